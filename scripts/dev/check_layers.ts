@@ -1,0 +1,46 @@
+// Fails when a file imports from a layer that it may not see, or touches the host where it may not.
+// Run: deno run -A scripts/dev/check_layers.ts
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  std: [],
+  core: [],
+  ir: ["core"],
+  engine: ["core", "ir"],
+  riscv: ["core", "ir"],
+  x86: ["core", "ir"],
+  devices: ["core"],
+  firmware: ["core"],
+  machine: ["core", "ir", "engine", "riscv", "x86", "devices", "firmware"],
+  scenario: ["core", "machine"],
+  debug: ["core", "machine", "scenario"],
+  web: ["core", "machine", "scenario"],
+  cli: ["core", "machine", "scenario", "debug", "web"],
+};
+/** Layers that may use `Deno.*`; everything else also runs in a browser. Tests may use it anywhere. */
+const HOST = new Set(["cli", "scenario", "debug", "web"]);
+
+/** Sentences about what `source`, a file at `path` below src, may not do. */
+export function violations(path: string, source: string): string[] {
+  const layer = path.split("/")[0], sees = [layer, ...MAY_IMPORT[layer] ?? []], test = path.endsWith("_test.ts");
+  const out = [...source.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)]
+    .map((m) => new URL(m[1], `file:///src/${path}`).pathname.replace(/^\/src\//, ""))
+    .filter((p) => !test && !sees.includes(p.split("/")[0]))
+    .map((p) => `src/${path} may not import ${p}: '${layer}' sees only ${sees.join(", ")}`);
+  if (!test && !HOST.has(layer) && /\bDeno\./.test(source.replace(/\/\/.*|\/\*[^]*?\*\//g, ""))) out.push(`src/${path} may not use Deno.*`);
+  if (!(layer in MAY_IMPORT)) out.push(`src/${path}: '${layer}' is not a known layer`);
+  return out;
+}
+
+function* files(dir: string, below = ""): Generator<string> {
+  for (const e of Deno.readDirSync(dir)) {
+    const path = below + e.name;
+    if (e.isDirectory) yield* files(`${dir}/${e.name}`, path + "/");
+    else if (path.endsWith(".ts")) yield path;
+  }
+}
+
+if (import.meta.main) {
+  const src = new URL("../../src", import.meta.url).pathname;
+  const found = [...files(src)].flatMap((p) => violations(p, Deno.readTextFileSync(`${src}/${p}`)));
+  for (const line of found) console.error(line);
+  Deno.exit(found.length ? 1 : 0);
+}

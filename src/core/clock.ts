@@ -1,0 +1,106 @@
+// Virtual time. It advances by instructions executed and by idle waits, never by the host's clock.
+
+/** A one-shot alarm on the machine's clock; scheduling it again moves it. */
+export interface Alarm {
+  /** Fires `delayNs` nanoseconds of guest time from now. */
+  schedule(delayNs: number): void;
+  /** Fires at an absolute time in ticks; a time that has passed fires at the next boundary between instructions. */
+  scheduleAt(ticks: number): void;
+  cancel(): void;
+  /** Absolute time in ticks, or Infinity when it is not scheduled. */
+  readonly at: number;
+}
+
+/** What a device sees of time. */
+export interface Clock {
+  /** Nanoseconds since reset. */
+  readonly nowNs: number;
+  /** Ticks (instruction times) since reset. */
+  readonly ticks: number;
+  /** How often a counter of `hz` has counted since reset. */
+  count(hz: number): number;
+  /** The first tick at which `count(hz)` is at least `count`. */
+  tickOf(count: number, hz: number): number;
+  alarm(onFire: () => void): Alarm;
+}
+
+class ClockAlarm implements Alarm {
+  at = Infinity;
+  constructor(readonly clock: VirtualClock, readonly onFire: () => void, readonly order: number) {}
+  schedule(delayNs: number): void {
+    this.scheduleAt(this.clock.ticks + Math.max(0, Math.ceil(delayNs * this.clock.hz / 1e9)));
+  }
+  scheduleAt(ticks: number): void {
+    this.at = ticks;
+    this.clock.moved();
+  }
+  cancel(): void {
+    this.at = Infinity;
+    this.clock.moved();
+  }
+}
+
+/** The machine's clock: `hz` ticks per guest second; one tick is the time of one instruction. */
+export class VirtualClock implements Clock {
+  /** Ticks up to the start of the running slice. */
+  base = 0;
+  /** Ticks of the running slice so far; the machine replaces it while a hart runs. */
+  elapsed: () => number = () => 0;
+  /** Called when an alarm was moved, so that a running slice can be cut short. */
+  onMoved: () => void = () => {};
+  readonly alarms: ClockAlarm[] = [];
+  #next = Infinity;
+
+  constructor(readonly hz: number) {}
+
+  get ticks(): number {
+    return this.base + this.elapsed();
+  }
+  get nowNs(): number {
+    const t = this.ticks;
+    return Math.floor(t / this.hz) * 1e9 + Math.floor((t % this.hz) * 1e9 / this.hz);
+  }
+  count(hz: number): number {
+    const t = this.ticks, g = gcd(hz, this.hz), n = hz / g, d = this.hz / g;
+    return Math.floor(t / d) * n + Math.floor((t % d) * n / d);
+  }
+  tickOf(count: number, hz: number): number {
+    const g = gcd(hz, this.hz), n = hz / g, d = this.hz / g;
+    return Math.floor(count / n) * d + Math.ceil((count % n) * d / n);
+  }
+  alarm(onFire: () => void): Alarm {
+    const a = new ClockAlarm(this, onFire, this.alarms.length);
+    this.alarms.push(a);
+    return a;
+  }
+  /** Time of the earliest alarm in ticks, or Infinity. */
+  get next(): number {
+    return this.#next;
+  }
+  /** @internal An alarm changed. */
+  moved(): void {
+    this.refresh();
+    this.onMoved();
+  }
+  /** Recomputes `next`; needed after alarms were set from a snapshot. */
+  refresh(): void {
+    this.#next = Infinity;
+    for (const a of this.alarms) if (a.at < this.#next) this.#next = a.at;
+  }
+  /** Fires every alarm that is due at the current time, earliest first, ties in order of creation. */
+  fireDue(): void {
+    while (this.#next <= this.ticks) {
+      let due: ClockAlarm | undefined;
+      for (const a of this.alarms) if (a.at <= this.ticks && (!due || a.at < due.at)) due = a;
+      if (!due) break;
+      due.at = Infinity;
+      this.refresh();
+      due.onFire();
+    }
+  }
+}
+
+function gcd(a: number, b: number): number {
+  while (b) [a, b] = [b, a % b];
+  return a;
+}

@@ -1,0 +1,98 @@
+// What a device is: one file in src/devices whose default export tells the wiring everything, and a class that models the block.
+import type { Bus, BusTarget } from "./bus.ts";
+import type { Clock } from "./clock.ts";
+import type { IrqLine } from "./irq.ts";
+import type { Channel } from "./log.ts";
+import type { Config, Keys } from "./schema.ts";
+
+/** All a device is given. No CPU, no sibling, no host, no wall clock. */
+export interface DeviceEnv {
+  readonly id: string;
+  readonly clock: Clock;
+  /** Memory as a bus master sees it. */
+  readonly dma: Bus;
+  /** Guest time at reset as seconds since 1970 (the machine's `clock.rtc`). */
+  readonly epochSeconds: number;
+  /** A line on a trace channel; `text` is called only when the channel is on. */
+  log(channel: Channel, text: () => string): void;
+  /** Ends the run after the current instruction; what is asked for first wins. */
+  stop(request: StopRequest): void;
+}
+
+/** What a device (or a firmware call) may ask the machine to do. `code` is the guest's own exit code. */
+export type StopRequest =
+  | { readonly kind: "exit"; readonly code: number; readonly pass?: boolean }
+  | { readonly kind: "reset" }
+  | { readonly kind: "guestPanic"; readonly text: string };
+
+/** A window of an address space that the device answers in. */
+export interface Window {
+  readonly bus: "mem" | "io";
+  readonly name: string;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** A byte stream to and from the outside: the terminal, `m.serial` in a scenario. */
+export interface CharPort {
+  /** Set by the host side; called with each byte that the guest sends. */
+  onByte: (byte: number) => void;
+  /** How many more bytes the device can take now without losing one. */
+  room(): number;
+  /** Feeds one byte to the guest (0..255). */
+  receive(byte: number): void;
+  /** Set by the host side; called when `room()` has grown from 0. */
+  onRoom: () => void;
+}
+
+/** A model of one block. Snapshot = structuredClone(state). Nothing that the guest can see lives outside `state`. */
+export interface Device<State extends object = object> {
+  state: State;
+  /** Back to power-on: assigns a fresh state and sets the wires accordingly. */
+  reset(): void;
+  /** Called after `state` was replaced from a snapshot: set the wires and re-schedule alarms from it. */
+  restored?(): void;
+  /** One target for each window, in the order of `windows`. */
+  readonly windows?: readonly BusTarget[];
+  /** Interrupt inputs by name or number (a PLIC's sources); absent for a device that takes none. */
+  input?(name: string): IrqLine | undefined;
+  readonly char?: CharPort;
+}
+
+/** Properties of a device-tree node. Numbers are 32-bit cells; bytes go as they are; `true` is an empty property. */
+export type FdtProperties = Record<string, string | readonly string[] | number | readonly number[] | Uint8Array | true>;
+
+/** The default export of a file in src/devices. */
+export interface DeviceType<K extends Keys = Keys> {
+  /** The name in machine files: `type = "ns16550a"`. */
+  readonly type: string;
+  /** One sentence for `bringup devices`. */
+  readonly doc: string;
+  /** Document, revision and section of what is modelled. */
+  readonly spec: string;
+  /** Keys of its own; `type at io irq console` and `count stride` belong to the wiring. */
+  readonly keys: K;
+  windows(config: Config<K>): readonly Window[];
+  /** Names of its interrupt outputs, in the order in which an `irq = [...]` list wires them. A `*` stands for every hart. */
+  outputs?(config: Config<K>): readonly string[];
+  /** Interrupt inputs it offers to others, for checking wires: highest number or names. */
+  inputs?(config: Config<K>): { readonly numbers: readonly [number, number] } | { readonly names: readonly string[] };
+  /** The node's properties besides `reg` and `interrupts`, which the wiring adds. Absent: no node. */
+  fdt?(config: Config<K>): FdtProperties;
+  /** Extra child nodes of the root that name this one (syscon-poweroff); `phandle` is this node's. */
+  fdtExtra?(config: Config<K>, phandle: number): Record<string, FdtProperties>;
+  create(env: DeviceEnv, config: Config<K>, ports: DevicePorts): Device;
+}
+
+/** What the wiring connects for a device. */
+export interface DevicePorts {
+  /** One wire for each output that the machine has, after `*` was spread over the harts (hart-major order is the list's order for each hart). */
+  readonly irq: readonly IrqLine[];
+  /** How many harts the machine has. */
+  readonly harts: number;
+}
+
+/** Keeps the type of the keys; returns its argument. */
+export function defineDevice<const K extends Keys>(type: DeviceType<K>): DeviceType<K> {
+  return type;
+}
