@@ -1,0 +1,263 @@
+// Builds the IR of one block. HOT: no bigint, no closures, no allocation on the common path.
+// Values are indices of the operation that makes them. Semantics of instructions call the methods; widths follow the operands.
+import { OP, OPS } from "./ops.ts";
+
+/** A value: the index of the operation that defines it in its block. */
+export type Val = number & { readonly __val: unique symbol };
+
+const CONST_I = OP["const.i"], CONST_L = OP["const.l"];
+const RESULT_L = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
+
+/** IR of a block in flat arrays; reused from block to block. */
+export class Builder {
+  static readonly CAPACITY = 8192;
+  /** Number of operations so far. */
+  count = 0;
+  readonly op = new Uint8Array(Builder.CAPACITY);
+  readonly a = new Int32Array(Builder.CAPACITY);
+  readonly b = new Int32Array(Builder.CAPACITY);
+  readonly c = new Int32Array(Builder.CAPACITY);
+  readonly d = new Int32Array(Builder.CAPACITY);
+  /** Fourth helper argument of callUnless. */
+  readonly e = new Int32Array(Builder.CAPACITY);
+  /** Immediate: a constant's low half, a slot, a helper number, a pc's low half. */
+  readonly lo = new Int32Array(Builder.CAPACITY);
+  /** A constant's or pc's high half. */
+  readonly hi = new Int32Array(Builder.CAPACITY);
+  /** pc of the block's first instruction, halves. */
+  startLo = 0;
+  startHi = 0;
+  /** pc of the current instruction, halves. */
+  pcLo = 0;
+  pcHi = 0;
+  /** Instructions begun. */
+  insns = 0;
+  /** True once an operation has ended the block. */
+  ended = false;
+
+  /** Starts a block at a pc given in halves. */
+  reset(pcLo: number, pcHi: number): void {
+    this.count = this.insns = 0;
+    this.startLo = this.pcLo = pcLo | 0;
+    this.startHi = this.pcHi = pcHi | 0;
+    this.ended = false;
+  }
+
+  /** Starts the next instruction at a pc given in halves; `offset` is its distance in bytes from the block's start. */
+  insn(pcLo: number, pcHi: number, offset: number): void {
+    this.pcLo = pcLo | 0;
+    this.pcHi = pcHi | 0;
+    this.insns++;
+    this.#push(INSN, 0, 0, 0);
+    this.lo[this.count - 1] = offset;
+  }
+
+  #push(op: number, a: number, b: number, c: number): Val {
+    const i = this.count++;
+    this.op[i] = op;
+    this.a[i] = a;
+    this.b[i] = b;
+    this.c[i] = c;
+    return i as Val;
+  }
+
+  /** True for an i64 value, false for an i32 one. */
+  isLong(v: Val): boolean {
+    return RESULT_L[this.op[v]] === 1;
+  }
+  /** The constant that `v` is when it fits 32 bits signed; undefined when it is not a constant. */
+  constant(v: Val): number | undefined {
+    const op = this.op[v];
+    if (op === CONST_I || (op === CONST_L && this.hi[v] === this.lo[v] >> 31)) return this.lo[v];
+    return undefined;
+  }
+
+  // --- constants
+  /** i32 constant. */
+  i32(n: number): Val {
+    const v = this.#push(CONST_I, 0, 0, 0);
+    this.lo[v] = n | 0;
+    this.hi[v] = 0;
+    return v;
+  }
+  /** i64 constant from a signed 32-bit number. */
+  i64(n: number): Val {
+    return this.i64Halves(n | 0, n >> 31);
+  }
+  i64Halves(lo: number, hi: number): Val {
+    const v = this.#push(CONST_L, 0, 0, 0);
+    this.lo[v] = lo;
+    this.hi[v] = hi;
+    return v;
+  }
+  /** i64 constant from a bigint; for rare constants. */
+  i64Big(n: bigint): Val {
+    return this.i64Halves(Number(BigInt.asIntN(32, n)), Number(BigInt.asIntN(32, n >> 32n)));
+  }
+  /** i64 constant: address of the current instruction plus a signed 32-bit number. */
+  pcPlus(n: number): Val {
+    const lo = (this.pcLo >>> 0) + (n >>> 0);
+    return this.i64Halves(lo | 0, (this.pcHi + (n >> 31) + (lo > 0xffff_ffff ? 1 : 0)) | 0);
+  }
+
+  // --- state
+  /** The 32-bit (low) part of a slot. */
+  getI(slot: number): Val {
+    const v = this.#push(OP_GET_I, 0, 0, 0);
+    this.lo[v] = slot;
+    return v;
+  }
+  getL(slot: number): Val {
+    const v = this.#push(OP_GET_L, 0, 0, 0);
+    this.lo[v] = slot;
+    return v;
+  }
+  /** Writes 4 bytes for an i32 value, 8 for an i64 one. */
+  set(slot: number, value: Val): void {
+    const v = this.#push(this.isLong(value) ? OP_SET_L : OP_SET_I, value, 0, 0);
+    this.lo[v] = slot;
+  }
+
+  // --- pure operations; the width is that of the first operand
+  #wide1(i: number, a: Val): Val {
+    return this.#push(i + WIDE * RESULT_L[this.op[a]], a, 0, 0);
+  }
+  #wide2(i: number, a: Val, b: Val): Val {
+    return this.#push(i + WIDE * RESULT_L[this.op[a]], a, b, 0);
+  }
+  /** Any pure row of the table by name. */
+  pure(name: string, a: Val, b: Val = 0 as Val, c: Val = 0 as Val): Val {
+    return this.#push(OP[name], a, b, c);
+  }
+  add(a: Val, b: Val): Val {
+    if (this.constant(b) === 0) return a;
+    return this.#wide2(0, a, b);
+  }
+  // deno-fmt-ignore-start
+  sub(a: Val, b: Val): Val { return this.#wide2(I.sub, a, b); }
+  mul(a: Val, b: Val): Val { return this.#wide2(I.mul, a, b); }
+  and(a: Val, b: Val): Val { return this.#wide2(I.and, a, b); }
+  or(a: Val, b: Val): Val { return this.#wide2(I.or, a, b); }
+  xor(a: Val, b: Val): Val { return this.#wide2(I.xor, a, b); }
+  /** Shift and rotate amounts have the width of the value and count modulo it. */
+  shl(a: Val, b: Val): Val { return this.#wide2(I.shl, a, b); }
+  shrS(a: Val, b: Val): Val { return this.#wide2(I.shrS, a, b); }
+  shrU(a: Val, b: Val): Val { return this.#wide2(I.shrU, a, b); }
+  rotl(a: Val, b: Val): Val { return this.#wide2(I.rotl, a, b); }
+  rotr(a: Val, b: Val): Val { return this.#wide2(I.rotr, a, b); }
+  clz(a: Val): Val { return this.#wide1(I.clz, a); }
+  ctz(a: Val): Val { return this.#wide1(I.ctz, a); }
+  popcnt(a: Val): Val { return this.#wide1(I.popcnt, a); }
+  /** Comparisons give an i32 of 0 or 1. */
+  eqz(a: Val): Val { return this.#wide1(I.eqz, a); }
+  eq(a: Val, b: Val): Val { return this.#wide2(I.eq, a, b); }
+  ne(a: Val, b: Val): Val { return this.#wide2(I.ne, a, b); }
+  ltS(a: Val, b: Val): Val { return this.#wide2(I.ltS, a, b); }
+  ltU(a: Val, b: Val): Val { return this.#wide2(I.ltU, a, b); }
+  gtS(a: Val, b: Val): Val { return this.#wide2(I.gtS, a, b); }
+  gtU(a: Val, b: Val): Val { return this.#wide2(I.gtU, a, b); }
+  leS(a: Val, b: Val): Val { return this.#wide2(I.leS, a, b); }
+  leU(a: Val, b: Val): Val { return this.#wide2(I.leU, a, b); }
+  geS(a: Val, b: Val): Val { return this.#wide2(I.geS, a, b); }
+  geU(a: Val, b: Val): Val { return this.#wide2(I.geU, a, b); }
+  divS(a: Val, b: Val): Val { return this.#wide2(I.divS, a, b); }
+  divU(a: Val, b: Val): Val { return this.#wide2(I.divU, a, b); }
+  remS(a: Val, b: Val): Val { return this.#wide2(I.remS, a, b); }
+  remU(a: Val, b: Val): Val { return this.#wide2(I.remU, a, b); }
+  mulhS(a: Val, b: Val): Val { return this.#wide2(I.mulhS, a, b); }
+  mulhU(a: Val, b: Val): Val { return this.#wide2(I.mulhU, a, b); }
+  mulhSU(a: Val, b: Val): Val { return this.#wide2(I.mulhSU, a, b); }
+  ext8S(a: Val): Val { return this.#wide1(I.ext8S, a); }
+  ext16S(a: Val): Val { return this.#wide1(I.ext16S, a); }
+  wrap(a: Val): Val { return this.#push(OP_WRAP, a, 0, 0); }
+  extS(a: Val): Val { return this.#push(OP_EXTS, a, 0, 0); }
+  extU(a: Val): Val { return this.#push(OP_EXTU, a, 0, 0); }
+  ext32S(a: Val): Val { return this.#push(OP_EXT32S, a, 0, 0); }
+  /** i64 address from two i32 that are added modulo 2^32. */
+  ea32(a: Val, b: Val): Val { return this.#push(OP_EA32, a, b, 0); }
+  /** `ifTrue` when the i32 `cond` is not zero, else `ifFalse`. */
+  select(cond: Val, ifTrue: Val, ifFalse: Val): Val { return this.#push(OP_SELECT_I + RESULT_L[this.op[ifTrue]], ifTrue, ifFalse, cond); }
+  // deno-fmt-ignore-end
+
+  // --- memory: `address` is an i64 guest virtual address
+  /** `kind` is a row's name: "load8U.i" ... "load64.l". */
+  load(kind: string, address: Val): Val {
+    return this.#push(OP[kind], address, 0, 0);
+  }
+  /** `kind` is a row's name: "store8.i" ... "store64.l". */
+  store(kind: string, address: Val, value: Val): void {
+    this.#push(OP[kind], address, value, 0);
+  }
+
+  // --- control
+  /** Leaves the block for `pc + offset` when `cond` (i32) is not zero; the block goes on otherwise. */
+  branchIf(cond: Val, offset: number): void {
+    this.#target(OP_BRANCH, cond, offset);
+  }
+  /** Ends the block: on to `pc + offset`. */
+  jump(offset: number): void {
+    this.#target(OP_JUMP, 0 as Val, offset);
+    this.ended = true;
+  }
+  /** Ends the block: on to a computed i64 pc. */
+  jumpTo(target: Val): void {
+    this.#push(OP_JUMPTO, target, 0, 0);
+    this.ended = true;
+  }
+  #target(op: number, cond: Val, offset: number): void {
+    const lo = (this.pcLo >>> 0) + (offset >>> 0);
+    const v = this.#push(op, cond, 0, 0);
+    this.lo[v] = lo | 0;
+    this.hi[v] = (this.pcHi + (offset >> 31) + (lo > 0xffff_ffff ? 1 : 0)) | 0;
+  }
+  /** Calls helper number `helper` with i64 arguments; its i64 result. The pc slot is not valid inside; see Helper in frontend.ts. */
+  call(helper: number, ...args: Val[]): Val {
+    return this.#helper(OP_CALL, helper, args);
+  }
+  /** Calls a helper that sets the pc slot; ends the block. */
+  callEnd(helper: number, ...args: Val[]): void {
+    this.#helper(OP_CALLEND, helper, args);
+    this.ended = true;
+  }
+  #helper(op: number, helper: number, args: Val[]): Val {
+    const n = args.length, v = this.#push(op, n > 0 ? args[0] : -1, n > 1 ? args[1] : -1, n > 2 ? args[2] : -1);
+    this.d[v] = n > 3 ? args[3] : -1;
+    this.lo[v] = helper;
+    return v;
+  }
+  /** The i64 `fast` when the i32 `ok` is not zero; else the result of the helper for `fast` and up to three more arguments. */
+  callUnless(ok: Val, fast: Val, helper: number, ...args: Val[]): Val {
+    const n = args.length, v = this.#push(OP_CALLUNLESS, ok, fast, n > 0 ? args[0] : -1);
+    this.d[v] = n > 1 ? args[1] : -1;
+    this.e[v] = n > 2 ? args[2] : -1;
+    this.lo[v] = helper;
+    return v;
+  }
+}
+
+/** Distance from an i32 row to its i64 twin. */
+const WIDE = OP["add.l"] - OP["add.i"];
+/** Op codes of the i32 rows by bare name. */
+const I = Object.fromEntries(OPS.slice(0, WIDE).map((r, i) => [r.name.slice(0, -2), i])) as Record<string, number>;
+const INSN = OP["insn"], OP_GET_I = OP["get.i"], OP_GET_L = OP["get.l"], OP_SET_I = OP["set.i"], OP_SET_L = OP["set.l"];
+const OP_WRAP = OP["wrap"], OP_EXTS = OP["extS"], OP_EXTU = OP["extU"], OP_EXT32S = OP["ext32S"], OP_EA32 = OP["ea32"];
+const OP_SELECT_I = OP["select.i"], OP_BRANCH = OP["branch"], OP_JUMP = OP["jump"], OP_JUMPTO = OP["jumpTo"];
+const OP_CALL = OP["call"], OP_CALLEND = OP["callEnd"], OP_CALLUNLESS = OP["callUnless"];
+
+/** The IR as text, the format of the goldens: one operation a line. */
+export function printIr(ir: Builder): string {
+  const lines: string[] = [];
+  for (let i = 0; i < ir.count; i++) {
+    const row = OPS[ir.op[i]], operands = [ir.a[i], ir.b[i], ir.c[i], ir.d[i], ir.e[i]].slice(0, row.args.length).filter((v) => v >= 0).map((v) => `v${v}`);
+    const imm = row.name.startsWith("const") || row.name === "branch" || row.name === "jump"
+      ? [hex(ir.hi[i], ir.lo[i])]
+      : /^(get|set)/.test(row.name)
+      ? [`[0x${ir.lo[i].toString(16)}]`]
+      : /^(insn|call)/.test(row.name)
+      ? [String(ir.lo[i])]
+      : [];
+    lines.push(`${row.result ? `v${i} = ` : ""}${row.name} ${[...imm, ...operands].join(", ")}`.trim());
+  }
+  return lines.join("\n");
+}
+const hex = (hi: number, lo: number) => "0x" + ((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16);

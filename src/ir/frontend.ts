@@ -1,0 +1,84 @@
+// What an instruction set gives the engine, and what it gets from it. Neither side knows more of the other than this file.
+import type { Builder } from "./builder.ts";
+
+/** Kinds of access to guest memory. */
+export const READ = 0, WRITE = 1, FETCH = 2;
+export type Access = 0 | 1 | 2;
+
+/** What a helper says. */
+export const CONTINUE = 0;
+/** The instruction faults: it has had no effect; the core has recorded the exception. */
+export const FAULT = 1;
+/** The instruction completes; the engine then returns to the run loop (interrupts, budget and mode are looked at anew). */
+export const FINISH = 2;
+export type Status = 0 | 1 | 2;
+
+/** A named function that IR calls. Arguments are in the ARG slots (i64 each), the result goes to the RESULT slot. A callEnd helper sets the PC slot. */
+export interface Helper {
+  readonly name: string;
+  run(): Status;
+}
+
+/** Guest code as the translator reads it. */
+export interface Code {
+  /** The linear memory. */
+  readonly bytes: Uint8Array;
+  /** Index in `bytes` of the block's first instruction. */
+  readonly at: number;
+  /** Bytes from there to the end of its 4 KiB page. */
+  readonly limit: number;
+  /** Index in `bytes` of the page that follows in virtual memory; -1 when it is not mapped (the fault is then recorded in the core). Ask only when the first instruction crosses. */
+  next(): number;
+}
+
+/** One processor's architecture: decoding, translation of addresses, exceptions. Its registers are slots from GUEST on. */
+export interface Core {
+  /** Every helper its IR calls; `call` carries an index into this list. */
+  readonly helpers: readonly Helper[];
+  /** Bits of state that translated code depends on (privilege is not one unless rows look at it). Below 2^16. */
+  mode(): number;
+  /** Which data TLB serves loads and stores now, 0..REGIMES-1: one for each combination of rights that alternates often. */
+  regime(): number;
+  /** Identifies the present translation of fetches: equal numbers mean that virtual code addresses map alike. Below 2^31. */
+  context(): number;
+  /**
+   * Physical address of a virtual one (halves), with all effects (accessed and dirty bits). -1 on a fault, which is recorded.
+   * Sets `pageCacheable`: whether the whole 4 KiB page answers alike for this kind of access.
+   */
+  translate(lo: number, hi: number, access: Access): number;
+  pageCacheable: boolean;
+  /** Records the exception for an access that nothing answers. */
+  busFault(lo: number, hi: number, access: Access): void;
+  /** Delivers the recorded exception; the PC slot holds the address of the instruction that raised it, and the vector afterwards. */
+  raise(): void;
+  /** Delivers the highest pending and enabled interrupt, if any: the PC slot is the return address, and the vector afterwards. */
+  interrupt(): boolean;
+  /** Builds the IR of a block of at most `max` instructions that starts at the builder's pc; ends it with an operation that ends. */
+  translateBlock(b: Builder, code: Code, max: number): void;
+}
+
+/** What the engine gives a core. */
+export interface CoreEnv {
+  /** The linear memory in several views; a slot s is i32[s >> 2], i64[s >> 3]. */
+  readonly u8: Uint8Array;
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  readonly i64: BigInt64Array;
+  readonly u64: BigUint64Array;
+  /** Where slot 0 of this hart is in the linear memory: 0 while it runs, else the place its registers were put (only GUEST..GUEST_END and PC are there). Byte address; a multiple of 8. */
+  base(): number;
+  /** Physical memory of the page walker. -1 when nothing or a device is there. Index into the views of `size` bytes. */
+  ram(paddr: number, size: number): number;
+  /** Call after writing RAM through the views: drops code translated from there. */
+  wrote(paddr: number, size: number): void;
+  /** Drops all data TLB entries of this hart, or those of one page (address in halves, any regime). */
+  flushTlb(): void;
+  flushPage(lo: number, hi: number): void;
+  /** Call when `mode`, `regime` or `context` may have changed. */
+  changed(): void;
+  /** Guest memory as the running instruction sees it, for helpers: the value is left in or taken from the RESULT slot. FAULT: the core has recorded the exception. */
+  load(lo: number, hi: number, size: number): Status;
+  store(lo: number, hi: number, size: number): Status;
+  /** Instructions that this hart has begun since reset, the running one not counted; exact inside helpers. */
+  instructions(): number;
+}

@@ -1,0 +1,31 @@
+// The one linear memory of a machine: state window of the running hart, engine tables, TLBs, micro-ops, guest RAM.
+// Slots are byte addresses below 64 KiB, so that a micro-op holds one in 16 bits. Everything else is placed at run time.
+
+/** Slots every architecture has. */
+export const PC = 0x40;
+/** Always 0: an operand for the constant zero. */
+export const ZERO = 0x48;
+/** i32: micro-op at which the interpreter left, and the block it belongs to. */
+export const IP = 0x50, CURRENT = 0x54;
+/** i32: instructions left in the budget when the interpreter left. */
+export const BUDGET = 0x58;
+/** i32: base address of the running hart's data TLB for its present mode, and the translation context of its jump cache entries. */
+export const TLB = 0x5c, CONTEXT = 0x60;
+/** Arguments of helper calls (i64 each), and their result. */
+export const ARG = 0x70, RESULT = 0x90;
+/** Temporaries of the interpreter, 8 bytes each. */
+export const TEMP = 0x100, TEMPS = 256;
+/** The hart's own registers, laid out by its architecture; with PC the part that is exchanged when another hart runs. */
+export const GUEST = 0x1000, GUEST_END = 0x2000;
+
+/** Jump cache: pc -> micro-ops, for indirect jumps and jumps to other pages. Entries: pc i64, context i32, micro-ops i32. */
+export const JUMP_CACHE = 0x1_0000, JUMP_ENTRIES = 4096;
+/** Data TLB: for each mode a read half and a write half. Entries: tag i64 (page address), host minus guest address i32, unused i32. */
+export const TLB_ENTRIES = 1024, TLB_HALF = TLB_ENTRIES * 16, TLB_SIZE = 2 * TLB_HALF;
+/** A tag that no page address equals. */
+export const TLB_INVALID = 1n;
+/** Data TLBs of one hart: one for each `regime` (see frontend.ts). */
+export const REGIMES = 4;
+/** Where the TLBs begin. */
+export const TLBS = JUMP_CACHE + JUMP_ENTRIES * 16;
+export const PAGE = 4096;
