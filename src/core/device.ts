@@ -57,6 +57,8 @@ export interface Device<State extends object = object> {
   /** Interrupt inputs by name or number (a PLIC's sources); absent for a device that takes none. */
   input?(name: string): IrqLine | undefined;
   readonly char?: CharPort;
+  /** Counter of timebase_hz for the time CSR (RISC-V); exact below 2^53. */
+  timeSource?(): number;
 }
 
 /** Properties of a device-tree node. Numbers are 32-bit cells; bytes go as they are; `true` is an empty property. */
