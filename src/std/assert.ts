@@ -2,7 +2,7 @@
 // order and meaning, over node:assert, so that a fresh clone tests without a JSR registry. Not here: snapshots, `equal`'s rule that +0 and
 // -0 are equal (they differ here, as in Object.is).
 import nodeAssert from "node:assert";
-import { isDeepStrictEqual } from "node:util";
+import { inspect, isDeepStrictEqual } from "node:util";
 
 /** Thrown by every assertion of this file. */
 export class AssertionError extends Error {
@@ -16,7 +16,7 @@ export class AssertionError extends Error {
 type Class<T = unknown> = abstract new (...args: any[]) => T;
 
 const tail = (msg?: string) => msg ? `: ${msg}` : ".";
-const show = (v: unknown) => globalThis.Deno ? Deno.inspect(v, { depth: 6, strAbbreviateSize: 2000 }) : String(v);
+const show = (v: unknown) => inspect(v, { depth: 6, maxStringLength: 2000 });
 
 function check(ok: boolean, message: () => string): asserts ok {
   if (!ok) throw new AssertionError(message());
