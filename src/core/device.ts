@@ -27,10 +27,13 @@ export type StopRequest =
 
 /** A window of an address space that the device answers in. */
 export interface Window {
-  readonly bus: "mem" | "io";
+  /** "any": memory or ports, whichever of `at` and `io` the machine file gives. */
+  readonly bus: "mem" | "io" | "any";
   readonly name: string;
   /** Bytes. */
   readonly length: number;
+  /** Where it is when the machine file does not say. */
+  readonly at?: number;
 }
 
 /** A byte stream to and from the outside: the terminal, `m.serial` in a scenario. */
@@ -64,6 +67,15 @@ export interface Device<State extends object = object> {
 /** Properties of a device-tree node. Numbers are 32-bit cells; bytes go as they are; `true` is an empty property. */
 export type FdtProperties = Record<string, string | readonly string[] | number | readonly number[] | Uint8Array | true>;
 
+/** Interrupt inputs: a range of numbers, or names. Several outputs may drive one input only when it is `shared` (they are ORed). */
+export type Inputs =
+  & ({ readonly numbers: readonly [first: number, last: number] } | { readonly names: readonly string[] })
+  & { readonly shared?: boolean };
+
+/** A device type whose keys do not matter: an entry of a table of types. */
+// deno-lint-ignore no-explicit-any
+export type AnyDeviceType = DeviceType<any>;
+
 /** The default export of a file in src/devices. */
 export interface DeviceType<K extends Keys = Keys> {
   /** The name in machine files: `type = "ns16550a"`. */
@@ -72,13 +84,17 @@ export interface DeviceType<K extends Keys = Keys> {
   readonly doc: string;
   /** Document, revision and section of what is modelled. */
   readonly spec: string;
-  /** Keys of its own; `type at io irq console` and `count stride` belong to the wiring. */
+  /** Keys of its own; `type at io irq console` and `count stride` belong to the wiring. `from` in a key takes a value of the machine. */
   readonly keys: K;
   windows(config: Config<K>): readonly Window[];
   /** Names of its interrupt outputs, in the order in which an `irq = [...]` list wires them. A `*` stands for every hart. */
   outputs?(config: Config<K>): readonly string[];
   /** Interrupt inputs it offers to others, for checking wires: highest number or names. */
-  inputs?(config: Config<K>): { readonly numbers: readonly [number, number] } | { readonly names: readonly string[] };
+  inputs?(config: Config<K>): Inputs;
+  /** True when it has a `char` port and may be a machine's `console`. */
+  readonly char?: boolean;
+  /** Name of its device-tree node before the `@`; its id without trailing digits when absent. */
+  readonly fdtName?: string;
   /** The node's properties besides `reg` and `interrupts`, which the wiring adds. Absent: no node. */
   fdt?(config: Config<K>): FdtProperties;
   /** Extra child nodes of the root that name this one (syscon-poweroff); `phandle` is this node's. */
@@ -88,7 +104,7 @@ export interface DeviceType<K extends Keys = Keys> {
 
 /** What the wiring connects for a device. */
 export interface DevicePorts {
-  /** One wire for each output that the machine has, after `*` was spread over the harts (hart-major order is the list's order for each hart). */
+  /** One wire for each output that the machine has: outputs with `*` first, hart by hart in the order of the list, then the others. */
   readonly irq: readonly IrqLine[];
   /** How many harts the machine has. */
   readonly harts: number;

@@ -1,20 +1,40 @@
 // Keys of a machine file, declared where they are used. A key is plain data: the reader, the error messages, `devices`,
 // the JSON Schema for editors and the README's tables are all made from it.
+//
+// Beside `doc`, every kind knows `optional`: the key may be left out and is then undefined. A key without `default`, `from` and
+// `optional` must be given. A table that is not optional reads as an empty one when it is left out.
 
 /** One key of a TOML table. Numbers are integers unless the kind says otherwise; sizes are bytes. */
 export type Key =
   & { readonly doc: string; readonly optional?: boolean }
   & (
-    | { readonly kind: "int"; readonly default?: number; readonly min?: number; readonly max?: number; readonly power2?: boolean }
-    | { readonly kind: "size"; readonly default?: number; readonly min?: number; readonly max?: number; readonly power2?: boolean }
+    | ({ readonly kind: "int" } & Bounds)
+    | ({ readonly kind: "size" } & Bounds)
+    | { readonly kind: "u64"; readonly default?: bigint; readonly min?: bigint; readonly max?: bigint }
     | { readonly kind: "bool"; readonly default?: boolean }
-    | { readonly kind: "string"; readonly default?: string; readonly pattern?: RegExp }
+    /** `form` says in words what `pattern` accepts: "a text like ...". */
+    | { readonly kind: "string"; readonly default?: string; readonly pattern?: RegExp; readonly form?: string }
     | { readonly kind: "choice"; readonly choices: readonly (string | number)[]; readonly default?: string | number }
     | { readonly kind: "file"; readonly default?: string }
     | { readonly kind: "time"; readonly default?: Date }
     | { readonly kind: "list"; readonly of: Key; readonly default?: readonly unknown[] }
     | { readonly kind: "table"; readonly keys: Keys }
+    /** A table whose keys the user chooses, all with the same kind of value. */
+    | { readonly kind: "named"; readonly of: Key }
+    /** One of several kinds; `form` says in words what is accepted. */
+    | { readonly kind: "either"; readonly of: readonly Key[]; readonly form: string }
   );
+interface Bounds {
+  readonly default?: number;
+  /** The key path of the machine file whose value is the default: "clock.timebase_hz". */
+  readonly from?: string;
+  /** 0 unless given. */
+  readonly min?: number;
+  readonly max?: number;
+  readonly power2?: boolean;
+  /** The value must be a multiple of this. */
+  readonly multiple?: number;
+}
 export type Keys = { readonly [name: string]: Key };
 
 type ValueOf<K extends Key> = K extends { kind: "int" | "size" } ? number
@@ -23,7 +43,10 @@ type ValueOf<K extends Key> = K extends { kind: "int" | "size" } ? number
   : K extends { kind: "choice"; choices: readonly (infer C)[] } ? C
   : K extends { kind: "time" } ? Date
   : K extends { kind: "list"; of: infer O extends Key } ? ValueOf<O>[]
+  : K extends { kind: "u64" } ? bigint
   : K extends { kind: "table"; keys: infer T extends Keys } ? Config<T>
+  : K extends { kind: "named"; of: infer O extends Key } ? Readonly<Record<string, ValueOf<O>>>
+  : K extends { kind: "either"; of: readonly (infer O extends Key)[] } ? ValueOf<O>
   : never;
 
 /** The checked values of a table: what `create` of a device receives. Optional keys without a default may be undefined. */
@@ -32,7 +55,7 @@ export type Config<T extends Keys> = {
 };
 
 type Rest<K extends Key["kind"]> = Omit<Extract<Key, { kind: K }>, "kind" | "doc">;
-/** An integer, in any TOML notation. */
+/** An integer of at least 0 (unless `min` says otherwise), in any TOML notation. */
 export const int = <const R extends Rest<"int">>(doc: string, rest: R = {} as R) => ({ kind: "int", doc, ...rest }) as const;
 /** A number of bytes: an integer or a text like "128MiB". */
 export const size = <const R extends Rest<"size">>(doc: string, rest: R = {} as R) => ({ kind: "size", doc, ...rest }) as const;
@@ -46,4 +69,11 @@ export const file = <const R extends Rest<"file">>(doc: string, rest: R = {} as 
 export const time = <const R extends Rest<"time">>(doc: string, rest: R = {} as R) => ({ kind: "time", doc, ...rest }) as const;
 export const list = <const O extends Key, const R extends Omit<Rest<"list">, "of">>(doc: string, of: O, rest: R = {} as R) =>
   ({ kind: "list", doc, of, ...rest }) as const;
-export const table = <const T extends Keys>(doc: string, keys: T) => ({ kind: "table", doc, keys }) as const;
+export const table = <const T extends Keys, const R extends { optional?: boolean }>(doc: string, keys: T, rest: R = {} as R) =>
+  ({ kind: "table", doc, keys, ...rest }) as const;
+/** 64 bits without a sign: an integer, or a text like "0xffff_ffff_0000_0000" where a TOML integer would be rounded. */
+export const u64 = <const R extends Rest<"u64">>(doc: string, rest: R = {} as R) => ({ kind: "u64", doc, ...rest }) as const;
+export const named = <const O extends Key, const R extends { optional?: boolean }>(doc: string, of: O, rest: R = {} as R) =>
+  ({ kind: "named", doc, of, ...rest }) as const;
+export const either = <const O extends readonly Key[], const R extends Omit<Rest<"either">, "of">>(doc: string, of: O, rest: R) =>
+  ({ kind: "either", doc, of, ...rest }) as const;
