@@ -1,0 +1,45 @@
+// The built-in SBI: what OpenSBI would answer to an S-mode kernel, served by the emulator without M-mode code.
+// Source: RISC-V Supervisor Binary Interface specification 2.0. Not modelled: PMU, SUSP, CPPC, NACL and STA.
+import { base } from "./base.ts";
+import { dbcn } from "./dbcn.ts";
+import { ERR, fail, type SbiArguments, type SbiExtension, type SbiHost, type SbiLegacyCall } from "./host.ts";
+import { hsm } from "./hsm.ts";
+import { ipi } from "./ipi.ts";
+import { legacy } from "./legacy.ts";
+import { rfence } from "./rfence.ts";
+import { srst } from "./srst.ts";
+import { time } from "./time.ts";
+
+export { HSM, type SbiHost } from "./host.ts";
+
+/** Every extension from SBI 0.2 on. */
+export const EXTENSIONS: readonly SbiExtension[] = [base, time, ipi, rfence, hsm, srst, dbcn];
+
+const byEid = new Map<bigint, SbiExtension>(EXTENSIONS.map((e) => [e.eid, e]));
+const legacyByEid = new Map<bigint, SbiLegacyCall>(legacy.map((call) => [call.eid, call]));
+const probe = (eid: bigint) => byEid.has(eid) || legacyByEid.has(eid);
+
+/**
+ * Serves one ecall from S-mode. `a` holds a0..a7 as unsigned xlen-bit values. Returns the values for a0 and a1 (a0 only for the
+ * calls of SBI 0.1, which keep a1), or "none" when the call does not come back (shutdown, hart_stop, non-retentive suspend).
+ */
+export function sbiCall(host: SbiHost, hart: number, a: readonly bigint[]): { a0: bigint; a1?: bigint } | "none" {
+  const c: SbiArguments = { host, hart, a, probe };
+  const unsigned = (value: bigint) => BigInt.asUintN(host.xlen, value);
+  const old = legacyByEid.get(a[7]);
+  if (old) {
+    const value = old.call(c);
+    return value === "none" ? "none" : { a0: unsigned(value) };
+  }
+  const result = byEid.get(a[7])?.functions[Number(a[6])]?.call(c) ?? fail(ERR.NOT_SUPPORTED);
+  return result === "none" ? "none" : { a0: unsigned(result.error), a1: unsigned(result.value) };
+}
+
+/** Name of a call for the trace ("hsm.hart_start"); numbers when there is no such call. */
+export function sbiCallName(a: readonly bigint[]): string {
+  const old = legacyByEid.get(a[7]);
+  if (old) return `legacy.${old.name}`;
+  const extension = byEid.get(a[7]);
+  const eid = extension?.name ?? `0x${a[7].toString(16)}`;
+  return `${eid}.${extension?.functions[Number(a[6])]?.name ?? a[6]}`;
+}

@@ -1,0 +1,34 @@
+// Remote fences. Source: SBI specification 2.0, chapter 8. The HFENCE functions are not there: no hart has the H extension.
+import { allOnes, ERR, fail, hartList, ok, type SbiExtension, type SbiHost, type SbiResult } from "./host.ts";
+
+export function fenceI(host: SbiHost, mask: bigint, base: bigint): SbiResult {
+  const harts = hartList(host, mask, base);
+  if (!harts) return fail(ERR.INVALID_PARAM);
+  for (const hart of harts) host.fence(hart, "i", 0n, allOnes(host));
+  return ok();
+}
+
+/** A range of nothing from 0 and a size of all ones both mean the whole address space. */
+export function fenceVma(host: SbiHost, mask: bigint, base: bigint, start: bigint, size: bigint, asid?: bigint): SbiResult {
+  const harts = hartList(host, mask, base);
+  if (!harts) return fail(ERR.INVALID_PARAM);
+  const everything = allOnes(host);
+  const whole = size === everything || (start === 0n && size === 0n);
+  if (!whole && start + size > everything + 1n) return fail(ERR.INVALID_ADDRESS);
+  for (const hart of harts) {
+    const from = whole ? 0n : start, length = whole ? everything : size;
+    if (asid === undefined) host.fence(hart, "vma", from, length);
+    else host.fence(hart, "vma", from, length, Number(asid & 0xffffn));
+  }
+  return ok();
+}
+
+export const rfence: SbiExtension = {
+  name: "rfence",
+  eid: 0x5246_4e43n,
+  functions: [
+    { name: "remote_fence_i", call: ({ host, a }) => fenceI(host, a[0], a[1]) },
+    { name: "remote_sfence_vma", call: ({ host, a }) => fenceVma(host, a[0], a[1], a[2], a[3]) },
+    { name: "remote_sfence_vma_asid", call: ({ host, a }) => fenceVma(host, a[0], a[1], a[2], a[3], a[4]) },
+  ],
+};

@@ -1,0 +1,256 @@
+import { assertEquals } from "@std/assert";
+import type { StopRequest } from "../../core/device.ts";
+import { ERR, HSM } from "./host.ts";
+import { EXTENSIONS, sbiCall, sbiCallName, type SbiHost } from "./mod.ts";
+
+const RAM = 0x8000_0000n, RAM_SIZE = 0x2_0000n, ROM = 0x1000n;
+const TIME = 0x54494d45n, IPI = 0x735049n, RFENCE = 0x52464e43n, HSM_EID = 0x48534dn, SRST = 0x53525354n, DBCN = 0x4442434en;
+
+/** A host that notes what it was asked for. RAM at 0x8000_0000, 16 bytes of ROM at 0x1000. */
+function setUp({ harts = 4, xlen = 64 as 32 | 64, input = "" } = {}) {
+  const events: unknown[] = [], stops: StopRequest[] = [];
+  const ram = new Uint8Array(Number(RAM_SIZE)), rom = new Uint8Array(16);
+  const states = Array<number>(harts).fill(HSM.STARTED), pendingIpi = new Set<number>();
+  const queue = [...input].map((c) => c.charCodeAt(0));
+  let printed = "";
+  const slice = (paddr: bigint, length: number): Uint8Array | undefined => {
+    for (const [base, bytes] of [[RAM, ram], [ROM, rom]] as const) {
+      if (paddr >= base && paddr + BigInt(length) <= base + BigInt(bytes.length)) {
+        return bytes.subarray(Number(paddr - base), Number(paddr - base) + length);
+      }
+    }
+    return undefined;
+  };
+  const host: SbiHost = {
+    harts,
+    xlen,
+    setTimer: (hart, time) => events.push(["timer", hart, time]),
+    sendIpi: (hart) => events.push(["ipi", hart]),
+    clearIpi: (hart) => pendingIpi.delete(hart),
+    fence: (...args) => events.push(["fence", ...args]),
+    hartStart: (...args) => events.push(["start", ...args]),
+    hartStop: (...args) => events.push(["stop", ...args]),
+    hartState: (hart) => states[hart],
+    hartSuspend: (...args) => events.push(["suspend", ...args]),
+    console: { write: (byte) => printed += String.fromCharCode(byte), read: () => queue.shift() ?? -1 },
+    readBytes: (paddr, length) => slice(paddr, length)?.slice(),
+    writeBytes: (paddr, data) => {
+      const to = paddr >= RAM ? slice(paddr, data.length) : undefined;
+      to?.set(data);
+      return to !== undefined;
+    },
+    readVirtual: (_hart, vaddr, length) => slice(vaddr - 0x1_0000_0000n, length)?.slice(),
+    stop: (request) => stops.push(request),
+    mvendorid: 0x489n,
+    marchid: 0x7000n,
+    mimpid: 3n,
+  };
+  const ones = 2n ** BigInt(xlen) - 1n;
+  /** The answer as error and value, signed error. */
+  const call = (eid: bigint, fid: bigint, ...args: bigint[]) => {
+    const a = [0n, 0n, 0n, 0n, 0n, 0n].map((zero, i) => args[i] ?? zero);
+    const r = sbiCall(host, 1, [...a, fid, eid]);
+    return r === "none" ? r : r.a1 === undefined ? [BigInt.asIntN(xlen, r.a0)] : [BigInt.asIntN(xlen, r.a0), r.a1];
+  };
+  return { host, events, stops, ram, states, pendingIpi, queue, ones, call, printed: () => printed };
+}
+
+Deno.test("base: version 2.0, identity, and a probe for every extension", () => {
+  const s = setUp();
+  assertEquals(s.call(0x10n, 0n), [0n, 0x0200_0000n]);
+  assertEquals(s.call(0x10n, 1n), [0n, 0x6272_6e67n]);
+  assertEquals(s.call(0x10n, 2n), [0n, 0x1_0000n]);
+  assertEquals([4n, 5n, 6n].map((fid) => s.call(0x10n, fid)), [[0n, 0x489n], [0n, 0x7000n], [0n, 3n]]);
+  for (const eid of [...EXTENSIONS.map((e) => e.eid), 0n, 8n]) assertEquals(s.call(0x10n, 3n, eid), [0n, 1n]);
+  for (const eid of [9n, 0x504d55n, 0x53555350n, s.ones]) assertEquals(s.call(0x10n, 3n, eid), [0n, 0n]);
+});
+
+Deno.test("unknown extensions and functions are not supported, in both register widths", () => {
+  for (const xlen of [32, 64] as const) {
+    const s = setUp({ xlen });
+    for (const e of EXTENSIONS) assertEquals(s.call(e.eid, BigInt(e.functions.length)), [ERR.NOT_SUPPORTED, 0n]);
+    assertEquals([s.call(0x504d55n, 0n), s.call(9n, 0n), s.call(TIME, s.ones)], Array(3).fill([ERR.NOT_SUPPORTED, 0n]));
+    assertEquals(sbiCall(s.host, 0, [0n, 0n, 0n, 0n, 0n, 0n, 0n, 0x99n]), { a0: s.ones - 1n, a1: 0n });
+  }
+});
+
+Deno.test("time: set_timer takes 64 bits, from two registers when xlen is 32", () => {
+  const s = setUp(), t = setUp({ xlen: 32 });
+  assertEquals(s.call(TIME, 0n, s.ones), [0n, 0n]);
+  assertEquals(t.call(TIME, 0n, 0x89ab_cdefn, 0x123n), [0n, 0n]);
+  assertEquals([...s.events, ...t.events], [["timer", 1, s.ones], ["timer", 1, 0x123_89ab_cdefn]]);
+});
+
+Deno.test("ipi: masks count from their base, -1 means every hart that is not stopped", () => {
+  const s = setUp();
+  assertEquals(s.call(IPI, 0n, 0b101n, 1n), [0n, 0n]);
+  assertEquals(s.events.splice(0), [["ipi", 1], ["ipi", 3]]);
+  s.states[2] = HSM.STOPPED;
+  s.states[3] = HSM.SUSPENDED;
+  assertEquals(s.call(IPI, 0n, 0n, s.ones), [0n, 0n]);
+  assertEquals(s.events.splice(0), [["ipi", 0], ["ipi", 1], ["ipi", 3]]);
+  assertEquals(s.call(IPI, 0n, 0n, 0n), [0n, 0n]);
+  for (const [mask, base] of [[0b10000n, 0n], [1n, 4n], [0n, 4n], [0b11n, 3n], [1n, 2n]]) {
+    assertEquals(s.call(IPI, 0n, mask, base), [ERR.INVALID_PARAM, 0n], `${mask} ${base}`);
+  }
+  assertEquals(s.events, [], "a wrong mask reaches nobody");
+});
+
+Deno.test("rfence: kinds, ranges, the whole address space, address spaces, errors", () => {
+  const s = setUp();
+  assertEquals(s.call(RFENCE, 0n, 2n, 0n), [0n, 0n]);
+  assertEquals(s.call(RFENCE, 1n, 1n, 0n, 0x4000n, 0x2000n), [0n, 0n]);
+  assertEquals(s.call(RFENCE, 2n, 1n, 0n, 0x4000n, s.ones, 0x1_0007n), [0n, 0n]);
+  assertEquals(s.call(RFENCE, 1n, 1n, 0n, 0n, 0n), [0n, 0n]);
+  assertEquals(s.call(RFENCE, 1n, 1n, 0n, s.ones - 0xfffn, 0x1000n), [0n, 0n]);
+  assertEquals(s.events.splice(0), [
+    ["fence", 1, "i", 0n, s.ones],
+    ["fence", 0, "vma", 0x4000n, 0x2000n],
+    ["fence", 0, "vma", 0n, s.ones, 7],
+    ["fence", 0, "vma", 0n, s.ones],
+    ["fence", 0, "vma", s.ones - 0xfffn, 0x1000n],
+  ]);
+  assertEquals(s.call(RFENCE, 1n, 1n, 0n, s.ones - 0xfffn, 0x1001n), [ERR.INVALID_ADDRESS, 0n]);
+  assertEquals([0n, 1n, 2n].map((fid) => s.call(RFENCE, fid, 1n, 9n)), Array(3).fill([ERR.INVALID_PARAM, 0n]));
+  assertEquals([3n, 4n, 5n, 6n].map((fid) => s.call(RFENCE, fid, 1n, 0n)), Array(4).fill([ERR.NOT_SUPPORTED, 0n]));
+  assertEquals(s.events, []);
+});
+
+Deno.test("hsm: hart_start needs a stopped hart and memory to start in", () => {
+  const s = setUp();
+  s.states[2] = HSM.STOPPED;
+  assertEquals(s.call(HSM_EID, 0n, 2n, RAM + 2n, 77n), [0n, 0n]);
+  assertEquals(s.events.splice(0), [["start", 2, RAM + 2n, 77n]]);
+  assertEquals(s.call(HSM_EID, 0n, 4n, RAM), [ERR.INVALID_PARAM, 0n]);
+  assertEquals(s.call(HSM_EID, 0n, s.ones, RAM), [ERR.INVALID_PARAM, 0n]);
+  assertEquals(s.call(HSM_EID, 0n, 2n, 0x4000_0000n), [ERR.INVALID_ADDRESS, 0n]);
+  assertEquals(s.call(HSM_EID, 0n, 2n, RAM + 1n), [ERR.INVALID_ADDRESS, 0n]);
+  assertEquals(s.call(HSM_EID, 0n, 0n, RAM), [ERR.ALREADY_AVAILABLE, 0n]);
+  for (const state of [HSM.START_PENDING, HSM.STOP_PENDING, HSM.SUSPENDED, HSM.SUSPEND_PENDING, HSM.RESUME_PENDING]) {
+    s.states[2] = state;
+    assertEquals(s.call(HSM_EID, 0n, 2n, RAM), [ERR.INVALID_PARAM, 0n]);
+    assertEquals(s.call(HSM_EID, 2n, 2n), [0n, BigInt(state)]);
+  }
+  assertEquals(s.events, []);
+});
+
+Deno.test("hsm: hart_stop does not come back; status of a hart that does not exist is an error", () => {
+  const s = setUp();
+  assertEquals(s.call(HSM_EID, 1n), "none");
+  assertEquals(s.events, [["stop", 1]]);
+  assertEquals(s.call(HSM_EID, 2n, 4n), [ERR.INVALID_PARAM, 0n]);
+});
+
+Deno.test("hsm: suspend, retentive and not; reserved and platform types are refused", () => {
+  const s = setUp();
+  assertEquals(s.call(HSM_EID, 3n, 0n, 0x123n, 5n), [0n, 0n]);
+  assertEquals(s.call(HSM_EID, 3n, 0x8000_0000n, RAM, 5n), "none");
+  assertEquals(s.call(HSM_EID, 3n, 0xffff_ffff_8000_0000n, RAM + 4n, 6n), "none", "sign-extended by the caller");
+  assertEquals(s.events.splice(0), [["suspend", 1, true, 0n, 0n], ["suspend", 1, false, RAM, 5n], ["suspend", 1, false, RAM + 4n, 6n]]);
+  assertEquals(s.call(HSM_EID, 3n, 0x8000_0000n, 0x10n), [ERR.INVALID_ADDRESS, 0n]);
+  for (const type of [1n, 0x0fff_ffffn, 0x1000_0000n, 0x8000_0001n, 0x9000_0000n, 0xffff_ffffn]) {
+    assertEquals(s.call(HSM_EID, 3n, type, RAM), [ERR.INVALID_PARAM, 0n]);
+  }
+  assertEquals(s.events, []);
+});
+
+Deno.test("srst: shutdown with its reason, reboots, and reserved values", () => {
+  const s = setUp();
+  for (const [type, reason] of [[0n, 0n], [0n, 1n], [1n, 0n], [2n, 1n]]) assertEquals(s.call(SRST, 0n, type, reason), "none");
+  assertEquals(s.stops, [{ kind: "exit", code: 0, pass: true }, { kind: "exit", code: 1, pass: false }, { kind: "reset" }, {
+    kind: "reset",
+  }]);
+  for (const [type, reason] of [[3n, 0n], [0xf000_0000n, 0n], [0n, 2n], [0n, 0xe000_0000n], [s.ones, 0n], [0n, s.ones]]) {
+    assertEquals(s.call(SRST, 0n, type, reason), [ERR.INVALID_PARAM, 0n]);
+  }
+  assertEquals(s.stops.length, 4);
+});
+
+Deno.test("dbcn: write sends memory, any length, all or nothing", () => {
+  const s = setUp();
+  s.ram.set(new TextEncoder().encode("hello"));
+  assertEquals(s.call(DBCN, 0n, 5n, RAM, 0n), [0n, 5n]);
+  assertEquals(s.call(DBCN, 0n, 0n, 0n, 0n), [0n, 0n]);
+  assertEquals(s.printed(), "hello");
+  assertEquals(s.call(DBCN, 0n, RAM_SIZE, RAM, 0n), [0n, RAM_SIZE]);
+  assertEquals(s.printed().length, 5 + Number(RAM_SIZE));
+  const bad = [[5n, 0x10n, 0n], [5n, RAM, 1n], [RAM_SIZE + 1n, RAM, 0n], [s.ones, RAM, 0n], [2n, RAM + RAM_SIZE - 1n, 0n]];
+  for (const [length, low, high] of bad) assertEquals(s.call(DBCN, 0n, length, low, high), [ERR.INVALID_PARAM, 0n]);
+  assertEquals(s.printed().length, 5 + Number(RAM_SIZE));
+});
+
+Deno.test("dbcn: the high half of an address counts when xlen is 32", () => {
+  const s = setUp({ xlen: 32 });
+  s.ram[0] = 0x41;
+  assertEquals(s.call(DBCN, 0n, 1n, RAM, 0n), [0n, 1n]);
+  assertEquals(s.call(DBCN, 0n, 1n, RAM, 2n), [ERR.INVALID_PARAM, 0n]);
+  assertEquals(s.printed(), "A");
+});
+
+Deno.test("dbcn: read stores what there is and loses nothing on a wrong address", () => {
+  const s = setUp({ input: "abcdef" });
+  assertEquals(s.call(DBCN, 1n, 4n, ROM, 0n), [ERR.INVALID_PARAM, 0n]);
+  assertEquals(s.call(DBCN, 1n, 4n, 0n, 0n), [ERR.INVALID_PARAM, 0n]);
+  assertEquals(s.call(DBCN, 1n, 4n, RAM + 8n, 0n), [0n, 4n]);
+  assertEquals(s.call(DBCN, 1n, 9n, RAM + 12n, 0n), [0n, 2n]);
+  assertEquals(s.call(DBCN, 1n, 9n, RAM, 0n), [0n, 0n]);
+  assertEquals(new TextDecoder().decode(s.ram.slice(8, 14)), "abcdef");
+});
+
+Deno.test("dbcn: write_byte", () => {
+  const s = setUp();
+  assertEquals([s.call(DBCN, 2n, 0x1_41n), s.printed()], [[0n, 0n], "A"]);
+});
+
+Deno.test("legacy: console, timer, shutdown return one register", () => {
+  const s = setUp({ input: "z", xlen: 32 });
+  assertEquals(s.call(1n, 99n, 0x4_48n), [0n]);
+  assertEquals(s.printed(), "H");
+  assertEquals([s.call(2n, 0n), s.call(2n, 0n)], [[0x7an], [-1n]]);
+  assertEquals(sbiCall(s.host, 0, [0n, 0n, 0n, 0n, 0n, 0n, 0n, 2n]), { a0: 0xffff_ffffn });
+  assertEquals(s.call(0n, 0n, 5n, 1n), [0n]);
+  assertEquals(s.events, [["timer", 1, 0x1_0000_0005n]]);
+  assertEquals(s.call(8n, 0n), "none");
+  assertEquals(s.stops, [{ kind: "exit", code: 0, pass: true }]);
+});
+
+Deno.test("legacy: clear_ipi tells whether one was pending", () => {
+  const s = setUp();
+  s.pendingIpi.add(1);
+  assertEquals([s.call(3n, 0n), s.call(3n, 0n)], [[1n], [0n]]);
+});
+
+Deno.test("legacy: masks are read through a virtual address; a null pointer means all harts", () => {
+  const s = setUp();
+  const at = RAM + 0x1_0000_0000n;
+  s.ram[0] = 0b0110;
+  assertEquals(
+    [s.call(4n, 0n, at), s.call(5n, 0n, at), s.call(6n, 0n, at, 0x1000n, 0x1000n), s.call(7n, 0n, at, 0n, 0n, 9n)],
+    Array(4).fill([0n]),
+  );
+  assertEquals(s.events.splice(0), [
+    ["ipi", 1],
+    ["ipi", 2],
+    ["fence", 1, "i", 0n, s.ones],
+    ["fence", 2, "i", 0n, s.ones],
+    ["fence", 1, "vma", 0x1000n, 0x1000n],
+    ["fence", 2, "vma", 0x1000n, 0x1000n],
+    ["fence", 1, "vma", 0n, s.ones, 9],
+    ["fence", 2, "vma", 0n, s.ones, 9],
+  ]);
+  assertEquals(s.call(4n, 0n, 0n), [0n]);
+  assertEquals(s.events.splice(0).length, 4);
+  s.ram[0] = 0xff;
+  assertEquals([s.call(4n, 0n, at), s.call(4n, 0n, RAM)], [[ERR.INVALID_PARAM], [ERR.INVALID_ADDRESS]]);
+  assertEquals(s.events, []);
+});
+
+Deno.test("names for the trace", () => {
+  const name = (eid: bigint, fid: bigint) => sbiCallName([0n, 0n, 0n, 0n, 0n, 0n, fid, eid]);
+  assertEquals([name(HSM_EID, 0n), name(1n, 5n), name(DBCN, 9n), name(0x99n, 2n)], [
+    "hsm.hart_start",
+    "legacy.console_putchar",
+    "dbcn.9",
+    "0x99.2",
+  ]);
+});
