@@ -74,10 +74,10 @@ export type Inputs =
 
 /** A device type whose keys do not matter: an entry of a table of types. */
 // deno-lint-ignore no-explicit-any
-export type AnyDeviceType = DeviceType<any>;
+export type AnyDeviceType = DeviceType<Keys, any>;
 
 /** The default export of a file in src/devices. */
-export interface DeviceType<K extends Keys = Keys> {
+export interface DeviceType<K extends Keys = Keys, C = Config<K>> {
   /** The name in machine files: `type = "ns16550a"`. */
   readonly type: string;
   /** One sentence for `bringup devices`. */
@@ -86,20 +86,20 @@ export interface DeviceType<K extends Keys = Keys> {
   readonly spec: string;
   /** Keys of its own; `type at io irq console` and `count stride` belong to the wiring. `from` in a key takes a value of the machine. */
   readonly keys: K;
-  windows(config: Config<K>): readonly Window[];
+  windows(config: C): readonly Window[];
   /** Names of its interrupt outputs, in the order in which an `irq = [...]` list wires them. A `*` stands for every hart. */
-  outputs?(config: Config<K>): readonly string[];
+  outputs?(config: C): readonly string[];
   /** Interrupt inputs it offers to others, for checking wires: highest number or names. */
-  inputs?(config: Config<K>): Inputs;
+  inputs?(config: C): Inputs;
   /** True when it has a `char` port and may be a machine's `console`. */
   readonly char?: boolean;
   /** Name of its device-tree node before the `@`; its id without trailing digits when absent. */
   readonly fdtName?: string;
   /** The node's properties besides `reg` and `interrupts`, which the wiring adds. Absent: no node. */
-  fdt?(config: Config<K>): FdtProperties;
+  fdt?(config: C): FdtProperties;
   /** Extra child nodes of the root that name this one (syscon-poweroff); `phandle` is this node's. */
-  fdtExtra?(config: Config<K>, phandle: number): Record<string, FdtProperties>;
-  create(env: DeviceEnv, config: Config<K>, ports: DevicePorts): Device;
+  fdtExtra?(config: C, phandle: number): Record<string, FdtProperties>;
+  create(env: DeviceEnv, config: C, ports: DevicePorts): Device;
 }
 
 /** What the wiring connects for a device. */

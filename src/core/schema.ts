@@ -21,7 +21,7 @@ export type Key =
     | { readonly kind: "table"; readonly keys: Keys }
     /** A table whose keys the user chooses, all with the same kind of value. */
     | { readonly kind: "named"; readonly of: Key }
-    /** One of several kinds; `form` says in words what is accepted. */
+    /** One of several kinds, told apart by whoever reads it; `form` says in words what is accepted. */
     | { readonly kind: "either"; readonly of: readonly Key[]; readonly form: string }
   );
 interface Bounds {
@@ -46,7 +46,7 @@ type ValueOf<K extends Key> = K extends { kind: "int" | "size" } ? number
   : K extends { kind: "u64" } ? bigint
   : K extends { kind: "table"; keys: infer T extends Keys } ? Config<T>
   : K extends { kind: "named"; of: infer O extends Key } ? Readonly<Record<string, ValueOf<O>>>
-  : K extends { kind: "either"; of: readonly (infer O extends Key)[] } ? ValueOf<O>
+  : K extends { kind: "either" } ? unknown
   : never;
 
 /** The checked values of a table: what `create` of a device receives. Optional keys without a default may be undefined. */

@@ -52,8 +52,10 @@ export default defineDevice({
   doc: "16550A serial port (UART) with FIFOs.",
   spec: "PC16550D data sheet, June 1995, section 8",
   keys,
-  windows: (c) => [{ bus: "mem", name: "regs", length: 8 << c.reg_shift }],
+  windows: (c) => [{ bus: "any", name: "regs", length: 8 << c.reg_shift }],
   outputs: () => ["irq"],
+  char: true,
+  fdtName: "serial",
   fdt: (c) => ({
     compatible: c.fifo ? "ns16550a" : "ns16450",
     "clock-frequency": c.clock_hz,

@@ -20,7 +20,7 @@ export default defineDevice({
   doc: "A block that is mapped but not modelled; its accesses are logged on `unimp`.",
   spec: "none",
   keys,
-  windows: (c) => [{ bus: "mem", name: c.name ?? "unimplemented", length: c.size }],
+  windows: (c) => [{ bus: "any", name: c.name ?? "unimplemented", length: c.size }],
   create: (env, config) => new Unimplemented(env, config),
 });
 

@@ -1,0 +1,328 @@
+// Machine files -> checked values: `extends`, overrides, and the reader that holds a tree against key tables (core/schema.ts).
+// Nothing here knows what a machine is made of; that is in format.ts and graph.ts.
+import { parse } from "@std/toml";
+import { dirname, isAbsolute, join } from "@std/path";
+import type { Config, Key, Keys } from "../core/schema.ts";
+import { ConfigError, ConfigErrors, didYouMean, type Place } from "../core/errors.ts";
+import { isUnsafe, joinKey, type Node, readToml, type Scalar, type Table } from "./toml.ts";
+
+/** The file name in messages about overrides. */
+export const SET = "--set";
+
+/** Reads a whole file. @throws {ConfigError} it cannot be read. */
+export type ReadFile = (path: string) => Uint8Array;
+
+/** A machine file with everything that it extends: tables are merged key by key, any other value replaces the inherited one. */
+export function loadTree(file: string, readFile: ReadFile, above: readonly string[] = []): Table {
+  const own = readToml(decode(readFile(file), file), file), base = own.get("extends");
+  if (!base) return own;
+  own.delete("extends");
+  if (typeof base.value !== "string") throw new ConfigErrors([mustBe(base, "a path")]);
+  const path = resolvePath(base.value, base.place);
+  if (path === file || above.includes(path)) {
+    throw new ConfigErrors([new ConfigError(`'${base.value}' extends this file again`, base.place)]);
+  }
+  return merge(withPlace(base.place, () => loadTree(path, readFile, [...above, file])), own);
+}
+
+/**
+ * Puts `over` on top of `base`, keeping the order of `base`. A component that names another `type` replaces the inherited one as a
+ * whole; `false` in place of a table removes it.
+ */
+export function merge(base: Table, over: Table): Table {
+  const out = new Map(base);
+  for (const [name, node] of over) {
+    const old = out.get(name);
+    const both = old && old.value instanceof Map && node.value instanceof Map;
+    const retyped = both && (node.value as Table).has("type") &&
+      (node.value as Table).get("type")!.value !== (old.value as Table).get("type")?.value;
+    if (node.value === false && old?.value instanceof Map) out.delete(name);
+    else out.set(name, both && !retyped ? { ...old, value: merge(old.value as Table, node.value as Table) } : node);
+  }
+  return out;
+}
+
+/**
+ * Applies overrides by key path ("memory.dram.size"). A text is read as TOML where it is TOML, and stands for itself where it is
+ * not ("2GiB", "plic:10"), so that a command line needs no inner quotes.
+ */
+export function applySet(base: Table, set: Readonly<Record<string, unknown>>): Table {
+  let out = base;
+  for (const [path, given] of Object.entries(set)) {
+    const parts = path.split("."), place = (n: number): Place => ({ file: SET, key: parts.slice(0, n).join(".") });
+    let node = setNode(given, place(parts.length));
+    for (let n = parts.length - 1; n > 0; n--) node = { value: new Map([[parts[n], node]]), place: place(n), text: "" };
+    if (parts.some((p) => p === "")) throw new ConfigErrors([new ConfigError(`'${path}' is not a key path`, { file: SET })]);
+    out = merge(out, new Map([[parts[0], node]]));
+  }
+  return out;
+}
+
+function setNode(given: unknown, place: Place): Node {
+  if (Array.isArray(given)) {
+    return { value: given.map((v, i) => setNode(v, { ...place, key: `${place.key}[${i}]` })), place, text: "" };
+  }
+  if (given instanceof Date) return { value: given, place, text: given.toISOString() };
+  if (typeof given === "object" && given !== null) {
+    return {
+      value: new Map(Object.entries(given).map(([k, v]) => [k, setNode(v, { ...place, key: joinKey(place.key!, k) })])),
+      place,
+      text: "",
+    };
+  }
+  if (typeof given !== "string") return { value: given as Scalar, place, text: String(given) };
+  if (isUnsafe(given) || !given.trim()) return { value: given, place, text: given };
+  try {
+    const value = parse(`v = ${given}`).v;
+    if (typeof value === "object" && !(value instanceof Date)) return setNode(value, place);
+    return { value: value as Scalar, place, text: given };
+  } catch {
+    return { value: given, place, text: given };
+  }
+}
+
+/** Collects what is wrong with a machine file and reads values out of its tree. */
+export class Reader {
+  readonly errors: ConfigError[] = [];
+  /** `machine` looks up a value of the machine by key path, for keys whose default is taken from another. */
+  constructor(readonly readFile: ReadFile, readonly machine: (path: string) => unknown = () => undefined) {}
+
+  error(problem: string, place: Place): void {
+    this.errors.push(new ConfigError(problem, place));
+  }
+
+  /** @throws {ConfigErrors} anything was wrong. */
+  done(): void {
+    if (this.errors.length) throw new ConfigErrors(this.errors);
+  }
+
+  /** The checked values of a table; `known` are keys that somebody else reads. Faulty values are reported and come out undefined. */
+  table<K extends Keys>(table: Table, keys: K, place: Place, known: Iterable<string> = []): Config<K> {
+    return this.record(table, keys, place, known) as Config<K>;
+  }
+
+  /** The same where the keys are known only at run time. */
+  record(table: Table, keys: Keys, place: Place, known: Iterable<string> = []): Record<string, unknown> {
+    const names = [...Object.keys(keys), ...known];
+    for (const [name, node] of table) {
+      if (!names.includes(name)) this.error(unknownKey(name, names), node.place);
+    }
+    const out: Record<string, unknown> = {};
+    for (const [name, key] of Object.entries(keys)) out[name] = this.entry(table, name, key, place);
+    return out;
+  }
+
+  /** The checked value of one key of a table, or its default. */
+  entry(table: Table, name: string, key: Key, place: Place): unknown {
+    const node = table.get(name);
+    if (node) return this.value(node, key);
+    if ("default" in key && key.default !== undefined) return key.default;
+    if ("from" in key && key.from !== undefined) {
+      const value = this.machine(key.from);
+      if (value !== undefined || this.errors.length) return value;
+    }
+    if (key.optional) return undefined;
+    if (key.kind === "table" || key.kind === "named") return this.value({ value: new Map(), place, text: "" }, key);
+    this.error(`missing: it must be ${expected(key)} (${key.doc})`, { ...place, key: joinKey(place.key ?? "", name) });
+    return undefined;
+  }
+
+  /** The checked value of a node; undefined after an error. */
+  value(node: Node, key: Key): unknown {
+    if (key.kind === "either") {
+      const kind = key.of.find((k) => shapeFits(node, k));
+      if (kind) return this.value(node, kind);
+      return this.#mustBe(node, expected(key));
+    }
+    if (!shapeFits(node, key)) return this.#mustBe(node, expected(key) + (key.kind === "choice" ? suggestion(node, key.choices) : ""));
+    const { value } = node;
+    switch (key.kind) {
+      case "table":
+        return this.table(value as Table, key.keys, node.place);
+      case "named":
+        return Object.fromEntries([...value as Table].map(([name, n]) => [name, this.value(n, key.of)]));
+      case "list":
+        return (value as Node[]).map((n) => this.value(n, key.of));
+      case "int":
+      case "size": {
+        const n = key.kind === "size" ? parseSize(value) : parseInteger(value);
+        return boundsFit(Number(n), key) && Number.isSafeInteger(Number(n)) ? Number(n) : this.#mustBe(node, expected(key));
+      }
+      case "u64": {
+        const n = parseInteger(value)!;
+        return n >= (key.min ?? 0n) && n <= (key.max ?? 2n ** 64n - 1n) ? n : this.#mustBe(node, expected(key));
+      }
+      case "string":
+        return textOf(node);
+      case "file":
+        return this.#file(node);
+      case "time":
+        return new Date(value as Date); // the parser's own kind of Date prints and clones differently
+      default:
+        return value;
+    }
+  }
+
+  #mustBe(node: Node, what: string): undefined {
+    this.errors.push(mustBe(node, what));
+  }
+
+  /** A path relative to the file that names it; it must be readable. A name with "@" in front is for the machine to resolve. */
+  #file(node: Node): string | undefined {
+    const text = textOf(node)!;
+    if (text.startsWith("@")) return text;
+    const path = resolvePath(text, node.place);
+    try {
+      this.readFile(path);
+      return path;
+    } catch (e) {
+      if (!(e instanceof ConfigError)) throw e;
+      this.error(e.problem, node.place);
+      return undefined;
+    }
+  }
+}
+
+/** "unknown key" with the nearest known one, or all of them when none is near. */
+export function unknownKey(name: string, known: readonly string[]): string {
+  return `unknown key '${name}'` + (didYouMean(name, known) || (known.length ? `; known: ${[...known].sort().join(", ")}` : ""));
+}
+
+/** What a key accepts, in words. */
+export function expected(key: Key): string {
+  const range = ({ min = 0, max, power2, multiple }: { min?: number; max?: number; power2?: boolean; multiple?: number }) =>
+    (max !== undefined ? ` from ${number(min)} to ${number(max)}` : min ? ` of at least ${number(min)}` : "") +
+    (power2 ? " that is a power of two" : "") + (multiple ? ` that is a multiple of ${number(multiple)}` : "");
+  switch (key.kind) {
+    case "int":
+      return "an integer" + range(key);
+    case "size":
+      return `a size like 4096, 0x1000 or "128MiB"` + range(key);
+    case "u64":
+      return `a 64-bit integer or a text like "0xffff_ffff_0000_0000"` +
+        (key.max !== undefined ? ` of at most 0x${key.max.toString(16)}` : "");
+    case "bool":
+      return "true or false";
+    case "string":
+      return key.form ?? "a text";
+    case "choice":
+      return `one of ${key.choices.map((c) => JSON.stringify(c)).join(", ")}`;
+    case "file":
+      return "a path";
+    case "time":
+      return "a time with its offset, like 2026-01-01T00:00:00Z";
+    case "list":
+      return `a list, each ${expected(key.of)}`;
+    case "table":
+      return `a table with ${Object.keys(key.keys).join(", ")}`;
+    case "named":
+      return `a table of names, each with ${expected(key.of)}`;
+    case "either":
+      return key.form;
+  }
+}
+
+/** Small numbers in decimal, addresses in grouped hexadecimal. */
+function number(n: number): string {
+  return n < 4096 ? String(n) : hex(n);
+}
+
+/** `0x8000_0000`. */
+export function hex(n: number | bigint): string {
+  const digits = n.toString(16);
+  return "0x" + (digits.length <= 4 ? digits : digits.padStart(Math.ceil(digits.length / 4) * 4, "0").replace(/(?=(?:.{4})+$)(?!^)/g, "_"));
+}
+
+const mustBe = (node: Node, what: string) => new ConfigError(`must be ${what}, got ${shown(node)}`, node.place);
+
+function shown(node: Node): string {
+  if (Array.isArray(node.value)) return "a list";
+  if (node.value instanceof Map) return "a table";
+  return node.text.length > 60 ? node.text.slice(0, 57) + "..." : node.text || '""';
+}
+
+/** Does the node have the kind of value that the key wants? Ranges are checked afterwards. */
+function shapeFits(node: Node, key: Key): boolean {
+  const { value } = node;
+  switch (key.kind) {
+    case "int":
+    case "u64":
+      return parseInteger(value) !== undefined && !/^[+-]?[\d_]+(\.|e)/i.test(node.text);
+    case "size":
+      return parseSize(value) !== undefined && !/^[+-]?[\d_]+(\.|e)/i.test(node.text);
+    case "bool":
+      return typeof value === "boolean";
+    case "string":
+      return textOf(node) !== undefined && (key.pattern?.test(textOf(node)!) ?? true);
+    case "file":
+      return !!textOf(node);
+    case "choice":
+      return key.choices.includes(value as string | number);
+    case "time":
+      return value instanceof Date && !Number.isNaN(value.getTime()) && /\d(z|[+-]\d\d:\d\d)$/i.test(node.text);
+    case "list":
+      return Array.isArray(value);
+    case "table":
+    case "named":
+      return value instanceof Map;
+    case "either":
+      return key.of.some((k) => shapeFits(node, k));
+  }
+}
+
+/** The text of a node. What an override wrote without quotes is a text too where one is wanted: `--set boot.cmdline=3`. */
+function textOf(node: Node): string | undefined {
+  if (typeof node.value === "string") return node.value;
+  return node.place.file === SET && node.text ? node.text : undefined;
+}
+
+function boundsFit(
+  n: number,
+  { min = 0, max, power2, multiple }: { min?: number; max?: number; power2?: boolean; multiple?: number },
+): boolean {
+  return n >= min && n <= (max ?? Infinity) && !(power2 && (n < 1 || (BigInt(n) & BigInt(n - 1)) !== 0n)) && !(multiple && n % multiple);
+}
+
+/** An integer, or a text that is one (decimal or hexadecimal, `_` between digits). */
+function parseInteger(value: unknown): bigint | undefined {
+  if (typeof value === "number") return Number.isInteger(value) ? BigInt(value) : undefined;
+  if (typeof value === "bigint") return value;
+  if (typeof value !== "string" || !/^(0x[0-9a-f]+(_[0-9a-f]+)*|\d+(_\d+)*)$/i.test(value)) return undefined;
+  return BigInt(value.replaceAll("_", ""));
+}
+
+const UNITS: Record<string, bigint> = { "": 1n, K: 1n << 10n, M: 1n << 20n, G: 1n << 30n, T: 1n << 40n };
+
+/** Bytes of a number or a text like "128MiB", "64K", "0xf000"; undefined when it is neither. */
+export function parseSize(value: unknown): bigint | undefined {
+  const m = typeof value === "string" && /^(0x[0-9a-f_]+|[0-9_]+) ?(?:([KMGT])(?:iB)?)?$/i.exec(value);
+  if (!m) return parseInteger(value);
+  const n = parseInteger(m[1]);
+  return n === undefined ? undefined : n * UNITS[(m[2] ?? "").toUpperCase()];
+}
+
+const suggestion = (node: Node, choices: readonly (string | number)[]) =>
+  typeof node.value === "string" ? didYouMean(node.value, choices.map(String)) : "";
+
+/** A path as written in the file `place.file`; what the command line gives is relative to the working directory. */
+function resolvePath(path: string, place: Place): string {
+  return isAbsolute(path) || !place.file || place.file === SET ? path : join(dirname(place.file), path);
+}
+
+function decode(bytes: Uint8Array, file: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new ConfigErrors([new ConfigError("must be UTF-8 text", { file })]);
+  }
+}
+
+/** Runs `body`; an error without a place of its own gets this one. */
+function withPlace<T>(place: Place, body: () => T): T {
+  try {
+    return body();
+  } catch (e) {
+    if (e instanceof ConfigError && !(e instanceof ConfigErrors)) throw new ConfigErrors([new ConfigError(e.problem, place)]);
+    throw e;
+  }
+}

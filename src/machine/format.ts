@@ -1,0 +1,164 @@
+// The machine format, as data: every key of a machine file except those that a device type declares itself.
+// The reader (graph.ts), `describe`, the device list and the JSON Schema are all made from these tables.
+import { bool, choice, either, file, int, type Keys, list, named, size, string, time, u64 } from "../core/schema.ts";
+
+/** The RISC-V keys serve riscv32 and riscv64, the x86 keys x86_64. */
+export type Family = "riscv" | "x86";
+export const ARCHITECTURES = { riscv32: "riscv", riscv64: "riscv", x86_64: "x86" } as const satisfies Record<string, Family>;
+export type Arch = keyof typeof ARCHITECTURES;
+
+const arch = choice("instruction set", { choices: Object.keys(ARCHITECTURES) as Arch[] });
+
+export const ROOT = {
+  schema: choice("version of this format", { choices: [1] }),
+  name: string("what the machine is called in messages and in the device tree", { default: "machine" }),
+  extends: file("a machine file whose keys this one inherits; path relative to this file", { optional: true }),
+  seed: int("what random RAM contents and the device tree's rng-seed are made from", { default: 0 }),
+} satisfies Keys;
+
+export const CPU = {
+  riscv: {
+    arch,
+    isa: string("extensions, as in the device tree", {
+      pattern: /^rv(32|64)[a-z]+(_[a-z0-9]+)*$/,
+      form: `an ISA string like "rv64gc_zba_zbb"`,
+    }),
+    harts: int("number of harts", { default: 1, min: 1, max: 64 }),
+    mmu: choice("widest translation mode", { choices: ["bare", "sv32", "sv39", "sv48", "sv57"], default: "sv39" }),
+    svade: bool("page faults instead of hardware updates of the A and D bits", { default: false }),
+    reset: u64("address of the first instruction"),
+    mvendorid: u64("the mvendorid register", { default: 0n, max: 0xffff_ffffn }),
+    marchid: u64("the marchid register", { default: 0n }),
+    mimpid: u64("the mimpid register", { default: 0n }),
+  },
+  x86: {
+    arch,
+    model: string("CPUID table", { default: "qemu64" }),
+    features: list(
+      "changes to the model",
+      string("one feature", { pattern: /^[+-][a-z0-9_.-]+$/, form: `a feature with its sign, like "+fsgsbase"` }),
+      { default: [] as string[] },
+    ),
+    cores: int("number of processors", { default: 1, min: 1, max: 64 }),
+    reset: string("segment and offset of the first instruction", {
+      pattern: /^[0-9a-f]{1,4}:[0-9a-f]{1,4}$/i,
+      form: `a real-mode address like "f000:fff0"`,
+      default: "f000:fff0",
+    }),
+    triple_fault: choice("what a triple fault does", { choices: ["stop", "reset"], default: "stop" }),
+  },
+} satisfies Record<Family, Keys>;
+
+const clock = {
+  mode: choice("virtual: time advances by instructions alone; wall: idle waits are also paced by the host's clock", {
+    choices: ["virtual", "wall"],
+    default: "virtual",
+  }),
+  cpu_hz: int("instructions per second of guest time", { default: 1_000_000_000, min: 1_000, max: 100_000_000_000 }),
+  rtc: time("date and time at reset", { default: new Date("2026-01-01T00:00:00Z") }),
+} satisfies Keys;
+
+export const CLOCK = {
+  riscv: { ...clock, timebase_hz: int("rate of the time CSR and of mtime", { default: 10_000_000, min: 1, max: 1_000_000_000 }) },
+  x86: { ...clock, tsc_hz: int("rate of the time-stamp counter; cpu_hz when absent", { optional: true, min: 1 }) },
+} satisfies Record<Family, Keys>;
+
+const address = { max: Number.MAX_SAFE_INTEGER };
+const span = { pattern: /^[^.]+\.\.[^.]+$/, form: `a range like "640KiB..1MiB"` };
+
+/** `[memory.NAME]`. */
+export const MEMORY = {
+  at: int("base address", { ...address, multiple: 4096 }),
+  size: size("bytes of memory", { min: 4096, multiple: 4096 }),
+  kind: choice("ram, or rom (guest writes are ignored)", { choices: ["ram", "rom"], default: "ram" }),
+  fill: choice("contents at power-on; random is made from `seed`", { choices: ["zero", "random"], default: "zero" }),
+  file: file("what the memory holds at power-on, from its base", { optional: true }),
+  holes: list("addresses where this memory exists but cannot be seen", string("from..to", span), { default: [] as string[] }),
+  gap: string("addresses that this memory leaves free: what does not fit below continues above", { ...span, optional: true }),
+} satisfies Keys;
+
+const target = string(`where an interrupt output leads: "plic:10", "cpu0.intr", "cpu*.msip" (every hart), "" (nowhere)`);
+const addresses = (doc: string) =>
+  either(doc, [int("address", address), list("one address for each window", int("address", address))], {
+    optional: true,
+    form: "an address or a list of addresses",
+  });
+
+/** Keys of every `[device.NAME]` beside those of its type. */
+export const WIRING = {
+  type: string("which component it is; `bringup devices` lists them"),
+  at: addresses("address of its window in memory, or of each of them in order"),
+  io: addresses("port of its window in the I/O space, or of each of them in order"),
+  irq: either(
+    'where its interrupt outputs lead: one output as a text, several as a list in order or as a table by name; "plic:1+n" counts instances',
+    [
+      target,
+      list("outputs in order", target),
+      named("outputs by name", either("one input or several", [target, list("inputs", target)], { form: "an input or a list of them" })),
+    ],
+    { optional: true, form: `an input like "plic:10", a list of inputs, or a table from output to input` },
+  ),
+  console: bool("its byte stream is a console of the machine: the terminal, `serial` in a scenario", { default: false }),
+  count: int("how many of it there are, named `NAME[0]` and so on", { optional: true, min: 1, max: 1024 }),
+  stride: size("distance between the windows of two instances", { optional: true, min: 1 }),
+} satisfies Keys;
+
+/** The type of a device that only spreads interrupts: what drives its input n drives every target. */
+export const FANOUT_TYPE = "irq.fanout";
+export const FANOUT = {
+  type: WIRING.type,
+  to: list(
+    "where input n leads",
+    string("input of another device, with n for the number", {
+      pattern: /^[^:]+:n(\?\d+=\d+(,\d+=\d+)*)?$/,
+      form: `a text like "pic:n" or "ioapic:n?0=2" (0 goes to 2, all others to their own number)`,
+    }),
+  ),
+} satisfies Keys;
+
+export const FIRMWARE = {
+  riscv: {
+    sbi: string("builtin: served by the emulator; none: the kernel starts in M-mode; otherwise the path of a firmware image", {
+      default: "builtin",
+    }),
+  },
+  x86: {
+    bios: string("builtin: served by the emulator; otherwise the path of a ROM image", { default: "builtin" }),
+  },
+} satisfies Record<Family, Keys>;
+/** Values of the firmware key that are not paths. */
+export const FIRMWARE_WORDS: Record<Family, readonly string[]> = { riscv: ["builtin", "none"], x86: ["builtin"] };
+
+const boot = {
+  kernel: file("the image to start when the command line names none", { optional: true }),
+  initrd: file("initial RAM disk", { optional: true }),
+  cmdline: string("the kernel's command line", { default: "" }),
+  reset: choice("what a reset that the guest asks for does: restart the machine, or stop the run", {
+    choices: ["restart", "stop"],
+    default: "restart",
+  }),
+} satisfies Keys;
+
+export const BOOT = {
+  riscv: {
+    ...boot,
+    protocol: choice("kind of image; auto looks at the file", { choices: ["auto", "elf", "raw", "linux"], default: "auto" }),
+    load: int("where raw images go; 2 MiB above the start of RAM (4 MiB on riscv32) when absent", { ...address, optional: true }),
+  },
+  x86: {
+    ...boot,
+    protocol: choice("kind of image; auto looks at the file", {
+      choices: ["auto", "bios", "multiboot1", "multiboot2", "pvh", "linux", "limine"],
+      default: "auto",
+    }),
+  },
+} satisfies Record<Family, Keys>;
+
+/** The tables of a machine file, in the order in which they are described. */
+export const SECTIONS = ["cpu", "clock", "memory", "device", "firmware", "boot"] as const;
+
+/** Interrupt inputs of a processor and, on RISC-V, their local interrupt numbers (privileged 1.12, table 3.6). */
+export const CPU_INPUTS: Record<Family, Readonly<Record<string, number>>> = {
+  riscv: { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 },
+  x86: { intr: 0, nmi: 1, smi: 2 },
+};

@@ -1,0 +1,580 @@
+// A machine as plain nodes and edges. The wiring, the device tree and `describe` are made from it; nothing here knows a
+// particular device, only what its type declares (core/device.ts).
+import type { AnyDeviceType, Inputs, Window } from "../core/device.ts";
+import type { Place } from "../core/errors.ts";
+import { didYouMean } from "../core/errors.ts";
+import type { Config } from "../core/schema.ts";
+import { DEVICES } from "../devices/mod.ts";
+import { applySet, hex, loadTree, parseSize, Reader, type ReadFile, SET } from "./config.ts";
+import * as format from "./format.ts";
+import type { Arch, Family } from "./format.ts";
+import type { Node, Table } from "./toml.ts";
+
+export type RiscvCpu = Config<Omit<typeof format.CPU.riscv, "arch">> & { readonly arch: "riscv32" | "riscv64"; readonly family: "riscv" };
+export type X86Cpu = Config<Omit<typeof format.CPU.x86, "arch" | "cores">> & {
+  readonly arch: "x86_64";
+  readonly family: "x86";
+  readonly harts: number;
+};
+export type RiscvClock = Config<typeof format.CLOCK.riscv>;
+export type X86Clock = Config<typeof format.CLOCK.x86>;
+
+/** One contiguous part of a memory: `length` bytes from `offset` of its contents, seen at `base`. */
+export interface Segment {
+  readonly base: number;
+  readonly length: number;
+  readonly offset: number;
+}
+
+export interface MemoryNode {
+  readonly id: string;
+  readonly kind: "ram" | "rom";
+  readonly fill: "zero" | "random";
+  /** Path of the initial contents. */
+  readonly file?: string;
+  /** Bytes of contents; holes in the address space do not make it smaller. */
+  readonly size: number;
+  /** Ascending by base; RAM and ROM without holes have one. */
+  readonly segments: readonly Segment[];
+  readonly place: Place;
+}
+
+/** A window at its address. */
+export interface PlacedWindow {
+  readonly bus: "mem" | "io";
+  readonly name: string;
+  readonly base: number;
+  readonly length: number;
+}
+
+export interface DeviceNode {
+  /** `uart0`, or `virtio[3]` for one of several. */
+  readonly id: string;
+  readonly type: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly windows: readonly PlacedWindow[];
+  /** Interrupt outputs after `*` was spread over the harts: `DevicePorts.irq` has one wire for each. */
+  readonly outputs: readonly string[];
+  readonly console: boolean;
+  readonly place: Place;
+}
+
+/** One wire from an output of a device to an input of a device or of a hart. */
+export interface Edge {
+  readonly from: { readonly device: string; readonly output: number };
+  readonly to: { readonly device: string; readonly input: string } | { readonly hart: number; readonly input: string };
+  /** The fan-out that it went through. */
+  readonly via?: string;
+  readonly place: Place;
+}
+
+/** A checked machine. Everything is plain data and printable. */
+export interface Graph {
+  readonly name: string;
+  readonly file: string;
+  readonly seed: number;
+  readonly cpu: RiscvCpu | X86Cpu;
+  readonly clock: {
+    readonly mode: "virtual" | "wall";
+    readonly cpu_hz: number;
+    /** Rate of the time CSR; RISC-V only. */
+    readonly timebase_hz?: number;
+    /** Rate of the time-stamp counter; x86 only. */
+    readonly tsc_hz?: number;
+    readonly rtc: Date;
+  };
+  /** In file order; the first of kind "ram" is the main one. */
+  readonly memories: readonly MemoryNode[];
+  /** In file order. */
+  readonly devices: readonly DeviceNode[];
+  readonly edges: readonly Edge[];
+  readonly firmware: { readonly kind: "builtin" | "none" } | { readonly kind: "file"; readonly path: string };
+  readonly boot: {
+    readonly protocol: string;
+    readonly kernel?: string;
+    readonly initrd?: string;
+    readonly cmdline: string;
+    readonly reset: "restart" | "stop";
+    /** Where a raw image goes; 0 on x86. */
+    readonly load: number;
+  };
+}
+
+export interface LoadOptions {
+  readonly readFile: ReadFile;
+  /** Overrides by key path; `memory` alone is the size of the main RAM, `harts` the number of harts or cores. */
+  readonly set?: Readonly<Record<string, unknown>>;
+  /** The device types that a machine may name; all of src/devices unless given. */
+  readonly types?: Readonly<Record<string, AnyDeviceType>>;
+}
+
+/** Reads and checks a machine file. @throws {ConfigErrors} everything that is wrong with it. */
+export function loadConfig(file: string, options: LoadOptions): Graph {
+  const base = loadTree(file, options.readFile), root = applySet(base, longForm(base, options.set ?? {}));
+  return new GraphBuilder(file, root, options).build();
+}
+
+/** The short overrides `memory` and `harts` as key paths of this machine. */
+function longForm(root: Table, set: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const memories = root.get("memory")?.value, cpu = root.get("cpu")?.value;
+  const ram = memories instanceof Map && [...memories].find(([, m]) => m.value instanceof Map && m.value.get("kind")?.value !== "rom");
+  const x86 = cpu instanceof Map && cpu.get("arch")?.value === "x86_64";
+  const names: Record<string, string> = { memory: `memory.${ram ? ram[0] : "ram"}.size`, harts: x86 ? "cpu.cores" : "cpu.harts" };
+  return Object.fromEntries(Object.entries(set).map(([path, v]) => [path in names && typeof v !== "object" ? names[path] : path, v]));
+}
+
+/** The node of a device. @throws {Error} there is none. */
+export function deviceNode(graph: Graph, id: string): DeviceNode {
+  const node = graph.devices.find((d) => d.id === id);
+  if (!node) throw new Error(`no device '${id}' in ${graph.name}`);
+  return node;
+}
+
+/** The main RAM. */
+export function mainRam(graph: Graph): MemoryNode {
+  return graph.memories.find((m) => m.kind === "ram")!;
+}
+
+/** `cpu0.msip`, `plic:10`. */
+export const targetName = (to: Edge["to"]) => "hart" in to ? `cpu${to.hart}.${to.input}` : `${to.device}:${to.input}`;
+
+/** Inputs that an output drives. */
+interface Target {
+  readonly to: Edge["to"];
+  readonly via?: string;
+}
+
+interface Fanout {
+  readonly place: Place;
+  /** Target device and the numbers that go elsewhere. */
+  readonly to: readonly { readonly device: string; readonly moved: ReadonlyMap<number, number>; readonly place: Place }[];
+}
+
+class GraphBuilder {
+  readonly #reader: Reader;
+  readonly #types: Readonly<Record<string, AnyDeviceType>>;
+  readonly #devices: DeviceNode[] = [];
+  readonly #inputs = new Map<string, Inputs | undefined>();
+  /** Names with `count`, which need an index. */
+  readonly #replicated = new Map<string, number>();
+  readonly #fanouts = new Map<string, Fanout>();
+  /** Interrupt wires still to be resolved, once every device is known. */
+  readonly #wires: { device: DeviceNode; irq: Node; declared: readonly string[]; n: number }[] = [];
+  readonly #edges: Edge[] = [];
+  #clock: Record<string, unknown> = {};
+  #harts = 1;
+  #family: Family = "riscv";
+
+  constructor(readonly file: string, readonly root: Table, options: LoadOptions) {
+    this.#types = options.types ?? DEVICES;
+    this.#reader = new Reader(options.readFile, (path) => {
+      const [section, key] = path.split(".");
+      return section === "clock" ? this.#clock[key] : undefined;
+    });
+  }
+
+  build(): Graph {
+    const r = this.#reader, place: Place = { file: this.file, line: 1 };
+    const top = r.table(this.root, format.ROOT, place, format.SECTIONS);
+    const arch = this.#arch();
+    // Without an instruction set the reader cannot know which keys are right.
+    if (!arch) r.done();
+    const family = this.#family = format.ARCHITECTURES[arch!];
+    const cpu = this.#cpu(arch!);
+    this.#clock = r.table(this.#section("clock"), format.CLOCK[family], this.#place("clock"));
+    if (family === "x86") this.#clock = { ...this.#clock, tsc_hz: this.#clock.tsc_hz ?? this.#clock.cpu_hz };
+    const memories = this.#memories();
+    const devices = this.#section("device");
+    for (const [id, node] of devices) this.#device(id, node);
+    for (const wire of this.#wires) this.#wire(wire);
+    this.#checkFanouts();
+    this.#checkOverlaps(memories);
+    this.#checkReset(cpu, memories);
+    const firmware = this.#firmware();
+    const boot = r.table(this.#section("boot"), format.BOOT[family], this.#place("boot")) as Config<typeof format.BOOT.riscv>;
+    r.done();
+    const origin = memories.find((m) => m.kind === "ram")!.segments[0].base;
+    return {
+      name: top.name,
+      file: this.file,
+      seed: top.seed,
+      cpu,
+      clock: this.#clock as unknown as Graph["clock"],
+      memories,
+      devices: this.#devices,
+      edges: this.#edges,
+      firmware,
+      boot: {
+        protocol: boot.protocol,
+        ...(boot.kernel !== undefined && { kernel: boot.kernel }),
+        ...(boot.initrd !== undefined && { initrd: boot.initrd }),
+        cmdline: boot.cmdline,
+        reset: boot.reset,
+        load: family === "x86" ? 0 : boot.load ?? origin + (arch === "riscv32" ? 0x40_0000 : 0x20_0000),
+      },
+    };
+  }
+
+  #section(name: string): Table {
+    const node = this.root.get(name);
+    if (!node) return new Map();
+    if (node.value instanceof Map) return node.value;
+    this.#reader.error("must be a table", node.place);
+    return new Map();
+  }
+
+  #place(section: string): Place {
+    return this.root.get(section)?.place ?? { file: this.file, line: 1, key: section };
+  }
+
+  #arch(): Arch | undefined {
+    return this.#reader.entry(this.#section("cpu"), "arch", format.CPU.riscv.arch, this.#place("cpu")) as Arch | undefined;
+  }
+
+  #cpu(arch: Arch): RiscvCpu | X86Cpu {
+    const table = this.#section("cpu"), place = this.#place("cpu");
+    if (arch === "x86_64") {
+      const { cores, ...rest } = this.#reader.table(table, format.CPU.x86, place);
+      this.#harts = cores;
+      return { ...rest, arch, family: "x86", harts: cores };
+    }
+    const cpu = this.#reader.table(table, format.CPU.riscv, place), bits = arch.slice(5);
+    this.#harts = cpu.harts;
+    if (cpu.isa && !cpu.isa.startsWith(`rv${bits}`)) {
+      this.#reader.error(`must start with rv${bits} because cpu.arch is "${arch}", got "${cpu.isa}"`, table.get("isa")!.place);
+    }
+    const wrong = arch === "riscv32" ? ["sv39", "sv48", "sv57"] : ["sv32"];
+    if (wrong.includes(cpu.mmu) && table.has("mmu")) {
+      const right = arch === "riscv32" ? "bare or sv32" : "bare, sv39, sv48 or sv57";
+      this.#reader.error(`must be ${right} because cpu.arch is "${arch}", got "${cpu.mmu}"`, table.get("mmu")!.place);
+    }
+    return { ...cpu, mmu: arch === "riscv32" && !table.has("mmu") ? "sv32" : cpu.mmu, arch, family: "riscv" };
+  }
+
+  #memories(): MemoryNode[] {
+    const out: MemoryNode[] = [], r = this.#reader;
+    for (const [id, node] of this.#section("memory")) {
+      const table = this.#component("memory", id, node, "at");
+      if (!table) continue;
+      const errors = r.errors.length, m = r.table(table, format.MEMORY, node.place);
+      if (r.errors.length > errors) continue;
+      const gap = m.gap === undefined ? undefined : this.#span(m.gap, table.get("gap")!.place);
+      const holes = m.holes.map((h, i) => this.#span(h, (table.get("holes")!.value as Node[])[i].place));
+      out.push({
+        id,
+        kind: m.kind,
+        fill: m.fill,
+        ...(m.file !== undefined && { file: m.file }),
+        size: m.size,
+        segments: segments(m.at, m.size, holes.filter((h) => h !== undefined), gap),
+        place: node.place,
+      });
+    }
+    if (!out.some((m) => m.kind === "ram") && !r.errors.length) r.error("missing: a machine needs RAM", this.#place("memory"));
+    return out;
+  }
+
+  #span(text: string, place: Place): [number, number] | undefined {
+    const [from, to] = text.split("..").map((t) => parseSize(t.trim()));
+    if (from !== undefined && to !== undefined && from < to && to <= Number.MAX_SAFE_INTEGER) return [Number(from), Number(to)];
+    this.#reader.error(`must be a range like "640KiB..1MiB" whose end is above its start, got "${text}"`, place);
+    return undefined;
+  }
+
+  /** The table of a memory or device; undefined when it is removed, or after an error. */
+  #component(section: string, id: string, node: Node, required: string): Table | undefined {
+    const r = this.#reader, siblings = () => [...this.#section(section)].filter(([, n]) => n !== node).map(([name]) => name);
+    if (node.value === false) {
+      // One that removes something is gone since the files were merged.
+      r.error(`there is no '${id}' to remove${didYouMean(id, siblings())}`, node.place);
+    } else if (!(node.value instanceof Map)) {
+      r.error(`must be a table, or false to remove an inherited '${id}'`, node.place);
+    } else if (!/^[a-z_]\w*$/i.test(id)) {
+      r.error(`must be a name of letters, digits and '_'`, node.place);
+    } else if (node.place.file === SET && !node.value.has(required)) {
+      r.error(
+        `there is no ${section} '${id}' to change${didYouMean(id, siblings()) || `; there are: ${siblings().join(", ")}`}`,
+        node.place,
+      );
+    } else return node.value;
+    return undefined;
+  }
+
+  #device(id: string, node: Node): void {
+    const r = this.#reader, table = this.#component("device", id, node, "type");
+    if (!table) return;
+    this.#inputs.set(id, undefined); // a faulty device is known by name, so that wires to it raise no second error
+    const name = r.entry(table, "type", format.WIRING.type, node.place) as string | undefined;
+    if (name === undefined) return;
+    if (name === format.FANOUT_TYPE) return this.#fanout(id, table, node.place);
+    const type = Object.hasOwn(this.#types, name) ? this.#types[name] : undefined;
+    if (!type) {
+      const names = [...Object.keys(this.#types), format.FANOUT_TYPE];
+      return r.error(`unknown device type '${name}'${didYouMean(name, names)}`, table.get("type")!.place);
+    }
+    const errors = r.errors.length;
+    const common = r.table(only(table, format.WIRING), format.WIRING, node.place);
+    const config = r.record(without(table, format.WIRING), type.keys, node.place, Object.keys(format.WIRING));
+    if (r.errors.length > errors) return;
+    if (common.console && !type.char) {
+      r.error(`must be false: a '${name}' has no byte stream`, table.get("console")!.place);
+    }
+    if (common.irq !== undefined && !type.outputs) r.error(`must be absent: a '${name}' has no interrupt output`, table.get("irq")!.place);
+    if (common.stride !== undefined && common.count === undefined) {
+      r.error("must be absent without 'count'", table.get("stride")!.place);
+    }
+    const windows = this.#windows(table, type.windows(config), common, node.place);
+    const declared = type.outputs?.(config) ?? [], inputs = type.inputs?.(config);
+    const replicated = common.count !== undefined;
+    if (replicated) {
+      this.#replicated.set(id, common.count!);
+      this.#inputs.delete(id);
+      if (common.count! > 1 && windows.length && common.stride === undefined) {
+        r.error("missing: 'stride' must give the distance between two of them", { ...node.place, key: `${node.place.key}.stride` });
+        return;
+      }
+    }
+    for (let n = 0; n < (common.count ?? 1); n++) {
+      const device: DeviceNode = {
+        id: replicated ? `${id}[${n}]` : id,
+        type: name,
+        config,
+        windows: windows.map((w) => ({ ...w, base: w.base + n * (common.stride ?? 0) })),
+        outputs: spreadOutputs(declared, this.#harts),
+        console: common.console,
+        place: node.place,
+      };
+      this.#devices.push(device);
+      this.#inputs.set(device.id, inputs);
+      if (table.has("irq")) this.#wires.push({ device, irq: table.get("irq")!, declared, n });
+    }
+  }
+
+  /** Windows at their addresses; what the file does not place goes where the type says. */
+  #windows(table: Table, windows: readonly Window[], common: Config<typeof format.WIRING>, place: Place): PlacedWindow[] {
+    const given = { mem: numbers(common.at), io: numbers(common.io) }, key = { mem: "at", io: "io" } as const;
+    const out: PlacedWindow[] = [], errors = this.#reader.errors.length;
+    for (const w of windows) {
+      const bus = w.bus !== "any" ? w.bus : given.mem.length || !given.io.length ? "mem" : "io";
+      const base = given[bus].shift() ?? w.at;
+      if (base === undefined) {
+        const what = w.bus === "any" ? "'at' or 'io'" : `'${key[bus]}'`;
+        this.#reader.error(`missing: ${what} must give the address of the window '${w.name}' (${hex(w.length)} bytes)`, {
+          ...place,
+          key: `${place.key}.${key[bus]}`,
+        });
+      } else if (bus === "io" && base + w.length > 0x1_0000) {
+        this.#reader.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);
+      } else out.push({ bus, name: w.name, base, length: w.length });
+    }
+    for (const bus of ["mem", "io"] as const) {
+      if (!given[bus].length || this.#reader.errors.length > errors) continue;
+      const n = windows.filter((w) => w.bus === bus || w.bus === "any").length;
+      const problem = n
+        ? `gives too many addresses: there ${n === 1 ? "is 1 window" : `are ${n} windows`}`
+        : `must be absent: it has no window there`;
+      this.#reader.error(problem, table.get(key[bus])!.place);
+    }
+    return out;
+  }
+
+  #fanout(id: string, table: Table, place: Place): void {
+    const errors = this.#reader.errors.length, { to } = this.#reader.table(table, format.FANOUT, place);
+    if (this.#reader.errors.length > errors) return;
+    const nodes = table.get("to")!.value as Node[];
+    this.#fanouts.set(id, {
+      place,
+      to: to.map((text, i) => {
+        const [, device, moved] = /^([^:]+):n(?:\?(.*))?$/.exec(text)!;
+        return {
+          device,
+          moved: new Map((moved ? moved.split(",") : []).map((m) => m.split("=").map(Number) as [number, number])),
+          place: nodes[i].place,
+        };
+      }),
+    });
+  }
+
+  /** Everything that a fan-out names must exist even when nothing drives it. */
+  #checkFanouts(): void {
+    for (const fanout of this.#fanouts.values()) {
+      for (const { device, place } of fanout.to) {
+        if (!this.#inputs.has(device)) this.#reader.error(this.#noDevice(device), place);
+        else if (this.#fanouts.has(device)) this.#reader.error("must be a device, not another fan-out", place);
+      }
+    }
+  }
+
+  /** Resolves one `irq` key into edges. */
+  #wire({ device, irq, declared, n }: { device: DeviceNode; irq: Node; declared: readonly string[]; n: number }): void {
+    if (!declared.length) return;
+    const r = this.#reader;
+    if (typeof irq.value === "string") {
+      if (declared.length > 1) {
+        return r.error(`must be a list or a table, because there are ${declared.length} outputs: ${declared.join(", ")}`, irq.place);
+      }
+      this.#output(device, declared[0], irq, n);
+    } else if (Array.isArray(irq.value)) {
+      if (irq.value.length > declared.length) {
+        return r.error(`must have at most ${declared.length} entries (${declared.join(", ")}), got ${irq.value.length}`, irq.place);
+      }
+      for (const [i, node] of irq.value.entries()) this.#output(device, declared[i], node, n);
+    } else {
+      for (const [name, node] of irq.value as Table) {
+        if (!declared.includes(name)) {
+          r.error(`unknown output '${name}'${didYouMean(name, declared) || `; known: ${declared.join(", ")}`}`, node.place);
+        } else for (const one of Array.isArray(node.value) ? node.value as Node[] : [node]) this.#output(device, name, one, n);
+      }
+    }
+  }
+
+  /** Connects one declared output (all its copies when it has a `*`). */
+  #output(device: DeviceNode, declared: string, node: Node, n: number): void {
+    const text = node.value as string;
+    if (text === "") return;
+    if (!declared.includes("*")) return this.#connect(device, declared, text, n, node.place);
+    if (!text.includes("*")) {
+      return this.#reader.error(`must contain '*', because the output '${declared}' exists once for each hart, got "${text}"`, node.place);
+    }
+    for (let hart = 0; hart < this.#harts; hart++) {
+      this.#connect(device, declared.replaceAll("*", String(hart)), text.replaceAll("*", String(hart)), n, node.place);
+    }
+  }
+
+  #connect(device: DeviceNode, output: string, text: string, n: number, place: Place): void {
+    const from = { device: device.id, output: device.outputs.indexOf(output) };
+    const targets = this.#targets(text, n);
+    if (typeof targets === "string") return this.#reader.error(targets, place);
+    for (const { to, via } of targets) {
+      const same = this.#edges.find((e) => targetName(e.to) === targetName(to));
+      const shared = "device" in to && this.#inputs.get(to.device)?.shared;
+      if (same && !shared) {
+        const other = same.from.device + (same.place.file === place.file && same.place.line ? ` (line ${same.place.line})` : "");
+        this.#reader.error(`'${targetName(to)}' is already driven by '${other}'`, place);
+      } else this.#edges.push({ from, to, ...(via !== undefined && { via }), place });
+    }
+  }
+
+  /** The inputs that a target text names, or what is wrong with it. */
+  #targets(text: string, n: number): Target[] | string {
+    const cpu = /^cpu(\d+|\*)\.(\w+)$/.exec(text);
+    if (cpu) {
+      const names = Object.keys(format.CPU_INPUTS[this.#family]), [, hart, input] = cpu;
+      if (!names.includes(input)) return `a CPU has no input '${input}'${didYouMean(input, names) || `; known: ${names.join(", ")}`}`;
+      if (hart === "*") return Array.from({ length: this.#harts }, (_, i) => ({ to: { hart: i, input } }));
+      if (Number(hart) >= this.#harts) return `there is no cpu${hart}: the machine has ${this.#harts === 1 ? "one" : this.#harts}, from 0`;
+      return [{ to: { hart: Number(hart), input } }];
+    }
+    const m = /^(\w+(?:\[\d+\])?):(.+)$/.exec(text);
+    if (!m) return `must be an input like "plic:10" or "cpu0.intr", got "${text}"`;
+    const [, device, expression] = m, input = evaluate(expression, n);
+    const fanout = this.#fanouts.get(device);
+    if (!fanout) return this.#input(device, input);
+    if (!/^\d+$/.test(input)) return `'${device}' has numbered inputs, got '${input}'`;
+    const out: Target[] = [];
+    for (const { device: to, moved } of fanout.to) {
+      if (!this.#inputs.has(to)) continue; // reported at the fan-out
+      const targets = this.#input(to, String(moved.get(Number(input)) ?? input));
+      if (typeof targets === "string") return `${targets} (through '${device}')`;
+      out.push(...targets.map((t) => ({ ...t, via: device })));
+    }
+    return out;
+  }
+
+  #input(device: string, input: string): Target[] | string {
+    if (!this.#inputs.has(device)) return this.#noDevice(device);
+    const inputs = this.#inputs.get(device), node = this.#devices.find((d) => d.id === device);
+    if (!node) return []; // faulty itself, and reported as that
+    if (!inputs) return `'${device}' (${node.type}) takes no interrupts`;
+    if ("numbers" in inputs) {
+      const [first, last] = inputs.numbers;
+      if (!/^\d+$/.test(input)) return `'${device}' has numbered inputs from ${first} to ${last}, got '${input}'`;
+      if (Number(input) < first || Number(input) > last) return `'${device}' has inputs from ${first} to ${last}, got ${input}`;
+    } else if (!inputs.names.includes(input)) {
+      return `'${device}' has no input '${input}'${didYouMean(input, inputs.names) || `; known: ${inputs.names.join(", ")}`}`;
+    }
+    return [{ to: { device, input } }];
+  }
+
+  #noDevice(name: string): string {
+    const count = this.#replicated.get(name);
+    if (count !== undefined) return `there are ${count} of '${name}': name one as '${name}[0]'`;
+    const close = didYouMean(name, [...this.#inputs.keys(), ...this.#fanouts.keys()]);
+    return `no device '${name}'${close}`;
+  }
+
+  #checkOverlaps(memories: readonly MemoryNode[]): void {
+    for (const bus of ["mem", "io"] as const) {
+      const ranges = [
+        ...(bus === "mem" ? memories.flatMap((m) => m.segments.map((s) => ({ ...s, id: m.id, place: m.place, of: "memory" }))) : []),
+        ...this.#devices.flatMap((d) =>
+          d.windows.filter((w) => w.bus === bus).map((w) => ({ ...w, id: d.id, place: d.place, of: "device" }))
+        ),
+      ];
+      for (const [i, b] of ranges.entries()) {
+        const a = ranges.slice(0, i).find((a) => a.base < b.base + b.length && b.base < a.base + a.length);
+        if (a) this.#reader.error(`'${b.id}' (${range(b, bus)}) overlaps '${a.id}' (${range(a, bus)})`, b.place);
+      }
+    }
+  }
+
+  #checkReset(cpu: RiscvCpu | X86Cpu, memories: readonly MemoryNode[]): void {
+    if (cpu.family !== "riscv" || cpu.reset === undefined || this.#reader.errors.length) return;
+    const at = Number(cpu.reset);
+    if (memories.some((m) => m.segments.some((s) => at >= s.base && at < s.base + s.length))) return;
+    this.#reader.error(`must be an address in RAM or ROM, got ${hex(cpu.reset)}`, this.#section("cpu").get("reset")!.place);
+  }
+
+  #firmware(): Graph["firmware"] {
+    const family = this.#family, table = this.#section("firmware"), r = this.#reader;
+    const value = Object.values(r.table(table, format.FIRMWARE[family], this.#place("firmware")))[0] as string | undefined;
+    if (value === undefined || format.FIRMWARE_WORDS[family].includes(value)) return { kind: value as "builtin" | "none" };
+    const node = Object.keys(format.FIRMWARE[family]).map((k) => table.get(k)).find((n) => n !== undefined)!;
+    const path = r.value(node, { kind: "file", doc: "firmware image" }) as string;
+    return { kind: "file", path };
+  }
+}
+
+const numbers = (value: unknown) => [(value ?? []) as number | number[]].flat();
+
+/** `n`, `10`, `0x0a`, `1+n`, `n+1`; anything else stays a name. */
+function evaluate(expression: string, n: number): string {
+  const terms = expression.split("+").map((t) => t.trim());
+  if (!terms.every((t) => /^(n|\d+|0x[0-9a-f]+)$/i.test(t))) return expression;
+  return String(terms.reduce((sum, t) => sum + (t === "n" ? n : Number(t)), 0));
+}
+
+/** Outputs with `*` first, hart by hart, then the others. */
+function spreadOutputs(declared: readonly string[], harts: number): string[] {
+  const starred = declared.filter((o) => o.includes("*"));
+  return [
+    ...Array.from({ length: harts }, (_, hart) => starred.map((o) => o.replaceAll("*", String(hart)))).flat(),
+    ...declared.filter((o) => !o.includes("*")),
+  ];
+}
+
+/** Where the bytes of a memory are seen: a gap moves what follows upwards, a hole hides what is behind it. */
+function segments(at: number, size: number, holes: readonly [number, number][], gap?: [number, number]): Segment[] {
+  let parts: Segment[] = [{ base: at, length: size, offset: 0 }];
+  if (gap && gap[0] > at && gap[0] < at + size) {
+    const below = gap[0] - at;
+    parts = [{ base: at, length: below, offset: 0 }, { base: gap[1], length: size - below, offset: below }];
+  }
+  for (const [from, to] of holes) {
+    parts = parts.flatMap((p) => {
+      const end = p.base + p.length,
+        left = Math.min(Math.max(from - p.base, 0), p.length),
+        right = Math.min(Math.max(end - to, 0), p.length);
+      if (from >= end || to <= p.base) return [p];
+      const above = { base: end - right, length: right, offset: p.offset + p.length - right };
+      return [{ ...p, length: left }, above].filter((s) => s.length > 0);
+    });
+  }
+  return parts;
+}
+
+const only = (table: Table, keys: object): Table => new Map([...table].filter(([k]) => k in keys));
+const without = (table: Table, keys: object): Table => new Map([...table].filter(([k]) => !(k in keys)));
+
+const range = (r: { base: number; length: number }, bus: "mem" | "io") =>
+  bus === "io" ? `0x${r.base.toString(16)}..0x${(r.base + r.length - 1).toString(16)}` : `${hex(r.base)}..${hex(r.base + r.length - 1)}`;

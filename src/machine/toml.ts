@@ -1,0 +1,220 @@
+// TOML text -> a tree of values that know where they stand in the file.
+// Source: TOML v1.0.0. The parser (`@std/toml`) gives the values but no positions; a scanner of ours finds the line and the
+// written text of every key. The scanner does not judge: where the text is not TOML it stops, and the parser says what is wrong.
+import { parse } from "@std/toml";
+import { ConfigError, ConfigErrors, type Place } from "../core/errors.ts";
+
+/** A value of a machine file. `text` is how a number, text or date was written ("" for arrays and tables). */
+export interface Node {
+  readonly value: Scalar | readonly Node[] | Table;
+  readonly place: Place;
+  readonly text: string;
+}
+export type Scalar = string | number | boolean | bigint | Date;
+export type Table = Map<string, Node>;
+
+/** Where a key stands (lines count from 1) and how its value was written. */
+interface Spot {
+  readonly line: number;
+  readonly text: string;
+}
+
+/** The tree of a TOML text. @throws {ConfigErrors} it is not TOML, or an integer would be rounded. */
+export function readToml(text: string, file: string): Table {
+  const scanner = new Scanner(text);
+  scanner.document();
+  const rounded = [...scanner.spots].filter(([, spot]) => isUnsafe(spot.text));
+  if (rounded.length) {
+    throw new ConfigErrors(
+      rounded.map(([key, { line, text }]) =>
+        new ConfigError(`must be exact, but ${text} would be rounded: write it as a text, "${text.replaceAll('"', "")}"`, {
+          file,
+          line,
+          key,
+        })
+      ),
+    );
+  }
+  let values: Record<string, unknown>;
+  try {
+    values = parse(text) as Record<string, unknown>;
+  } catch (e) {
+    throw new ConfigErrors([new ConfigError(`not valid TOML: ${parserMessage(e)}`, { file, line: parserLine(e) ?? 1 })]);
+  }
+  return tree(values, "", { file, line: 1 }, scanner.spots).value as Table;
+}
+
+/** `a.b[0].c`, with quotes around a part that is not a bare key. */
+export const joinKey = (path: string, part: string) => (path ? path + "." : "") + (/^[\w-]+$/.test(part) ? part : JSON.stringify(part));
+
+/** True for the text of an integer that a JavaScript number cannot hold exactly. */
+export function isUnsafe(text: string): boolean {
+  if (!/^[+-]?(0x[0-9a-f_]+|0o[0-7_]+|0b[01_]+|[0-9_]+)$/i.test(text)) return false;
+  try {
+    return BigInt(text.replace(/^[+-]/, "").replaceAll("_", "")) > Number.MAX_SAFE_INTEGER;
+  } catch {
+    return false; // not an integer after all ("_"); the parser will say so
+  }
+}
+
+function tree(value: unknown, key: string, above: Place, spots: Map<string, Spot>): Node {
+  const spot = spots.get(key), place = { ...above, line: spot?.line ?? above.line ?? 1, ...(key && { key }) };
+  if (Array.isArray(value)) return { value: value.map((v, i) => tree(v, `${key}[${i}]`, place, spots)), place, text: "" };
+  if (value instanceof Date || typeof value !== "object" || value === null) {
+    return { value: value as Scalar, place, text: spot?.text ?? String(value) };
+  }
+  return { value: new Map(Object.entries(value).map(([k, v]) => [k, tree(v, joinKey(key, k), place, spots)])), place, text: "" };
+}
+
+function parserMessage(e: unknown): string {
+  const first = (e instanceof Error ? e.message : String(e)).split("\n")[0];
+  return first.replace(/^Invalid TOML document: /, "").replace(/^Parse error on line \d+, column \d+: /, "");
+}
+
+function parserLine(e: unknown): number | undefined {
+  if (typeof (e as { line?: unknown }).line === "number") return (e as { line: number }).line;
+  const m = /line (\d+)/.exec(String(e));
+  return m ? Number(m[1]) : undefined;
+}
+
+/** Thrown by the scanner to itself where the text is not TOML. */
+const NOT_TOML = Symbol();
+
+class Scanner {
+  readonly spots = new Map<string, Spot>();
+  /** Elements seen so far of each array of tables. */
+  readonly #counts = new Map<string, number>();
+  #i = 0;
+  #line = 1;
+  #lineEnd = 0;
+  constructor(readonly s: string) {}
+
+  document(): void {
+    try {
+      let prefix = "";
+      for (this.#space(true); this.#i < this.s.length; this.#space(true)) {
+        if (!this.#take("[")) this.#pair(prefix);
+        else {
+          const array = this.#take("["), line = this.#lineHere();
+          prefix = this.#resolve(this.#key());
+          if (array) {
+            const n = this.#counts.get(prefix) ?? 0;
+            this.#counts.set(prefix, n + 1);
+            this.#note(prefix, line, "");
+            prefix += `[${n}]`;
+            this.#expect("]");
+          }
+          this.#note(prefix, line, "");
+          this.#expect("]");
+        }
+      }
+    } catch (e) {
+      if (e !== NOT_TOML) throw e;
+    }
+  }
+
+  #pair(prefix: string): void {
+    const line = this.#lineHere();
+    let path = prefix;
+    for (const part of this.#key()) this.#note(path = joinKey(path, part), line, "");
+    this.#space(false);
+    this.#expect("=");
+    this.#value(path);
+  }
+
+  #value(path: string): void {
+    this.#space(false);
+    const line = this.#lineHere(), start = this.#i, c = this.s[start];
+    if (c === "[") {
+      this.#i++;
+      for (let n = 0;; n++) {
+        this.#space(true);
+        if (this.#take("]")) break;
+        this.#value(`${path}[${n}]`);
+        this.#space(true);
+        if (!this.#take(",")) {
+          this.#space(true);
+          this.#expect("]");
+          break;
+        }
+      }
+      return this.#note(path, line, "");
+    }
+    if (c === "{") {
+      this.#i++;
+      this.#note(path, line, "");
+      for (;;) {
+        this.#space(true);
+        if (this.#take("}")) break;
+        this.#pair(path);
+        this.#space(true);
+        if (!this.#take(",")) {
+          this.#expect("}");
+          break;
+        }
+      }
+      return;
+    }
+    const token = this.#match(/"""[^]*?(?<!\\)(?:\\\\)*"{3,5}|'''[^]*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|[^,\]}#\n]+/y);
+    this.#note(path, line, token.trim(), true);
+  }
+
+  /** A dotted key. */
+  #key(): string[] {
+    const parts: string[] = [];
+    do {
+      this.#space(false);
+      const part = this.#match(/[\w-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*'/y);
+      parts.push(part[0] === '"' ? unquote(part) : part[0] === "'" ? part.slice(1, -1) : part);
+      this.#space(false);
+    } while (this.#take("."));
+    return parts;
+  }
+
+  /** The path of a table header; a part that is an array of tables means its last element. */
+  #resolve(parts: string[]): string {
+    let path = "";
+    for (const [i, part] of parts.entries()) {
+      path = joinKey(path, part);
+      const n = this.#counts.get(path);
+      if (n !== undefined && i < parts.length - 1) path += `[${n - 1}]`;
+    }
+    return path;
+  }
+
+  #note(path: string, line: number, text: string, replace = false): void {
+    if (replace || !this.spots.has(path)) this.spots.set(path, { line, text });
+  }
+
+  #space(lines: boolean): void {
+    this.#match(lines ? /(?:[ \t\r\n]|#[^\n]*)*/y : /[ \t]*/y);
+  }
+  #take(c: string): boolean {
+    if (this.s[this.#i] !== c) return false;
+    this.#i++;
+    return true;
+  }
+  #expect(c: string): void {
+    this.#space(false);
+    if (!this.#take(c)) throw NOT_TOML;
+  }
+  #match(re: RegExp): string {
+    re.lastIndex = this.#i;
+    const m = re.exec(this.s);
+    if (!m) throw NOT_TOML;
+    this.#i = re.lastIndex;
+    return m[0];
+  }
+  #lineHere(): number {
+    for (; this.#lineEnd < this.#i; this.#lineEnd++) if (this.s[this.#lineEnd] === "\n") this.#line++;
+    return this.#line;
+  }
+}
+
+function unquote(text: string): string {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text.slice(1, -1); // an escape that JSON does not know; only a line number depends on it
+  }
+}
