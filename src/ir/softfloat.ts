@@ -272,7 +272,10 @@ export class FloatFormat {
     return this.#round(env, false, (A.exp - k) / 2, r * r === n ? r : r | 1n, this.#controlled(env));
   }
 
-  /** (a * b) + c with one rounding; the product and the addend are negated as asked (a NaN operand is not). */
+  /**
+   * (a * b) + c with one rounding; the product and the addend are negated as asked (a NaN operand is not). x86: of several NaNs the first of a, b, c is
+   * taken, and they stand in the order of the mnemonic's digits (`vfmadd213`: a is the second source, b the destination, c the third).
+   */
   fma(env: FloatEnv, a: bigint, b: bigint, c: bigint, negateProduct = false, negateAddend = false): bigint {
     this.#unpack(env, a, A);
     this.#unpack(env, b, B);
@@ -348,8 +351,8 @@ export class FloatFormat {
       const frac = BigInt.asUintN(this.precision - 1, a), n = BigInt(this.precision - to.precision);
       return (A.sign ? to.signBit : 0n) | to.canonicalNaN | (n < 0n ? frac << -n : frac >> n);
     }
-    // A load of an 80-bit value is no conversion; every other x86 conversion reports subnormal operands.
-    if (A.subnormal) env.flags |= env.denormal;
+    // x86 reports subnormal operands of 32 and 64 bits, but none when F16C widens halves or the x87 stores an extended number.
+    if (A.subnormal && (this.bits === 32 || this.bits === 64)) env.flags |= env.denormal;
     if (A.kind === INF) return to.#inf(A.sign);
     return A.kind === ZERO ? to.#zero(A.sign) : to.#round(env, A.sign, A.exp, A.sig, to.precision);
   }
@@ -486,6 +489,17 @@ export class FloatFormat {
   /** Flips the sign, of a NaN too. */
   negate(a: bigint): bigint {
     return a ^ this.signBit;
+  }
+
+  /** The value in a 64-bit RISC-V register: the canonical NaN unless all bits above it are ones (NaN boxing). */
+  unbox(register: bigint): bigint {
+    return this.bits === 64 || register >> BigInt(this.bits) === (1n << BigInt(64 - this.bits)) - 1n
+      ? BigInt.asUintN(this.bits, register)
+      : this.canonicalNaN;
+  }
+  /** The value as a 64-bit RISC-V register holds it. */
+  box(a: bigint): bigint {
+    return this.bits === 64 ? a : a | ((1n << BigInt(64 - this.bits)) - 1n) << BigInt(this.bits);
   }
 
   /** NaN that an invalid operation gives under this policy. */
