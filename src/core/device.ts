@@ -62,6 +62,25 @@ export interface Device<State extends object = object> {
   readonly char?: CharPort;
   /** Counter of timebase_hz for the time CSR (RISC-V); exact below 2^53. */
   timeSource?(): number;
+  /** An x86 interrupt acknowledge cycle: takes the pending request and returns its vector (0..255). */
+  acknowledge?(): number;
+  readonly keyboard?: KeyPort;
+  readonly mouse?: MousePort;
+}
+
+/** Keys from outside. Nothing is lost while `room()` is honoured. */
+export interface KeyPort {
+  /** How many bytes it takes now: 0 until the guest has read the last key, and while it has the keyboard switched off. */
+  room(): number;
+  /** One byte of a scan code of set 1 (0xe0 and 0xe1 begin longer ones, bit 7 is a release). */
+  receive(byte: number): void;
+  /** Set by the host side; called when `room()` has grown from 0. */
+  onRoom: () => void;
+}
+
+/** A mouse from outside: relative movement (y grows downwards, wheel z towards the user) and buttons (1 left, 2 right, 4 middle). */
+export interface MousePort {
+  move(event: { readonly dx: number; readonly dy: number; readonly dz?: number; readonly buttons: number }): void;
 }
 
 /** Properties of a device-tree node. Numbers are 32-bit cells; bytes go as they are; `true` is an empty property. */

@@ -18,7 +18,11 @@ const powerOn = (harts: number) => ({
 });
 
 const keys = {
-  timebase_hz: int("rate of mtime; the machine's clock.timebase_hz unless given", { from: "clock.timebase_hz", min: 1 }),
+  timebase_hz: int("rate of mtime; the machine's clock.timebase_hz unless given", {
+    from: "clock.timebase_hz",
+    default: 10_000_000,
+    min: 1,
+  }),
 };
 
 export default defineDevice({

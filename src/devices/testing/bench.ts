@@ -12,6 +12,8 @@ function valueOf(key: Key): unknown {
   switch (key.kind) {
     case "int":
       return key.min ?? 0;
+    case "u64":
+      return key.min ?? 0n;
     case "size":
       return key.min ?? 0x1000;
     case "bool":
@@ -25,6 +27,10 @@ function valueOf(key: Key): unknown {
       return new Date(0);
     case "list":
       return [];
+    case "named":
+      return {};
+    case "either":
+      return valueOf(key.of[0]);
     case "table":
       return defaults(key.keys);
   }
