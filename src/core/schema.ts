@@ -26,7 +26,7 @@ export type Key =
   );
 interface Bounds {
   readonly default?: number;
-  /** The key path of the machine file whose value is the default: "clock.timebase_hz". */
+  /** The key path of the machine file whose value comes before the default: "clock.timebase_hz". */
   readonly from?: string;
   /** 0 unless given. */
   readonly min?: number;
@@ -45,7 +45,7 @@ type ValueOf<K extends Key> = K extends { kind: "int" | "size" } ? number
   : K extends { kind: "list"; of: infer O extends Key } ? ValueOf<O>[]
   : K extends { kind: "u64" } ? bigint
   : K extends { kind: "table"; keys: infer T extends Keys } ? Config<T>
-  : K extends { kind: "named"; of: infer O extends Key } ? Readonly<Record<string, ValueOf<O>>>
+  : K extends { kind: "named"; of: infer O extends Key } ? { readonly [name: string]: ValueOf<O> }
   : K extends { kind: "either" } ? unknown
   : never;
 

@@ -116,11 +116,11 @@ export class Reader {
   entry(table: Table, name: string, key: Key, place: Place): unknown {
     const node = table.get(name);
     if (node) return this.value(node, key);
-    if ("default" in key && key.default !== undefined) return key.default;
     if ("from" in key && key.from !== undefined) {
       const value = this.machine(key.from);
-      if (value !== undefined || this.errors.length) return value;
+      if (value !== undefined) return value;
     }
+    if ("default" in key && key.default !== undefined) return key.default;
     if (key.optional) return undefined;
     if (key.kind === "table" || key.kind === "named") return this.value({ value: new Map(), place, text: "" }, key);
     this.error(`missing: it must be ${expected(key)} (${key.doc})`, { ...place, key: joinKey(place.key ?? "", name) });
