@@ -1,0 +1,347 @@
+// Instructions as rows: `insn(row, syntax, semantics)`, where `row` is the line of the manual's instruction set listing, verbatim
+// (RISC-V Unprivileged ISA 20240411, chapter 34 "RV32/64G Instruction Set Listings"). Mask and match, fields, decoding, disassembly,
+// encoding and fuzzing all come from the row. No regular expressions here: every start of the emulator reads some 400 rows.
+//
+// In a row: 0 and 1 are fixed bits, - is ignored; `imm[12|10:5]` is a piece of a field with the bits it stands for, a bare name has its usual width.
+// imm and nzimm are signed; a primed register counts from x8. In a syntax string fd, fs1, fs2, fs3 are rd, rs1, rs2, rs3 as floating-point
+// registers, and `pc+imm` is an address relative to the instruction.
+import type { Emit } from "./emit.ts";
+
+// deno-fmt-ignore
+const WIDTH = { rd: 5, rs1: 5, rs2: 5, rs3: 5, "rd'": 3, "rs1'": 3, "rs2'": 3, csr: 12, rm: 3, pred: 4, succ: 4, fm: 4, aq: 1, rl: 1 } as const;
+type Known = keyof typeof WIDTH | "imm" | "uimm" | "nzimm" | "nzuimm" | "shamt";
+type Token<S extends string> = S extends `${infer H} ${infer T}` ? H | Token<T> : S;
+type Name<T extends string> = T extends `${infer N}[${string}` ? N : T;
+/** Field names that appear in a row, computed by the type checker. */
+export type Fields<Row extends string> = { readonly [K in Extract<Name<Token<Row>>, Known>]: number };
+
+/** One part of a field: `length` bits of the word from bit `from` on are the field's bits from `to` on. */
+interface Piece {
+  readonly from: number;
+  readonly length: number;
+  readonly to: number;
+}
+interface Field {
+  readonly name: string;
+  readonly signed: boolean;
+  /** The highest bit that a piece gives, plus one. */
+  width: number;
+  readonly pieces: Piece[];
+}
+
+/** What an instruction does, as code that builds its IR. */
+export type Semantics = (b: Emit, f: Readonly<Record<string, number>>) => void;
+
+/** One instruction, or one compressed form of another. */
+export interface Row {
+  readonly row: string;
+  /** Assembly syntax; "" for an encoding that the manual reserves. */
+  readonly syntax: string;
+  readonly bits: 16 | 32;
+  readonly mask: number;
+  readonly match: number;
+  readonly fields: readonly Field[];
+  /** Undefined for aliases and reserved encodings. */
+  readonly emit?: Semantics;
+  /** The syntax of the instruction that an alias stands for. */
+  readonly expansion?: string;
+}
+
+/** An instruction. @throws {Error} the row is malformed. */
+export function insn<const R extends string>(row: R, syntax: string, emit: (b: Emit, f: Fields<R>) => void): Row {
+  return parse(row, syntax, emit as Semantics, undefined);
+}
+
+/** A compressed form: `expansion` is another row's syntax with fields of this row or registers put in. */
+export function alias(row: string, syntax: string, expansion: string): Row {
+  return parse(row, syntax, undefined, expansion);
+}
+
+/** An encoding that must raise an illegal instruction although it lies inside another row (the manual's "RES"). */
+export function reserved(row: string): Row {
+  return parse(row, "", undefined, undefined);
+}
+
+const SPACE = 32, BAR = 124, ZERO = 48, ONE = 49, DASH = 45, OPEN = 91, CLOSE = 93, COLON = 58;
+const isDigit = (c: number) => c >= 48 && c <= 57;
+
+function parse(row: string, syntax: string, emit: Semantics | undefined, expansion: string | undefined): Row {
+  // Pieces are placed from the word's end, so the text is read backwards.
+  let bit = 0, mask = 0, match = 0, end = row.length;
+  const fields: Field[] = [];
+  while (end > 0) {
+    let start = end;
+    while (start > 0 && row.charCodeAt(start - 1) !== SPACE) start--;
+    const c = row.charCodeAt(start);
+    if (c === ZERO || c === ONE || c === DASH) {
+      for (let i = end - 1; i >= start; i--, bit++) {
+        const d = row.charCodeAt(i);
+        if (d === DASH) continue;
+        mask |= 1 << bit;
+        if (d === ONE) match |= 1 << bit;
+        else if (d !== ZERO) throw new Error(`bad digit in row "${row}"`);
+      }
+    } else bit = parseField(row, start, end, bit, fields);
+    end = start - 1;
+  }
+  if (bit !== 16 && bit !== 32) throw new Error(`row "${row}" has ${bit} bits`);
+  const parsed = { row, syntax, bits: bit, mask: mask >>> 0, match: match >>> 0, fields } as const;
+  return emit ? { ...parsed, emit } : expansion !== undefined ? { ...parsed, expansion } : parsed;
+}
+
+/** Reads the token `row[start..end)`, whose last bit is bit `bit` of the word; gives the bit above it. */
+function parseField(row: string, start: number, end: number, bit: number, fields: Field[]): number {
+  let open = start;
+  while (open < end && row.charCodeAt(open) !== OPEN) open++;
+  const name = row.slice(start, open);
+  let field = fields.find((f) => f.name === name);
+  if (!field) fields.push(field = { name, signed: name === "imm" || name === "nzimm", width: 0, pieces: [] });
+  if (open === end) {
+    const width = WIDTH[name as keyof typeof WIDTH];
+    if (!width) throw new Error(`unknown field '${name}' in row "${row}"`);
+    field.pieces.push({ from: bit, length: width, to: 0 });
+    field.width = width;
+    return bit + width;
+  }
+  if (row.charCodeAt(end - 1) !== CLOSE) throw new Error(`unclosed [ in row "${row}"`);
+  // "12|10:5": slices from the last to the first.
+  for (let i = end - 2, low = 0, n = 0, scale = 1, isLow = false; i >= open; i--) {
+    const c = row.charCodeAt(i);
+    if (isDigit(c)) {
+      n += (c - ZERO) * scale;
+      scale *= 10;
+    } else if (c === COLON) {
+      low = n;
+      isLow = true;
+      n = 0;
+      scale = 1;
+    } else if (c === BAR || c === OPEN) {
+      if (!isLow) low = n;
+      const length = n - low + 1;
+      if (length < 1) throw new Error(`bad slice in row "${row}"`);
+      field.pieces.push({ from: bit, length, to: low });
+      if (n + 1 > field.width) field.width = n + 1;
+      bit += length;
+      n = 0;
+      scale = 1;
+      isLow = false;
+    } else throw new Error(`bad slice in row "${row}"`);
+  }
+  return bit;
+}
+
+const lowBits = (n: number) => n === 32 ? -1 : (1 << n) - 1;
+
+function fieldOf(f: Field, word: number): number {
+  let v = 0;
+  for (const p of f.pieces) v |= ((word >>> p.from) & lowBits(p.length)) << p.to;
+  if (f.signed && f.width < 32) v = (v << (32 - f.width)) >> (32 - f.width);
+  return f.name.endsWith("'") ? v + 8 : v;
+}
+
+/** The values of a word's fields. */
+export function extract(row: Row, word: number): Record<string, number> {
+  const out: Record<string, number> = {};
+  for (const f of row.fields) out[f.name] = fieldOf(f, word);
+  return out;
+}
+
+/** The word with these field values: the inverse of `extract`. Bits that the row ignores are 0. */
+export function encode(row: Row, values: Readonly<Record<string, number>>): number {
+  let word = row.match;
+  for (const f of row.fields) {
+    const v = values[f.name] - (f.name.endsWith("'") ? 8 : 0);
+    for (const p of f.pieces) word |= ((v >>> p.to) & lowBits(p.length)) << p.from;
+  }
+  return word >>> 0;
+}
+
+/** True when the word is one of the row's. */
+export const matches = (row: Row, word: number): boolean => ((word & row.mask) >>> 0) === row.match;
+
+/** A random word of this row; `random` gives numbers in 0..1. */
+export function randomWord(row: Row, random: () => number): number {
+  const r = Math.floor(random() * 2 ** row.bits);
+  return ((r & ~row.mask) | row.match) >>> 0;
+}
+
+/** The mnemonic of a syntax string. */
+export function mnemonic(syntax: string): string {
+  const space = syntax.indexOf(" ");
+  return space < 0 ? syntax : syntax.slice(0, space);
+}
+
+/** The operands of a syntax string: "lw rd, imm(rs1)" has rd, imm and rs1. */
+export function operands(syntax: string): string[] {
+  return syntax.slice(mnemonic(syntax).length).split(/[ ,()]+/).filter((s) => s !== "");
+}
+
+// deno-fmt-ignore
+/** ABI names of the integer registers (RISC-V ABIs 1.0, 1.1) and of the floating-point ones. */
+export const X_NAMES: readonly string[] = [
+  "zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "s0", "s1", "a0", "a1", "a2", "a3", "a4", "a5",
+  "a6", "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "t3", "t4", "t5", "t6",
+];
+// deno-fmt-ignore
+export const F_NAMES: readonly string[] = [
+  "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "fs0", "fs1", "fa0", "fa1", "fa2", "fa3", "fa4", "fa5",
+  "fa6", "fa7", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11", "ft8", "ft9", "ft10", "ft11",
+];
+const ROUNDING = ["rne", "rtz", "rdn", "rup", "rmm", "unknown", "unknown", "dyn"];
+
+/** Registers that an expansion or syntax may name, e.g. "sp". */
+const FIXED: Readonly<Record<string, number>> = Object.fromEntries(X_NAMES.map((n, i) => [n, i]));
+
+/**
+ * Assembly text of a word: the syntax with every field replaced by its value. With `pc`, branch targets are addresses; without, distances.
+ * Bits above `xlen` do not appear.
+ */
+export function disassemble(row: Row, word: number, pc?: bigint, xlen: 32 | 64 = 64): string {
+  if (row.syntax === "") return "";
+  const f = extract(row, word), name = mnemonic(row.syntax);
+  const text = row.syntax.slice(name.length + 1).replace(/pc\+(n?z?imm)|[a-z]+\d?'?/g, (token, relative?: string) => {
+    if (relative) {
+      return pc === undefined
+        ? `pc${f[relative] < 0 ? "" : "+"}${f[relative]}`
+        : "0x" + BigInt.asUintN(xlen, pc + BigInt(f[relative])).toString(16);
+    }
+    if (token in f) return show(token, f[token]);
+    const asInteger = token.replace(/^f/, "r");
+    return asInteger in f ? F_NAMES[f[asInteger]] : token;
+  });
+  return text ? `${name} ${text}` : name;
+}
+
+function show(field: string, value: number): string {
+  if (field === "rm") return ROUNDING[value];
+  if (field === "pred" || field === "succ") return [..."iorw"].filter((_, i) => value & (8 >> i)).join("") || "0";
+  if (field[0] === "r" && field !== "rl") return X_NAMES[value];
+  return String(value);
+}
+
+/** A decoded word: the instruction (an alias has been replaced by what it stands for) and its fields. */
+export interface Decoded {
+  /** The row that the word matched, for its syntax. */
+  readonly row: Row;
+  readonly emit: Semantics;
+  readonly fields: Readonly<Record<string, number>>;
+  /** Bytes: 2 or 4. */
+  readonly length: number;
+}
+
+const CACHE_LIMIT = 1 << 16;
+
+/** A set of rows made ready for decoding. */
+export class DecodeTable {
+  readonly #buckets16: Row[][] = Array.from({ length: 32 }, () => []);
+  readonly #buckets32: Row[][] = Array.from({ length: 256 }, () => []);
+  readonly #byName = new Map<string, Row>();
+  readonly #cache = new Map<number, Decoded>();
+
+  constructor(readonly rows: readonly Row[]) {
+    for (const r of rows) {
+      if (r.emit) this.#byName.set(mnemonic(r.syntax), r);
+      if (r.bits === 16) spread(this.#buckets16, r, ((r.mask >>> 11) & 0x1c) | (r.mask & 3), ((r.match >>> 11) & 0x1c) | (r.match & 3));
+      else spread(this.#buckets32, r, key32(r.mask), key32(r.match));
+    }
+  }
+
+  /** The row of a word (only the low half counts when its low two bits are not 3), reserved encodings included; the most specific one wins. */
+  find(word: number): Row | undefined {
+    const short = (word & 3) !== 3, w = short ? word & 0xffff : word >>> 0;
+    for (const r of short ? this.#buckets16[((w >>> 11) & 0x1c) | (w & 3)] : this.#buckets32[key32(w)]) {
+      if (((w & r.mask) >>> 0) === r.match) return r;
+    }
+    return undefined;
+  }
+
+  /** Decodes a word; undefined when it is illegal. */
+  decode(word: number): Decoded | undefined {
+    word = (word & 3) === 3 ? word >>> 0 : word & 0xffff;
+    const known = this.#cache.get(word);
+    if (known) return known;
+    const row = this.find(word);
+    if (!row) return undefined;
+    const d = this.#resolve(row, word);
+    if (!d) return undefined;
+    if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear();
+    this.#cache.set(word, d);
+    return d;
+  }
+
+  #resolve(row: Row, word: number): Decoded | undefined {
+    const fields = extract(row, word), length = row.bits / 8;
+    if (row.emit) return { row, emit: row.emit, fields, length };
+    if (row.expansion === undefined) return undefined;
+    const target = this.target(row);
+    const values: Record<string, number> = {}, given = operands(row.expansion);
+    operands(target.syntax).forEach((name, i) => {
+      values[fieldName(name)] = valueOf(given[i], fields, row);
+    });
+    return { row, emit: target.emit!, fields: values, length };
+  }
+
+  /** The instruction that an alias stands for. @throws {Error} it is not in the table, or the operands differ in number. */
+  target(row: Row): Row {
+    const name = mnemonic(row.expansion!), target = this.#byName.get(name);
+    if (!target) throw new Error(`'${row.syntax}' stands for '${name}', which is not in the table`);
+    if (operands(target.syntax).length !== operands(row.expansion!).length) {
+      throw new Error(`'${row.syntax}': operands of '${row.expansion}' do not fit`);
+    }
+    return target;
+  }
+}
+
+/** "fd" and "pc+imm" in a syntax mean the fields rd and imm. */
+function fieldName(operand: string): string {
+  if (operand.startsWith("pc+")) return operand.slice(3);
+  return operand[0] === "f" && operand !== "fm" ? "r" + operand.slice(1) : operand;
+}
+
+function valueOf(operand: string, fields: Readonly<Record<string, number>>, row: Row): number {
+  const name = fieldName(operand);
+  const v = fields[name] ?? FIXED[operand] ?? (isDigit(operand.charCodeAt(0)) ? Number(operand) : undefined);
+  if (v === undefined) throw new Error(`'${row.syntax}': unknown operand '${operand}' in '${row.expansion}'`);
+  return v;
+}
+
+/** Bucket of a 32-bit word: opcode[6:2] and funct3. */
+const key32 = (w: number) => ((w >>> 2) & 31) | ((w >>> 7) & 0xe0);
+
+/** Puts a row into every bucket whose key can be its word's, the most specific mask first. */
+function spread(buckets: Row[][], row: Row, mask: number, match: number): void {
+  for (let key = 0; key < buckets.length; key++) {
+    if ((key & mask) !== match) continue;
+    const bucket = buckets[key];
+    let i = bucket.length;
+    while (i > 0 && ones(bucket[i - 1].mask) < ones(row.mask)) i--;
+    bucket.splice(i, 0, row);
+  }
+}
+
+function ones(n: number): number {
+  n -= (n >>> 1) & 0x5555_5555;
+  n = (n & 0x3333_3333) + ((n >>> 2) & 0x3333_3333);
+  return Math.imul((n + (n >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
+}
+
+/**
+ * Pairs of rows that share a word although neither lies inside the other (nor is the shared part a row of its own): must be empty.
+ * Equal rows count too.
+ */
+export function overlaps(rows: readonly Row[]): [string, string][] {
+  const out: [string, string][] = [];
+  const inside = (a: Row, b: Row) => (b.mask & ~a.mask) === 0 && a.mask !== b.mask;
+  rows.forEach((a, i) => {
+    for (const b of rows.slice(0, i)) {
+      if (a.bits !== b.bits || (a.mask & b.mask & (a.match ^ b.match)) !== 0 || inside(a, b) || inside(b, a)) continue;
+      const mask = (a.mask | b.mask) >>> 0, match = (a.match | b.match) >>> 0;
+      if (
+        !rows.some((r) =>
+          r.bits === a.bits && (r.mask & ~mask) === 0 && ((match & r.mask) >>> 0) === r.match && inside(r, a) && inside(r, b)
+        )
+      ) out.push([a.row, b.row]);
+    }
+  });
+  return out;
+}

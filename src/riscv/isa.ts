@@ -1,0 +1,113 @@
+// Instruction sets by their ISA string, e.g. "rv64gc_zba_zbb" (RISC-V Unprivileged ISA 20240411, chapter 36 "ISA Extension Naming Conventions").
+// Not accepted: version numbers, E, H, Q, V and custom extensions.
+import { ConfigError, didYouMean } from "../core/errors.ts";
+import { DecodeTable, type Row } from "./insn.ts";
+import { A, A64 } from "./isa/a.ts";
+import { I, I32, I64, ZAWRS, ZICOND, ZIFENCEI, ZIHINTPAUSE } from "./isa/base.ts";
+import { C, C32, C64 } from "./isa/c.ts";
+import { M, M64 } from "./isa/m.ts";
+import { PRIVILEGED, SVINVAL, ZICBOM, ZICBOP, ZICBOZ, ZICSR } from "./isa/system.ts";
+import { ZBA, ZBA64, ZBB, ZBB32, ZBB64, ZBC, ZBS, ZBS32, ZBS64 } from "./isa/zb.ts";
+
+interface Extension {
+  readonly name: string;
+  /** Rows of both widths, of RV32 only, of RV64 only. */
+  readonly rows?: readonly Row[];
+  readonly rows32?: readonly Row[];
+  readonly rows64?: readonly Row[];
+  /** Extensions that it contains or needs. */
+  readonly implies?: readonly string[];
+}
+
+/** Every extension, in the order of ISA strings. */
+const EXTENSIONS: readonly Extension[] = [
+  // Old documents count CSR instructions and fence.i as part of I, and the privileged architecture needs them.
+  { name: "i", rows: [...I, ...PRIVILEGED], rows32: I32, rows64: I64, implies: ["zicsr", "zifencei"] },
+  { name: "m", rows: M, rows64: M64 },
+  { name: "a", rows: A, rows64: A64 },
+  { name: "c", implies: ["zca"] },
+  { name: "b", implies: ["zba", "zbb", "zbs"] },
+  { name: "zicbom", rows: ZICBOM },
+  { name: "zicbop", rows: ZICBOP },
+  { name: "zicboz", rows: ZICBOZ },
+  { name: "zicntr" },
+  { name: "zicond", rows: ZICOND },
+  { name: "zicsr", rows: ZICSR },
+  { name: "zifencei", rows: ZIFENCEI },
+  { name: "zihintntl" },
+  { name: "zihintpause", rows: ZIHINTPAUSE },
+  { name: "zihpm" },
+  { name: "zawrs", rows: ZAWRS },
+  { name: "zca", rows: C, rows32: C32, rows64: C64 },
+  { name: "zba", rows: ZBA, rows64: ZBA64 },
+  { name: "zbb", rows: ZBB, rows32: ZBB32, rows64: ZBB64 },
+  { name: "zbc", rows: ZBC },
+  { name: "zbs", rows: ZBS, rows32: ZBS32, rows64: ZBS64 },
+  { name: "sstc" },
+  { name: "svade" },
+  { name: "svadu" },
+  { name: "svinval", rows: SVINVAL },
+  { name: "svnapot" },
+  { name: "svpbmt" },
+];
+const NAMES = EXTENSIONS.map((e) => e.name);
+/** "g" and the extensions that it stands for. */
+const G = ["i", "m", "a", "f", "d", "zicsr", "zifencei"];
+
+/** An instruction set. */
+export interface Isa {
+  readonly xlen: 32 | 64;
+  /** Names of its extensions, implied ones too, in the order of ISA strings: "i", "m", ..., "zicsr", ... */
+  readonly extensions: readonly string[];
+  /** The ISA string in full, e.g. "rv64imafdc_zicsr_zifencei". */
+  readonly text: string;
+  /** Bits 25..0 of misa, with S and U. */
+  readonly misa: number;
+  /** Its instructions. */
+  readonly table: DecodeTable;
+  has(extension: string): boolean;
+}
+
+/** Reads an ISA string. @throws {ConfigError} it is malformed, or names an extension that is not modelled. */
+export function parseIsa(text: string): Isa {
+  const lower = text.toLowerCase();
+  const xlen = lower.startsWith("rv64") ? 64 : lower.startsWith("rv32") ? 32 : undefined;
+  if (!xlen) throw new ConfigError(`ISA '${text}' must begin with rv32 or rv64`);
+  const [letters, ...long] = lower.slice(4).split("_");
+  const wanted = new Set<string>();
+  for (const name of [...letters].flatMap((c) => c === "g" ? G : [c])) include(name, text, wanted);
+  for (const name of long) include(name, text, wanted);
+  if (!wanted.has("i")) throw new ConfigError(`ISA '${text}' must have the base 'i' (or 'g')`);
+  if (wanted.has("zca") && wanted.has("c")) {
+    if (wanted.has("d")) wanted.add("zcd");
+    if (wanted.has("f") && xlen === 32) wanted.add("zcf");
+  }
+  const extensions = NAMES.filter((n) => wanted.has(n));
+  const full = `rv${xlen}${extensions.filter((n) => n.length === 1).join("")}${
+    extensions.filter((n) => n.length > 1).map((n) => "_" + n).join("")
+  }`;
+  return interned(full, xlen, extensions);
+}
+
+function include(name: string, text: string, wanted: Set<string>): void {
+  if (wanted.has(name)) return;
+  const e = EXTENSIONS.find((x) => x.name === name);
+  if (!e) throw new ConfigError(`ISA '${text}': unknown extension '${name}'${didYouMean(name, NAMES)}`);
+  wanted.add(name);
+  for (const other of e.implies ?? []) include(other, text, wanted);
+}
+
+/** Harts of one kind share their table, and with it the cache of decoded words. */
+const known = new Map<string, Isa>();
+function interned(text: string, xlen: 32 | 64, extensions: readonly string[]): Isa {
+  const before = known.get(text);
+  if (before) return before;
+  const set = new Set(extensions);
+  const rows = EXTENSIONS.filter((e) => set.has(e.name)).flatMap((e) => [...e.rows ?? [], ...(xlen === 64 ? e.rows64 : e.rows32) ?? []]);
+  let misa = bit("s") | bit("u");
+  for (const e of extensions) if (e.length === 1) misa |= bit(e);
+  const isa: Isa = { xlen, extensions, text, misa, table: new DecodeTable(rows), has: (e) => set.has(e) };
+  known.set(text, isa);
+  return isa;
+}
+const bit = (letter: string) => 1 << (letter.charCodeAt(0) - 97);

@@ -1,0 +1,62 @@
+// Zicsr (RISC-V Unprivileged ISA 20240411, chapter 7), the privileged instructions (Privileged ISA 1.13, 3.3 and 10.2), Svinval
+// and the cache-block operations Zicbom, Zicbop, Zicboz (Unpriv 19). Rights are checked by the helpers. Not modelled: caches.
+import type { Emit } from "../emit.ts";
+import { H } from "../helpers.ts";
+import { insn, type Row } from "../insn.ts";
+
+/** `value` is the register's or the immediate's value; the word says the rest. */
+const csrRegister = (b: Emit, rs1: number) => b.callEnd(H.csr, b.i64Halves(b.word, 0), b.arg(rs1), b.here(), b.next());
+const csrImmediate = (b: Emit, uimm: number) => b.callEnd(H.csr, b.i64Halves(b.word, 0), b.i64(uimm), b.here(), b.next());
+
+export const ZICSR: readonly Row[] = [
+  insn("csr rs1 001 rd 1110011", "csrrw rd, csr, rs1", (b, f) => csrRegister(b, f.rs1)),
+  insn("csr rs1 010 rd 1110011", "csrrs rd, csr, rs1", (b, f) => csrRegister(b, f.rs1)),
+  insn("csr rs1 011 rd 1110011", "csrrc rd, csr, rs1", (b, f) => csrRegister(b, f.rs1)),
+  insn("csr uimm[4:0] 101 rd 1110011", "csrrwi rd, csr, uimm", (b, f) => csrImmediate(b, f.uimm)),
+  insn("csr uimm[4:0] 110 rd 1110011", "csrrsi rd, csr, uimm", (b, f) => csrImmediate(b, f.uimm)),
+  insn("csr uimm[4:0] 111 rd 1110011", "csrrci rd, csr, uimm", (b, f) => csrImmediate(b, f.uimm)),
+];
+
+function sfenceVma(b: Emit, rs1: number, rs2: number): void {
+  const given = (rs1 ? 1 : 0) | (rs2 ? 2 : 0);
+  b.callEnd(H.sfenceVma, b.arg(rs1), b.arg(rs2), b.i64Halves(given, b.word), b.here());
+}
+
+export const PRIVILEGED: readonly Row[] = [
+  insn("0001000 00010 00000 000 00000 1110011", "sret", (b) => b.system("sret")),
+  insn("0011000 00010 00000 000 00000 1110011", "mret", (b) => b.system("mret")),
+  insn("0001000 00101 00000 000 00000 1110011", "wfi", (b) => b.system("wfi")),
+  insn("0001001 rs2 rs1 000 00000 1110011", "sfence.vma rs1, rs2", (b, f) => sfenceVma(b, f.rs1, f.rs2)),
+];
+
+/** Translations are dropped at once, so the two ordering instructions have nothing to wait for; they are illegal in U-mode. */
+export const SVINVAL: readonly Row[] = [
+  insn("0001011 rs2 rs1 000 00000 1110011", "sinval.vma rs1, rs2", (b, f) => sfenceVma(b, f.rs1, f.rs2)),
+  insn("0001100 00000 00000 000 00000 1110011", "sfence.w.inval", (b) => b.privilege === 0 ? b.illegal() : undefined),
+  insn("0001100 00001 00000 000 00000 1110011", "sfence.inval.ir", (b) => b.privilege === 0 ? b.illegal() : undefined),
+];
+
+/** Bytes of a cache block (the device tree says so). */
+export const CACHE_BLOCK = 64;
+const check = (b: Emit, rs1: number) => b.call(H.cbo, b.i64Halves(b.word, 0), b.arg(rs1));
+
+export const ZICBOM: readonly Row[] = [
+  insn("000000000000 rs1 010 00000 0001111", "cbo.inval (rs1)", (b, f) => void check(b, f.rs1)),
+  insn("000000000001 rs1 010 00000 0001111", "cbo.clean (rs1)", (b, f) => void check(b, f.rs1)),
+  insn("000000000010 rs1 010 00000 0001111", "cbo.flush (rs1)", (b, f) => void check(b, f.rs1)),
+];
+
+export const ZICBOZ: readonly Row[] = [
+  insn("000000000100 rs1 010 00000 0001111", "cbo.zero (rs1)", (b, f) => {
+    check(b, f.rs1);
+    const block = b.and(b.addr(f.rs1, 0), b.i64(-CACHE_BLOCK)), zero = b.i64(0);
+    for (let i = 0; i < CACHE_BLOCK; i += 8) b.store("store64.l", b.add(block, b.i64(i)), zero);
+  }),
+];
+
+/** Prefetches are ori instructions that write x0: hints. */
+export const ZICBOP: readonly Row[] = [
+  insn("imm[11:5] 00000 rs1 110 00000 0010011", "prefetch.i imm(rs1)", () => {}),
+  insn("imm[11:5] 00001 rs1 110 00000 0010011", "prefetch.r imm(rs1)", () => {}),
+  insn("imm[11:5] 00011 rs1 110 00000 0010011", "prefetch.w imm(rs1)", () => {}),
+];
