@@ -53,6 +53,8 @@ export interface Core {
   raise(): void;
   /** Delivers the highest pending and enabled interrupt, if any: the PC slot is the return address, and the vector afterwards. */
   interrupt(): boolean;
+  /** It waits for an interrupt (`wfi`, `hlt`): `interrupt()` ends that when one is pending. */
+  readonly waiting: boolean;
   /** Builds the IR of a block of at most `max` instructions that starts at the builder's pc; ends it with an operation that ends. */
   translateBlock(b: Builder, code: Code, max: number): void;
 }

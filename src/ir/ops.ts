@@ -19,6 +19,8 @@ export interface OpRow {
   readonly eval?: (...args: bigint[]) => bigint;
   /** wasm bytes with the operands on the stack, or the name of a function of `runtime.ts`. Pure rows only. */
   readonly wasm?: readonly number[] | string;
+  /** wasm byte that follows each operand: the reinterpretation of its bits as a float. */
+  readonly each?: number;
   /** Memory rows: bytes of the access, whether a load extends the sign, and whether it needs write permission. */
   readonly size?: number;
   readonly signed?: boolean;
@@ -82,21 +84,20 @@ const nearest = (x: number) => {
 };
 
 const I32_F32 = 0xbe, F32_I32 = 0xbc, I64_F64 = 0xbf, F64_I64 = 0xbd; // reinterpretations: f32.reinterpret_i32 and so on
-// Both operands arrive as integers: binary rows reinterpret through a runtime function's parameters.
 // deno-fmt-ignore
 const FLOAT: readonly OpRow[] = [
   ...(["add", "sub", "mul", "div"] as const).flatMap((name, n) => {
     const f = [(a: number, b: number) => a + b, (a: number, b: number) => a - b, (a: number, b: number) => a * b, (a: number, b: number) => a / b][n];
     return [
-      { name: `f${name}.i`, args: "ii", result: "i", effect: "pure", wasm: `f${name}.i`, eval: (a, b) => fbits(f(F(a), F(b))) },
-      { name: `f${name}.l`, args: "ll", result: "l", effect: "pure", wasm: `f${name}.l`, eval: (a, b) => dbits(f(D(a), D(b))) },
+      { name: `f${name}.i`, args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [0x92 + n, F32_I32], eval: (a, b) => fbits(f(F(a), F(b))) },
+      { name: `f${name}.l`, args: "ll", result: "l", effect: "pure", each: I64_F64, wasm: [0xa0 + n, F64_I64], eval: (a, b) => dbits(f(D(a), D(b))) },
     ] satisfies OpRow[];
   }),
   ...(["eq", "lt", "le"] as const).flatMap((name, n) => {
     const f = [(a: number, b: number) => a === b, (a: number, b: number) => a < b, (a: number, b: number) => a <= b][n];
     return [
-      { name: `f${name}.i`, args: "ii", result: "i", effect: "pure", wasm: `f${name}.i`, eval: (a, b) => bool(f(F(a), F(b))) },
-      { name: `f${name}.l`, args: "ll", result: "i", effect: "pure", wasm: `f${name}.l`, eval: (a, b) => bool(f(D(a), D(b))) },
+      { name: `f${name}.i`, args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [[0x5b, 0x5d, 0x5f][n]], eval: (a, b) => bool(f(F(a), F(b))) },
+      { name: `f${name}.l`, args: "ll", result: "i", effect: "pure", each: I64_F64, wasm: [[0x61, 0x63, 0x65][n]], eval: (a, b) => bool(f(D(a), D(b))) },
     ] satisfies OpRow[];
   }),
   { name: "fsqrt.i",    args: "i", result: "i", effect: "pure", wasm: [I32_F32, 0x91, F32_I32],       eval: (a) => fbits(Math.sqrt(F(a))) },

@@ -209,7 +209,7 @@ export class FloatFormat {
     if (m2 === 0n) return m1 === 0n ? this.#zero(s1 === s2 ? s1 : env.rm === RDN) : this.#round(env, s1, e1, m1, prec);
     if (m1 === 0n) return this.#round(env, s2, e2, m2, prec);
     let small = p;
-    if (e1 + len1 < e2 + p) {
+    if (e1 < e2) {
       [s1, e1, m1, s2, e2, m2] = [s2, e2, m2, s1, e1, m1];
       small = len1;
     }
@@ -219,9 +219,8 @@ export class FloatFormat {
       exp = e1 - 3 - p;
       sum = (m1 << BigInt(3 + p)) + (s1 === s2 ? 1n : -1n);
     } else {
-      if (e1 > e2) m1 <<= BigInt(e1 - e2);
-      else if (e2 > e1) m2 <<= BigInt(e2 - e1);
-      exp = Math.min(e1, e2);
+      exp = e2;
+      m1 <<= BigInt(e1 - e2);
       sum = s1 === s2 ? m1 + m2 : m1 - m2;
       if (sum === 0n) return this.#zero(env.rm === RDN);
       if (sum < 0n) return this.#round(env, !s1, exp, -sum, prec);
@@ -372,7 +371,7 @@ export class FloatFormat {
     if (A.kind === ZERO) return 0n;
     const lo = signed ? -1n << BigInt(width - 1) : 0n, hi = (1n << BigInt(signed ? width - 1 : width)) - 1n;
     if (A.kind === FINITE && A.exp <= width) {
-      const magnitude = shiftRound(rm, A.sign, A.sig, A.exp < -this.precision - 2 ? this.#deep() : -A.exp);
+      const magnitude = shiftRound(rm, A.sign, A.sig, -A.exp);
       const value = A.sign ? -magnitude : magnitude;
       if (value >= lo && value <= hi) {
         if (inexact && exact) env.flags |= NX;
@@ -383,11 +382,6 @@ export class FloatFormat {
     env.flags |= NV;
     if (env.policy === "riscv") return BigInt.asUintN(width, A.kind < QNAN && A.sign ? lo : hi);
     return BigInt.asUintN(width, signed ? lo : -1n);
-  }
-
-  /** A cut that leaves nothing of a significand, and less than half a unit. */
-  #deep(): number {
-    return this.precision + 2;
   }
 
   /** Zfa's `fcvtmod.w.d`: a rounded to zero, modulo 2^32, sign-extended to 64 bits as an unsigned pattern; NaN and infinity give 0. Flags as of `fcvt.w.d`. */

@@ -346,6 +346,8 @@ Deno.test("x87: refused encodings, precision control, remainders", () => {
   assert(up.roundedUp);
   assertEquals(f80.remainder(e(), x(17), x(5)), { value: x(2), quotient: 3, complete: true });
   assertEquals(f80.remainder(e(), x(18), x(5), true), { value: x(-2), quotient: 4, complete: true });
+  assertEquals(f80.remainder(e(), x(5), x(2), true), { value: x(1), quotient: 2, complete: true }); // ties go to the even quotient
+  assertEquals(f80.remainder(e(), x(7), x(2), true), { value: x(-1), quotient: 4, complete: true });
   const far = f80.remainder(e(), x(2 ** 100 + 2 ** 60), x(3)), near = f80.remainder(e(), far.value, x(3));
   assertEquals([far.complete, near.complete, near.value], [false, true, x(Number((2n ** 100n + 2n ** 60n) % 3n))]);
 });

@@ -1,0 +1,808 @@
+// The engine: one linear memory, the block cache, the data TLBs, and the loop that runs a hart by its interpreter.
+// It knows no instruction set: a Core (ir/frontend.ts) decodes, translates addresses and takes exceptions.
+//
+// How things count: every instruction that begins takes one tick of the budget, a faulting one and a waiting one (`wfi`, `hlt`) included;
+// an interrupt that is taken takes none. A fetch that faults takes one. All of it is the same whichever engine runs.
+import { type Bus, readTarget, type Size, writeTarget } from "../core/bus.ts";
+import { BusFault } from "../core/errors.ts";
+import type { RunEnd } from "../core/cpu.ts";
+import { Builder } from "../ir/builder.ts";
+import { type Access, CONTINUE, type Core, type CoreEnv, FAULT, FETCH, FINISH, READ, type Status, WRITE } from "../ir/frontend.ts";
+import {
+  BUDGET,
+  CONTEXT,
+  CURRENT,
+  GUEST,
+  GUEST_END,
+  IP,
+  JUMP_CACHE,
+  JUMP_PAGES,
+  JUMP_SLOTS,
+  PAGE,
+  PC,
+  REGIMES,
+  RESULT,
+  TLB,
+  TLB_ENTRIES,
+  TLB_HALF,
+  TLB_INVALID,
+  TLB_SIZE,
+  TLBS,
+} from "../ir/layout.ts";
+import { interpreterModule, jumpIndex, LEFT } from "./interpreter.ts";
+import { Selector, SMALL } from "./select.ts";
+import { OP } from "../ir/ops.ts";
+import { H_COUNT, H_FLAGS, H_PC, HEADER_BYTES, UOP, UOP_BYTES, UOPS } from "./uops.ts";
+
+/** Header flags: runs one instruction and is never linked; its instruction crosses into the next page. */
+const STEP = 1, CROSSING = 2;
+const UOP_ARENA = 96 << 20, LITERAL_ARENA = 32 << 20;
+/** No block is larger than this. */
+const LARGEST_BLOCK = Builder.CAPACITY * UOP_BYTES;
+const GRANULE_SHIFT = 6;
+
+/** A translated block. */
+interface Block {
+  /** Address of its first micro-op. */
+  readonly ip: number;
+  /** Its code: index in the linear memory, bytes. */
+  readonly at: number;
+  readonly bytes: number;
+  readonly pcLo: number;
+  readonly pcHi: number;
+  /** Of an instruction that crosses into the next page: its bytes, compared at each look-up. */
+  readonly crossing: { readonly first: Uint8Array; readonly second: Uint8Array | undefined } | undefined;
+  /** Another block of the same place and mode at another virtual address. */
+  next: Block | undefined;
+}
+/** Translations of one host page. */
+interface CodePage {
+  readonly blocks: Map<number, Block>;
+  /** Which 64-byte granules hold translated code: low and high 32. */
+  lo: number;
+  hi: number;
+}
+
+/** A window of guest-physical memory in the linear memory. */
+export interface Ram {
+  readonly base: number;
+  readonly length: number;
+  readonly readonly: boolean;
+  /** Index in the linear memory. */
+  readonly offset: number;
+}
+
+const enum Fetch {
+  ENTRIES = 256,
+}
+
+/** Everything of one hart that is not its Core. */
+class HartSlot implements CoreEnv {
+  core!: Core;
+  readonly u8: Uint8Array;
+  readonly i32: Int32Array;
+  readonly u32: Uint32Array;
+  readonly i64: BigInt64Array;
+  readonly u64: BigUint64Array;
+  /** Instructions begun in slices that are over. */
+  total = 0;
+  /** TLB entries filled since the last flush (addresses), so that a flush costs what was used. */
+  readonly filled = new Int32Array(4096);
+  filledCount = 0;
+  /** Fetch translations: page (halves), context, host page or -1. */
+  readonly fetchLo = new Int32Array(Fetch.ENTRIES);
+  readonly fetchHi = new Int32Array(Fetch.ENTRIES);
+  readonly fetchContext = new Int32Array(Fetch.ENTRIES).fill(-1);
+  readonly fetchHost = new Int32Array(Fetch.ENTRIES);
+
+  constructor(readonly engine: Engine, readonly index: number, readonly tlbs: number, readonly saved: number) {
+    const buffer = engine.memory.buffer;
+    this.u8 = new Uint8Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+    this.u64 = new BigUint64Array(buffer);
+    for (let at = tlbs; at < tlbs + REGIMES * TLB_SIZE; at += 16) this.i64[at >> 3] = TLB_INVALID;
+  }
+  /** Remembers that a TLB entry (its address) is in use. */
+  fillNoted(at: number): void {
+    if (this.filledCount < this.filled.length) this.filled[this.filledCount++] = at;
+  }
+  /** Addresses of all entries that may be in use. */
+  *filledEntries(): Generator<number> {
+    if (this.filledCount < this.filled.length) { for (let i = 0; i < this.filledCount; i++) yield this.filled[i]; }
+    else for (let at = this.tlbs; at < this.tlbs + REGIMES * TLB_SIZE; at += 16) yield at;
+  }
+  base(): number {
+    return this.engine.running === this ? 0 : this.saved - GUEST;
+  }
+  ram(paddr: number, size: number): number {
+    return this.engine.hostOf(paddr, size);
+  }
+  wrote(paddr: number, size: number): void {
+    this.engine.wrote(paddr, size);
+  }
+  flushTlb(): void {
+    for (const at of this.filledEntries()) this.i64[at >> 3] = TLB_INVALID;
+    this.filledCount = 0;
+  }
+  flushPage(lo: number, hi: number): void {
+    const entry = ((lo >>> 12) & (TLB_ENTRIES - 1)) << 4;
+    for (let at = this.tlbs + entry; at < this.tlbs + REGIMES * TLB_SIZE; at += TLB_HALF) this.i64[at >> 3] = TLB_INVALID;
+    // Jump cache entries of that page form one group; contexts are not compared, a few entries too many are lost.
+    const group = JUMP_CACHE + ((lo >>> 12) & (JUMP_PAGES - 1)) * JUMP_SLOTS * 16;
+    for (let at = group; at < group + JUMP_SLOTS * 16; at += 16) this.i32[(at + 8) >> 2] = -1;
+    const f = fetchIndex(lo, hi);
+    this.fetchContext[f] = -1;
+  }
+  changed(): void {
+    if (this.engine.running === this) this.engine.refresh();
+  }
+  load(lo: number, hi: number, size: number): Status {
+    return this.engine.helperAccess(lo, hi, size, READ);
+  }
+  store(lo: number, hi: number, size: number): Status {
+    return this.engine.helperAccess(lo, hi, size, WRITE);
+  }
+  instructions(): number {
+    return this.total + (this.engine.running === this ? this.engine.inSlice : 0);
+  }
+}
+
+const fetchIndex = (lo: number, hi: number): number => ((lo >>> 12) ^ (lo >>> 20) ^ hi) & (Fetch.ENTRIES - 1);
+
+// For each micro-op that accesses memory: bytes, whether it stores, whether it needs write permission, how a load extends.
+const SIZE = Uint8Array.from(UOPS, (u) => u.root?.size ?? 0);
+const WRITES = Uint8Array.from(UOPS, (u) => u.kind === "store" || u.root?.rmw ? 1 : 0);
+const STORES = Uint8Array.from(UOPS, (u) => u.kind === "store" ? 1 : 0);
+const SIGNED = Uint8Array.from(UOPS, (u) => u.root?.signed ? 1 : 0);
+const LONG = Uint8Array.from(UOPS, (u) => u.root?.result === "l" ? 1 : 0);
+
+export class Engine {
+  readonly memory: WebAssembly.Memory;
+  readonly rams: readonly Ram[];
+  readonly harts: readonly HartSlot[];
+  /** The hart whose registers are in the state window. */
+  running: HartSlot;
+  readonly #run: (ip: number, budget: number) => number;
+  readonly #selector: Selector;
+  readonly #builder = new Builder();
+  readonly #pages: (CodePage | undefined)[] = [];
+  readonly #u8: Uint8Array;
+  readonly #u16: Uint16Array;
+  readonly #i32: Int32Array;
+  readonly #i64: BigInt64Array;
+  readonly #arena: number;
+  readonly #literals: number;
+  #arenaAt: number;
+  /** Grows when every translation was dropped. */
+  #generation = 0;
+  /** Numbers of (context, hart, mode), as jump cache entries carry them; each hart has its own contexts. */
+  readonly #contexts = new Map<number, number>();
+  #attention = false;
+  /** Budget of the running slice; while wasm runs, what is left is known only at its calls. */
+  #slice = 0;
+  #leftNow = 0;
+  #breakpoints: ReadonlySet<bigint> = new Set();
+  #resumeAt: bigint | undefined;
+  /** A block of no instructions whose one micro-op goes on anywhere. */
+  readonly #resume: number;
+  readonly #code: { bytes: Uint8Array; at: number; limit: number; next: () => number };
+  #second = -1;
+  /** Counters for `--stats`. */
+  readonly stats = { blocks: 0, instructionsTranslated: 0, tlbMisses: 0, deviceAccesses: 0, invalidations: 0, lookups: 0, flushes: 0 };
+
+  /**
+   * @param rams windows of RAM and ROM, in guest-physical addresses; they are backed by the linear memory, zeroed
+   * @throws {RangeError} they do not fit a 32-bit linear memory (3.5 GiB in all)
+   */
+  constructor(harts: number, rams: readonly { base: number; length: number; readonly: boolean }[], readonly bus: Bus) {
+    let at = TLBS;
+    const take = (bytes: number, align = 16) => {
+      const from = Math.ceil(at / align) * align;
+      at = from + bytes;
+      return from;
+    };
+    const tlbs = take(harts * REGIMES * TLB_SIZE), saved = take(harts * (GUEST_END - GUEST + 16)), small = take(2 * SMALL * 8);
+    this.#resume = take(HEADER_BYTES + UOP_BYTES) + HEADER_BYTES;
+    this.#literals = take(LITERAL_ARENA);
+    this.#arena = this.#arenaAt = take(UOP_ARENA);
+    this.rams = rams.map((r) => ({ ...r, offset: take(r.length, 65536) }));
+    const pages = Math.ceil(at / 65536);
+    if (pages > 65536) throw new RangeError(`memory of ${Math.round(at / 2 ** 20)} MiB does not fit: at most 3.5 GiB in all`);
+    this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const buffer = this.memory.buffer as ArrayBuffer;
+    this.#u8 = new Uint8Array(buffer);
+    this.#u16 = new Uint16Array(buffer);
+    this.#i32 = new Int32Array(buffer);
+    this.#i64 = new BigInt64Array(buffer);
+    this.#selector = new Selector(buffer, small, this.#literals);
+    this.harts = Array.from(
+      { length: harts },
+      (_, i) => new HartSlot(this, i, tlbs + i * REGIMES * TLB_SIZE, saved + i * (GUEST_END - GUEST + 16)),
+    );
+    this.running = this.harts[0];
+    this.#code = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextPage() };
+    for (let i = 0; i < JUMP_PAGES * JUMP_SLOTS; i++) this.#i32[(JUMP_CACHE + 16 * i + 8) >> 2] = -1;
+    this.#u16[this.#resume >> 1] = UOP.resume;
+    const module = new WebAssembly.Module(interpreterModule(pages));
+    const instance = new WebAssembly.Instance(module, {
+      e: {
+        memory: this.memory,
+        slow: (ip: number, budget: number, lo: number, hi: number) => this.#slow(ip, budget, lo, hi),
+        helper: (index: number, ip: number, budget: number) => {
+          this.#leftNow = budget + this.#u16[(ip + 14) >> 1];
+          const status = this.running.core.helpers[index].run();
+          return status === CONTINUE && this.#attention ? FINISH : status;
+        },
+      },
+    });
+    this.#run = instance.exports.run as (ip: number, budget: number) => number;
+  }
+
+  /** Bytes of a RAM window, for the bus and the loader. */
+  ramBytes(index: number): Uint8Array {
+    const r = this.rams[index];
+    return this.#u8.subarray(r.offset, r.offset + r.length);
+  }
+  /** Index in the linear memory of guest-physical RAM or ROM that holds all of `size` bytes; -1 elsewhere. */
+  hostOf(paddr: number, size: number): number {
+    for (const r of this.rams) if (paddr >= r.base && paddr + size <= r.base + r.length) return r.offset + (paddr - r.base);
+    return -1;
+  }
+  #ramAt(paddr: number): Ram | undefined {
+    for (const r of this.rams) if (paddr >= r.base && paddr < r.base + r.length) return r;
+    return undefined;
+  }
+
+  /** Instructions of the slice under way, the running one not counted; 0 between slices. */
+  get inSlice(): number {
+    return this.#slice - this.#leftNow;
+  }
+  /** Instructions of the slice under way or else of the last one. */
+  get executed(): number {
+    return this.#slice ? this.#slice - this.#leftNow : this.#done;
+  }
+  /** Makes `run` return after the current instruction. */
+  attention(): void {
+    this.#attention = true;
+  }
+
+  /** Puts a hart's registers into the state window. */
+  select(index: number): HartSlot {
+    const hart = this.harts[index], old = this.running;
+    if (hart === old) return hart;
+    this.#u8.copyWithin(old.saved, GUEST, GUEST_END);
+    this.#i64[(old.saved + GUEST_END - GUEST) >> 3] = this.#i64[PC >> 3];
+    this.running = hart;
+    this.#u8.copyWithin(GUEST, hart.saved, hart.saved + GUEST_END - GUEST);
+    this.#i64[PC >> 3] = this.#i64[(hart.saved + GUEST_END - GUEST) >> 3];
+    this.refresh();
+    return hart;
+  }
+  /** pc of a hart, and setting it. */
+  pc(index: number): bigint {
+    const hart = this.harts[index];
+    return BigInt.asUintN(64, this.#i64[(hart === this.running ? PC : hart.saved + GUEST_END - GUEST) >> 3]);
+  }
+  setPc(index: number, pc: bigint): void {
+    const hart = this.harts[index];
+    this.#i64[(hart === this.running ? PC : hart.saved + GUEST_END - GUEST) >> 3] = pc;
+  }
+
+  /** Recomputes what depends on the running hart's mode. */
+  refresh(): void {
+    const hart = this.running, core = hart.core;
+    this.#i32[TLB >> 2] = hart.tlbs + core.regime() * TLB_SIZE;
+    const key = (core.context() * 64 + hart.index) * 0x1_0000 + core.mode();
+    let n = this.#contexts.get(key);
+    if (n === undefined) this.#contexts.set(key, n = this.#contexts.size + 1);
+    this.#i32[CONTEXT >> 2] = n;
+  }
+
+  /** Stops before any of these virtual addresses; drops every translation. */
+  setBreakpoints(at: ReadonlySet<bigint>): void {
+    this.#breakpoints = new Set(at);
+    this.flushCode();
+  }
+  /** Whether a breakpoint is at the pc slot. */
+  #atBreakpoint(): boolean {
+    return this.#breakpoints.size > 0 && this.#breakpoints.has(BigInt.asUintN(64, this.#i64[PC >> 3]));
+  }
+
+  /** Runs a hart for at most `budget` instructions (below 2^29). */
+  run(index: number, budget: number): RunEnd {
+    const hart = this.select(index), core = hart.core, i32 = this.#i32, i64 = this.#i64;
+    this.#slice = this.#leftNow = budget;
+    this.#attention = false;
+    let left = budget, end: RunEnd = "slice";
+    this.refresh();
+    for (;;) {
+      this.#leftNow = left;
+      core.interrupt();
+      if (core.waiting) {
+        end = "idle";
+        break;
+      }
+      if (left <= 0 || this.#attention) break;
+      const resume = this.#resumeAt === i64[PC >> 3];
+      if (!resume && this.#atBreakpoint()) {
+        this.#resumeAt = i64[PC >> 3];
+        end = "breakpoint";
+        break;
+      }
+      this.#resumeAt = undefined;
+      let block = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], resume);
+      if (block >= 0 && this.#u16[(block + H_COUNT) >> 1] > left) block = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true);
+      if (block < 0) core.raise();
+      left = block < 0 ? left - 1 : this.#enter(block, left);
+    }
+    hart.total += budget - left;
+    this.#slice = this.#leftNow = 0;
+    this.#done = budget - left;
+    return end;
+  }
+  #done = 0;
+
+  /** Runs from a block until the run loop has to look at something; the budget that is left. */
+  #enter(block: number, budget: number): number {
+    const i32 = this.#i32, i64 = this.#i64, u16 = this.#u16;
+    for (let at = block;;) {
+      const reason = this.#run(at, budget), ip = i32[IP >> 2];
+      budget = i32[BUDGET >> 2];
+      switch (reason) {
+        case LEFT.budget:
+        case LEFT.stale:
+          i64[PC >> 3] = i64[(ip + H_PC) >> 3];
+          return budget;
+        case LEFT.unlinked:
+          i64[PC >> 3] = i64[i32[(ip + 4) >> 2] >> 3];
+          break;
+        case LEFT.lookup:
+          break;
+        case LEFT.attention:
+          return budget;
+        case LEFT.fault:
+          return this.#fault(ip, budget);
+        case LEFT.finish:
+          return this.#finish(ip, budget);
+        default:
+          throw new Error(`interpreter left with reason ${reason}`);
+      }
+      // On to the block at the pc, and next time without coming here. A fetch fault is found again by the run loop, which raises it.
+      if (budget <= 0 || u16[(i32[CURRENT >> 2] + H_FLAGS) >> 1] & STEP || this.#atBreakpoint()) return budget;
+      const generation = this.#generation;
+      at = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], false);
+      if (at < 0 || u16[(at + H_COUNT) >> 1] > budget) return budget;
+      const linkable = reason === LEFT.unlinked && generation === this.#generation && !(u16[(at + H_FLAGS) >> 1] & CROSSING);
+      if (linkable) i32[(ip + 8) >> 2] = at;
+    }
+  }
+
+  /** The instruction of the micro-op at `ip` faults: it takes its tick and its exception. */
+  #fault(ip: number, budget: number): number {
+    const left = budget + this.#u16[(ip + 14) >> 1];
+    this.#leftNow = left;
+    this.#i64[PC >> 3] = this.#i64[(this.#i32[CURRENT >> 2] + H_PC) >> 3] + BigInt(this.#u16[(ip + 12) >> 1]);
+    this.running.core.raise();
+    return left - 1;
+  }
+
+  /**
+   * Completes the instruction of the micro-op at `ip`, which is done, and stops before the next one: the places where the instruction
+   * can end (the next one's first micro-op, or its jumps) are boundaries for the time being.
+   */
+  #finish(ip: number, budget: number): number {
+    const u16 = this.#u16, i32 = this.#i32, i64 = this.#i64;
+    const left = u16[(ip + 14) >> 1], places: number[] = [];
+    let q = ip + UOP_BYTES;
+    for (; u16[(q + 14) >> 1] === left && u16[q >> 1] !== UOP.jumpTo && u16[q >> 1] !== UOP.callEnd; q += UOP_BYTES) {
+      if (UOPS[u16[q >> 1]].kind === "branch") places.push(q + UOP_BYTES * u16[(q + 2) >> 1]);
+    }
+    if (u16[q >> 1] !== UOP.callEnd) places.push(q);
+    const codes = places.map((p) => u16[p >> 1]);
+    for (const p of places) u16[p >> 1] = UOP.boundary;
+    i32[(this.#resume + 4) >> 2] = i32[CURRENT >> 2];
+    i32[(this.#resume + 8) >> 2] = ip + UOP_BYTES;
+    this.#attention = true; // a callEnd helper then returns here as well
+    const reason = this.#run(this.#resume, budget), at = i32[IP >> 2];
+    for (const [i, p] of places.entries()) u16[p >> 1] = codes[i];
+    budget = i32[BUDGET >> 2];
+    if (reason === LEFT.fault) return this.#fault(at, budget);
+    if (reason === LEFT.finish) return this.#finish(at, budget);
+    if (reason === LEFT.attention) return budget;
+    if (reason !== LEFT.boundary) throw new Error(`interpreter left with reason ${reason} while finishing`);
+    const code = u16[at >> 1];
+    if (code === UOP.jumpTo) i64[PC >> 3] = i64[i32[(at + 8) >> 2] >> 3];
+    else if (code === UOP.jump || code === UOP.jumpFar) i64[PC >> 3] = i64[i32[(at + 4) >> 2] >> 3];
+    else i64[PC >> 3] = i64[(i32[CURRENT >> 2] + H_PC) >> 3] + BigInt(u16[(at + 12) >> 1]);
+    return budget + (code === UOP.jumpTo ? 0 : u16[(at + 14) >> 1]);
+  }
+
+  // --- blocks
+
+  /** Micro-ops of the block at a virtual pc, translated if need be; -1 on a fetch fault, which the core has recorded. */
+  #lookup(lo: number, hi: number, step: boolean): number {
+    this.stats.lookups++;
+    const hart = this.running, core = hart.core, i32 = this.#i32, context = i32[CONTEXT >> 2];
+    const f = fetchIndex(lo, hi), page = lo & -PAGE, offset = lo & (PAGE - 1);
+    let host: number;
+    if (hart.fetchLo[f] === page && hart.fetchHi[f] === hi && hart.fetchContext[f] === context) host = hart.fetchHost[f] + offset;
+    else {
+      const paddr = core.translate(lo, hi, FETCH);
+      if (paddr < 0) return -1;
+      host = this.hostOf(paddr, 1);
+      if (host < 0) {
+        core.busFault(lo, hi, FETCH);
+        return -1;
+      }
+      if (core.pageCacheable) {
+        hart.fetchLo[f] = page;
+        hart.fetchHi[f] = hi;
+        hart.fetchContext[f] = context;
+        hart.fetchHost[f] = host - offset;
+      }
+    }
+    const mode = core.mode(), key = ((mode << 1) | (step ? 1 : 0)) * PAGE + offset;
+    const known = this.#pages[host >>> 12];
+    for (let b = known?.blocks.get(key); b; b = b.next) {
+      if (b.pcLo !== lo || b.pcHi !== hi) continue;
+      if (b.crossing && !this.#stillCrosses(b)) break;
+      if (!step && !b.crossing) this.#remember(lo, hi, context, b.ip);
+      return b.ip;
+    }
+    const block = this.#translate(host, lo, hi, key, step);
+    if (!step && !block.crossing) this.#remember(lo, hi, context, block.ip);
+    return block.ip;
+  }
+
+  /** Puts a block into the jump cache. */
+  #remember(lo: number, hi: number, context: number, ip: number): void {
+    if (this.#atBreakpoint()) return;
+    const i32 = this.#i32, at = (JUMP_CACHE + jumpIndex(lo)) >> 2;
+    i32[at] = lo;
+    i32[at + 1] = hi;
+    i32[at + 2] = context;
+    i32[at + 3] = ip;
+  }
+
+  #translate(host: number, lo: number, hi: number, key: number, step: boolean): Block {
+    const b = this.#builder, code = this.#code, core = this.running.core, selector = this.#selector;
+    if (
+      this.#arenaAt + LARGEST_BLOCK > this.#arena + UOP_ARENA || selector.literalAt + Builder.CAPACITY * 8 > this.#literals + LITERAL_ARENA
+    ) this.flushCode();
+    const ram = this.rams.find((r) => host >= r.offset && host < r.offset + r.length)!;
+    code.at = host;
+    code.limit = Math.min(PAGE - (host & (PAGE - 1)), ram.offset + ram.length - host);
+    let max = step ? 1 : LONGEST_BLOCK;
+    for (;;) {
+      b.reset(lo, hi);
+      this.#second = 0;
+      core.translateBlock(b, code, max);
+      const cut = this.#firstBreakpoint(b);
+      if (cut === 0) break;
+      max = cut;
+    }
+    const at = this.#arenaAt, ip = at + HEADER_BYTES, crossing = this.#second !== 0;
+    this.#arenaAt = selector.select(b, at);
+    this.#u16[(ip + H_FLAGS) >> 1] = (step ? STEP : 0) | (crossing ? CROSSING : 0);
+    const bytes = Math.min(code.limit, lastOffset(b) + LONGEST_INSTRUCTION);
+    const page = this.#pages[host >>> 12] ??= this.#newCodePage(host);
+    const block: Block = {
+      ip,
+      at: host,
+      bytes,
+      pcLo: lo,
+      pcHi: hi,
+      crossing: crossing
+        ? {
+          first: this.#u8.slice(host, host + bytes),
+          second: this.#second < 0 ? undefined : this.#u8.slice(this.#second, this.#second + LONGEST_INSTRUCTION),
+        }
+        : undefined,
+      next: page.blocks.get(key),
+    };
+    page.blocks.set(key, block);
+    mark(page, block);
+    this.stats.blocks++;
+    this.stats.instructionsTranslated += b.insns;
+    return block;
+  }
+
+  /** How many instructions come before the first breakpoint inside the block; 0 when there is none. */
+  #firstBreakpoint(b: Builder): number {
+    if (!this.#breakpoints.size) return 0;
+    const start = BigInt.asUintN(32, BigInt(b.startLo)) | BigInt.asUintN(64, BigInt(b.startHi) << 32n);
+    let insns = 0;
+    for (let i = 0; i < b.count; i++) {
+      if (b.op[i] === INSN && insns++ > 0 && this.#breakpoints.has(start + BigInt(b.lo[i]))) return insns - 1;
+    }
+    return 0;
+  }
+
+  /** The page in virtual memory after that of the block being translated: index in the linear memory, or -1 with the fault recorded. */
+  #nextPage(): number {
+    const b = this.#builder,
+      core = this.running.core,
+      lo = ((b.startLo & -PAGE) + PAGE) | 0,
+      hi = lo === 0 ? (b.startHi + 1) | 0 : b.startHi;
+    const paddr = core.translate(lo, hi, FETCH);
+    if (paddr < 0) return -1;
+    const host = this.hostOf(paddr, 1);
+    if (host < 0) core.busFault(lo, hi, FETCH);
+    return host;
+  }
+  /** Whether the bytes of a crossing instruction are what they were, at its present second page. */
+  #stillCrosses(b: Block): boolean {
+    this.#builder.reset(b.pcLo, b.pcHi);
+    const second = this.#nextPage(), was = b.crossing!.second;
+    if (second < 0 || !was) return false;
+    for (let i = 0; i < was.length; i++) if (this.#u8[second + i] !== was[i]) return false;
+    return true;
+  }
+
+  /** From now on writes to this host page are looked at: no TLB may let them by. */
+  #newCodePage(host: number): CodePage {
+    const page = host & -PAGE, i32 = this.#i32;
+    for (const hart of this.harts) {
+      for (const at of hart.filledEntries()) {
+        if ((at - hart.tlbs) & TLB_HALF && ((i32[at >> 2] + i32[(at >> 2) + 2]) | 0) === page) this.#i64[at >> 3] = TLB_INVALID;
+      }
+    }
+    return { blocks: new Map(), lo: 0, hi: 0 };
+  }
+
+  /** Drops what was translated from these bytes of the linear memory; true when the block that is running was among them. */
+  #invalidate(host: number, size: number): boolean {
+    let current = false;
+    for (let p = host >>> 12; p <= (host + size - 1) >>> 12; p++) {
+      const page = this.#pages[p];
+      if (!page) continue;
+      const from = Math.max(host, p * PAGE) & (PAGE - 1), to = Math.min(host + size - 1, p * PAGE + PAGE - 1) & (PAGE - 1);
+      if (!marked(page, from, to)) continue;
+      page.lo = page.hi = 0;
+      for (const [key, first] of page.blocks) {
+        let kept: Block | undefined;
+        for (let b: Block | undefined = first; b; b = b.next) {
+          if (b.at + b.bytes <= host || b.at >= host + size) {
+            kept = { ...b, next: kept };
+            mark(page, b);
+            continue;
+          }
+          this.#u16[b.ip >> 1] = UOP.stale;
+          this.stats.invalidations++;
+          if (b.ip === this.#i32[CURRENT >> 2]) current = true;
+        }
+        if (kept) page.blocks.set(key, kept);
+        else page.blocks.delete(key);
+      }
+      if (page.blocks.size === 0) this.#pages[p] = undefined;
+    }
+    return current;
+  }
+
+  /** Physical memory was written by something other than a store instruction. */
+  wrote(paddr: number, size: number): void {
+    const host = this.hostOf(paddr, size);
+    if (host >= 0 && this.#invalidate(host, size)) this.#attention = true;
+  }
+
+  /** Drops every translation. Not while a block runs. */
+  flushCode(): void {
+    this.#generation++;
+    this.stats.flushes++;
+    this.#pages.length = 0;
+    this.#arenaAt = this.#arena;
+    this.#selector.literalAt = this.#literals;
+    for (let i = 0; i < JUMP_PAGES * JUMP_SLOTS; i++) this.#i32[(JUMP_CACHE + 16 * i + 8) >> 2] = -1;
+  }
+
+  // --- memory, where the fast path does not reach
+
+  /** An access that missed the TLB: fills it, does what is rare, or reaches a device. */
+  #slow(ip: number, budget: number, lo: number, hi: number): Status {
+    const u16 = this.#u16, i32 = this.#i32, code = u16[ip >> 1], size = SIZE[code];
+    this.#leftNow = budget + u16[(ip + 14) >> 1];
+    this.stats.tlbMisses++;
+    if (STORES[code]) {
+      const at = u16[(ip + 6) >> 1] >> 2;
+      this.#valueLo = i32[at];
+      this.#valueHi = i32[at + 1];
+      const status = this.#store(lo, hi, size);
+      return status === CONTINUE && this.#attention ? FINISH : status;
+    }
+    const status = this.#load(lo, hi, size, WRITES[code] ? WRITE : READ);
+    if (status === FAULT) return status;
+    const dst = u16[(ip + 2) >> 1] >> 2;
+    let value = this.#valueLo, high = this.#valueHi;
+    if (size < 8) {
+      if (SIGNED[code] && size < 4) value = (value << (32 - 8 * size)) >> (32 - 8 * size);
+      high = SIGNED[code] ? value >> 31 : 0;
+    }
+    i32[dst] = value;
+    if (LONG[code]) i32[dst + 1] = high;
+    return this.#attention ? FINISH : CONTINUE;
+  }
+
+  /** Guest memory for helpers; the value is in the RESULT slot. */
+  helperAccess(lo: number, hi: number, size: number, access: Access): Status {
+    const i32 = this.#i32;
+    if (access === WRITE) {
+      this.#valueLo = i32[RESULT >> 2];
+      this.#valueHi = i32[(RESULT >> 2) + 1];
+      return this.#store(lo, hi, size);
+    }
+    const status = this.#load(lo, hi, size, access);
+    i32[RESULT >> 2] = this.#valueLo;
+    i32[(RESULT >> 2) + 1] = size === 8 ? this.#valueHi : 0;
+    return status;
+  }
+
+  // The value of the access under way, zero-extended.
+  #valueLo = 0;
+  #valueHi = 0;
+
+  #load(lo: number, hi: number, size: number, access: Access): Status {
+    const core = this.running.core, rest = PAGE - (lo & (PAGE - 1));
+    if (rest < size) return this.#loadAcross(lo, hi, size, rest, access);
+    const paddr = core.translate(lo, hi, access);
+    if (paddr < 0) return FAULT;
+    const ram = this.#ramAt(paddr);
+    if (!ram || paddr + size > ram.base + ram.length) return this.#loadDevice(paddr, size) ? CONTINUE : this.#busFault(lo, hi, access);
+    const host = ram.offset + (paddr - ram.base);
+    if (core.pageCacheable) this.#fill(lo, hi, host, ram, access);
+    this.#loadHost(host, size);
+    return CONTINUE;
+  }
+  #loadHost(host: number, size: number): void {
+    const u8 = this.#u8;
+    this.#valueHi = 0;
+    this.#valueLo = u8[host];
+    if (size > 1) this.#valueLo |= u8[host + 1] << 8;
+    if (size > 2) this.#valueLo |= (u8[host + 2] << 16) | (u8[host + 3] << 24);
+    if (size > 4) this.#valueHi = u8[host + 4] | (u8[host + 5] << 8) | (u8[host + 6] << 16) | (u8[host + 7] << 24);
+  }
+  /** Both pages are translated before either is read. */
+  #loadAcross(lo: number, hi: number, size: number, rest: number, access: Access): Status {
+    const core = this.running.core, nextLo = (lo + rest) | 0, nextHi = nextLo === 0 ? (hi + 1) | 0 : hi;
+    const first = core.translate(lo, hi, access);
+    if (first < 0) return FAULT;
+    const second = core.translate(nextLo, nextHi, access);
+    if (second < 0) return FAULT;
+    let low = 0, high = 0;
+    for (let i = 0; i < size; i++) {
+      if (!this.#loadPhysical(i < rest ? first + i : second + i - rest, 1)) return this.#busFault(lo, hi, access);
+      if (i < 4) low |= this.#valueLo << (8 * i);
+      else high |= this.#valueLo << (8 * i - 32);
+    }
+    this.#valueLo = low;
+    this.#valueHi = high;
+    return CONTINUE;
+  }
+  #loadPhysical(paddr: number, size: number): boolean {
+    const host = this.hostOf(paddr, size);
+    if (host < 0) return this.#loadDevice(paddr, size);
+    this.#loadHost(host, size);
+    return true;
+  }
+  #loadDevice(paddr: number, size: number): boolean {
+    const r = this.bus.find(paddr);
+    if (!r?.target) return false;
+    this.stats.deviceAccesses++;
+    const offset = paddr - r.base, aligned = paddr % size === 0;
+    try {
+      if (size === 8 && aligned) {
+        this.#valueLo = readTarget(r.target, offset, 4) | 0;
+        this.#valueHi = readTarget(r.target, offset + 4, 4) | 0;
+      } else if (aligned) this.#valueLo = readTarget(r.target, offset, size as Size) | 0;
+      else {
+        let low = 0, high = 0;
+        for (let i = 0; i < size; i++) {
+          const byte = readTarget(r.target, offset + i, 1);
+          if (i < 4) low |= byte << (8 * i);
+          else high |= byte << (8 * i - 32);
+        }
+        this.#valueLo = low;
+        this.#valueHi = high;
+      }
+    } catch (e) {
+      if (e instanceof BusFault) return false;
+      throw e;
+    }
+    return true;
+  }
+
+  #store(lo: number, hi: number, size: number): Status {
+    const core = this.running.core, rest = PAGE - (lo & (PAGE - 1));
+    if (rest < size) return this.#storeAcross(lo, hi, size, rest);
+    const paddr = core.translate(lo, hi, WRITE);
+    if (paddr < 0) return FAULT;
+    const ram = this.#ramAt(paddr);
+    if (!ram || paddr + size > ram.base + ram.length) {
+      return this.#storeDevice(paddr, size, this.#valueLo, this.#valueHi) ? CONTINUE : this.#busFault(lo, hi, WRITE);
+    }
+    if (ram.readonly) return CONTINUE;
+    const host = ram.offset + (paddr - ram.base);
+    if (core.pageCacheable) this.#fill(lo, hi, host, ram, WRITE);
+    this.#storeHost(host, size, this.#valueLo, this.#valueHi);
+    return CONTINUE;
+  }
+  #storeHost(host: number, size: number, low: number, high: number): void {
+    const u8 = this.#u8;
+    for (let i = 0; i < size; i++) u8[host + i] = i < 4 ? low >>> (8 * i) : high >>> (8 * i - 32);
+    if (this.#pages[host >>> 12] && this.#invalidate(host, size)) this.#attention = true;
+  }
+  #storeAcross(lo: number, hi: number, size: number, rest: number): Status {
+    const core = this.running.core, nextLo = (lo + rest) | 0, nextHi = nextLo === 0 ? (hi + 1) | 0 : hi;
+    const first = core.translate(lo, hi, WRITE);
+    if (first < 0) return FAULT;
+    const second = core.translate(nextLo, nextHi, WRITE);
+    if (second < 0) return FAULT;
+    const low = this.#valueLo, high = this.#valueHi;
+    for (let i = 0; i < size; i++) {
+      const paddr = i < rest ? first + i : second + i - rest, byte = (i < 4 ? low >>> (8 * i) : high >>> (8 * i - 32)) & 0xff;
+      const ram = this.#ramAt(paddr);
+      if (ram) { if (!ram.readonly) this.#storeHost(ram.offset + (paddr - ram.base), 1, byte, 0); }
+      else if (!this.#storeDevice(paddr, 1, byte, 0)) return this.#busFault(lo, hi, WRITE);
+    }
+    return CONTINUE;
+  }
+  #storeDevice(paddr: number, size: number, low: number, high: number): boolean {
+    const r = this.bus.find(paddr);
+    if (!r?.target) return false;
+    this.stats.deviceAccesses++;
+    const offset = paddr - r.base, aligned = paddr % size === 0;
+    try {
+      if (size === 8 && aligned) {
+        writeTarget(r.target, offset, 4, low >>> 0);
+        writeTarget(r.target, offset + 4, 4, high >>> 0);
+      } else if (aligned) writeTarget(r.target, offset, size as Size, size === 4 ? low >>> 0 : low & (2 ** (8 * size) - 1));
+      else for (let i = 0; i < size; i++) writeTarget(r.target, offset + i, 1, (i < 4 ? low >>> (8 * i) : high >>> (8 * i - 32)) & 0xff);
+    } catch (e) {
+      if (e instanceof BusFault) return false;
+      throw e;
+    }
+    return true;
+  }
+  #busFault(lo: number, hi: number, access: Access): Status {
+    this.running.core.busFault(lo, hi, access);
+    return FAULT;
+  }
+
+  /** Lets the fast path have a page, unless writes to it must be seen. */
+  #fill(lo: number, hi: number, host: number, ram: Ram, access: Access): void {
+    const page = host & -PAGE;
+    if (page < ram.offset || page + PAGE > ram.offset + ram.length) return;
+    if (access === WRITE && (ram.readonly || this.#pages[host >>> 12])) return;
+    const hart = this.running, i32 = this.#i32;
+    const at = i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4);
+    i32[at >> 2] = lo & -PAGE;
+    i32[(at >> 2) + 1] = hi;
+    i32[(at >> 2) + 2] = page - (lo & -PAGE);
+    hart.fillNoted(at);
+  }
+}
+
+/** Instructions of a block, and bytes of the longest instruction of any architecture. */
+const LONGEST_BLOCK = 64, LONGEST_INSTRUCTION = 16;
+const INSN = OP["insn"];
+
+function lastOffset(b: Builder): number {
+  for (let i = b.count - 1; i >= 0; i--) if (b.op[i] === INSN) return b.lo[i];
+  return 0;
+}
+/** Bit masks (low and high 32) of the granules that hold bytes `from`..`to` of a page. */
+const granules = (from: number, to: number): [number, number] => {
+  let lo = 0, hi = 0;
+  for (let g = from >> GRANULE_SHIFT; g <= to >> GRANULE_SHIFT; g++) g < 32 ? lo |= 1 << g : hi |= 1 << (g - 32);
+  return [lo, hi];
+};
+function mark(page: CodePage, b: Block): void {
+  const from = b.at & (PAGE - 1), [lo, hi] = granules(from, from + b.bytes - 1);
+  page.lo |= lo;
+  page.hi |= hi;
+}
+function marked(page: CodePage, from: number, to: number): boolean {
+  const [lo, hi] = granules(from, to);
+  return (page.lo & lo) !== 0 || (page.hi & hi) !== 0;
+}

@@ -1,0 +1,288 @@
+// IR of a block -> micro-ops: chooses fused micro-ops, lets operands be slots wherever nothing intervenes, and writes them into the arena.
+// HOT: no bigint, no closures, no allocation.
+import { Builder } from "../ir/builder.ts";
+import { ARG, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
+import { OP, OPS } from "../ir/ops.ts";
+import { FUSED_UOP, H_COUNT, H_FLAGS, H_PC, HEADER_BYTES, PURE_UOP, UOP, UOP_BYTES } from "./uops.ts";
+
+const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
+const INSN = OP["insn"], WRAP = OP["wrap"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"];
+const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"], ADD_L = OP["add.l"];
+const MOVE_I = UOP["move.i"], MOVE_L = UOP["move.l"];
+const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
+const COMMUTES = Uint8Array.from(OPS, (r) => r.commutes ? 1 : 0);
+const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
+const READS = Uint8Array.from(OPS, (r) => r.effect === "reads" ? 1 : 0),
+  WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
+/** Rows that a pure value must not be moved across. */
+const BARRIER = Uint8Array.from(
+  OPS,
+  (r) => r.effect === "writes" || r.effect === "call" || r.effect === "ends" || /^(set|insn)/.test(r.name) ? 1 : 0,
+);
+const NONE = 0x7fff_ffff;
+
+/** Small constants have literals that exist from the start: -SMALL..SMALL-1, 8 bytes each. */
+export const SMALL = 2048;
+
+export class Selector {
+  // Per value: number of uses, index of the last use, whether it is computed by its only user, where it is.
+  readonly #uses = new Uint16Array(Builder.CAPACITY);
+  readonly #last = new Int32Array(Builder.CAPACITY);
+  readonly #deferred = new Uint8Array(Builder.CAPACITY);
+  readonly #loc = new Int32Array(Builder.CAPACITY);
+  /** For get and set: index of the next operation that may write that slot. */
+  readonly #nextWrite = new Int32Array(Builder.CAPACITY);
+  readonly #slotNext = new Int32Array(0x2000).fill(NONE);
+  readonly #stubs = new Int32Array(3 * 256);
+  readonly #u16: Uint16Array;
+  readonly #i32: Int32Array;
+  #ir!: Builder;
+  /** Address of the next micro-op, and the number of instructions from the current one to the end. */
+  #at = 0;
+  #left = 0;
+  #pcOffset = 0;
+  #temp = TEMP;
+
+  /**
+   * @param smallLiterals address of the table of small constants (2 * SMALL entries of 8 bytes)
+   * @param literals address of the literal arena; `literalAt` moves up from it
+   */
+  constructor(buffer: ArrayBuffer, readonly smallLiterals: number, public literalAt: number) {
+    this.#u16 = new Uint16Array(buffer);
+    this.#i32 = new Int32Array(buffer);
+    for (let n = -SMALL; n < SMALL; n++) this.#literalInto(smallLiterals + 8 * (n + SMALL), n, n >> 31);
+  }
+
+  #literalInto(address: number, lo: number, hi: number): void {
+    this.#i32[address >> 2] = lo;
+    this.#i32[(address >> 2) + 1] = hi;
+  }
+
+  /** Writes the block's header and micro-ops at `at` (a multiple of 16); returns the address after them. The first micro-op is at `at + HEADER_BYTES`. */
+  select(ir: Builder, at: number): number {
+    this.#ir = ir;
+    this.#analyse(ir);
+    const first = at + HEADER_BYTES;
+    this.#literalInto(first + H_PC, ir.startLo, ir.startHi);
+    this.#u16[(first + H_COUNT) >> 1] = ir.insns;
+    this.#u16[(first + H_FLAGS) >> 1] = 0;
+    this.#i32[(first - 4) >> 2] = 0;
+    this.#at = first;
+    this.#left = ir.insns + 1;
+    let stubs = 0, insnStart = first, begun = false;
+    for (let i = 0; i < ir.count; i++) {
+      const op = ir.op[i];
+      if (op === CONST_I || op === CONST_L || this.#deferred[i]) continue;
+      if (op === INSN) {
+        if (begun && this.#at === insnStart) this.#emit(UOP.nop, 0, 0, 0, 0);
+        begun = true;
+        this.#left--;
+        this.#pcOffset = ir.lo[i];
+        this.#temp = TEMP;
+        insnStart = this.#at;
+      } else if (op === SET_I || op === SET_L) {
+        const v = ir.a[i];
+        if (this.#folded(i, v)) continue;
+        this.#emit(op === SET_L ? MOVE_L : MOVE_I, ir.lo[i], 0, 0, this.#b(v));
+      } else if (op === GET_I || op === GET_L) {
+        if (!this.#uses[i]) continue;
+        if (this.#last[i] <= this.#nextWrite[i]) this.#loc[i] = ir.lo[i];
+        else this.#emit(op === GET_L ? MOVE_L : MOVE_I, this.#loc[i] = this.#newTemp(), 0, 0, ir.lo[i]);
+      } else if (op === WRAP) {
+        this.#loc[i] = this.#b(ir.a[i]);
+      } else if (PURE[op]) {
+        if (!this.#uses[i]) continue;
+        this.#pure(i, op);
+      } else if (READS[op]) {
+        const dst = this.#destination(i);
+        this.#address(op, ir.a[i], dst, 0);
+        this.#loc[i] = dst;
+      } else if (WRITES[op]) {
+        this.#address(op, ir.a[i], 0, this.#near(ir.b[i]));
+      } else if (op === BRANCH) {
+        const v = ir.a[i], from = this.#at;
+        if (this.#deferred[v]) this.#binary(FUSED_UOP[BRANCH * 256 + ir.op[v]], v, 0);
+        else this.#emit(UOP.branch, 0, 0, 0, this.#b(v));
+        this.#stubs[stubs++] = from;
+        this.#stubs[stubs++] = i;
+        this.#stubs[stubs++] = this.#left - 1;
+      } else if (op === JUMP) {
+        this.#left--;
+        this.#jump(i);
+      } else if (op === JUMPTO) {
+        this.#emit(UOP.jumpTo, 0, 0, 0, this.#b(ir.a[i]));
+      } else if (op === CALL || op === CALLEND) {
+        this.#arguments(ir.a[i], ir.b[i], ir.c[i], ir.d[i]);
+        this.#emit(op === CALL ? UOP.call : UOP.callEnd, 0, 0, 0, ir.lo[i]);
+        if (op === CALL && this.#uses[i]) this.#emit(MOVE_L, this.#loc[i] = this.#newTemp(), 0, 0, RESULT);
+      } else if (op === CALLUNLESS) {
+        const result = this.#loc[i] = this.#newTemp();
+        this.#emit(MOVE_L, result, 0, 0, this.#b(ir.b[i]));
+        const skip = this.#at;
+        this.#emit(UOP.skipIf, 0, 0, 0, this.#b(ir.a[i]));
+        this.#arguments(ir.b[i], ir.c[i], ir.d[i], ir.e[i]);
+        this.#emit(UOP.call, 0, 0, 0, ir.lo[i]);
+        this.#emit(MOVE_L, result, 0, 0, RESULT);
+        this.#u16[(skip >> 1) + 1] = (this.#at - skip) / UOP_BYTES - 1;
+      } else throw new Error(`select: no micro-op for '${OPS[op].name}'`);
+    }
+    for (let s = 0; s < stubs; s += 3) {
+      const from = this.#stubs[s];
+      this.#u16[(from >> 1) + 1] = (this.#at - from) / UOP_BYTES;
+      this.#left = this.#stubs[s + 2];
+      this.#jump(this.#stubs[s + 1]);
+    }
+    return this.#at;
+  }
+
+  /** Backwards: uses, lifetimes, next writers of slots, and which values are left to their only user. */
+  #analyse(ir: Builder): void {
+    const uses = this.#uses, last = this.#last, deferred = this.#deferred, next = this.#nextWrite, slotNext = this.#slotNext;
+    const n = ir.count;
+    uses.fill(0, 0, n);
+    deferred.fill(0, 0, n);
+    let barrier = NONE, call = NONE;
+    for (let i = n - 1; i >= 0; i--) {
+      const op = ir.op[i];
+      let use = i;
+      if (op === SET_I || op === SET_L || op === GET_I || op === GET_L) {
+        const s = ir.lo[i];
+        next[i] = Math.min(slotNext[s], call);
+        if (op === SET_I || op === SET_L) slotNext[s] = i;
+      } else if (op === WRAP) use = uses[i] ? last[i] : i;
+      else if (PURE[op] && uses[i] === 1) {
+        const user = last[i];
+        if (user <= barrier && FUSED_UOP[ir.op[user] * 256 + op] && ir.a[user] === i) {
+          deferred[i] = 1;
+          use = user;
+        }
+      }
+      if (BARRIER[op]) barrier = i;
+      if (op === CALL || op === CALLUNLESS || op === CALLEND) call = i;
+      const arity = ARITY[op];
+      if (arity > 0) this.#use(ir.a[i], use);
+      if (arity > 1) this.#use(ir.b[i], use);
+      if (arity > 2) this.#use(ir.c[i], use);
+      if (arity > 3) this.#use(ir.d[i], use);
+      if (arity > 4) this.#use(ir.e[i], use);
+    }
+    for (let i = 0; i < n; i++) if (ir.op[i] === SET_I || ir.op[i] === SET_L) slotNext[ir.lo[i]] = NONE;
+  }
+  #use(v: number, at: number): void {
+    if (v < 0) return;
+    if (this.#uses[v]++ === 0 || at > this.#last[v]) this.#last[v] = at;
+  }
+
+  #emit(code: number, dst: number, a: number, c: number, b: number): void {
+    const h = this.#at >> 1, u16 = this.#u16;
+    u16[h] = code;
+    u16[h + 1] = dst;
+    u16[h + 2] = a;
+    u16[h + 3] = c;
+    this.#i32[(this.#at >> 2) + 2] = b;
+    u16[h + 6] = this.#pcOffset;
+    u16[h + 7] = this.#left;
+    this.#at += UOP_BYTES;
+  }
+
+  #newTemp(): number {
+    const t = this.#temp;
+    if (t >= TEMP + 8 * TEMPS) throw new Error("select: an instruction needs too many temporaries");
+    this.#temp += 8;
+    return t;
+  }
+
+  /** Where a set that follows at once lets the value be made in place; else a temporary. */
+  #destination(i: number): number {
+    const ir = this.#ir;
+    let k = i + 1;
+    while (ir.op[k] === CONST_I || ir.op[k] === CONST_L) k++;
+    if (k < ir.count && (ir.op[k] === SET_L || ir.op[k] === SET_I) && ir.a[k] === i && this.#last[i] <= this.#nextWrite[k]) return ir.lo[k];
+    return this.#newTemp();
+  }
+  /** True when set `k` has nothing left to do because its value was made in the slot. */
+  #folded(k: number, v: number): boolean {
+    const op = this.#ir.op[v];
+    return (PURE[op] === 1 && op !== WRAP || READS[op] === 1) && this.#loc[v] === this.#ir.lo[k];
+  }
+
+  /** Operand for the 32-bit field: literals are fine. */
+  #b(v: number): number {
+    const ir = this.#ir, op = ir.op[v];
+    if (op !== CONST_I && op !== CONST_L) return this.#loc[v];
+    return this.#literal(ir.lo[v], op === CONST_L ? ir.hi[v] : ir.lo[v] >> 31);
+  }
+  #literal(lo: number, hi: number): number {
+    if (lo === 0 && hi === 0) return ZERO;
+    if (hi === lo >> 31 && lo >= -SMALL && lo < SMALL) return this.smallLiterals + 8 * (lo + SMALL);
+    const at = this.literalAt;
+    this.#literalInto(at, lo, hi);
+    this.literalAt += 8;
+    return at;
+  }
+  /** Operand for a 16-bit field: a slot or a temporary. */
+  #near(v: number): number {
+    const at = this.#b(v);
+    if (at < 0x1_0000) return at;
+    const t = this.#newTemp();
+    this.#emit(LONG[this.#ir.op[v]] ? MOVE_L : MOVE_I, t, 0, 0, at);
+    return t;
+  }
+
+  #pure(i: number, op: number): void {
+    const ir = this.#ir, v = ir.a[i];
+    if (this.#deferred[v]) {
+      const code = FUSED_UOP[op * 256 + ir.op[v]], at = this.#destination(i);
+      this.#binary(code, v, at);
+      this.#loc[i] = at;
+      return;
+    }
+    if (ARITY[op] === 3) {
+      const a = this.#near(ir.a[i]), c = this.#near(ir.c[i]), dst = this.#destination(i);
+      this.#emit(PURE_UOP[op], dst, a, c, this.#b(ir.b[i]));
+      this.#loc[i] = dst;
+      return;
+    }
+    const dst = this.#destination(i);
+    this.#binary(PURE_UOP[op], i, dst);
+    this.#loc[i] = dst;
+  }
+
+  /** Emits `code` with the one or two operands of operation `i`. */
+  #binary(code: number, i: number, dst: number): void {
+    const ir = this.#ir;
+    let x = ir.a[i], y = ir.b[i];
+    if (ARITY[ir.op[i]] === 1) return this.#emit(code, dst, 0, 0, this.#b(x));
+    if (COMMUTES[ir.op[i]] && (ir.op[x] === CONST_I || ir.op[x] === CONST_L)) [x, y] = [y, x];
+    const a = this.#near(x);
+    this.#emit(code, dst, a, 0, this.#b(y));
+  }
+
+  /** A load or store: the sum that makes its address is part of it. */
+  #address(op: number, address: number, dst: number, c: number): void {
+    const ir = this.#ir;
+    if (this.#deferred[address]) {
+      const code = FUSED_UOP[op * 256 + ir.op[address]];
+      let x = ir.a[address], y = ir.b[address];
+      if (ir.op[x] === CONST_I || ir.op[x] === CONST_L) [x, y] = [y, x];
+      const a = this.#near(x);
+      this.#emit(code, dst, a, c, this.#b(y));
+    } else this.#emit(FUSED_UOP[op * 256 + ADD_L], dst, ZERO, c, this.#b(address));
+  }
+
+  #arguments(...args: number[]): void {
+    for (let n = 0; n < 4; n++) if (args[n] >= 0) this.#emit(MOVE_L, ARG + 8 * n, 0, 0, this.#b(args[n]));
+  }
+
+  /** The jump to the constant pc of operation `i`. */
+  #jump(i: number): void {
+    const ir = this.#ir, lo = ir.lo[i], hi = ir.hi[i];
+    const far = hi !== ir.startHi || ((lo ^ ir.startLo) & -PAGE) !== 0;
+    const at = this.literalAt;
+    this.#literalInto(at, lo, hi);
+    this.literalAt += 8;
+    const from = this.#at;
+    this.#emit(far ? UOP.jumpFar : UOP.jump, 0, 0, 0, 0);
+    this.#i32[(from >> 2) + 1] = at;
+  }
+}
