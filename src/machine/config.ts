@@ -191,7 +191,11 @@ export function unknownKey(name: string, known: readonly string[]): string {
 /** What a key accepts, in words. */
 export function expected(key: Key): string {
   const range = ({ min = 0, max, power2, multiple }: { min?: number; max?: number; power2?: boolean; multiple?: number }) =>
-    (max !== undefined ? ` from ${number(min)} to ${number(max)}` : min ? ` of at least ${number(min)}` : "") +
+    (max !== undefined && max !== Number.MAX_SAFE_INTEGER
+      ? ` from ${number(min)} to ${number(max)}`
+      : min
+      ? ` of at least ${number(min)}`
+      : "") +
     (power2 ? " that is a power of two" : "") + (multiple ? ` that is a multiple of ${number(multiple)}` : "");
   switch (key.kind) {
     case "int":
@@ -200,7 +204,7 @@ export function expected(key: Key): string {
       return `a size like 4096, 0x1000 or "128MiB"` + range(key);
     case "u64":
       return `a 64-bit integer or a text like "0xffff_ffff_0000_0000"` +
-        (key.max !== undefined ? ` of at most 0x${key.max.toString(16)}` : "");
+        (key.max !== undefined ? ` of at most ${hex(key.max)}` : "");
     case "bool":
       return "true or false";
     case "string":
@@ -222,9 +226,10 @@ export function expected(key: Key): string {
   }
 }
 
-/** Small numbers in decimal, addresses in grouped hexadecimal. */
+/** Counts and rates in decimal; what looks like an address or a mask in grouped hexadecimal. */
 function number(n: number): string {
-  return n < 4096 ? String(n) : hex(n);
+  const mask = Number.isInteger(Math.log2(n + 1));
+  return n < 4096 || (n % 4096 && !mask) ? String(n) : hex(n);
 }
 
 /** `0x8000_0000`. */

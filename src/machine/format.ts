@@ -13,6 +13,10 @@ export const ROOT = {
   schema: choice("version of this format", { choices: [1] }),
   name: string("what the machine is called in messages and in the device tree", { default: "machine" }),
   extends: file("a machine file whose keys this one inherits; path relative to this file", { optional: true }),
+  model: string("what the device tree's root calls the machine; the name when absent", { optional: true }),
+  compatible: list("what the device tree's root says the machine is compatible with", string("vendor,board"), {
+    default: ["riscv-virtio"] as string[],
+  }),
   seed: int("what random RAM contents and the device tree's rng-seed are made from", { default: 0 }),
 } satisfies Keys;
 

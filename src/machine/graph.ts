@@ -72,6 +72,9 @@ export interface Edge {
 export interface Graph {
   readonly name: string;
   readonly file: string;
+  /** The device tree's root. */
+  readonly model: string;
+  readonly compatible: readonly string[];
   readonly seed: number;
   readonly cpu: RiscvCpu | X86Cpu;
   readonly clock: {
@@ -197,6 +200,8 @@ class GraphBuilder {
     return {
       name: top.name,
       file: this.file,
+      model: top.model ?? top.name,
+      compatible: top.compatible,
       seed: top.seed,
       cpu,
       clock: this.#clock as unknown as Graph["clock"],

@@ -1,0 +1,134 @@
+// Text about a machine and about the components that a machine can be made of, from the graph and the key tables.
+import type { AnyDeviceType } from "../core/device.ts";
+import type { Key, Keys } from "../core/schema.ts";
+import { DEVICES } from "../devices/mod.ts";
+import { expected, hex } from "./config.ts";
+import { buildFdt, printFdt } from "./fdt.ts";
+import * as format from "./format.ts";
+import { type Graph, targetName } from "./graph.ts";
+
+type Types = Readonly<Record<string, AnyDeviceType>>;
+
+/** Everything that `bringup describe` prints: processor, memory map, port map, interrupts, boot protocol, device tree. */
+export function describe(graph: Graph, types: Types = DEVICES): string {
+  const { cpu, clock, boot, firmware } = graph;
+  const processor = cpu.family === "riscv"
+    ? [["isa", cpu.isa], ["harts", cpu.harts], ["mmu", cpu.mmu + (cpu.svade ? ", Svade" : "")], ["reset", hex(cpu.reset)]]
+    : [["model", [cpu.model, ...cpu.features].join(" ")], ["cores", cpu.harts], ["reset", cpu.reset], ["triple fault", cpu.triple_fault]];
+  const timer = clock.timebase_hz !== undefined ? ["timebase", `${clock.timebase_hz} Hz`] : ["time-stamp counter", `${clock.tsc_hz} Hz`];
+  const ports = portMap(graph);
+  const kernel = cpu.family === "riscv"
+    ? (firmware.kind === "none"
+      ? "M-mode at its entry point"
+      : "S-mode, or M-mode if it is linked at the start of RAM; hart id in a0, device tree in a1")
+    : "as its protocol says";
+  return [
+    section(`${graph.name} (${graph.file})`, [
+      ["arch", cpu.arch],
+      ...processor,
+      ["clock", `${clock.mode}, ${clock.cpu_hz} instructions per second`],
+      timer,
+      ["starts at", clock.rtc.toISOString()],
+    ]),
+    section("memory map", memoryMap(graph)),
+    ...(ports.length ? [section("port map", ports)] : []),
+    section("interrupts", interrupts(graph)),
+    section("boot", [
+      ["firmware", firmware.kind === "file" ? firmware.path : firmware.kind],
+      ["protocol", boot.protocol],
+      ...(boot.kernel !== undefined ? [["kernel", boot.kernel]] : []),
+      ...(boot.initrd !== undefined ? [["initrd", boot.initrd]] : []),
+      ["command line", boot.cmdline || "(none)"],
+      ["kernel starts in", kernel],
+      ...(cpu.family === "riscv" ? [["raw images at", hex(boot.load)]] : []),
+      ["a guest's reset", boot.reset === "restart" ? "restarts the machine" : "stops the run"],
+      ["consoles", graph.devices.filter((d) => d.console).map((d) => d.id).join(", ") || "(none)"],
+    ]),
+    ...(cpu.family === "riscv" ? [`device tree\n${printFdt(buildFdt(graph, { bootargs: boot.cmdline, types }))}`] : []),
+  ].join("\n");
+}
+
+type Cell = string | number;
+
+function memoryMap(graph: Graph): Cell[][] {
+  const rows = [
+    ...graph.memories.flatMap((m) => m.segments.map((s) => ({ base: s.base, length: s.length, id: m.id, what: m.kind as string }))),
+    ...graph.devices.flatMap((d) =>
+      d.windows.filter((w) => w.bus === "mem").map((w) => ({ base: w.base, length: w.length, id: d.id, what: `${d.type} ${w.name}` }))
+    ),
+  ].sort((a, b) => a.base - b.base);
+  return rows.map((r) => [`${hex(r.base)}..${hex(r.base + r.length - 1)}`, bytes(r.length), r.id, r.what]);
+}
+
+function portMap(graph: Graph): Cell[][] {
+  return graph.devices.flatMap((d) => d.windows.filter((w) => w.bus === "io").map((w) => ({ ...w, d })))
+    .sort((a, b) => a.base - b.base)
+    .map((
+      { base, length, name, d },
+    ) => [`0x${base.toString(16)}..0x${(base + length - 1).toString(16)}`, length, d.id, `${d.type} ${name}`]);
+}
+
+function interrupts(graph: Graph): Cell[][] {
+  return graph.devices.flatMap((d) =>
+    d.outputs.map((name, output) => {
+      const to = graph.edges.filter((e) => e.from.device === d.id && e.from.output === output)
+        .map((e) => targetName(e.to) + (e.via ? ` (through ${e.via})` : ""));
+      return [`${d.id}.${name}`, "->", to.join(", ") || "(nowhere)"];
+    })
+  );
+}
+
+function bytes(n: number): string {
+  for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]] as const) {
+    if (n % size === 0) return `${n / size} ${unit}`;
+  }
+  return `${n} bytes`;
+}
+
+function section(title: string, rows: readonly (readonly Cell[])[]): string {
+  return [title, ...aligned(rows).map((line) => "  " + line), ""].join("\n");
+}
+
+/** Rows as lines with columns under each other. */
+function aligned(rows: readonly (readonly Cell[])[]): string[] {
+  const width: number[] = [];
+  for (const row of rows) row.forEach((cell, i) => width[i] = Math.max(width[i] ?? 0, String(cell).length));
+  return rows.map((row) => row.map((cell, i) => String(cell).padEnd(width[i])).join("  ").trimEnd());
+}
+
+/** Every component with its windows, interrupts and keys: what `bringup devices` prints. */
+export function listDevices(types: Types = DEVICES): string {
+  const list = Object.values(types).sort((a, b) => a.type < b.type ? -1 : 1);
+  return [
+    ...list.map((t) => section(`${t.type}: ${t.doc}`, [["source:", t.spec], ...keyRows(t.keys)])),
+    section(`${format.FANOUT_TYPE}: what drives its input n drives every target.`, keyRows(without(format.FANOUT, "type"))),
+    section("keys of every device", keyRows(format.WIRING)),
+  ].join("\n");
+}
+
+/** Every key of the machine format outside `[device]`, by table. */
+export function listKeys(): string {
+  const perFamily = (name: string, tables: Record<format.Family, Keys>) =>
+    (["riscv", "x86"] as const).map((family) => section(`[${name}] (${family})`, keyRows(tables[family])));
+  return [
+    section("top level", keyRows(format.ROOT)),
+    ...perFamily("cpu", format.CPU),
+    ...perFamily("clock", format.CLOCK),
+    section("[memory.NAME]", keyRows(format.MEMORY)),
+    ...perFamily("firmware", format.FIRMWARE),
+    ...perFamily("boot", format.BOOT),
+  ].join("\n");
+}
+
+const without = (keys: Keys, name: string): Keys => Object.fromEntries(Object.entries(keys).filter(([k]) => k !== name));
+
+const keyRows = (keys: Keys): Cell[][] => Object.entries(keys).map(([name, key]) => [name, expected(key), defaultOf(key), key.doc]);
+
+function defaultOf(key: Key): string {
+  if ("from" in key && key.from !== undefined) return `default ${key.from}`;
+  if ("default" in key && key.default !== undefined) {
+    const d: unknown = key.default;
+    return "default " + (d instanceof Date ? d.toISOString() : typeof d === "bigint" ? hex(d) : JSON.stringify(d));
+  }
+  return key.optional || key.kind === "table" || key.kind === "named" ? "optional" : "required";
+}

@@ -1,0 +1,134 @@
+// Graph -> devices: creates them, maps their windows and connects their interrupt wires. It knows of a device only what its type declares.
+import type { Bus, BusTarget } from "../core/bus.ts";
+import type { Clock } from "../core/clock.ts";
+import type { AnyDeviceType, Device, DeviceEnv, StopRequest } from "../core/device.ts";
+import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
+import type { Log } from "../core/log.ts";
+import { DEVICES } from "../devices/mod.ts";
+import { type Edge, type Graph, targetName } from "./graph.ts";
+
+/** What the devices of a machine are connected to. */
+export interface WiringHost {
+  readonly bus: Bus;
+  /** Port space; needed when a device of the graph has windows there. */
+  readonly io?: Bus;
+  readonly clock: Clock;
+  /** An interrupt input of a hart; undefined when the CPU has none of that name (the wire then leads nowhere). */
+  cpuInput(hart: number, name: string): IrqLine | undefined;
+  readonly log: Log;
+  stop(request: StopRequest): void;
+  /** All of src/devices unless given; must be the table that the graph was made with. */
+  readonly types?: Readonly<Record<string, AnyDeviceType>>;
+}
+
+/**
+ * Creates every device of the graph, receivers of interrupts before those that drive them, and returns them by id in that order.
+ * Devices are not reset; resetting them in the order of the map ends with consistent wires.
+ */
+export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device> {
+  const devices = new Map<string, Device>(), types = host.types ?? DEVICES;
+  const harts = graph.cpu.harts, epochSeconds = Math.floor(graph.clock.rtc.getTime() / 1000);
+  const inputs = new Inputs(host, devices);
+  const lines = new Map(graph.edges.map((e) => [e, inputs.join(e)]));
+  for (const node of receiversFirst(graph)) {
+    const type = types[node.type];
+    const env: DeviceEnv = {
+      id: node.id,
+      clock: host.clock,
+      dma: host.bus,
+      epochSeconds,
+      log: (channel, text) => {
+        if (host.log.on(channel)) host.log.line(channel, node.id, text());
+      },
+      stop: (request) => host.stop(request),
+    };
+    const irq = node.outputs.map((_, output) => {
+      const driven = graph.edges.filter((e) => e.from.device === node.id && e.from.output === output).map((e) => lines.get(e)!);
+      return driven.length === 0
+        ? unconnected()
+        : driven.length === 1
+        ? driven[0]
+        : new Wire((level) => driven.forEach((l) => l.set(level)));
+    });
+    const device = type.create(env, node.config, { irq, harts });
+    devices.set(node.id, device);
+    if ((device.windows?.length ?? 0) !== node.windows.length) {
+      throw new Error(`device type '${node.type}' declares ${node.windows.length} windows and implements ${device.windows?.length ?? 0}`);
+    }
+    for (const [i, w] of node.windows.entries()) {
+      const bus = w.bus === "io" ? host.io : host.bus;
+      if (!bus) throw new Error(`'${node.id}' needs a port space`);
+      const name = node.windows.length > 1 ? `${node.id}.${w.name}` : node.id;
+      bus.map(w.base, w.length, host.log.on("bus") ? traced(device.windows![i], name, host.log) : device.windows![i], name);
+    }
+  }
+  inputs.settle();
+  return devices;
+}
+
+/** Devices that take interrupts come before those that drive them; otherwise the order of the file. */
+function receiversFirst(graph: Graph): Graph["devices"] {
+  const byId = new Map(graph.devices.map((d) => [d.id, d])), done = new Set<string>(), out: Graph["devices"][number][] = [];
+  const visit = (id: string) => {
+    if (done.has(id)) return; // also ends a cycle of wires, which needs no order: wires carry levels until both ends exist
+    done.add(id);
+    for (const e of graph.edges) if (e.from.device === id && "device" in e.to) visit(e.to.device);
+    out.push(byId.get(id)!);
+  };
+  for (const d of graph.devices) visit(d.id);
+  return out;
+}
+
+/** The receiving ends of all wires: finds the input line, ORs the outputs that share one. */
+class Inputs {
+  readonly #joints = new Map<string, { count: number; wire: Wire }>();
+  constructor(readonly host: WiringHost, readonly devices: Map<string, Device>) {}
+
+  /** The line for one edge. */
+  join(edge: Edge): IrqLine {
+    const name = targetName(edge.to);
+    let joint = this.#joints.get(name);
+    if (!joint) {
+      let line: IrqLine | undefined;
+      const { log } = this.host;
+      const wire = new Wire((level) => {
+        if (log.on("irq")) log.line("irq", name, level ? "high" : "low");
+        // Looked up at the first change: the receiver may be created after the one that drives it.
+        (line ??= this.#find(edge.to))?.set(level);
+      });
+      this.#joints.set(name, joint = { count: 0, wire });
+    }
+    const { wire } = joint, shared = joint;
+    return new Wire((level) => {
+      shared.count += level ? 1 : -1;
+      wire.set(shared.count > 0);
+    });
+  }
+
+  #find(to: Edge["to"]): IrqLine | undefined {
+    return "hart" in to ? this.host.cpuInput(to.hart, to.input) : this.devices.get(to.device)?.input?.(to.input);
+  }
+
+  /** Delivers the levels of wires that moved before their receiver existed. */
+  settle(): void {
+    for (const { wire } of this.#joints.values()) if (wire.level) wire.onChange(true);
+  }
+}
+
+/** A target that prints every access. Only used while the channel is on, so that it costs nothing otherwise. */
+function traced(target: BusTarget, name: string, log: Log): BusTarget {
+  const line = (what: string, offset: number, size: number, value: number) =>
+    log.line("bus", name, `${what} +0x${offset.toString(16)} ${size * 8} bits: 0x${(value >>> 0).toString(16)}`);
+  return {
+    access: target.access,
+    read(offset, size) {
+      const value = target.read(offset, size);
+      line("read", offset, size, value);
+      return value;
+    },
+    write(offset, size, value) {
+      line("write", offset, size, value);
+      target.write(offset, size, value);
+    },
+  };
+}
