@@ -200,22 +200,18 @@ export class FloatFormat {
     if (A.subnormal || B.subnormal) env.flags |= env.denormal;
     if (A.kind === INF) return this.#inf(A.sign);
     if (B.kind === INF) return this.#inf(signB);
-    return this.#addParts(env, A.sign, A.exp, A.sig, this.precision, signB, B.exp, B.sig);
+    return this.#addParts(env, A.sign, A.exp, A.sig, signB, B.exp, B.sig);
   }
 
-  /** Sum of two finite numbers, rounded; the first has at most `len1` bits, the second the format's precision. */
-  #addParts(env: FloatEnv, s1: boolean, e1: number, m1: bigint, len1: number, s2: boolean, e2: number, m2: bigint): bigint {
+  /** Sum of two finite numbers, rounded; their significands have up to twice the format's precision. */
+  #addParts(env: FloatEnv, s1: boolean, e1: number, m1: bigint, s2: boolean, e2: number, m2: bigint): bigint {
     const prec = this.#controlled(env), p = this.precision;
     if (m2 === 0n) return m1 === 0n ? this.#zero(s1 === s2 ? s1 : env.rm === RDN) : this.#round(env, s1, e1, m1, prec);
     if (m1 === 0n) return this.#round(env, s2, e2, m2, prec);
-    let small = p;
-    if (e1 < e2) {
-      [s1, e1, m1, s2, e2, m2] = [s2, e2, m2, s1, e1, m1];
-      small = len1;
-    }
+    if (e1 < e2) [s1, e1, m1, s2, e2, m2] = [s2, e2, m2, s1, e1, m1];
     let exp: number, sum: bigint;
-    if (e2 + small < e1 - 3 - p) {
-      // The smaller one lies wholly below what can matter: an odd last bit stands for it.
+    if (e1 - e2 > 3 * p + 3) {
+      // The smaller one (2p bits at most) lies wholly below what can matter: an odd last bit stands for it.
       exp = e1 - 3 - p;
       sum = (m1 << BigInt(3 + p)) + (s1 === s2 ? 1n : -1n);
     } else {
@@ -292,7 +288,7 @@ export class FloatFormat {
     if (A.subnormal || B.subnormal || C.subnormal) env.flags |= env.denormal;
     if (infinite) return this.#inf(sign);
     if (C.kind === INF) return this.#inf(signC);
-    return this.#addParts(env, sign, A.exp + B.exp, A.sig * B.sig, 2 * this.precision, signC, C.exp, C.sig);
+    return this.#addParts(env, sign, A.exp + B.exp, A.sig * B.sig, signC, C.exp, C.sig);
   }
 
   /**

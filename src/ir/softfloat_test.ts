@@ -278,6 +278,9 @@ Deno.test("integers: saturation, integer indefinite, modular, and from 64 bits",
   assertEquals(modular(2 ** 32 + 5), [5n, NV]);
   assertEquals(modular(-1.5), [0xffff_ffff_ffff_ffffn, NX]);
   assertEquals(modular(2 ** 31), [0xffff_ffff_8000_0000n, NV]);
+  assertEquals(modular(-(2 ** 31)), [0xffff_ffff_8000_0000n, 0]);
+  assertEquals(modular(-(2 ** 31) - 0.5), [0xffff_ffff_8000_0000n, NX]);
+  assertEquals(modular(2 ** 31 - 0.5), [0x7fff_ffffn, NX]);
   assertEquals(modular(Infinity), [0n, NV]);
   assertEquals(f32.fromInt(env(), 0x1_0000_0100_0001n), s(0x1_0000_0200_0000));
   assertEquals(f64.fromInt(env(RUP), (1n << 64n) - 1n), d(2 ** 64));

@@ -89,8 +89,14 @@ function operand(f: FloatFormat): bigint {
   return (below(2) ? f.signBit : 0n) | BigInt(exp) << BigInt(field) | frac;
 }
 
-/** Three operands, often with cancellation: b near -a, c near -(a * b), or b near a. */
+/** Three operands, often with cancellation: b near -a, c near -(a * b), or b near a; or short and of like size, for ties and exact results. */
 function operands(f: FloatFormat): [bigint, bigint, bigint] {
+  if (below(10) === 0) {
+    const one = f64.convert(new FloatEnv(), 0x3ff0_0000_0000_0000n, f);
+    const short = () =>
+      one + (BigInt(below(8)) << BigInt(fields(f))) + (BigInt(below(16)) << BigInt(f.precision - 5)) | (below(2) ? f.signBit : 0n);
+    return [short(), short(), short()];
+  }
   const a = operand(f), mask = (1n << BigInt(f.bits)) - 1n;
   let b = operand(f), c = operand(f);
   const near = below(8), delta = BigInt(below(5) - 2);
