@@ -1,14 +1,14 @@
 // Exact IEEE 754 arithmetic on bit patterns: the slow path and the oracle of guest floating point. Sources: IEEE 754-2019; RISC-V Unprivileged ISA
-// 20240411, chapters 20-24 (F, D, Zfh, Zfa); Intel SDM vol. 1, chapter 4.8 (table 4-7), 4.9, 8 (x87), 11.5 (SSE). Values are unsigned bigints: 16, 32
-// or 64 bits, and 80 bits for x87's extended format (sign and exponent in bits 79..64). Not modelled: results of unmasked x86 exceptions, traps.
+// 20240411, chapters "F", "D", "Zfh", "Zfa"; Intel SDM vol. 1, sections 4.8 (table 4-7: NaNs) and 4.9 (exceptions), chapters 8 (x87) and 11 (SSE).
+// Values are unsigned bigints: 16, 32 or 64 bits, and 80 bits for x87's extended format (sign and exponent in bits 79..64).
+// Not modelled: the results of unmasked x86 exceptions.
 //
-// When may wasm's (round-to-nearest) operation stand in for this file? Same bits, and no flag but NX, hold when the result is finite and
-//   add, sub:           |result| >= the smallest normal number, or the result is zero and so are both operands or they cancel (a tiny sum is exact);
+// When may wasm's (round-to-nearest) operation stand in for this file? It gives the same bits, and no flag but NX can be raised, when the result is
+// finite (no NaN, no infinity) and, by operation:
+//   add, sub, sqrt:     always; a subnormal or zero sum is exact.
 //   mul, div, demotion: |result| > the smallest normal number. EQUAL IS NOT ENOUGH: (1 - 2^-53) * 2^-1022 rounds to 2^-1022 but raises UF, because
-//                       tininess is judged after rounding to full precision. A zero result may have underflowed, unless an operand was zero (mul, div);
-//   sqrt:               always (the operand was not negative, or was -0).
-// A finite x / 0 is infinite and so excluded; a NaN is never finite. On x86 the operands must not be subnormal either (flag DE, DAZ mode).
-// softfloat_test.ts tests this with random operands.
+//                       tininess is judged after rounding to full precision. Nor is zero, which may be an underflow.
+// On x86 no operand may be subnormal either (DE, DAZ). softfloat_test.ts tests this with random operands.
 
 /** Exception flags, as in RISC-V's fflags; DE is x86's denormal operand flag. */
 export const NX = 1, UF = 2, OF = 4, DZ = 8, NV = 16, DE = 32;
@@ -278,7 +278,7 @@ export class FloatFormat {
     const sign = (A.sign !== B.sign) !== negateProduct, signC = C.sign !== negateAddend;
     const invalid = (A.kind === INF && B.kind === ZERO) || (A.kind === ZERO && B.kind === INF);
     if (A.kind >= QNAN || B.kind >= QNAN || C.kind >= QNAN) {
-      // RISC-V "F", section 20.6: infinity times zero raises NV even when the addend is a quiet NaN; x86 does not (SDM vol. 1, table 14-17).
+      // RISC-V "F": infinity times zero raises NV even when the addend is a quiet NaN. x86: the NaN comes first, no invalid operation.
       if (invalid && env.policy === "riscv") env.flags |= NV;
       return this.#nan3(env, a, b, c);
     }
