@@ -1,0 +1,242 @@
+// Control and status registers: one row each. RISC-V Privileged 20211203 ("Priv"), Sstc 1.0.0, Unprivileged 20191213 ("Unpriv").
+// Where the documents leave a choice, QEMU's `-cpu rv64` decides. Not modelled: H, N, Smepmp, Sscofpmf (the event counters read 0), triggers.
+import type { Hart } from "./hart.ts";
+import { CSRS, FFLAGS, FRM } from "./slots.ts";
+import { M_INTERRUPTS, MEIP, MSIP, MTIP, S_INTERRUPTS, SEIP, SSIP, STIP } from "./trap.ts";
+
+// mstatus, low half; names of Priv 3.1.6 with the bit in place.
+export const SIE = 1 << 1, MIE = 1 << 3, SPIE = 1 << 5, MPIE = 1 << 7, SPP = 1 << 8, MPP = 3 << 11, MPP_SHIFT = 11, FS = 3 << 13;
+export const MPRV = 1 << 17, SUM = 1 << 18, MXR = 1 << 19, TVM = 1 << 20, TW = 1 << 21, TSR = 1 << 22, SD = 1 << 31;
+/** The fields that sstatus shows (UBE and VS are 0 here, XS too). */
+const SSTATUS = SIE | SPIE | SPP | FS | SUM | MXR;
+// menvcfg and senvcfg.
+export const FIOM = 1, CBIE = 3 << 4, CBCFE = 1 << 6, CBZE = 1 << 7;
+/** In the upper half of menvcfg. */
+export const STCE = 1 << 31, PBMTE = 1 << 30, ADUE = 1 << 29;
+/** counteren and countinhibit bits. */
+export const CY = 1, TM = 2, IR = 4;
+
+/** One register. Values are pairs of signed 32-bit halves: `read` returns the low one and leaves the high one in `hart.high`. */
+export interface CsrRow {
+  readonly number: number;
+  readonly name: string;
+  /** Where the register is described. */
+  readonly spec: string;
+  /** Whether a hart has it; absent: always. */
+  readonly when?: (h: Hart) => boolean;
+  /** Whether an access is illegal now although the privilege suffices. */
+  readonly denied?: (h: Hart) => boolean;
+  readonly read: (h: Hart) => number;
+  /** Absent: writes are ignored (or illegal, where the number says read-only). */
+  readonly write?: (h: Hart, lo: number, hi: number) => void;
+  /** Slot of a register that is nothing but a slot. */
+  readonly slot?: number;
+  /** Whether that slot holds an instruction address: its lowest bit is 0, the lowest two without C. */
+  readonly address?: boolean;
+}
+
+type Rest = Omit<CsrRow, "number" | "name">;
+const csr = (number: number, name: string, rest: Rest): CsrRow => ({ number, name, ...rest });
+
+const low = (h: Hart, lo: number): number => {
+  h.high = 0;
+  return lo | 0;
+};
+const both = (h: Hart, lo: number, hi: number): number => {
+  h.high = hi | 0;
+  return lo | 0;
+};
+const zero = (h: Hart): number => low(h, 0);
+
+const hasF = (h: Hart) => h.has("f"), hasS = (h: Hart) => h.has("s"), hasU = (h: Hart) => h.has("u");
+const rv32 = (h: Hart) => h.xlen === 32;
+const fpOff = (h: Hart) => (h.s.status & FS) === 0;
+
+let nextSlot = CSRS;
+/** A register without side effects. */
+const plain = (number: number, name: string, spec: string, when?: (h: Hart) => boolean, address = false): CsrRow => {
+  const slot = nextSlot;
+  nextSlot += 8;
+  return csr(number, name, {
+    spec,
+    ...(when ? { when } : {}),
+    slot,
+    address,
+    read: (h) => both(h, h.slotLo(slot), h.slotHi(slot)),
+    write: (h, lo, hi) => h.setSlot(slot, address ? lo & h.pcMask : lo, hi),
+  });
+};
+
+// --- mstatus and its windows
+const statusHigh = (h: Hart): number => h.xlen === 64 ? (hasU(h) ? 2 : 0) | (hasS(h) ? 8 : 0) | (h.s.status & SD) : 0; // UXL, SXL: 64
+const statusLow = (h: Hart): number => h.xlen === 64 ? h.s.status & ~SD : h.s.status;
+function writableStatus(h: Hart): number {
+  const user = hasU(h) ? MPRV | TW : 0, supervisor = hasS(h) ? SIE | SPIE | SPP | SUM | MXR | TVM | TSR : 0;
+  return MIE | MPIE | MPP | user | supervisor | (hasF(h) ? FS : 0);
+}
+function writeStatus(h: Hart, lo: number): void {
+  // Priv 3.1.6.1: MPP is WARL; a privilege that the hart lacks leaves it as it was (QEMU 8).
+  const mpp = (lo & MPP) >> MPP_SHIFT;
+  if (mpp === 2 || (mpp === 1 && !hasS(h)) || (mpp === 0 && !hasU(h))) lo = lo & ~MPP | h.s.status & MPP;
+  const mask = writableStatus(h);
+  h.setStatus(h.s.status & ~mask | lo & mask);
+}
+
+// --- interrupts
+/** Software writes SSIP, STIP (unless stimecmp drives it) and its own share of SEIP; only bits that the instruction names change (Priv 3.1.9). */
+function writeMip(h: Hart, lo: number, writable: number): void {
+  const mask = writable & h.writeMask;
+  h.s.soft = h.s.soft & ~mask | lo & mask;
+  h.update();
+}
+const mipWritable = (h: Hart) => !hasS(h) ? 0 : h.stimecmpActive ? SSIP | SEIP : S_INTERRUPTS;
+
+// --- counters
+const counterDenied = (bit: number) => (h: Hart): boolean => {
+  if (h.s.priv < 3 && !(h.s.mcounteren & bit)) return true;
+  return h.s.priv < 1 && hasS(h) && !(h.s.scounteren & bit);
+};
+/** The unprivileged and the machine's view of a counter, with RV32's upper halves. */
+function counter(n: number, name: string, read: (h: Hart) => number, write?: (h: Hart, lo: number, hi: number) => void): CsrRow[] {
+  const denied = counterDenied(1 << n), user = "Unpriv 10.1", machine = "Priv 3.1.10";
+  const upper = (h: Hart) => (read(h), low(h, h.high));
+  const rows = [
+    csr(0xc00 + n, name, { spec: user, denied, read }),
+    csr(0xc80 + n, `${name}h`, { spec: user, when: rv32, denied, read: upper }),
+  ];
+  if (n === 1) return rows; // time has no machine counterpart but the platform's mtime
+  const m = { spec: machine, read }, mh = { spec: machine, when: rv32, read: upper };
+  // RV32 writes one half and keeps the other.
+  const writeLow = (h: Hart, lo: number, hi: number) => write!(h, lo, h.xlen === 64 ? hi : (read(h), h.high));
+  const writeHigh = (h: Hart, lo: number) => write!(h, read(h), lo);
+  rows.push(csr(0xb00 + n, `m${name}`, write ? { ...m, write: writeLow } : m));
+  rows.push(csr(0xb80 + n, `m${name}h`, write ? { ...mh, write: writeHigh } : mh));
+  return rows;
+}
+function hpm(): CsrRow[] {
+  const rows: CsrRow[] = [];
+  for (let n = 3; n < 32; n++) {
+    rows.push(...counter(n, `hpmcounter${n}`, zero), csr(0x320 + n, `mhpmevent${n}`, { spec: "Priv 3.1.10", read: zero }));
+  }
+  return rows;
+}
+
+// --- physical memory protection
+function pmp(): CsrRow[] {
+  const rows: CsrRow[] = [], spec = "Priv 3.7.1";
+  const word = (h: Hart, at: number) => h.pmp.cfg[at] | h.pmp.cfg[at + 1] << 8 | h.pmp.cfg[at + 2] << 16 | h.pmp.cfg[at + 3] << 24;
+  for (let n = 0; n < 16; n++) {
+    rows.push(csr(0x3a0 + n, `pmpcfg${n}`, {
+      spec,
+      // RV64 packs eight entries into the even registers; the odd ones do not exist.
+      when: (h) => 4 * n < h.pmp.entries && (h.xlen === 32 || n % 2 === 0),
+      read: (h) => both(h, word(h, 4 * n), h.xlen === 64 ? word(h, 4 * n + 4) : 0),
+      write: (h, lo, hi) => {
+        for (let i = 0; i < (h.xlen === 64 ? 8 : 4); i++) h.pmp.writeCfg(4 * n + i, (i < 4 ? lo : hi) >>> 8 * (i & 3) & 0xff);
+        h.pmp.refresh();
+        h.pmpChanged();
+      },
+    }));
+  }
+  for (let n = 0; n < 64; n++) {
+    rows.push(csr(0x3b0 + n, `pmpaddr${n}`, {
+      spec,
+      when: (h) => n < h.pmp.entries,
+      read: (h) => both(h, h.pmp.addressLo[n], h.pmp.addressHi[n]),
+      write: (h, lo, hi) => {
+        h.pmp.writeAddress(n, lo, hi);
+        h.pmpChanged();
+      },
+    }));
+  }
+  return rows;
+}
+
+const id = (number: number, name: string, key: "mvendorid" | "marchid" | "mimpid"): CsrRow =>
+  csr(number, name, {
+    spec: "Priv 3.1.2",
+    read: (h) => both(h, Number(BigInt.asIntN(32, h.config[key] ?? 0n)), Number(BigInt.asIntN(32, (h.config[key] ?? 0n) >> 32n))),
+  });
+
+/** Mode 2 and 3 of a trap vector are reserved: such a write is ignored, as in QEMU. */
+const vectorOk = (lo: number): boolean => (lo & 3) < 2;
+const sstcDenied = (h: Hart): boolean => h.s.priv < 3 && !(h.s.menvcfgHi & STCE && h.s.mcounteren & TM);
+const hasSstc = (h: Hart) => hasS(h) && h.has("sstc");
+
+/** Every register, in the order in which the debugger shows them. */
+// deno-fmt-ignore
+export const CSR_ROWS: readonly CsrRow[] = [
+  // Floating point
+  csr(0x001, "fflags", { spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS)), write: (h, lo) => h.setFcsr(lo & 31, h.slotLo(FRM)) }),
+  csr(0x002, "frm",    { spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FRM)), write: (h, lo) => h.setFcsr(h.slotLo(FFLAGS), lo & 7) }),
+  csr(0x003, "fcsr",   { spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS) | h.slotLo(FRM) << 5), write: (h, lo) => h.setFcsr(lo & 31, lo >> 5 & 7) }),
+
+  // Supervisor
+  csr(0x100, "sstatus",    { spec: "Priv 4.1.1", when: hasS, read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.s.status & ~SSTATUS | lo & SSTATUS) }),
+  csr(0x104, "sie",        { spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.s.mie & h.s.mideleg), write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.update(); } }),
+  csr(0x105, "stvec",      { spec: "Priv 4.1.2", when: hasS, read: (h) => both(h, h.s.stvecLo, h.s.stvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } }),
+  csr(0x106, "scounteren", { spec: "Priv 4.1.5", when: hasS, read: (h) => low(h, h.s.scounteren), write: (h, lo) => { h.s.scounteren = lo; } }),
+  csr(0x10a, "senvcfg",    { spec: "Priv 4.1.10", when: hasS, read: (h) => low(h, h.s.senvcfg), write: (h, lo) => { h.s.senvcfg = lo & h.envcfg; } }),
+  plain(0x140, "sscratch", "Priv 4.1.6", hasS),
+  plain(0x141, "sepc", "Priv 4.1.7", hasS, true),
+  plain(0x142, "scause", "Priv 4.1.8", hasS),
+  plain(0x143, "stval", "Priv 4.1.9", hasS),
+  csr(0x144, "sip",        { spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) }),
+  csr(0x14d, "stimecmp",   { spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => both(h, h.s.stimecmpLo, h.xlen === 64 ? h.s.stimecmpHi : 0), write: (h, lo, hi) => h.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) }),
+  csr(0x15d, "stimecmph",  { spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => low(h, h.s.stimecmpHi), write: (h, lo) => h.setStimecmp(h.s.stimecmpLo, lo) }),
+  csr(0x180, "satp",       { spec: "Priv 4.1.11", when: hasS, denied: (h) => h.s.priv === 1 && (h.s.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) }),
+
+  // Machine
+  id(0xf11, "mvendorid", "mvendorid"),
+  id(0xf12, "marchid", "marchid"),
+  id(0xf13, "mimpid", "mimpid"),
+  csr(0xf14, "mhartid",    { spec: "Priv 3.1.5", read: (h) => low(h, h.config.hartId) }),
+  csr(0xf15, "mconfigptr", { spec: "Priv 3.1.17", read: zero }),
+  csr(0x300, "mstatus",    { spec: "Priv 3.1.6", read: (h) => both(h, statusLow(h), statusHigh(h)), write: writeStatus }),
+  csr(0x310, "mstatush",   { spec: "Priv 3.1.6", when: rv32, read: zero }),
+  csr(0x301, "misa",       { spec: "Priv 3.1.1", read: (h) => h.xlen === 64 ? both(h, h.config.misa & 0x3ff_ffff, 2 << 30) : low(h, h.config.misa & 0x3ff_ffff | 1 << 30) }),
+  csr(0x302, "medeleg",    { spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.medeleg), write: (h, lo) => { h.s.medeleg = lo & 0xb3ff; } }), // not ecall from M (11)
+  csr(0x303, "mideleg",    { spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.mideleg), write: (h, lo) => { h.s.mideleg = lo & S_INTERRUPTS; h.update(); } }),
+  csr(0x304, "mie",        { spec: "Priv 3.1.9", read: (h) => low(h, h.s.mie), write: (h, lo) => { h.s.mie = lo & (M_INTERRUPTS | (hasS(h) ? S_INTERRUPTS : 0)); h.update(); } }),
+  csr(0x305, "mtvec",      { spec: "Priv 3.1.7", read: (h) => both(h, h.s.mtvecLo, h.s.mtvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.mtvecLo = lo, h.s.mtvecHi = hi; } }),
+  csr(0x306, "mcounteren", { spec: "Priv 3.1.11", when: hasU, read: (h) => low(h, h.s.mcounteren), write: (h, lo) => { h.s.mcounteren = lo; } }),
+  csr(0x30a, "menvcfg",    { spec: "Priv 3.1.18", when: hasU, read: (h) => both(h, h.s.menvcfgLo, h.xlen === 64 ? h.s.menvcfgHi : 0), write: (h, lo, hi) => h.setMenvcfg(lo, h.xlen === 64 ? hi : h.s.menvcfgHi) }),
+  csr(0x31a, "menvcfgh",   { spec: "Priv 3.1.18", when: (h) => hasU(h) && rv32(h), read: (h) => low(h, h.s.menvcfgHi), write: (h, lo) => h.setMenvcfg(h.s.menvcfgLo, lo) }),
+  csr(0x320, "mcountinhibit", { spec: "Priv 3.1.12", read: (h) => low(h, h.s.mcountinhibit), write: (h, lo) => h.setCountinhibit(lo & (CY | IR)) }),
+  plain(0x340, "mscratch", "Priv 3.1.13"),
+  plain(0x341, "mepc", "Priv 3.1.14", undefined, true),
+  plain(0x342, "mcause", "Priv 3.1.15"),
+  plain(0x343, "mtval", "Priv 3.1.16"),
+  csr(0x344, "mip",        { spec: "Priv 3.1.9", read: (h) => low(h, h.mip), write: (h, lo) => writeMip(h, lo, mipWritable(h)) }),
+  ...pmp(),
+
+  // Counters
+  ...counter(0, "cycle", (h) => h.readCycle(), (h, lo, hi) => h.writeCycle(lo, hi)),
+  ...counter(1, "time", (h) => h.readTime()),
+  ...counter(2, "instret", (h) => h.readInstret(), (h, lo, hi) => h.writeInstret(lo, hi)),
+  ...hpm(),
+
+  // Debug 0.13.2, 5.2: no triggers; the registers are there so that probing finds out
+  csr(0x7a0, "tselect", { spec: "Debug 5.2.1", read: zero }),
+  csr(0x7a1, "tdata1",  { spec: "Debug 5.2.2", read: zero }),
+  csr(0x7a2, "tdata2",  { spec: "Debug 5.2.3", read: zero }),
+  csr(0x7a3, "tdata3",  { spec: "Debug 5.2.4", read: zero }),
+  csr(0x7a4, "tinfo",   { spec: "Debug 5.2.5", read: (h) => low(h, 1) }), // only type 0: no trigger
+];
+
+const byName = new Map(CSR_ROWS.map((r) => [r.name, r]));
+/** Slots of the registers that traps write. @throws {Error} no plain register of that name. */
+export function slotOf(name: string): number {
+  const slot = byName.get(name)?.slot;
+  if (slot === undefined) throw new Error(`${name} is not a plain register`);
+  return slot;
+}
+
+/** A register that rows may read and write inline: its slot, and the bits that a write changes. */
+export interface PlainCsr {
+  readonly slot: number;
+  readonly writeMask: bigint;
+}
+
+/** Names of the interrupt inputs, and the bit of mip that each drives. */
+export const INPUTS: Readonly<Record<string, number>> = { msip: MSIP, mtip: MTIP, meip: MEIP, seip: SEIP, ssip: SSIP, stip: STIP };

@@ -1,0 +1,879 @@
+// A RISC-V hart: privilege, control and status registers, traps, address translation. RISC-V Privileged 20211203, with Sstc 1.0.0, Svade/Svadu
+// 1.0, Svinval, Svnapot and Svpbmt. Instructions are in isa/*.ts; this file has the functions they call. Not modelled: H, N, debug mode,
+// triggers, big-endian data, UXL and SXL other than XLEN.
+import { ARG, GUEST, GUEST_END, PC } from "../ir/layout.ts";
+import type { Builder } from "../ir/builder.ts";
+import {
+  type Access,
+  type Code,
+  CONTINUE,
+  type Core,
+  type CoreEnv,
+  FAULT,
+  FETCH,
+  FINISH,
+  type Helper,
+  READ,
+  type Status,
+  WRITE,
+} from "../ir/frontend.ts";
+import type { IrqLine } from "../core/irq.ts";
+import type { RegisterInfo } from "../core/cpu.ts";
+import {
+  ADUE,
+  CBCFE,
+  CBIE,
+  CBZE,
+  CSR_ROWS,
+  type CsrRow,
+  CY,
+  FIOM,
+  FS,
+  INPUTS,
+  IR,
+  MIE,
+  MPIE,
+  MPP,
+  MPP_SHIFT,
+  MPRV,
+  MXR,
+  PBMTE,
+  type PlainCsr,
+  SD,
+  SIE,
+  slotOf,
+  SPIE,
+  SPP,
+  STCE,
+  SUM,
+  TSR,
+  TVM,
+  TW,
+} from "./csr.ts";
+import { SYSTEM_HELPERS } from "./helpers.ts";
+import { Mmu, type MmuMode, REASONS, RIGHT } from "./mmu.ts";
+import { Pmp } from "./pmp.ts";
+import { F, FFLAGS, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, RES_ADDRESS, X } from "./slots.ts";
+import { ACCESS_FAULT, CAUSE, causeName, mostUrgent, PAGE_FAULT, PRIVILEGE_LETTERS, SEIP, SSIP, STIP, TrapLog, wide } from "./trap.ts";
+
+/** What distinguishes one hart from another. */
+export interface HartConfig {
+  readonly xlen: 32 | 64;
+  /** Letters A to Z as bits 0 to 25 of misa. S and U are privilege modes. */
+  readonly misa: number;
+  /** Names of the multi-letter extensions, lower case: "sstc", "svnapot". */
+  readonly extensions: ReadonlySet<string>;
+  /** Widest translation that satp offers. */
+  readonly mmu: MmuMode;
+  /** Clear A and D bits fault instead of being set by the walker (unless Svadu says otherwise). */
+  readonly svade: boolean;
+  readonly hartId: number;
+  /** Address of the first instruction. */
+  readonly reset: bigint;
+  /** Number of PMP entries: 0, 16 or 64. */
+  readonly pmpEntries: number;
+  readonly mvendorid?: bigint;
+  readonly marchid?: bigint;
+  readonly mimpid?: bigint;
+  /** The counter behind the time CSR: an integer below 2^53. */
+  time(): number;
+  /** Asks for a call of `timerDue()` when `time()` reaches a value; Infinity: never. A later request replaces an earlier one. */
+  timer(at: number): void;
+  /** An interrupt has become deliverable: cut the running slice. May be called at any moment. */
+  onPending(): void;
+  /** Serves an environment call from S-mode in place of M-mode software; false: it did not, so the call traps. The pc is already behind the call. */
+  firmware?(hart: Hart): boolean;
+  /** The helpers after SYSTEM_HELPERS, in the order of HELPERS. */
+  readonly helpers?: (hart: Hart) => readonly Helper[];
+  /** Builds the IR of a block (see translate.ts). */
+  translateBlock(b: Builder, code: Code, max: number, hart: Hart): void;
+}
+
+/** Everything that a snapshot holds apart from the slots and the PMP. Interrupt bits are those of mip. */
+const powerOn = () => ({
+  /** 0 U, 1 S, 3 M. */
+  priv: 3,
+  /** Low half of mstatus, with SD in bit 31. */
+  status: 0,
+  mie: 0,
+  /** mip's bits that software set. */
+  soft: 0,
+  /** mip's bits that wires drive. */
+  lines: 0,
+  /** time has reached stimecmp. */
+  timerHit: false,
+  medeleg: 0,
+  mideleg: 0,
+  mcounteren: 0,
+  scounteren: 0,
+  mcountinhibit: 0,
+  menvcfgLo: 0,
+  menvcfgHi: 0,
+  senvcfg: 0,
+  satpLo: 0,
+  satpHi: 0,
+  mtvecLo: 0,
+  mtvecHi: 0,
+  stvecLo: 0,
+  stvecHi: 0,
+  stimecmpLo: -1,
+  stimecmpHi: -1,
+  /** What to add to the instruction count; the value itself while the counter is inhibited. */
+  cycleLo: 0,
+  cycleHi: 0,
+  instretLo: 0,
+  instretHi: 0,
+  /** Instructions begun that did not retire because they trapped. */
+  trapped: 0,
+  /** wfi has been executed and no enabled interrupt is pending. */
+  waiting: false,
+  /** SBI HSM: the hart runs nothing until it is started. */
+  stopped: false,
+  /** The recorded exception that `raise` will deliver; -1: none. */
+  cause: -1,
+  tvalLo: 0,
+  tvalHi: 0,
+});
+type HartState = ReturnType<typeof powerOn>;
+
+const [SEPC, SCAUSE, STVAL, MEPC, MCAUSE, MTVAL] = ["sepc", "scause", "stval", "mepc", "mcause", "mtval"].map(slotOf);
+const NX = 1;
+/** Fields of mstatus on which loads, stores or code depend. */
+const VISIBLE = SUM | MXR | MPRV | MPP | FS;
+const ABI = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(" ");
+/** satp values whose fetch contexts are remembered. */
+const SPACES = 8;
+
+export class Hart implements Core {
+  readonly xlen: 32 | 64;
+  s: HartState = powerOn();
+  readonly pmp: Pmp;
+  readonly mmu: Mmu;
+  readonly helpers: readonly Helper[];
+  readonly traps = new TrapLog();
+  pageCacheable = true;
+  /** Upper half of the value that a CSR row has just read. */
+  high = 0;
+  /** The bits that the CSR instruction names: all for csrrw, the operand for csrrs and csrrc. */
+  writeMask = -1;
+  /** mip as software reads it. */
+  mip = 0;
+  /** Interrupts that would be taken now; 0 in the usual case. */
+  deliverable = 0;
+  /** Bits that an instruction address may have set, low half. */
+  readonly pcMask: number;
+  /** Writable bits of the low half of menvcfg, and of senvcfg. */
+  readonly envcfg: number;
+  readonly #menvcfgHigh: number;
+  readonly #rows: (CsrRow | undefined)[] = [];
+  readonly #inputs = new Map<string, IrqLine>();
+
+  // Derived from the state by #refresh.
+  #mode = 0;
+  #regime = 0;
+  #context = 0;
+  /** Effective privilege of loads and stores. */
+  #dataPriv = 3;
+  // Fetch contexts: numbers for M-mode, for untranslated S and U, and for satp values.
+  #machineSpace = 1;
+  #bareSpace = 2;
+  #nextSpace = 3;
+  readonly #spaceLo = new Int32Array(SPACES);
+  readonly #spaceHi = new Int32Array(SPACES);
+  readonly #spaceId = new Int32Array(SPACES);
+  #spaceNext = 0;
+  #space = 0;
+  /** Whether untranslated data TLB entries were made with M's rights: matters only when the PMP tells them apart. */
+  #bareMachine = true;
+
+  constructor(readonly env: CoreEnv, readonly config: HartConfig) {
+    this.xlen = config.xlen;
+    this.pcMask = this.has("c") ? -2 : -4;
+    this.pmp = new Pmp(config.pmpEntries, config.xlen);
+    this.mmu = new Mmu(env, this.pmp, { xlen: config.xlen, mmu: this.has("s") ? config.mmu : "bare", svnapot: this.has("svnapot") });
+    this.envcfg = FIOM | (this.has("zicbom") ? CBIE | CBCFE : 0) | (this.has("zicboz") ? CBZE : 0);
+    this.#menvcfgHigh = (this.has("sstc") ? STCE : 0) | (this.has("svpbmt") ? PBMTE : 0) | (this.has("svadu") ? ADUE : 0);
+    for (const row of CSR_ROWS) if (row.when?.(this) ?? true) this.#rows[row.number] = row;
+    const own: Readonly<Record<(typeof SYSTEM_HELPERS)[number], () => Status>> = {
+      exception: () => this.#exception(),
+      csr: () => this.#csr(),
+      ecall: () => this.#ecall(),
+      ebreak: () => this.#trapAt(CAUSE.breakpoint, this.#argLo(0), this.#argHi(0), 0),
+      mret: () => this.#mret(),
+      sret: () => this.#sret(),
+      wfi: () => this.#wfi(),
+      sfenceVma: () => this.#sfenceVma(),
+      fenceI: () => this.#next(0),
+      fetchFault: () => this.#fetchFault(),
+      misalignedLoad: () => this.#fault(CAUSE.misalignedLoad, this.#argLo(0), this.#argHi(0)),
+      misalignedStore: () => this.#fault(CAUSE.misalignedStore, this.#argLo(0), this.#argHi(0)),
+      misalignedFetch: () => this.#fault(CAUSE.misalignedFetch, this.#argLo(0), this.#argHi(0)),
+      fpDirty: () => this.#fpDirty(),
+      cbo: () => this.#cbo(),
+    };
+    this.helpers = [...SYSTEM_HELPERS.map((name) => ({ name, run: own[name] })), ...(config.helpers?.(this) ?? [])];
+    this.registers = this.#registerTable();
+  }
+
+  /** Whether the hart has an extension: one letter (of misa) or a name. */
+  has(extension: string): boolean {
+    return extension.length === 1 ? (this.config.misa >> (extension.charCodeAt(0) - 97) & 1) !== 0 : this.config.extensions.has(extension);
+  }
+
+  /** Puts the hart into its state after power on; wires keep their levels. */
+  reset(): void {
+    const { i32 } = this.env, base = this.env.base() >> 2, lines = this.s.lines;
+    i32.fill(0, base + (GUEST >> 2), base + (GUEST_END >> 2));
+    this.setSlot(RES_ADDRESS, -1, -1);
+    this.s = powerOn();
+    this.s.lines = lines;
+    // QEMU 8: a guest in M-mode may use memory types without asking; Svadu starts with updates on unless Svade is there.
+    this.s.menvcfgHi = this.#menvcfgHigh & (PBMTE | (this.config.svade ? 0 : ADUE));
+    this.#setPc(Number(BigInt.asIntN(32, this.config.reset)), Number(BigInt.asIntN(32, this.config.reset >> 32n)));
+    this.pmp.reset();
+    this.traps.clear();
+    this.config.timer(Infinity);
+    this.#reload();
+  }
+
+  /** What firmware leaves when it starts a hart in S-mode: everything delegated, memory open, counters readable, a0 = hart id. */
+  startSupervisor(pc: bigint, a1: bigint): void {
+    const s = this.s;
+    s.priv = 1;
+    s.status &= ~(SIE | SUM | MXR | MPRV);
+    s.medeleg = 0xb1ff; // all but environment calls from S, which are the firmware's
+    s.mideleg = SSIP | STIP | SEIP;
+    s.mcounteren = -1;
+    s.menvcfgLo = this.envcfg;
+    s.menvcfgHi = this.#menvcfgHigh;
+    s.satpLo = s.satpHi = 0;
+    s.waiting = s.stopped = false;
+    if (this.pmp.entries > 0) {
+      this.pmp.reset();
+      this.pmp.writeAddress(0, 0xffff_ffff, 0xffff_ffff);
+      this.pmp.writeCfg(0, 0x1f); // NAPOT, RWX
+      this.pmp.refresh();
+    }
+    this.setReg("a0", BigInt(this.config.hartId));
+    this.setReg("a1", a1);
+    this.setReg("pc", pc);
+    this.#newSpaces(true);
+    this.#reload();
+  }
+
+  // --- slots
+  /** Low half of a slot of this hart. */
+  slotLo(slot: number): number {
+    return this.env.i32[(this.env.base() + slot) >> 2];
+  }
+  slotHi(slot: number): number {
+    return this.env.i32[(this.env.base() + slot >> 2) + 1];
+  }
+  setSlot(slot: number, lo: number, hi: number): void {
+    const i = (this.env.base() + slot) >> 2;
+    this.env.i32[i] = lo;
+    this.env.i32[i + 1] = hi;
+  }
+  #setPc(lo: number, hi: number): void {
+    this.setSlot(PC, lo, this.xlen === 64 ? hi : 0);
+  }
+  #argLo(n: number): number {
+    return this.env.i32[(ARG >> 2) + 2 * n];
+  }
+  #argHi(n: number): number {
+    return this.env.i32[(ARG >> 2) + 2 * n + 1];
+  }
+
+  // --- what the engine asks
+  mode(): number {
+    return this.#mode;
+  }
+  regime(): number {
+    return this.#regime;
+  }
+  context(): number {
+    return this.#context;
+  }
+
+  translate(lo: number, hi: number, access: Access): number {
+    const s = this.s, mmu = this.mmu, priv = access === FETCH ? s.priv : this.#dataPriv;
+    if (priv === 3 || mmu.levels === 0) {
+      const paddr = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
+      const rights = this.pmp.rights(paddr, priv === 3);
+      this.pageCacheable = this.pmp.whole;
+      if (rights & RIGHT[access] && hi >>> 0 < 1 << 24) return paddr;
+      this.#fault(ACCESS_FAULT[access], lo, hi);
+      return -1;
+    }
+    const paddr = mmu.walk(lo, hi, access, priv === 0, s.status, false);
+    if (paddr < 0) this.#fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
+    else this.pageCacheable = mmu.whole;
+    return paddr;
+  }
+
+  busFault(lo: number, hi: number, access: Access): void {
+    this.#fault(ACCESS_FAULT[access], lo, hi);
+  }
+
+  raise(): void {
+    const s = this.s, cause = s.cause;
+    if (cause < 0) throw new Error("no exception is recorded");
+    s.cause = -1;
+    s.trapped++;
+    const toS = s.priv < 3 && (s.medeleg >> cause & 1) !== 0;
+    this.#enter(toS, cause, false, s.tvalLo, s.tvalHi);
+  }
+
+  interrupt(): boolean {
+    if (this.deliverable === 0) return false;
+    const n = mostUrgent(this.deliverable);
+    this.#enter((this.s.mideleg >> n & 1) !== 0, n, true, 0, 0);
+    return true;
+  }
+
+  translateBlock(b: Builder, code: Code, max: number): void {
+    this.config.translateBlock(b, code, max, this);
+  }
+
+  // --- traps
+  /** Records an exception. */
+  #fault(cause: number, tvalLo: number, tvalHi: number): Status {
+    this.s.cause = cause;
+    this.s.tvalLo = tvalLo;
+    this.s.tvalHi = tvalHi;
+    return FAULT;
+  }
+
+  /** Delivers an exception of the instruction whose address is argument `pcArg`. */
+  #trapAt(cause: number, tvalLo: number, tvalHi: number, pcArg: number): Status {
+    this.#setPc(this.#argLo(pcArg), this.#argHi(pcArg));
+    this.#fault(cause, tvalLo, tvalHi);
+    this.raise();
+    return this.#done();
+  }
+
+  /** The status of a helper after which interrupts may have to be looked at. */
+  #done(): Status {
+    return this.deliverable === 0 ? CONTINUE : FINISH;
+  }
+
+  /** Goes on at the address in argument `n`. */
+  #next(n: number): Status {
+    this.#setPc(this.#argLo(n), this.#argHi(n));
+    return this.#done();
+  }
+
+  /** Priv 3.1.6.1: stacks privilege and interrupt enable, writes cause, epc and tval, and goes to the vector. */
+  #enter(toS: boolean, cause: number, interrupt: boolean, tvalLo: number, tvalHi: number): void {
+    const s = this.s, rv64 = this.xlen === 64, pcLo = this.slotLo(PC), pcHi = this.slotHi(PC), from = s.priv, status = s.status;
+    if (!rv64) tvalHi = 0;
+    const flag = interrupt ? SD : 0; // the highest bit of cause
+    this.setSlot(toS ? SEPC : MEPC, pcLo, pcHi);
+    this.setSlot(toS ? SCAUSE : MCAUSE, rv64 ? cause : cause | flag, rv64 ? flag : 0);
+    this.setSlot(toS ? STVAL : MTVAL, tvalLo, tvalHi);
+    if (toS) s.status = status & ~(SPP | SPIE | SIE) | (from === 1 ? SPP : 0) | (status & SIE ? SPIE : 0);
+    else s.status = status & ~(MPP | MPIE | MIE) | from << MPP_SHIFT | (status & MIE ? MPIE : 0);
+    s.priv = toS ? 1 : 3;
+    const vecLo = toS ? s.stvecLo : s.mtvecLo, vecHi = toS ? s.stvecHi : s.mtvecHi;
+    const lo = (vecLo & ~3) + (interrupt && vecLo & 1 ? 4 * cause : 0);
+    const hi = rv64 ? vecHi + ((vecLo & ~3) < 0 && lo >= 0 ? 1 : 0) : 0;
+    this.#setPc(lo, hi);
+    this.traps.record(cause, interrupt, pcLo, pcHi, tvalLo, tvalHi, from, s.priv, this.env.instructions(), lo | 0, hi | 0);
+    this.#refresh();
+    this.update();
+  }
+
+  #exception(): Status {
+    return this.#trapAt(this.#argLo(0), this.#argLo(1), this.#argHi(1), 2);
+  }
+
+  #ecall(): Status {
+    const s = this.s, firmware = this.config.firmware;
+    if (s.priv === 1 && firmware && !(s.medeleg >> (CAUSE.ecall + 1) & 1)) {
+      const lo = this.#argLo(0), hi = this.#argHi(0);
+      this.#setPc(lo + 4, hi + (lo >>> 0 >= 0xffff_fffc ? 1 : 0));
+      // The firmware may stop the hart, raise interrupts and move the pc.
+      if (firmware(this)) return FINISH;
+      this.#setPc(lo, hi);
+    }
+    return this.#trapAt(CAUSE.ecall + s.priv, 0, 0, 0);
+  }
+
+  /** An instruction that the present privilege forbids; `word` is its encoding. */
+  #illegal(word: number, pcArg: number): Status {
+    return this.#trapAt(CAUSE.illegal, word, 0, pcArg);
+  }
+
+  #mret(): Status {
+    const s = this.s, status = s.status, to = (status & MPP) >> MPP_SHIFT;
+    if (s.priv < 3) return this.#illegal(0x3020_0073, 0);
+    s.status = status & ~(MPP | MIE | MPIE | (to === 3 ? 0 : MPRV)) | (this.has("u") ? 0 : MPP) | MPIE | (status & MPIE ? MIE : 0);
+    return this.#return(to, MEPC);
+  }
+
+  #sret(): Status {
+    const s = this.s, status = s.status;
+    if (s.priv < 1 || (s.priv === 1 && status & TSR) || !this.has("s")) return this.#illegal(0x1020_0073, 0);
+    // Priv 3.1.6.1: the new mode is less privileged than M, so MPRV is cleared.
+    s.status = status & ~(SPP | SIE | SPIE | MPRV) | SPIE | (status & SPIE ? SIE : 0);
+    return this.#return(status & SPP ? 1 : 0, SEPC);
+  }
+
+  #return(priv: number, epc: number): Status {
+    this.s.priv = priv;
+    this.#setPc(this.slotLo(epc), this.slotHi(epc));
+    this.#refresh();
+    this.update();
+    return this.#done();
+  }
+
+  #wfi(): Status {
+    const s = this.s;
+    // Priv 3.1.6.5, 3.3.3: TW forbids it below M; in U-mode it is illegal where there is an S-mode (as in QEMU).
+    if (s.priv < 3 && (s.status & TW || (s.priv === 0 && this.has("s")))) return this.#illegal(0x1050_0073, 0);
+    this.#setPc(this.#argLo(1), this.#argHi(1));
+    s.waiting = (this.mip & s.mie) === 0;
+    return FINISH;
+  }
+
+  #sfenceVma(): Status {
+    const s = this.s, given = this.#argLo(2);
+    if (s.priv === 0 || (s.priv === 1 && s.status & TVM) || !this.has("s")) return this.#illegal(this.#argHi(2), 3);
+    const pcLo = this.#argLo(3);
+    this.fenceVma(this.#argLo(0), this.#argHi(0), (given & 1) !== 0);
+    this.#setPc(pcLo + 4, this.#argHi(3) + (pcLo >>> 0 >= 0xffff_fffc ? 1 : 0));
+    return this.#done();
+  }
+
+  /** sfence.vma of one page (`one`, address in halves) or of everything; address space numbers are not told apart. */
+  fenceVma(lo: number, hi: number, one: boolean): void {
+    if (!one || this.mmu.mayBeLarge(lo, hi)) this.#flushData();
+    else this.env.flushPage(lo, hi);
+    if (!one || this.mmu.mayBeFetched(lo, hi)) this.#newSpaces(false);
+  }
+
+  #fetchFault(): Status {
+    const s = this.s, lo = this.#argLo(0), hi = this.#argHi(0);
+    this.#setPc(lo, hi);
+    if (s.cause < 0) {
+      // The block was kept from earlier: does the page that follows still fault?
+      const nextLo = (lo & ~0xfff) + 0x1000;
+      if (this.translate(nextLo | 0, hi + (nextLo === 0 ? 1 : 0), FETCH) >= 0) return FINISH;
+    }
+    this.raise();
+    return this.#done();
+  }
+
+  #fpDirty(): Status {
+    this.s.status |= FS | SD;
+    this.#refresh();
+    return FINISH;
+  }
+
+  /** Priv 3.1.18, CMO 1.0 2.6: whether a cache-block instruction may run here, and whether its block can be reached. */
+  #cbo(): Status {
+    const s = this.s, word = this.#argLo(0), kind = word >>> 20;
+    const needed = kind === 4 ? CBZE : kind === 0 ? CBIE : CBCFE;
+    if ((s.priv < 3 && !(s.menvcfgLo & needed)) || (s.priv === 0 && this.has("s") && !(s.senvcfg & needed))) {
+      return this.#fault(CAUSE.illegal, word, 0);
+    }
+    const lo = this.#argLo(1), hi = this.#argHi(1);
+    if (kind === 4) return CONTINUE; // its stores find out
+    if (this.translate(lo, hi, READ) < 0 && this.translate(lo, hi, WRITE) < 0) return FAULT;
+    s.cause = -1;
+    return CONTINUE;
+  }
+
+  // --- CSR instructions
+  #csr(): Status {
+    const { i32 } = this.env, a = ARG >> 2, word = i32[a], row = this.#rows[word >>> 20], priv = this.s.priv;
+    const kind = word >> 12 & 3, rs1 = word >> 15 & 31, rd = word >> 7 & 31, writes = kind === 1 || rs1 !== 0;
+    const forbidden = !row || priv < (word >> 28 & 3) || (writes && word >>> 30 === 3) || (row.denied !== undefined && row.denied(this));
+    if (forbidden) return this.#illegal(word, 2);
+    const oldLo = row.read(this), oldHi = this.high, lo = i32[a + 2], hi = i32[a + 3];
+    this.#setPc(i32[a + 4 + 2], i32[a + 4 + 3]);
+    if (rd !== 0) this.setSlot(X(rd), oldLo, oldHi);
+    if (writes && row.write) {
+      this.writeMask = kind === 1 ? -1 : lo;
+      this.#late = 1;
+      if (kind === 1) row.write(this, lo, hi);
+      else if (kind === 2) row.write(this, oldLo | lo, oldHi | hi);
+      else row.write(this, oldLo & ~lo, oldHi & ~hi);
+      this.#late = 0;
+    }
+    return this.#done();
+  }
+
+  /** A register whose reads and writes rows may inline at the privilege of these mode bits; undefined when it has effects or is absent. */
+  csrPlain(number: number, mode: number): PlainCsr | undefined {
+    const row = this.#rows[number];
+    if (row?.slot === undefined || (mode >> MODE_PRIV_SHIFT & 3) < (number >> 8 & 3)) return undefined;
+    const all = this.xlen === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
+    return { slot: row.slot, writeMask: row.address ? all & BigInt(this.pcMask) : all };
+  }
+
+  // --- called by CSR rows
+  setStatus(status: number): void {
+    const s = this.s, dirty = (status & FS) === FS, changed = s.status ^ status;
+    s.status = status & ~SD | (dirty ? SD : 0);
+    if (changed & VISIBLE) {
+      // Loads that MXR permits are in the data TLBs.
+      if (changed & MXR) this.#flushData();
+      this.#refresh();
+    }
+    this.update();
+  }
+
+  setFcsr(fflags: number, frm: number): void {
+    const base = this.env.base();
+    this.env.i32[base + FFLAGS >> 2] = fflags;
+    this.env.i32[base + FRM >> 2] = frm;
+    this.s.status |= FS | SD;
+    this.#refresh();
+  }
+
+  /** Priv 4.1.11: an unsupported MODE leaves the register as it was. */
+  setSatp(lo: number, hi: number): void {
+    const s = this.s;
+    if (!this.mmu.supports(this.xlen === 64 ? hi >>> 28 : lo >>> 31) || (s.satpLo === lo && s.satpHi === hi)) return;
+    s.satpLo = lo;
+    s.satpHi = hi;
+    this.mmu.setSatp(lo, hi);
+    this.#flushData();
+    this.#findSpace();
+    this.#refresh();
+  }
+
+  setMenvcfg(lo: number, hi: number): void {
+    const s = this.s, before = s.menvcfgHi;
+    s.menvcfgLo = lo & this.envcfg;
+    s.menvcfgHi = hi & this.#menvcfgHigh;
+    if (before === s.menvcfgHi) return;
+    this.#applyMenvcfg();
+    this.#flushData();
+    this.#newSpaces(false);
+    this.#armTimer();
+  }
+
+  pmpChanged(): void {
+    this.#flushData();
+    this.#newSpaces(true);
+  }
+
+  // --- counters: instructions begun, as QEMU has it with a fixed rate; a write is seen by the next instruction
+  /** 1 while a CSR instruction runs: it counts when its write takes effect. */
+  #late = 0;
+  #cycles(): number {
+    return this.env.instructions();
+  }
+  #retired(): number {
+    return this.env.instructions() - this.s.trapped;
+  }
+  /** offset + count, or the offset alone. */
+  #sum(lo: number, hi: number, count: number): number {
+    const low = (lo >>> 0) + count % 2 ** 32;
+    this.high = (hi + Math.floor(count / 2 ** 32) + (low >= 2 ** 32 ? 1 : 0)) | 0;
+    return low | 0;
+  }
+  readCycle(): number {
+    return this.#sum(this.s.cycleLo, this.s.cycleHi, this.s.mcountinhibit & CY ? 0 : this.#cycles());
+  }
+  readInstret(): number {
+    return this.#sum(this.s.instretLo, this.s.instretHi, this.s.mcountinhibit & IR ? 0 : this.#retired());
+  }
+  writeCycle(lo: number, hi: number): void {
+    const offset = wide(lo, hi) - BigInt(this.s.mcountinhibit & CY ? 0 : this.#cycles() + this.#late);
+    this.s.cycleLo = low32(offset);
+    this.s.cycleHi = low32(offset >> 32n);
+  }
+  writeInstret(lo: number, hi: number): void {
+    const offset = wide(lo, hi) - BigInt(this.s.mcountinhibit & IR ? 0 : this.#retired() + this.#late);
+    this.s.instretLo = low32(offset);
+    this.s.instretHi = low32(offset >> 32n);
+  }
+  setCountinhibit(value: number): void {
+    const cycleLo = this.readCycle(), cycleHi = this.high, instretLo = this.readInstret(), instretHi = this.high;
+    this.s.mcountinhibit = value;
+    this.writeCycle(cycleLo, cycleHi);
+    this.writeInstret(instretLo, instretHi);
+  }
+  readTime(): number {
+    return this.#sum(0, 0, this.config.time());
+  }
+
+  // --- interrupts
+  /** Whether stimecmp drives STIP. */
+  get stimecmpActive(): boolean {
+    return (this.s.menvcfgHi & STCE) !== 0;
+  }
+  setStimecmp(lo: number, hi: number): void {
+    this.s.stimecmpLo = lo;
+    this.s.stimecmpHi = hi;
+    this.#armTimer();
+  }
+  /** The machine's answer to `config.timer`. */
+  timerDue(): void {
+    this.#armTimer();
+  }
+  #armTimer(): void {
+    const s = this.s, at = (s.stimecmpHi >>> 0) * 2 ** 32 + (s.stimecmpLo >>> 0);
+    s.timerHit = this.stimecmpActive && this.config.time() >= at;
+    this.config.timer(this.stimecmpActive && !s.timerHit && at < 2 ** 53 ? at : Infinity);
+    this.update();
+  }
+  /** Recomputes mip and what of it can be delivered; to be called after any change to its inputs. */
+  update(): void {
+    const s = this.s;
+    const mip = s.lines | (this.stimecmpActive ? s.soft & ~STIP | (s.timerHit ? STIP : 0) : s.soft);
+    this.mip = mip;
+    const pending = mip & s.mie, before = this.deliverable;
+    if (pending === 0) {
+      this.deliverable = 0;
+      return;
+    }
+    s.waiting = false;
+    let set = s.priv < 3 || s.status & MIE ? pending & ~s.mideleg : 0;
+    if (set === 0 && (s.priv < 1 || (s.priv === 1 && s.status & SIE))) set = pending & s.mideleg;
+    this.deliverable = set;
+    if (set !== 0 && before === 0) this.config.onPending();
+  }
+  /** Sets or clears bits of mip that firmware owns (SSIP, STIP, SEIP). */
+  setPending(bits: number, pending: boolean): void {
+    this.s.soft = pending ? this.s.soft | bits : this.s.soft & ~bits;
+    this.update();
+  }
+  get waiting(): boolean {
+    return this.s.waiting;
+  }
+  /** Interrupt input by name; undefined when there is none. */
+  input(name: string): IrqLine | undefined {
+    const bit = INPUTS[name];
+    if (bit === undefined) return undefined;
+    let line = this.#inputs.get(name);
+    if (!line) this.#inputs.set(name, line = new Input(this, bit));
+    return line;
+  }
+
+  // --- derived state
+  #refresh(): void {
+    const s = this.s, fs = s.status & FS, i32 = this.env.i32, base = this.env.base();
+    const fast = i32[base + FFLAGS >> 2] & NX && i32[base + FRM >> 2] === 0;
+    this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0) | (fast ? MODE_FP_FAST : 0);
+    const data = s.status & MPRV ? (s.status & MPP) >> MPP_SHIFT : s.priv, bare = this.mmu.levels === 0;
+    this.#dataPriv = data;
+    this.#regime = data === 3 || bare ? 0 : data === 0 ? 3 : s.status & SUM ? 2 : 1;
+    if (this.#regime === 0 && this.#bareMachine !== (data === 3)) {
+      this.#bareMachine = data === 3;
+      if (!this.pmp.open) this.#flushData();
+    }
+    this.#context = (s.priv === 3 ? this.#machineSpace : bare ? this.#bareSpace : this.#space) << 2 | s.priv;
+    this.env.changed();
+  }
+  /** Call when fflags or frm changed otherwise than by a CSR instruction. */
+  fpChanged(): void {
+    this.#refresh();
+  }
+  #flushData(): void {
+    this.env.flushTlb();
+    this.mmu.dataFlushed();
+  }
+  /** Forgets the fetch contexts of all address spaces, those without translation too when `physical`. */
+  #newSpaces(physical: boolean): void {
+    this.#spaceId.fill(0);
+    this.mmu.fetchFlushed();
+    if (physical) {
+      this.#machineSpace = this.#takeSpace();
+      this.#bareSpace = this.#takeSpace();
+    }
+    this.#findSpace();
+    this.#refresh();
+  }
+  #takeSpace(): number {
+    // Wraps after half a thousand million flushes; what is left from so long ago has been evicted.
+    const id = this.#nextSpace;
+    this.#nextSpace = id === (1 << 29) - 1 ? 3 : id + 1;
+    return id;
+  }
+  /** The context number of the present satp: the one it had, or a new one in place of the oldest. */
+  #findSpace(): void {
+    const { satpLo, satpHi } = this.s;
+    for (let i = 0; i < SPACES; i++) {
+      if (this.#spaceId[i] !== 0 && this.#spaceLo[i] === satpLo && this.#spaceHi[i] === satpHi) {
+        this.#space = this.#spaceId[i];
+        return;
+      }
+    }
+    const i = this.#spaceNext++ % SPACES;
+    this.#spaceLo[i] = satpLo;
+    this.#spaceHi[i] = satpHi;
+    this.#space = this.#spaceId[i] = this.#takeSpace();
+  }
+  #applyMenvcfg(): void {
+    this.mmu.pbmt = (this.s.menvcfgHi & PBMTE) !== 0;
+    this.mmu.updates = this.has("svadu") ? (this.s.menvcfgHi & ADUE) !== 0 : !this.config.svade;
+  }
+  /** Derives everything anew after the state was replaced. */
+  #reload(): void {
+    this.mmu.setSatp(this.s.satpLo, this.s.satpHi);
+    this.#applyMenvcfg();
+    this.#flushData();
+    this.#newSpaces(true);
+    this.update();
+  }
+
+  // --- snapshots
+  save(): unknown {
+    const base = this.env.base(), { u8 } = this.env;
+    return {
+      registers: u8.slice(base + GUEST, base + GUEST_END),
+      pc: this.reg("pc"),
+      state: { ...this.s },
+      pmp: { cfg: this.pmp.cfg.slice(), addressLo: this.pmp.addressLo.slice(), addressHi: this.pmp.addressHi.slice() },
+    };
+  }
+  load(saved: unknown): void {
+    const { registers, pc, state, pmp } = saved as {
+      registers: Uint8Array;
+      pc: bigint;
+      state: HartState;
+      pmp: { cfg: Uint8Array; addressLo: Uint32Array; addressHi: Uint32Array };
+    };
+    this.env.u8.set(registers, this.env.base() + GUEST);
+    this.setReg("pc", pc);
+    this.s = { ...state };
+    this.pmp.cfg.set(pmp.cfg);
+    this.pmp.addressLo.set(pmp.addressLo);
+    this.pmp.addressHi.set(pmp.addressHi);
+    this.pmp.refresh();
+    this.#reload();
+    this.#armTimer();
+  }
+
+  // --- debugger
+  readonly registers: readonly RegisterInfo[];
+  readonly #access = new Map<string, { get(): bigint; set(value: bigint): void }>();
+
+  /** @throws {Error} no register of that name. */
+  reg(name: string): bigint {
+    return this.#register(name).get();
+  }
+  setReg(name: string, value: bigint): void {
+    this.#register(name).set(value);
+  }
+  #register(name: string) {
+    const access = this.#access.get(name);
+    if (!access) throw new Error(`no register '${name}'`);
+    return access;
+  }
+
+  #registerTable(): RegisterInfo[] {
+    const rows: RegisterInfo[] = [], bits = this.xlen;
+    const slotAccess = (slot: number, width: number) => ({
+      get: () => BigInt.asUintN(width, wide(this.slotLo(slot), this.slotHi(slot))),
+      set: (v: bigint) => this.setSlot(slot, low32(v), width === 64 ? low32(v >> 32n) : 0),
+    });
+    for (let n = 0; n < 32; n++) {
+      rows.push({
+        name: ABI[n],
+        bits,
+        group: "general",
+        ...(n === 2 || n === 3 || n === 4 || n === 8 ? { type: "data_ptr" } : n === 1 ? { type: "code_ptr" } : {}),
+      });
+      const access = n === 0 ? { get: () => 0n, set: () => {} } : slotAccess(X(n), bits);
+      for (const alias of n === 8 ? [ABI[8], "x8", "fp"] : [ABI[n], `x${n}`]) this.#access.set(alias, access);
+    }
+    rows.push({ name: "pc", bits, group: "general", type: "code_ptr" });
+    this.#access.set("pc", slotAccess(PC, bits));
+    const flen = this.has("d") ? 64 : 32;
+    for (let n = 0; n < 32 && this.has("f"); n++) {
+      rows.push({ name: `f${n}`, bits: flen, group: "float", type: flen === 64 ? "ieee_double" : "ieee_single" });
+      this.#access.set(`f${n}`, { ...slotAccess(F(n), 64), get: () => BigInt.asUintN(flen, wide(this.slotLo(F(n)), this.slotHi(F(n)))) });
+    }
+    for (const row of CSR_ROWS) {
+      if (this.#rows[row.number] !== row) continue;
+      const float = row.number < 4;
+      rows.push({ name: row.name, bits: float ? 32 : bits, group: float ? "float" : "csr" });
+      this.#access.set(row.name, {
+        get: () => BigInt.asUintN(bits, wide(row.read(this), this.high)),
+        set: (v) => {
+          this.writeMask = -1;
+          row.write?.(this, low32(v), low32(v >> 32n));
+        },
+      });
+    }
+    rows.push({ name: "priv", bits: 8, group: "system" });
+    this.#access.set("priv", {
+      get: () => BigInt(this.s.priv),
+      set: (v) => {
+        this.s.priv = Number(v & 3n);
+        this.#refresh();
+        this.update();
+      },
+    });
+    return rows;
+  }
+
+  /** Physical address that an access would reach now, without side effects; undefined when it would fault. */
+  probe(vaddr: bigint, access: Access): number | undefined {
+    const lo = low32(vaddr), hi = this.xlen === 64 ? low32(vaddr >> 32n) : 0;
+    const priv = access === FETCH ? this.s.priv : this.#dataPriv;
+    if (priv !== 3 && this.mmu.levels > 0) {
+      const paddr = this.mmu.walk(lo, hi, access, priv === 0, this.s.status, true);
+      return paddr < 0 ? undefined : paddr;
+    }
+    const paddr = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
+    return hi >>> 0 < 1 << 24 && this.pmp.rights(paddr, priv === 3) & RIGHT[access] ? paddr : undefined;
+  }
+
+  /** Why the hart is where it is, for a report to the user: the last traps, the vectors, and the page walk of the last faulting address. */
+  deathReport(): string {
+    const s = this.s, last = this.traps.last(), lines: string[] = [];
+    lines.push(`privilege ${PRIVILEGE_LETTERS[s.priv]}, pc ${hex(this.reg("pc"))}, ${this.traps.count} traps since reset; the last ones:`);
+    for (const t of last.slice(-8)) {
+      const tval = t.interrupt ? "" : ` tval ${hex(t.tval)}`;
+      lines.push(
+        `  ${PRIVILEGE_LETTERS[t.from]} -> ${PRIVILEGE_LETTERS[t.to]}  ${causeName(t.cause, t.interrupt)}, epc ${
+          hex(t.epc)
+        }${tval}, instruction ${t.at}`,
+      );
+    }
+    if (this.traps.loop > 0) {
+      lines.push(`  the last ${this.traps.loop + 1} were raised by the first instruction of the trap handler itself`);
+    }
+    lines.push(`mtvec ${hex(this.reg("mtvec"))}${this.has("s") ? `, stvec ${hex(this.reg("stvec"))}, satp ${hex(this.reg("satp"))}` : ""}`);
+    const fault = last.findLast((t) => !t.interrupt && (PAGE_FAULT.includes(t.cause) || ACCESS_FAULT.includes(t.cause)));
+    if (fault) lines.push(...this.#walkReport(fault));
+    return lines.join("\n");
+  }
+
+  #walkReport(t: { readonly cause: number; readonly tval: bigint; readonly from: number }): string[] {
+    const mmu = this.mmu, access = ([READ, WRITE, FETCH] as const).find((a) => PAGE_FAULT[a] === t.cause || ACCESS_FAULT[a] === t.cause)!;
+    if (mmu.levels === 0 || t.from === 3) return [`${hex(t.tval)} is a physical address here (no translation)`];
+    const paddr = mmu.walk(low32(t.tval), low32(t.tval >> 32n), access, t.from === 0, this.s.status, true);
+    const to = paddr < 0 ? mmu.level : 0, lines = [`page walk of ${hex(t.tval)}, root 0x${mmu.root.toString(16)}:`];
+    for (let level = mmu.levels - 1; level >= to; level--) {
+      const pte = wide(mmu.pteLo[level], mmu.pteHi[level]);
+      lines.push(`  level ${level}: entry at 0x${mmu.pteAddress[level].toString(16)} = ${hex(pte)} ${pteFlags(mmu.pteLo[level])}`);
+      if (mmu.pteLo[level] & 0xa) break;
+    }
+    lines.push(paddr < 0 ? `  level ${mmu.level}: ${REASONS[mmu.reason]}` : `  it is mapped now, to 0x${paddr.toString(16)}`);
+    return lines;
+  }
+}
+
+/** An interrupt input: its level is a bit of the hart's state. */
+class Input implements IrqLine {
+  constructor(readonly hart: Hart, readonly bit: number) {}
+  get level(): boolean {
+    return (this.hart.s.lines & this.bit) !== 0;
+  }
+  set(level: boolean): void {
+    if (level === this.level) return;
+    this.hart.s.lines ^= this.bit;
+    this.hart.update();
+  }
+}
+
+const low32 = (v: bigint): number => Number(BigInt.asIntN(32, v));
+const hex = (v: bigint): string => `0x${v.toString(16)}`;
+const pteFlags = (pte: number): string => [..."DAGUXWRV"].map((c, i) => pte >> (7 - i) & 1 ? c : "-").join("");

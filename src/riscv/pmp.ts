@@ -1,0 +1,109 @@
+// Physical memory protection (RISC-V Privileged 20211203, 3.7), grain 4 bytes as QEMU has it.
+// Not modelled: Smepmp (mseccfg), and the rule that an access must lie wholly in its entry: only its first byte is looked up.
+
+const R = 1, W = 2, X = 4, A_SHIFT = 3, A_MASK = 0x18, LOCK = 0x80;
+const OFF = 0, TOR = 1, NA4 = 2;
+const ALL = R | W | X;
+/** A physical address has 56 bits (RV64). */
+const SPACE = 2 ** 56;
+
+export class Pmp {
+  readonly cfg: Uint8Array;
+  /** pmpaddr, halves; the address in units of 4 bytes. */
+  readonly addressLo: Uint32Array;
+  readonly addressHi: Uint32Array;
+  /** Set by `rights`: whether every byte of the 4 KiB page has the same rights. */
+  whole = true;
+  /** Everybody may do everything everywhere: the state in which most systems run. */
+  open = false;
+  // The entries that are not OFF, in order of priority: first byte, byte after the last, configuration.
+  readonly #start: Float64Array;
+  readonly #end: Float64Array;
+  readonly #rights: Uint8Array;
+  #active = 0;
+
+  /** `entries` is 0, 16 or 64. */
+  constructor(readonly entries: number, readonly xlen: 32 | 64) {
+    this.cfg = new Uint8Array(entries);
+    this.addressLo = new Uint32Array(entries);
+    this.addressHi = new Uint32Array(entries);
+    this.#start = new Float64Array(entries);
+    this.#end = new Float64Array(entries);
+    this.#rights = new Uint8Array(entries);
+    this.refresh();
+  }
+
+  reset(): void {
+    this.cfg.fill(0);
+    this.addressLo.fill(0);
+    this.addressHi.fill(0);
+    this.refresh();
+  }
+
+  /** Writes one configuration byte; a locked entry keeps what it has (Priv 3.7.1.2). Call `refresh` after the last. */
+  writeCfg(entry: number, value: number): void {
+    if (this.cfg[entry] & LOCK) return;
+    // R=0 W=1 is reserved; QEMU 8.2 takes the write permission away.
+    this.cfg[entry] = value & R ? value & (LOCK | A_MASK | ALL) : value & (LOCK | A_MASK | X);
+  }
+
+  /** Writes pmpaddr from halves. It is locked by its own entry, and by a locked TOR entry above it. */
+  writeAddress(entry: number, lo: number, hi: number): void {
+    const above = entry + 1 < this.entries ? this.cfg[entry + 1] : 0;
+    if (this.cfg[entry] & LOCK || (above & LOCK && (above & A_MASK) >> A_SHIFT === TOR)) return;
+    this.addressLo[entry] = lo;
+    this.addressHi[entry] = this.xlen === 64 ? hi & 0x3f_ffff : 0;
+    this.refresh();
+  }
+
+  /** Recomputes the ranges after the registers changed. */
+  refresh(): void {
+    let n = 0;
+    for (let i = 0; i < this.entries; i++) {
+      const kind = (this.cfg[i] & A_MASK) >> A_SHIFT;
+      if (kind === OFF) continue;
+      const [start, end] = this.#range(i, kind);
+      if (start >= end) continue;
+      this.#start[n] = start;
+      this.#end[n] = end;
+      this.#rights[n] = this.cfg[i];
+      n++;
+    }
+    this.#active = n;
+    this.open = this.entries === 0 || (n > 0 && this.#start[0] === 0 && this.#end[0] >= SPACE && (this.#rights[0] & ALL) === ALL);
+  }
+
+  #range(entry: number, kind: number): [number, number] {
+    const lo = this.addressLo[entry], hi = this.addressHi[entry];
+    const at = 4 * (hi * 2 ** 32 + lo);
+    if (kind === TOR) {
+      return [entry === 0 ? 0 : 4 * (this.addressHi[entry - 1] * 2 ** 32 + this.addressLo[entry - 1]), this.#everything(at)];
+    }
+    if (kind === NA4) return [at, at + 4];
+    // NAPOT: n trailing ones stand for a size of 2^(n+3) bytes.
+    const ones = lo === 0xffff_ffff ? 32 + trailingOnes(hi) : trailingOnes(lo);
+    const size = 2 ** (ones + 3);
+    return [Math.floor(at / size) * size, this.#everything(Math.floor(at / size) * size + size)];
+  }
+  /** RV32 has no register value beyond its 34 address bits, so a range that reaches their end reaches the end of everything. */
+  #everything(end: number): number {
+    return end >= (this.xlen === 64 ? 2 ** 56 - 4 : 2 ** 34 - 4) ? SPACE : end;
+  }
+
+  /** What may be done at a physical address: R 1, W 2, X 4. `machine` is the effective privilege M. Sets `whole`. */
+  rights(paddr: number, machine: boolean): number {
+    this.whole = true;
+    if (this.open) return ALL;
+    const page = Math.floor(paddr / 4096) * 4096, end = page + 4096;
+    for (let i = 0; i < this.#active; i++) {
+      if (this.#start[i] >= end || this.#end[i] <= page) continue;
+      if (this.#start[i] > page || this.#end[i] < end) this.whole = false;
+      if (paddr < this.#start[i] || paddr >= this.#end[i]) continue;
+      const cfg = this.#rights[i];
+      return machine && !(cfg & LOCK) ? ALL : cfg & ALL;
+    }
+    return machine ? ALL : 0;
+  }
+}
+
+const trailingOnes = (n: number): number => n === -1 || n >>> 0 === 0xffff_ffff ? 32 : 31 - Math.clz32(~n & (n + 1));

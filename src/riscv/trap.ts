@@ -1,0 +1,137 @@
+// Causes of traps, their names and priorities (RISC-V Privileged 20211203, 3.1.8, 3.1.9 and table 3.7), and the record of past traps.
+
+// deno-fmt-ignore
+export const CAUSE = {
+  misalignedFetch: 0, fetchAccess: 1, illegal: 2, breakpoint: 3, misalignedLoad: 4, loadAccess: 5, misalignedStore: 6, storeAccess: 7,
+  ecall: 8, fetchPage: 12, loadPage: 13, storePage: 15,
+} as const;
+/** Access and page fault causes by kind of access (READ, WRITE, FETCH of ir/frontend.ts). */
+export const ACCESS_FAULT: readonly number[] = [CAUSE.loadAccess, CAUSE.storeAccess, CAUSE.fetchAccess];
+export const PAGE_FAULT: readonly number[] = [CAUSE.loadPage, CAUSE.storePage, CAUSE.fetchPage];
+
+export const EXCEPTION_NAMES: readonly string[] = [
+  "instruction address misaligned",
+  "instruction access fault",
+  "illegal instruction",
+  "breakpoint",
+  "load address misaligned",
+  "load access fault",
+  "store/AMO address misaligned",
+  "store/AMO access fault",
+  "environment call from U-mode",
+  "environment call from S-mode",
+  "reserved (10)",
+  "environment call from M-mode",
+  "instruction page fault",
+  "load page fault",
+  "reserved (14)",
+  "store/AMO page fault",
+];
+
+export const SSIP = 1 << 1, MSIP = 1 << 3, STIP = 1 << 5, MTIP = 1 << 7, SEIP = 1 << 9, MEIP = 1 << 11;
+export const S_INTERRUPTS = SSIP | STIP | SEIP, M_INTERRUPTS = MSIP | MTIP | MEIP;
+
+const INTERRUPT_NAMES: Readonly<Record<number, string>> = {
+  1: "supervisor software interrupt",
+  3: "machine software interrupt",
+  5: "supervisor timer interrupt",
+  7: "machine timer interrupt",
+  9: "supervisor external interrupt",
+  11: "machine external interrupt",
+};
+
+/** Numbers of the interrupts, the most urgent first (Priv 3.1.9). */
+const PRIORITY = [11, 3, 7, 9, 1, 5];
+
+/** Number of the most urgent interrupt of a set that is not empty. */
+export function mostUrgent(set: number): number {
+  for (const n of PRIORITY) if (set >> n & 1) return n;
+  throw new Error(`no interrupt in 0x${set.toString(16)}`);
+}
+
+/** What mcause says, in words. */
+export function causeName(cause: number, interrupt: boolean): string {
+  return (interrupt ? INTERRUPT_NAMES[cause] : EXCEPTION_NAMES[cause]) ?? `${interrupt ? "interrupt" : "exception"} ${cause}`;
+}
+
+/** One trap as the death report prints it. */
+export interface Trap {
+  readonly cause: number;
+  readonly interrupt: boolean;
+  readonly epc: bigint;
+  readonly tval: bigint;
+  /** Privileges 0 U, 1 S, 3 M. */
+  readonly from: number;
+  readonly to: number;
+  /** Instructions that the hart had begun. */
+  readonly at: number;
+}
+
+const DEPTH = 16;
+
+/** The last traps of a hart. HOT: recording allocates nothing. */
+export class TrapLog {
+  /** Traps since reset. */
+  count = 0;
+  /** Exceptions in a row that were raised at the very vector the one before had jumped to: a few of them mean that it will never end. */
+  loop = 0;
+  readonly #what = new Int32Array(DEPTH);
+  readonly #halves = new Int32Array(4 * DEPTH);
+  readonly #at = new Float64Array(DEPTH);
+  #vectorLo = 1;
+  #vectorHi = 0;
+
+  record(
+    cause: number,
+    interrupt: boolean,
+    epcLo: number,
+    epcHi: number,
+    tvalLo: number,
+    tvalHi: number,
+    from: number,
+    to: number,
+    at: number,
+    vectorLo: number,
+    vectorHi: number,
+  ): void {
+    const i = this.count++ % DEPTH;
+    this.loop = !interrupt && epcLo === this.#vectorLo && epcHi === this.#vectorHi ? this.loop + 1 : 0;
+    this.#what[i] = cause | (interrupt ? 0x100 : 0) | from << 12 | to << 16;
+    this.#halves[4 * i] = epcLo;
+    this.#halves[4 * i + 1] = epcHi;
+    this.#halves[4 * i + 2] = tvalLo;
+    this.#halves[4 * i + 3] = tvalHi;
+    this.#at[i] = at;
+    this.#vectorLo = vectorLo;
+    this.#vectorHi = vectorHi;
+  }
+
+  clear(): void {
+    this.count = this.loop = 0;
+    this.#vectorLo = 1; // no vector is odd
+  }
+
+  /** The last traps, oldest first; at most 16. */
+  last(): Trap[] {
+    const traps: Trap[] = [];
+    for (let n = Math.max(0, this.count - DEPTH); n < this.count; n++) {
+      const i = n % DEPTH, what = this.#what[i], at = (j: number) => wide(this.#halves[4 * i + j], this.#halves[4 * i + j + 1]);
+      traps.push({
+        cause: what & 0xff,
+        interrupt: (what & 0x100) !== 0,
+        epc: at(0),
+        tval: at(2),
+        from: what >> 12 & 3,
+        to: what >> 16 & 3,
+        at: this.#at[i],
+      });
+    }
+    return traps;
+  }
+}
+
+/** Unsigned 64-bit value of two halves. */
+export const wide = (lo: number, hi: number): bigint => BigInt(hi >>> 0) << 32n | BigInt(lo >>> 0);
+
+/** Letter of a privilege. */
+export const PRIVILEGE_LETTERS = ["U", "S", "?", "M"];
