@@ -4,7 +4,8 @@ import { ConfigError, didYouMean } from "../core/errors.ts";
 import { DecodeTable, type Row } from "./insn.ts";
 import { A, A64 } from "./isa/a.ts";
 import { I, I32, I64, ZAWRS, ZICOND, ZIFENCEI, ZIHINTPAUSE } from "./isa/base.ts";
-import { C, C32, C64 } from "./isa/c.ts";
+import { C, C32, C64, CD, CF32 } from "./isa/c.ts";
+import { DOUBLE, DOUBLE64, SINGLE, SINGLE64, ZFA, ZFA_D, ZFA_D32, ZFA_H, ZFH, ZFH64, ZFHMIN, ZFHMIN_D } from "./isa/f.ts";
 import { M, M64 } from "./isa/m.ts";
 import { PRIVILEGED, SVINVAL, ZICBOM, ZICBOP, ZICBOZ, ZICSR } from "./isa/system.ts";
 import { ZBA, ZBA64, ZBB, ZBB32, ZBB64, ZBC, ZBS, ZBS32, ZBS64 } from "./isa/zb.ts";
@@ -25,6 +26,8 @@ const EXTENSIONS: readonly Extension[] = [
   { name: "i", rows: [...I, ...PRIVILEGED], rows32: I32, rows64: I64, implies: ["zicsr", "zifencei"] },
   { name: "m", rows: M, rows64: M64 },
   { name: "a", rows: A, rows64: A64 },
+  { name: "f", rows: SINGLE, rows64: SINGLE64, implies: ["zicsr"] },
+  { name: "d", rows: DOUBLE, rows64: DOUBLE64, implies: ["f"] },
   { name: "c", implies: ["zca"] },
   { name: "b", implies: ["zba", "zbb", "zbs"] },
   { name: "zicbom", rows: ZICBOM },
@@ -38,7 +41,12 @@ const EXTENSIONS: readonly Extension[] = [
   { name: "zihintpause", rows: ZIHINTPAUSE },
   { name: "zihpm" },
   { name: "zawrs", rows: ZAWRS },
+  { name: "zfa", rows: ZFA, implies: ["f"] },
+  { name: "zfh", rows: ZFH, rows64: ZFH64, implies: ["zfhmin"] },
+  { name: "zfhmin", rows: ZFHMIN, implies: ["f"] },
   { name: "zca", rows: C, rows32: C32, rows64: C64 },
+  { name: "zcd", rows: CD, implies: ["zca", "d"] },
+  { name: "zcf", rows32: CF32, implies: ["zca", "f"] },
   { name: "zba", rows: ZBA, rows64: ZBA64 },
   { name: "zbb", rows: ZBB, rows32: ZBB32, rows64: ZBB64 },
   { name: "zbc", rows: ZBC },
@@ -51,6 +59,12 @@ const EXTENSIONS: readonly Extension[] = [
   { name: "svpbmt" },
 ];
 const NAMES = EXTENSIONS.map((e) => e.name);
+/** Rows that need two extensions. */
+const BOTH: readonly { needs: readonly [string, string]; rows?: readonly Row[]; rows32?: readonly Row[] }[] = [
+  { needs: ["zfhmin", "d"], rows: ZFHMIN_D },
+  { needs: ["zfa", "zfh"], rows: ZFA_H },
+  { needs: ["zfa", "d"], rows: ZFA_D, rows32: ZFA_D32 },
+];
 /** "g" and the extensions that it stands for. */
 const G = ["i", "m", "a", "f", "d", "zicsr", "zifencei"];
 
@@ -103,7 +117,11 @@ function interned(text: string, xlen: 32 | 64, extensions: readonly string[]): I
   const before = known.get(text);
   if (before) return before;
   const set = new Set(extensions);
-  const rows = EXTENSIONS.filter((e) => set.has(e.name)).flatMap((e) => [...e.rows ?? [], ...(xlen === 64 ? e.rows64 : e.rows32) ?? []]);
+  const parts: readonly Omit<Extension, "name">[] = [
+    ...EXTENSIONS.filter((e) => set.has(e.name)),
+    ...BOTH.filter((e) => e.needs.every((n) => set.has(n))),
+  ];
+  const rows = parts.flatMap((e) => [...e.rows ?? [], ...(xlen === 64 ? e.rows64 : e.rows32) ?? []]);
   let misa = bit("s") | bit("u");
   for (const e of extensions) if (e.length === 1) misa |= bit(e);
   const isa: Isa = { xlen, extensions, text, misa, table: new DecodeTable(rows), has: (e) => set.has(e) };

@@ -1,0 +1,375 @@
+// F, D, Zfhmin, Zfh and Zfa: binary floating point (RISC-V Unprivileged ISA 20240411, chapters 21, 22, 24, 25). One family of rows for all formats.
+// Results that need care (flags not yet set, NaNs, tiny numbers, rounding modes other than nearest even) come from the helpers of float.ts;
+// the rest is wasm arithmetic, under the conditions that ../../ir/softfloat.ts states and tests.
+import type { Val } from "../../ir/builder.ts";
+import type { Emit } from "../emit.ts";
+import { type FloatHelper, H } from "../helpers.ts";
+import { insn, type Row } from "../insn.ts";
+import { F } from "../slots.ts";
+
+/** A floating-point format. `raw` is a register's value (i32 for h and s, i64 for d), unboxed. */
+interface Format {
+  readonly letter: "h" | "s" | "d";
+  /** The fmt field. */
+  readonly bits: string;
+  raw(b: Emit, n: number): Val;
+  /** Writes the i64 `value`, whose upper bits are zero. */
+  setLong(b: Emit, n: number, value: Val): void;
+}
+const half: Format = {
+  letter: "h",
+  bits: "10",
+  raw: (b, n) => b.f16(n),
+  setLong: (b, n, v) => b.set(F(n), b.or(v, b.i64(-0x1_0000))),
+};
+const single: Format = {
+  letter: "s",
+  bits: "00",
+  raw: (b, n) => b.f32(n),
+  setLong: (b, n, v) => b.set(F(n), b.or(v, b.i64Halves(0, -1))),
+};
+const double: Format = {
+  letter: "d",
+  bits: "01",
+  raw: (b, n) => b.f64(n),
+  setLong: (b, n, v) => b.set(F(n), v),
+};
+
+/** Type-level stand-ins for bits that a family puts into a row: their values do not matter to the type checker. */
+type B2 = "00";
+type B5 = "00000";
+
+// --- conditions for the fast way; values are raw bits
+/** Suffix of the IR rows of a value's format. */
+const suffix = (b: Emit, v: Val) => b.isLong(v) ? "l" : "i";
+/** The bits without the sign, shifted left by one: ordered like magnitudes. */
+const magnitude = (b: Emit, v: Val) => b.shl(v, b.like(v, 1));
+const isFinite_ = (b: Emit, v: Val) => b.ltU(magnitude(b, v), b.isLong(v) ? b.i64Halves(0, 0xffe0_0000 | 0) : b.i32(0xff00_0000));
+/** Finite and above the smallest normal number. */
+function isSafe(b: Emit, v: Val): Val {
+  const m = magnitude(b, v);
+  return b.isLong(v)
+    ? b.ltU(b.sub(m, b.i64Halves(1, 0x0020_0000)), b.i64Halves(-1, 0xffbf_ffff | 0))
+    : b.ltU(b.sub(m, b.i32(0x0100_0001)), b.i32(0xfdff_ffff));
+}
+const isZero = (b: Emit, v: Val) => b.eqz(magnitude(b, v));
+const isNumber = (b: Emit, v: Val) => b.pure(`feq.${suffix(b, v)}`, v, v);
+
+// --- arithmetic
+type Two = { readonly rd: number; readonly rs1: number; readonly rs2: number; readonly rm: number };
+/** When the wasm result `r` of a and b is right and raises no flag but NX. */
+type Condition = (b: Emit, r: Val, x: Val, y: Val) => Val;
+
+function arithmetic(b: Emit, t: Format, name: "fadd" | "fsub" | "fmul" | "fdiv", f: Two, ok: Condition): void {
+  if (!b.fpRounds(f.rm)) return;
+  const x = t.raw(b, f.rs1), y = t.raw(b, f.rs2), helper = H[`${name}.${t.letter}`], word = b.i64Halves(b.word, 0);
+  if (t === half || !b.fpFast(f.rm)) return t.setLong(b, f.rd, b.call(helper, b.i64(0), b.long(x), b.long(y), word));
+  const r = b.pure(`${name}.${suffix(b, x)}`, x, y);
+  t.setLong(b, f.rd, b.callUnless(ok(b, r, x, y), b.long(r), helper, b.long(x), b.long(y), word));
+}
+
+function sqrt(b: Emit, t: Format, f: { rd: number; rs1: number; rm: number }): void {
+  if (!b.fpRounds(f.rm)) return;
+  const x = t.raw(b, f.rs1), helper = H[`fsqrt.${t.letter}`], zero = b.i64(0), word = b.i64Halves(b.word, 0);
+  if (t === half || !b.fpFast(f.rm)) return t.setLong(b, f.rd, b.call(helper, zero, b.long(x), zero, word));
+  const r = b.pure(`fsqrt.${suffix(b, x)}`, x);
+  t.setLong(b, f.rd, b.callUnless(isFinite_(b, r), b.long(r), helper, b.long(x), zero, word));
+}
+
+type Three = Two & { readonly rs3: number };
+function fused(b: Emit, t: Format, name: "fmadd" | "fmsub" | "fnmsub" | "fnmadd", f: Three): void {
+  if (!b.fpRounds(f.rm)) return;
+  const x = b.long(t.raw(b, f.rs1)), y = b.long(t.raw(b, f.rs2)), z = b.long(t.raw(b, f.rs3));
+  t.setLong(b, f.rd, b.call(H[`${name}.${t.letter}`], z, x, y, b.i64Halves(b.word, 0)));
+}
+
+/** Calls the helper of a row without a rounding mode, on one or two operands; its i64 result. */
+function helper(b: Emit, name: FloatHelper, x: Val, y: Val = b.i64(0)): Val {
+  return b.call(H[name], b.i64(0), b.long(x), b.long(y), b.i64Halves(b.word, 0));
+}
+
+type Pair = { readonly rd: number; readonly rs1: number; readonly rs2: number };
+/** Sign of rs2, inverted, or combined with rs1's. */
+function signInject(b: Emit, t: Format, kind: "" | "n" | "x", f: Pair): void {
+  if (!b.fpWrites()) return;
+  const x = t.raw(b, f.rs1), y = t.raw(b, f.rs2);
+  const sign = t === double ? b.i64Halves(0, 0x8000_0000 | 0) : b.i32(t === single ? 0x8000_0000 : 0x8000);
+  if (kind === "x") return t.setLong(b, f.rd, b.long(b.xor(x, b.and(y, sign))));
+  const from = b.and(kind === "n" ? b.not(y) : y, sign);
+  t.setLong(b, f.rd, b.long(b.or(b.and(x, b.not(sign)), from)));
+}
+
+function minMax(b: Emit, t: Format, name: "fmin" | "fmax", f: Pair): void {
+  if (!b.fpWrites()) return;
+  const x = t.raw(b, f.rs1), y = t.raw(b, f.rs2), word = b.i64Halves(b.word, 0);
+  if (t === half) return t.setLong(b, f.rd, helper(b, `${name}.h`, x, y));
+  // Equal numbers have equal bits, but for zeros: there the sign decides, -0 being below +0.
+  const equal = name === "fmin" ? b.or(x, y) : b.and(x, y), s = suffix(b, x);
+  const less = name === "fmin" ? x : y, greater = name === "fmin" ? y : x;
+  const r = b.select(b.pure(`flt.${s}`, x, y), less, b.select(b.pure(`flt.${s}`, y, x), greater, equal));
+  const ok = b.and(isNumber(b, x), isNumber(b, y));
+  t.setLong(b, f.rd, b.callUnless(ok, b.long(r), H[`${name}.${t.letter}`], b.long(x), b.long(y), word));
+}
+
+function compare(b: Emit, t: Format, name: "feq" | "flt" | "fle", f: Pair): void {
+  // Only flags are written, and only when an operand is a NaN; FS is dirty all the same, as on QEMU.
+  if (!b.fpWrites()) return;
+  const x = t.raw(b, f.rs1), y = t.raw(b, f.rs2), word = b.i64Halves(b.word, 0);
+  if (t === half) return b.setX(f.rd, helper(b, `${name}.h`, x, y));
+  const r = b.extU(b.pure(`${name}.${suffix(b, x)}`, x, y)), ok = b.and(isNumber(b, x), isNumber(b, y));
+  b.setX(f.rd, b.callUnless(ok, r, H[`${name}.${t.letter}`], b.long(x), b.long(y), word));
+}
+
+// --- conversions
+/** True when `rm` is known to be valid, whatever it is: exact conversions then ignore it. */
+const roundingKnown = (b: Emit, rm: number) => rm < 5 || b.fpFast(rm);
+
+function convertFormat(b: Emit, to: Format, from: Format, f: { rd: number; rs1: number; rm: number }): void {
+  if (!b.fpRounds(f.rm)) return;
+  const x = from.raw(b, f.rs1),
+    number = H[`fcvt.${to.letter}.${from.letter}` as FloatHelper],
+    zero = b.i64(0),
+    word = b.i64Halves(b.word, 0);
+  if (to === double && from === single && roundingKnown(b, f.rm)) {
+    return to.setLong(b, f.rd, b.callUnless(isNumber(b, x), b.pure("fpromote", x), number, b.long(x), zero, word));
+  }
+  if (to === single && from === double && b.fpFast(f.rm)) {
+    const r = b.pure("fdemote", x), ok = b.or(isSafe(b, r), isZero(b, x));
+    return to.setLong(b, f.rd, b.callUnless(ok, b.long(r), number, x, zero, word));
+  }
+  to.setLong(b, f.rd, b.call(number, zero, b.long(x), zero, word));
+}
+
+interface Int {
+  readonly name: "w" | "wu" | "l" | "lu";
+  /** The rs2 field. */
+  readonly bits: string;
+  readonly signed: boolean;
+  readonly long: boolean;
+}
+const INTS: readonly Int[] = [
+  { name: "w", bits: "00000", signed: true, long: false },
+  { name: "wu", bits: "00001", signed: false, long: false },
+  { name: "l", bits: "00010", signed: true, long: true },
+  { name: "lu", bits: "00011", signed: false, long: true },
+];
+
+function fromInt(b: Emit, t: Format, int: Int, f: { rd: number; rs1: number; rm: number }): void {
+  if (!b.fpRounds(f.rm)) return;
+  const x = int.long ? b.x(f.rs1) : b.w(f.rs1), exact = t === double && !int.long;
+  // The result is finite and not tiny: the only flag can be NX.
+  if (t !== half && (exact ? roundingKnown(b, f.rm) : b.fpFast(f.rm))) {
+    const r = b.pure(`from${int.signed ? "S" : "U"}.${int.long ? "l" : "i"}.${t === double ? "l" : "i"}`, x);
+    return t.setLong(b, f.rd, b.long(r));
+  }
+  t.setLong(b, f.rd, b.call(H[`fcvt.${t.letter}.${int.name}`], b.i64(0), b.long(x), b.i64(0), b.i64Halves(b.word, 0)));
+}
+
+/** Bit patterns of -2^31, -2^63 and so on, by format; `below` is the smallest number that truncates to the least integer, or is just below it. */
+// deno-fmt-ignore
+const RANGE = {
+  w:  { s: [0xcf00_0000, 0x4f00_0000], d: [0xc1e0_0000, 0x41e0_0000] },
+  wu: { s: [0x8000_0000, 0x4f80_0000], d: [0x8000_0000, 0x41f0_0000] },
+  l:  { s: [0xdf00_0000, 0x5f00_0000], d: [0xc3e0_0000, 0x43e0_0000] },
+  lu: { s: [0x8000_0000, 0x5f80_0000], d: [0x8000_0000, 0x43f0_0000] },
+} as const;
+
+function toInt(b: Emit, t: Format, int: Int, f: { rd: number; rs1: number; rm: number }): void {
+  if (!b.fpRounds(f.rm)) return;
+  const x = t.raw(b, f.rs1), number = H[`fcvt.${int.name}.${t.letter}`], word = b.i64Halves(b.word, 0);
+  // To zero and to nearest even can go the fast way.
+  if (t === half || f.rm > 1 && !b.fpFast(f.rm)) return b.setX(f.rd, b.call(number, b.i64(0), b.long(x), b.i64(0), word));
+  const s = suffix(b, x), nearest = f.rm === 1 ? x : b.pure(`fnearest.${s}`, x);
+  const [low, high] = RANGE[int.name][t === double ? "d" : "s"].map((hi) => t === double ? b.i64Halves(0, hi | 0) : b.i32(hi));
+  const inRange = b.and(b.pure(`fle.${s}`, low, nearest), b.pure(`flt.${s}`, nearest, high));
+  const kind = int.signed ? "S" : "U", width = int.long ? "l" : "i";
+  const r = b.pure(`trunc${kind}.${s}.${width}`, nearest), fast = b.isLong(r) ? r : b.extS(r);
+  // With NX set already an inexact result changes no flag; otherwise it must convert back to what it was.
+  const ok = b.fpFast(7) ? inRange : b.and(inRange, b.pure(`feq.${s}`, b.pure(`from${kind}.${width}.${s}`, r), x));
+  b.setX(f.rd, b.callUnless(ok, fast, number, b.long(x), b.i64(0), word));
+}
+
+/** Rows with a rounding-mode field and one family of arithmetic for each format. */
+const safe: Condition = (b, r) => isSafe(b, r);
+function arithmeticRows(t: Format): Row[] {
+  const bits = t.bits as B2, l = t.letter;
+  return [
+    insn(`rs3 ${bits} rs2 rs1 rm rd 1000011`, `fmadd.${l} fd, fs1, fs2, fs3, rm`, (b, f) => fused(b, t, "fmadd", f)),
+    insn(`rs3 ${bits} rs2 rs1 rm rd 1000111`, `fmsub.${l} fd, fs1, fs2, fs3, rm`, (b, f) => fused(b, t, "fmsub", f)),
+    insn(`rs3 ${bits} rs2 rs1 rm rd 1001011`, `fnmsub.${l} fd, fs1, fs2, fs3, rm`, (b, f) => fused(b, t, "fnmsub", f)),
+    insn(`rs3 ${bits} rs2 rs1 rm rd 1001111`, `fnmadd.${l} fd, fs1, fs2, fs3, rm`, (b, f) => fused(b, t, "fnmadd", f)),
+    // A finite sum that is tiny is exact: no underflow.
+    insn(`00000${bits} rs2 rs1 rm rd 1010011`, `fadd.${l} fd, fs1, fs2, rm`, (b, f) => arithmetic(b, t, "fadd", f, isFinite_)),
+    insn(`00001${bits} rs2 rs1 rm rd 1010011`, `fsub.${l} fd, fs1, fs2, rm`, (b, f) => arithmetic(b, t, "fsub", f, isFinite_)),
+    insn(
+      `00010${bits} rs2 rs1 rm rd 1010011`,
+      `fmul.${l} fd, fs1, fs2, rm`,
+      // A zero product is exact when an operand is zero.
+      (b, f) => arithmetic(b, t, "fmul", f, (b, r, x, y) => b.or(isSafe(b, r), b.and(isZero(b, r), b.or(isZero(b, x), isZero(b, y))))),
+    ),
+    insn(`00011${bits} rs2 rs1 rm rd 1010011`, `fdiv.${l} fd, fs1, fs2, rm`, (b, f) => arithmetic(b, t, "fdiv", f, safe)),
+    insn(`01011${bits} 00000 rs1 rm rd 1010011`, `fsqrt.${l} fd, fs1, rm`, (b, f) => sqrt(b, t, f)),
+    insn(`00100${bits} rs2 rs1 000 rd 1010011`, `fsgnj.${l} fd, fs1, fs2`, (b, f) => signInject(b, t, "", f)),
+    insn(`00100${bits} rs2 rs1 001 rd 1010011`, `fsgnjn.${l} fd, fs1, fs2`, (b, f) => signInject(b, t, "n", f)),
+    insn(`00100${bits} rs2 rs1 010 rd 1010011`, `fsgnjx.${l} fd, fs1, fs2`, (b, f) => signInject(b, t, "x", f)),
+    insn(`00101${bits} rs2 rs1 000 rd 1010011`, `fmin.${l} fd, fs1, fs2`, (b, f) => minMax(b, t, "fmin", f)),
+    insn(`00101${bits} rs2 rs1 001 rd 1010011`, `fmax.${l} fd, fs1, fs2`, (b, f) => minMax(b, t, "fmax", f)),
+    insn(`10100${bits} rs2 rs1 010 rd 1010011`, `feq.${l} rd, fs1, fs2`, (b, f) => compare(b, t, "feq", f)),
+    insn(`10100${bits} rs2 rs1 001 rd 1010011`, `flt.${l} rd, fs1, fs2`, (b, f) => compare(b, t, "flt", f)),
+    insn(`10100${bits} rs2 rs1 000 rd 1010011`, `fle.${l} rd, fs1, fs2`, (b, f) => compare(b, t, "fle", f)),
+    insn(`11100${bits} 00000 rs1 001 rd 1010011`, `fclass.${l} rd, fs1`, (b, f) => {
+      if (b.fpOn()) b.setX(f.rd, helper(b, `fclass.${l}`, t.raw(b, f.rs1)));
+    }),
+    ...intRows(t, INTS.slice(0, 2)),
+  ];
+}
+
+const intRows = (t: Format, ints: readonly Int[]): Row[] =>
+  ints.flatMap((int) => [
+    insn(`11000${t.bits as B2} ${int.bits as B5} rs1 rm rd 1010011`, `fcvt.${int.name}.${t.letter} rd, fs1, rm`, (b, f) =>
+      toInt(b, t, int, f)),
+    insn(`11010${t.bits as B2} ${int.bits as B5} rs1 rm rd 1010011`, `fcvt.${t.letter}.${int.name} fd, rs1, rm`, (b, f) =>
+      fromInt(b, t, int, f)),
+  ]);
+
+function convertRow(to: Format, from: Format): Row {
+  const source = ("000" + from.bits) as B5;
+  return insn(
+    `01000${to.bits as B2} ${source} rs1 rm rd 1010011`,
+    `fcvt.${to.letter}.${from.letter} fd, fs1, rm`,
+    (b, f) => convertFormat(b, to, from, f),
+  );
+}
+
+export const SINGLE: readonly Row[] = [
+  insn("imm[11:0] rs1 010 rd 0000111", "flw fd, imm(rs1)", (b, f) => {
+    if (b.fpWrites()) b.setF32(f.rd, b.load("load32.i", b.addr(f.rs1, f.imm)));
+  }),
+  insn("imm[11:5] rs2 rs1 010 imm[4:0] 0100111", "fsw fs2, imm(rs1)", (b, f) => {
+    if (b.fpOn()) b.store("store32.i", b.addr(f.rs1, f.imm), b.getI(F(f.rs2)));
+  }),
+  ...arithmeticRows(single),
+  insn("1110000 00000 rs1 000 rd 1010011", "fmv.x.w rd, fs1", (b, f) => {
+    if (b.fpOn()) b.setX(f.rd, b.getI(F(f.rs1)));
+  }),
+  insn("1111000 00000 rs1 000 rd 1010011", "fmv.w.x fd, rs1", (b, f) => {
+    if (b.fpWrites()) b.setF32(f.rd, b.w(f.rs1));
+  }),
+];
+export const SINGLE64: readonly Row[] = intRows(single, INTS.slice(2));
+
+export const DOUBLE: readonly Row[] = [
+  insn("imm[11:0] rs1 011 rd 0000111", "fld fd, imm(rs1)", (b, f) => {
+    if (b.fpWrites()) b.setF64(f.rd, b.load("load64.l", b.addr(f.rs1, f.imm)));
+  }),
+  insn("imm[11:5] rs2 rs1 011 imm[4:0] 0100111", "fsd fs2, imm(rs1)", (b, f) => {
+    if (b.fpOn()) b.store("store64.l", b.addr(f.rs1, f.imm), b.f64(f.rs2));
+  }),
+  ...arithmeticRows(double),
+  convertRow(single, double),
+  convertRow(double, single),
+];
+export const DOUBLE64: readonly Row[] = [
+  ...intRows(double, INTS.slice(2)),
+  insn("1110001 00000 rs1 000 rd 1010011", "fmv.x.d rd, fs1", (b, f) => {
+    if (b.fpOn()) b.setX(f.rd, b.f64(f.rs1));
+  }),
+  insn("1111001 00000 rs1 000 rd 1010011", "fmv.d.x fd, rs1", (b, f) => {
+    if (b.fpWrites()) b.setF64(f.rd, b.x(f.rs1));
+  }),
+];
+
+export const ZFHMIN: readonly Row[] = [
+  insn("imm[11:0] rs1 001 rd 0000111", "flh fd, imm(rs1)", (b, f) => {
+    if (b.fpWrites()) b.setF16(f.rd, b.load("load16U.i", b.addr(f.rs1, f.imm)));
+  }),
+  insn("imm[11:5] rs2 rs1 001 imm[4:0] 0100111", "fsh fs2, imm(rs1)", (b, f) => {
+    if (b.fpOn()) b.store("store16.i", b.addr(f.rs1, f.imm), b.getI(F(f.rs2)));
+  }),
+  insn("1110010 00000 rs1 000 rd 1010011", "fmv.x.h rd, fs1", (b, f) => {
+    if (b.fpOn()) b.setX(f.rd, b.ext16S(b.getI(F(f.rs1))));
+  }),
+  insn("1111010 00000 rs1 000 rd 1010011", "fmv.h.x fd, rs1", (b, f) => {
+    if (b.fpWrites()) b.setF16(f.rd, b.and(b.w(f.rs1), b.i32(0xffff)));
+  }),
+  convertRow(single, half),
+  convertRow(half, single),
+];
+/** With D. */
+export const ZFHMIN_D: readonly Row[] = [convertRow(double, half), convertRow(half, double)];
+export const ZFH: readonly Row[] = arithmeticRows(half);
+export const ZFH64: readonly Row[] = intRows(half, INTS.slice(2));
+
+// --- Zfa
+// deno-fmt-ignore
+/** Constants of fli (Unpriv 25.1, table) as numbers; entry 1 is the smallest normal number of the format. */
+const FLI: readonly number[] = [
+  -1, 0, 2 ** -16, 2 ** -15, 2 ** -8, 2 ** -7, 0.0625, 0.125, 0.25, 0.3125, 0.375, 0.4375, 0.5, 0.625, 0.75, 0.875,
+  1, 1.25, 1.5, 1.75, 2, 2.5, 3, 4, 8, 16, 128, 256, 2 ** 15, 2 ** 16, Infinity, NaN,
+];
+const scratch = new DataView(new ArrayBuffer(8));
+/** Upper 32 bits of the constant's binary64; every constant but a few subnormal halves is exact in each format. */
+function fliBits(t: Format, index: number): { lo: number; hi: number } {
+  if (index === 31) return t === double ? { lo: 0, hi: 0x7ff8_0000 } : { lo: t === single ? 0x7fc0_0000 : 0x7e00, hi: 0 };
+  if (index === 1) return t === double ? { lo: 0, hi: 0x0010_0000 } : { lo: t === single ? 0x0080_0000 : 0x0400, hi: 0 };
+  const value = FLI[index];
+  if (t === half) return { lo: halfBits(value), hi: 0 };
+  if (t === single) {
+    scratch.setFloat32(0, value);
+    return { lo: scratch.getInt32(0), hi: 0 };
+  }
+  scratch.setFloat64(0, value);
+  return { lo: scratch.getInt32(4), hi: scratch.getInt32(0) };
+}
+/** binary16 of a number that it holds exactly, or of one too large for it (2^16: infinity). */
+function halfBits(v: number): number {
+  const sign = v < 0 ? 0x8000 : 0, m = Math.abs(v);
+  if (m >= 65536) return sign | 0x7c00;
+  if (m < 2 ** -14) return sign | (m * 2 ** 24);
+  const e = Math.floor(Math.log2(m));
+  return sign | ((e + 15) << 10) | ((m / 2 ** e - 1) * 1024);
+}
+
+function zfaRows(t: Format): Row[] {
+  const bits = t.bits as B2, l = t.letter;
+  const two = (name: "fminm" | "fmaxm") => (b: Emit, f: Pair) => {
+    if (b.fpWrites()) t.setLong(b, f.rd, helper(b, `${name}.${l}`, t.raw(b, f.rs1), t.raw(b, f.rs2)));
+  };
+  const quiet = (name: "fltq" | "fleq") => (b: Emit, f: Pair) => {
+    if (b.fpWrites()) b.setX(f.rd, helper(b, `${name}.${l}`, t.raw(b, f.rs1), t.raw(b, f.rs2)));
+  };
+  const round = (name: "fround" | "froundnx") => (b: Emit, f: { rd: number; rs1: number; rm: number }) => {
+    if (b.fpRounds(f.rm)) t.setLong(b, f.rd, helper(b, `${name}.${l}`, t.raw(b, f.rs1)));
+  };
+  return [
+    insn(`11110${bits} 00001 uimm[4:0] 000 rd 1010011`, `fli.${l} fd, uimm`, (b, f) => {
+      if (!b.fpWrites()) return;
+      const { lo, hi } = fliBits(t, f.uimm);
+      t.setLong(b, f.rd, b.i64Halves(lo, hi));
+    }),
+    insn(`00101${bits} rs2 rs1 010 rd 1010011`, `fminm.${l} fd, fs1, fs2`, two("fminm")),
+    insn(`00101${bits} rs2 rs1 011 rd 1010011`, `fmaxm.${l} fd, fs1, fs2`, two("fmaxm")),
+    insn(`01000${bits} 00100 rs1 rm rd 1010011`, `fround.${l} fd, fs1, rm`, round("fround")),
+    insn(`01000${bits} 00101 rs1 rm rd 1010011`, `froundnx.${l} fd, fs1, rm`, round("froundnx")),
+    insn(`10100${bits} rs2 rs1 101 rd 1010011`, `fltq.${l} rd, fs1, fs2`, quiet("fltq")),
+    insn(`10100${bits} rs2 rs1 100 rd 1010011`, `fleq.${l} rd, fs1, fs2`, quiet("fleq")),
+  ];
+}
+export const ZFA: readonly Row[] = zfaRows(single);
+export const ZFA_H: readonly Row[] = zfaRows(half);
+export const ZFA_D: readonly Row[] = [
+  ...zfaRows(double),
+  // The rounding mode is fixed: only 001 (to zero) is legal.
+  insn("1100001 01000 rs1 001 rd 1010011", "fcvtmod.w.d rd, fs1, rtz", (b, f) => {
+    if (b.fpWrites()) b.setX(f.rd, helper(b, "fcvtmod.w.d", b.f64(f.rs1)));
+  }),
+];
+/** Moves of halves of a binary64, on RV32 only. */
+export const ZFA_D32: readonly Row[] = [
+  insn("1110001 00001 rs1 000 rd 1010011", "fmvh.x.d rd, fs1", (b, f) => {
+    if (b.fpOn()) b.setX(f.rd, b.wrap(b.shrU(b.f64(f.rs1), b.i64(32))));
+  }),
+  insn("1011001 rs2 rs1 000 rd 1010011", "fmvp.d.x fd, rs1, rs2", (b, f) => {
+    if (b.fpWrites()) b.setF64(f.rd, b.or(b.arg(f.rs1), b.shl(b.arg(f.rs2), b.i64(32))));
+  }),
+];
