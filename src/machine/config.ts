@@ -134,7 +134,7 @@ export class Reader {
       if (kind) return this.value(node, kind);
       return this.#mustBe(node, expected(key));
     }
-    if (!shapeFits(node, key)) return this.#mustBe(node, expected(key) + (key.kind === "choice" ? suggestion(node, key.choices) : ""));
+    if (!shapeFits(node, key)) return this.#mustBe(node, expected(key), key.kind === "choice" ? suggestion(node, key.choices) : "");
     const { value } = node;
     switch (key.kind) {
       case "table":
@@ -163,8 +163,8 @@ export class Reader {
     }
   }
 
-  #mustBe(node: Node, what: string): undefined {
-    this.errors.push(mustBe(node, what));
+  #mustBe(node: Node, what: string, hint = ""): undefined {
+    this.errors.push(mustBe(node, what, hint));
   }
 
   /** A path relative to the file that names it; it must be readable. A name with "@" in front is for the machine to resolve. */
@@ -199,7 +199,7 @@ export function expected(key: Key): string {
     (power2 ? " that is a power of two" : "") + (multiple ? ` that is a multiple of ${number(multiple)}` : "");
   switch (key.kind) {
     case "int":
-      return "an integer" + range(key);
+      return "an integer" + (range(key) || " of at least 0");
     case "size":
       return `a size like 4096, 0x1000 or "128MiB"` + range(key);
     case "u64":
@@ -238,7 +238,7 @@ export function hex(n: number | bigint): string {
   return "0x" + (digits.length <= 4 ? digits : digits.padStart(Math.ceil(digits.length / 4) * 4, "0").replace(/(?=(?:.{4})+$)(?!^)/g, "_"));
 }
 
-const mustBe = (node: Node, what: string) => new ConfigError(`must be ${what}, got ${shown(node)}`, node.place);
+const mustBe = (node: Node, what: string, hint = "") => new ConfigError(`must be ${what}, got ${shown(node)}${hint}`, node.place);
 
 function shown(node: Node): string {
   if (Array.isArray(node.value)) return "a list";

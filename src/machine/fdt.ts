@@ -111,7 +111,13 @@ function addCpus(root: Node, cpu: RiscvCpu, timebase: number, handles: readonly 
       ...(multi.includes("zicbop") && { "riscv,cbop-block-size": 64 }),
       ...(multi.includes("zicboz") && { "riscv,cboz-block-size": 64 }),
       phandle,
-    }).add("interrupt-controller", { "#interrupt-cells": 1, "interrupt-controller": true, compatible: "riscv,cpu-intc", phandle: intc });
+    }).add("interrupt-controller", {
+      "#address-cells": 0,
+      "#interrupt-cells": 1,
+      "interrupt-controller": true,
+      compatible: "riscv,cpu-intc",
+      phandle: intc,
+    });
   }
   const cluster = node.add("cpu-map").add("cluster0");
   for (const [hart, { cpu: phandle }] of handles.entries()) cluster.add(`core${hart}`, { cpu: phandle });

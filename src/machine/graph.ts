@@ -2,7 +2,7 @@
 // particular device, only what its type declares (core/device.ts).
 import type { AnyDeviceType, Inputs, Window } from "../core/device.ts";
 import type { Place } from "../core/errors.ts";
-import { didYouMean } from "../core/errors.ts";
+import { ConfigError, didYouMean } from "../core/errors.ts";
 import type { Config } from "../core/schema.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { applySet, hex, loadTree, parseSize, Reader, type ReadFile, SET } from "./config.ts";
@@ -364,7 +364,7 @@ class GraphBuilder {
       const base = given[bus].shift() ?? w.at;
       if (base === undefined) {
         const what = w.bus === "any" ? "'at' or 'io'" : `'${key[bus]}'`;
-        this.#reader.error(`missing: ${what} must give the address of the window '${w.name}' (${hex(w.length)} bytes)`, {
+        this.#reader.error(`missing: ${what} must give the address of the window '${w.name}' (${w.length} bytes)`, {
           ...place,
           key: `${place.key}.${key[bus]}`,
         });
@@ -454,8 +454,8 @@ class GraphBuilder {
       const same = this.#edges.find((e) => targetName(e.to) === targetName(to));
       const shared = "device" in to && this.#inputs.get(to.device)?.shared;
       if (same && !shared) {
-        const other = same.from.device + (same.place.file === place.file && same.place.line ? ` (line ${same.place.line})` : "");
-        this.#reader.error(`'${targetName(to)}' is already driven by '${other}'`, place);
+        const where = same.place.file === place.file && same.place.line ? ` (line ${same.place.line})` : "";
+        this.#reader.error(`'${targetName(to)}' is already driven by '${same.from.device}'${where}`, place);
       } else this.#edges.push({ from, to, ...(via !== undefined && { via }), place });
     }
   }
@@ -467,7 +467,7 @@ class GraphBuilder {
       const names = Object.keys(format.CPU_INPUTS[this.#family]), [, hart, input] = cpu;
       if (!names.includes(input)) return `a CPU has no input '${input}'${didYouMean(input, names) || `; known: ${names.join(", ")}`}`;
       if (hart === "*") return Array.from({ length: this.#harts }, (_, i) => ({ to: { hart: i, input } }));
-      if (Number(hart) >= this.#harts) return `there is no cpu${hart}: the machine has ${this.#harts === 1 ? "one" : this.#harts}, from 0`;
+      if (Number(hart) >= this.#harts) return `there is no cpu${hart}: the last is cpu${this.#harts - 1}`;
       return [{ to: { hart: Number(hart), input } }];
     }
     const m = /^(\w+(?:\[\d+\])?):(.+)$/.exec(text);
@@ -535,7 +535,10 @@ class GraphBuilder {
     const value = Object.values(r.table(table, format.FIRMWARE[family], this.#place("firmware")))[0] as string | undefined;
     if (value === undefined || format.FIRMWARE_WORDS[family].includes(value)) return { kind: value as "builtin" | "none" };
     const node = Object.keys(format.FIRMWARE[family]).map((k) => table.get(k)).find((n) => n !== undefined)!;
-    const path = r.value(node, { kind: "file", doc: "firmware image" }) as string;
+    const errors = r.errors.length, path = r.value(node, { kind: "file", doc: "firmware image" }) as string;
+    if (r.errors.length > errors) {
+      r.errors[errors] = new ConfigError(r.errors[errors].problem + didYouMean(value, format.FIRMWARE_WORDS[family]), node.place);
+    }
     return { kind: "file", path };
   }
 }

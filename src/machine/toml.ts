@@ -96,7 +96,7 @@ class Scanner {
         if (!this.#take("[")) this.#pair(prefix);
         else {
           const array = this.#take("["), line = this.#lineHere();
-          prefix = this.#resolve(this.#key());
+          prefix = this.#resolve(this.#key(), line);
           if (array) {
             const n = this.#counts.get(prefix) ?? 0;
             this.#counts.set(prefix, n + 1);
@@ -172,12 +172,14 @@ class Scanner {
   }
 
   /** The path of a table header; a part that is an array of tables means its last element. */
-  #resolve(parts: string[]): string {
+  #resolve(parts: string[], line: number): string {
     let path = "";
     for (const [i, part] of parts.entries()) {
       path = joinKey(path, part);
       const n = this.#counts.get(path);
-      if (n !== undefined && i < parts.length - 1) path += `[${n - 1}]`;
+      if (i === parts.length - 1) break;
+      this.#note(path, line, "");
+      if (n !== undefined) path += `[${n - 1}]`;
     }
     return path;
   }

@@ -1,0 +1,659 @@
+// Machine files to graphs: what is read, and one exact message for every kind of mistake.
+import { assertEquals } from "@std/assert";
+import { ConfigError, ConfigErrors } from "../core/errors.ts";
+import { DEVICES } from "../devices/mod.ts";
+import { type Graph, loadConfig, targetName } from "./graph.ts";
+import { memoryFiles, TOYS } from "./testing/toys.ts";
+
+const types = { ...DEVICES, ...TOYS };
+
+/** A machine of 10 lines; cases append to it. */
+const BASE = `schema = 1
+name = "test"
+[cpu]
+arch = "riscv64"
+isa = "rv64gc"
+harts = 2
+reset = 0x8000_0000
+[memory.dram]
+at = 0x8000_0000
+size = "128MiB"
+`;
+const PLIC = `[device.plic]
+type = "riscv.plic"
+at = 0xc00_0000
+irq = ["cpu*.meip", "cpu*.seip"]
+`;
+
+function load(text: string, set: Record<string, unknown> = {}, files: Record<string, string | Uint8Array> = {}): Graph {
+  const readFile = memoryFiles({ "m.toml": text, ...files }, (path) => new ConfigError(`cannot read '${path}': no such file`));
+  return loadConfig("m.toml", { readFile, set, types });
+}
+
+/** The message of the error that a machine file raises. */
+function problem(...args: Parameters<typeof load>): string {
+  try {
+    load(...args);
+  } catch (e) {
+    if (e instanceof ConfigErrors) return e.message;
+    throw e;
+  }
+  return "(no error)";
+}
+
+const wires = (g: Graph) =>
+  g.edges.map((e) => `${e.from.device}.${g.devices.find((d) => d.id === e.from.device)!.outputs[e.from.output]} -> ${targetName(e.to)}`);
+
+const keys = (line: string) => `${BASE}[device.k]\ntype = "keys"\n${line}\n`;
+const pic = `[device.pic]\ntype = "i8259.pair"\nio = [0x20, 0xa0]\n`;
+
+/** What is wrong, the file, what is reported ("..." where the rest is not ours). Overrides and further files follow where a case needs them. */
+const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string, string | Uint8Array>?][] = [
+  ["syntax", `${BASE}[device.x\n`, "m.toml:11: not valid TOML: ..."],
+  ["a key twice", `schema = 1\nschema = 1\n`, "m.toml:2: not valid TOML: ..."],
+  ["not text", "", "m.toml: must be UTF-8 text", {}, { "m.toml": new Uint8Array([0xff, 0xfe]) }],
+  [
+    "an integer that would be rounded",
+    keys("serial_number = 0xffff_ffff_0000_0000"),
+    'm.toml:13: device.k.serial_number: must be exact, but 0xffff_ffff_0000_0000 would be rounded: write it as a text, "0xffff_ffff_0000_0000"',
+  ],
+  [
+    "a rounded integer in a list",
+    `${BASE}x = [1,\n  2, # two\n  9007199254740993]`,
+    'm.toml:13: memory.dram.x[2]: must be exact, but 9007199254740993 would be rounded: write it as a text, "9007199254740993"',
+  ],
+  [
+    "unknown key at the top",
+    `colour = "red"\n${BASE}`,
+    "m.toml:1: colour: unknown key 'colour'; known: boot, clock, compatible, cpu, device, extends, firmware, memory, model, name, schema, seed",
+  ],
+  ["unknown key with a suggestion", BASE.replace("harts", "hart"), "m.toml:6: cpu.hart: unknown key 'hart' (did you mean 'harts'?)"],
+  ["unknown key of a device", keys(`divisr = 1`), "m.toml:13: device.k.divisr: unknown key 'divisr' (did you mean 'divisor'?)"],
+  ["unknown key of a device: a wiring key", keys(`cout = 1`), "m.toml:13: device.k.cout: unknown key 'cout' (did you mean 'count'?)"],
+  [
+    "unknown key in an inline table",
+    keys(`verdict = { pass = 1, fail = 2, failed = 3 }`),
+    "m.toml:13: device.k.verdict.failed: unknown key 'failed' (did you mean 'fail'?)",
+  ],
+  ["unknown section", `${BASE}[devices.x]\ntype = "keys"`, "m.toml:11: devices: unknown key 'devices' (did you mean 'device'?)"],
+  ["missing schema", BASE.replace("schema = 1", "m.toml:1: schema: missing: it must be one of 1 (version of this format)"), ""],
+  ["unknown schema", BASE.replace("schema = 1", "schema = 2"), "m.toml:1: schema: must be one of 1, got 2"],
+  [
+    "missing arch",
+    BASE.replace(/arch.*/, 'm.toml:3: cpu.arch: missing: it must be one of "riscv32", "riscv64", "x86_64" (instruction set)'),
+    "",
+  ],
+  [
+    "unknown arch",
+    BASE.replace("riscv64", "riscv46"),
+    'm.toml:4: cpu.arch: must be one of "riscv32", "riscv64", "x86_64", got "riscv46" (did you mean \'riscv32\'?)',
+  ],
+  [
+    "missing isa",
+    BASE.replace(/isa.*/, 'm.toml:3: cpu.isa: missing: it must be an ISA string like "rv64gc_zba_zbb" (extensions, as in the device tree)'),
+    "",
+  ],
+  [
+    "isa that is no isa",
+    BASE.replace("rv64gc", "rv64gc zba"),
+    'm.toml:5: cpu.isa: must be an ISA string like "rv64gc_zba_zbb", got "rv64gc zba"',
+  ],
+  [
+    "isa of the other width",
+    BASE.replace("rv64gc", "rv32gc"),
+    'm.toml:5: cpu.isa: must start with rv64 because cpu.arch is "riscv64", got "rv32gc"',
+  ],
+  [
+    "mmu of the other width",
+    BASE.replace("[memory", `mmu = "sv32"\n[memory`),
+    'm.toml:8: cpu.mmu: must be bare, sv39, sv48 or sv57 because cpu.arch is "riscv64", got "sv32"',
+  ],
+  [
+    "missing size",
+    BASE.replace(
+      /size.*/,
+      'm.toml:8: memory.dram.size: missing: it must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000 (bytes of memory)',
+    ),
+    "",
+  ],
+  [
+    "missing key in an inline table",
+    keys(`verdict = { pass = 1 }`),
+    "m.toml:13: device.k.verdict.fail: missing: it must be an integer of at least 0 (bad)",
+  ],
+  ["a section that is no table", `clock = 3\n${BASE}`, "m.toml:1: clock: must be a table"],
+  ["a device that is no table", `${BASE}[device]\nx = "keys"`, "m.toml:12: device.x: must be a table, or false to remove an inherited 'x'"],
+  ["a device name", `${BASE}[device."a b"]\ntype = "keys"`, "m.toml:11: device.\"a b\": must be a name of letters, digits and '_'"],
+  ["integer: a text", keys(`divisor = "four"`), 'm.toml:13: device.k.divisor: must be an integer from 1 to 256, got "four"'],
+  ["integer: a float", keys(`divisor = 2.0`), "m.toml:13: device.k.divisor: must be an integer from 1 to 256, got 2.0"],
+  ["integer: too small", keys(`divisor = 0`), "m.toml:13: device.k.divisor: must be an integer from 1 to 256, got 0"],
+  [
+    "integer: too large",
+    keys(`divisor = 0x1_00`.replace("0x1_00", "0x101")),
+    "m.toml:13: device.k.divisor: must be an integer from 1 to 256, got 0x101",
+  ],
+  ["integer: negative", BASE.replace("harts = 2", "harts = -1"), "m.toml:6: cpu.harts: must be an integer from 1 to 64, got -1"],
+  ["integer: a list", keys(`divisor = [1]`), "m.toml:13: device.k.divisor: must be an integer from 1 to 256, got a list"],
+  ["integer: a table", keys(`divisor = {}`), "m.toml:13: device.k.divisor: must be an integer from 1 to 256, got a table"],
+  [
+    "size: a text",
+    keys(`buffer = "12 parsecs"`),
+    'm.toml:13: device.k.buffer: must be a size like 4096, 0x1000 or "128MiB" that is a power of two, got "12 parsecs"',
+  ],
+  [
+    "size: a decimal unit",
+    keys(`buffer = "4MB"`),
+    'm.toml:13: device.k.buffer: must be a size like 4096, 0x1000 or "128MiB" that is a power of two, got "4MB"',
+  ],
+  [
+    "size: not a power of two",
+    keys(`buffer = "12KiB"`),
+    'm.toml:13: device.k.buffer: must be a size like 4096, 0x1000 or "128MiB" that is a power of two, got "12KiB"',
+  ],
+  [
+    "size: not a multiple",
+    BASE.replace("128MiB", "1000"),
+    'm.toml:10: memory.dram.size: must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000, got "1000"',
+  ],
+  [
+    "u64: negative",
+    keys(`serial_number = -1`),
+    'm.toml:13: device.k.serial_number: must be a 64-bit integer or a text like "0xffff_ffff_0000_0000", got -1',
+  ],
+  [
+    "u64: 65 bits",
+    keys(`serial_number = "0x1_0000_0000_0000_0000"`),
+    'm.toml:13: device.k.serial_number: must be a 64-bit integer or a text like "0xffff_ffff_0000_0000", got "0x1_0000_0000_0000_0000"',
+  ],
+  ["bool", keys(`loopback = 1`), "m.toml:13: device.k.loopback: must be true or false, got 1"],
+  ["text: a number", keys(`label = 1`), "m.toml:13: device.k.label: must be small letters, got 1"],
+  ["text: not of the form", keys(`label = "A"`), 'm.toml:13: device.k.label: must be small letters, got "A"'],
+  [
+    "choice",
+    keys(`parity = "eve"`),
+    'm.toml:13: device.k.parity: must be one of "none", "odd", "even", got "eve" (did you mean \'even\'?)',
+  ],
+  [
+    "time without an offset",
+    keys(`since = 2026-01-01T00:00:00`),
+    "m.toml:13: device.k.since: must be a time with its offset, like 2026-01-01T00:00:00Z, got 2026-01-01T00:00:00",
+  ],
+  ["list: an element", keys(`pins = [1,\n 2,\n 32]`), "m.toml:15: device.k.pins[2]: must be an integer from 0 to 31, got 32"],
+  ["list: a number", keys(`pins = 3`), "m.toml:13: device.k.pins: must be a list, each an integer from 0 to 31, got 3"],
+  ["file that does not exist", keys(`image = "disk.img"`), "m.toml:13: device.k.image: cannot read 'disk.img': no such file"],
+  ["firmware that does not exist", `${BASE}[firmware]\nsbi = "fw.elf"`, "m.toml:12: firmware.sbi: cannot read 'fw.elf': no such file"],
+  [
+    "firmware word",
+    `${BASE}[firmware]\nsbi = "bultin"`,
+    "m.toml:12: firmware.sbi: cannot read 'bultin': no such file (did you mean 'builtin'?)",
+  ],
+  ["kernel that does not exist", `${BASE}[boot]\nkernel = "vmlinux"`, "m.toml:12: boot.kernel: cannot read 'vmlinux': no such file"],
+  ["extends: no such file", `extends = "base.toml"\n${BASE}`, "m.toml:1: extends: cannot read 'base.toml': no such file"],
+  ["extends: not a path", `extends = 1\n${BASE}`, "m.toml:1: extends: must be a path, got 1"],
+  ["extends: itself", `extends = "m.toml"\n${BASE}`, "m.toml:1: extends: 'm.toml' extends this file again"],
+  ["extends: a cycle", `extends = "a.toml"\n${BASE}`, "b.toml:1: extends: 'a.toml' extends this file again", {}, {
+    "a.toml": `extends = "b.toml"`,
+    "b.toml": `extends = "a.toml"`,
+  }],
+  [
+    "extends: a mistake in the other file",
+    `extends = "a.toml"\nschema = 1\n`,
+    "a.toml:6: cpu.harts: must be an integer from 1 to 64, got 0",
+    {},
+    {
+      "a.toml": BASE.replace("harts = 2", "harts = 0"),
+    },
+  ],
+  [
+    "removing what is not there",
+    `extends = "a.toml"\n[device]\npick = false`,
+    "m.toml:3: device.pick: there is no 'pick' to remove (did you mean 'plic'?)",
+    {},
+    { "a.toml": BASE + PLIC },
+  ],
+  ["override of an unknown key", BASE, "--set: cpu.hart: unknown key 'hart' (did you mean 'harts'?)", { "cpu.hart": "2" }],
+  ["override of an unknown device", BASE + PLIC, "--set: device.plik: there is no device 'plik' to change (did you mean 'plic'?)", {
+    "device.plik.sources": "2",
+  }],
+  ["override of an unknown memory", BASE, "--set: memory.ram: there is no memory 'ram' to change (did you mean 'dram'?)", {
+    "memory.ram.size": "2GiB",
+  }],
+  ["override with a wrong value", BASE, "--set: cpu.harts: must be an integer from 1 to 64, got many", { "cpu.harts": "many" }],
+  ["override that is no path", BASE, "--set: 'cpu..harts' is not a key path", { "cpu..harts": 1 }],
+  ["override that would be rounded", BASE, "--set: cpu.harts: must be an integer from 1 to 64, got 18446744073709551616", {
+    "cpu.harts": "18446744073709551616",
+  }],
+  [
+    "short override",
+    BASE,
+    '--set: memory.dram.size: must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000, got 1000',
+    { memory: "1000" },
+  ],
+  [
+    "unknown device type",
+    `${BASE}[device.x]\ntype = "ns16650a"`,
+    "m.toml:12: device.x.type: unknown device type 'ns16650a' (did you mean 'ns16550a'?)",
+  ],
+  [
+    "device without a type",
+    `${BASE}[device.x]\nat = 0`,
+    "m.toml:11: device.x.type: missing: it must be a text (which component it is; `bringup devices` lists them)",
+  ],
+  [
+    "console without a byte stream",
+    `${BASE}${PLIC}console = true`,
+    "m.toml:15: device.plic.console: must be false: a 'riscv.plic' has no byte stream",
+  ],
+  ["no RAM", BASE.replace(/\[memory[^]*/, "m.toml:1: memory: missing: a machine needs RAM"), ""],
+  ["only ROM", BASE + `kind = "rom"`, "m.toml:8: memory: missing: a machine needs RAM"],
+  [
+    "a hole that is no range",
+    `${BASE}holes = ["1MiB..640KiB"]`,
+    'm.toml:11: memory.dram.holes[0]: must be a range like "640KiB..1MiB" whose end is above its start, got "1MiB..640KiB"',
+  ],
+  ["a gap that is no range", `${BASE}gap = "3GiB"`, 'm.toml:11: memory.dram.gap: must be a range like "640KiB..1MiB", got "3GiB"'],
+  [
+    "reset outside memory",
+    BASE.replace("reset = 0x8000_0000", "reset = 0x1000"),
+    "m.toml:7: cpu.reset: must be an address in RAM or ROM, got 0x1000",
+  ],
+  [
+    "overlap of devices",
+    `${BASE}${PLIC}[device.g]\ntype = "gpio"\nat = 0xc00_0010`,
+    "m.toml:15: device.g: 'g' (0x0c00_0010..0x0c00_001f) overlaps 'plic' (0x0c00_0000..0x0c5f_ffff)",
+  ],
+  [
+    "overlap with memory",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x87ff_fff8`,
+    "m.toml:11: device.g: 'g' (0x87ff_fff8..0x8800_0007) overlaps 'dram' (0x8000_0000..0x87ff_ffff)",
+  ],
+  [
+    "overlap of ports",
+    `${BASE}${pic}[device.g]\ntype = "gpio"\nio = 0x18`,
+    "m.toml:14: device.g: 'g' (0x18..0x27) overlaps 'pic' (0x20..0x21)",
+  ],
+  [
+    "overlap of instances",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\ncount = 2\nstride = 8`,
+    "m.toml:11: device.g: 'g[1]' (0x108..0x117) overlaps 'g[0]' (0x100..0x10f)",
+  ],
+  [
+    "ports above 64 Ki",
+    `${BASE}[device.g]\ntype = "gpio"\nio = 0xfff8`,
+    "m.toml:13: device.g.io: must be ports below 0x10000, got 0xfff8 for 16 ports",
+  ],
+  [
+    "no address",
+    `${BASE}[device.plic]\ntype = "riscv.plic"`,
+    "m.toml:11: device.plic.at: missing: 'at' must give the address of the window 'regs' (6291456 bytes)",
+  ],
+  [
+    "no address in memory or ports",
+    `${BASE}[device.g]\ntype = "gpio"`,
+    "m.toml:11: device.g.at: missing: 'at' or 'io' must give the address of the window 'regs' (16 bytes)",
+  ],
+  [
+    "too few addresses",
+    `${BASE}[device.pic]\ntype = "i8259.pair"\nio = 0x20`,
+    "m.toml:11: device.pic.io: missing: 'io' must give the address of the window 'second' (2 bytes)",
+  ],
+  [
+    "too many addresses",
+    `${BASE}[device.g]\ntype = "gpio"\nat = [0x100, 0x200]`,
+    "m.toml:13: device.g.at: gives too many addresses: there is 1 window",
+  ],
+  ["ports for a memory device", `${BASE}${PLIC}io = 0x60`, "m.toml:15: device.plic.io: must be absent: it has no window there"],
+  [
+    "an address that is none",
+    `${BASE}[device.g]\ntype = "gpio"\nat = "here"`,
+    'm.toml:13: device.g.at: must be an address or a list of addresses, got "here"',
+  ],
+  [
+    "an address in a list that is none",
+    `${BASE}[device.g]\ntype = "gpio"\nat = [0x100, -1]`,
+    "m.toml:13: device.g.at[1]: must be an integer of at least 0, got -1",
+  ],
+  [
+    "count without stride",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\ncount = 2`,
+    "m.toml:11: device.g.stride: missing: 'stride' must give the distance between two of them",
+  ],
+  [
+    "stride without count",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\nstride = 8`,
+    "m.toml:14: device.g.stride: must be absent without 'count'",
+  ],
+  [
+    "irq to a device that is not there",
+    `${BASE}${PLIC}[device.g]\ntype = "gpio"\nat = 0x100\nirq = "plci:10"`,
+    "m.toml:18: device.g.irq: no device 'plci' (did you mean 'plic'?)",
+  ],
+  [
+    "irq that is no input",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\nirq = "plic"`,
+    'm.toml:14: device.g.irq: must be an input like "plic:10" or "cpu0.intr", got "plic"',
+  ],
+  [
+    "irq number out of range",
+    `${BASE}${PLIC}[device.g]\ntype = "gpio"\nat = 0x100\nirq = "plic:96"`,
+    "m.toml:18: device.g.irq: 'plic' has inputs from 1 to 95, got 96",
+  ],
+  [
+    "irq by name to numbers",
+    `${BASE}${PLIC}[device.g]\ntype = "gpio"\nat = 0x100\nirq = "plic:ten"`,
+    "m.toml:18: device.g.irq: 'plic' has numbered inputs from 1 to 95, got 'ten'",
+  ],
+  [
+    "irq to a name that is not there",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\n[device.h]\ntype = "gpio"\nat = 0x200\nirq = "g:buton"`,
+    "m.toml:17: device.h.irq: 'g' has no input 'buton' (did you mean 'button'?)",
+  ],
+  [
+    "irq to a device without inputs",
+    `${BASE}[device.k]\ntype = "keys"\n[device.h]\ntype = "gpio"\nat = 0x200\nirq = "k:1"`,
+    "m.toml:16: device.h.irq: 'k' (keys) takes no interrupts",
+  ],
+  [
+    "irq of a device without outputs",
+    keys(`irq = "cpu0.meip"`),
+    "m.toml:13: device.k.irq: must be absent: a 'keys' has no interrupt output",
+  ],
+  [
+    "irq to a hart that is not there",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\nirq = "cpu2.meip"`,
+    "m.toml:14: device.g.irq: there is no cpu2: the last is cpu1",
+  ],
+  [
+    "irq to a hart's input that is not there",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\nirq = "cpu0.meis"`,
+    "m.toml:14: device.g.irq: a CPU has no input 'meis' (did you mean 'meip'?)",
+  ],
+  [
+    "irq: an input that is driven",
+    `${BASE}${PLIC}[device.g]\ntype = "gpio"\nat = 0x100\nirq = "cpu1.seip"`,
+    "m.toml:18: device.g.irq: 'cpu1.seip' is already driven by 'plic' (line 14)",
+  ],
+  [
+    "irq: one text for several outputs",
+    BASE + PLIC.replace(/irq.*/, `irq = "cpu*.meip"`),
+    "m.toml:14: device.plic.irq: must be a list or a table, because there are 2 outputs: cpu*.meip, cpu*.seip",
+  ],
+  [
+    "irq: too many",
+    BASE + PLIC.replace(/irq.*/, `irq = ["cpu*.meip", "cpu*.seip", "cpu*.mtip"]`),
+    "m.toml:14: device.plic.irq: must have at most 2 entries (cpu*.meip, cpu*.seip), got 3",
+  ],
+  [
+    "irq: one wire for an output of every hart",
+    BASE + PLIC.replace(/irq.*/, `irq = ["cpu0.meip"]`),
+    "m.toml:14: device.plic.irq[0]: must contain '*', because the output 'cpu*.meip' exists once for each hart, got \"cpu0.meip\"",
+  ],
+  [
+    "irq: an output that is not there",
+    BASE + PLIC.replace(/irq.*/, `irq = { "cpu*.heip" = "cpu*.meip" }`),
+    "m.toml:14: device.plic.irq.\"cpu*.heip\": unknown output 'cpu*.heip' (did you mean 'cpu*.meip'?)",
+  ],
+  [
+    "irq: a number",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\nirq = 3`,
+    'm.toml:14: device.g.irq: must be an input like "plic:10", a list of inputs, or a table from output to input, got 3',
+  ],
+  [
+    "irq: a number in a list",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\nirq = ["plic:1", 3]`,
+    "m.toml:14: device.g.irq[1]: must be a text, got 3",
+  ],
+  [
+    "irq to several devices of a name",
+    `${BASE}[device.g]\ntype = "gpio"\nat = 0x100\ncount = 2\nstride = 16\n[device.h]\ntype = "gpio"\nat = 0x200\nirq = "g:lid"`,
+    "m.toml:19: device.h.irq: there are 2 of 'g': name one as 'g[0]'",
+  ],
+  [
+    "fan-out to a device that is not there",
+    `${BASE}[device.isa]\ntype = "irq.fanout"\nto = ["pic:n"]`,
+    "m.toml:13: device.isa.to[0]: no device 'pic'",
+  ],
+  [
+    "fan-out with a malformed target",
+    `${BASE}${pic}[device.isa]\ntype = "irq.fanout"\nto = ["pic:3"]`,
+    'm.toml:16: device.isa.to[0]: must be a text like "pic:n" or "ioapic:n?0=2" (0 goes to 2, all others to their own number), got "pic:3"',
+  ],
+  [
+    "fan-out to a fan-out",
+    `${BASE}[device.isa]\ntype = "irq.fanout"\nto = []\n[device.eisa]\ntype = "irq.fanout"\nto = ["isa:n"]`,
+    "m.toml:16: device.eisa.to[0]: must be a device, not another fan-out",
+  ],
+  [
+    "irq beyond a fan-out",
+    `${BASE}${pic}[device.isa]\ntype = "irq.fanout"\nto = ["pic:n"]\n[device.g]\ntype = "gpio"\nat = 0\nirq = "isa:16"`,
+    "m.toml:20: device.g.irq: 'pic' has inputs from 0 to 15, got 16 (through 'isa')",
+  ],
+  [
+    "several at once",
+    BASE.replace("harts = 2", "harts = 0").replace("128MiB", "lots") + `[device.x]\ntype = "nothing"\n`,
+    'm.toml:6: cpu.harts: must be an integer from 1 to 64, got 0\nm.toml:10: memory.dram.size: must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000, got "lots"\nm.toml:12: device.x.type: unknown device type \'nothing\'',
+  ],
+];
+
+Deno.test("every mistake has its message", async (t) => {
+  for (const [what, text, message, set, files] of MISTAKES) {
+    // The words of a syntax error are the parser's own.
+    const wanted = message.replace(/\.\.\.$/, ""),
+      got = () => problem(text, set, files).slice(0, message.endsWith("...") ? wanted.length : undefined);
+    await t.step(what, () => assertEquals(got(), wanted));
+  }
+});
+
+Deno.test("the smallest machine", () => {
+  const g = load(BASE);
+  assertEquals([g.name, g.model, g.compatible, g.seed], ["test", "test", ["riscv-virtio"], 0]);
+  assertEquals(g.cpu, {
+    arch: "riscv64",
+    family: "riscv",
+    isa: "rv64gc",
+    harts: 2,
+    mmu: "sv39",
+    svade: false,
+    reset: 0x8000_0000n,
+    mvendorid: 0n,
+    marchid: 0n,
+    mimpid: 0n,
+  });
+  assertEquals(g.clock, { mode: "virtual", cpu_hz: 1e9, timebase_hz: 1e7, rtc: new Date("2026-01-01T00:00:00Z") });
+  assertEquals(g.memories[0].segments, [{ base: 0x8000_0000, length: 128 << 20, offset: 0 }]);
+  assertEquals(g.firmware, { kind: "builtin" });
+  assertEquals(g.boot, { protocol: "auto", cmdline: "", reset: "restart", load: 0x8020_0000 });
+});
+
+Deno.test("every kind of key is read in every notation", () => {
+  const read = (line: string) => load(keys(line)).devices[0].config;
+  assertEquals(read(""), {
+    divisor: 1,
+    buffer: 4096,
+    serial_number: 0n,
+    loopback: false,
+    label: "x",
+    parity: "none",
+    image: undefined,
+    since: undefined,
+    pins: undefined,
+    verdict: undefined,
+    rate: 10_000_000,
+  });
+  for (const text of ["0x10", "1_6", "0b1_0000", "0o20", '"0x10"', '"16"']) assertEquals(read(`divisor = ${text}`).divisor, 16, text);
+  for (const text of ["65536", "0x1_0000", '"64KiB"', '"64K"', '"64 KiB"', '"0x10000"']) {
+    assertEquals(read(`buffer = ${text}`).buffer, 65536, text);
+  }
+  assertEquals(read('buffer = "2GiB"').buffer, 2 ** 31);
+  assertEquals(read('serial_number = "0xffff_ffff_ffff_ffff"').serial_number, 2n ** 64n - 1n);
+  assertEquals(read('serial_number = "18446744073709551615"').serial_number, 2n ** 64n - 1n);
+  assertEquals(read("serial_number = 0x1f_ffff_ffff_ffff").serial_number, 2n ** 53n - 1n);
+  assertEquals(read("since = 2026-01-01T01:00:00+01:00").since, new Date("2026-01-01T00:00:00Z"));
+  assertEquals(read("pins = [\n  1, # one\n  2,\n]").pins, [1, 2]);
+  assertEquals(read("verdict = { fail = 0x11 }").verdict, { pass: 0x10, fail: 0x11 });
+  assertEquals(read("rate = 5").rate, 5);
+  assertEquals(load(keys(""), { "clock.timebase_hz": 32768 }).devices[0].config.rate, 32768);
+});
+
+Deno.test("a path is relative to the file that names it", () => {
+  const files = { "boards/base.toml": keys(`image = "img/a.bin"`), "boards/img/a.bin": "x", "b.bin": "y" };
+  const g = load(`extends = "boards/base.toml"\n[boot]\nkernel = "b.bin"`, {}, files);
+  assertEquals([g.devices[0].config.image, g.boot.kernel], ["boards/img/a.bin", "b.bin"]);
+  assertEquals(load(`extends = "boards/base.toml"`, { "device.k.image": "b.bin" }, files).devices[0].config.image, "b.bin");
+  assertEquals(load(keys(`image = "@kernel"`)).devices[0].config.image, "@kernel");
+});
+
+Deno.test("extends: keys are overridden one by one, devices removed, replaced and added", () => {
+  const base = `${BASE}${PLIC}[device.g]\ntype = "gpio"\nat = 0x100\nirq = "plic:1"\n[device.k]\ntype = "keys"\ndivisor = 7\n`;
+  const g = load(
+    `extends = "base.toml"
+[cpu]
+harts = 1
+[device]
+g = false
+k = { label = "y" }
+[device.more]
+type = "keys"
+[device.plic]
+sources = 31
+`,
+    {},
+    { "base.toml": base },
+  );
+  assertEquals(g.cpu.harts, 1);
+  assertEquals(g.devices.map((d) => d.id), ["plic", "k", "more"]);
+  assertEquals([g.devices[0].config.sources, g.devices[0].windows[0].base], [31, 0xc00_0000]);
+  assertEquals([g.devices[1].config.divisor, g.devices[1].config.label], [7, "y"]);
+  // Another type replaces the device: its keys would mean nothing to the new one.
+  const replaced = load(`extends = "base.toml"\n[device.g]\ntype = "keys"`, {}, { "base.toml": base });
+  assertEquals(replaced.devices[1].windows, []);
+});
+
+Deno.test("overrides: texts need no quotes, short names find their key", () => {
+  const g = load(BASE + PLIC, {
+    memory: "2GiB",
+    harts: "4",
+    "boot.cmdline": "console=ttyS0 quiet",
+    "clock.rtc": "2030-01-01T00:00:00Z",
+    "device.plic": false,
+    "device.extra": { type: "gpio", at: 0x100, irq: ["cpu3.meip"] },
+    "cpu.marchid": "0xffffffffffffffff",
+  });
+  assertEquals([g.memories[0].size, g.cpu.harts, g.boot.cmdline], [2 ** 31, 4, "console=ttyS0 quiet"]);
+  assertEquals([g.clock.rtc.getUTCFullYear(), g.devices.map((d) => d.id), wires(g)], [2030, ["extra"], ["extra.irq -> cpu3.meip"]]);
+  assertEquals(g.cpu.family === "riscv" && g.cpu.marchid, 2n ** 64n - 1n);
+  // A text key takes what looks like a number as it was typed.
+  assertEquals(load(BASE, { "boot.cmdline": "0x10" }).boot.cmdline, "0x10");
+  assertEquals(load(BASE, { "boot.cmdline": '"a b"' }).boot.cmdline, "a b");
+  assertEquals(load(BASE, { "boot.cmdline": "" }).boot.cmdline, "");
+});
+
+Deno.test("interrupt outputs of every hart, by list, by table, fanned out, left open", () => {
+  const device = (irq: string) => `${BASE}[device.p]\ntype = "per.hart"\nat = 0x1000\nirq = ${irq}\n`;
+  const list = ["p.cpu0.msip -> cpu0.msip", "p.cpu1.msip -> cpu1.msip", "p.cpu0.mtip -> cpu0.mtip", "p.cpu1.mtip -> cpu1.mtip"];
+  const g = load(device(`["cpu*.msip", "cpu*.mtip"]`));
+  assertEquals(wires(g), list);
+  assertEquals(g.devices[0].outputs, ["cpu0.msip", "cpu0.mtip", "cpu1.msip", "cpu1.mtip", "nmi"]);
+  assertEquals(wires(load(device(`["", "cpu*.mtip"]`))), list.slice(2));
+  assertEquals(wires(load(device(`{ "cpu*.mtip" = "cpu*.mtip" }`))), list.slice(2));
+  assertEquals(wires(load(device(`{ nmi = "cpu*.seip" }`))), ["p.nmi -> cpu0.seip", "p.nmi -> cpu1.seip"]);
+  assertEquals(wires(load(device(`{ nmi = ["cpu0.seip", "cpu1.meip"] }`))), ["p.nmi -> cpu0.seip", "p.nmi -> cpu1.meip"]);
+});
+
+Deno.test("replicated devices count addresses and inputs", () => {
+  const g = load(`${BASE}${PLIC}[device.v]\ntype = "gpio"\nat = 0x1000_1000\ncount = 3\nstride = 0x1000\nirq = "plic:1+n"
+[device.w]\ntype = "gpio"\nio = 0x100\ncount = 2\nstride = 0x10\nirq = "v[2]:lid"`.replace("count = 2", "count = 1"));
+  assertEquals(g.devices.map((d) => d.id), ["plic", "v[0]", "v[1]", "v[2]", "w[0]"]);
+  assertEquals(g.devices.slice(1).map((d) => [d.windows[0].bus, d.windows[0].base]), [
+    ["mem", 0x1000_1000],
+    ["mem", 0x1000_2000],
+    ["mem", 0x1000_3000],
+    ["io", 0x100],
+  ]);
+  assertEquals(wires(g).slice(4), ["v[0].irq -> plic:1", "v[1].irq -> plic:2", "v[2].irq -> plic:3", "w[0].irq -> v[2]:lid"]);
+});
+
+Deno.test("a PC: ports, holes, interrupts through a fan-out and by output name", () => {
+  const g = load(`schema = 1
+name = "pc"
+[cpu]
+arch = "x86_64"
+cores = 2
+features = ["+fsgsbase", "-la57"]
+[memory.ram]
+at = 0
+size = "4GiB"
+holes = ["640KiB..1MiB"]
+gap = "3GiB..4GiB"
+[device.isa]
+type = "irq.fanout"
+to = ["pic:n", "ioapic:n?0=2"]
+[device.pic]
+type = "i8259.pair"
+io = [0x20, 0xa0]
+irq = "cpu0.intr"
+[device.pit]
+type = "i8254"
+io = 0x40
+irq = "isa:0"
+[device.kbd]
+type = "i8042"
+io = [0x60, 0x64]
+irq = { keyboard = "isa:1", mouse = "isa:12" }
+[device.ioapic]
+type = "x86.ioapic"
+[device.gpio]
+type = "gpio"
+io = 0x300
+irq = "ioapic:1"
+[boot]
+protocol = "multiboot1"
+`);
+  assertEquals(g.memories[0].segments, [
+    { base: 0, length: 0xa_0000, offset: 0 },
+    { base: 0x10_0000, length: 0xbff0_0000, offset: 0x10_0000 },
+    { base: 2 ** 32, length: 2 ** 30, offset: 0xc000_0000 },
+  ]);
+  assertEquals(wires(g), [
+    "pic.intr -> cpu0.intr",
+    "pit.irq -> pic:0",
+    "pit.irq -> ioapic:2",
+    "kbd.keyboard -> pic:1",
+    "kbd.keyboard -> ioapic:1",
+    "kbd.mouse -> pic:12",
+    "kbd.mouse -> ioapic:12",
+    "gpio.irq -> ioapic:1",
+  ]);
+  assertEquals(g.edges.map((e) => e.via), [undefined, "isa", "isa", "isa", "isa", "isa", "isa", undefined]);
+  assertEquals(g.devices.flatMap((d) => d.windows.map((w) => `${d.id} ${w.bus} 0x${w.base.toString(16)}`)), [
+    "pic io 0x20",
+    "pic io 0xa0",
+    "pit io 0x40",
+    "kbd io 0x60",
+    "kbd io 0x64",
+    "ioapic mem 0xfec00000",
+    "gpio io 0x300",
+  ]);
+  assertEquals([g.cpu.harts, g.clock.tsc_hz, g.boot.protocol, g.boot.load], [2, 1e9, "multiboot1", 0]);
+});
+
+Deno.test("RAM of 128 MiB ends at 128 MiB: a gap above it moves nothing, a hole hides what is behind it", () => {
+  const g = load(
+    BASE.replace("at = 0x8000_0000", "at = 0").replace("reset = 0x8000_0000", "reset = 0") +
+      `holes = ["640KiB..1MiB"]\ngap = "3GiB..4GiB"\n`,
+  );
+  assertEquals(g.memories[0].segments, [{ base: 0, length: 0xa_0000, offset: 0 }, {
+    base: 0x10_0000,
+    length: 0x7f0_0000,
+    offset: 0x10_0000,
+  }]);
+});
+
+Deno.test("the shipped machines load", () => {
+  const dir = new URL("../../machines/", import.meta.url).pathname;
+  for (const e of Deno.readDirSync(dir)) {
+    if (!e.name.endsWith(".toml")) continue;
+    const g = loadConfig(dir + e.name, { readFile: (path) => Deno.readFileSync(path) });
+    assertEquals(g.name, e.name.slice(0, -5));
+  }
+});
