@@ -1,0 +1,38 @@
+// The help text, made from the tables of options and trace channels.
+import { CHANNELS } from "../core/log.ts";
+import { type Command, COMMANDS } from "./options.ts";
+
+export const EXIT_STATUS = `Exit status of a run: the guest's own code when it ends with one; otherwise
+  0  clean shutdown, or every --expect was printed
+  1  a scenario or --expect failed, or --fail was printed
+  2  the command line, machine file or image is wrong; nothing was started
+  3  the machine died (dead halt, unhandled trap, triple fault)
+  4  the --timeout in guest time was reached`;
+
+export const KEYS = `Keys in the terminal, after Ctrl-A:
+  x  end the run        c  monitor: registers, pause, reset; again: back to the guest
+  h  this list          a  send Ctrl-A itself`;
+
+/** Help on everything, or on one command. */
+export function helpText(command?: Command): string {
+  if (command && command !== "run") return `bringup ${COMMANDS[command].usage}\n  ${COMMANDS[command].doc}\n\n${optionList(command)}`;
+  const usage = Object.values(COMMANDS).map((c) => `  ${`bringup ${c.usage}`.padEnd(46)}${c.doc}`).join("\n");
+  return `bringup runs kernels on machines described by a TOML file.\n\nUsage (bringup is \`deno run -A mod.ts\`):\n${usage}\n\n${
+    optionList("run")
+  }\n\n${KEYS}\n\n${EXIT_STATUS}`;
+}
+
+function optionList(command: Command): string {
+  const rows = Object.entries(COMMANDS[command].options).map(
+    ([name, o]: [string, { value?: string; many?: boolean; short?: string; doc: string }]) => {
+      const left = `${o.short ? `-${o.short}, ` : ""}--${name}${o.value ? ` ${o.value}` : ""}`;
+      return `  ${left.padEnd(22)}${o.doc}${o.many ? " (may be repeated)" : ""}`;
+    },
+  );
+  return `Options:\n${rows.join("\n")}`;
+}
+
+/** The trace channels, for `--trace help`. */
+export function channelText(): string {
+  return Object.entries(CHANNELS).map(([name, doc]) => `  ${name.padEnd(8)}${doc}`).join("\n");
+}

@@ -1,0 +1,48 @@
+// `bringup check`, `describe` and `devices`: what a machine file says, without running it.
+import { ConfigError } from "../core/errors.ts";
+import { describe, listDevices } from "../machine/describe.ts";
+import { buildFdt } from "../machine/fdt.ts";
+import { type Graph, loadConfig } from "../machine/graph.ts";
+import { findMachineFile, readFile } from "../scenario/host.ts";
+import type { CommandLine } from "./options.ts";
+import { writeAll } from "./output.ts";
+import { parseSet } from "./set.ts";
+
+/** Checks a machine file. @throws {ConfigError} everything that is wrong with it. */
+export function check(line: CommandLine): number {
+  const graph = load(line, "check");
+  say(`${graph.file}: ok: ${graph.name}, ${graph.cpu.arch}, ${graph.devices.length} devices\n`);
+  return 0;
+}
+
+/** Prints the graph; `--dtb FILE` writes the device tree. @throws {ConfigError} */
+export function describeMachine(line: CommandLine): number {
+  const graph = load(line, "describe"), dtb = line.values.dtb as string | undefined;
+  if (dtb === undefined) {
+    say(describe(graph));
+    return 0;
+  }
+  const blob = buildFdt(graph);
+  try {
+    Deno.writeFileSync(dtb, blob);
+  } catch (e) {
+    throw new ConfigError(`cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: dtb });
+  }
+  return 0;
+}
+
+/** Prints every component with its keys. @throws {ConfigError} */
+export function devices({ positional }: CommandLine): number {
+  if (positional.length > 0) throw new ConfigError(`unexpected argument '${positional[0]}'`);
+  say(listDevices());
+  return 0;
+}
+
+function load({ positional, values }: CommandLine, command: string): Graph {
+  if (positional.length !== 1) throw new ConfigError(`one machine file is needed: bringup ${command} MACHINE.toml`);
+  return loadConfig(findMachineFile(positional[0]), { readFile, set: parseSet((values.set ?? []) as string[]) });
+}
+
+function say(text: string): void {
+  writeAll(Deno.stdout, new TextEncoder().encode(text.endsWith("\n") ? text : text + "\n"));
+}

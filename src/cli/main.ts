@@ -1,0 +1,32 @@
+// The entry of the command line: reads the arguments and hands over to the subcommand, whose file is loaded only then.
+import { ConfigError } from "../core/errors.ts";
+import { type Command, type CommandLine, parseCommandLine } from "./options.ts";
+import { writeAll } from "./output.ts";
+
+const RUN: Record<Command, (line: CommandLine) => Promise<number>> = {
+  run: async (line) => (await import("./run.ts")).run(line),
+  test: async (line) => (await import("./test.ts")).test(line),
+  check: async (line) => (await import("./inspect.ts")).check(line),
+  describe: async (line) => (await import("./inspect.ts")).describeMachine(line),
+  devices: async (line) => (await import("./inspect.ts")).devices(line),
+};
+
+/** Runs a command line and returns the exit status. A mistake of the user's is one line on stderr and status 2. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    const line = parseCommandLine(args);
+    if (line.values.help || args.length === 0 || args[0] === "help") {
+      const { helpText } = await import("./help.ts");
+      writeAll(
+        args.length ? Deno.stdout : Deno.stderr,
+        new TextEncoder().encode(helpText(line.values.help ? line.command : undefined) + "\n"),
+      );
+      return args.length ? 0 : 2;
+    }
+    return await RUN[line.command](line);
+  } catch (e) {
+    if (!(e instanceof ConfigError)) throw e;
+    writeAll(Deno.stderr, new TextEncoder().encode(e.message.split("\n").map((l) => `bringup: ${l}\n`).join("")));
+    return 2;
+  }
+}

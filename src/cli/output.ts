@@ -1,0 +1,87 @@
+// The guest's output on stdout, byte for byte, and a progress line on stderr while the guest is silent.
+
+/** Milliseconds of silence before the progress line appears, and between its updates. */
+const SILENCE_MS = 2000, UPDATE_MS = 500;
+
+/** Writes all of `data` synchronously. False when the reader has gone away. */
+export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Array): boolean {
+  try {
+    for (let done = 0; done < data.length;) {
+      try {
+        done += to.writeSync(data.subarray(done));
+      } catch (e) {
+        // A pipe that another process has made non-blocking: wait for its reader.
+        if (!(e instanceof Deno.errors.WouldBlock)) throw e;
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+      }
+    }
+    return true;
+  } catch (e) {
+    if (e instanceof Deno.errors.BrokenPipe) return false;
+    throw e;
+  }
+}
+
+/** Collects bytes and writes them in pieces. */
+export class Output {
+  readonly #buffer = new Uint8Array(1 << 16);
+  #used = 0;
+  #lastByteMs = performance.now();
+  #updatedMs = 0;
+  /** Characters on the current line, roughly: the progress line must not wrap. */
+  #column = 0;
+  #progressShown = false;
+  /** Nobody reads stdout any more. */
+  broken = false;
+  readonly #progress = Deno.stderr.isTerminal();
+
+  /** @param describe the text of the progress line; undefined: nothing to show (the guest waits for us). */
+  constructor(readonly describe: () => string | undefined) {}
+
+  byte(b: number): void {
+    if (this.#used === this.#buffer.length) this.flush();
+    this.#buffer[this.#used++] = b;
+    this.#column = b === 0x0a || b === 0x0d ? 0 : this.#column + 1;
+  }
+
+  /** Writes what has been collected. */
+  flush(): void {
+    if (this.#used === 0) return;
+    this.eraseProgress();
+    this.broken ||= !writeAll(Deno.stdout, this.#buffer.subarray(0, this.#used));
+    this.#used = 0;
+    this.#lastByteMs = performance.now();
+  }
+
+  /** Shows, updates or leaves the progress line; call it often. */
+  tick(): void {
+    if (!this.#progress) return;
+    const now = performance.now();
+    if (now - this.#lastByteMs < SILENCE_MS || now - this.#updatedMs < UPDATE_MS) return;
+    this.#updatedMs = now;
+    const text = this.describe();
+    if (text === undefined) return this.eraseProgress();
+    const room = Deno.consoleSize().columns - this.#column - 2;
+    if (room < 20) return;
+    // Save the cursor, write, restore it: the guest's own text, a prompt perhaps, stays where it is.
+    this.#stderr(`\x1b7\x1b[K ${`[${text}]`.slice(0, room)}\x1b8`);
+    this.#progressShown = true;
+  }
+
+  eraseProgress(): void {
+    if (this.#progressShown) this.#stderr("\x1b[K");
+    this.#progressShown = false;
+  }
+
+  /** A line of ours between the guest's. */
+  note(text: string): void {
+    this.flush();
+    this.eraseProgress();
+    this.#stderr(`${this.#column > 0 ? "\n" : ""}${text}\n`);
+    this.#column = 0;
+  }
+
+  #stderr(text: string): void {
+    writeAll(Deno.stderr, new TextEncoder().encode(text));
+  }
+}

@@ -1,0 +1,332 @@
+// `bringup MACHINE.toml [KERNEL]`: runs a machine with this process's terminal or pipes as its console, and maps its end to the exit status.
+import { ConfigError } from "../core/errors.ts";
+import type { Stop } from "../machine/stop.ts";
+import { bootNow, type BootOptions } from "../scenario/boot.ts";
+import { formatNs, parseDuration } from "../scenario/duration.ts";
+import { describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout } from "../scenario/failures.ts";
+import { describeAddress } from "../scenario/machine_like.ts";
+import type { MachineSession } from "../scenario/session.ts";
+import { Input } from "./input.ts";
+import type { Monitor } from "./monitor.ts";
+import type { CommandLine } from "./options.ts";
+import { Output, writeAll } from "./output.ts";
+import { Pacer } from "./pacer.ts";
+import { parseSet } from "./set.ts";
+
+/** Exit status of each stop that has no code of its own. */
+const STATUS: Record<Exclude<Stop["kind"], "exit">, number> = {
+  reset: 0,
+  deadHalt: 3,
+  tripleFault: 3,
+  trapLoop: 3,
+  guestPanic: 3,
+  breakpoint: 3,
+  budget: 4,
+};
+const SIGNALS: Partial<Record<Deno.Signal, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
+
+/** What the command line asks for, checked. */
+interface Plan {
+  readonly machine: string;
+  readonly boot: BootOptions;
+  readonly expect: readonly RegExp[];
+  readonly scenario: string | undefined;
+  readonly gdbPort: number | undefined;
+  readonly wait: boolean;
+  readonly stats: boolean;
+}
+
+/** Runs the machine and returns the exit status. @throws {ConfigError} nothing was started. */
+export async function run(line: CommandLine): Promise<number> {
+  if (line.values.trace === "help") {
+    const { channelText } = await import("./help.ts");
+    writeAll(Deno.stdout, new TextEncoder().encode(channelText() + "\n"));
+    return 0;
+  }
+  const plan = makePlan(line);
+  const scenario = plan.scenario === undefined ? undefined : await (await import("./script.ts")).loadScript(plan.scenario);
+  const started = performance.now();
+  const session = bootNow(plan.machine, plan.boot);
+  const host = new TerminalHost(session, {
+    feed: scenario === undefined,
+    jump: plan.boot.budget?.guest !== "none" || plan.expect.length > 0,
+  });
+  let status: number;
+  try {
+    const gdb = plan.gdbPort === undefined ? undefined : await (await import("../debug/gdb.ts")).serveGdb(session, {
+      port: plan.gdbPort,
+      wait: plan.wait,
+      onQuit: () => host.quit(0),
+      onMessage: (text) => host.output.note(`bringup: ${text}`),
+    });
+    if (gdb) host.debugger = gdb;
+    host.start();
+    status = await host.race(scenario ? drive(session, scenario, host) : watch(session, plan.expect, host));
+    await gdb?.close(status);
+  } finally {
+    host.close();
+  }
+  if (plan.stats) printStats(session, performance.now() - started);
+  return status;
+}
+
+/** Runs to the end, or until everything in `expected` was printed in this order. */
+async function watch(session: MachineSession, expected: readonly RegExp[], host: TerminalHost): Promise<number> {
+  const ended = session.stopped();
+  let next = 0;
+  const seen = (async () => {
+    for (; next < expected.length; next++) await session.serial.toPrint(expected[next], { within: "none" });
+  })();
+  seen.catch(() => {});
+  try {
+    const stop = expected.length ? await Promise.race([ended, seen]) : await ended;
+    ended.catch(() => {});
+    host.output.flush();
+    if (!stop) return 0;
+    if (stop.kind !== "exit") host.output.note(`bringup: ${describeStop(stop)}`);
+    if (stop.kind !== "exit" && STATUS[stop.kind] !== 0) host.output.note(whereabouts(session));
+    if (next < expected.length) {
+      host.output.note(`bringup: the run ended (${describeStop(stop).split("\n")[0]}) before it printed ${expected[next]}`);
+      return 1;
+    }
+    return stop.kind === "exit" ? stop.code & 0xff : STATUS[stop.kind];
+  } catch (e) {
+    if (!(e instanceof ScenarioFailure)) throw e;
+    // The guest's output is on the terminal already: only the first line of the report is news.
+    host.output.note(`bringup: ${e.message.split("\n")[0]}${next < expected.length ? ` and to print ${expected[next]}` : ""}`);
+    host.output.note(whereabouts(session));
+    return statusOf(e);
+  }
+}
+
+/** Lets a script drive the machine. */
+async function drive(session: MachineSession, script: (m: MachineSession) => Promise<void>, host: TerminalHost): Promise<number> {
+  try {
+    await script(session);
+    host.output.flush();
+    return 0;
+  } catch (e) {
+    host.output.note(
+      e instanceof ScenarioFailure ? `bringup: ${e.name}: ${e.message}` : e instanceof Error ? e.stack ?? e.message : String(e),
+    );
+    return e instanceof ScenarioFailure ? statusOf(e) : 1;
+  }
+}
+
+function statusOf(e: ScenarioFailure): number {
+  if (e instanceof ScenarioTimeout) return 4;
+  const { stop } = e.details;
+  return !(e instanceof FailPatternSeen) && stop && stop.kind !== "exit" && STATUS[stop.kind] === 3 ? 3 : 1;
+}
+
+/** Checks the options' values and what they mean together. @throws {ConfigError} */
+function makePlan({ positional, values }: CommandLine): Plan {
+  const text = (name: string) => values[name] as string | undefined;
+  const list = (name: string) => (values[name] ?? []) as readonly string[];
+  const [machine, kernel, ...more] = positional;
+  if (machine === undefined) throw new ConfigError("which machine? usage: bringup MACHINE.toml [KERNEL] [options]");
+  if (more.length > 0) throw new ConfigError(`unexpected argument '${more[0]}': after the machine file comes one kernel, then options`);
+  if (values.wait && values.gdb === undefined) throw new ConfigError("--wait needs --gdb: only a debugger can let the guest go on");
+  if (values.scenario !== undefined && values.expect) {
+    throw new ConfigError("--scenario and --expect exclude each other: the script says what is expected");
+  }
+  const engine = text("engine");
+  if (engine !== undefined && engine !== "interp") throw new ConfigError(`--engine: there is no engine '${engine}'; expected interp`);
+  const timeout = text("timeout"), initrd = text("initrd"), append = text("append"), trace = text("trace");
+  if (timeout !== undefined) within("--timeout", () => parseDuration(timeout));
+  const failOn = list("fail").map((r) => regexp("--fail", r));
+  const set = parseSet(list("set"));
+  const shorthand: [option: string, key: string][] = [["memory", "memory"], ["harts", "harts"], ["firmware", "firmware.sbi"]];
+  for (const [option, key] of shorthand) {
+    const value = text(option);
+    if (value === undefined) continue;
+    if (key in set) throw new ConfigError(`--${option} and --set ${key} exclude each other`);
+    set[key] = value;
+  }
+  return {
+    machine,
+    boot: {
+      set,
+      failOn,
+      budget: { guest: timeout ?? "none", wall: "none" },
+      replay: ["deno run -A mod.ts", ...Deno.args.map(shellQuote)].join(" "),
+      ...(kernel !== undefined ? { kernel } : {}),
+      ...(initrd !== undefined ? { initrd } : {}),
+      ...(append !== undefined ? { append } : {}),
+      ...(trace !== undefined ? { trace } : {}),
+      ...(engine !== undefined ? { engine } : {}),
+    },
+    expect: list("expect").map((r) => regexp("--expect", r)),
+    scenario: text("scenario"),
+    gdbPort: values.gdb === undefined ? undefined : port(text("gdb") || "1234"),
+    wait: values.wait === true,
+    stats: values.stats === true,
+  };
+}
+
+function port(text: string): number {
+  const n = Number(text);
+  if (!/^\d+$/.test(text) || n < 1 || n > 65535) throw new ConfigError(`--gdb: '${text}' is not a TCP port: expected 1 to 65535`);
+  return n;
+}
+
+function regexp(option: string, source: string): RegExp {
+  try {
+    return new RegExp(source, "m");
+  } catch (e) {
+    throw new ConfigError(`${option}: ${(e as Error).message}`);
+  }
+}
+
+function within<T>(option: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (e) {
+    throw e instanceof ConfigError ? new ConfigError(`${option}: ${e.problem}`) : e;
+  }
+}
+
+const shellQuote = (s: string) => /^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", `'\\''`)}'`;
+
+/** Where every cpu is, a line for each. */
+function whereabouts(session: MachineSession): string {
+  const { machine } = session;
+  return machine.cpus.map((c) => `bringup: cpu${c.index} at ${describeAddress(machine, c.pc)}${c.idle ? ", waiting for an interrupt" : ""}`)
+    .join("\n");
+}
+
+function printStats(session: MachineSession, wallMs: number): void {
+  const { machine } = session, instructions = machine.stats.instructions ?? machine.clock.ticks;
+  const rows: Record<string, string | number> = {
+    "guest time": formatNs(machine.clock.nowNs),
+    "wall time": `${(wallMs / 1000).toFixed(3)} s`,
+    MIPS: (instructions / wallMs / 1000).toFixed(1),
+    ...machine.stats,
+    digest: machine.digest(),
+  };
+  const text = Object.entries(rows).map(([n, v]) => `bringup: ${n.padEnd(22)}${v}\n`).join("");
+  writeAll(Deno.stderr, new TextEncoder().encode(text));
+}
+
+/** Ties a session to this process: stdout, stdin, signals, monitor, debugger and pacing. */
+class TerminalHost {
+  readonly output: Output;
+  readonly input: Input;
+  readonly #pacer: Pacer;
+  #monitor: Monitor | undefined;
+  #paused = false;
+  #quit!: (status: number) => void;
+  readonly #quitting = new Promise<number>((resolve) => this.#quit = resolve);
+  readonly #listeners: [Deno.Signal, () => void][] = [];
+  #lastTicks = 0;
+  #lastMs = performance.now();
+  /** The GDB server, when there is one: it may hold the machine. */
+  debugger: { readonly paused: boolean; onBreakpoint(stop: Stop): void; onFinalStop(stop: Stop): void } | undefined;
+
+  /** @param how `feed`: stdin goes to the guest; `jump`: idle time is skipped also when somebody may still type. */
+  constructor(readonly session: MachineSession, readonly how: { readonly feed: boolean; readonly jump: boolean }) {
+    const console = session.consoles.values().next().value;
+    this.output = new Output(() => this.#progress());
+    this.input = new Input(console, {
+      onCommand: (key) => this.#command(key),
+      monitorOpen: () => this.#monitor !== undefined,
+      onMonitorByte: (b) => this.#monitor!.byte(b),
+      onActivity: () => this.#pacer.wake(),
+    });
+    this.#pacer = new Pacer(session.machine);
+    if (console) {
+      console.onByte = (b) => {
+        this.output.byte(b);
+        this.#pacer.activity();
+      };
+    }
+    session.hooks = {
+      limitTicks: () => this.#pacer.limitTicks(this.#pacing()),
+      afterSlice: () => this.#afterSlice(),
+      paused: () => {
+        const paused = this.#paused || this.debugger?.paused === true;
+        if (paused) this.output.flush();
+        return paused;
+      },
+      onBreakpoint: (stop) => this.debugger?.onBreakpoint(stop),
+      onFinalStop: (stop) => this.debugger?.onFinalStop(stop),
+    };
+  }
+
+  start(): void {
+    for (const [signal, status] of Object.entries(SIGNALS)) {
+      const listener = () => this.quit(status);
+      Deno.addSignalListener(signal as Deno.Signal, listener);
+      this.#listeners.push([signal as Deno.Signal, listener]);
+    }
+    if (this.how.feed) this.input.start();
+  }
+
+  /** The status of whichever comes first: the work's, or that of a quit. */
+  race(work: Promise<number>): Promise<number> {
+    return Promise.race([work, this.#quitting]);
+  }
+
+  quit(status: number): void {
+    this.#quit(status);
+    // The pump must not run on for a slice.
+    this.session.machine.requestBreak();
+  }
+
+  /** Gives the terminal back. */
+  close(): void {
+    this.output.flush();
+    this.output.eraseProgress();
+    this.input.restore();
+    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
+  }
+
+  #pacing(): "wall" | "auto" | "jump" {
+    if (!this.how.feed || this.input.ended) return "jump";
+    if (this.input.interactive) return "wall";
+    return this.how.jump ? "jump" : "auto";
+  }
+
+  #afterSlice(): Promise<void> | void {
+    this.output.flush();
+    this.output.tick();
+    if (this.output.broken) return this.quit(141);
+    const { session } = this, { machine } = session;
+    if (session.stop || !machine.cpus.every((c) => c.idle)) return this.#pacer.busy();
+    const console = session.consoles.values().next().value, forever = machine.clock.next === Infinity && !console?.queued;
+    if (forever && this.input.ended && this.how.feed) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
+    return this.#pacer.idle(this.#pacing(), forever);
+  }
+
+  #progress(): string | undefined {
+    const { machine } = this.session, now = performance.now(), ticks = machine.stats.instructions ?? machine.clock.ticks;
+    const mips = (ticks - this.#lastTicks) / (now - this.#lastMs) / 1000;
+    [this.#lastTicks, this.#lastMs] = [ticks, now];
+    const cpu = machine.cpus.find((c) => !c.idle);
+    return cpu && `guest ${formatNs(machine.clock.nowNs)}, ${mips.toFixed(0)} MIPS, pc ${describeAddress(machine, cpu.pc)}`;
+  }
+
+  #command(key: string): void {
+    if (key === "x") return this.quit(0);
+    if (key === "h") import("./help.ts").then(({ KEYS }) => this.output.note(KEYS));
+    if (key === "c") this.#toggleMonitor();
+  }
+
+  async #toggleMonitor(): Promise<void> {
+    const { Monitor } = await import("./monitor.ts");
+    if (this.#monitor) {
+      this.#monitor = undefined;
+      writeAll(Deno.stderr, new TextEncoder().encode("\n"));
+      return;
+    }
+    this.#monitor = new Monitor({
+      session: this.session,
+      setPaused: (paused) => {
+        this.#paused = paused;
+        this.session.wake();
+      },
+      quit: () => this.quit(0),
+      write: (text) => writeAll(Deno.stderr, new TextEncoder().encode(text)),
+    });
+  }
+}

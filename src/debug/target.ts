@@ -1,0 +1,66 @@
+// Target descriptions for GDB, made from `Cpu.registers`: the XML, and the order of registers in its packets.
+// GDB manual (version 13), appendix G "Target Descriptions", G.5.11 "RISC-V Features".
+import type { Cpu, RegisterInfo } from "../core/cpu.ts";
+
+/** How an architecture is called, which feature each group of registers belongs to, and their names in GDB. */
+interface Architecture {
+  readonly name: string;
+  readonly features: Readonly<Record<string, string>>;
+  readonly rename: (name: string) => string;
+  readonly types: Readonly<Record<string, string>>;
+}
+
+const X_ABI = "zero ra sp gp tp t0 t1 t2 fp s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(" ");
+const F_ABI =
+  "ft0 ft1 ft2 ft3 ft4 ft5 ft6 ft7 fs0 fs1 fa0 fa1 fa2 fa3 fa4 fa5 fa6 fa7 fs2 fs3 fs4 fs5 fs6 fs7 fs8 fs9 fs10 fs11 ft8 ft9 ft10 ft11"
+    .split(" ");
+
+const RISCV = {
+  features: {
+    general: "org.gnu.gdb.riscv.cpu",
+    float: "org.gnu.gdb.riscv.fpu",
+    csr: "org.gnu.gdb.riscv.csr",
+    system: "org.gnu.gdb.riscv.virtual",
+  },
+  rename: (name: string) => /^x\d+$/.test(name) ? X_ABI[Number(name.slice(1))] : /^f\d+$/.test(name) ? F_ABI[Number(name.slice(1))] : name,
+  types: { ra: "code_ptr", pc: "code_ptr", sp: "data_ptr", gp: "data_ptr", tp: "data_ptr", fp: "data_ptr" },
+};
+
+const ARCHITECTURES: Partial<Record<Cpu["arch"], Architecture>> = {
+  riscv64: { name: "riscv:rv64", ...RISCV },
+  riscv32: { name: "riscv:rv32", ...RISCV },
+};
+
+export interface Target {
+  readonly xml: string;
+  /** All registers; a register's number in GDB's packets is its index. */
+  readonly registers: readonly RegisterInfo[];
+  /** The first so many are in the `g` packet; the others are read one by one. */
+  readonly general: number;
+}
+
+/** The description of a processor; undefined when its architecture has none. */
+export function describeTarget(cpu: Cpu): Target | undefined {
+  const arch = ARCHITECTURES[cpu.arch];
+  if (!arch) return undefined;
+  const groups = Object.keys(arch.features);
+  const registers = groups.flatMap((g) => cpu.registers.filter((r) => r.group === g));
+  const features = groups.map((g) => {
+    const regs = registers.map((r, i) => r.group === g ? regElement(arch, r, i) : "").join("");
+    return regs && `<feature name="${arch.features[g]}">${regs}</feature>`;
+  });
+  const xml =
+    `<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0"><architecture>${arch.name}</architecture>${
+      features.join("")
+    }</target>`;
+  return { xml, registers, general: registers.filter((r) => r.group === "general").length };
+}
+
+function regElement(arch: Architecture, r: RegisterInfo, regnum: number): string {
+  const name = arch.rename(r.name), type = arch.types[name] ?? r.type ?? "int";
+  const group = r.group === "csr" || r.group === "float" ? ` group="${r.group}"` : "";
+  return `<reg name="${name}" bitsize="${bytesOf(r) * 8}" regnum="${regnum}" type="${type}"${group}/>`;
+}
+
+/** Bytes of a register in a packet. */
+export const bytesOf = (r: RegisterInfo): number => Math.ceil(r.bits / 8);

@@ -1,0 +1,85 @@
+// `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
+import type { Channel } from "../core/log.ts";
+import { createMachine, type MachineOptions } from "../machine/machine.ts";
+import type { SerialConsole } from "./session.ts";
+import { findMachineFile, parseChannels, readFile, TraceLog } from "./host.ts";
+import { MachineSession, type SessionOptions } from "./session.ts";
+
+export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionOptions, "create"> {
+  /** Trace channels for stderr: "irq,trap" or "all". */
+  readonly trace?: string;
+}
+
+/**
+ * Builds the machine that a file describes and loads the kernel; nothing runs before the first `await` on the session.
+ * @throws {ConfigError} the file, an override or an image is wrong.
+ */
+export function boot(machineFile: string, options: BootOptions = {}): Promise<MachineSession> {
+  // A promise, although nothing here waits: hosts that load files over a network have to.
+  return new Promise((resolve) => resolve(bootNow(machineFile, options)));
+}
+
+/** Like `boot`, at once. */
+export function bootNow(machineFile: string, options: BootOptions = {}): MachineSession {
+  const { failOn, budget, replay = replayCommand(), trace, ...rest } = options;
+  const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
+  const create = () => {
+    const log = new TraceLog(channels);
+    const machine = createMachine({ file: findMachineFile(machineFile), ...rest }, { readFile, log });
+    log.nowNs = () => machine.clock.nowNs;
+    return machine;
+  };
+  return new MachineSession(create(), { create, replay, ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}) });
+}
+
+/** What `expect` can ask of a console. */
+export interface ConsoleExpectation {
+  /** Runs the guest until it prints the pattern; see `SerialConsole.toPrint`. */
+  toPrint(pattern: string | RegExp, options?: { within?: string }): Promise<string[]>;
+}
+
+/** Reads well in scripts: `await expect(m.serial).toPrint(/login:/)`. */
+export function expect(console: SerialConsole): ConsoleExpectation {
+  return { toPrint: (pattern, options) => console.toPrint(pattern, options) };
+}
+
+/** A script: what it boots when nobody boots for it, and what it does. */
+export interface Scenario {
+  readonly name: string;
+  readonly machine: string;
+  readonly options: BootOptions;
+  readonly run: (m: MachineSession) => Promise<void>;
+}
+
+/**
+ * Declares a script as its module's default export. Under `deno test` (and `bringup test`) it boots `machine` and is a test;
+ * with `--scenario FILE` it drives the machine of the command line.
+ */
+export function scenario(
+  declared: { readonly name: string; readonly machine: string; readonly ignore?: boolean } & BootOptions,
+  run: (m: MachineSession) => Promise<void>,
+): Scenario {
+  const { name, machine, ignore = false, ...options } = declared;
+  const replay = options.replay ?? replayCommand();
+  // Deno ignores `Deno.test` outside of `deno test`.
+  Deno.test({
+    name,
+    ignore,
+    fn: async () => {
+      await using m = await boot(machine, { ...options, replay });
+      await run(m);
+    },
+  });
+  return { name, machine, options, run };
+}
+
+/** The command that runs the calling script again, from the first file of the stack that is not part of this folder. */
+function replayCommand(): string {
+  const here = new URL(".", import.meta.url).href, shipped = new URL("../../mod.ts", import.meta.url).href;
+  const frame = [...(new Error().stack ?? "").matchAll(/(file:\/\/[^\s)]+?):\d+:\d+/g)].map((m) => m[1]).find((f) =>
+    !f.startsWith(here) && f !== shipped
+  );
+  if (!frame) return "run the script again";
+  const path = decodeURIComponent(new URL(frame).pathname), cwd = Deno.cwd() + "/";
+  return `deno test -A ${path.startsWith(cwd) ? path.slice(cwd.length) : path}`;
+}

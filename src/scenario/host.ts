@@ -1,0 +1,66 @@
+// What this host gives a machine: files, and lines of trace channels on stderr.
+import { ConfigError, didYouMean } from "../core/errors.ts";
+import { type Channel, CHANNELS, type Log } from "../core/log.ts";
+
+/** The contents of a file. @throws {ConfigError} it is missing or cannot be read; near names are suggested. */
+export function readFile(path: string): Uint8Array {
+  try {
+    return Deno.readFileSync(path);
+  } catch (e) {
+    throw new ConfigError(whyUnreadable(path, e as Error), { file: path });
+  }
+}
+
+function whyUnreadable(path: string, e: Error): string {
+  // Deno says "Is a directory (os error 21)" for what is not a missing file or a permission.
+  if (!(e instanceof Deno.errors.NotFound)) return `cannot be read: ${e.message.replace(/ \(os error.*/, "")}`;
+  const slash = path.lastIndexOf("/"), dir = slash < 0 ? "." : path.slice(0, slash) || "/";
+  try {
+    return `no such file${didYouMean(path.slice(slash + 1), [...Deno.readDirSync(dir)].map((f) => f.name))}`;
+  } catch {
+    return `no such file: there is no folder '${dir}'`;
+  }
+}
+
+/** The path of a machine file: as given, or among the machines that come with bringup ("machines/virt.toml") when there is none. */
+export function findMachineFile(path: string): string {
+  if (exists(path) || path.startsWith("/")) return path;
+  const shipped = new URL(`../../${path}`, import.meta.url);
+  return shipped.protocol === "file:" && exists(shipped.pathname) ? decodeURIComponent(shipped.pathname) : path;
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Channels from "irq,trap" or "all". @throws {ConfigError} a name is not a channel. */
+export function parseChannels(text: string): Set<Channel> {
+  const names = Object.keys(CHANNELS) as Channel[], given = text.split(",").map((s) => s.trim()).filter(Boolean);
+  const unknown = given.find((n) => n !== "all" && !(n in CHANNELS));
+  if (unknown !== undefined) {
+    throw new ConfigError(`--trace: no channel '${unknown}'${didYouMean(unknown, names)}; the channels are ${names.join(", ")} and all`);
+  }
+  return new Set(given.includes("all") ? names : given as Channel[]);
+}
+
+/** Writes lines of the chosen channels to stderr, stamped with guest time, so that the logs of two runs can be compared. */
+export class TraceLog implements Log {
+  /** Guest time in nanoseconds; set when the machine exists. */
+  nowNs: () => number = () => 0;
+  /** Called before a line is written, so that the guest's output so far comes first. */
+  beforeLine: () => void = () => {};
+  constructor(readonly channels: ReadonlySet<Channel>) {}
+  on(channel: Channel): boolean {
+    return this.channels.has(channel);
+  }
+  line(channel: Channel, source: string, text: string): void {
+    if (!this.channels.has(channel)) return;
+    this.beforeLine();
+    Deno.stderr.writeSync(new TextEncoder().encode(`[${this.nowNs()} ns] [${source}] [${channel}] ${text}\n`));
+  }
+}

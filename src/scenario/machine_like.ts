@@ -1,0 +1,36 @@
+// What a session needs of a machine. The real one is `Machine`; tests of sessions, the command line and the debugger use a scripted one.
+import type { Bus } from "../core/bus.ts";
+import type { Cpu } from "../core/cpu.ts";
+import type { CharPort } from "../core/device.ts";
+import type { Stop } from "../machine/stop.ts";
+
+export interface MachineLike {
+  /** `next` is the tick of the earliest alarm, Infinity when none is set. */
+  readonly clock: { readonly ticks: number; readonly nowNs: number; readonly hz: number; readonly next: number };
+  readonly bus: Bus;
+  readonly cpus: readonly Cpu[];
+  /** By name; the first one is `serial` in a scenario. */
+  readonly consoles: ReadonlyMap<string, CharPort>;
+  readonly symbols: {
+    lookup(vaddr: bigint): { readonly name: string; readonly offset: bigint } | undefined;
+    address(name: string): bigint | undefined;
+  };
+  /** Runs until the clock reaches `untilTicks`, a break is requested, or it stops; a "breakpoint" stop is not final. */
+  run(untilTicks: number): Stop | undefined;
+  requestBreak(): void;
+  readonly sliceTicks: number;
+  readonly stopped: Stop | undefined;
+  step(cpu: number): Stop | undefined;
+  reset(): void;
+  snapshot(): unknown;
+  restore(state: unknown): void;
+  digest(): string;
+  readonly stats: Record<string, number>;
+}
+
+/** "kernel::main+0x10" or the bare address. */
+export function describeAddress(machine: MachineLike, vaddr: bigint): string {
+  const at = machine.symbols.lookup(vaddr);
+  const hex = `0x${vaddr.toString(16)}`;
+  return at ? `${hex} ${at.name}${at.offset ? `+0x${at.offset.toString(16)}` : ""}` : hex;
+}

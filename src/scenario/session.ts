@@ -1,0 +1,396 @@
+// A running machine as scripts, the command line and the debugger share it. Guest time passes only while something is awaited: one pump runs
+// the machine in short slices, and after each one looks which waits are satisfied, out of time, or hopeless because the machine stopped.
+import { ConfigError } from "../core/errors.ts";
+import type { Stop } from "../machine/stop.ts";
+import { Console, type ConsoleState, Matcher, type Pattern } from "./console.ts";
+import { type Duration, formatNs, parseDuration } from "./duration.ts";
+import {
+  describeStop,
+  FailPatternSeen,
+  type FailureDetails,
+  type ScenarioFailure,
+  ScenarioTimeout,
+  UnexpectedStop,
+  WallClockTimeout,
+} from "./failures.ts";
+import { describeAddress, type MachineLike } from "./machine_like.ts";
+
+/** Wall time in milliseconds after which other work of the process gets its turn. */
+const TURN_MS = 10;
+/** After a forbidden pattern the guest may finish its sentence for this long, so that the message is whole. */
+const LAST_WORDS: Duration = "10ms";
+
+export interface SessionOptions {
+  /** Patterns that no console may print: every pending wait fails at once. */
+  readonly failOn?: readonly Pattern[];
+  /** Default limits of one wait: guest time (default "60s") and, as a safety net, wall-clock time (default "10m"). "none" lifts one. */
+  readonly budget?: { readonly guest?: Duration | "none"; readonly wall?: Duration | "none" };
+  /** Makes another machine of the same configuration, for `fork`. */
+  readonly create?: () => MachineLike;
+  /** The command that repeats this run, for failure messages. */
+  readonly replay?: string;
+}
+
+/** How a host takes part in running: the terminal's pacing, output and debugger. */
+export interface SessionHooks {
+  /** Ticks that the next slice may take at most. */
+  limitTicks?(): number;
+  /** Called after each slice; a promise holds the machine back until it is settled. */
+  afterSlice?(): Promise<void> | void;
+  /** Called on a breakpoint that no wait asked for. */
+  onBreakpoint?(stop: Stop): void;
+  /** Called when the machine has stopped for good, before the waits hear of it. */
+  onFinalStop?(stop: Stop): void;
+  /** While true the machine does not run; call `session.wake()` when it changes. */
+  paused?(): boolean;
+}
+
+/** One entry of the input log: bytes that the guest was given at one instant. */
+export interface InputEntry {
+  readonly ticks: number;
+  readonly console: string;
+  readonly bytes: readonly number[];
+}
+
+/** The state of a session: the machine's and the consoles' histories. */
+export interface SessionSnapshot {
+  readonly machine: unknown;
+  readonly consoles: Readonly<Record<string, ConsoleState>>;
+  readonly inputs: readonly InputEntry[];
+}
+
+/** When a wait is over; `stop` is given when the machine stopped, `late` when its guest time is used up. */
+type Poll<T> = (event: { readonly stop: Stop | undefined; readonly late: boolean }) => { readonly value: T } | undefined;
+
+interface Wait {
+  readonly what: string;
+  readonly within: string;
+  /** Tick of its time-out. */
+  readonly deadline: number;
+  /** performance.now() of the safety net. */
+  readonly wallDeadline: number;
+  readonly poll: Poll<unknown>;
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/** A console that scripts send to and expect from. */
+export class SerialConsole extends Console {
+  constructor(name: string, readonly session: MachineSession) {
+    super(name, session.machine.consoles.get(name)!);
+  }
+
+  /**
+   * Sends text (as UTF-8) or bytes and waits until the guest's device has taken all of it; it is never given more than it has room for.
+   * @throws {ScenarioTimeout} the guest does not take it in time.
+   */
+  async send(data: string | Uint8Array, options: { within?: Duration } = {}): Promise<void> {
+    this.enqueue(typeof data === "string" ? new TextEncoder().encode(data) : data);
+    await this.session.wait(
+      `${this.name} to take ${typeof data === "string" ? JSON.stringify(data) : `${data.length} bytes`}`,
+      options.within,
+      () => this.queued === 0 ? { value: undefined } : undefined,
+    );
+  }
+
+  /**
+   * Runs the guest until the pattern is printed after the last match, and stops on that very instruction. Returns the match and its groups.
+   * @throws {ScenarioTimeout} `within` (default: the session's budget) of guest time has passed. @throws {UnexpectedStop} the machine stopped.
+   */
+  toPrint(pattern: Pattern, options: { within?: Duration } = {}): Promise<string[]> {
+    const matcher = new Matcher(pattern, this.cursor);
+    let found = matcher.findInHistory(this);
+    const look = () => {
+      found ??= matcher.find(this);
+      if (found) this.session.machine.requestBreak();
+    };
+    this.watchers.add(look);
+    return this.session.wait(`${this.name} to print ${show(pattern)}`, options.within, () => {
+      if (!found) return undefined;
+      this.cursor = Math.max(this.cursor, found.end);
+      return { value: found.groups };
+    }).finally(() => this.watchers.delete(look));
+  }
+
+  /** Called after the text has grown. */
+  readonly watchers: Set<() => void> = new Set();
+  override onText: () => void = () => {
+    for (const look of this.watchers) look();
+  };
+}
+
+/** A machine that a script drives; made by `boot`. */
+export class MachineSession implements AsyncDisposable {
+  /** By name, the first one is `serial`. */
+  readonly consoles: ReadonlyMap<string, SerialConsole>;
+  /** Everything that was fed to the guest; with the machine's configuration it determines the whole run. */
+  readonly inputs: InputEntry[] = [];
+  hooks: SessionHooks = {};
+  readonly #waits = new Set<Wait>();
+  readonly #guestBudget: Duration | "none";
+  readonly #wallBudgetMs: number;
+  readonly #forbidden: { readonly console: SerialConsole; readonly matcher: Matcher }[] = [];
+  #seen: { readonly console: SerialConsole; readonly pattern: Pattern; readonly groups: string[] } | undefined;
+  #ended: Stop | undefined;
+  #pumping = false;
+  #closed = false;
+  #wake: () => void = () => {};
+
+  constructor(readonly machine: MachineLike, readonly options: SessionOptions = {}) {
+    this.consoles = new Map([...machine.consoles.keys()].map((name) => [name, new SerialConsole(name, this)]));
+    this.#guestBudget = options.budget?.guest ?? "60s";
+    const wall = options.budget?.wall ?? "10m";
+    this.#wallBudgetMs = wall === "none" ? Infinity : parseDuration(wall) / 1e6;
+    if (this.#guestBudget !== "none") parseDuration(this.#guestBudget);
+    for (const console of this.consoles.values()) {
+      console.onFed = (byte) => this.#logInput(console.name, byte);
+      console.onDrained = () => machine.requestBreak();
+      for (const pattern of options.failOn ?? []) this.#forbidden.push({ console, matcher: new Matcher(pattern, 0) });
+      if (options.failOn?.length) console.watchers.add(() => this.#lookForForbidden(console));
+    }
+  }
+
+  /** The machine's first console. @throws {ConfigError} it has none. */
+  get serial(): SerialConsole {
+    const first = this.consoles.values().next().value;
+    if (!first) throw new ConfigError("this machine has no console: give a device `console = true`");
+    return first;
+  }
+
+  /** Guest time in nanoseconds since reset. */
+  get nowNs(): number {
+    return this.machine.clock.nowNs;
+  }
+
+  /**
+   * Runs for a span of guest time, a number of instruction times, or until an address or symbol is about to be executed. The result is a
+   * "budget" or "breakpoint" stop, or the stop that ended the machine before its time was over.
+   * @throws {ScenarioTimeout} `until` was not reached within the budget. @throws {UnexpectedStop} the machine stopped before `until`.
+   */
+  run(
+    how: { readonly for: Duration } | { readonly instructions: number } | { readonly until: string | bigint; readonly within?: Duration },
+  ): Promise<Stop> {
+    if ("until" in how) return this.#runUntil(how.until, how.within);
+    const ticks = "for" in how ? this.#ticksOf(parseDuration(how.for)) : how.instructions;
+    const what = "for" in how ? `${how.for} of guest time to pass` : `${ticks} instructions to pass`;
+    return this.#wait<Stop>(
+      what,
+      what,
+      this.machine.clock.ticks + ticks,
+      ({ stop, late }) => stop && stop.kind !== "breakpoint" ? { value: stop } : late ? { value: { kind: "budget" } } : undefined,
+    );
+  }
+
+  /** Runs until the machine has stopped for good and says why. @throws {ScenarioTimeout} it did not within the budget. */
+  stopped(options: { within?: Duration } = {}): Promise<Stop> {
+    return this.wait("the machine to stop", options.within, ({ stop }) => stop && stop.kind !== "breakpoint" ? { value: stop } : undefined);
+  }
+
+  async #runUntil(until: string | bigint, within?: Duration): Promise<Stop> {
+    const address = typeof until === "bigint" ? until : this.machine.symbols.address(until);
+    if (address === undefined) throw new ConfigError(`no symbol '${until}' in the kernel's symbol table`);
+    const added = this.machine.cpus.filter((c) => !c.breakpoints.has(address));
+    for (const c of added) c.breakpoints.add(address), c.breakpointsChanged();
+    const removeAll = () => {
+      for (const c of added) c.breakpoints.delete(address), c.breakpointsChanged();
+    };
+    return await this.wait<Stop>(
+      `cpu to reach ${describeAddress(this.machine, address)}`,
+      within,
+      ({ stop }) => stop?.kind === "breakpoint" && stop.pc === address ? { value: stop } : undefined,
+    ).finally(removeAll);
+  }
+
+  /** State of the machine and of the consoles' histories and queues. */
+  snapshot(): SessionSnapshot {
+    const consoles = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.save()]));
+    return { machine: this.machine.snapshot(), consoles, inputs: structuredClone(this.inputs) };
+  }
+
+  /** Back to a snapshot of this session or of a fork. @throws {Error} something is being awaited. */
+  restore(snapshot: SessionSnapshot): void {
+    if (this.#waits.size > 0) throw new Error("Cannot restore a snapshot while something is awaited");
+    this.machine.restore(snapshot.machine);
+    for (const c of this.consoles.values()) c.load(snapshot.consoles[c.name]);
+    this.inputs.splice(0, Infinity, ...structuredClone(snapshot.inputs));
+    for (const f of this.#forbidden) f.matcher.from = f.console.text().length;
+    this.#ended = undefined;
+    this.#seen = undefined;
+  }
+
+  /** An independent machine in the same state. @throws {Error} the session was not made by `boot`. */
+  fork(): MachineSession {
+    if (!this.options.create) throw new Error("Cannot fork: this session cannot make another machine");
+    const child = new MachineSession(this.options.create(), this.options);
+    child.restore(this.snapshot());
+    return child;
+  }
+
+  /** Ends the run from outside, as if the machine had stopped. */
+  end(stop: Stop): void {
+    this.#ended ??= stop;
+    this.machine.requestBreak();
+    this.wake();
+  }
+
+  /** Why the machine has stopped for good, if it has. */
+  get stop(): Stop | undefined {
+    return this.#ended ?? this.machine.stopped;
+  }
+
+  /** Lets a paused session look again. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** Ends the session: pending waits are rejected. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    for (const w of this.#waits) w.reject(new Error(`The session ended while it waited for ${w.what}`));
+    this.#waits.clear();
+    this.wake();
+    return Promise.resolve();
+  }
+
+  /** Runs the guest until `poll` gives a value. It is asked before the guest runs, and after each slice, break and stop. */
+  wait<T>(what: string, within: Duration | undefined, poll: Poll<T>): Promise<T> {
+    const text = within ?? this.#guestBudget;
+    const deadline = text === "none" ? Infinity : this.machine.clock.ticks + this.#ticksOf(parseDuration(text));
+    return this.#wait(what, `${text} of guest time`, deadline, poll);
+  }
+
+  #wait<T>(what: string, within: string, deadline: number, poll: Poll<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new Error(`The session is closed: nothing can be awaited (${what})`));
+    return new Promise<T>((resolve, reject) => {
+      const wallDeadline = performance.now() + this.#wallBudgetMs;
+      this.#waits.add({ what, within, deadline, wallDeadline, poll, resolve: resolve as (v: unknown) => void, reject });
+      this.#pump();
+    });
+  }
+
+  #ticksOf(ns: number): number {
+    return Math.ceil(ns * this.machine.clock.hz / 1e9);
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      // Waits that are made together start together.
+      await Promise.resolve();
+      let turned = performance.now(), stop: Stop | undefined;
+      while (this.#waits.size > 0) {
+        if (this.hooks.paused?.()) {
+          await new Promise<void>((resolve) => this.#wake = resolve);
+          continue;
+        }
+        const settled = this.#settle(stop);
+        stop = undefined;
+        if (settled || performance.now() - turned > TURN_MS) {
+          // What follows a satisfied `await` runs before guest time goes on.
+          await new Promise((resolve) => setImmediate(resolve));
+          turned = performance.now();
+          continue;
+        }
+        stop = this.#advance();
+        if (stop?.kind === "breakpoint" && !this.#wanted(stop)) this.hooks.onBreakpoint?.(stop);
+        if (stop && stop.kind !== "breakpoint") this.hooks.onFinalStop?.(stop);
+        await this.hooks.afterSlice?.();
+      }
+    } catch (e) {
+      // A bug of ours or of a callback: whoever waits must hear of it.
+      for (const w of this.#waits) w.reject(e as Error);
+      this.#waits.clear();
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  #advance(): Stop | undefined {
+    if (this.stop) return this.stop;
+    const { machine } = this, now = machine.clock.ticks;
+    let until = now + Math.min(machine.sliceTicks, this.hooks.limitTicks?.() ?? Infinity);
+    for (const w of this.#waits) until = Math.min(until, w.deadline);
+    return (until > now ? machine.run(until) : undefined) ?? this.#ended;
+  }
+
+  /** True when a wait asked for this breakpoint. */
+  #wanted(stop: Stop): boolean {
+    return [...this.#waits].some((w) => w.poll({ stop, late: false }));
+  }
+
+  /** Ends the waits that can be ended. True when there was one. */
+  #settle(stop: Stop | undefined): boolean {
+    if (this.#seen) return this.#failForbidden(this.#seen);
+    const now = this.machine.clock.ticks, wall = performance.now(), before = this.#waits.size;
+    const final = stop ?? this.stop;
+    for (const w of [...this.#waits]) {
+      const late = now >= w.deadline, result = w.poll({ stop: final, late });
+      if (result) w.resolve(result.value);
+      else if (final && final.kind !== "breakpoint") {
+        w.reject(this.#failure(UnexpectedStop, w, `The machine stopped (${describeStop(final)}) before`, final));
+      } else if (late) w.reject(this.#failure(ScenarioTimeout, w, `Waited ${w.within} in vain for`));
+      else if (wall >= w.wallDeadline) {
+        w.reject(this.#failure(WallClockTimeout, w, `Waited ${(this.#wallBudgetMs / 1000).toFixed(0)} s of wall-clock time in vain for`));
+      } else continue;
+      this.#waits.delete(w);
+    }
+    return this.#waits.size < before;
+  }
+
+  #lookForForbidden(console: SerialConsole): void {
+    if (this.#seen) return;
+    for (const f of this.#forbidden) {
+      const found = f.console === console ? f.matcher.find(console) : undefined;
+      if (!found) continue;
+      this.#seen = { console, pattern: f.matcher.pattern, groups: found.groups };
+      this.machine.requestBreak();
+      return;
+    }
+  }
+
+  #failForbidden(seen: { readonly console: SerialConsole; readonly pattern: Pattern }): boolean {
+    const until = this.machine.clock.ticks + this.#ticksOf(parseDuration(LAST_WORDS));
+    while (!this.stop && this.machine.clock.ticks < until) {
+      const stop = this.machine.run(until);
+      if (stop && stop.kind !== "breakpoint") break;
+    }
+    this.#seen = undefined;
+    for (const f of this.#forbidden) f.matcher.from = f.console.lineStart;
+    for (const w of this.#waits) {
+      w.reject(
+        this.#failure(FailPatternSeen, w, `${seen.console.name} printed ${show(seen.pattern)} (failOn) while waiting for`, this.stop),
+      );
+    }
+    this.#waits.clear();
+    return true;
+  }
+
+  #failure<E extends ScenarioFailure>(
+    Kind: new (message: string, details: FailureDetails) => E,
+    wait: Wait,
+    problem: string,
+    stop?: Stop,
+  ): E {
+    const { machine } = this;
+    const lines = [`${problem} ${wait.what}`, `  guest time: ${formatNs(machine.clock.nowNs)} (tick ${machine.clock.ticks})`];
+    for (const c of this.consoles.values()) {
+      const text = c.lines.slice(-20).map((l) => `    | ${l}`).join("\n");
+      lines.push(c.text() ? `  ${c.name}, last lines:\n${text}` : `  ${c.name} has printed nothing`);
+    }
+    for (const c of machine.cpus) {
+      lines.push(`  cpu${c.index}: pc ${describeAddress(machine, c.pc)}${c.idle ? " (waiting for an interrupt)" : ""}`);
+    }
+    if (this.options.replay) lines.push(`  replay: ${this.options.replay}`);
+    const transcript = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.text()]));
+    return new Kind(lines.join("\n"), { awaited: wait.what, guestNs: machine.clock.nowNs, transcript, ...(stop ? { stop } : {}) });
+  }
+
+  #logInput(name: string, byte: number): void {
+    const ticks = this.machine.clock.ticks, last = this.inputs.at(-1);
+    if (last && last.ticks === ticks && last.console === name) (last.bytes as number[]).push(byte);
+    else this.inputs.push({ ticks, console: name, bytes: [byte] });
+  }
+}
+
+const show = (p: Pattern) => typeof p === "string" ? JSON.stringify(p) : String(p);

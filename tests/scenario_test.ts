@@ -1,0 +1,162 @@
+// Sessions on a scripted machine: what a wait sees, when it ends, and how it fails.
+import { assert, assertEquals, assertLess, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { ConfigError } from "../src/core/errors.ts";
+import { parseDuration } from "../src/scenario/duration.ts";
+import { FailPatternSeen, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "../src/scenario/failures.ts";
+import { MachineSession, type SessionOptions } from "../src/scenario/session.ts";
+import { type Action, FakeMachine } from "./fake_machine.ts";
+
+const start = (program: Action[], options: SessionOptions = {}) => {
+  const machine = new FakeMachine(program);
+  return { machine, m: new MachineSession(machine, options) };
+};
+
+Deno.test("a match stops the guest on the very instruction, and guest time stands still outside await", async () => {
+  const { machine, m } = start([{ out: "one two three" }, { spin: 100 }, { exit: 7 }]);
+  await m.serial.toPrint(/t.o/);
+  assertEquals(machine.s.ticks, 7);
+  await new Promise((r) => setTimeout(r, 20));
+  assertEquals(machine.s.ticks, 7);
+  assertEquals(m.serial.text(), "one two");
+  assertEquals(await m.stopped(), { kind: "exit", code: 7 });
+});
+
+Deno.test("toPrint goes on after the last match, finds what is already there, and returns groups", async () => {
+  const { machine, m } = start([{ out: "a=1\na=2\nprompt> " }, { echo: 1 }]);
+  assertEquals(await m.serial.toPrint(/a=(\d)/), ["a=1", "1"]);
+  assertEquals(await m.serial.toPrint(/a=(\d)/), ["a=2", "2"]);
+  await m.serial.toPrint("> ");
+  assertEquals(machine.s.ticks, 16);
+  await assertRejects(() => m.serial.toPrint(/a=/, { within: "1ms" }), ScenarioTimeout);
+});
+
+Deno.test("patterns over several lines and anchors see the text since the cursor", async () => {
+  const { m } = start([{ out: "x\none\ntwo\nthree\n" }, { exit: 0 }]);
+  await m.serial.toPrint("x\n");
+  await m.serial.toPrint(/^one\s+tw/);
+  assertEquals(m.serial.text(), "x\none\ntw");
+  await m.serial.toPrint(/^three$/m);
+});
+
+Deno.test("text is decoded as UTF-8, character by character", async () => {
+  const { machine, m } = start([{ out: "谁家 OS é!" }, { spin: 10 }]);
+  await m.serial.toPrint("家");
+  assertEquals(machine.s.ticks, 6);
+  await m.serial.toPrint(/é!$/);
+  assertEquals(m.serial.text(), "谁家 OS é!");
+});
+
+Deno.test("send never gives the device more than it has room for, and logs every byte with its tick", async () => {
+  const { m } = start([{ spin: 50 }, { echo: 5 }, { exit: 0 }]);
+  await m.serial.send("hello");
+  await m.serial.toPrint("hello");
+  assertEquals(m.inputs.flatMap((e) => e.bytes), [...new TextEncoder().encode("hello")]);
+  assertEquals(m.inputs.map((e) => e.ticks), [0, 51, 52, 53, 54]);
+  await m.stopped();
+});
+
+Deno.test("a guest that does not read makes send time out", async () => {
+  const { m } = start([{ jump: 0 }]);
+  await assertRejects(() => m.serial.send("ab", { within: "10us" }), ScenarioTimeout, 'uart0 to take "ab"');
+});
+
+Deno.test("run: for, instructions, until a symbol, and the stop that comes first", async () => {
+  const { machine, m } = start([{ spin: 100 }, { out: "ok" }, { spin: 10 }, { exit: 3 }]);
+  assertEquals(await m.run({ for: "30ns" }), { kind: "budget" });
+  assertEquals(machine.s.ticks, 30);
+  assertEquals(await m.run({ instructions: 5 }), { kind: "budget" });
+  assertEquals(machine.s.ticks, 35);
+  assertEquals(await m.run({ until: "a1" }), { kind: "breakpoint", cpu: 0, pc: 0x8000_0190n });
+  assertEquals(machine.s.ticks, 100);
+  assertEquals(machine.cpus[0].breakpoints.size, 0);
+  assertEquals(await m.run({ for: "1s" }), { kind: "exit", code: 3 });
+  await assertRejects(() => m.run({ until: "nowhere" }), ConfigError, "no symbol 'nowhere'");
+});
+
+Deno.test("a time-out says what was awaited, the guest time, the last 20 lines, where the CPU is and how to repeat it", async () => {
+  const lines = Array.from({ length: 30 }, (_, i) => `line ${i}\n`).join("");
+  const { m } = start([{ out: lines }, { jump: 1 }], { replay: "deno test -A x_test.ts" });
+  const e = await assertRejects(() => m.serial.toPrint(/login:/, { within: "5us" }), ScenarioTimeout);
+  const text = e.message.split("\n");
+  assertEquals(text.slice(0, 3), [
+    "Waited 5us of guest time in vain for uart0 to print /login:/",
+    "  guest time: 5.000 us (tick 5000)",
+    "  uart0, last lines:",
+  ]);
+  assertEquals(text.filter((l) => l.startsWith("    | line")).length, 19);
+  assertEquals(text.slice(-2), ["  cpu0: pc 0x80000398 a1", "  replay: deno test -A x_test.ts"]);
+  assertEquals(e.details.guestNs, 5000);
+});
+
+Deno.test("time-outs are in guest time: a guest that sleeps through them costs no wall time", async () => {
+  const { m } = start([{ sleep: 3600 * 1e9 }, { exit: 0 }]);
+  const t = performance.now();
+  const e = await assertRejects(() => m.stopped({ within: "30m" }), ScenarioTimeout);
+  assertStringIncludes(e.message, "guest time: 1800.000 s");
+  assertLess(performance.now() - t, 20_000);
+});
+
+Deno.test("an unexpected stop rejects every pending wait", async () => {
+  const { m } = start([{ out: "bye" }, { die: true }]);
+  const waits = [m.serial.toPrint("never"), m.run({ until: "a9" }).catch((e) => e), m.serial.toPrint("nor this")];
+  const results = await Promise.allSettled(waits);
+  const [first, , third] = results;
+  assert(first.status === "rejected" && first.reason instanceof UnexpectedStop && first.reason.details.stop?.kind === "deadHalt");
+  assert(third.status === "rejected" && third.reason instanceof UnexpectedStop);
+  assertStringIncludes(first.reason.message, "dead halt at 0x8000000c");
+});
+
+Deno.test("failOn fails every wait at once and lets the guest finish its sentence", async () => {
+  const { m } = start([{ out: "ok\npanicked at main.rs:3: boom\n" }, { sleep: 1e9 }], { failOn: [/panicked at/] });
+  await m.serial.toPrint("ok");
+  const e = await assertRejects(() => m.serial.toPrint("never"), FailPatternSeen, "uart0 printed /panicked at/ (failOn)");
+  assertStringIncludes(e.message, "main.rs:3: boom");
+});
+
+Deno.test("the wall-clock safety net is a different error", async () => {
+  const { m } = start([{ jump: 0 }], { budget: { guest: "none", wall: "50ms" } });
+  await assertRejects(() => m.stopped(), WallClockTimeout);
+});
+
+Deno.test("snapshot, restore and fork repeat a run to the tick, queue and history included", async () => {
+  const program: Action[] = [{ out: "> " }, { echo: 4 }, { exit: 0 }];
+  const create = () => new FakeMachine(program);
+  const m = new MachineSession(create(), { create });
+  await m.serial.toPrint("> ");
+  const state = m.snapshot(), fork = m.fork();
+  const play = async (s: MachineSession, text: string) => {
+    await s.serial.send(text);
+    await s.stopped();
+    return [s.serial.text(), s.machine.digest()];
+  };
+  const first = await play(m, "abcd");
+  assertEquals(first[0], "> abcd");
+  assertEquals((await play(fork, "wxyz"))[0], "> wxyz");
+  m.restore(state);
+  assertEquals(m.serial.text(), "> ");
+  assertEquals(await play(m, "abcd"), first);
+});
+
+Deno.test("waits made together see the same guest time; disposing ends pending ones", async () => {
+  const { m } = start([{ out: "ab" }, { jump: 1 }]);
+  await Promise.all([m.serial.toPrint("a"), m.run({ instructions: 50 })]);
+  assertEquals(m.machine.clock.ticks, 50);
+  const pending = m.stopped();
+  await m[Symbol.asyncDispose]();
+  await assertRejects(() => pending, Error, "The session ended");
+  await assertRejects(() => m.stopped(), Error, "closed");
+});
+
+Deno.test("a machine without a console says so", () => {
+  const m = new MachineSession(new FakeMachine([{ exit: 0 }], { console: false }));
+  assertThrows(() => m.serial, ConfigError, "no console");
+});
+
+Deno.test("durations", () => {
+  const cases: [string, number][] = [["5s", 5e9], ["100ms", 1e8], ["2us", 2000], ["1m30s", 90e9], ["1_000ns", 1000], ["1.5s", 1.5e9], [
+    "1h",
+    3600e9,
+  ]];
+  for (const [text, ns] of cases) assertEquals(parseDuration(text), ns, text);
+  for (const bad of ["5", "", "s", "-5s", "5 sec", "5s later"]) assertThrows(() => parseDuration(bad), ConfigError, "is not a duration");
+});
