@@ -2,6 +2,7 @@
 // HOT: no bigint, no closures, no allocation on the common path.
 import { Builder, type Val } from "../ir/builder.ts";
 import { H, type HelperName } from "./helpers.ts";
+import type { PlainCsr } from "./csr.ts";
 import { F, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, X } from "./slots.ts";
 
 /** Exception causes that rows raise themselves (Priv 1.13, table 14). */
@@ -34,6 +35,8 @@ export class Emit extends Builder {
   /** The current instruction: its bits, and its length in bytes. */
   word = 0;
   length = 4;
+  /** Where a CSR that is a plain slot at this mode is (see Hart.csrPlain). */
+  csrPlain: ((number: number, mode: number) => PlainCsr | undefined) | undefined = undefined;
 
   /** An emitter that writes into the arrays of another builder. */
   static over(target: Builder): Emit {

@@ -1,8 +1,10 @@
 // Turns guest code into IR, one block at a time.
 // HOT: no bigint, no closures, no allocation (but for words seen for the first time).
 import type { Builder } from "../ir/builder.ts";
-import type { Code } from "../ir/frontend.ts";
+import type { Code, CoreEnv, Helper, Status } from "../ir/frontend.ts";
+import { clmulHelpers } from "./clmul.ts";
 import { Emit } from "./emit.ts";
+import { floatHelpers } from "./float.ts";
 import { H } from "./helpers.ts";
 import type { Isa } from "./isa.ts";
 
@@ -20,13 +22,15 @@ function emitterOf(b: Builder): Emit {
 /**
  * Builds the block of at most `max` instructions (1 or more) that starts at the builder's pc. It ends where an instruction ends it, before a
  * page's end, or after 64 instructions; an instruction that crosses into the next page is always a block of its own.
+ * `csrPlain` tells which CSRs are plain slots; without it every CSR instruction is a helper call.
  */
-export function translateBlock(b: Builder, code: Code, max: number, mode: number, isa: Isa): void {
+export function translateBlock(b: Builder, code: Code, max: number, mode: number, isa: Isa, csrPlain?: Emit["csrPlain"]): void {
   const e = emitterOf(b), { bytes, at, limit } = code, { table } = isa;
   e.reset(b.startLo, b.startHi);
   e.xlen = isa.xlen;
   e.compressed = isa.has("zca");
   e.mode = mode;
+  e.csrPlain = csrPlain;
   e.length = 4;
   for (let offset = 0, n = 0; !e.ended; n++) {
     const first = n === 0;
@@ -63,4 +67,9 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   b.ended = e.ended;
   b.pcLo = e.pcLo;
   b.pcHi = e.pcHi;
+}
+
+/** The helpers of HELPERS that follow SYSTEM_HELPERS. `illegal` records an illegal instruction exception for an instruction word. */
+export function instructionHelpers(env: CoreEnv, illegal: (word: number) => Status): Helper[] {
+  return [...clmulHelpers(env), ...floatHelpers(env, illegal)];
 }

@@ -1,20 +1,38 @@
 // Zicsr (RISC-V Unprivileged ISA 20240411, chapter 7), the privileged instructions (Privileged ISA 1.13, 3.3 and 10.2), Svinval
 // and the cache-block operations Zicbom, Zicbop, Zicboz (Unpriv 19). Rights are checked by the helpers. Not modelled: caches.
+import type { Val } from "../../ir/builder.ts";
 import type { Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { insn, type Row } from "../insn.ts";
 
-/** `value` is the register's or the immediate's value; the word says the rest. */
-const csrRegister = (b: Emit, rs1: number) => b.callEnd(H.csr, b.i64Halves(b.word, 0), b.arg(rs1), b.here(), b.next());
-const csrImmediate = (b: Emit, uimm: number) => b.callEnd(H.csr, b.i64Halves(b.word, 0), b.i64(uimm), b.here(), b.next());
+type Kind = "write" | "set" | "clear";
+
+/** `operand` is the register's or the immediate's value, x-wide; `writes` is false for csrrs and csrrc that name no bits. */
+function csr(b: Emit, kind: Kind, rd: number, number: number, operand: Val, writes: boolean): void {
+  const plain = b.csrPlain?.(number, b.mode);
+  if (!plain) return b.callEnd(H.csr, b.i64Halves(b.word, 0), b.long(operand), b.here(), b.next());
+  const old = b.xlen === 64 ? b.getL(plain.slot) : b.getI(plain.slot);
+  if (writes) {
+    const value = kind === "write" ? operand : kind === "set" ? b.or(old, operand) : b.and(old, b.not(operand));
+    b.set(plain.slot, plain.writeMask === ALL[b.xlen] ? value : b.and(value, b.like(value, Number(BigInt.asIntN(32, plain.writeMask)))));
+  }
+  b.setX(rd, old);
+}
+/** Masks of address registers clear low bits only: their low half, sign-extended, is the mask. */
+const ALL = { 32: 0xffff_ffffn, 64: 0xffff_ffff_ffff_ffffn };
+
+const register = (kind: Kind) => (b: Emit, f: { rd: number; rs1: number; csr: number }) =>
+  csr(b, kind, f.rd, f.csr, b.x(f.rs1), kind === "write" || f.rs1 !== 0);
+const immediate = (kind: Kind) => (b: Emit, f: { rd: number; uimm: number; csr: number }) =>
+  csr(b, kind, f.rd, f.csr, b.imm(f.uimm), kind === "write" || f.uimm !== 0);
 
 export const ZICSR: readonly Row[] = [
-  insn("csr rs1 001 rd 1110011", "csrrw rd, csr, rs1", (b, f) => csrRegister(b, f.rs1)),
-  insn("csr rs1 010 rd 1110011", "csrrs rd, csr, rs1", (b, f) => csrRegister(b, f.rs1)),
-  insn("csr rs1 011 rd 1110011", "csrrc rd, csr, rs1", (b, f) => csrRegister(b, f.rs1)),
-  insn("csr uimm[4:0] 101 rd 1110011", "csrrwi rd, csr, uimm", (b, f) => csrImmediate(b, f.uimm)),
-  insn("csr uimm[4:0] 110 rd 1110011", "csrrsi rd, csr, uimm", (b, f) => csrImmediate(b, f.uimm)),
-  insn("csr uimm[4:0] 111 rd 1110011", "csrrci rd, csr, uimm", (b, f) => csrImmediate(b, f.uimm)),
+  insn("csr rs1 001 rd 1110011", "csrrw rd, csr, rs1", register("write")),
+  insn("csr rs1 010 rd 1110011", "csrrs rd, csr, rs1", register("set")),
+  insn("csr rs1 011 rd 1110011", "csrrc rd, csr, rs1", register("clear")),
+  insn("csr uimm[4:0] 101 rd 1110011", "csrrwi rd, csr, uimm", immediate("write")),
+  insn("csr uimm[4:0] 110 rd 1110011", "csrrsi rd, csr, uimm", immediate("set")),
+  insn("csr uimm[4:0] 111 rd 1110011", "csrrci rd, csr, uimm", immediate("clear")),
 ];
 
 function sfenceVma(b: Emit, rs1: number, rs2: number): void {
