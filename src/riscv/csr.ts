@@ -194,7 +194,7 @@ export const CSR_ROWS: readonly CsrRow[] = [
   csr(0xf15, "mconfigptr", { spec: "Priv 3.1.17", read: zero }),
   csr(0x300, "mstatus",    { spec: "Priv 3.1.6", read: (h) => both(h, statusLow(h), statusHigh(h)), write: writeStatus }),
   csr(0x310, "mstatush",   { spec: "Priv 3.1.6", when: rv32, read: zero }),
-  csr(0x301, "misa",       { spec: "Priv 3.1.1", read: (h) => h.xlen === 64 ? both(h, h.config.misa & 0x3ff_ffff, 2 << 30) : low(h, h.config.misa & 0x3ff_ffff | 1 << 30) }),
+  csr(0x301, "misa",       { spec: "Priv 3.1.1", read: (h) => h.xlen === 64 ? both(h, h.config.isa.misa & 0x3ff_ffff, 2 << 30) : low(h, h.config.isa.misa & 0x3ff_ffff | 1 << 30) }),
   csr(0x302, "medeleg",    { spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.medeleg), write: (h, lo) => { h.s.medeleg = lo & 0xb3ff; } }), // not ecall from M (11)
   csr(0x303, "mideleg",    { spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.mideleg), write: (h, lo) => { h.s.mideleg = lo & S_INTERRUPTS; h.update(); } }),
   csr(0x304, "mie",        { spec: "Priv 3.1.9", read: (h) => low(h, h.s.mie), write: (h, lo) => { h.s.mie = lo & (M_INTERRUPTS | (hasS(h) ? S_INTERRUPTS : 0)); h.update(); } }),

@@ -50,7 +50,11 @@ import {
   TVM,
   TW,
 } from "./csr.ts";
+import { clmulHelpers } from "./clmul.ts";
+import { floatHelpers } from "./float.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
+import type { Isa } from "./isa.ts";
+import { translateBlock } from "./translate.ts";
 import { Mmu, type MmuMode, REASONS, RIGHT } from "./mmu.ts";
 import { Pmp } from "./pmp.ts";
 import { F, FFLAGS, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, RES_ADDRESS, X } from "./slots.ts";
@@ -58,11 +62,8 @@ import { ACCESS_FAULT, CAUSE, causeName, mostUrgent, PAGE_FAULT, PRIVILEGE_LETTE
 
 /** What distinguishes one hart from another. */
 export interface HartConfig {
-  readonly xlen: 32 | 64;
-  /** Letters A to Z as bits 0 to 25 of misa. S and U are privilege modes. */
-  readonly misa: number;
-  /** Names of the multi-letter extensions, lower case: "sstc", "svnapot". */
-  readonly extensions: ReadonlySet<string>;
+  /** S and U are in its `misa`. */
+  readonly isa: Isa;
   /** Widest translation that satp offers. */
   readonly mmu: MmuMode;
   /** Clear A and D bits fault instead of being set by the walker (unless Svadu says otherwise). */
@@ -83,10 +84,6 @@ export interface HartConfig {
   onPending(): void;
   /** Serves an environment call from S-mode in place of M-mode software; false: it did not, so the call traps. The pc is already behind the call. */
   firmware?(hart: Hart): boolean;
-  /** The helpers after SYSTEM_HELPERS, in the order of HELPERS. */
-  readonly helpers?: (hart: Hart) => readonly Helper[];
-  /** Builds the IR of a block (see translate.ts). */
-  translateBlock(b: Builder, code: Code, max: number, hart: Hart): void;
 }
 
 /** Everything that a snapshot holds apart from the slots and the PMP. Interrupt bits are those of mip. */
@@ -129,10 +126,6 @@ const powerOn = () => ({
   waiting: false,
   /** SBI HSM: the hart runs nothing until it is started. */
   stopped: false,
-  /** The recorded exception that `raise` will deliver; -1: none. */
-  cause: -1,
-  tvalLo: 0,
-  tvalHi: 0,
 });
 type HartState = ReturnType<typeof powerOn>;
 
@@ -174,6 +167,10 @@ export class Hart implements Core {
   #context = 0;
   /** Effective privilege of loads and stores. */
   #dataPriv = 3;
+  // The recorded exception that `raise` will deliver; -1: none.
+  #cause = -1;
+  #tvalLo = 0;
+  #tvalHi = 0;
   // Fetch contexts: numbers for M-mode, for untranslated S and U, and for satp values.
   #machineSpace = 1;
   #bareSpace = 2;
@@ -187,10 +184,10 @@ export class Hart implements Core {
   #bareMachine = true;
 
   constructor(readonly env: CoreEnv, readonly config: HartConfig) {
-    this.xlen = config.xlen;
-    this.pcMask = this.has("c") ? -2 : -4;
-    this.pmp = new Pmp(config.pmpEntries, config.xlen);
-    this.mmu = new Mmu(env, this.pmp, { xlen: config.xlen, mmu: this.has("s") ? config.mmu : "bare", svnapot: this.has("svnapot") });
+    this.xlen = config.isa.xlen;
+    this.pcMask = this.has("zca") ? -2 : -4;
+    this.pmp = new Pmp(config.pmpEntries, this.xlen);
+    this.mmu = new Mmu(env, this.pmp, { xlen: this.xlen, mmu: this.has("s") ? config.mmu : "bare", svnapot: this.has("svnapot") });
     this.envcfg = FIOM | (this.has("zicbom") ? CBIE | CBCFE : 0) | (this.has("zicboz") ? CBZE : 0);
     this.#menvcfgHigh = (this.has("sstc") ? STCE : 0) | (this.has("svpbmt") ? PBMTE : 0) | (this.has("svadu") ? ADUE : 0);
     for (const row of CSR_ROWS) if (row.when?.(this) ?? true) this.#rows[row.number] = row;
@@ -205,19 +202,24 @@ export class Hart implements Core {
       sfenceVma: () => this.#sfenceVma(),
       fenceI: () => this.#next(0),
       fetchFault: () => this.#fetchFault(),
-      misalignedLoad: () => this.#fault(CAUSE.misalignedLoad, this.#argLo(0), this.#argHi(0)),
-      misalignedStore: () => this.#fault(CAUSE.misalignedStore, this.#argLo(0), this.#argHi(0)),
-      misalignedFetch: () => this.#fault(CAUSE.misalignedFetch, this.#argLo(0), this.#argHi(0)),
+      misalignedLoad: () => this.fault(CAUSE.misalignedLoad, this.#argLo(0), this.#argHi(0)),
+      misalignedStore: () => this.fault(CAUSE.misalignedStore, this.#argLo(0), this.#argHi(0)),
+      misalignedFetch: () => this.fault(CAUSE.misalignedFetch, this.#argLo(0), this.#argHi(0)),
       fpDirty: () => this.#fpDirty(),
       cbo: () => this.#cbo(),
     };
-    this.helpers = [...SYSTEM_HELPERS.map((name) => ({ name, run: own[name] })), ...(config.helpers?.(this) ?? [])];
+    this.helpers = [
+      ...SYSTEM_HELPERS.map((name) => ({ name, run: own[name] })),
+      ...clmulHelpers(env),
+      ...floatHelpers(env, (word) => this.fault(CAUSE.illegal, word, 0)),
+    ];
     this.registers = this.#registerTable();
   }
 
-  /** Whether the hart has an extension: one letter (of misa) or a name. */
+  /** Whether the hart has an extension or a privilege mode ("s", "u"). */
   has(extension: string): boolean {
-    return extension.length === 1 ? (this.config.misa >> (extension.charCodeAt(0) - 97) & 1) !== 0 : this.config.extensions.has(extension);
+    const { isa } = this.config;
+    return extension === "s" || extension === "u" ? (isa.misa >> (extension.charCodeAt(0) - 97) & 1) !== 0 : isa.has(extension);
   }
 
   /** Puts the hart into its state after power on; wires keep their levels. */
@@ -228,7 +230,7 @@ export class Hart implements Core {
     this.s = powerOn();
     this.s.lines = lines;
     // QEMU 8: a guest in M-mode may use memory types without asking; Svadu starts with updates on unless Svade is there.
-    this.s.menvcfgHi = this.#menvcfgHigh & (PBMTE | (this.config.svade ? 0 : ADUE));
+    this.s.menvcfgHi = this.#menvcfgHigh & (PBMTE | (this.config.svade || this.has("svade") ? 0 : ADUE));
     this.#setPc(Number(BigInt.asIntN(32, this.config.reset)), Number(BigInt.asIntN(32, this.config.reset >> 32n)));
     this.pmp.reset();
     this.traps.clear();
@@ -274,8 +276,15 @@ export class Hart implements Core {
     this.env.i32[i] = lo;
     this.env.i32[i + 1] = hi;
   }
+  /** Index of the pc in i32: it lies behind the other registers while another hart runs. */
+  #pcIndex(): number {
+    const base = this.env.base();
+    return (base === 0 ? PC : base + GUEST_END) >> 2;
+  }
   #setPc(lo: number, hi: number): void {
-    this.setSlot(PC, lo, this.xlen === 64 ? hi : 0);
+    const i = this.#pcIndex();
+    this.env.i32[i] = lo;
+    this.env.i32[i + 1] = this.xlen === 64 ? hi : 0;
   }
   #argLo(n: number): number {
     return this.env.i32[(ARG >> 2) + 2 * n];
@@ -286,7 +295,9 @@ export class Hart implements Core {
 
   // --- what the engine asks
   mode(): number {
-    return this.#mode;
+    // The flags change in floating-point helpers, too, so they are looked at here.
+    const i32 = this.env.i32, base = this.env.base();
+    return i32[base + FFLAGS >> 2] & NX && i32[base + FRM >> 2] === 0 ? this.#mode | MODE_FP_FAST : this.#mode;
   }
   regime(): number {
     return this.#regime;
@@ -302,26 +313,26 @@ export class Hart implements Core {
       const rights = this.pmp.rights(paddr, priv === 3);
       this.pageCacheable = this.pmp.whole;
       if (rights & RIGHT[access] && hi >>> 0 < 1 << 24) return paddr;
-      this.#fault(ACCESS_FAULT[access], lo, hi);
+      this.fault(ACCESS_FAULT[access], lo, hi);
       return -1;
     }
     const paddr = mmu.walk(lo, hi, access, priv === 0, s.status, false);
-    if (paddr < 0) this.#fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
+    if (paddr < 0) this.fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
     else this.pageCacheable = mmu.whole;
     return paddr;
   }
 
   busFault(lo: number, hi: number, access: Access): void {
-    this.#fault(ACCESS_FAULT[access], lo, hi);
+    this.fault(ACCESS_FAULT[access], lo, hi);
   }
 
   raise(): void {
-    const s = this.s, cause = s.cause;
+    const s = this.s, cause = this.#cause;
     if (cause < 0) throw new Error("no exception is recorded");
-    s.cause = -1;
+    this.#cause = -1;
     s.trapped++;
     const toS = s.priv < 3 && (s.medeleg >> cause & 1) !== 0;
-    this.#enter(toS, cause, false, s.tvalLo, s.tvalHi);
+    this.#enter(toS, cause, false, this.#tvalLo, this.#tvalHi);
   }
 
   interrupt(): boolean {
@@ -332,22 +343,22 @@ export class Hart implements Core {
   }
 
   translateBlock(b: Builder, code: Code, max: number): void {
-    this.config.translateBlock(b, code, max, this);
+    translateBlock(b, code, max, this.mode(), this.config.isa);
   }
 
   // --- traps
-  /** Records an exception. */
-  #fault(cause: number, tvalLo: number, tvalHi: number): Status {
-    this.s.cause = cause;
-    this.s.tvalLo = tvalLo;
-    this.s.tvalHi = tvalHi;
+  /** Records an exception; `raise` delivers it. */
+  fault(cause: number, tvalLo: number, tvalHi: number): Status {
+    this.#cause = cause;
+    this.#tvalLo = tvalLo;
+    this.#tvalHi = tvalHi;
     return FAULT;
   }
 
   /** Delivers an exception of the instruction whose address is argument `pcArg`. */
   #trapAt(cause: number, tvalLo: number, tvalHi: number, pcArg: number): Status {
     this.#setPc(this.#argLo(pcArg), this.#argHi(pcArg));
-    this.#fault(cause, tvalLo, tvalHi);
+    this.fault(cause, tvalLo, tvalHi);
     this.raise();
     return this.#done();
   }
@@ -365,7 +376,13 @@ export class Hart implements Core {
 
   /** Priv 3.1.6.1: stacks privilege and interrupt enable, writes cause, epc and tval, and goes to the vector. */
   #enter(toS: boolean, cause: number, interrupt: boolean, tvalLo: number, tvalHi: number): void {
-    const s = this.s, rv64 = this.xlen === 64, pcLo = this.slotLo(PC), pcHi = this.slotHi(PC), from = s.priv, status = s.status;
+    const s = this.s,
+      rv64 = this.xlen === 64,
+      pcAt = this.#pcIndex(),
+      pcLo = this.env.i32[pcAt],
+      pcHi = this.env.i32[pcAt + 1],
+      from = s.priv,
+      status = s.status;
     if (!rv64) tvalHi = 0;
     const flag = interrupt ? SD : 0; // the highest bit of cause
     this.setSlot(toS ? SEPC : MEPC, pcLo, pcHi);
@@ -452,13 +469,14 @@ export class Hart implements Core {
     if (!one || this.mmu.mayBeFetched(lo, hi)) this.#newSpaces(false);
   }
 
+  /** Looks again, since the block may have been kept from earlier. */
   #fetchFault(): Status {
-    const s = this.s, lo = this.#argLo(0), hi = this.#argHi(0);
+    const lo = this.#argLo(0), hi = this.#argHi(0), nextLo = ((lo & ~0xfff) + 0x1000) | 0, nextHi = hi + (nextLo === 0 ? 1 : 0);
     this.#setPc(lo, hi);
-    if (s.cause < 0) {
-      // The block was kept from earlier: does the page that follows still fault?
-      const nextLo = (lo & ~0xfff) + 0x1000;
-      if (this.translate(nextLo | 0, hi + (nextLo === 0 ? 1 : 0), FETCH) >= 0) return FINISH;
+    const paddr = this.translate(nextLo, nextHi, FETCH);
+    if (paddr >= 0) {
+      if (this.env.ram(paddr, 1) >= 0) return FINISH;
+      this.busFault(nextLo, nextHi, FETCH);
     }
     this.raise();
     return this.#done();
@@ -475,12 +493,11 @@ export class Hart implements Core {
     const s = this.s, word = this.#argLo(0), kind = word >>> 20;
     const needed = kind === 4 ? CBZE : kind === 0 ? CBIE : CBCFE;
     if ((s.priv < 3 && !(s.menvcfgLo & needed)) || (s.priv === 0 && this.has("s") && !(s.senvcfg & needed))) {
-      return this.#fault(CAUSE.illegal, word, 0);
+      return this.fault(CAUSE.illegal, word, 0);
     }
     const lo = this.#argLo(1), hi = this.#argHi(1);
     if (kind === 4) return CONTINUE; // its stores find out
     if (this.translate(lo, hi, READ) < 0 && this.translate(lo, hi, WRITE) < 0) return FAULT;
-    s.cause = -1;
     return CONTINUE;
   }
 
@@ -627,7 +644,7 @@ export class Hart implements Core {
     const mip = s.lines | (this.stimecmpActive ? s.soft & ~STIP | (s.timerHit ? STIP : 0) : s.soft);
     this.mip = mip;
     const pending = mip & s.mie, before = this.deliverable;
-    if (pending === 0) {
+    if (pending === 0 || s.stopped) {
       this.deliverable = 0;
       return;
     }
@@ -643,7 +660,7 @@ export class Hart implements Core {
     this.update();
   }
   get waiting(): boolean {
-    return this.s.waiting;
+    return this.s.waiting || this.s.stopped;
   }
   /** Interrupt input by name; undefined when there is none. */
   input(name: string): IrqLine | undefined {
@@ -656,9 +673,8 @@ export class Hart implements Core {
 
   // --- derived state
   #refresh(): void {
-    const s = this.s, fs = s.status & FS, i32 = this.env.i32, base = this.env.base();
-    const fast = i32[base + FFLAGS >> 2] & NX && i32[base + FRM >> 2] === 0;
-    this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0) | (fast ? MODE_FP_FAST : 0);
+    const s = this.s, fs = s.status & FS;
+    this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0);
     const data = s.status & MPRV ? (s.status & MPP) >> MPP_SHIFT : s.priv, bare = this.mmu.levels === 0;
     this.#dataPriv = data;
     this.#regime = data === 3 || bare ? 0 : data === 0 ? 3 : s.status & SUM ? 2 : 1;
@@ -668,10 +684,6 @@ export class Hart implements Core {
     }
     this.#context = (s.priv === 3 ? this.#machineSpace : bare ? this.#bareSpace : this.#space) << 2 | s.priv;
     this.env.changed();
-  }
-  /** Call when fflags or frm changed otherwise than by a CSR instruction. */
-  fpChanged(): void {
-    this.#refresh();
   }
   #flushData(): void {
     this.env.flushTlb();
@@ -710,7 +722,7 @@ export class Hart implements Core {
   }
   #applyMenvcfg(): void {
     this.mmu.pbmt = (this.s.menvcfgHi & PBMTE) !== 0;
-    this.mmu.updates = this.has("svadu") ? (this.s.menvcfgHi & ADUE) !== 0 : !this.config.svade;
+    this.mmu.updates = this.has("svadu") ? (this.s.menvcfgHi & ADUE) !== 0 : !(this.config.svade || this.has("svade"));
   }
   /** Derives everything anew after the state was replaced. */
   #reload(): void {
@@ -783,7 +795,10 @@ export class Hart implements Core {
       for (const alias of n === 8 ? [ABI[8], "x8", "fp"] : [ABI[n], `x${n}`]) this.#access.set(alias, access);
     }
     rows.push({ name: "pc", bits, group: "general", type: "code_ptr" });
-    this.#access.set("pc", slotAccess(PC, bits));
+    this.#access.set("pc", {
+      get: () => BigInt.asUintN(bits, wide(this.env.i32[this.#pcIndex()], this.env.i32[this.#pcIndex() + 1])),
+      set: (v) => this.#setPc(low32(v), low32(v >> 32n)),
+    });
     const flen = this.has("d") ? 64 : 32;
     for (let n = 0; n < 32 && this.has("f"); n++) {
       rows.push({ name: `f${n}`, bits: flen, group: "float", type: flen === 64 ? "ieee_double" : "ieee_single" });

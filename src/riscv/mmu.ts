@@ -112,7 +112,7 @@ export class Mmu {
       if (!pmp.open && !(pmp.rights(at, false) & 1)) return this.#fail(PMP_TABLE, level);
       const slot = env.ram(at, wide ? 8 : 4);
       if (slot < 0) return this.#fail(NO_RAM, level);
-      const index = wide ? 2 * slot : slot, pte = env.i32[index], high = wide ? env.i32[index + 1] : 0;
+      const index = slot >>> 2, pte = env.i32[index], high = wide ? env.i32[index + 1] : 0;
       this.pteLo[level] = pte;
       this.pteHi[level] = high;
       if (!(pte & V)) return this.#fail(INVALID, level);
