@@ -76,12 +76,12 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
     "m.toml:13: device.k.verdict.failed: unknown key 'failed' (did you mean 'fail'?)",
   ],
   ["unknown section", `${BASE}[devices.x]\ntype = "keys"`, "m.toml:11: devices: unknown key 'devices' (did you mean 'device'?)"],
-  ["missing schema", BASE.replace("schema = 1", "m.toml:1: schema: missing: it must be one of 1 (version of this format)"), ""],
+  ["missing schema", BASE.replace("schema = 1", ""), "m.toml:1: schema: missing: it must be one of 1 (version of this format)"],
   ["unknown schema", BASE.replace("schema = 1", "schema = 2"), "m.toml:1: schema: must be one of 1, got 2"],
   [
     "missing arch",
-    BASE.replace(/arch.*/, 'm.toml:3: cpu.arch: missing: it must be one of "riscv32", "riscv64", "x86_64" (instruction set)'),
-    "",
+    BASE.replace(/arch.*/, ""),
+    'm.toml:3: cpu.arch: missing: it must be one of "riscv32", "riscv64", "x86_64" (instruction set)',
   ],
   [
     "unknown arch",
@@ -90,8 +90,8 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   ],
   [
     "missing isa",
-    BASE.replace(/isa.*/, 'm.toml:3: cpu.isa: missing: it must be an ISA string like "rv64gc_zba_zbb" (extensions, as in the device tree)'),
-    "",
+    BASE.replace(/isa.*/, ""),
+    'm.toml:3: cpu.isa: missing: it must be an ISA string like "rv64gc_zba_zbb" (extensions, as in the device tree)',
   ],
   [
     "isa that is no isa",
@@ -112,9 +112,9 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
     "missing size",
     BASE.replace(
       /size.*/,
-      'm.toml:8: memory.dram.size: missing: it must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000 (bytes of memory)',
+      "",
     ),
-    "",
+    'm.toml:8: memory.dram.size: missing: it must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000 (bytes of memory)',
   ],
   [
     "missing key in an inline table",
@@ -244,7 +244,7 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
     `${BASE}${PLIC}console = true`,
     "m.toml:15: device.plic.console: must be false: a 'riscv.plic' has no byte stream",
   ],
-  ["no RAM", BASE.replace(/\[memory[^]*/, "m.toml:1: memory: missing: a machine needs RAM"), ""],
+  ["no RAM", BASE.replace(/\[memory[^]*/, ""), "m.toml:1: memory: missing: a machine needs RAM"],
   ["only ROM", BASE + `kind = "rom"`, "m.toml:8: memory: missing: a machine needs RAM"],
   [
     "a hole that is no range",
