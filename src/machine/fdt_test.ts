@@ -1,0 +1,194 @@
+// The device tree: read back, through dtc, and node by node against QEMU's.
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { buildFdt, type FdtOptions, isaExtensions, printFdt } from "./fdt.ts";
+import { type Graph, loadConfig } from "./graph.ts";
+import { TOYS } from "./testing/toys.ts";
+import { DEVICES } from "../devices/mod.ts";
+import { defineDevice } from "../core/device.ts";
+
+const machines = new URL("../../machines/", import.meta.url).pathname;
+const load = (file: string, set: Record<string, unknown> = {}): Graph =>
+  loadConfig(machines + file, { readFile: (path) => Deno.readFileSync(path), set });
+
+/** "path property" -> value, from DTS text. */
+function flat(dts: string): Map<string, string> {
+  const out = new Map<string, string>(), path: string[] = [];
+  for (const line of dts.split("\n").map((l) => l.trim())) {
+    if (line.endsWith("{")) path.push(line === "/ {" ? "" : line.slice(0, -2));
+    else if (line === "};") path.pop();
+    else if (path.length && line) {
+      const [, name, value] = /^(\S+?)(?: = (.*))?;$/.exec(line)!;
+      out.set(`${path.join("/") || "/"} ${name}`, value ?? "");
+    }
+  }
+  return out;
+}
+
+/** Runs a program; undefined when it is not installed. */
+function run(command: string, args: string[], stdin?: Uint8Array): Uint8Array | undefined {
+  const file = Deno.makeTempFileSync();
+  try {
+    if (stdin) Deno.writeFileSync(file, stdin);
+    const r = new Deno.Command(command, { args: args.map((a) => a === "STDIN" ? file : a), stderr: "null" }).outputSync();
+    assert(r.success, `${command} ${args.join(" ")} failed`);
+    return r.stdout;
+  } catch (e) {
+    if (!(e instanceof Deno.errors.NotFound)) throw e;
+    console.log(`skipped: ${command} is not installed`);
+    return undefined;
+  } finally {
+    Deno.removeSync(file);
+  }
+}
+
+const EXTRA: FdtOptions = { bootargs: "console=ttyS0 quiet", initrd: [0x8400_0000, 0x8410_0001] };
+
+Deno.test("what a run adds is under /chosen", () => {
+  const tree = flat(printFdt(buildFdt(load("virt.toml"), EXTRA)));
+  assertEquals(tree.get("/chosen bootargs"), '"console=ttyS0 quiet"');
+  assertEquals(tree.get("/chosen linux,initrd-start"), "<0x0 0x84000000>");
+  assertEquals(tree.get("/chosen linux,initrd-end"), "<0x0 0x84100001>");
+  assertEquals(tree.get("/chosen stdout-path"), '"/soc/serial@10000000"');
+  assert(!flat(printFdt(buildFdt(load("virt.toml")))).has("/chosen bootargs"));
+});
+
+Deno.test("the seed decides the rng-seed, and nothing else does", () => {
+  const seed = (set: Record<string, unknown>) => flat(printFdt(buildFdt(load("virt.toml", set)))).get("/chosen rng-seed");
+  assertEquals(seed({ harts: 4 }), seed({}));
+  assert(seed({ seed: 1 }) !== seed({}));
+});
+
+Deno.test("cpus: one node for each hart, with what its ISA says", () => {
+  const tree = flat(printFdt(buildFdt(load("virt.toml", { harts: 3, "cpu.isa": "rv64gc_zicboz", "cpu.mmu": "bare" }))));
+  assertEquals([...tree.keys()].filter((k) => /cpu@\d device_type/.test(k)).length, 3);
+  assertEquals(tree.get("/cpus/cpu@2 reg"), "<0x2>");
+  assertEquals(tree.get("/cpus/cpu@2 riscv,isa"), '"rv64imafdc_zicsr_zifencei_zicboz"');
+  assertEquals(tree.get("/cpus/cpu@2 mmu-type"), '"riscv,none"');
+  assertEquals(tree.get("/cpus/cpu@2 riscv,cboz-block-size"), "<0x40>");
+  assert(!tree.has("/cpus/cpu@2 riscv,cbom-block-size"));
+  assertEquals(isaExtensions("rv32gc_zba_zicsr"), ["i", "m", "a", "f", "d", "c", "zicsr", "zifencei", "zba"]);
+  assertEquals(isaExtensions("rv32ima"), ["i", "m", "a"]);
+});
+
+Deno.test("RAM of 4 GiB and more needs both cells", () => {
+  const tree = flat(printFdt(buildFdt(load("virt.toml", { memory: "6GiB", "memory.dram.gap": "0xc000_0000..4GiB" }))));
+  assertEquals(tree.get("/memory@80000000 reg"), "<0x0 0x80000000 0x0 0x40000000>");
+  assertEquals(tree.get("/memory@100000000 reg"), "<0x1 0x0 0x1 0x40000000>");
+});
+
+Deno.test("interrupts: absent outputs keep their place, controllers with two cells get a flag, several parents are listed", () => {
+  const types = {
+    ...DEVICES,
+    gic: defineDevice({
+      ...TOYS["x86.ioapic"],
+      windows: () => [{ bus: "mem", name: "regs", length: 16 }],
+      fdt: () => ({ "interrupt-controller": true, "#interrupt-cells": 2 }),
+    }),
+    two: defineDevice({ ...TOYS.i8042, windows: () => [], fdt: () => ({ compatible: "two" }) }),
+  };
+  const g = loadConfig("m.toml", {
+    types,
+    readFile: () =>
+      new TextEncoder().encode(`schema = 1
+[cpu]
+arch = "riscv64"
+isa = "rv64gc"
+reset = 0
+[memory.ram]
+at = 0
+size = 4096
+[device.plic]
+type = "riscv.plic"
+at = 0xc00_0000
+irq = ["", "cpu*.seip"]
+[device.gic]
+type = "gic"
+at = 0x1_0000
+[device.one]
+type = "two"
+irq = { keyboard = "gic:3" }
+[device.two]
+type = "two"
+irq = ["gic:4", "plic:5"]
+[device.three]
+type = "two"
+`),
+  });
+  const tree = flat(printFdt(buildFdt(g, { types })));
+  const handle = (node: string) => tree.get(`/soc/${node} phandle`)!.slice(1, -1);
+  assertEquals(tree.get("/soc/plic@c000000 interrupts-extended"), "<0xffffffff 0x2 0x9>");
+  assertEquals(tree.get("/soc/one interrupts"), "<0x3 0x4>");
+  assertEquals(tree.get("/soc/one interrupt-parent"), `<${handle("gic@10000")}>`);
+  assertEquals(tree.get("/soc/two interrupts-extended"), `<${handle("gic@10000")} 0x4 0x4 ${handle("plic@c000000")} 0x5>`);
+  assert(![...tree.keys()].some((k) => k.startsWith("/soc/three interrupt")));
+});
+
+Deno.test("printFdt refuses what is no device tree", () => {
+  assertThrows(() => printFdt(new Uint8Array(64)), Error, "magic number");
+  assertThrows(() => printFdt(new Uint8Array(4)), Error, "magic number");
+  const newer = buildFdt(load("virt.toml"));
+  new DataView(newer.buffer).setUint32(24, 18);
+  assertThrows(() => printFdt(newer), Error, "newer");
+});
+
+Deno.test("dtc reads our bytes without a warning, and our text as the same tree", () => {
+  for (const file of ["virt.toml", "virt32.toml"]) {
+    const bytes = buildFdt(load(file, { harts: 2 }), EXTRA);
+    const sorted = (args: string[], data: Uint8Array) => run("dtc", ["-s", "-O", "dtb", ...args, "STDIN"], data);
+    const fromBytes = sorted(["-I", "dtb", "-E", "interrupt_provider", "-E", "reg_format", "-E", "interrupts_extended_property"], bytes);
+    if (!fromBytes) return;
+    assertEquals(sorted(["-I", "dts"], new TextEncoder().encode(printFdt(bytes))), fromBytes);
+  }
+});
+
+/** Properties whose value differs from QEMU 7.2's, and why. */
+const DIFFERENT: Record<string, string> = {
+  "riscv,isa": "another list of extensions",
+  "riscv,isa-base": "newer than QEMU 7.2",
+  "riscv,isa-extensions": "newer than QEMU 7.2",
+  "mmu-type": "Sv57 instead of Sv48",
+  "riscv,cbom-block-size": "QEMU's default CPU has no Zicbom",
+  "riscv,cboz-block-size": "QEMU's default CPU has no Zicboz",
+  "rng-seed": "made from the machine's seed",
+  "riscv,ndev": "QEMU 7.2 counts the reserved source 0",
+  "/soc/serial@10000000 reg": "QEMU reserves 256 bytes for the 8 registers",
+  "/cpus/cpu@0/interrupt-controller #address-cells": "a controller without children says so",
+};
+
+Deno.test("every property that QEMU's virt board has too has the same value", () => {
+  const file = Deno.makeTempFileSync();
+  try {
+    for (const harts of [1, 4]) {
+      const args = ["-M", `virt,dumpdtb=${file}`, "-smp", String(harts), "-m", "256M", "-display", "none"];
+      if (!run("qemu-system-riscv64", args)) return;
+      const [qemu, ours] = [Deno.readFileSync(file), buildFdt(load("virt.toml", { harts, memory: "256MiB" }))].map((b) =>
+        named(flat(printFdt(b)))
+      );
+      let same = 0;
+      for (const [key, value] of ours) {
+        // Every hart is like the first.
+        const property = key.split(" ")[1], known = [property, key.replace(/cpu@\d+/, "cpu@0")].find((k) => k in DIFFERENT);
+        if (property === "phandle") continue;
+        if (known) assert(value !== qemu.get(key), `${key} is listed as different and is the same`);
+        else assertEquals(`${key} = ${value}`, `${key} = ${qemu.get(key)}`), same++;
+      }
+      assert(same > 40, `only ${same} properties compared`);
+      const missing = [...qemu.keys()].filter((k) => !ours.has(k) && !/^\/(pmu|fw-cfg|flash|platform-bus|soc\/(pci|virtio_mmio))/.test(k));
+      assertEquals(missing, []);
+    }
+  } finally {
+    Deno.removeSync(file);
+  }
+});
+
+/** The tree with phandles replaced by the path of the node that has them: their numbers carry no meaning. */
+function named(tree: Map<string, string>): Map<string, string> {
+  const paths = new Map([...tree].filter(([k]) => k.endsWith(" phandle")).map(([k, v]) => [v.slice(1, -1), k.split(" ")[0]]));
+  const name = (cell: string) => paths.get(cell) ?? cell;
+  return new Map([...tree].map(([key, value]) => {
+    const property = key.split(" ")[1], cells = value.slice(1, -1).split(" ");
+    if (["interrupt-parent", "regmap", "cpu"].includes(property)) return [key, name(cells[0])];
+    if (property === "interrupts-extended") return [key, cells.map((c, i) => i % 2 ? c : name(c)).join(" ")];
+    return [key, value];
+  }));
+}
