@@ -25,6 +25,7 @@ for (const file of files) {
     poke(b, windows.map((w) => w.length), 0xffff_ffff);
     b.dev.reset();
     assertEquals(b.irq.map((line) => line.level), b.irq.map(() => false));
+    assertEquals(b.clock.next, Infinity);
   });
 
   Deno.test(`${type.type}: every offset of every window can be read and written at every width`, () => {
