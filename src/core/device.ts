@@ -46,6 +46,8 @@ export interface CharPort {
   receive(byte: number): void;
   /** Set by the host side; called when `room()` has grown from 0. */
   onRoom: () => void;
+  /** Takes the next byte that was received, as firmware that owns the device would; -1 when there is none. */
+  take?(): number;
 }
 
 /** A model of one block. Snapshot = structuredClone(state). Nothing that the guest can see lives outside `state`. */

@@ -93,6 +93,11 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
     this.#update();
   }
 
+  /** A byte for firmware that polls the device. */
+  take(): number {
+    return this.state.rx.length ? this.read(RBR_THR) : -1;
+  }
+
   read(offset: number): number {
     const s = this.state;
     const reg = offset >> this.config.reg_shift;

@@ -82,6 +82,8 @@ export interface HartConfig {
   timer(at: number): void;
   /** An interrupt has become deliverable: cut the running slice. May be called at any moment. */
   onPending(): void;
+  /** Called when a trap handler's first instruction has trapped; `traps.loop` tells how often in a row. */
+  onTrapLoop?(): void;
   /** Serves an environment call from S-mode in place of M-mode software; false: it did not, so the call traps. The pc is already behind the call. */
   firmware?(hart: Hart): boolean;
 }
@@ -396,6 +398,7 @@ export class Hart implements Core {
     const hi = rv64 ? vecHi + ((vecLo & ~3) < 0 && lo >= 0 ? 1 : 0) : 0;
     this.#setPc(lo, hi);
     this.traps.record(cause, interrupt, pcLo, pcHi, tvalLo, tvalHi, from, s.priv, this.env.instructions(), lo | 0, hi | 0);
+    if (this.traps.loop > 0) this.config.onTrapLoop?.();
     this.#refresh();
     this.update();
   }

@@ -1,0 +1,164 @@
+// ELF files: segments and symbols. Source: System V ABI, chapters 4 and 5 (generic, 2013-06-10); machine numbers from its registry.
+import { ConfigError } from "../core/errors.ts";
+
+/** A part of memory that an image fills: `bytes`, then zeros up to `size`. */
+export interface Segment {
+  readonly paddr: number;
+  readonly vaddr: bigint;
+  readonly bytes: Uint8Array;
+  /** Bytes in memory, at least `bytes.length`. */
+  readonly size: number;
+}
+
+export interface Elf {
+  readonly bits: 32 | 64;
+  /** e_machine. */
+  readonly machine: number;
+  readonly entry: bigint;
+  readonly segments: readonly Segment[];
+  readonly symbols: Symbols;
+}
+
+/** e_machine values. */
+export const EM_386 = 3, EM_X86_64 = 62, EM_RISCV = 243;
+const MACHINES: Readonly<Record<number, string>> = { 3: "i386", 40: "ARM", 62: "x86-64", 183: "AArch64", 243: "RISC-V", 258: "LoongArch" };
+const PT_LOAD = 1, SHT_SYMTAB = 2, STT_NOTYPE = 0, STT_OBJECT = 1, STT_FUNC = 2;
+
+/** "RISC-V", or "machine 123". */
+export const machineName = (e: number): string => MACHINES[e] ?? `machine ${e}`;
+
+export const isElf = (file: Uint8Array): boolean =>
+  file.length >= 4 && file[0] === 0x7f && file[1] === 0x45 && file[2] === 0x4c && file[3] === 0x46;
+
+/** @throws {ConfigError} it is not a complete little-endian executable. `name` is the path for messages. */
+export function readElf(file: Uint8Array, name: string): Elf {
+  const bad = (problem: string) => new ConfigError(problem, { file: name });
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const need = (at: number, length: number, what: string) => {
+    if (at + length > file.length) throw bad(`truncated ELF file: ${what} ends at byte ${at + length}, the file has ${file.length}`);
+  };
+  need(0, 20, "the header");
+  if (file[4] !== 1 && file[4] !== 2) throw bad(`ELF class ${file[4]} is neither 32-bit nor 64-bit`);
+  const bits = file[4] === 2 ? 64 : 32, w = bits === 64;
+  if (file[5] !== 1) throw bad("big-endian ELF files are not supported");
+  need(0, w ? 64 : 52, "the header");
+  const word = (at: number) => w ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
+  const small = (at: number) => Number(word(at));
+  const type = view.getUint16(16, true), machine = view.getUint16(18, true);
+  if (type !== 2 && type !== 3) {
+    throw bad(type === 1 ? "a relocatable object file, not a linked executable" : `ELF type ${type} is not an executable`);
+  }
+  const phoff = small(w ? 32 : 28), phentsize = view.getUint16(w ? 54 : 42, true), phnum = view.getUint16(w ? 56 : 44, true);
+  const segments: Segment[] = [];
+  need(phoff, phentsize * phnum, "the table of segments");
+  for (let i = 0; i < phnum; i++) {
+    const p = phoff + i * phentsize;
+    if (view.getUint32(p, true) !== PT_LOAD) continue;
+    const offset = small(p + (w ? 8 : 4)), vaddr = word(p + (w ? 16 : 8)), paddr = small(p + (w ? 24 : 12));
+    const filesz = small(p + (w ? 32 : 16)), memsz = small(p + (w ? 40 : 20));
+    if (memsz === 0) continue;
+    if (filesz > memsz) throw bad(`segment ${i} has more bytes in the file (${filesz}) than in memory (${memsz})`);
+    need(offset, filesz, `segment ${i}`);
+    segments.push({ paddr, vaddr, bytes: file.subarray(offset, offset + filesz), size: memsz });
+  }
+  if (segments.length === 0) throw bad("it has no segment to load");
+  return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w)) };
+}
+
+interface Symbol {
+  readonly name: string;
+  readonly value: bigint;
+  readonly size: bigint;
+}
+
+function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
+  const word = (at: number) => w ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
+  const shoff = Number(word(w ? 40 : 32)), shentsize = view.getUint16(w ? 58 : 46, true), shnum = view.getUint16(w ? 60 : 48, true);
+  const out: Symbol[] = [], decoder = new TextDecoder();
+  // Symbols are a convenience: a damaged table is taken as far as it goes.
+  const section = (i: number) => {
+    const s = shoff + i * shentsize;
+    if (s + (w ? 64 : 40) > file.length) return undefined;
+    const offset = Number(word(s + (w ? 24 : 16))), size = Number(word(s + (w ? 32 : 20)));
+    return {
+      type: view.getUint32(s + 4, true),
+      offset,
+      size: Math.min(size, Math.max(0, file.length - offset)),
+      link: view.getUint32(s + (w ? 40 : 24), true),
+    };
+  };
+  for (let i = 0; i < shnum; i++) {
+    const s = section(i);
+    if (s?.type !== SHT_SYMTAB) continue;
+    const strings = section(s.link), entry = w ? 24 : 16;
+    if (!strings) continue;
+    for (let at = s.offset; at + entry <= s.offset + s.size; at += entry) {
+      const type = file[at + (w ? 4 : 12)] & 0xf, index = view.getUint16(at + (w ? 6 : 14), true);
+      if (index === 0 || (type !== STT_NOTYPE && type !== STT_OBJECT && type !== STT_FUNC)) continue;
+      const from = strings.offset + view.getUint32(at, true), to = file.indexOf(0, from);
+      const name = decoder.decode(file.subarray(from, to));
+      // RISC-V mapping symbols and assembler temporaries say nothing to a person.
+      if (!name || name.startsWith("$") || name.startsWith(".L")) continue;
+      out.push({ name, value: word(at + (w ? 8 : 4)), size: word(at + (w ? 16 : 8)) });
+    }
+  }
+  return out;
+}
+
+/** Names of addresses. Read from the file when they are first asked for. */
+export class Symbols {
+  #sorted: readonly Symbol[] | undefined;
+  #byName: Map<string, bigint> | undefined;
+  constructor(readonly read: () => Symbol[] = () => []) {}
+
+  get #table(): readonly Symbol[] {
+    return this.#sorted ??= this.read().sort((a, b) => a.value < b.value ? -1 : a.value > b.value ? 1 : 0);
+  }
+  /** The last symbol at or below an address, unless the address is beyond its size. */
+  lookup(address: bigint): { name: string; offset: bigint } | undefined {
+    const t = this.#table;
+    let lo = 0, hi = t.length;
+    while (lo < hi) {
+      const mid = (lo + hi) >> 1;
+      if (t[mid].value <= address) lo = mid + 1;
+      else hi = mid;
+    }
+    for (let i = lo - 1; i >= 0 && i >= lo - 8; i--) {
+      const s = t[i];
+      if (s.size === 0n || address < s.value + s.size) return { name: demangle(s.name), offset: address - s.value };
+    }
+    return undefined;
+  }
+  /** Address of a name: the linker's or, for Rust functions, the path as it is written ("kernel::main"). */
+  address(name: string): bigint | undefined {
+    if (!this.#byName) {
+      this.#byName = new Map();
+      for (const s of this.#table) {
+        const plain = demangle(s.name);
+        if (!this.#byName.has(plain)) this.#byName.set(plain, s.value);
+        this.#byName.set(s.name, s.value);
+      }
+    }
+    return this.#byName.get(name);
+  }
+}
+
+/** "core::fmt::write" for Rust's legacy mangling "_ZN4core3fmt5write17h0123456789abcdefE"; every other name unchanged. */
+export function demangle(name: string): string {
+  const m = /^_ZN((?:\d+.+?)+?)(?:17h[0-9a-f]{16})?E(?:\.llvm\.\d+)?$/.exec(name);
+  if (!m) return name;
+  const parts: string[] = [];
+  for (let rest = m[1]; rest;) {
+    const n = /^\d+/.exec(rest);
+    if (!n) return name;
+    const length = Number(n[0]);
+    parts.push(rest.slice(n[0].length, n[0].length + length));
+    rest = rest.slice(n[0].length + length);
+  }
+  return parts.map((p) =>
+    p.replaceAll("..", "::").replace(/^_\$/, "$").replaceAll("$LT$", "<").replaceAll("$GT$", ">").replaceAll("$u20$", " ").replaceAll(
+      "$RF$",
+      "&",
+    ).replaceAll("$C$", ",").replaceAll("$u7b$", "{").replaceAll("$u7d$", "}")
+  ).join("::");
+}

@@ -1,0 +1,79 @@
+// What to boot: looks at a file and says what goes where. ELF, Linux Image (RISC-V), gzip of these, raw bytes.
+// Source: Linux Documentation/arch/riscv/boot-image-header.rst (6.12).
+import { gunzipSync } from "fflate";
+import { ConfigError } from "../core/errors.ts";
+import { type Elf, isElf, machineName, readElf, type Segment, Symbols } from "./elf.ts";
+
+export interface Image {
+  readonly kind: "elf" | "linux" | "raw";
+  readonly entry: bigint;
+  readonly segments: readonly Segment[];
+  readonly symbols: Symbols;
+}
+
+/** Where raw bytes and position-independent images go, and what the CPU can run. */
+export interface ImageTarget {
+  /** e_machine values that run here, and the ELF class; any class when absent. */
+  readonly machines: readonly number[];
+  readonly bits?: 32 | 64;
+  /** Name of the CPU's architecture for messages. */
+  readonly arch: string;
+  /** Load address of raw images. */
+  readonly load: number;
+  /** RAM origin: a Linux Image goes to its text offset from here. */
+  readonly ram: number;
+  /** "auto", or what the machine file insists on: "elf" "linux" "raw". */
+  readonly protocol: string;
+}
+
+/** @throws {ConfigError} the file is not what the machine can boot. */
+export function readImage(file: Uint8Array, name: string, target: ImageTarget): Image {
+  if (file.length === 0) throw new ConfigError("the file is empty", { file: name });
+  if (file[0] === 0x1f && file[1] === 0x8b) {
+    try {
+      file = gunzipSync(file);
+    } catch (e) {
+      throw new ConfigError(`damaged gzip data: ${e instanceof Error ? e.message : e}`, { file: name });
+    }
+  }
+  const linux = new TextDecoder("latin1").decode(file.subarray(0x38, 0x3c)) === "RSC\x05";
+  const found = isElf(file) ? "elf" : linux ? "linux" : "raw";
+  if (target.protocol !== "auto" && target.protocol !== "raw" && target.protocol !== found) {
+    throw new ConfigError(`boot.protocol is '${target.protocol}', but this is ${DESCRIBED[found]}`, { file: name });
+  }
+  const kind = target.protocol === "raw" ? "raw" : found;
+  if (kind === "elf") return fromElf(readElf(file, name), name, target);
+  if (kind === "linux") {
+    const view = new DataView(file.buffer, file.byteOffset),
+      offset = Number(view.getBigUint64(8, true)),
+      size = Number(view.getBigUint64(16, true));
+    const paddr = target.ram + offset;
+    return {
+      kind,
+      entry: BigInt(paddr),
+      segments: [{ paddr, vaddr: BigInt(paddr), bytes: file, size: Math.max(size, file.length) }],
+      symbols: new Symbols(),
+    };
+  }
+  return {
+    kind,
+    entry: BigInt(target.load),
+    segments: [{ paddr: target.load, vaddr: BigInt(target.load), bytes: file, size: file.length }],
+    symbols: new Symbols(),
+  };
+}
+
+const DESCRIBED = { elf: "an ELF file", linux: "a Linux Image", raw: "a raw image" };
+
+function fromElf(elf: Elf, name: string, target: ImageTarget): Image {
+  if (!target.machines.includes(elf.machine)) {
+    throw new ConfigError(`built for ${machineName(elf.machine)}, but the machine's CPU is ${target.arch}`, { file: name });
+  }
+  if (target.bits && elf.bits !== target.bits) {
+    throw new ConfigError(`a ${elf.bits}-bit ELF file, but the machine's CPU is ${target.arch}`, { file: name });
+  }
+  // The entry is a virtual address: its segment tells where it is in memory.
+  const s = elf.segments.find((s) => elf.entry >= s.vaddr && elf.entry < s.vaddr + BigInt(s.size));
+  const entry = s ? BigInt(s.paddr) + elf.entry - s.vaddr : elf.entry;
+  return { kind: "elf", entry, segments: elf.segments, symbols: elf.symbols };
+}

@@ -1,0 +1,500 @@
+// A machine: buses, devices, harts and their clock, and the loop that lets time pass. It is synchronous and deterministic: the same
+// calls give the same run, instruction for instruction.
+import { Bus } from "../core/bus.ts";
+import { VirtualClock } from "../core/clock.ts";
+import type { Cpu } from "../core/cpu.ts";
+import type { CharPort, Device, StopRequest } from "../core/device.ts";
+import { ConfigError } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { Engine } from "../engine/engine.ts";
+import type { Symbols } from "./elf.ts";
+import { type Graph, loadConfig, type MemoryNode } from "./graph.ts";
+import { riscvPlatform } from "./riscv.ts";
+import type { Stop } from "./stop.ts";
+import { wireDevices } from "./wire.ts";
+
+/** The outside world that a machine may touch: only what is passed here. */
+export interface Host {
+  /** @throws {ConfigError} the file is missing or cannot be read. */
+  readFile(path: string): Uint8Array;
+  readonly log: Log;
+}
+
+export interface MachineOptions {
+  /** Path of the machine file. */
+  readonly file: string;
+  /** Overrides by key path: "memory.dram.size": "2GiB". */
+  readonly set?: Readonly<Record<string, unknown>>;
+  /** Paths of the image to start and of its initial RAM disk; the machine file's when absent. */
+  readonly kernel?: string;
+  readonly initrd?: string;
+  /** The kernel's command line; the machine file's when absent. */
+  readonly append?: string;
+  readonly engine?: "interp" | "jit";
+}
+
+/** What an architecture makes of a graph: processors, firmware, and the state at power-on. */
+export interface Platform {
+  readonly cpus: readonly Cpu[];
+  readonly symbols: Symbols;
+  /** Console of the built-in firmware; used when no device is the console. */
+  readonly ownConsole?: CharPort;
+  /** Puts registers and memory into the state at power-on; RAM is clear, devices are reset. */
+  powerOn(): void;
+  /** State of the built-in firmware, as plain data. */
+  save(): unknown;
+  load(state: unknown): void;
+}
+
+/** What a platform is given. */
+export interface PlatformParts {
+  readonly graph: Graph;
+  readonly options: MachineOptions;
+  readonly host: Host;
+  readonly engine: Engine;
+  readonly bus: Bus;
+  readonly clock: VirtualClock;
+  /** Devices by id; filled after the platform is made, before it is powered on. */
+  readonly devices: ReadonlyMap<string, Device>;
+  stop(request: StopRequest): void;
+  /** Ends the run: the guest can do nothing sensible any more. */
+  die(stop: Stop): void;
+  /** An interrupt of another hart became pending: its slice must not wait for this one's to end. */
+  interrupted(hart: number): void;
+  /** The console that firmware calls use. */
+  firmwareConsole(): Tap | undefined;
+}
+
+/** State of a machine: plain data, restored exactly. */
+export interface Snapshot {
+  readonly clock: number;
+  readonly cpus: readonly unknown[];
+  readonly devices: Readonly<Record<string, object>>;
+  readonly firmware: unknown;
+  /** Pages of RAM that are not all zero, by index into the concatenated windows. */
+  readonly pages: ReadonlyMap<number, Uint8Array>;
+  readonly alarms: readonly number[];
+  readonly output: Readonly<Record<string, number>>;
+  readonly slice: unknown;
+  readonly stopped: Stop | undefined;
+}
+
+/** Instructions that a hart runs before the next one has its turn, when several are awake. */
+const QUANTUM = 20_000;
+/** The longest slice; the engine counts in 30 bits. */
+const LONGEST = 2 ** 28;
+const PAGE = 4096;
+
+/** The part of guest time that is being run: every hart gets `length` ticks, one after the other. */
+interface Slice {
+  length: number;
+  hart: number;
+  /** Ticks that the present hart has had. */
+  done: number;
+}
+
+/** Reads the machine file and the images, and builds the machine in its power-on state. @throws {ConfigError} */
+export function createMachine(options: MachineOptions, host: Host): Machine {
+  return new Machine(
+    loadConfig(options.file, { readFile: (p) => host.readFile(p), ...(options.set ? { set: options.set } : {}) }),
+    options,
+    host,
+  );
+}
+
+export class Machine {
+  readonly bus = new Bus();
+  readonly clock: VirtualClock;
+  readonly cpus: readonly Cpu[];
+  /** Devices with `console = true`, the first one being `serial` in a scenario; else the firmware's console. */
+  readonly consoles: ReadonlyMap<string, Tap>;
+  readonly symbols: Symbols;
+  readonly engine: Engine;
+  readonly #devices = new Map<string, Device>();
+  readonly #platform: Platform;
+  #stopped: Stop | undefined;
+  #request: StopRequest | undefined;
+  #break = false;
+  #slice: Slice | undefined;
+  /** Running hash of each console's output. */
+  readonly #output: Record<string, number> = {};
+  #sliceTicks = 1_000_000;
+
+  constructor(readonly graph: Graph, readonly options: MachineOptions, readonly host: Host) {
+    this.clock = new VirtualClock(graph.clock.cpu_hz);
+    const windows = graph.memories.flatMap((m) => m.segments.map((s) => ({ memory: m, segment: s })));
+    try {
+      this.engine = new Engine(
+        graph.cpu.harts,
+        windows.map((w) => ({ base: w.segment.base, length: w.segment.length, readonly: w.memory.kind === "rom" })),
+        this.bus,
+      );
+    } catch (e) {
+      if (!(e instanceof RangeError)) throw e;
+      throw new ConfigError(e.message, { file: graph.file, key: "memory" });
+    }
+    for (const [i, w] of windows.entries()) {
+      this.bus.mapRam(w.segment.base, this.engine.ramBytes(i), { readonly: w.memory.kind === "rom", name: w.memory.id });
+    }
+    this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
+    this.#platform = PLATFORMS[graph.cpu.family]({
+      graph,
+      options,
+      host,
+      engine: this.engine,
+      bus: this.bus,
+      clock: this.clock,
+      devices: this.#devices,
+      stop: (request) => this.#ask(request),
+      die: (stop) => {
+        this.#stopped ??= stop;
+        this.#attention();
+      },
+      interrupted: (hart) => this.#interrupted(hart),
+      firmwareConsole: () => this.consoles.values().next().value,
+    });
+    this.cpus = this.#platform.cpus;
+    this.symbols = this.#platform.symbols;
+    const devices = wireDevices(graph, {
+      bus: this.bus,
+      clock: this.clock,
+      cpuInput: (hart, name) => this.cpus[hart].input(name),
+      log: host.log,
+      stop: (request) => this.#ask(request),
+    });
+    for (const [id, device] of devices) this.#devices.set(id, device);
+    const consoles = new Map<string, Tap>();
+    for (const node of graph.devices) {
+      const { char } = this.#devices.get(node.id)!;
+      if (node.console && char) consoles.set(node.id, new Tap(char, (byte) => this.#noteOutput(node.id, byte)));
+    }
+    const own = this.#platform.ownConsole;
+    if (consoles.size === 0 && own) consoles.set("sbi", new Tap(own, (byte) => this.#noteOutput("sbi", byte)));
+    this.consoles = consoles;
+    this.clock.onMoved = () => this.#clockMoved();
+    this.#powerOn(windows.map((w) => w.memory));
+  }
+
+  device(id: string): Device | undefined {
+    return this.#devices.get(id);
+  }
+  /** How the run ended for good; undefined while it can go on. */
+  get stopped(): Stop | undefined {
+    return this.#stopped;
+  }
+  /** Ticks that take about 10 ms of wall time, by what the last ones took. */
+  get sliceTicks(): number {
+    return this.#sliceTicks;
+  }
+  /** True when every hart waits and no alarm is set: only input can wake it. */
+  get idleForEver(): boolean {
+    return this.clock.next === Infinity && this.cpus.every((c) => c.idle);
+  }
+  get stats(): Record<string, number> {
+    return { instructions: this.engine.harts.reduce((n, h) => n + h.total, 0), ticks: this.clock.ticks, ...this.engine.stats };
+  }
+
+  /**
+   * Lets guest time pass, synchronously, until the clock reaches `untilTicks`, a break is requested or the machine stops. Returns the
+   * stop, also on every later call; a "breakpoint" is not final.
+   */
+  run(untilTicks: number): Stop | undefined {
+    const wall = performance.now(), from = this.clock.base;
+    this.#break = false;
+    let stop: Stop | undefined;
+    while (!(stop = this.#stopped) && !this.#break) {
+      if (!this.#slice) {
+        this.clock.fireDue();
+        this.#settle();
+        if (this.#stopped || this.#break) continue;
+        if (this.clock.base >= untilTicks) break;
+        if (this.cpus.every((c) => c.idle)) {
+          const next = Math.min(this.clock.next, untilTicks);
+          if (next === Infinity) break;
+          this.clock.base = next;
+          continue;
+        }
+      }
+      if ((stop = this.#runSlice(untilTicks))) break;
+    }
+    const ticks = this.clock.base - from, ms = performance.now() - wall;
+    if (ms > 2) {
+      this.#sliceTicks = Math.min(1e9, Math.max(10_000, this.#sliceTicks / 2 + Math.min(ticks * 10 / ms, 4 * this.#sliceTicks) / 2));
+    } else if (ticks >= this.#sliceTicks) this.#sliceTicks = Math.min(1e9, this.#sliceTicks * 2);
+    return stop ?? this.#stopped;
+  }
+
+  /** Runs the present slice, or a new one, to its end or to a break; undefined unless a breakpoint was met. */
+  #runSlice(untilTicks: number): Stop | undefined {
+    const awake = this.cpus.reduce((n, c) => n + (c.idle ? 0 : 1), 0);
+    const slice = this.#slice ??= {
+      length: Math.max(1, Math.min(untilTicks, this.clock.next, this.clock.base + (awake > 1 ? QUANTUM : LONGEST)) - this.clock.base),
+      hart: 0,
+      done: 0,
+    };
+    for (; slice.hart < this.cpus.length; slice.hart++, slice.done = 0) {
+      const cpu = this.cpus[slice.hart];
+      while (slice.done < slice.length && !cpu.idle) {
+        const before = slice.done;
+        this.clock.elapsed = () => before + cpu.executed;
+        const end = cpu.run(slice.length - before);
+        slice.done = before + cpu.executed;
+        this.clock.elapsed = () => slice.done;
+        this.#settle();
+        if (this.#stopped) return this.#endSlice(slice.done);
+        if (end === "breakpoint") return { kind: "breakpoint", cpu: cpu.index, pc: cpu.pc };
+        if (this.#break) return undefined;
+      }
+      // A hart alone does not wait out its slice: the clock goes on from here to whatever wakes it.
+      if (this.cpus.length === 1) return this.#endSlice(slice.done);
+    }
+    return this.#endSlice(slice.length);
+  }
+  #endSlice(ticks: number): undefined {
+    this.clock.base += ticks;
+    this.clock.elapsed = () => 0;
+    this.#slice = undefined;
+    return undefined;
+  }
+
+  /** An alarm was set: the running slice must end there. */
+  #clockMoved(): void {
+    const slice = this.#slice;
+    if (slice && this.clock.next < this.clock.base + slice.length) this.#cut(Math.max(1, Math.ceil(this.clock.next - this.clock.base)));
+  }
+  /** A hart that may have been idle has work: harts after it in this slice see it at once, the others at its end. */
+  #interrupted(hart: number): void {
+    const slice = this.#slice;
+    if (slice && hart !== slice.hart) this.#cut(this.clock.ticks - this.clock.base + 1);
+  }
+  /** Ends the running slice after `length` ticks if it is longer. */
+  #cut(length: number): void {
+    const slice = this.#slice!;
+    const now = this.clock.ticks - this.clock.base;
+    slice.length = Math.min(slice.length, Math.max(length, now));
+    this.cpus[slice.hart]?.attention();
+  }
+
+  /** Leaves `run` after the current instruction; for callbacks that run inside it. */
+  requestBreak(): void {
+    this.#break = true;
+    this.#attention();
+  }
+  #attention(): void {
+    const cpu = this.#slice && this.cpus[this.#slice.hart];
+    cpu?.attention();
+  }
+  #ask(request: StopRequest): void {
+    this.#request ??= request;
+    this.#attention();
+  }
+  /** Acts on what a device or the firmware asked for. */
+  #settle(): void {
+    const request = this.#request;
+    this.#request = undefined;
+    if (!request || this.#stopped) return;
+    if (request.kind !== "reset") this.#stopped = request;
+    else if (this.graph.boot.reset === "stop") this.#stopped = { kind: "reset" };
+    else this.reset();
+  }
+
+  /** Exactly one instruction of one hart. */
+  step(cpu: number): Stop | undefined {
+    const c = this.cpus[cpu];
+    this.clock.fireDue();
+    if (this.#stopped) return this.#stopped;
+    const base = this.clock.base + (this.#slice?.done ?? 0);
+    this.clock.elapsed = () => base - this.clock.base + c.executed;
+    this.#slice ??= { length: 1, hart: cpu, done: 0 };
+    // A breakpoint at the very instruction is passed over.
+    if (c.run(1) === "breakpoint") c.run(1);
+    this.#endSlice((this.#slice?.done ?? 0) + c.executed);
+    this.#settle();
+    return this.#stopped;
+  }
+
+  /** Power-off and on again: RAM is cleared as the machine file says, devices and harts are reset, guest time starts again at 0. */
+  reset(): void {
+    this.#slice = undefined;
+    this.clock.elapsed = () => 0;
+    this.clock.base = 0;
+    for (const a of this.clock.alarms) a.at = Infinity;
+    this.clock.refresh();
+    for (const [i, r] of this.engine.rams.entries()) if (r.length) this.engine.ramBytes(i).fill(0);
+    this.engine.reset();
+    this.#powerOn(this.graph.memories.flatMap((m) => m.segments.map(() => m)));
+    this.#attention();
+  }
+
+  #powerOn(windows: readonly MemoryNode[]): void {
+    for (const [i, memory] of windows.entries()) {
+      const bytes = this.engine.ramBytes(i), { segments } = memory;
+      if (memory.fill === "random") fillRandom(bytes, this.graph.seed + i);
+      if (memory.file) {
+        const content = this.host.readFile(memory.file), at = segments.find((s) => s.base === this.engine.rams[i].base)!.offset;
+        bytes.set(content.subarray(at, at + bytes.length));
+      }
+    }
+    for (const device of this.#devices.values()) device.reset();
+    this.#platform.powerOn();
+  }
+
+  /** Notes a byte of output for the digest. */
+  #noteOutput(console: string, byte: number): void {
+    this.#output[console] = Math.imul((this.#output[console] ?? 0x811c_9dc5) ^ byte, 0x0100_0193) >>> 0;
+  }
+
+  snapshot(): Snapshot {
+    const pages = new Map<number, Uint8Array>();
+    let first = 0;
+    for (const [i, r] of this.engine.rams.entries()) {
+      const bytes = this.engine.ramBytes(i);
+      forEachTouchedPage(bytes, (page) => pages.set(first + page, bytes.slice(page * PAGE, page * PAGE + PAGE)));
+      first += Math.ceil(r.length / PAGE);
+    }
+    return {
+      clock: this.clock.base,
+      cpus: this.cpus.map((c) => c.save()),
+      devices: Object.fromEntries([...this.#devices].map(([id, d]) => [id, structuredClone(d.state)])),
+      firmware: this.#platform.save(),
+      pages,
+      alarms: this.clock.alarms.map((a) => a.at),
+      output: { ...this.#output },
+      slice: this.#slice && { ...this.#slice },
+      stopped: this.#stopped,
+    };
+  }
+
+  restore(s: Snapshot): void {
+    let first = 0;
+    for (const [i, r] of this.engine.rams.entries()) {
+      const bytes = this.engine.ramBytes(i), now = first;
+      forEachTouchedPage(bytes, (page) => void (s.pages.has(now + page) || bytes.fill(0, page * PAGE, page * PAGE + PAGE)));
+      for (let page = 0; page < Math.ceil(r.length / PAGE); page++) {
+        const content = s.pages.get(first + page);
+        if (content) bytes.set(content, page * PAGE);
+      }
+      first += Math.ceil(r.length / PAGE);
+    }
+    this.engine.reset();
+    this.clock.base = s.clock;
+    this.#slice = s.slice ? { ...s.slice as Slice } : undefined;
+    const done = this.#slice?.done ?? 0;
+    this.clock.elapsed = () => done;
+    for (const [id, d] of this.#devices) d.state = structuredClone(s.devices[id]);
+    for (const [i, c] of this.cpus.entries()) c.load(s.cpus[i]);
+    this.#platform.load(s.firmware);
+    for (const d of this.#devices.values()) d.restored?.();
+    for (const [i, a] of this.clock.alarms.entries()) a.at = s.alarms[i] ?? Infinity;
+    this.clock.refresh();
+    for (const k of Object.keys(this.#output)) delete this.#output[k];
+    Object.assign(this.#output, s.output);
+    this.#stopped = s.stopped;
+    this.#request = undefined;
+  }
+
+  /** Hash of everything that the guest can see and of its output: equal for equal runs. 16 hex digits. */
+  digest(): string {
+    const h = new Hash();
+    for (const i of this.engine.rams.keys()) {
+      const bytes = this.engine.ramBytes(i), words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+      forEachTouchedPage(bytes, (page) => {
+        h.word(page);
+        for (let w = page * 1024, end = Math.min(w + 1024, words.length); w < end; w++) h.word(words[w]);
+      });
+    }
+    const rest = {
+      clock: this.clock.ticks,
+      cpus: this.cpus.map((c) => c.save()),
+      devices: [...this.#devices].map(([id, d]) => [id, d.state]),
+      firmware: this.#platform.save(),
+      output: this.#output,
+    };
+    for (const byte of new TextEncoder().encode(JSON.stringify(rest, plain))) h.word(byte);
+    return h.hex();
+  }
+}
+
+/** A console as the outside sees it: what the guest writes is noted for the digest on its way. */
+export class Tap implements CharPort {
+  onByte: (byte: number) => void = () => {};
+  onRoom: () => void = () => {};
+  constructor(readonly inner: CharPort, readonly note: (byte: number) => void) {
+    inner.onByte = (byte) => this.write(byte);
+    inner.onRoom = () => this.onRoom();
+  }
+  /** A byte from the guest, or from its firmware. */
+  write(byte: number): void {
+    this.note(byte);
+    this.onByte(byte);
+  }
+  room(): number {
+    return this.inner.room();
+  }
+  receive(byte: number): void {
+    this.inner.receive(byte);
+  }
+  take(): number {
+    return this.inner.take?.() ?? -1;
+  }
+}
+
+const PLATFORMS: Readonly<Record<Graph["cpu"]["family"], (parts: PlatformParts) => Platform>> = {
+  riscv: riscvPlatform,
+  x86: ({ graph }) => {
+    throw new ConfigError("x86 machines cannot be built yet: only riscv32 and riscv64", { file: graph.file, key: "cpu.arch" });
+  },
+};
+
+/** JSON of states: bigints, maps and typed arrays in a stable form. */
+const plain = (_: string, v: unknown) =>
+  typeof v === "bigint"
+    ? `${v}n`
+    : v instanceof Map
+    ? [...v]
+    : v instanceof Set
+    ? [...v]
+    : ArrayBuffer.isView(v)
+    ? [...new Uint8Array(v.buffer, v.byteOffset, v.byteLength)]
+    : v;
+
+/** Two 32-bit lanes of multiply and rotate; not for secrets. */
+class Hash {
+  #a = 0x9e37_79b9 | 0;
+  #b = 0x85eb_ca6b | 0;
+  word(w: number): void {
+    this.#a = Math.imul(this.#a ^ w, 0x0100_0193);
+    this.#a = (this.#a << 13) | (this.#a >>> 19);
+    this.#b = Math.imul(this.#b + w, 0xc2b2_ae35 | 0) ^ this.#a;
+  }
+  hex(): string {
+    return [this.#a, this.#b].map((x) => (x >>> 0).toString(16).padStart(8, "0")).join("");
+  }
+}
+
+/** Calls `f` for each 4 KiB page that has a byte other than 0. */
+function forEachTouchedPage(bytes: Uint8Array, f: (page: number) => void): void {
+  const words = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length >> 3), each = PAGE / 8;
+  for (let page = 0; page * each < words.length; page++) {
+    const end = Math.min((page + 1) * each, words.length);
+    // A double is 0 for the words 0 and 2^63 only: the second is told apart by its reciprocal.
+    for (let w = page * each; w < end; w++) {
+      if (words[w] !== 0 || Object.is(words[w], -0)) {
+        f(page);
+        break;
+      }
+    }
+  }
+}
+
+/** Random contents that depend on the seed alone (xorshift32). */
+function fillRandom(bytes: Uint8Array, seed: number): void {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  let x = (Math.imul(seed + 1, 0x9e37_79b9) | 1) >>> 0;
+  for (let i = 0; i < words.length; i++) {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    words[i] = x;
+  }
+}

@@ -1,0 +1,432 @@
+// RISC-V machines: harts, the way from reset to the kernel, and what the built-in SBI needs.
+// Source: RISC-V SBI 2.0; OpenSBI's fw_dynamic (include/sbi/fw_dynamic.h, version 2); QEMU's reset code, hw/riscv/boot.c (7.2).
+import type { Alarm } from "../core/clock.ts";
+import type { Cpu, RegisterInfo, RunEnd } from "../core/cpu.ts";
+import type { CharPort } from "../core/device.ts";
+import { ConfigError } from "../core/errors.ts";
+import type { IrqLine } from "../core/irq.ts";
+import type { Engine } from "../engine/engine.ts";
+import { HSM, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
+import { type Access, FETCH, READ, WRITE } from "../ir/frontend.ts";
+import { Hart } from "../riscv/hart.ts";
+import { disassemble } from "../riscv/insn.ts";
+import { type Isa, parseIsa } from "../riscv/isa.ts";
+import { X } from "../riscv/slots.ts";
+import { SSIP, STIP } from "../riscv/trap.ts";
+import { EM_RISCV, Symbols } from "./elf.ts";
+import { buildFdt } from "./fdt.ts";
+import { mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
+import { type Image, readImage } from "./image.ts";
+import type { Platform, PlatformParts } from "./machine.ts";
+
+const MIB = 2 ** 20;
+/** After so many traps that the trap handler's first instruction raised, in a row, nothing will change any more. */
+const TRAP_LOOP = 1000;
+
+/** A hart as the rest of the system sees it. */
+class RiscvCpu implements Cpu {
+  readonly arch: "riscv32" | "riscv64";
+  readonly breakpoints = new Set<bigint>();
+  constructor(readonly index: number, readonly hart: Hart, readonly engine: Engine, readonly isa: Isa) {
+    this.arch = isa.xlen === 64 ? "riscv64" : "riscv32";
+  }
+  get pc(): bigint {
+    return this.hart.reg("pc");
+  }
+  reset(): void {
+    this.hart.reset();
+  }
+  run(budget: number): RunEnd {
+    return this.engine.run(this.index, budget);
+  }
+  get executed(): number {
+    return this.engine.running.index === this.index ? this.engine.executed : 0;
+  }
+  attention(): void {
+    this.engine.attention();
+  }
+  get idle(): boolean {
+    return this.hart.waiting;
+  }
+  input(name: string): IrqLine | undefined {
+    return this.hart.input(name);
+  }
+  get registers(): readonly RegisterInfo[] {
+    return this.hart.registers;
+  }
+  reg(name: string): bigint {
+    return this.hart.reg(name);
+  }
+  setReg(name: string, value: bigint): void {
+    this.hart.setReg(name, value);
+  }
+  translate(vaddr: bigint, access: "read" | "write" | "fetch"): number | undefined {
+    return this.hart.probe(vaddr, ({ read: READ, write: WRITE, fetch: FETCH } as const)[access] as Access);
+  }
+  disassemble(vaddr: bigint): { text: string; length: number } | undefined {
+    const low = this.#parcel(vaddr);
+    if (low === undefined) return undefined;
+    let word = low;
+    if ((low & 3) === 3) {
+      const high = this.#parcel(vaddr + 2n);
+      if (high === undefined) return undefined;
+      word = (low | (high << 16)) >>> 0;
+    }
+    const length = (low & 3) === 3 ? 4 : 2, row = this.isa.table.decode(word | 0)?.row;
+    return {
+      text: row ? disassemble(row, word, vaddr, this.isa.xlen) : `.${length === 4 ? "word" : "half"} 0x${word.toString(16)}`,
+      length,
+    };
+  }
+  #parcel(vaddr: bigint): number | undefined {
+    const paddr = this.translate(vaddr, "fetch"), host = paddr === undefined ? -1 : this.engine.hostOf(paddr, 2);
+    const u8 = this.hart.env.u8;
+    return host < 0 ? undefined : u8[host] | (u8[host + 1] << 8);
+  }
+  invalidate(paddr: number, length: number): void {
+    this.engine.wrote(paddr, length);
+  }
+  breakpointsChanged(): void {
+    this.engine.setBreakpoints(this.breakpoints);
+  }
+  save(): unknown {
+    return { hart: this.hart.save(), instructions: this.engine.harts[this.index].total };
+  }
+  load(state: unknown): void {
+    const s = state as { hart: unknown; instructions: number };
+    this.engine.harts[this.index].total = s.instructions;
+    this.hart.load(s.hart);
+  }
+}
+
+/** The console of the built-in SBI on a machine without a console device. */
+class SbiConsole implements CharPort {
+  static readonly CAPACITY = 4096;
+  queue: number[] = [];
+  onByte: (byte: number) => void = () => {};
+  onRoom: () => void = () => {};
+  room(): number {
+    return SbiConsole.CAPACITY - this.queue.length;
+  }
+  receive(byte: number): void {
+    this.queue.push(byte & 0xff);
+  }
+  take(): number {
+    const full = this.room() === 0, byte = this.queue.shift() ?? -1;
+    if (full && byte >= 0) this.onRoom();
+    return byte;
+  }
+}
+
+export function riscvPlatform(parts: PlatformParts): Platform {
+  return new RiscvPlatform(parts);
+}
+
+class RiscvPlatform implements Platform, SbiHost {
+  readonly cpus: readonly RiscvCpu[];
+  readonly symbols: Symbols;
+  /** What SBI console calls use: the machine's console device, or its own. */
+  readonly console = {
+    write: (byte: number) => this.parts.firmwareConsole()?.write(byte),
+    read: () => this.parts.firmwareConsole()?.take() ?? -1,
+  };
+  readonly ownConsole = new SbiConsole();
+  readonly harts: number;
+  readonly xlen: 32 | 64;
+  readonly mvendorid: bigint;
+  readonly marchid: bigint;
+  readonly mimpid: bigint;
+  readonly #cpu: CpuNode;
+  readonly #isa: Isa;
+  readonly #timebase: number;
+  readonly #kernel: Image | undefined;
+  readonly #firmware: Image | undefined;
+  readonly #initrd: Uint8Array | undefined;
+  /** The kernel is its own firmware: it starts in M-mode. */
+  readonly #bare: boolean;
+  /** Alarms of SBI timers, for harts without Sstc. */
+  readonly #timers: Alarm[] = [];
+  /** HSM: whether a hart that waits is suspended by a call. */
+  #suspended: boolean[] = [];
+  #time: () => number;
+
+  constructor(readonly parts: PlatformParts) {
+    const { graph, options, host, engine, clock } = parts, cpu = graph.cpu as CpuNode;
+    this.#cpu = cpu;
+    this.harts = cpu.harts;
+    this.mvendorid = cpu.mvendorid;
+    this.marchid = cpu.marchid;
+    this.mimpid = cpu.mimpid;
+    try {
+      this.#isa = parseIsa(cpu.isa);
+    } catch (e) {
+      throw e instanceof ConfigError ? new ConfigError(e.problem, { file: graph.file, key: "cpu.isa" }) : e;
+    }
+    const xlen = this.xlen = this.#isa.xlen;
+    if (cpu.arch !== `riscv${xlen}`) {
+      throw new ConfigError(`'${cpu.isa}' does not fit cpu.arch = "${cpu.arch}"`, { file: graph.file, key: "cpu.isa" });
+    }
+    if (cpu.mmu !== "bare" && (cpu.mmu === "sv32") !== (xlen === 32)) {
+      throw new ConfigError(`'${cpu.mmu}' is not a mode of ${cpu.arch}`, { file: graph.file, key: "cpu.mmu" });
+    }
+    this.#timebase = graph.clock.timebase_hz!;
+    this.#time = () => clock.count(this.#timebase);
+
+    const ram = mainRam(graph).segments[0].base;
+    const target = { machines: [EM_RISCV], bits: xlen, arch: cpu.arch, load: graph.boot.load, ram, protocol: graph.boot.protocol } as const;
+    const kernelPath = options.kernel ?? graph.boot.kernel, initrdPath = options.initrd ?? graph.boot.initrd;
+    this.#kernel = kernelPath === undefined ? undefined : readImage(host.readFile(kernelPath), kernelPath, target);
+    this.#initrd = initrdPath === undefined ? undefined : host.readFile(initrdPath);
+    if (graph.firmware.kind === "file") {
+      const { path } = graph.firmware;
+      this.#firmware = readImage(host.readFile(path), path, { ...target, load: ram, protocol: "auto" });
+      this.#check(this.#firmware, path);
+    }
+    if (this.#kernel) this.#check(this.#kernel, kernelPath!);
+    if (!this.#kernel && !this.#firmware) {
+      throw new ConfigError("no kernel to start: name one on the command line or as boot.kernel", { file: graph.file });
+    }
+    this.#bare = graph.firmware.kind === "none" || (graph.firmware.kind === "builtin" && this.#kernel!.entry === BigInt(ram));
+    this.symbols = this.#kernel?.symbols ?? this.#firmware!.symbols;
+
+    this.cpus = engine.harts.map((slot, index) => {
+      const stimer = clock.alarm(() => hart.timerDue());
+      const hart: Hart = new Hart(slot, {
+        isa: this.#isa,
+        mmu: cpu.mmu,
+        svade: cpu.svade,
+        hartId: index,
+        reset: cpu.reset,
+        pmpEntries: 16,
+        mvendorid: cpu.mvendorid,
+        marchid: cpu.marchid,
+        mimpid: cpu.mimpid,
+        time: () => this.#time(),
+        timer: (at) => at === Infinity ? stimer.cancel() : stimer.scheduleAt(this.#tickOfTime(at)),
+        onPending: () => {
+          engine.attention();
+          parts.interrupted(index);
+        },
+        onTrapLoop: () => {
+          if (hart.traps.loop >= TRAP_LOOP) parts.die({ kind: "trapLoop", pc: hart.reg("pc"), report: hart.deathReport() });
+        },
+        firmware: () => this.#ecall(index),
+      });
+      slot.core = hart;
+      this.#timers.push(clock.alarm(() => hart.setPending(STIP, true)));
+      return new RiscvCpu(index, hart, engine, this.#isa);
+    });
+  }
+
+  /** First tick at which the time CSR reads at least `time`. */
+  #tickOfTime(time: number): number {
+    const { clock } = this.parts, ahead = time - this.#time();
+    return clock.tickOf(clock.count(this.#timebase) + ahead, this.#timebase);
+  }
+
+  /** @throws {ConfigError} a segment does not fit the machine's memory. */
+  #check(image: Image, name: string): void {
+    for (const s of image.segments) {
+      const r = this.parts.bus.find(s.paddr);
+      const to = `0x${s.paddr.toString(16)}..0x${(s.paddr + s.size - 1).toString(16)}`;
+      if (!r?.bytes || s.paddr + s.size > r.base + r.length) {
+        const ram = mainRam(this.parts.graph).segments[0];
+        throw new ConfigError(
+          `it goes to ${to}, which is not in memory (RAM is 0x${ram.base.toString(16)}..0x${(ram.base + ram.length - 1).toString(16)})`,
+          { file: name },
+        );
+      }
+    }
+  }
+
+  #load(image: Image): void {
+    for (const s of image.segments) this.parts.bus.writeBytes(s.paddr, s.bytes, { rom: true });
+  }
+
+  powerOn(): void {
+    const { graph, bus, devices } = this.parts, ram = mainRam(graph).segments[0];
+    for (const d of devices.values()) if (d.timeSource) this.#time = () => d.timeSource!();
+    for (const c of this.cpus) c.reset();
+    for (const t of this.#timers) t.cancel();
+    this.#suspended = this.cpus.map(() => false);
+    this.ownConsole.queue = [];
+    if (this.#firmware) this.#load(this.#firmware);
+    if (this.#kernel) this.#load(this.#kernel);
+    const entry = this.#kernel?.entry ?? 0n;
+    // QEMU's places: the initial RAM disk half of RAM, at most 128 MiB, above the kernel; the device tree at the top of RAM below 3 GiB.
+    let initrd: [number, number] | undefined;
+    if (this.#initrd) {
+      const at = Math.ceil((Number(entry) + Math.min(ram.length / 2, 128 * MIB)) / 4096) * 4096;
+      initrd = [at, at + this.#initrd.length];
+      if (initrd[1] > ram.base + ram.length) {
+        throw new ConfigError(`the initial RAM disk of ${this.#initrd.length} bytes does not fit: ${ram.length / MIB} MiB of RAM`, {
+          file: graph.file,
+        });
+      }
+      bus.writeBytes(at, this.#initrd);
+    }
+    const cmdline = this.parts.options.append ?? graph.boot.cmdline;
+    const fdt = buildFdt(graph, { ...(cmdline ? { bootargs: cmdline } : {}), ...(initrd ? { initrd } : {}) });
+    const end = Math.min(ram.base + ram.length, Math.max(3072 * MIB, ram.base + ram.length % (3072 * MIB)));
+    let fdtAt = Math.floor((end - fdt.length) / (2 * MIB)) * 2 * MIB;
+    // A RAM of less than 2 MiB has no such place.
+    if (fdtAt < ram.base) fdtAt = Math.floor((end - fdt.length) / 8) * 8;
+    this.#checkFdt(fdtAt, fdt.length, ram);
+    bus.writeBytes(fdtAt, fdt);
+    if (graph.firmware.kind === "builtin" && !this.#bare) {
+      for (const c of this.cpus.slice(1)) this.#stop(c);
+      this.cpus[0].hart.startSupervisor(entry, BigInt(fdtAt));
+      return;
+    }
+    const start = this.#firmware?.entry ?? entry;
+    this.#resetCode(start, BigInt(fdtAt), this.#firmware ? entry : 0n);
+  }
+
+  /** The device tree must not land on the kernel. */
+  #checkFdt(at: number, length: number, ram: { base: number; length: number }): void {
+    for (const image of [this.#kernel, this.#firmware]) {
+      for (const s of image?.segments ?? []) {
+        if (at < s.paddr + s.size && s.paddr < at + length) {
+          throw new ConfigError(
+            `RAM of ${ram.length / MIB} MiB is too small: the device tree at 0x${at.toString(16)} would overwrite the image`,
+            {
+              file: this.parts.graph.file,
+              key: "memory",
+            },
+          );
+        }
+      }
+    }
+  }
+
+  /** Where harts come out of reset: code in ROM that goes to `start` with a0 = hart id, a1 = device tree, a2 = where fw_dynamic finds its next stage. */
+  #resetCode(start: bigint, fdt: bigint, next: bigint): void {
+    const { bus } = this.parts, at = Number(this.#cpu.reset), rv64 = this.xlen === 64;
+    const rom = bus.find(at);
+    if (!rom?.bytes || at + 0x60 > rom.base + rom.length || at === Number(start)) {
+      for (const c of this.cpus) {
+        c.setReg("a0", BigInt(c.index));
+        c.setReg("a1", fdt);
+        c.setReg("pc", start);
+      }
+      return;
+    }
+    const view = new DataView(new ArrayBuffer(0x60));
+    const code = [
+      0x0000_0297, // auipc t0, 0
+      0x0282_8613, // addi a2, t0, 0x28
+      0xf140_2573, // csrr a0, mhartid
+      rv64 ? 0x0202_b583 : 0x0202_a583, // ld/lw a1, 32(t0)
+      rv64 ? 0x0182_b283 : 0x0182_a283, // ld/lw t0, 24(t0)
+      0x0002_8067, // jr t0
+    ];
+    for (const [i, word] of code.entries()) view.setUint32(4 * i, word, true);
+    view.setBigUint64(0x18, start, true);
+    view.setBigUint64(0x20, fdt, true);
+    // struct fw_dynamic_info: magic, version, next_addr, next_mode (1 = S), options, boot_hart; words of XLEN bits.
+    for (const [i, word] of [0x4942_534fn, 2n, next, 1n, 0n, 0n].entries()) {
+      if (rv64) view.setBigUint64(0x28 + 8 * i, word, true);
+      else view.setUint32(0x28 + 4 * i, Number(word), true);
+    }
+    bus.writeBytes(at, new Uint8Array(view.buffer), { rom: true });
+  }
+
+  save(): unknown {
+    return { suspended: [...this.#suspended], console: [...this.ownConsole.queue] };
+  }
+  load(state: unknown): void {
+    const s = state as { suspended: boolean[]; console: number[] };
+    this.#suspended = [...s.suspended];
+    this.ownConsole.queue = [...s.console];
+  }
+
+  // --- the built-in SBI
+
+  /** Serves an environment call of a hart in S-mode. */
+  #ecall(index: number): boolean {
+    if (this.parts.graph.firmware.kind !== "builtin" || this.#bare) return false;
+    const { hart } = this.cpus[index], { u64 } = hart.env, { log } = this.parts.host;
+    const a = Array.from({ length: 8 }, (_, i) => BigInt.asUintN(this.xlen, u64[X(10 + i) >> 3]));
+    if (log.on("sbi")) log.line("sbi", `cpu${index}`, `${sbiCallName(a)}(${a.slice(0, 6).map((v) => "0x" + v.toString(16)).join(", ")})`);
+    const result = sbiCall(this, index, a);
+    if (result !== "none") {
+      u64[X(10) >> 3] = result.a0;
+      if (result.a1 !== undefined) u64[X(11) >> 3] = result.a1;
+    }
+    return true;
+  }
+
+  setTimer(index: number, time: bigint): void {
+    const { hart } = this.cpus[index];
+    if (hart.stimecmpActive) return hart.setStimecmp(Number(BigInt.asIntN(32, time)), Number(BigInt.asIntN(32, time >> 32n)));
+    hart.setPending(STIP, false);
+    if (time >= 1n << 53n) this.#timers[index].cancel();
+    else this.#timers[index].scheduleAt(this.#tickOfTime(Number(time)));
+  }
+  sendIpi(index: number): void {
+    this.cpus[index].hart.setPending(SSIP, true);
+  }
+  clearIpi(index: number): boolean {
+    const { hart } = this.cpus[index], was = (hart.mip & SSIP) !== 0;
+    hart.setPending(SSIP, false);
+    return was;
+  }
+  fence(index: number, kind: "i" | "vma", start: bigint, size: bigint, asid?: number): void {
+    // Instruction fetch is coherent here: nothing to do for "i".
+    // Address space numbers are not told apart; a few pages are worth flushing one by one.
+    void asid;
+    if (kind !== "vma") return;
+    const { hart } = this.cpus[index], pages = size <= 64n * 4096n ? Number((size + (start & 4095n) + 4095n) >> 12n) : 0;
+    if (pages === 0) return hart.fenceVma(0, 0, false);
+    for (let i = 0; i < pages; i++) {
+      const at = start + BigInt(i * 4096);
+      hart.fenceVma(Number(BigInt.asIntN(32, at)), Number(BigInt.asIntN(32, at >> 32n)), true);
+    }
+  }
+  hartStart(index: number, pc: bigint, opaque: bigint): void {
+    this.#suspended[index] = false;
+    this.cpus[index].hart.startSupervisor(pc, opaque);
+    this.parts.interrupted(index);
+  }
+  hartStop(index: number): void {
+    this.#stop(this.cpus[index]);
+  }
+  #stop(cpu: RiscvCpu): void {
+    cpu.hart.s.stopped = cpu.hart.s.waiting = true;
+    cpu.hart.update();
+  }
+  hartState(index: number): number {
+    const { s, waiting } = this.cpus[index].hart;
+    if (s.stopped) return HSM.STOPPED;
+    return this.#suspended[index] && waiting ? HSM.SUSPENDED : HSM.STARTED;
+  }
+  hartSuspend(index: number, retentive: boolean, resume: bigint, opaque: bigint): void {
+    const { hart } = this.cpus[index];
+    if (!retentive) hart.startSupervisor(resume, opaque);
+    this.#suspended[index] = hart.s.waiting = true;
+    hart.update();
+  }
+  readBytes(paddr: bigint, length: number): Uint8Array | undefined {
+    const host = this.parts.engine.hostOf(Number(paddr), length);
+    return host < 0 ? undefined : this.cpus[0].hart.env.u8.slice(host, host + length);
+  }
+  writeBytes(paddr: bigint, data: Uint8Array): boolean {
+    const at = Number(paddr), region = this.parts.bus.find(at);
+    if (!region?.bytes || region.readonly || at + data.length > region.base + region.length) return false;
+    this.parts.bus.writeBytes(at, data);
+    return true;
+  }
+  readVirtual(index: number, vaddr: bigint, length: number): Uint8Array | undefined {
+    const out = new Uint8Array(length);
+    for (let i = 0; i < length; i++) {
+      const paddr = this.cpus[index].translate(vaddr + BigInt(i), "read"),
+        host = paddr === undefined ? -1 : this.parts.engine.hostOf(paddr, 1);
+      if (host < 0) return undefined;
+      out[i] = this.cpus[index].hart.env.u8[host];
+    }
+    return out;
+  }
+  stop(request: Parameters<SbiHost["stop"]>[0]): void {
+    this.parts.stop(request);
+  }
+}
