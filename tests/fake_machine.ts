@@ -19,7 +19,6 @@ export class FakeMachine implements MachineLike {
   readonly bus = new Bus();
   readonly consoles: ReadonlyMap<string, CharPort>;
   readonly cpus: readonly Cpu[];
-  readonly sliceTicks = 1_000_000;
   readonly ops: Op[] = [];
   /** Address of the first op of each action; the symbols are `a0`, `a1`... */
   readonly addresses: number[] = [];
@@ -75,6 +74,9 @@ export class FakeMachine implements MachineLike {
       return at === undefined ? undefined : BigInt(BASE + at * 4);
     },
   };
+  get sliceTicks(): number {
+    return this.idle ? 1e9 : 50_000;
+  }
   get stats(): Record<string, number> {
     return { instructions: this.s.ticks };
   }

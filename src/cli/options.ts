@@ -115,5 +115,6 @@ function checkValues(args: readonly string[], options: Record<string, Option>): 
 }
 
 function didYouMeanOption(given: string, options: Record<string, Option>): string {
-  return didYouMean(given, Object.keys(options)).replace("'", "'--");
+  const names = Object.keys(options), starts = names.find((n) => n.startsWith(given));
+  return starts && given ? ` (did you mean '--${starts}'?)` : didYouMean(given, names).replace("'", "'--");
 }

@@ -66,7 +66,7 @@ interface Wait {
   readonly what: string;
   readonly within: string;
   /** Tick of its time-out. */
-  readonly deadline: number;
+  deadline: number;
   /** performance.now() of the safety net. */
   readonly wallDeadline: number;
   readonly poll: Poll<unknown>;
@@ -275,10 +275,11 @@ export class MachineSession implements AsyncDisposable {
   async #pump(): Promise<void> {
     if (this.#pumping) return;
     this.#pumping = true;
+    let turn = new Turn();
     try {
       // Waits that are made together start together.
       await Promise.resolve();
-      let turned = performance.now(), stop: Stop | undefined;
+      let stop: Stop | undefined;
       while (this.#waits.size > 0) {
         if (this.hooks.paused?.()) {
           await new Promise<void>((resolve) => this.#wake = resolve);
@@ -286,10 +287,14 @@ export class MachineSession implements AsyncDisposable {
         }
         const settled = this.#settle(stop);
         stop = undefined;
-        if (settled || performance.now() - turned > TURN_MS) {
+        if (turn.due) {
+          await turn.taken;
+          turn = new Turn();
+          continue;
+        }
+        if (settled) {
           // What follows a satisfied `await` runs before guest time goes on.
           await new Promise((resolve) => setImmediate(resolve));
-          turned = performance.now();
           continue;
         }
         stop = this.#advance();
@@ -302,6 +307,7 @@ export class MachineSession implements AsyncDisposable {
       for (const w of this.#waits) w.reject(e as Error);
       this.#waits.clear();
     } finally {
+      turn.cancel();
       this.#pumping = false;
     }
   }
@@ -311,7 +317,10 @@ export class MachineSession implements AsyncDisposable {
     const { machine } = this, now = machine.clock.ticks;
     let until = now + Math.min(machine.sliceTicks, this.hooks.limitTicks?.() ?? Infinity);
     for (const w of this.#waits) until = Math.min(until, w.deadline);
-    return (until > now ? machine.run(until) : undefined) ?? this.#ended;
+    const stop = until > now ? machine.run(until) : undefined;
+    // A reset starts guest time again at 0; the waits go on with what they have left.
+    if (machine.clock.ticks < now) { for (const w of this.#waits) w.deadline -= now; }
+    return stop ?? this.#ended;
   }
 
   /** True when a wait asked for this breakpoint. */
@@ -390,6 +399,22 @@ export class MachineSession implements AsyncDisposable {
     const ticks = this.machine.clock.ticks, last = this.inputs.at(-1);
     if (last && last.ticks === ticks && last.console === name) (last.bytes as number[]).push(byte);
     else this.inputs.push({ ticks, console: name, bytes: [byte] });
+  }
+}
+
+/**
+ * The event loop's turn after TURN_MS of running. The timer is armed before the machine runs, so that it is due by then: awaiting a fresh one
+ * costs 2 ms, and `setImmediate` may leave sockets and stdin unread for seconds.
+ */
+class Turn {
+  readonly #from = performance.now();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly taken = new Promise<void>((resolve) => this.#timer = setTimeout(resolve, 1));
+  cancel(): void {
+    clearTimeout(this.#timer);
+  }
+  get due(): boolean {
+    return performance.now() - this.#from > TURN_MS;
   }
 }
 

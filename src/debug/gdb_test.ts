@@ -1,0 +1,278 @@
+// The remote protocol, packet by packet over TCP, on a scripted machine. tests/gdb_test.ts has a real GDB and a real guest.
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { ConfigError } from "../core/errors.ts";
+import { MachineSession } from "../scenario/session.ts";
+import { type Action, BASE, FakeMachine } from "../../tests/fake_machine.ts";
+import { type GdbServer, serveGdb } from "./gdb.ts";
+import { frame, fromHex, latin1, PACKET_SIZE, PacketReader, toHex } from "./packets.ts";
+import { describeTarget } from "./target.ts";
+
+/** A debugger's side of the line. */
+class Client {
+  readonly #reader = new PacketReader();
+  readonly #packets: string[] = [];
+  /** Everything received, as it came. */
+  raw = "";
+  constructor(readonly connection: Deno.TcpConn) {}
+
+  async write(data: string): Promise<void> {
+    await this.connection.write(latin1(data));
+  }
+  /** Sends a packet and returns the reply. */
+  async ask(data: string): Promise<string> {
+    await this.connection.write(frame(data));
+    return await this.next();
+  }
+  /** The next packet, or "closed". */
+  async next(): Promise<string> {
+    const buffer = new Uint8Array(1 << 16);
+    while (this.#packets.length === 0) {
+      const n = await this.connection.read(buffer);
+      if (n === null) return "closed";
+      this.raw += String.fromCharCode(...buffer.subarray(0, n));
+      for (const e of this.#reader.push(buffer.subarray(0, n))) if (e.kind === "packet") this.#packets.push(e.data);
+    }
+    return this.#packets.shift()!;
+  }
+}
+
+interface Setup {
+  machine: FakeMachine;
+  session: MachineSession;
+  server: GdbServer;
+  connect(): Promise<Client>;
+  quits: number;
+}
+
+/** Runs a test body with a machine, its session waiting for the stop, a server and one client. */
+async function withGdb(program: Action[], harts: number, body: (c: Client, s: Setup) => Promise<void>): Promise<void> {
+  const machine = new FakeMachine(program, { harts }), session = new MachineSession(machine, { budget: { guest: "none", wall: "none" } });
+  const server = serveGdb(session, { port: 0, wait: true, onQuit: () => setup.quits++, onMessage: () => {} });
+  session.hooks = {
+    paused: () => server.paused,
+    onBreakpoint: (stop) => server.onBreakpoint(stop),
+    onFinalStop: (stop) => server.onFinalStop(stop),
+  };
+  const clients: Client[] = [];
+  const setup: Setup = {
+    machine,
+    session,
+    server,
+    quits: 0,
+    connect: async () => {
+      const c = new Client(await Deno.connect({ hostname: "127.0.0.1", port: server.port }));
+      clients.push(c);
+      return c;
+    },
+  };
+  const ended = session.stopped().then((stop) => server.close(stop.kind === "exit" ? stop.code : 3), () => server.close(3));
+  try {
+    await body(await setup.connect(), setup);
+  } finally {
+    await session[Symbol.asyncDispose]();
+    for (const c of clients) c.connection.close();
+    await ended;
+  }
+}
+
+const reg = (v: bigint) => toHex(new Uint8Array(new BigUint64Array([v]).buffer));
+
+Deno.test("gdb: handshake, target description, no-ack mode", () =>
+  withGdb([{ exit: 0 }], 1, async (c) => {
+    assertMatch(
+      await c.ask("qSupported:multiprocess+;swbreak+;xmlRegisters=i386"),
+      /PacketSize=4000;qXfer:features:read\+;swbreak\+;.*vContSupported\+/,
+    );
+    assertEquals(await c.ask("vMustReplyEmpty"), "");
+    assertEquals(await c.ask("?"), "T05thread:1;");
+    let xml = "";
+    for (let reply = "m"; reply[0] === "m";) {
+      xml += (reply = await c.ask(`qXfer:features:read:target.xml:${xml.length.toString(16)},100`)).slice(1);
+    }
+    assertStringIncludes(xml, "<architecture>riscv:rv64</architecture>");
+    assertStringIncludes(xml, '<feature name="org.gnu.gdb.riscv.cpu"><reg name="zero" bitsize="64" regnum="0" type="int"/>');
+    assertStringIncludes(xml, '<reg name="pc" bitsize="64" regnum="32" type="code_ptr"/></feature>');
+    assertStringIncludes(xml, '<feature name="org.gnu.gdb.riscv.csr"><reg name="mstatus"');
+    assertEquals(await c.ask("qXfer:features:read:other.xml:0,100"), "E00");
+    assertEquals(await c.ask("qXfer:auxv:read::0,100"), "");
+    assertEquals(await c.ask("QStartNoAckMode"), "OK");
+    const before = c.raw.length;
+    assertEquals(await c.ask("qAttached"), "1");
+    assertEquals(c.raw.slice(before), "$1#31");
+  }));
+
+Deno.test("gdb: registers are read and written, singly and together", () =>
+  withGdb([{ exit: 0 }], 1, async (c, { machine }) => {
+    const all = await c.ask("g");
+    assertEquals(all.length, 33 * 16);
+    assertEquals(all.slice(32 * 16), reg(BigInt(BASE)));
+    assertEquals(await c.ask(`P5=${reg(0x1234n)}`), "OK");
+    assertEquals(await c.ask("p5"), reg(0x1234n));
+    assertEquals(await c.ask("p21"), reg(0x1800n));
+    assertEquals(await c.ask("p22"), "03");
+    assertEquals(await c.ask(`G${all.slice(0, 16 * 7)}${reg(7n)}${all.slice(16 * 8)}`), "OK");
+    assertEquals([machine.s.regs[5], machine.s.regs[7]], [0n, 7n]);
+    for (const bad of ["p99", "pzz", "P5=12", "P99=00", "Gabc", "P5"]) assertEquals(await c.ask(bad), "E01", bad);
+  }));
+
+Deno.test("gdb: memory in hex and binary, faults, and devices left alone", () =>
+  withGdb([{ exit: 0 }], 1, async (c, { machine }) => {
+    assertEquals(await c.ask("M80000100,4:deadbeef"), "OK");
+    assertEquals(await c.ask("m80000100,4"), "deadbeef");
+    assertEquals(await c.ask("X80000104,4:#$}*"), "OK");
+    assertEquals(await c.ask("m80000100,8"), "deadbeef23247d2a");
+    assertEquals(machine.bus.readBytes(BASE + 0x104, 4), latin1("#$}*"));
+    // A read over the end of RAM gives what there is; one that starts outside, or in a device, fails.
+    assertEquals((await c.ask("m80000ff8,10")).length, 16);
+    for (const fault of ["m90000000,4", "m10000000,1", "m100000000,4", "M10000000,1:00", "X80000ffe,4:abcd"]) {
+      assertEquals(await c.ask(fault), "E14", fault);
+    }
+    for (const bad of ["m", "m80000000", "mxyz,4", "M80000000,4:zz", "M80000000,2:00", "X80000000,2:abc"]) {
+      assertEquals(await c.ask(bad), "E01", bad);
+    }
+  }));
+
+Deno.test("gdb: breakpoints, stepping, continuing to the exit code", () =>
+  withGdb([{ spin: 10 }, { out: "hi" }, { exit: 42 }], 1, async (c, { machine, session }) => {
+    await c.ask("qSupported:swbreak+");
+    assertEquals(await c.ask("Z0,80000020,4"), "OK");
+    assertEquals(await c.ask("vCont;c"), "T05thread:1;swbreak:;");
+    assertEquals(machine.s.ticks, 8);
+    assertEquals(await c.ask("s"), "T05thread:1;");
+    assertEquals(await c.ask("vCont;s:1;c"), "T05thread:1;");
+    assertEquals(machine.s.pc, 10);
+    assertEquals(await c.ask("z0,80000020,4"), "OK");
+    assertEquals(machine.cpus[0].breakpoints.size, 0);
+    assertEquals(await c.ask("Z1,8000002c,2"), "OK");
+    assertEquals(await c.ask("c"), "T05thread:1;swbreak:;");
+    assertEquals(session.serial.text(), "h");
+    assertEquals(await c.ask("Z2,80000000,4"), "");
+    assertEquals(await c.ask("c"), "W2a");
+    assertEquals(await c.next(), "closed");
+  }));
+
+Deno.test("gdb: Ctrl-C stops a running guest; detaching removes breakpoints and lets it run", () =>
+  withGdb([{ jump: 0 }], 1, async (c, { machine, server }) => {
+    assertEquals(await c.ask("Z0,80000400,4"), "OK");
+    await c.connection.write(frame("c"));
+    await new Promise((r) => setTimeout(r, 20));
+    await c.write("\x03");
+    assertEquals(await c.next(), "T02thread:1;");
+    assert(machine.s.ticks > 0 && server.paused);
+    assertEquals(await c.ask("D"), "OK");
+    assertEquals([machine.cpus[0].breakpoints.size, server.paused], [0, false]);
+  }));
+
+Deno.test("gdb: harts are threads", () =>
+  withGdb([{ exit: 0 }], 3, async (c) => {
+    assertEquals(await c.ask("qfThreadInfo"), "m1,2,3");
+    assertEquals(await c.ask("qsThreadInfo"), "l");
+    assertEquals([await c.ask("T3"), await c.ask("T4"), await c.ask("T")], ["OK", "E01", "E01"]);
+    assertEquals([await c.ask("Hg2"), await c.ask("qC"), await c.ask("Hg0"), await c.ask("Hc-1"), await c.ask("Hg9")], [
+      "OK",
+      "QC2",
+      "OK",
+      "OK",
+      "E01",
+    ]);
+    const info = fromHex(await c.ask("qThreadExtraInfo,2"));
+    assertEquals(new TextDecoder().decode(info), "cpu1 (waiting for an interrupt)");
+  }));
+
+Deno.test("gdb: monitor commands", () =>
+  withGdb([{ spin: 5 }, { exit: 0 }], 1, async (c, { machine }) => {
+    const ask = async (text: string) => new TextDecoder().decode(fromHex(await c.ask(`qRcmd,${toHex(latin1(text))}`)));
+    assertStringIncludes(await ask("info reg"), "cpu0: pc 0x80000000 a0");
+    assertStringIncludes(await ask("info mem"), "0080000000..0080000fff ram ram");
+    await c.ask("s");
+    assertEquals(await ask("reset"), "reset\n");
+    assertEquals(machine.s.pc, 0);
+    assertEquals(await ask("rest"), "no command 'rest' (did you mean 'reset'?); try help\n");
+    assertEquals(await c.ask("qRcmd,zz"), "E01");
+  }));
+
+Deno.test("gdb: a guest that died is shown before the run ends", () =>
+  withGdb([{ spin: 3 }, { die: true }], 1, async (c) => {
+    assertEquals(await c.ask("c"), "T06thread:1;");
+    assertEquals(await c.ask("p20"), reg(BigInt(BASE + 12)));
+    assertEquals(await c.ask("c"), "W03");
+  }));
+
+Deno.test("gdb: kill ends the run", () =>
+  withGdb([{ jump: 0 }], 1, async (c, setup) => {
+    assertEquals(await c.ask("vKill;1"), "OK");
+    assertEquals(setup.quits, 1);
+  }));
+
+Deno.test("gdb: corrupt and malformed packets do no harm, a nak repeats the last reply", () =>
+  withGdb([{ exit: 0 }], 1, async (c) => {
+    await c.write("rubbish$g#00");
+    await c.write("$never finished$qC#b4");
+    assertEquals(await c.next(), "QC1");
+    assertEquals(c.raw, "-+$QC1#c5");
+    await c.write("-");
+    assertEquals(await c.next(), "QC1");
+    await c.write(`$${"x".repeat(PACKET_SIZE + 100)}#00`);
+    for (
+      const odd of [
+        "",
+        "v",
+        "Q",
+        "q",
+        "Z",
+        "Z0",
+        "Z0,zz,4",
+        "H",
+        "vCont;x",
+        "vCont;s:9",
+        "vCont",
+        "C",
+        "\xff\x00",
+        "_unknown",
+        "constructor",
+      ]
+    ) {
+      if (odd !== "C") assertMatch(await c.ask(odd), /^(E01)?$/, JSON.stringify(odd));
+    }
+    assertEquals(await c.ask("qC"), "QC1");
+  }));
+
+Deno.test("gdb: a second debugger is refused, and may come when the first has left", () =>
+  withGdb([{ jump: 0 }], 1, async (c, { connect }) => {
+    await c.ask("qC");
+    const second = await connect();
+    assertEquals(await second.next(), "E.another debugger is connected");
+    assertEquals(await second.next(), "closed");
+    assertEquals(await c.ask("D"), "OK");
+    c.connection.closeWrite();
+    assertEquals(await c.next(), "closed");
+    const third = await connect();
+    assertEquals(await third.ask("qC"), "QC1");
+  }));
+
+Deno.test("gdb: a port that is taken is the user's mistake", () =>
+  withGdb([{ exit: 0 }], 1, (_, { session, server }) => {
+    assertThrows(
+      () => serveGdb(session, { port: server.port, wait: false, onQuit: () => {}, onMessage: () => {} }),
+      ConfigError,
+      `--gdb: cannot listen on port ${server.port}`,
+    );
+    return Promise.resolve();
+  }));
+
+Deno.test("gdb: float registers keep their ABI names and are not in the general packet", () => {
+  const cpu = new FakeMachine([]).cpus[0];
+  const registers = [...cpu.registers, { name: "f8", bits: 64, group: "float", type: "ieee_double" }, {
+    name: "fcsr",
+    bits: 32,
+    group: "csr",
+  }];
+  const target = describeTarget(Object.create(cpu, { registers: { value: registers }, arch: { value: "riscv32" } }))!;
+  assertEquals(target.general, 33);
+  assertStringIncludes(target.xml, "<architecture>riscv:rv32</architecture>");
+  assertStringIncludes(
+    target.xml,
+    '<feature name="org.gnu.gdb.riscv.fpu"><reg name="fs0" bitsize="64" regnum="33" type="ieee_double" group="float"/>',
+  );
+  assertStringIncludes(target.xml, '<reg name="fcsr" bitsize="32" regnum="35" type="int" group="csr"/>');
+});
