@@ -6,8 +6,15 @@ import type { Config, Key, Keys } from "../core/schema.ts";
 import { ConfigError, ConfigErrors, didYouMean, type Place } from "../core/errors.ts";
 import { isUnsafe, joinKey, type Node, readToml, type Scalar, type Table } from "./toml.ts";
 
-/** The file name in messages about overrides. */
-export const SET = "--set";
+/** True for what an override gave instead of a file: its place names an option of the command line. */
+export const isOverride = (place: Place) => place.file?.startsWith("--") ?? false;
+
+/** One override: key path, value, and the option that it is reported under ("--set" or another). */
+export interface Override {
+  readonly path: string;
+  readonly value: unknown;
+  readonly option: string;
+}
 
 /** Reads a whole file. @throws {ConfigError} it cannot be read. */
 export type ReadFile = (path: string) => Uint8Array;
@@ -46,13 +53,13 @@ export function merge(base: Table, over: Table): Table {
  * Applies overrides by key path ("memory.dram.size"). A text is read as TOML where it is TOML, and stands for itself where it is
  * not ("2GiB", "plic:10"), so that a command line needs no inner quotes.
  */
-export function applySet(base: Table, set: Readonly<Record<string, unknown>>): Table {
+export function applySet(base: Table, set: readonly Override[]): Table {
   let out = base;
-  for (const [path, given] of Object.entries(set)) {
-    const parts = path.split("."), place = (n: number): Place => ({ file: SET, key: parts.slice(0, n).join(".") });
+  for (const { path, value: given, option } of set) {
+    const parts = path.split("."), place = (n: number): Place => ({ file: option, key: parts.slice(0, n).join(".") });
     let node = setNode(given, place(parts.length));
     for (let n = parts.length - 1; n > 0; n--) node = { value: new Map([[parts[n], node]]), place: place(n), text: "" };
-    if (parts.some((p) => p === "")) throw new ConfigErrors([new ConfigError(`'${path}' is not a key path`, { file: SET })]);
+    if (parts.some((p) => p === "")) throw new ConfigErrors([new ConfigError(`'${path}' is not a key path`, { file: option })]);
     out = merge(out, new Map([[parts[0], node]]));
   }
   return out;
@@ -278,7 +285,7 @@ function shapeFits(node: Node, key: Key): boolean {
 /** The text of a node. What an override wrote without quotes is a text too where one is wanted: `--set boot.cmdline=3`. */
 function textOf(node: Node): string | undefined {
   if (typeof node.value === "string") return node.value;
-  return node.place.file === SET && node.text ? node.text : undefined;
+  return isOverride(node.place) && node.text ? node.text : undefined;
 }
 
 function boundsFit(
@@ -311,7 +318,7 @@ const suggestion = (node: Node, choices: readonly (string | number)[]) =>
 
 /** A path as written in the file `place.file`; what the command line gives is relative to the working directory. */
 function resolvePath(path: string, place: Place): string {
-  return isAbsolute(path) || !place.file || place.file === SET ? path : join(dirname(place.file), path);
+  return isAbsolute(path) || !place.file || isOverride(place) ? path : join(dirname(place.file), path);
 }
 
 function decode(bytes: Uint8Array, file: string): string {

@@ -5,7 +5,7 @@ import type { Place } from "../core/errors.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import type { Config } from "../core/schema.ts";
 import { DEVICES } from "../devices/mod.ts";
-import { applySet, hex, loadTree, parseSize, Reader, type ReadFile, SET } from "./config.ts";
+import { applySet, hex, isOverride, loadTree, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
 import * as format from "./format.ts";
 import type { Arch, Family } from "./format.ts";
 import type { Node, Table } from "./toml.ts";
@@ -105,7 +105,7 @@ export interface Graph {
 
 export interface LoadOptions {
   readonly readFile: ReadFile;
-  /** Overrides by key path; `memory` alone is the size of the main RAM, `harts` the number of harts or cores. */
+  /** Overrides by key path; `memory` alone is the size of the main RAM, `harts` the number of harts or cores, `firmware` the firmware. */
   readonly set?: Readonly<Record<string, unknown>>;
   /** The device types that a machine may name; all of src/devices unless given. */
   readonly types?: Readonly<Record<string, AnyDeviceType>>;
@@ -117,13 +117,21 @@ export function loadConfig(file: string, options: LoadOptions): Graph {
   return new GraphBuilder(file, root, options).build();
 }
 
-/** The short overrides `memory` and `harts` as key paths of this machine. */
-function longForm(root: Table, set: Readonly<Record<string, unknown>>): Record<string, unknown> {
+/** The overrides with the short ones as key paths of this machine. */
+function longForm(root: Table, set: Readonly<Record<string, unknown>>): Override[] {
   const memories = root.get("memory")?.value, cpu = root.get("cpu")?.value;
   const ram = memories instanceof Map && [...memories].find(([, m]) => m.value instanceof Map && m.value.get("kind")?.value !== "rom");
   const x86 = cpu instanceof Map && cpu.get("arch")?.value === "x86_64";
-  const names: Record<string, string> = { memory: `memory.${ram ? ram[0] : "ram"}.size`, harts: x86 ? "cpu.cores" : "cpu.harts" };
-  return Object.fromEntries(Object.entries(set).map(([path, v]) => [path in names && typeof v !== "object" ? names[path] : path, v]));
+  const short: Record<string, string> = {
+    memory: `memory.${ram ? ram[0] : "ram"}.size`,
+    harts: x86 ? "cpu.cores" : "cpu.harts",
+    firmware: x86 ? "firmware.bios" : "firmware.sbi",
+  };
+  return Object.entries(set).map(([path, value]) =>
+    Object.hasOwn(short, path) && typeof value !== "object"
+      ? { path: short[path], value, option: `--${path}` }
+      : { path, value, option: "--set" }
+  );
 }
 
 /** The node of a device. @throws {Error} there is none. */
@@ -296,7 +304,7 @@ class GraphBuilder {
       r.error(`must be a table, or false to remove an inherited '${id}'`, node.place);
     } else if (!/^[a-z_]\w*$/i.test(id)) {
       r.error(`must be a name of letters, digits and '_'`, node.place);
-    } else if (node.place.file === SET && !node.value.has(required)) {
+    } else if (isOverride(node.place) && !node.value.has(required)) {
       r.error(
         `there is no ${section} '${id}' to change${didYouMean(id, siblings()) || `; there are: ${siblings().join(", ")}`}`,
         node.place,

@@ -226,7 +226,7 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   [
     "short override",
     BASE,
-    '--set: memory.dram.size: must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000, got 1000',
+    '--memory: memory.dram.size: must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000, got 1000',
     { memory: "1000" },
   ],
   [

@@ -1,0 +1,87 @@
+// What `describe` and `devices` print.
+import { assert, assertEquals } from "@std/assert";
+import { DEVICES } from "../devices/mod.ts";
+import { describe, listDevices, listKeys } from "./describe.ts";
+import * as format from "./format.ts";
+import { loadConfig } from "./graph.ts";
+import { memoryFiles, TOYS } from "./testing/toys.ts";
+
+const virt = loadConfig(new URL("../../machines/virt.toml", import.meta.url).pathname, { readFile: (path) => Deno.readFileSync(path) });
+
+/** Lines below a heading, without indentation, columns separated by one space. */
+const section = (text: string, heading: string) =>
+  text.trimEnd().split("\n\n").find((s) => s.startsWith(heading))!.split("\n").slice(1).map((l) => l.trim().replace(/ +/g, " "));
+
+Deno.test("describe: a RISC-V machine", () => {
+  const text = describe(virt);
+  assertEquals(section(text, "memory map").slice(0, 6), [
+    "0x1000..0xffff 60 KiB mrom rom",
+    "0x0010_0000..0x0010_0fff 4 KiB test sifive.test regs",
+    "0x0010_1000..0x0010_1fff 4 KiB rtc goldfish.rtc regs",
+    "0x0200_0000..0x0200_ffff 64 KiB clint riscv.clint regs",
+    "0x0c00_0000..0x0c5f_ffff 6 MiB plic riscv.plic regs",
+    "0x1000_0000..0x1000_0007 8 bytes uart0 ns16550a regs",
+  ]);
+  assertEquals(section(text, "memory map").at(-1), "0x8000_0000..0x87ff_ffff 128 MiB dram ram");
+  assert(section(text, "interrupts").includes("uart0.irq -> plic:10"));
+  assert(section(text, "boot").includes("raw images at 0x8020_0000"));
+  assert(section(text, "boot").includes("consoles uart0"));
+  assert(text.includes("device tree\n/dts-v1/;"), "the device tree is shown");
+  assert(!text.includes("port map"), "there are no ports");
+});
+
+Deno.test("describe: a PC has a port map and no device tree", () => {
+  const text = `schema = 1
+name = "pc"
+[cpu]
+arch = "x86_64"
+[memory.ram]
+at = 0
+size = "1MiB"
+holes = ["640KiB..768KiB"]
+[device.isa]
+type = "irq.fanout"
+to = ["pic:n"]
+[device.pic]
+type = "i8259.pair"
+io = [0x20, 0xa0]
+irq = "cpu0.intr"
+[device.pit]
+type = "i8254"
+io = 0x40
+irq = "isa:0"
+[device.gpio]
+type = "gpio"
+at = 0x200000
+`;
+  const types = { ...DEVICES, ...TOYS };
+  const out = describe(loadConfig("pc.toml", { types, readFile: memoryFiles({ "pc.toml": text }, (p) => new Error(p)) }), types);
+  assertEquals(section(out, "port map"), [
+    "0x20..0x21 2 pic i8259.pair first",
+    "0x40..0x43 4 pit i8254 regs",
+    "0xa0..0xa1 2 pic i8259.pair second",
+  ]);
+  assertEquals(section(out, "interrupts"), ["pic.intr -> cpu0.intr", "pit.irq -> pic:0 (through isa)", "gpio.irq -> (nowhere)"]);
+  assertEquals(section(out, "memory map"), [
+    "0x0..0x0009_ffff 640 KiB ram ram",
+    "0x000c_0000..0x000f_ffff 256 KiB ram ram",
+    "0x0020_0000..0x0020_000f 16 bytes gpio gpio regs",
+  ]);
+  assert(!out.includes("device tree"));
+});
+
+Deno.test("every type and every key is listed", () => {
+  const list = listDevices(), keys = listKeys();
+  for (const type of Object.values(DEVICES)) {
+    const rows = section(list, `${type.type}: ${type.doc}`);
+    for (const key of Object.keys(type.keys)) assert(rows.some((r) => r.startsWith(`${key} `)), `${type.type}.${key}`);
+  }
+  for (
+    const [table, heading] of [[format.CPU.riscv, "[cpu] (riscv)"], [format.BOOT.x86, "[boot] (x86)"], [
+      format.MEMORY,
+      "[memory.NAME]",
+    ]] as const
+  ) {
+    assertEquals(section(keys, heading).map((r) => r.split(" ")[0]), Object.keys(table));
+  }
+});
