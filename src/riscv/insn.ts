@@ -246,6 +246,13 @@ export class DecodeTable {
     }
   }
 
+  /** The instruction (not a compressed form) with this mnemonic. @throws {Error} there is none. */
+  row(mnemonic: string): Row {
+    const r = this.#byName.get(mnemonic);
+    if (!r) throw new Error(`no instruction '${mnemonic}'`);
+    return r;
+  }
+
   /** The row of a word (only the low half counts when its low two bits are not 3), reserved encodings included; the most specific one wins. */
   find(word: number): Row | undefined {
     const short = (word & 3) !== 3, w = short ? word & 0xffff : word >>> 0;
