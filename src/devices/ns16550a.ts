@@ -93,9 +93,13 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
     this.#update();
   }
 
-  /** A byte for firmware that polls the device. */
+  /** A byte for firmware that polls the device, whatever the guest has selected at offset 0. */
   take(): number {
-    return this.state.rx.length ? this.read(RBR_THR) : -1;
+    const s = this.state, { lcr } = s;
+    s.lcr &= ~LCR_DLAB;
+    const byte = s.rx.length ? this.read(RBR_THR) : -1;
+    s.lcr = lcr;
+    return byte;
   }
 
   read(offset: number): number {

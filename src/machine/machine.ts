@@ -184,7 +184,7 @@ export class Machine {
   }
   /** Ticks that take about 10 ms of wall time, by what the last ones took. */
   get sliceTicks(): number {
-    return this.#sliceTicks;
+    return Math.floor(this.#sliceTicks);
   }
   /** True when every hart waits and no alarm is set: only input can wake it. */
   get idleForEver(): boolean {
@@ -200,6 +200,7 @@ export class Machine {
    */
   run(untilTicks: number): Stop | undefined {
     const wall = performance.now(), from = this.clock.base;
+    untilTicks = Math.floor(untilTicks);
     this.#break = false;
     let stop: Stop | undefined;
     while (!(stop = this.#stopped) && !this.#break) {
