@@ -59,19 +59,21 @@ async function runQemu(guest: Guest, harts: number, bios: string | undefined): P
 }
 
 const flags = parseArgs(Deno.args, { boolean: ["check"], string: ["only", "bios", "arch"] });
-const biosArch = flags.arch ?? "riscv64";
+const [only, bios, biosArch = "riscv64"] = [flags.only, flags.bios, flags.arch].map((value) =>
+  typeof value === "string" ? value : undefined
+);
 let failed = 0, passed = 0;
 const leftOut: string[] = [];
 for (const guest of GUESTS) {
-  if (flags.only !== undefined && guest.name !== flags.only) continue;
-  const bios = guest.arch === biosArch ? flags.bios : undefined;
-  if (guest.mode === "S" && guest.arch === "riscv32" && bios === undefined) {
+  if (only !== undefined && guest.name !== only) continue;
+  const firmware = guest.arch === biosArch ? bios : undefined;
+  if (guest.mode === "S" && guest.arch === "riscv32" && firmware === undefined) {
     leftOut.push(guest.name);
     continue;
   }
   const expectedFile = join(ROOT, "tests/guests/expected", `${guest.name}.txt`);
   for (const [index, harts] of guest.harts.entries()) {
-    const { text, exit } = await runQemu(guest, harts, bios);
+    const { text, exit } = await runQemu(guest, harts, firmware);
     const mustStore = index === 0 && !flags.check;
     if (mustStore) await Deno.writeTextFile(expectedFile, text);
     const problems = [
