@@ -376,6 +376,8 @@ class GraphBuilder {
           ...place,
           key: `${place.key}.${key[bus]}`,
         });
+      } else if (bus === "io" && this.#family !== "x86") {
+        this.#reader.error("must be absent: only x86 machines have ports", { ...place, ...table.get("io")?.place });
       } else if (bus === "io" && base + w.length > 0x1_0000) {
         this.#reader.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);
       } else out.push({ bus, name: w.name, base, length: w.length });

@@ -19,6 +19,18 @@ reset = 0x8000_0000
 at = 0x8000_0000
 size = "128MiB"
 `;
+/** The same as a PC; as long, so that lines are the same. */
+const PC = `schema = 1
+name = "test"
+[cpu]
+arch = "x86_64"
+cores = 2
+[memory.dram]
+at = 0x8000_0000
+size = "128MiB"
+
+
+`;
 const PLIC = `[device.plic]
 type = "riscv.plic"
 at = 0xc00_0000
@@ -269,7 +281,7 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   ],
   [
     "overlap of ports",
-    `${BASE}${pic}[device.g]\ntype = "gpio"\nio = 0x18`,
+    `${PC}${pic}[device.g]\ntype = "gpio"\nio = 0x18`,
     "m.toml:14: device.g: 'g' (0x18..0x27) overlaps 'pic' (0x20..0x21)",
   ],
   [
@@ -279,7 +291,7 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   ],
   [
     "ports above 64 Ki",
-    `${BASE}[device.g]\ntype = "gpio"\nio = 0xfff8`,
+    `${PC}[device.g]\ntype = "gpio"\nio = 0xfff8`,
     "m.toml:13: device.g.io: must be ports below 0x10000, got 0xfff8 for 16 ports",
   ],
   [
@@ -294,13 +306,18 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   ],
   [
     "too few addresses",
-    `${BASE}[device.pic]\ntype = "i8259.pair"\nio = 0x20`,
+    `${PC}[device.pic]\ntype = "i8259.pair"\nio = 0x20`,
     "m.toml:11: device.pic.io: missing: 'io' must give the address of the window 'second' (2 bytes)",
   ],
   [
     "too many addresses",
     `${BASE}[device.g]\ntype = "gpio"\nat = [0x100, 0x200]`,
     "m.toml:13: device.g.at: gives too many addresses: there is 1 window",
+  ],
+  [
+    "ports on a machine without",
+    `${BASE}[device.g]\ntype = "gpio"\nio = 0x60`,
+    "m.toml:13: device.g.io: must be absent: only x86 machines have ports",
   ],
   ["ports for a memory device", `${BASE}${PLIC}io = 0x60`, "m.toml:15: device.plic.io: must be absent: it has no window there"],
   [
@@ -415,7 +432,7 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   ],
   [
     "fan-out with a malformed target",
-    `${BASE}${pic}[device.isa]\ntype = "irq.fanout"\nto = ["pic:3"]`,
+    `${PC}${pic}[device.isa]\ntype = "irq.fanout"\nto = ["pic:3"]`,
     'm.toml:16: device.isa.to[0]: must be a text like "pic:n" or "ioapic:n?0=2" (0 goes to 2, all others to their own number), got "pic:3"',
   ],
   [
@@ -425,7 +442,7 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   ],
   [
     "irq beyond a fan-out",
-    `${BASE}${pic}[device.isa]\ntype = "irq.fanout"\nto = ["pic:n"]\n[device.g]\ntype = "gpio"\nat = 0\nirq = "isa:16"`,
+    `${PC}${pic}[device.isa]\ntype = "irq.fanout"\nto = ["pic:n"]\n[device.g]\ntype = "gpio"\nat = 0\nirq = "isa:16"`,
     "m.toml:20: device.g.irq: 'pic' has inputs from 0 to 15, got 16 (through 'isa')",
   ],
   [
@@ -561,16 +578,23 @@ Deno.test("interrupt outputs of every hart, by list, by table, fanned out, left 
 });
 
 Deno.test("replicated devices count addresses and inputs", () => {
-  const g = load(`${BASE}${PLIC}[device.v]\ntype = "gpio"\nat = 0x1000_1000\ncount = 3\nstride = 0x1000\nirq = "plic:1+n"
-[device.w]\ntype = "gpio"\nio = 0x100\ncount = 2\nstride = 0x10\nirq = "v[2]:lid"`.replace("count = 2", "count = 1"));
+  const g = load(`${BASE}${PLIC}[device.v]
+type = "gpio"
+at = 0x1000_1000
+count = 3
+stride = 0x1000
+irq = "plic:1+n"
+[device.w]
+type = "gpio"
+at = 0x100
+count = 1
+irq = "v[2]:lid"
+`);
   assertEquals(g.devices.map((d) => d.id), ["plic", "v[0]", "v[1]", "v[2]", "w[0]"]);
-  assertEquals(g.devices.slice(1).map((d) => [d.windows[0].bus, d.windows[0].base]), [
-    ["mem", 0x1000_1000],
-    ["mem", 0x1000_2000],
-    ["mem", 0x1000_3000],
-    ["io", 0x100],
-  ]);
+  assertEquals(g.devices.slice(1).map((d) => d.windows[0].base), [0x1000_1000, 0x1000_2000, 0x1000_3000, 0x100]);
   assertEquals(wires(g).slice(4), ["v[0].irq -> plic:1", "v[1].irq -> plic:2", "v[2].irq -> plic:3", "w[0].irq -> v[2]:lid"]);
+  const ports = load(`${PC}[device.v]\ntype = "gpio"\nio = 0x100\ncount = 2\nstride = 16\n`);
+  assertEquals(ports.devices.map((d) => [d.windows[0].bus, d.windows[0].base]), [["io", 0x100], ["io", 0x110]]);
 });
 
 Deno.test("a PC: ports, holes, interrupts through a fan-out and by output name", () => {
