@@ -250,7 +250,7 @@ export class Hart implements Core {
     s.mcounteren = -1;
     s.menvcfgLo = this.envcfg;
     s.menvcfgHi = this.#menvcfgHigh;
-    s.satpLo = s.satpHi = 0;
+    s.satpLo = s.satpHi = s.mie = s.soft = 0;
     s.waiting = s.stopped = false;
     if (this.pmp.entries > 0) {
       this.pmp.reset();
