@@ -276,6 +276,8 @@ class RiscvPlatform implements Platform, SbiHost {
     if (graph.firmware.kind === "builtin" && !this.#bare) {
       for (const c of this.cpus.slice(1)) this.#stop(c);
       this.cpus[0].hart.startSupervisor(entry, BigInt(fdtAt));
+      // Like on a board, the kernel is not the first thing that runs: a debugger that sets a breakpoint at its entry and continues gets there.
+      this.#resetCode(entry, BigInt(fdtAt), 0n, this.cpus.slice(0, 1));
       return;
     }
     const start = this.#firmware?.entry ?? entry;
@@ -299,11 +301,15 @@ class RiscvPlatform implements Platform, SbiHost {
     }
   }
 
-  /** Where harts come out of reset: code in ROM that goes to `start` with a0 = hart id, a1 = device tree, a2 = where fw_dynamic finds its next stage. */
-  #resetCode(start: bigint, fdt: bigint, next: bigint): void {
+  /**
+   * Where harts come out of reset: code in ROM that goes to `start` with a0 = hart id, a1 = device tree, a2 = where fw_dynamic finds its next
+   * stage. `supervisors` have been put at `start` in S-mode by the built-in firmware.
+   */
+  #resetCode(start: bigint, fdt: bigint, next: bigint, supervisors: readonly RiscvCpu[] = []): void {
     const { bus } = this.parts, at = Number(this.#cpu.reset), rv64 = this.xlen === 64;
     const rom = bus.find(at);
     if (!rom?.bytes || at + 0x60 > rom.base + rom.length || at === Number(start)) {
+      if (supervisors.length) return;
       for (const c of this.cpus) {
         c.setReg("a0", BigInt(c.index));
         c.setReg("a1", fdt);
@@ -311,11 +317,12 @@ class RiscvPlatform implements Platform, SbiHost {
       }
       return;
     }
+    for (const c of supervisors) c.setReg("pc", BigInt(at));
     const view = new DataView(new ArrayBuffer(0x60));
     const code = [
       0x0000_0297, // auipc t0, 0
       0x0282_8613, // addi a2, t0, 0x28
-      0xf140_2573, // csrr a0, mhartid
+      supervisors.length ? 0x0000_0013 : 0xf140_2573, // csrr a0, mhartid, which S-mode may not and has been told
       rv64 ? 0x0202_b583 : 0x0202_a583, // ld/lw a1, 32(t0)
       rv64 ? 0x0182_b283 : 0x0182_a283, // ld/lw t0, 24(t0)
       0x0002_8067, // jr t0
