@@ -4,7 +4,7 @@
 //
 // In a row: 0 and 1 are fixed bits, - is ignored; `imm[12|10:5]` is a piece of a field with the bits it stands for, a bare name has its usual width.
 // imm and nzimm are signed; a primed register counts from x8. In a syntax string fd, fs1, fs2, fs3 are rd, rs1, rs2, rs3 as floating-point
-// registers, and `pc+imm` is an address relative to the instruction.
+// registers, `pc+imm` is an address relative to the instruction, and `imm>>12` is written without its low bits.
 import type { Emit } from "./emit.ts";
 
 // deno-fmt-ignore
@@ -199,16 +199,20 @@ const FIXED: Readonly<Record<string, number>> = Object.fromEntries(X_NAMES.map((
 export function disassemble(row: Row, word: number, pc?: bigint, xlen: 32 | 64 = 64): string {
   if (row.syntax === "") return "";
   const f = extract(row, word), name = mnemonic(row.syntax);
-  const text = row.syntax.slice(name.length + 1).replace(/pc\+(n?z?imm)|[a-z]+\d?'?/g, (token, relative?: string) => {
-    if (relative) {
-      return pc === undefined
-        ? `pc${f[relative] < 0 ? "" : "+"}${f[relative]}`
-        : "0x" + BigInt.asUintN(xlen, pc + BigInt(f[relative])).toString(16);
-    }
-    if (token in f) return show(token, f[token]);
-    const asInteger = token.replace(/^f/, "r");
-    return asInteger in f ? F_NAMES[f[asInteger]] : token;
-  });
+  const text = row.syntax.slice(name.length + 1).replace(
+    /pc\+(imm)|((?:nz)?imm)>>12|[a-z]+\d?'?/g,
+    (token, relative?: string, upper?: string) => {
+      if (upper) return "0x" + (f[upper] >>> 12).toString(16);
+      if (relative) {
+        return pc === undefined
+          ? `pc${f[relative] < 0 ? "" : "+"}${f[relative]}`
+          : "0x" + BigInt.asUintN(xlen, pc + BigInt(f[relative])).toString(16);
+      }
+      if (token in f) return show(token, f[token]);
+      const asInteger = token.replace(/^f/, "r");
+      return asInteger in f ? F_NAMES[f[asInteger]] : token;
+    },
+  );
   return text ? `${name} ${text}` : name;
 }
 
@@ -299,8 +303,9 @@ export class DecodeTable {
   }
 }
 
-/** "fd" and "pc+imm" in a syntax mean the fields rd and imm. */
+/** "fd", "pc+imm" and "imm>>12" in a syntax mean the fields rd and imm. */
 function fieldName(operand: string): string {
+  if (operand.endsWith(">>12")) return operand.slice(0, -4);
   if (operand.startsWith("pc+")) return operand.slice(3);
   return operand[0] === "f" && operand !== "fm" ? "r" + operand.slice(1) : operand;
 }
@@ -315,14 +320,17 @@ function valueOf(operand: string, fields: Readonly<Record<string, number>>, row:
 /** Bucket of a 32-bit word: opcode[6:2] and funct3. */
 const key32 = (w: number) => ((w >>> 2) & 31) | ((w >>> 7) & 0xe0);
 
-/** Puts a row into every bucket whose key can be its word's, the most specific mask first. */
+/** Puts a row into every bucket whose key can be its word's, the most specific mask first. `mask` and `match` are keys of the row's. */
 function spread(buckets: Row[][], row: Row, mask: number, match: number): void {
-  for (let key = 0; key < buckets.length; key++) {
-    if ((key & mask) !== match) continue;
-    const bucket = buckets[key];
+  const free = (buckets.length - 1) & ~mask;
+  // All subsets of the free bits; a row is specific when few of its bits are free.
+  for (let bits = free;; bits = (bits - 1) & free) {
+    const bucket = buckets[match | bits];
     let i = bucket.length;
     while (i > 0 && ones(bucket[i - 1].mask) < ones(row.mask)) i--;
-    bucket.splice(i, 0, row);
+    if (i === bucket.length) bucket.push(row);
+    else bucket.splice(i, 0, row);
+    if (bits === 0) break;
   }
 }
 

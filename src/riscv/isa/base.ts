@@ -27,8 +27,8 @@ function jalr(b: Emit, rd: number, rs1: number, offset: number): void {
 
 /** Rows of both RV32I and RV64I. */
 export const I: readonly Row[] = [
-  insn("imm[31:12] rd 0110111", "lui rd, imm", (b, f) => b.setX(f.rd, b.imm(f.imm))),
-  insn("imm[31:12] rd 0010111", "auipc rd, imm", (b, f) => b.setX(f.rd, b.pcX(f.imm))),
+  insn("imm[31:12] rd 0110111", "lui rd, imm>>12", (b, f) => b.setX(f.rd, b.imm(f.imm))),
+  insn("imm[31:12] rd 0010111", "auipc rd, imm>>12", (b, f) => b.setX(f.rd, b.pcX(f.imm))),
   insn("imm[20|10:1|11|19:12] rd 1101111", "jal rd, pc+imm", (b, f) => jal(b, f.rd, f.imm)),
   insn("imm[11:0] rs1 000 rd 1100111", "jalr rd, imm(rs1)", (b, f) => jalr(b, f.rd, f.rs1, f.imm)),
   insn("imm[12|10:5] rs2 rs1 000 imm[4:1|11] 1100011", "beq rs1, rs2, pc+imm", (b, f) => branch(b, "eq", f)),
