@@ -1,7 +1,6 @@
 // Machine files -> checked values: `extends`, overrides, and the reader that holds a tree against key tables (core/schema.ts).
 // Nothing here knows what a machine is made of; that is in format.ts and graph.ts.
 import { parse } from "@std/toml";
-import { dirname, isAbsolute, join } from "@std/path";
 import type { Config, Key, Keys } from "../core/schema.ts";
 import { ConfigError, ConfigErrors, didYouMean, type Place } from "../core/errors.ts";
 import { isUnsafe, joinKey, type Node, readToml, type Scalar, type Table } from "./toml.ts";
@@ -318,7 +317,14 @@ const suggestion = (node: Node, choices: readonly (string | number)[]) =>
 
 /** A path as written in the file `place.file`; what the command line gives is relative to the working directory. */
 function resolvePath(path: string, place: Place): string {
-  return isAbsolute(path) || !place.file || isOverride(place) ? path : join(dirname(place.file), path);
+  if (!place.file || isOverride(place) || /^([a-z]:)?[/\\]/i.test(path)) return path;
+  // In the folder of the file. "." and ".." are resolved, so that one file has one name and cycles are seen.
+  const parts: string[] = [];
+  for (const part of (place.file.replace(/[^/\\]*$/, "") + path).split(/[/\\]/)) {
+    if (part === ".." && parts.length && parts.at(-1) !== ".." && parts.at(-1) !== "") parts.pop();
+    else if (part !== ".") parts.push(part);
+  }
+  return parts.join("/");
 }
 
 function decode(bytes: Uint8Array, file: string): string {

@@ -203,6 +203,16 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   ["extends: no such file", `extends = "base.toml"\n${BASE}`, "m.toml:1: extends: cannot read 'base.toml': no such file"],
   ["extends: not a path", `extends = 1\n${BASE}`, "m.toml:1: extends: must be a path, got 1"],
   ["extends: itself", `extends = "m.toml"\n${BASE}`, "m.toml:1: extends: 'm.toml' extends this file again"],
+  [
+    "extends: itself by another name",
+    `extends = "../x/./m.toml"\n${BASE}`,
+    "x/m.toml:1: extends: '../x/./m.toml' extends this file again",
+    {},
+    {
+      "x/m.toml": `extends = "../x/./m.toml"`,
+      "m.toml": `extends = "x/m.toml"`,
+    },
+  ],
   ["extends: a cycle", `extends = "a.toml"\n${BASE}`, "b.toml:1: extends: 'a.toml' extends this file again", {}, {
     "a.toml": `extends = "b.toml"`,
     "b.toml": `extends = "a.toml"`,
@@ -517,6 +527,14 @@ Deno.test("a path is relative to the file that names it", () => {
   const g = load(`extends = "boards/base.toml"\n[boot]\nkernel = "b.bin"`, {}, files);
   assertEquals([g.devices[0].config.image, g.boot.kernel], ["boards/img/a.bin", "b.bin"]);
   assertEquals(load(`extends = "boards/base.toml"`, { "device.k.image": "b.bin" }, files).devices[0].config.image, "b.bin");
+  const up = load(`extends = "boards/base.toml"`, {}, {
+    ...files,
+    "boards/base.toml": keys(`image = "../b.bin"`),
+    "m.toml": `extends = "./boards/../boards/base.toml"`,
+  });
+  assertEquals(up.devices[0].config.image, "b.bin");
+  const absolute = load(keys(`image = "/img/c.bin"`), {}, { "/img/c.bin": "" });
+  assertEquals(absolute.devices[0].config.image, "/img/c.bin");
   assertEquals(load(keys(`image = "@kernel"`)).devices[0].config.image, "@kernel");
 });
 
