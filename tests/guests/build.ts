@@ -49,6 +49,7 @@ async function cargo(arch: Arch, kind: "rust" | "rust-test", names: readonly str
     [
       ...(kind === "rust" ? ["build"] : ["test", "--no-run"]),
       ...names.flatMap((name) => ["--bin", name]),
+      "--workspace",
       "--release",
       "--locked",
       "-Zbuild-std=core,compiler_builtins",
@@ -96,6 +97,8 @@ for (const arch of ["riscv64", "riscv32"] as const) {
     const defines = (source.defines ?? []).map((define) => `-D${define}`);
     const files = source.from.map((file) => join(ROOT, "tests", file));
     await run("riscv64-unknown-elf-gcc", [...C_TARGET[arch], ...C_FLAGS, ...defines, ...files, "-lgcc", "-o", join(ROOT, image)], ROOT);
+    // The linker's file symbols hold the random names of the compiler's temporary files.
+    await run("riscv64-unknown-elf-strip", ["--strip-debug", join(ROOT, image)], ROOT);
   }
 }
 for (const { image } of wanted) {

@@ -27,7 +27,7 @@ export interface Guest {
 
 /** How an image is made; `build.ts` knows the kinds. */
 export interface Source {
-  readonly kind: "rust" | "rust-test" | "crate" | "c";
+  readonly kind: "rust" | "rust-test" | "c";
   /** Rust: the binary's name. C: source files below `tests/`, and `defines`. */
   readonly from: readonly string[];
   readonly defines?: readonly string[];
@@ -68,6 +68,7 @@ const ROWS: readonly Row[] = [
   { name: "echo_eof", source: rust("echo"), input: [{ after: "> ", send: "last line\r" }, { after: "last line\r\n> ", send: "cut\x04" }] },
   { name: "smp1", source: rust("smp"), harts: [1] },
   { name: "smp4", source: rust("smp"), harts: [4] },
+  { name: "crates_io", source: rust("crates_io") },
   { name: "bench", source: bench(), mode: "M", harts: [1], folder: "bench" },
   ...["sieve", "matmul", "quicksort", "crc", "fib", "list", "sha256", "copy", "search", "mandelbrot"].map((name): Row => (
     { name: `bench_${name}`, source: bench(`ONLY=${name}`), mode: "M", harts: [1], folder: "bench" }
