@@ -123,6 +123,7 @@ class GdbClient {
   #cpu = 0;
   #stepCpu = 0;
   #swbreak = false;
+  #attached = false;
   /** Name of a packet up to its first punctuation -> what it does. */
   readonly #handlers: Readonly<Record<string, (rest: string) => string | undefined>> = {
     "?": () => this.#stopReply,
@@ -157,9 +158,13 @@ class GdbClient {
     qRcmd: (rest) => this.#monitor(rest),
   };
 
-  constructor(readonly server: GdbServer, readonly connection: Deno.TcpConn) {
-    // Like a probe on a board: connecting stops the machine.
-    server.setPaused(true);
+  constructor(readonly server: GdbServer, readonly connection: Deno.TcpConn) {}
+
+  /** Like a probe on a board: a debugger that says its first word stops the machine. A connection without a word (a port scan) does not. */
+  #attach(): void {
+    if (this.#attached) return;
+    this.#attached = true;
+    this.server.setPaused(true);
     this.#stopReply = this.#stop(0, SIGTRAP, "");
   }
 
@@ -181,7 +186,7 @@ class GdbClient {
       if (!this.#closed && !(e instanceof Deno.errors.ConnectionReset)) throw e;
     } finally {
       this.#closed = true;
-      this.#detach();
+      if (this.#attached) this.#detach();
       await this.#sending;
       try {
         this.connection.close();
@@ -215,12 +220,13 @@ class GdbClient {
 
   #handle(event: Event): void {
     if (event.kind === "nak") this.#write(this.#last);
-    else if (event.kind === "interrupt") this.stoppedAt(this.#cpu, SIGINT, "");
+    else if (event.kind === "interrupt" && this.#attached) this.stoppedAt(this.#cpu, SIGINT, "");
     else if (event.kind === "corrupt") { if (this.#acknowledge) this.#write(latin1("-")); }
     else if (event.kind === "packet") this.#packet(event.data);
   }
 
   #packet(data: string): void {
+    this.#attach();
     if (this.#acknowledge) this.#write(latin1("+"));
     const name = this.#nameOf(data), handler = this.#handlers[name];
     let reply: string | undefined = "";
