@@ -699,3 +699,13 @@ Deno.test("the shipped machines load", () => {
     assertEquals(g.name, e.name.slice(0, -5));
   }
 });
+
+Deno.test("the example of machines/README.md works", () => {
+  const dir = new URL("../../machines/", import.meta.url).pathname;
+  const [, example] = /```toml\n([^]*?)```/.exec(Deno.readTextFileSync(dir + "README.md"))!;
+  const readFile = (path: string) => path === dir + "mine.toml" ? new TextEncoder().encode(example) : Deno.readFileSync(path);
+  const g = loadConfig(dir + "mine.toml", { readFile });
+  assertEquals([g.name, g.cpu.harts, g.memories[0].size], ["mine", 4, 512 << 20]);
+  assertEquals(g.devices.some((d) => d.id === "rtc"), false);
+  assertEquals(wires(g).at(-1), "uart1.irq -> plic:12");
+});
