@@ -147,6 +147,17 @@ Deno.test("waits made together see the same guest time; disposing ends pending o
   await assertRejects(() => m.stopped(), Error, "closed");
 });
 
+Deno.test("a script goes on before the guest does, also when another wait keeps the guest running", async () => {
+  const { machine, m } = start([{ out: "a" }, { spin: 300_000 }, { out: "b" }, { spin: 300_000 }, { out: "c" }, { exit: 0 }]);
+  const stop = m.stopped();
+  for (const [text, ticks] of [["a", 1], ["b", 300_002], ["c", 600_003]] as const) {
+    await m.serial.toPrint(text);
+    for (let i = 0; i < 20; i++) await null;
+    assertEquals(machine.s.ticks, ticks);
+  }
+  assertEquals(await stop, { kind: "exit", code: 0 });
+});
+
 Deno.test("a machine without a console says so", () => {
   const m = new MachineSession(new FakeMachine([{ exit: 0 }], { console: false }));
   assertThrows(() => m.serial, ConfigError, "no console");

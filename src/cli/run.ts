@@ -92,8 +92,15 @@ async function watch(session: MachineSession, expected: readonly RegExp[], host:
     return stop.kind === "exit" ? stop.code & 0xff : STATUS[stop.kind];
   } catch (e) {
     if (!(e instanceof ScenarioFailure)) throw e;
-    // The guest's output is on the terminal already: only the first line of the report is news.
-    host.output.note(`bringup: ${e.message.split("\n")[0]}${next < expected.length ? ` and to print ${expected[next]}` : ""}`);
+    // The guest's output is on the terminal already: the report's first line is news, the transcript is not.
+    const late = next < expected.length ? `it printed ${expected[next]}` : "the machine stopped";
+    host.output.note(
+      `bringup: ${
+        e instanceof ScenarioTimeout
+          ? `time-out: ${formatNs(e.details.guestNs)} of guest time passed before ${late}`
+          : e.message.split("\n")[0]
+      }`,
+    );
     host.output.note(whereabouts(session));
     return statusOf(e);
   }

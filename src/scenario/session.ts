@@ -290,7 +290,6 @@ export class MachineSession implements AsyncDisposable {
         if (turn.due) {
           await turn.taken;
           turn = new Turn();
-          continue;
         }
         if (settled) {
           // What follows a satisfied `await` runs before guest time goes on.

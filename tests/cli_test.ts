@@ -1,0 +1,292 @@
+// The command line as its users meet it: exit status, what goes to stdout and what to stderr, pipes, a terminal. Mistakes in machine files
+// have their table beside the machine's graph.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { cliArgs, installed, ROOT, runCli } from "./cli.ts";
+
+const VIRT = "machines/virt.toml";
+const bin = (name: string) => `tests/guests/bin/${name}.rv64.elf`;
+const scratch = Deno.makeTempDirSync({ prefix: "bringup-cli-" });
+globalThis.addEventListener("unload", () => Deno.removeSync(scratch, { recursive: true }));
+
+/** Writes a scratch file and returns its path. */
+function file(name: string, content: string | Uint8Array): string {
+  const path = `${scratch}/${name}`;
+  Deno.writeFileSync(path, typeof content === "string" ? new TextEncoder().encode(content) : content);
+  return path;
+}
+
+const elf = Deno.readFileSync(`${ROOT}${bin("hello")}`);
+const patched = (at: number, byte: number) => Uint8Array.from(elf, (b, i) => i === at ? byte : b);
+
+/** Command lines that must end with one line on stderr and status 2, before anything runs. */
+const MISTAKES: [args: string[], line: RegExp][] = [
+  [["nowhere.toml", bin("hello")], /^bringup: nowhere\.toml: no such file$/],
+  [["machines/vitr.toml", bin("hello")], /machines\/vitr\.toml: no such file \(did you mean 'virt(32)?\.toml'\?\)$/],
+  [[VIRT, "tests/guests/bin/helo.rv64.elf"], /no such file \(did you mean 'hello\.rv64\.elf'\?\)$/],
+  [[VIRT, "no/such/folder/k"], /no such file: there is no folder 'no\/such\/folder'$/],
+  [[VIRT, "tests"], /^bringup: tests: cannot be read: Is a directory$/],
+  [[VIRT], /no kernel to start/],
+  [[VIRT, bin("hello"), "more"], /unexpected argument 'more'/],
+  [[VIRT, bin("hello"), "--timout", "5s"], /^bringup: unknown option '--timout' \(did you mean '--timeout'\?\)$/],
+  [[VIRT, bin("hello"), "--mem", "1"], /unknown option '--mem' \(did you mean '--memory'\?\)$/],
+  [[VIRT, bin("hello"), "-x"], /unknown option '-x'/],
+  [[VIRT, bin("hello"), "--timeout"], /--timeout needs a value: TIME$/],
+  [[VIRT, bin("hello"), "--timeout", "--stats"], /--timeout needs a value: TIME$/],
+  [[VIRT, bin("hello"), "--timeout", "5"], /--timeout: '5' is not a duration/],
+  [[VIRT, bin("hello"), "--timeout", "-5s"], /--timeout needs a value|is not a duration/],
+  [[VIRT, bin("hello"), "--timeout", "5s", "--timeout", "6s"], /--timeout is given 2 times$/],
+  [[VIRT, bin("hello"), "--stats=yes"], /--stats takes no value$/],
+  [[VIRT, bin("hello"), "--append="], /--append needs a value: TEXT$/],
+  [[VIRT, bin("hello"), "--gdb=70000"], /--gdb: '70000' is not a TCP port: expected 1 to 65535$/],
+  [[VIRT, bin("hello"), "--gdb=abc"], /--gdb: 'abc' is not a TCP port/],
+  [[VIRT, bin("hello"), "--wait"], /--wait needs --gdb/],
+  [[VIRT, bin("hello"), "--expect", "("], /--expect: Invalid regular expression/],
+  [[VIRT, bin("hello"), "--fail", "[a"], /--fail: Invalid regular expression/],
+  [[VIRT, bin("hello"), "--scenario", "x.ts", "--expect", "y"], /--scenario and --expect exclude each other/],
+  [[VIRT, bin("hello"), "--scenario", "x.ts"], /^bringup: x\.ts: no such file/],
+  [[VIRT, bin("hello"), "--scenario", "tests/cli.ts"], /its default export must be a scenario/],
+  [[VIRT, bin("hello"), "--trace", "irk"], /--trace: no channel 'irk' \(did you mean 'irq'\?\)/],
+  [[VIRT, bin("hello"), "--engine", "fast"], /--engine: there is no engine 'fast'/],
+  [[VIRT, bin("hello"), "--set", "harts"], /--set harts: expected KEY=VALUE/],
+  [[VIRT, bin("hello"), "--set", "cpu.hart=2"], /--set: cpu\.hart: unknown key.*'harts'/],
+  [[VIRT, bin("hello"), "--set", "cpu.harts=2", "--set", "cpu.harts=4"], /cpu\.harts is set twice$/],
+  [[VIRT, bin("hello"), "--harts", "2", "--set", "harts=4"], /--harts and --set harts exclude each other$/],
+  [[VIRT, bin("hello"), "--harts", "none"], /--harts: cpu\.harts: must be an integer from 1 to 64, got none$/],
+  [[VIRT, bin("hello"), "--harts", "0"], /--harts: /],
+  [[VIRT, bin("hello"), "--memory", "12 apples"], /--memory: memory\.dram\.size: must be a size like .*, got 12 apples$/],
+  [[VIRT, bin("hello"), "--memory", "1MiB"], /outside|RAM/],
+  [[VIRT, bin("hello"), "--initrd", "no.cpio"], /no\.cpio: no such file/],
+  [[VIRT, bin("hello"), "--firmware", "no.bin"], /firmware\.sbi: no such file/],
+  [[VIRT, file("empty.elf", "")], /empty\.elf/],
+  [[VIRT, file("truncated.elf", elf.slice(0, 0x1100))], /truncated/],
+  [[VIRT, file("header.elf", elf.slice(0, 40))], /truncated|too short/],
+  [[VIRT, file("x86.elf", patched(18, 62))], /x86/],
+  [[VIRT, "tests/guests/bin/hello.rv32.elf"], /32-bit|riscv32|64/],
+  [["machines/virt32.toml", bin("hello")], /64-bit|riscv64|32/],
+  [["check"], /one machine file is needed/],
+  [["check", VIRT, VIRT], /one machine file is needed/],
+  [["check", VIRT, "--memory", "1"], /unknown option '--memory'/],
+  [
+    ["describe", VIRT, "--dtb", "/no/such/folder/x.dtb"],
+    /^bringup: \/no\/such\/folder\/x\.dtb: cannot be written: No such file or directory$/,
+  ],
+  [["devices", "uart"], /unexpected argument 'uart'/],
+  [["test"], /which scripts\?/],
+  [["test", "no/such/script.ts"], /no\/such\/script\.ts: no such file or folder$/],
+];
+
+Deno.test("every mistake is one line on stderr, status 2, and nothing on stdout", async () => {
+  const wrong: string[] = [];
+  const queue = [...MISTAKES];
+  const worker = async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      const [args, line] = next, { code, stdout, stderr } = await runCli(args);
+      const lines = stderr.trimEnd().split("\n");
+      if (code !== 2 || stdout !== "" || lines.length !== 1 || !lines[0].startsWith("bringup: ") || !line.test(lines[0])) {
+        wrong.push(`${args.join(" ")}: status ${code}, ${stderr}${stdout}`);
+      }
+    }
+  };
+  await Promise.all([worker(), worker()]);
+  assertEquals(wrong, []);
+});
+
+Deno.test("without arguments: the usage on stderr; --help and --trace help on stdout", async () => {
+  const none = await runCli([]);
+  assertEquals([none.code, none.stdout], [2, ""]);
+  assertStringIncludes(none.stderr, "Usage");
+  const help = await runCli(["--help"]);
+  assertEquals([help.code, help.stderr], [0, ""]);
+  for (const word of ["--append", "--gdb [PORT]", "Ctrl-A", "Exit status"]) assertStringIncludes(help.stdout, word);
+  assertStringIncludes((await runCli(["describe", "--help"])).stdout, "--dtb FILE");
+  assertMatch((await runCli(["--trace", "help"])).stdout, /^ {2}irq\s+/m);
+});
+
+const RUNS: [what: string, args: string[], input: string, code: number, stdout: RegExp, stderr: RegExp][] = [
+  ["a clean shutdown", [VIRT, bin("hello")], "", 0, /^Hello, world!\n谁家 OS 还不支持中文啊\n/, /^$/],
+  ["the guest's own code", [VIRT, bin("m_fail")], "", 42, /ending with 42/, /^$/],
+  ["a panic", [VIRT, bin("panic")], "", 1, /panicked at/, /^$/],
+  ["--expect ends the run", [VIRT, bin("echo"), "--expect", "^> $"], "", 0, /> $/, /^$/],
+  ["two --expect in order", [VIRT, bin("hello"), "--expect", "Hello", "--expect", "line 2"], "", 0, /line 2$/, /^$/],
+  [
+    "--expect in the wrong order",
+    [VIRT, bin("hello"), "--expect", "line 2", "--expect", "Hello"],
+    "",
+    1,
+    /passed/,
+    /before it printed \/Hello\//,
+  ],
+  ["--fail", [VIRT, bin("panic"), "--fail", "panicked at"], "", 1, /panicked at [^]*the len is 3/, /printed \/panicked at\/m \(failOn\)/],
+  [
+    "guest time-out",
+    [VIRT, bin("echo"), "--timeout", "1ms", "--expect", "never"],
+    "",
+    4,
+    /> /,
+    /time-out: 1\.000 ms .* before it printed \/never\/m\n.*cpu0 at 0x/,
+  ],
+  ["nothing can wake it", [VIRT, bin("echo")], "", 3, /> /, /dead halt at 0x[0-9a-f]+[^]*cpu0 at 0x[0-9a-f]+ main/],
+  ["typed input", [VIRT, bin("echo")], "hello\rabd\x7fc\rexit\r", 0, /5 bytes: hello[^]*3 bytes: abc[^]*bye/, /^$/],
+  ["four harts", [VIRT, bin("smp"), "--harts", "4"], "", 0, /harts: 4/, /^$/],
+  ["the kernel's command line", [VIRT, bin("fdt"), "--append", "a=b c"], "", 0, /command line: a=b c/, /^$/],
+  ["--memory", [VIRT, bin("fdt"), "--memory", "1GiB"], "", 0, /memory: 0x40000000 bytes/, /^$/],
+  ["--stats", [VIRT, bin("hello"), "--stats"], "", 0, /Hello/, /bringup: instructions +\d+[^]*bringup: digest +[0-9a-f]{16}/],
+  ["--trace", [VIRT, bin("hello_dbcn"), "--trace", "sbi"], "", 0, /Hello/, /^\[\d+ ns\] \[cpu0\] \[sbi\] /m],
+  ["RV32", ["machines/virt32.toml", "tests/guests/bin/hello.rv32.elf"], "", 0, /^Hello, world!/, /^$/],
+  ["check", ["check", VIRT], "", 0, /^machines\/virt\.toml: ok: virt, riscv64/, /^$/],
+  ["describe", ["describe", VIRT, "--set", "harts=2"], "", 0, /harts\s+2[^]*memory map[^]*plic/, /^$/],
+  ["devices", ["devices"], "", 0, /ns16550a/, /^$/],
+];
+
+for (const [what, args, input, status, stdout, stderr] of RUNS) {
+  Deno.test(`run: ${what}`, async () => {
+    const ran = await runCli(args, input);
+    assertMatch(ran.stdout, stdout);
+    assertMatch(ran.stderr, stderr);
+    assertEquals(ran.code, status);
+  });
+}
+
+Deno.test("run: the same run has the same digest", async () => {
+  const digest = async () => /digest +(\w+)/.exec((await runCli([VIRT, bin("timer"), "--stats"])).stderr)![1];
+  assertEquals(await digest(), await digest());
+});
+
+Deno.test("run: a machine file is found among the shipped ones from any folder, as a Cargo runner needs", async () => {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: cliArgs([VIRT, `${ROOT}${bin("hello")}`]),
+    cwd: scratch,
+    stdin: "null",
+  }).output();
+  assertEquals(code, 0);
+  assertStringIncludes(new TextDecoder().decode(stdout), "Hello");
+});
+
+Deno.test("describe --dtb writes a device tree", async () => {
+  const path = `${scratch}/out.dtb`;
+  assertEquals((await runCli(["describe", VIRT, "--dtb", path])).code, 0);
+  assertEquals([...Deno.readFileSync(path).subarray(0, 4)], [0xd0, 0x0d, 0xfe, 0xed]);
+});
+
+Deno.test("--scenario drives the machine; its failures are status 1 and 4", async () => {
+  const script = (name: string, body: string) =>
+    file(
+      name,
+      `import { expect, scenario } from "bringup";\nexport default scenario({ name: "x", machine: "machines/virt.toml" }, async (m) => {${body}});\n`,
+    );
+  const good = script(
+    "good.ts",
+    `await expect(m.serial).toPrint("> "); await m.serial.send("hello\\r"); await expect(m.serial).toPrint(/5 bytes: hello/);`,
+  );
+  const ran = await runCli([VIRT, bin("echo"), "--scenario", good]);
+  assertEquals([ran.code, ran.stderr], [0, ""]);
+  assertMatch(ran.stdout, /5 bytes: hello$/);
+  const late = await runCli([
+    VIRT,
+    bin("echo"),
+    "--timeout",
+    "5ms",
+    "--scenario",
+    script("late.ts", `await expect(m.serial).toPrint("never");`),
+  ]);
+  assertEquals(late.code, 4);
+  assertMatch(
+    late.stderr,
+    /ScenarioTimeout: Waited 5ms of guest time in vain for uart0 to print "never"\n[^]*cpu0: pc 0x[^]*replay: deno run/,
+  );
+  const bad = await runCli([VIRT, bin("echo"), "--scenario", script("bad.ts", `throw new Error("as it should");`)]);
+  assertEquals(bad.code, 1);
+  assertStringIncludes(bad.stderr, "as it should");
+});
+
+Deno.test("`bringup test` runs scripts as tests, also outside of this repository", async () => {
+  const script = file(
+    "works_test.ts",
+    `import { expect, scenario } from "bringup";
+     export default scenario({ name: "hello", machine: "${VIRT}", kernel: "${ROOT}${
+      bin("hello")
+    }" }, async (m) => { await expect(m.serial).toPrint("Hello"); });`,
+  );
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: cliArgs(["test", script]), cwd: scratch }).output();
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assertEquals(code, 0, text);
+  assertStringIncludes(text, "1 passed");
+});
+
+// A terminal: `script` of util-linux gives the process a pty.
+const noPty = !installed("script");
+
+/** Runs a shell command on a pty, types, and returns what the terminal shows. */
+async function onTerminal(command: string, keys: [afterMs: number, text: string][]): Promise<string> {
+  const child = new Deno.Command("script", { args: ["-qec", command, "/dev/null"], cwd: ROOT, stdin: "piped", stdout: "piped" }).spawn();
+  const writer = child.stdin.getWriter();
+  for (const [ms, text] of keys) {
+    await new Promise((r) => setTimeout(r, ms));
+    await writer.write(new TextEncoder().encode(text)).catch(() => {});
+  }
+  const { stdout } = await child.output();
+  await writer.close().catch(() => {});
+  return new TextDecoder().decode(stdout);
+}
+
+const onEcho = `${Deno.execPath()} ${cliArgs([VIRT, bin("echo")]).join(" ")}`;
+const SETTINGS = "stty -a | tr ';' '\\n' | grep -E 'icanon|echo |isig' ";
+
+Deno.test({
+  name: "terminal: keys reach the guest, Ctrl-A opens the monitor and leaves, the settings are as before",
+  ignore: noPty,
+  fn: async () => {
+    const shown = await onTerminal(`${SETTINGS}; ${onEcho}; echo "status $?"; ${SETTINGS}`, [
+      [1500, "hello\r"],
+      [300, "\x01c"],
+      [300, "pause\rinfo reg\rquix\r"],
+      [300, "cont\r\x01c"],
+      [300, "again\r"],
+      [300, "\x01h"],
+      [300, "\x01x"],
+    ]);
+    assertMatch(shown, /> hello\r\n5 bytes: hello\r\n/);
+    assertMatch(shown, /\(bringup\) pause\r\npaused\r\n/);
+    assertMatch(shown, /cpu0: pc 0x[0-9a-f]+ [^]*\(waiting for an interrupt\)/);
+    assertStringIncludes(shown, "no command 'quix' (did you mean 'quit'?)");
+    assertMatch(shown, /again\r\n5 bytes: again/);
+    assertStringIncludes(shown, "end the run");
+    assertStringIncludes(shown, "status 0");
+    const [before, after] = shown.split(/^type lines[^]*status 0\r\n/m);
+    assertEquals(after.trim(), before.trim());
+    assertMatch(before, / icanon/);
+  },
+});
+
+Deno.test({
+  name: "terminal: SIGTERM, SIGINT and SIGHUP give it back",
+  ignore: noPty,
+  fn: async () => {
+    for (const [signal, status] of [["TERM", 143], ["INT", 130], ["HUP", 129]] as const) {
+      const shown = await onTerminal(
+        `sh -c '(sleep 1.5; kill -${signal} $$) & exec ${onEcho}'; echo "status $?"; ${SETTINGS}`,
+        [[2500, ""]],
+      );
+      assertStringIncludes(shown, `status ${status}`);
+      assertMatch(shown.split("status ")[1], / icanon/);
+    }
+  },
+});
+
+Deno.test({
+  name: "terminal: an idle guest costs no host time, and its clock follows the wall clock",
+  ignore: noPty,
+  fn: async () => {
+    const shown = await onTerminal(`bash -c 'time ${onEcho}'`, [[2500, "\x01c"], [200, "info time\r"], [200, "\x01x"]]);
+    const [, minutes, seconds] = /user\s+(\d+)m([\d.]+)s/.exec(shown)!;
+    assert(Number(minutes) * 60 + Number(seconds) < 1.2, shown);
+  },
+});
+
+Deno.test("pipes: a reader that goes away ends the run", async () => {
+  const { code, stdout } = await new Deno.Command("sh", {
+    args: ["-c", `${Deno.execPath()} ${cliArgs([VIRT, bin("echo")]).join(" ")} < /dev/zero | head -c 5`],
+    cwd: ROOT,
+  }).output();
+  assertEquals([code, new TextDecoder().decode(stdout)], [0, "type "]);
+});
