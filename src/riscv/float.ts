@@ -1,8 +1,8 @@
 // The floating-point helpers of translated RISC-V code: exact arithmetic by ../ir/softfloat.ts, flags into fcsr (RISC-V Unprivileged ISA 20240411, 21.2).
-// A helper has the mnemonic's name. Arguments: third operand (fused operations only), first, second, instruction word; f operands are unboxed.
+// A helper has the mnemonic's name; helpers.ts lists its arguments. f operands are unboxed.
 import { CONTINUE, type CoreEnv, FINISH, type Helper, type Status } from "../ir/frontend.ts";
 import { ARG, RESULT } from "../ir/layout.ts";
-import { f16, f32, f64, FloatEnv, type FloatFormat, NX, type Rounding, RTZ } from "../ir/softfloat.ts";
+import { f16, f32, f64, FloatEnv, type FloatFormat, NX, RNE, type Rounding, RTZ } from "../ir/softfloat.ts";
 import { FLOAT_HELPERS, type FloatHelper } from "./helpers.ts";
 import { FFLAGS, FRM } from "./slots.ts";
 
@@ -71,18 +71,20 @@ export function floatHelpers(env: CoreEnv, illegal: (word: number) => Status): H
   return FLOAT_HELPERS.map((name): Helper => {
     // Looked up at the first call: a start does not pay for all of them.
     let op: ReturnType<typeof operation> | undefined;
+    const toNearest = name.endsWith(".rne"), third = (ARG >> 3) + (toNearest ? 3 : 0);
     return {
       name,
       run(): Status {
         op ??= operation(name);
-        if (op.rounds) {
+        if (toNearest) float.rm = RNE;
+        else if (op.rounds) {
           const word = i32[(ARG >> 2) + 6], field = (word >>> 12) & 7, rm = field === 7 ? i32[FRM >> 2] : field;
           if (rm > 4) return illegal(word);
           float.rm = rm as Rounding;
         } else float.rm = RTZ;
         float.flags = 0;
         const at = ARG >> 3;
-        u64[RESULT >> 3] = op.run(float, u64[at + 1], u64[at + 2], u64[at]);
+        u64[RESULT >> 3] = op.run(float, u64[at + 1], u64[at + 2], u64[third]);
         const before = i32[FFLAGS >> 2], now = before | float.flags;
         if (now === before) return CONTINUE;
         i32[FFLAGS >> 2] = now;

@@ -49,14 +49,20 @@ const ARITHMETIC = [
   "fclass",
 ] as const;
 type Format = typeof FORMATS[number];
+const FUSED = ["fmadd", "fmsub", "fnmsub", "fnmadd"] as const;
+const FUSED_RNE = FUSED.flatMap((op) => [`${op}.s.rne` as const, `${op}.d.rne` as const]);
 /** Floating-point helpers have the mnemonic's name. */
 export type FloatHelper =
+  | typeof FUSED_RNE[number]
   | `${typeof ARITHMETIC[number]}.${Format}`
   | `fcvt.${Format}.${Format | typeof INTEGERS[number]}`
   | `fcvt.${typeof INTEGERS[number]}.${Format}`
   | "fcvtmod.w.d";
 
-/** Third operand (or the inexact result of the fast way), first operand, second operand, instruction word; src/riscv/float.ts has them. */
+/**
+ * Third operand (or the result of the fast way), first operand, second operand, instruction word; src/riscv/float.ts has them.
+ * Those that end in .rne round to nearest even: result of the fast way, first, second, third operand.
+ */
 export const FLOAT_HELPERS: readonly FloatHelper[] = [
   ...FORMATS.flatMap((f) => [
     ...ARITHMETIC.map((op) => `${op}.${f}` as const),
@@ -65,6 +71,7 @@ export const FLOAT_HELPERS: readonly FloatHelper[] = [
     ...INTEGERS.map((i) => `fcvt.${i}.${f}` as const),
   ]),
   "fcvtmod.w.d",
+  ...FUSED_RNE,
 ];
 
 export type HelperName = typeof SYSTEM_HELPERS[number] | typeof CLMUL_HELPERS[number] | FloatHelper;

@@ -2,6 +2,7 @@
 // Results that need care (flags not yet set, NaNs, tiny numbers, rounding modes other than nearest even) come from the helpers of float.ts;
 // the rest is wasm arithmetic, under the conditions that ../../ir/softfloat.ts states and tests.
 import type { Val } from "../../ir/builder.ts";
+import { fused32, fused64, negated } from "../../ir/fused.ts";
 import type { Emit } from "../emit.ts";
 import { type FloatHelper, H } from "../helpers.ts";
 import { insn, type Row } from "../insn.ts";
@@ -79,8 +80,14 @@ function sqrt(b: Emit, t: Format, f: { rd: number; rs1: number; rm: number }): v
 type Three = Two & { readonly rs3: number };
 function fused(b: Emit, t: Format, name: "fmadd" | "fmsub" | "fnmsub" | "fnmadd", f: Three): void {
   if (!b.fpRounds(f.rm)) return;
-  const x = b.long(t.raw(b, f.rs1)), y = b.long(t.raw(b, f.rs2)), z = b.long(t.raw(b, f.rs3));
-  t.setLong(b, f.rd, b.call(H[`${name}.${t.letter}`], z, x, y, b.i64Halves(b.word, 0)));
+  const x = t.raw(b, f.rs1), y = t.raw(b, f.rs2), z = t.raw(b, f.rs3);
+  if (t.letter === "h" || !b.fpFast(f.rm)) {
+    return t.setLong(b, f.rd, b.call(H[`${name}.${t.letter}`], b.long(z), b.long(x), b.long(y), b.i64Halves(b.word, 0)));
+  }
+  const factor = name === "fnmsub" || name === "fnmadd" ? negated(b, x) : x;
+  const addend = name === "fmsub" || name === "fnmadd" ? negated(b, z) : z;
+  const { value, ok } = t === double ? fused64(b, factor, y, addend) : fused32(b, factor, y, addend);
+  t.setLong(b, f.rd, b.callUnless(ok, b.long(value), H[`${name}.${t.letter}.rne`], b.long(x), b.long(y), b.long(z)));
 }
 
 /** Calls the helper of a row without a rounding mode, on one or two operands; its i64 result. */
