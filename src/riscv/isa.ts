@@ -106,7 +106,7 @@ export function parseIsa(text: string): Isa {
 function include(name: string, text: string, wanted: Set<string>): void {
   if (wanted.has(name)) return;
   const e = EXTENSIONS.find((x) => x.name === name);
-  if (!e) throw new ConfigError(`ISA '${text}': unknown extension '${name}'${didYouMean(name, NAMES)}`);
+  if (!e) throw new ConfigError(`ISA '${text}': unknown extension '${name}'${name.length > 1 ? didYouMean(name, NAMES) : ""}`);
   wanted.add(name);
   for (const other of e.implies ?? []) include(other, text, wanted);
 }
