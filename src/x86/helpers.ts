@@ -2,13 +2,12 @@
 // Arguments are i64: the comment of each row lists them; "-> x" is the result. `*` marks helpers for callEnd: they set the pc slot, which holds
 // linear addresses, and so do `here` and `next`: the linear addresses of this instruction and of the following one (a subtraction of CS's base gives EIP).
 // A helper that faults returns FAULT and has had no effect; one after which interrupts or the mode must be looked at returns FINISH.
-// With MODE_TF, code ends every instruction that does not end in a `*` helper with singleStep; the `*` helpers see to TF themselves.
 
 /** Helpers of the processor's system part: src/x86/cpu.ts has them. */
 export const SYSTEM_HELPERS = [
   "exception", // * vector, error code (-1: none), here
   "fetchFault", // * here; the fault on the following page has been recorded
-  "singleStep", // * address of the next instruction: raises #DB with DR6.BS
+  "step", // here: called before every instruction under MODE_TF
   "interrupt", // * vector, kind (0: int n, 1: int3, 2: into, 3: int1), here, next
   "segRead", // linear address, offset (zero-extended), segment | bytes << 8 -> linear address; raises #GP or #SS if that may not be read
   "segWrite", // the same for writing

@@ -6,7 +6,7 @@ import { GUEST } from "../ir/layout.ts";
 export const GPR = (n: number): number => GUEST + 8 * n;
 /** XMM register n: 16 bytes. */
 export const XMM = (n: number): number => GUEST + 0x100 + 16 * n;
-/** i64: base of segment register n (ES CS SS DS FS GS). In 64-bit mode code adds only those of FS and GS; CS, SS, DS, ES read as 0 there. */
+/** i64: base of segment register n (ES CS SS DS FS GS, LDTR, TR). In 64-bit mode code adds only those of FS and GS; CS, SS, DS, ES read as 0 there. */
 export const SEG_BASE = (n: number): number => GUEST + 0x200 + 8 * n;
 /**
  * The status flags, kept lazily: what the last instruction that set them did. CC_KIND (i32) tells how the flags follow from the three values
@@ -15,11 +15,11 @@ export const SEG_BASE = (n: number): number => GUEST + 0x200 + 8 * n;
 export const CC_RESULT = GUEST + 0x240, CC_A = GUEST + 0x248, CC_B = GUEST + 0x250, CC_KIND = GUEST + 0x258;
 /** i64: RFLAGS apart from CF PF AF ZF SF OF (which are zero here); bit 1 is set. */
 export const RFLAGS = GUEST + 0x260;
+/** i32: selector of segment register n (ES CS SS DS FS GS, then LDTR and TR, whose bases are SEG_BASE(6) and SEG_BASE(7)). */
+export const SELECTOR = (n: number): number => GUEST + 0x280 + 4 * n;
 /** First slot that is free for the system registers, and the end of that room. */
-export const SYSTEM = GUEST + 0x280, SYSTEM_END = GUEST + 0x800;
+export const SYSTEM = GUEST + 0x2a0, SYSTEM_END = GUEST + 0x800;
 
-/** i32: selector of segment register n. */
-export const SEG_SELECTOR = (n: number): number => GUEST + 0x800 + 8 * n;
 /**
  * i64: the offset after the last one that may be read from (written to) segment n, when that is all there is to check: an expand-up segment that is
  * present and has the right; else 0, and the helper segRead (segWrite) decides. 2^32 for a 4 GiB limit.
@@ -42,7 +42,10 @@ export const MXCSR = GUEST + 0x9b0;
 export const MODE_CODE32 = 1, MODE_CODE64 = 2, MODE_STACK32 = 4, MODE_PROTECTED = 8, MODE_CPL_SHIFT = 4, MODE_V86 = 0x40;
 /** Bases of CS, SS, DS and ES are 0, their limits 4 GiB, and all of them may be read and the data segments written (always in 64-bit mode). */
 export const MODE_FLAT = 0x80;
-/** CR0.TS, CR0.EM, RFLAGS.TF (single steps), CR4.OSFXSR, CR0.MP. */
+/**
+ * CR0.TS, CR0.EM, CR4.OSFXSR, CR0.MP. MODE_TF: blocks of one instruction that begins with a call of the helper "step" (single-stepping,
+ * instruction breakpoints, the end of an interrupt shadow).
+ */
 export const MODE_TS = 0x100, MODE_EM = 0x200, MODE_TF = 0x400, MODE_OSFXSR = 0x800, MODE_MP = 0x1000;
 /** MXCSR is such that SSE arithmetic may take the fast way: see `mxcsrIsFast`. */
 export const MODE_SSE_FAST = 0x2000;
