@@ -24,10 +24,47 @@ Deno.test("describe: a RISC-V machine", () => {
   ]);
   assertEquals(section(text, "memory map").at(-1), "0x8000_0000..0x87ff_ffff 128 MiB dram ram");
   assert(section(text, "interrupts").includes("uart0.irq -> plic:10"));
-  assert(section(text, "boot").includes("raw images at 0x8020_0000"));
-  assert(section(text, "boot").includes("consoles uart0"));
+  assertEquals(section(text, "boot"), [
+    "firmware builtin",
+    "protocol auto",
+    "command line (none)",
+    "kernel starts in S-mode, or M-mode if it is linked at the start of RAM; hart id in a0, device tree in a1",
+    "raw images at 0x8020_0000",
+    "a guest's reset restarts the machine",
+    "consoles uart0",
+  ]);
   assert(text.includes("device tree\n/dts-v1/;"), "the device tree is shown");
   assert(!text.includes("port map"), "there are no ports");
+});
+
+Deno.test("describe: what a machine file says about booting", () => {
+  const path = new URL("../../machines/virt.toml", import.meta.url).pathname;
+  const boot = (set: Record<string, unknown>) => {
+    const readFile = (p: string) => p === path ? Deno.readFileSync(p) : new Uint8Array();
+    return section(describe(loadConfig(path, { readFile, set })), "boot");
+  };
+  assertEquals(
+    boot({
+      firmware: "fw.elf",
+      "boot.kernel": "k.elf",
+      "boot.initrd": "i.gz",
+      "boot.cmdline": "quiet",
+      "boot.reset": "stop",
+      "device.uart0.console": false,
+    }),
+    [
+      "firmware fw.elf",
+      "protocol auto",
+      "kernel k.elf",
+      "initrd i.gz",
+      "command line quiet",
+      "kernel starts in S-mode, or M-mode if it is linked at the start of RAM; hart id in a0, device tree in a1",
+      "raw images at 0x8020_0000",
+      "a guest's reset stops the run",
+      "consoles (none)",
+    ],
+  );
+  assertEquals(boot({ firmware: "none" })[3], "kernel starts in M-mode at its entry point");
 });
 
 Deno.test("describe: a PC has a port map and no device tree", () => {

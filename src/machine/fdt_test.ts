@@ -62,6 +62,7 @@ Deno.test("cpus: one node for each hart, with what its ISA says", () => {
   const tree = flat(printFdt(buildFdt(load("virt.toml", { harts: 3, "cpu.isa": "rv64gc_zicboz", "cpu.mmu": "bare" }))));
   assertEquals([...tree.keys()].filter((k) => /cpu@\d device_type/.test(k)).length, 3);
   assertEquals(tree.get("/cpus/cpu@2 reg"), "<0x2>");
+  assertEquals(tree.get("/cpus/cpu@2 riscv,isa-base"), '"rv64i"');
   assertEquals(tree.get("/cpus/cpu@2 riscv,isa"), '"rv64imafdc_zicsr_zifencei_zicboz"');
   assertEquals(tree.get("/cpus/cpu@2 mmu-type"), '"riscv,none"');
   assertEquals(tree.get("/cpus/cpu@2 riscv,cboz-block-size"), "<0x40>");
@@ -121,6 +122,27 @@ type = "two"
   assertEquals(tree.get("/soc/one interrupt-parent"), `<${handle("gic@10000")}>`);
   assertEquals(tree.get("/soc/two interrupts-extended"), `<${handle("gic@10000")} 0x4 0x4 ${handle("plic@c000000")} 0x5>`);
   assert(![...tree.keys()].some((k) => k.startsWith("/soc/three interrupt")));
+});
+
+Deno.test("printFdt: bytes, an empty string, text that looks like cells", () => {
+  const types = {
+    ...DEVICES,
+    odd: defineDevice({
+      ...TOYS.keys,
+      fdt: () => ({ three: Uint8Array.of(1, 2, 255), none: "", word: 0x61626300, mac: new Uint8Array(6), text: "abc", quoted: 'say "x"' }),
+    }),
+  };
+  const text =
+    `schema = 1\n[cpu]\narch = "riscv64"\nisa = "rv64i"\nreset = 0\n[memory.r]\nat = 0\nsize = 4096\n[device.odd1]\ntype = "odd"\n`;
+  const g = loadConfig("m.toml", { types, readFile: () => new TextEncoder().encode(text) });
+  const printed = printFdt(buildFdt(g, { types })), tree = flat(printed);
+  assertEquals(tree.get("/soc/odd three"), "[01 02 ff]");
+  assertEquals(tree.get("/soc/odd mac"), "[00 00 00 00 00 00]");
+  assertEquals(tree.get("/soc/odd none"), "[00]");
+  assertEquals(tree.get("/soc/odd word"), '"abc"'); // a DTB does not tell a cell from four characters
+  assertEquals([tree.get("/soc/odd text"), tree.get("/soc/odd quoted")], ['"abc"', '"say \\"x\\""']);
+  // Blank lines stand between properties and nodes, not at the start of a node.
+  assert(printed.startsWith("/dts-v1/;\n\n/ {\n\t#address-cells = <0x2>;\n"), printed.slice(0, 60));
 });
 
 Deno.test("printFdt refuses what is no device tree", () => {

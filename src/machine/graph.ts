@@ -583,7 +583,6 @@ function segments(at: number, size: number, holes: readonly [number, number][], 
       const end = p.base + p.length,
         left = Math.min(Math.max(from - p.base, 0), p.length),
         right = Math.min(Math.max(end - to, 0), p.length);
-      if (from >= end || to <= p.base) return [p];
       const above = { base: end - right, length: right, offset: p.offset + p.length - right };
       return [{ ...p, length: left }, above].filter((s) => s.length > 0);
     });

@@ -59,7 +59,7 @@ const wires = (g: Graph) =>
 const keys = (line: string) => `${BASE}[device.k]\ntype = "keys"\n${line}\n`;
 const pic = `[device.pic]\ntype = "i8259.pair"\nio = [0x20, 0xa0]\n`;
 
-/** What is wrong, the file, what is reported ("..." where the rest is not ours). Overrides and further files follow where a case needs them. */
+/** What is wrong, the file, what is reported ("TOML: ..." where the rest is the parser's). Overrides and further files follow where a case needs them. */
 const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string, string | Uint8Array>?][] = [
   ["syntax", `${BASE}[device.x\n`, "m.toml:11: not valid TOML: ..."],
   ["a key twice", `schema = 1\nschema = 1\n`, "m.toml:2: not valid TOML: ..."],
@@ -194,6 +194,20 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   ["list: a number", keys(`pins = 3`), "m.toml:13: device.k.pins: must be a list, each an integer from 0 to 31, got 3"],
   ["file that does not exist", keys(`image = "disk.img"`), "m.toml:13: device.k.image: cannot read 'disk.img': no such file"],
   ["firmware that does not exist", `${BASE}[firmware]\nsbi = "fw.elf"`, "m.toml:12: firmware.sbi: cannot read 'fw.elf': no such file"],
+  [
+    "a long text is cut",
+    keys(`label = "${"A".repeat(80)}"`),
+    `m.toml:13: device.k.label: must be small letters, got "${"A".repeat(56)}...`,
+  ],
+  [
+    "a place in another file",
+    `extends = "a.toml"\n[device.g]\ntype = "gpio"\nat = 0\nirq = "cpu0.meip"`,
+    "m.toml:5: device.g.irq: 'cpu0.meip' is already driven by 'plic'",
+    {},
+    {
+      "a.toml": BASE + PLIC,
+    },
+  ],
   [
     "firmware word",
     `${BASE}[firmware]\nsbi = "bultin"`,
@@ -465,8 +479,8 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
 Deno.test("every mistake has its message", async (t) => {
   for (const [what, text, message, set, files] of MISTAKES) {
     // The words of a syntax error are the parser's own.
-    const wanted = message.replace(/\.\.\.$/, ""),
-      got = () => problem(text, set, files).slice(0, message.endsWith("...") ? wanted.length : undefined);
+    const wanted = message.replace(/TOML: \.\.\.$/, "TOML: "),
+      got = () => problem(text, set, files).slice(0, message.endsWith("TOML: ...") ? wanted.length : undefined);
     await t.step(what, () => assertEquals(got(), wanted));
   }
 });
@@ -677,6 +691,20 @@ protocol = "multiboot1"
     "gpio io 0x300",
   ]);
   assertEquals([g.cpu.harts, g.clock.tsc_hz, g.boot.protocol, g.boot.load], [2, 1e9, "multiboot1", 0]);
+});
+
+Deno.test("holes before, across, inside, behind and around a memory", () => {
+  const rom = (hole: string) => load(`${BASE}[memory.rom]\nat = 0x1_0000\nsize = 0x4000\nkind = "rom"\nholes = ["${hole}"]\n`).memories[1];
+  const parts = (hole: string) => rom(hole).segments.map((s) => [s.base, s.length, s.offset]);
+  assertEquals(parts("0..0x10000"), [[0x1_0000, 0x4000, 0]]);
+  assertEquals(parts("0..0x11000"), [[0x1_1000, 0x3000, 0x1000]]);
+  assertEquals(parts("0x11000..0x12000"), [[0x1_0000, 0x1000, 0], [0x1_2000, 0x2000, 0x2000]]);
+  assertEquals(parts("0x13000..0x20000"), [[0x1_0000, 0x3000, 0]]);
+  assertEquals(parts("0x14000..0x20000"), [[0x1_0000, 0x4000, 0]]);
+  assertEquals(parts("0..0x20000"), []);
+  assertEquals([rom("0..1").kind, rom("0..1").size, "file" in rom("0..1")], ["rom", 0x4000, false]);
+  const file = load(`${BASE}[memory.rom]\nat = 0\nsize = 4096\nkind = "rom"\nfile = "rom.bin"\n`, {}, { "rom.bin": "x" });
+  assertEquals(file.memories[1].file, "rom.bin");
 });
 
 Deno.test("RAM of 128 MiB ends at 128 MiB: a gap above it moves nothing, a hole hides what is behind it", () => {

@@ -78,7 +78,7 @@ Deno.test("integers of more than 53 bits are found in every notation; other valu
   for (const text of ["9007199254740992", "-9_007_199_254_740_993", "0xffff_ffff_ffff_ffff", "0o777777777777777777777"]) {
     assertEquals(isUnsafe(text), true, text);
   }
-  for (const text of ["9007199254740991", "0x1f_ffff_ffff_ffff", "1e300", '"0xffffffffffffffff"', "true", "2026-01-01", "_"]) {
+  for (const text of ["9007199254740991", "0x1f_ffff_ffff_ffff", "1e300", '"0xffffffffffffffff"', "true", "2026-01-01", "_", "0x_"]) {
     assertEquals(isUnsafe(text), false, text);
   }
 });

@@ -161,3 +161,14 @@ Deno.test("an input that the CPU does not have swallows its wire", () => {
   line.set(true);
   assertEquals(line.level, true);
 });
+
+Deno.test("a device that implements other windows than it declares is a mistake of ours", () => {
+  const graph = loadConfig("m.toml", {
+    readFile: memoryFiles({ "m.toml": `${RISCV}[device.g]\ntype = "gpio"\nat = 0x100\n` }, (p) => new Error(p)),
+    types,
+  });
+  const log: Log = { on: () => false, line: () => {} };
+  const host = { bus: new Bus(), clock: new VirtualClock(1e9), cpuInput: () => undefined, log, stop: () => {} };
+  const broken = { ...TOYS.gpio, create: () => ({ state: {}, reset: () => {} }) };
+  assertThrows(() => wireDevices(graph, { ...host, types: { gpio: broken } }), Error, "declares 1 windows and implements 0");
+});
