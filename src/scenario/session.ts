@@ -70,6 +70,8 @@ interface Wait {
   /** performance.now() of the safety net. */
   readonly wallDeadline: number;
   readonly poll: Poll<unknown>;
+  /** Where it was awaited: a failure is reported there and not in the pump. */
+  readonly stack: string;
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -263,7 +265,8 @@ export class MachineSession implements AsyncDisposable {
     if (this.#closed) return Promise.reject(new Error(`The session is closed: nothing can be awaited (${what})`));
     return new Promise<T>((resolve, reject) => {
       const wallDeadline = performance.now() + this.#wallBudgetMs;
-      this.#waits.add({ what, within, deadline, wallDeadline, poll, resolve: resolve as (v: unknown) => void, reject });
+      const stack = (new Error().stack ?? "").split("\n").slice(1).filter((l) => !l.includes(import.meta.url)).join("\n");
+      this.#waits.add({ what, within, deadline, wallDeadline, poll, stack, resolve: resolve as (v: unknown) => void, reject });
       this.#pump();
     });
   }
@@ -391,7 +394,9 @@ export class MachineSession implements AsyncDisposable {
     }
     if (this.options.replay) lines.push(`  replay: ${this.options.replay}`);
     const transcript = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.text()]));
-    return new Kind(lines.join("\n"), { awaited: wait.what, guestNs: machine.clock.nowNs, transcript, ...(stop ? { stop } : {}) });
+    const error = new Kind(lines.join("\n"), { awaited: wait.what, guestNs: machine.clock.nowNs, transcript, ...(stop ? { stop } : {}) });
+    error.stack = `${error.name}: ${error.message}\n${wait.stack}`;
+    return error;
   }
 
   #logInput(name: string, byte: number): void {

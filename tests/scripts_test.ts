@@ -1,0 +1,4 @@
+// Every example script is a test.
+import "../scripts/hello.ts";
+import "../scripts/linux.ts";
+import "../scripts/typing.ts";
