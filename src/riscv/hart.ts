@@ -231,8 +231,8 @@ export class Hart implements Core {
     this.setSlot(RES_ADDRESS, -1, -1);
     this.s = powerOn();
     this.s.lines = lines;
-    // QEMU 8: a guest in M-mode may use memory types without asking; Svadu starts with updates on unless Svade is there.
-    this.s.menvcfgHi = this.#menvcfgHigh & (PBMTE | (this.config.svade || this.has("svade") ? 0 : ADUE));
+    // Svadu: hardware updates are on unless Svade is there too (QEMU 8).
+    this.s.menvcfgHi = this.config.svade || this.has("svade") ? 0 : this.#menvcfgHigh & ADUE;
     this.#setPc(Number(BigInt.asIntN(32, this.config.reset)), Number(BigInt.asIntN(32, this.config.reset >> 32n)));
     this.pmp.reset();
     this.traps.clear();
@@ -250,7 +250,8 @@ export class Hart implements Core {
     s.mcounteren = -1;
     s.menvcfgLo = this.envcfg;
     s.menvcfgHi = this.#menvcfgHigh;
-    s.satpLo = s.satpHi = s.mie = s.soft = 0;
+    s.satpLo = s.satpHi = 0;
+    s.mie = s.soft = 0;
     s.waiting = s.stopped = false;
     if (this.pmp.entries > 0) {
       this.pmp.reset();
@@ -296,6 +297,9 @@ export class Hart implements Core {
   }
 
   // --- what the engine asks
+  get fetchIsPhysical(): boolean {
+    return this.s.priv === 3 ? this.pmp.unlocked || this.pmp.open : this.mmu.levels === 0 && this.pmp.open;
+  }
   mode(): number {
     // The flags change in floating-point helpers, too, so they are looked at here.
     const i32 = this.env.i32, base = this.env.base();

@@ -105,6 +105,19 @@ Deno.test("M and untranslated S share a TLB: it is flushed between them when the
   assertEquals(hart.translate(0x8000_0000 | 0, 0, READ), -1);
 });
 
+Deno.test("code is physical in M unless an entry is locked, and in untranslated S when the PMP is open", () => {
+  const { hart } = rig("rv64gc");
+  assertEquals(hart.fetchIsPhysical, true);
+  hart.setReg("pmpcfg0", 0x80n);
+  assertEquals(hart.fetchIsPhysical, false);
+  const p = paged();
+  assertEquals(p.hart.fetchIsPhysical, false);
+  p.hart.setReg("satp", 0n);
+  assertEquals(p.hart.fetchIsPhysical, true);
+  p.hart.setReg("pmpcfg0", 0n);
+  assertEquals(p.hart.fetchIsPhysical, false);
+});
+
 Deno.test("cache-block instructions: by menvcfg and senvcfg; their faults are those of stores", () => {
   const { hart, call } = rig("rv64gc_zicbom_zicboz"), word = (kind: number) => BigInt(kind << 20 | 0x200f);
   const allowed = () => [0, 1, 2, 4].map((kind) => call("cbo", word(kind), 0x8000_0000n) === CONTINUE ? "+" : "-").join("");

@@ -16,6 +16,8 @@ export class Pmp {
   whole = true;
   /** Everybody may do everything everywhere: the state in which most systems run. */
   open = false;
+  /** No locked entry: M-mode may do everything everywhere. */
+  unlocked = true;
   // The entries that are not OFF, in order of priority: first byte, byte after the last, configuration.
   readonly #start: Float64Array;
   readonly #end: Float64Array;
@@ -70,6 +72,7 @@ export class Pmp {
       n++;
     }
     this.#active = n;
+    this.unlocked = !this.cfg.some((c) => c & LOCK);
     this.open = this.entries === 0 || (n > 0 && this.#start[0] === 0 && this.#end[0] >= SPACE && (this.#rights[0] & ALL) === ALL);
   }
 
