@@ -26,7 +26,7 @@ export const RUN_OPTIONS = {
   fail: { value: "REGEXP", many: true, doc: "end with status 1 when this is printed" },
   trace: { value: "CHANNELS", doc: "write trace lines to stderr: guest,irq,... or all; help lists the channels" },
   stats: { doc: "print counters to stderr at the end" },
-  engine: { value: "ENGINE", doc: "interp (the default)" },
+  engine: { value: "ENGINE", doc: "interp or jit (the default)" },
   help: { short: "h", doc: "this text" },
 } as const satisfies Record<string, Option>;
 

@@ -138,7 +138,9 @@ function makePlan({ positional, values }: CommandLine): Plan {
     throw new ConfigError("--scenario and --expect exclude each other: the script says what is expected");
   }
   const engine = text("engine");
-  if (engine !== undefined && engine !== "interp") throw new ConfigError(`--engine: there is no engine '${engine}'; expected interp`);
+  if (engine !== undefined && engine !== "interp" && engine !== "jit") {
+    throw new ConfigError(`--engine: there is no engine '${engine}'; expected interp or jit`);
+  }
   const timeout = text("timeout"), initrd = text("initrd"), append = text("append"), trace = text("trace");
   if (timeout !== undefined) within("--timeout", () => parseDuration(timeout));
   const failOn = list("fail").map((r) => regexp("--fail", r));

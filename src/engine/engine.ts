@@ -30,6 +30,8 @@ import {
   TLBS,
 } from "../ir/layout.ts";
 import { interpreterModule, jumpIndex, LEFT } from "./interpreter.ts";
+import { compileRegion, type JitOption } from "./jit.ts";
+import { findRegion } from "./region.ts";
 import { Selector, SMALL } from "./select.ts";
 import { OP } from "../ir/ops.ts";
 import { H_COUNT, H_FLAGS, H_PC, HEADER_BYTES, UOP, UOP_BYTES, UOPS } from "./uops.ts";
@@ -52,11 +54,25 @@ interface Block {
   readonly pcHi: number;
   /** Of an instruction that crosses into the next page: its bytes, compared at each look-up. */
   readonly crossing: { readonly first: Uint8Array; readonly second: Uint8Array | undefined } | undefined;
+  /** Where its page keeps it. */
+  readonly key: number;
   /** Another block of the same place and mode at another virtual address. */
   next: Block | undefined;
 }
+/** A compiled region: reached through its entry block, whose first micro-op leads to it. */
+interface Region {
+  readonly block: Block;
+  /** Element of the table. */
+  readonly element: number;
+  /** Code it was made of, besides its entry block's: index in the linear memory, bytes. */
+  readonly ranges: readonly { readonly at: number; readonly bytes: number }[];
+  /** How often it could not go on, and what the interpreter had done by then. */
+  sides: number;
+}
 /** Translations of one host page. */
 interface CodePage {
+  /** Regions that have code here. */
+  readonly regions: Set<Region>;
   readonly blocks: Map<number, Block>;
   /** Which 64-byte granules hold translated code: low and high 32. */
   lo: number;
@@ -71,6 +87,17 @@ export interface Ram {
   /** Index in the linear memory. */
   readonly offset: number;
 }
+
+export interface EngineOptions {
+  /** Compile what is hot. */
+  readonly jit?: boolean;
+  /** Entries after which a block is hot. */
+  readonly threshold?: number;
+  /** JIT options that are switched off. */
+  readonly off?: readonly JitOption[];
+}
+/** Live regions and bytes of their code; beyond them everything is dropped and begins anew. */
+const MAX_REGIONS = 4096, MAX_REGION_BYTES = 64 << 20;
 
 const enum Fetch {
   ENTRIES = 256,
@@ -166,6 +193,13 @@ export class Engine {
   running: HartSlot;
   readonly #run: (ip: number, budget: number) => number;
   readonly #selector: Selector;
+  readonly #table: WebAssembly.Table;
+  readonly #regionImports: WebAssembly.Imports;
+  readonly #off: ReadonlySet<JitOption>;
+  readonly #heat: number;
+  readonly #freeElements: number[] = [];
+  /** Blocks by their first micro-op, while they may get hot. */
+  readonly #byIp = new Map<number, Block>();
   readonly #builder = new Builder();
   readonly #pages: (CodePage | undefined)[] = [];
   readonly #u8: Uint8Array;
@@ -190,13 +224,30 @@ export class Engine {
   readonly #code: { bytes: Uint8Array; at: number; limit: number; next: () => number };
   #second = -1;
   /** Counters for `--stats`. */
-  readonly stats = { blocks: 0, instructionsTranslated: 0, tlbMisses: 0, deviceAccesses: 0, invalidations: 0, lookups: 0, flushes: 0 };
+  readonly stats = {
+    regions: 0,
+    regionBytes: 0,
+    compileMs: 0,
+    sideExits: 0,
+    blocks: 0,
+    instructionsTranslated: 0,
+    tlbMisses: 0,
+    deviceAccesses: 0,
+    invalidations: 0,
+    lookups: 0,
+    flushes: 0,
+  };
 
   /**
    * @param rams windows of RAM and ROM, in guest-physical addresses; they are backed by the linear memory, zeroed
    * @throws {RangeError} they do not fit a 32-bit linear memory (3.5 GiB in all)
    */
-  constructor(harts: number, rams: readonly { base: number; length: number; readonly: boolean }[], readonly bus: Bus) {
+  constructor(
+    harts: number,
+    rams: readonly { base: number; length: number; readonly: boolean }[],
+    readonly bus: Bus,
+    readonly options: EngineOptions = {},
+  ) {
     let at = TLBS;
     const take = (bytes: number, align = 16) => {
       const from = Math.ceil(at / align) * align;
@@ -226,9 +277,13 @@ export class Engine {
     for (let i = 0; i < JUMP_PAGES * JUMP_SLOTS; i++) this.#i32[(JUMP_CACHE + 16 * i + 8) >> 2] = -1;
     this.#u16[this.#resume >> 1] = UOP.resume;
     const module = new WebAssembly.Module(interpreterModule(pages));
+    this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
+    this.#off = new Set(options.off);
+    this.#heat = options.jit ? options.threshold ?? THRESHOLD : 0;
     const instance = new WebAssembly.Instance(module, {
       e: {
         memory: this.memory,
+        table: this.#table,
         slow: (ip: number, budget: number, lo: number, hi: number) => this.#slow(ip, budget, lo, hi),
         helper: (index: number, ip: number, budget: number) => {
           this.#leftNow = budget + this.#u16[(ip + 14) >> 1];
@@ -238,6 +293,18 @@ export class Engine {
       },
     });
     this.#run = instance.exports.run as (ip: number, budget: number) => number;
+    this.#table.set(0, this.#run);
+    this.#regionImports = {
+      e: {
+        memory: this.memory,
+        table: this.#table,
+        regionHelper: (index: number, left: number) => {
+          this.#leftNow = left;
+          const status = this.running.core.helpers[index].run();
+          return status === CONTINUE && this.#attention ? FINISH : status;
+        },
+      },
+    };
   }
 
   /** Bytes of a RAM window, for the bus and the loader. */
@@ -319,6 +386,7 @@ export class Engine {
     this.refresh();
     for (;;) {
       this.#leftNow = left;
+      if (this.#flushSoon) this.flushCode();
       core.interrupt();
       if (core.waiting) {
         end = "idle";
@@ -362,6 +430,13 @@ export class Engine {
           break;
         case LEFT.attention:
           return budget;
+        case LEFT.side:
+          this.stats.sideExits++;
+          return this.#side(budget);
+        case LEFT.hot:
+          this.#compile(ip);
+          at = ip;
+          continue;
         case LEFT.fault:
           return this.#fault(ip, budget);
         case LEFT.finish:
@@ -377,6 +452,12 @@ export class Engine {
       const linkable = reason === LEFT.unlinked && generation === this.#generation && !(u16[(at + H_FLAGS) >> 1] & CROSSING);
       if (linkable) i32[(ip + 8) >> 2] = at;
     }
+  }
+
+  /** Compiled code has left the instruction at the pc to the interpreter. */
+  #side(budget: number): number {
+    const i32 = this.#i32, block = budget > 0 ? this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true) : -1;
+    return block < 0 ? budget : this.#enter(block, budget);
   }
 
   /** The instruction of the micro-op at `ip` faults: it takes its tick and its exception. */
@@ -424,25 +505,8 @@ export class Engine {
   /** Micro-ops of the block at a virtual pc, translated if need be; -1 on a fetch fault, which the core has recorded. */
   #lookup(lo: number, hi: number, step: boolean): number {
     this.stats.lookups++;
-    const hart = this.running, core = hart.core, i32 = this.#i32, context = i32[CONTEXT >> 2];
-    const f = fetchIndex(lo, hi), page = lo & -PAGE, offset = lo & (PAGE - 1);
-    let host: number;
-    if (hart.fetchLo[f] === page && hart.fetchHi[f] === hi && hart.fetchContext[f] === context) host = hart.fetchHost[f] + offset;
-    else {
-      const paddr = core.translate(lo, hi, FETCH);
-      if (paddr < 0) return -1;
-      host = this.hostOf(paddr, 1);
-      if (host < 0) {
-        core.busFault(lo, hi, FETCH);
-        return -1;
-      }
-      if (core.pageCacheable) {
-        hart.fetchLo[f] = page;
-        hart.fetchHi[f] = hi;
-        hart.fetchContext[f] = context;
-        hart.fetchHost[f] = host - offset;
-      }
-    }
+    const core = this.running.core, context = this.#i32[CONTEXT >> 2], offset = lo & (PAGE - 1), host = this.#fetch(lo, hi);
+    if (host < 0) return -1;
     const mode = core.mode(), key = ((mode << 1) | (step ? 1 : 0)) * PAGE + offset;
     const known = this.#pages[host >>> 12];
     for (let b = known?.blocks.get(key); b; b = b.next) {
@@ -454,6 +518,23 @@ export class Engine {
     const block = this.#translate(host, lo, hi, key, step);
     if (!step && !block.crossing) this.#remember(lo, hi, context, block.ip);
     return block.ip;
+  }
+
+  /** Index in the linear memory of the code at a virtual pc; -1 on a fetch fault, which the core has recorded. */
+  #fetch(lo: number, hi: number): number {
+    const hart = this.running, { core } = hart, context = this.#i32[CONTEXT >> 2], offset = lo & (PAGE - 1), f = fetchIndex(lo, hi);
+    if (hart.fetchLo[f] === lo - offset && hart.fetchHi[f] === hi && hart.fetchContext[f] === context) return hart.fetchHost[f] + offset;
+    const paddr = core.translate(lo, hi, FETCH);
+    if (paddr < 0) return -1;
+    const host = this.hostOf(paddr, 1);
+    if (host < 0) core.busFault(lo, hi, FETCH);
+    else if (core.pageCacheable) {
+      hart.fetchLo[f] = lo - offset;
+      hart.fetchHi[f] = hi;
+      hart.fetchContext[f] = context;
+      hart.fetchHost[f] = host - offset;
+    }
+    return host;
   }
 
   /** Puts a block into the jump cache. */
@@ -484,7 +565,8 @@ export class Engine {
       max = cut;
     }
     const at = this.#arenaAt, ip = at + HEADER_BYTES, crossing = this.#second !== 0;
-    this.#arenaAt = selector.select(b, at);
+    const heat = step || crossing ? 0 : this.#heat;
+    this.#arenaAt = selector.select(b, at, heat);
     this.#u16[(ip + H_FLAGS) >> 1] = (step ? STEP : 0) | (crossing ? CROSSING : 0);
     const bytes = Math.min(code.limit, lastOffset(b) + LONGEST_INSTRUCTION);
     const page = this.#pages[host >>> 12] ??= this.#newCodePage(host);
@@ -500,14 +582,71 @@ export class Engine {
           second: this.#second < 0 ? undefined : this.#u8.slice(this.#second, this.#second + LONGEST_INSTRUCTION),
         }
         : undefined,
+      key,
       next: page.blocks.get(key),
     };
     page.blocks.set(key, block);
-    mark(page, block);
+    mark(page, host >>> 12, block);
+    if (heat) this.#byIp.set(ip, block);
     this.stats.blocks++;
     this.stats.instructionsTranslated += b.insns;
     return block;
   }
+
+  // --- regions
+
+  /** Compiles the region that starts at a block, and leads the block to it. */
+  #compile(ip: number): void {
+    const block = this.#byIp.get(ip);
+    if (!block || this.#breakpoints.size) return;
+    this.#byIp.delete(ip);
+    const started = performance.now(), b = this.#builder, code = this.#code, { core } = this.running;
+    const ram = this.rams.find((r) => block.at >= r.offset && block.at < r.offset + r.length)!;
+    const page = block.at & -PAGE, flat = core.fetchIsPhysical;
+    const from = flat ? ram.offset : Math.max(page, ram.offset),
+      to = flat ? ram.offset + ram.length : Math.min(page + PAGE, ram.offset + ram.length);
+    const nodes = findRegion(b, (distance, max) => {
+      const at = block.at + distance;
+      if (at < from || at >= to) return false;
+      code.at = at;
+      code.limit = Math.min(PAGE - (at & (PAGE - 1)), to - at);
+      const lo = (block.pcLo >>> 0) + distance;
+      b.reset(lo | 0, block.pcHi + Math.floor(lo / 2 ** 32));
+      this.#second = 0;
+      core.translateBlock(b, code, max);
+      return this.#second === 0;
+    });
+    if (!nodes) return;
+    if (this.stats.regions - this.#regionsDropped >= MAX_REGIONS || this.stats.regionBytes - this.#bytesDropped >= MAX_REGION_BYTES) {
+      this.#flushSoon = true;
+      return;
+    }
+    const compiled = compileRegion(nodes, ip, this.memory.buffer.byteLength / 65536, this.#off);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(compiled.bytes), this.#regionImports);
+    const element = this.#freeElements.pop() ?? this.#table.grow(1);
+    this.#table.set(element, instance.exports.region as () => number);
+    const region: Region = {
+      block,
+      element,
+      sides: 0,
+      ranges: nodes.map((n) => ({ at: block.at + n.at, bytes: n.lastOffset + LONGEST_INSTRUCTION })),
+    };
+    for (const r of region.ranges) {
+      for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) {
+        const where = this.#pages[p] ??= this.#newCodePage(p * PAGE);
+        where.regions.add(region);
+        mark(where, p, r);
+      }
+    }
+    this.#u16[ip >> 1] = UOP.region;
+    this.#i32[(ip + 8) >> 2] = element;
+    this.stats.regions++;
+    this.stats.regionBytes += compiled.size;
+    this.stats.compileMs += performance.now() - started;
+  }
+  #regionsDropped = 0;
+  #bytesDropped = 0;
+  #flushSoon = false;
 
   /** How many instructions come before the first breakpoint inside the block; 0 when there is none. */
   #firstBreakpoint(b: Builder): number {
@@ -549,7 +688,7 @@ export class Engine {
         if ((at - hart.tlbs) & TLB_HALF && ((i32[at >> 2] + i32[(at >> 2) + 2]) | 0) === page) this.#i64[at >> 3] = TLB_INVALID;
       }
     }
-    return { blocks: new Map(), lo: 0, hi: 0 };
+    return { blocks: new Map(), regions: new Set(), lo: 0, hi: 0 };
   }
 
   /** Drops what was translated from these bytes of the linear memory; true when the block that is running was among them. */
@@ -566,19 +705,44 @@ export class Engine {
         for (let b: Block | undefined = first; b; b = b.next) {
           if (b.at + b.bytes <= host || b.at >= host + size) {
             kept = { ...b, next: kept };
-            mark(page, b);
+            mark(page, p, b);
             continue;
           }
-          this.#u16[b.ip >> 1] = UOP.stale;
-          this.stats.invalidations++;
-          if (b.ip === this.#i32[CURRENT >> 2]) current = true;
+          current = this.#drop(b) || current;
         }
         if (kept) page.blocks.set(key, kept);
         else page.blocks.delete(key);
       }
-      if (page.blocks.size === 0) this.#pages[p] = undefined;
+      for (const region of page.regions) {
+        if (region.ranges.some((r) => r.at < host + size && r.at + r.bytes > host)) current = this.#dropRegion(region) || current;
+        else for (const r of region.ranges) mark(page, p, r);
+      }
+      if (page.blocks.size === 0 && page.regions.size === 0) this.#pages[p] = undefined;
     }
     return current;
+  }
+
+  /** A block is dead; true when it is the one that runs. */
+  #drop(b: Block): boolean {
+    this.#u16[b.ip >> 1] = UOP.stale;
+    this.#byIp.delete(b.ip);
+    this.stats.invalidations++;
+    return b.ip === this.#i32[CURRENT >> 2];
+  }
+  /** A region is dead, and with it its entry block. */
+  #dropRegion(region: Region): boolean {
+    for (const r of region.ranges) {
+      for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) this.#pages[p]?.regions.delete(region);
+    }
+    this.#table.set(region.element, null);
+    this.#freeElements.push(region.element);
+    this.#regionsDropped++;
+    const { block } = region, page = this.#pages[block.at >>> 12];
+    let kept: Block | undefined;
+    for (let b = page?.blocks.get(block.key); b; b = b.next) if (b.ip !== block.ip) kept = { ...b, next: kept };
+    if (kept) page!.blocks.set(block.key, kept);
+    else page?.blocks.delete(block.key);
+    return this.#drop(block);
   }
 
   /** Physical memory was written by something other than a store instruction. */
@@ -587,10 +751,28 @@ export class Engine {
     if (host >= 0 && this.#invalidate(host, size)) this.#attention = true;
   }
 
+  /** Forgets translations and TLB entries: memory or the harts' state was replaced. */
+  reset(): void {
+    this.flushCode();
+    for (const h of this.harts) {
+      h.flushTlb();
+      h.fetchContext.fill(-1);
+      h.total = 0;
+    }
+    this.#resumeAt = undefined;
+  }
   /** Drops every translation. Not while a block runs. */
   flushCode(): void {
     this.#generation++;
     this.stats.flushes++;
+    for (let i = 1; i < this.#table.length; i++) {
+      if (this.#table.get(i)) this.#freeElements.push(i);
+      this.#table.set(i, null);
+    }
+    this.#regionsDropped = this.stats.regions;
+    this.#bytesDropped = this.stats.regionBytes;
+    this.#flushSoon = false;
+    this.#byIp.clear();
     this.#pages.length = 0;
     this.#arenaAt = this.#arena;
     this.#selector.literalAt = this.#literals;
@@ -783,6 +965,8 @@ export class Engine {
   }
 }
 
+/** Entries after which a block is hot, unless the options say otherwise. */
+const THRESHOLD = 200;
 /** Instructions of a block, and bytes of the longest instruction of any architecture. */
 const LONGEST_BLOCK = 64, LONGEST_INSTRUCTION = 16;
 const INSN = OP["insn"];
@@ -797,8 +981,11 @@ const granules = (from: number, to: number): [number, number] => {
   for (let g = from >> GRANULE_SHIFT; g <= to >> GRANULE_SHIFT; g++) g < 32 ? lo |= 1 << g : hi |= 1 << (g - 32);
   return [lo, hi];
 };
-function mark(page: CodePage, b: Block): void {
-  const from = b.at & (PAGE - 1), [lo, hi] = granules(from, from + b.bytes - 1);
+/** Notes that code of page number `p` is translated. */
+function mark(page: CodePage, p: number, code: { readonly at: number; readonly bytes: number }): void {
+  const from = Math.max(code.at, p * PAGE) & (PAGE - 1), last = Math.min(code.at + code.bytes, (p + 1) * PAGE) - 1;
+  if (last < p * PAGE || code.at >= (p + 1) * PAGE) return;
+  const [lo, hi] = granules(from, last & (PAGE - 1));
   page.lo |= lo;
   page.hi |= hi;
 }

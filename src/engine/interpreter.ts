@@ -3,7 +3,7 @@
 import { BUDGET, CONTEXT, CURRENT, IP, JUMP_CACHE, JUMP_PAGES, JUMP_SLOTS, PAGE, PC, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
 import type { OpRow } from "../ir/ops.ts";
 import { RUNTIME } from "./runtime.ts";
-import { H_COUNT, type Uop, UOP_BYTES, UOPS } from "./uops.ts";
+import { H_COUNT, H_HEAT, type Uop, UOP_BYTES, UOPS } from "./uops.ts";
 import { Asm, I32, I64, W, wasmModule } from "./wasm.ts";
 
 /** Why the interpreter left. */
@@ -24,6 +24,10 @@ export const LEFT = {
   stale: 6,
   /** The instruction of the micro-op at IP must not begin. */
   boundary: 7,
+  /** Compiled code cannot run the instruction at PC: it is the interpreter's. */
+  side: 8,
+  /** The block at IP has been entered often. */
+  hot: 9,
 } as const;
 
 /** Imports: (micro-op, budget, address low, address high) -> Status, and (helper, micro-op, budget) -> Status. */
@@ -37,6 +41,8 @@ const ip = 0, budget = 1, v = 2, e = 3, tlb = 4, t = 5;
 const SLOW = 0, HELPER = 1;
 const runtimeNames = Object.keys(RUNTIME);
 const FIRST_RUNTIME = 2;
+/** Types are numbered like imports and functions: those of regions come after the interpreter's. */
+const REGION_TYPE = FIRST_RUNTIME + runtimeNames.length + 1;
 
 /** Pushes the operand of type `ty` whose address is in a micro-op's field. */
 function operand(a: Asm, field: "a" | "b" | "c", ty: string): void {
@@ -66,7 +72,7 @@ const leave = (a: Asm, reason: number) => a.storeAt(W.i32Store, IP, ip).storeAt(
 const addLeft = (a: Asm) => a.get(budget).get(ip).mem(W.i32Load16U, 14).op(W.i32Add).set(budget);
 
 /** wasm opcodes of the access itself, by bytes, type and signedness. */
-function loadOpcode(row: OpRow): number {
+export function loadOpcode(row: OpRow): number {
   const s = row.signed;
   if (row.result === "i") {
     return row.size === 1 ? (s ? W.i32Load8S : W.i32Load8U) : row.size === 2 ? (s ? W.i32Load16S : W.i32Load16U) : W.i32Load;
@@ -75,7 +81,7 @@ function loadOpcode(row: OpRow): number {
   if (row.size === 2) return s ? W.i64Load16S : W.i64Load16U;
   return row.size === 4 ? (s ? W.i64Load32S : W.i64Load32U) : W.i64Load;
 }
-function storeOpcode(row: OpRow): number {
+export function storeOpcode(row: OpRow): number {
   if (row.args[1] === "i") return row.size === 1 ? W.i32Store8 : row.size === 2 ? W.i32Store16 : W.i32Store;
   return row.size === 1 ? W.i64Store8 : row.size === 2 ? W.i64Store16 : row.size === 4 ? W.i64Store32 : W.i64Store;
 }
@@ -137,6 +143,10 @@ const handlers: Record<string, (a: Asm) => void> = {
     leave(a, LEFT.stale);
   },
   boundary: (a) => void leave(a, LEFT.boundary),
+  region: (a) => {
+    a.get(budget).get(ip).i32(H_COUNT).op(W.i32Add).mem(W.i32Load16U, 0).op(W.i32Add).get(ip).mem(W.i32Load, 8);
+    a.op(W.returnCallIndirect).u(REGION_TYPE).u(0);
+  },
   resume: (a) => {
     a.i32(0).get(ip).mem(W.i32Load, 4).mem(W.i32Store, CURRENT).get(ip).mem(W.i32Load, 8).set(ip).br("next");
   },
@@ -183,6 +193,9 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
   a.get(budget).get(ip).i32(H_COUNT).op(W.i32Add).mem(W.i32Load16U, 0).tee(t).op(W.i32Sub).tee(budget).i32(0).op(W.i32LtS).if();
   a.get(budget).get(t).op(W.i32Add).set(budget);
   leave(a, LEFT.budget).end();
+  a.get(ip).i32(H_HEAT).op(W.i32Add).tee(e).get(e).mem(W.i32Load, 0).i32(1).op(W.i32Sub).tee(e).mem(W.i32Store, 0);
+  a.get(e).op(W.i32Eqz).if().get(budget).get(t).op(W.i32Add).set(budget);
+  leave(a, LEFT.hot).end();
   a.storeAt(W.i32Store, CURRENT, ip);
   a.loop("next");
   a.block("status").block("slow").block("lookup").block("taken");
@@ -211,13 +224,20 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
   a.storeAt(W.i32Store, IP, ip).storeAt(W.i32Store, BUDGET, budget);
   a.i32(LEFT.fault).i32(LEFT.finish).get(t).i32(1).op(W.i32Eq).op(W.select).op(W.return);
   a.end().end().op(W.unreachable);
-  return wasmModule([
-    { name: "slow", type: { params: [I32, I32, I32, I32], results: [I32] } },
-    { name: "helper", type: { params: [I32, I32, I32], results: [I32] } },
-  ], [
-    ...runtimeNames.map((n) => RUNTIME[n]),
-    { type: { params: [I32, I32], results: [I32] }, locals: [I64, I32, I32, I32], body: a.bytes, export: "run" },
-  ], memoryPages);
+  return wasmModule(
+    [
+      { name: "slow", type: { params: [I32, I32, I32, I32], results: [I32] } },
+      { name: "helper", type: { params: [I32, I32, I32], results: [I32] } },
+    ],
+    [
+      ...runtimeNames.map((n) => RUNTIME[n]),
+      { type: { params: [I32, I32], results: [I32] }, locals: [I64, I32, I32, I32], body: a.bytes, export: "run" },
+      // Never called: gives the type of regions a number.
+      { type: { params: [I32], results: [I32] }, locals: [], body: [W.unreachable] },
+    ],
+    memoryPages,
+    true,
+  );
 }
 
 /** Index of a pc (low half) in the jump cache, in bytes from its start; the same function as in `lookup`. */

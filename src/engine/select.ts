@@ -3,7 +3,7 @@
 import { Builder } from "../ir/builder.ts";
 import { ARG, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
 import { OP, OPS } from "../ir/ops.ts";
-import { FUSED_UOP, H_COUNT, H_FLAGS, H_PC, HEADER_BYTES, PURE_UOP, UOP, UOP_BYTES } from "./uops.ts";
+import { FUSED_UOP, H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, PURE_UOP, UOP, UOP_BYTES } from "./uops.ts";
 
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
 const INSN = OP["insn"], WRAP = OP["wrap"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"];
@@ -58,15 +58,15 @@ export class Selector {
     this.#i32[(address >> 2) + 1] = hi;
   }
 
-  /** Writes the block's header and micro-ops at `at` (a multiple of 16); returns the address after them. The first micro-op is at `at + HEADER_BYTES`. */
-  select(ir: Builder, at: number): number {
+  /** Writes the block's header and micro-ops at `at` (a multiple of 16); returns the address after them. The first micro-op is at `at + HEADER_BYTES`. `heat`: after how many entries the interpreter reports it hot; 0 never. */
+  select(ir: Builder, at: number, heat = 0): number {
     this.#ir = ir;
     this.#analyse(ir);
     const first = at + HEADER_BYTES;
     this.#literalInto(first + H_PC, ir.startLo, ir.startHi);
     this.#u16[(first + H_COUNT) >> 1] = ir.insns;
     this.#u16[(first + H_FLAGS) >> 1] = 0;
-    this.#i32[(first - 4) >> 2] = 0;
+    this.#i32[(first + H_HEAT) >> 2] = heat;
     this.#at = first;
     this.#left = ir.insns + 1;
     let stubs = 0, insnStart = first, begun = false;

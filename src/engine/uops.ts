@@ -8,8 +8,8 @@
 import { OP, type OpRow, OPS } from "../ir/ops.ts";
 
 export const UOP_BYTES = 16;
-/** Before a block's first micro-op: pc i64, instruction count u16, flags u16, entry counter u32. */
-export const HEADER_BYTES = 16, H_PC = -16, H_COUNT = -8, H_FLAGS = -6;
+/** Before a block's first micro-op: pc i64, instruction count u16, flags u16, entries until it is hot i32. */
+export const HEADER_BYTES = 16, H_PC = -16, H_COUNT = -8, H_FLAGS = -6, H_HEAT = -4;
 
 export type UopKind = "pure" | "load" | "store" | "branch" | "control";
 export interface Uop {
@@ -44,6 +44,7 @@ const CONTROL = [
   "callEnd", // helper b, then on at the PC slot
   "stale", // the block was invalidated: first micro-op of a dead block
   "boundary", // stands for the first micro-op of an instruction before which the interpreter must leave
+  "region", // the block is compiled: element b of the table
   "resume", // goes on at the micro-op at u32 +8 of the block at u32 +4: how the interpreter is entered in the middle of a block
 ] as const;
 

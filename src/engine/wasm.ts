@@ -7,6 +7,7 @@ export const W = {
   unreachable: 0x00,
   return: 0x0f,
   call: 0x10,
+  returnCallIndirect: 0x13,
   select: 0x1b,
   drop: 0x1a,
   i32Load: 0x28,
@@ -144,6 +145,9 @@ export class Asm {
     if (i < 0) throw new Error(`no label '${label}'`);
     return this.#labels.length - 1 - i;
   }
+  isOpen(label: string): boolean {
+    return this.#labels.includes(label);
+  }
   br(label: string): this {
     return this.op(0x0c).u(this.depth(label));
   }
@@ -176,11 +180,12 @@ export interface WasmImport {
   readonly type: FunctionType;
 }
 
-/** A module that imports memory "e"."memory" and functions of "e"; functions are numbered after the imports. */
+/** A module that imports memory "e"."memory", functions of "e" and, if wanted, "e"."table"; functions are numbered after the imports, types like both. */
 export function wasmModule(
   imports: readonly WasmImport[],
   functions: readonly WasmFunction[],
   memoryPages: number,
+  table = false,
 ): Uint8Array<ArrayBuffer> {
   const types = [...imports, ...functions].map((f) => f.type);
   const name = (s: string) => [s.length, ...new TextEncoder().encode(s)];
@@ -189,6 +194,7 @@ export function wasmModule(
   const section = (id: number, body: readonly number[]) => [id, ...u(body.length), ...body];
   const importRows = [
     [...name("e"), ...name("memory"), 2, 1, ...u(memoryPages), ...u(memoryPages)],
+    ...(table ? [[...name("e"), ...name("table"), 1, 0x70, 0, 1]] : []),
     ...imports.map((f, i) => [...name("e"), ...name(f.name), 0, ...u(i)]),
   ];
   const exportRows = functions.flatMap((f, i) => f.export ? [[...name(f.export), 0, ...u(imports.length + i)]] : []);

@@ -6,7 +6,7 @@ import type { Cpu } from "../core/cpu.ts";
 import type { CharPort, Device, StopRequest } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { Engine } from "../engine/engine.ts";
+import { Engine, type EngineOptions } from "../engine/engine.ts";
 import type { Symbols } from "./elf.ts";
 import { type Graph, loadConfig, type MemoryNode } from "./graph.ts";
 import { riscvPlatform } from "./riscv.ts";
@@ -31,6 +31,8 @@ export interface MachineOptions {
   /** The kernel's command line; the machine file's when absent. */
   readonly append?: string;
   readonly engine?: "interp" | "jit";
+  /** Of the engine; for tests and measurements. */
+  readonly tuning?: EngineOptions;
 }
 
 /** What an architecture makes of a graph: processors, firmware, and the state at power-on. */
@@ -128,6 +130,7 @@ export class Machine {
         graph.cpu.harts,
         windows.map((w) => ({ base: w.segment.base, length: w.segment.length, readonly: w.memory.kind === "rom" })),
         this.bus,
+        { jit: options.engine !== "interp", ...options.tuning },
       );
     } catch (e) {
       if (!(e instanceof RangeError)) throw e;

@@ -1,0 +1,568 @@
+// The JIT: a region's IR -> one wasm function. Guest registers are locals; the control flow is structured from the dominator tree
+// (Norman Ramsey, "Beyond Relooper", ICFP 2022); only fast paths are compiled. Whatever is rare leaves the function with everything
+// written back, and the interpreter does it. The function's parameter is the budget; its result is a reason of LEFT.
+import {
+  ARG,
+  BUDGET,
+  CONTEXT,
+  CURRENT,
+  JUMP_CACHE,
+  JUMP_PAGES,
+  JUMP_SLOTS,
+  PAGE,
+  PC,
+  RESULT,
+  TLB,
+  TLB_ENTRIES,
+  TLB_HALF,
+} from "../ir/layout.ts";
+import { OP, OPS } from "../ir/ops.ts";
+import { LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
+import type { Ir, RegionNode } from "./region.ts";
+import { RUNTIME } from "./runtime.ts";
+import { UOP } from "./uops.ts";
+import { Asm, I32, I64, W, wasmModule } from "./wasm.ts";
+
+const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
+const INSN = OP["insn"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"], ADD_L = OP["add.l"], EA32 = OP["ea32"];
+const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"];
+const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
+const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
+const READS = Uint8Array.from(OPS, (r) => r.effect === "reads" ? 1 : 0),
+  WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
+const NONE = 0x7fff_ffff;
+
+/** Passes that `--no-opt` switches off. */
+export const JIT_OPTIONS = {
+  /** Remember the page that an access found, and look into the TLB only when it changes. */
+  pages: "page caches: one TLB look-up for accesses that stay in a page",
+  /** Compare a computed jump with the instructions behind the region's calls. */
+  returns: "return prediction inside a region",
+} as const;
+export type JitOption = keyof typeof JIT_OPTIONS;
+
+export interface RegionCode {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Size of the function body, for statistics. */
+  readonly size: number;
+}
+
+// Imports of every region's module.
+/** regionHelper(index, instructions left including the running one) -> Status. */
+const HELPER = 0;
+// Parameter and fixed locals.
+const budget = 0, tlb = 1, exitPc = 2, kind = 3, va = 4, entry = 5, status = 6, finish = 7;
+
+interface SlotLocal {
+  readonly local: number;
+  readonly long: boolean;
+  readonly written: boolean;
+}
+
+/** @param block the entry block's micro-ops; @param memoryPages size of the imported memory. */
+export function compileRegion(nodes: readonly RegionNode[], block: number, memoryPages: number, off: ReadonlySet<JitOption>): RegionCode {
+  return new Region(nodes, block, off).compile(memoryPages);
+}
+
+const big = (lo: number, hi: number): bigint => (BigInt(hi) << 32n) | BigInt(lo >>> 0);
+
+/** What the nodes of one function share: its code, locals and exits. */
+class Region {
+  readonly asm = new Asm();
+  readonly graph: Graph;
+  readonly slots = new Map<number, SlotLocal>();
+  /** How often each slot is set anywhere in the region. */
+  readonly sets = new Map<number, number>();
+  readonly #types: number[] = [I32, I64, I32, I64, I32, I32, I32];
+  readonly #runtime: string[] = [];
+  readonly #pageCaches = new Map<string, { readonly tag: number; readonly addend: number }>();
+  readonly #temps: { readonly i: number[]; readonly l: number[] } = { i: [], l: [] };
+
+  constructor(readonly nodes: readonly RegionNode[], readonly block: number, readonly off: ReadonlySet<JitOption>) {
+    this.graph = new Graph(nodes, !off.has("returns"));
+    const long = new Map<number, boolean>();
+    for (const { ir } of nodes) {
+      for (let i = 0; i < ir.count; i++) {
+        const op = ir.op[i], s = ir.lo[i];
+        if (op !== GET_I && op !== GET_L && op !== SET_I && op !== SET_L) continue;
+        long.set(s, (long.get(s) ?? false) || op === GET_L || op === SET_L);
+        if (op === SET_I || op === SET_L) this.sets.set(s, (this.sets.get(s) ?? 0) + 1);
+      }
+    }
+    for (const [s, l] of long) this.slots.set(s, { local: this.newLocal(l ? I64 : I32), long: l, written: this.sets.has(s) });
+  }
+
+  newLocal(type: number): number {
+    this.#types.push(type);
+    return this.#types.length; // the parameter comes first
+  }
+  /** The n-th temporary of a type. */
+  temp(n: number, long: boolean): number {
+    const pool = long ? this.#temps.l : this.#temps.i;
+    return pool[n] ??= this.newLocal(long ? I64 : I32);
+  }
+  /** Locals of a page cache; undefined when there are too many already. */
+  pageCache(key: string): { readonly tag: number; readonly addend: number } | undefined {
+    let c = this.#pageCaches.get(key);
+    if (!c && this.#pageCaches.size < MAX_PAGE_CACHES) {
+      this.#pageCaches.set(key, c = { tag: this.newLocal(I64), addend: this.newLocal(I32) });
+    }
+    return c;
+  }
+  /** Calls a function of runtime.ts. */
+  callRuntime(name: string): void {
+    let i = this.#runtime.indexOf(name);
+    if (i < 0) i = this.#runtime.push(name) - 1;
+    this.asm.call(1 + i);
+  }
+
+  compile(memoryPages: number): RegionCode {
+    const a = this.asm;
+    a.block("done").block("exit");
+    this.tree(0);
+    a.end();
+    const body = this.#prologue();
+    for (const part of [a.bytes, this.#epilogue()]) for (const byte of part) body.push(byte);
+    const bytes = wasmModule(
+      [{ name: "regionHelper", type: { params: [I32, I32], results: [I32] } }],
+      [
+        ...this.#runtime.map((n) => RUNTIME[n]),
+        { type: { params: [I32], results: [I32] }, locals: this.#types, body, export: "region" },
+        // Never called: gives the interpreter's type a number.
+        { type: { params: [I32, I32], results: [I32] }, locals: [], body: [W.unreachable] },
+      ],
+      memoryPages,
+      true,
+    );
+    return { bytes, size: body.length };
+  }
+
+  #prologue(): number[] {
+    const a = new Asm();
+    for (const [slot, s] of this.slots) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
+    a.at(W.i32Load, TLB).set(tlb).i32(0).i32(this.block).mem(W.i32Store, CURRENT);
+    // A tag that no page has.
+    for (const c of this.#pageCaches.values()) a.i64(1n).set(c.tag);
+    return a.bytes;
+  }
+  writeBack(a: Asm): void {
+    for (const [slot, s] of this.slots) if (s.written) a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
+  }
+  /** Everything is written back; then on by the jump cache, or out. */
+  #epilogue(): number[] {
+    const a = new Asm(), regionType = 1 + this.#runtime.length;
+    this.writeBack(a);
+    // "done": the helper of a callEnd has set the pc, and slots that must not be written back.
+    a.storeAt(W.i64Store, PC, exitPc).op(0x0b);
+    a.get(kind).i32(LEFT.lookup).op(W.i32Eq).if();
+    a.get(exitPc).op(W.wrap).tee(status).i32(12).op(W.i32ShrU).i32(JUMP_PAGES - 1).op(W.i32And).i32(JUMP_SLOTS).op(W.i32Mul);
+    a.get(status).i32(1).op(W.i32ShrU).get(status).i32(7).op(W.i32ShrU).op(W.i32Xor).i32(JUMP_SLOTS - 1).op(W.i32And).op(W.i32Add);
+    a.i32(4).op(W.i32Shl).tee(entry).mem(W.i64Load, JUMP_CACHE).get(exitPc).op(W.i64Eq).if();
+    a.get(entry).mem(W.i32Load, JUMP_CACHE + 8).at(W.i32Load, CONTEXT).op(W.i32Eq).if();
+    a.get(entry).mem(W.i32Load, JUMP_CACHE + 12).tee(entry).mem(W.i32Load16U, 0).i32(UOP.region).op(W.i32Eq).if();
+    // Tail calls: to the region, or to the interpreter (element 0 of the table).
+    a.get(budget).get(entry).mem(W.i32Load, 8).op(W.returnCallIndirect).u(regionType).u(0).end();
+    a.get(entry).get(budget).i32(0).op(W.returnCallIndirect).u(regionType + 1).u(0);
+    a.end().end().end();
+    return a.storeAt(W.i32Store, BUDGET, budget).get(kind).bytes;
+  }
+
+  /** The code of node `x` and of all that it dominates. Does not fall through. */
+  tree(x: number): void {
+    const a = this.asm, g = this.graph;
+    if (g.isLoop[x]) a.loop(`n${x}`);
+    // Nodes where paths join come behind the blocks that end in front of them, the last one in order outermost.
+    const joins = g.children[x].filter((c) => g.joins[c]).sort((p, q) => g.order[q] - g.order[p]);
+    for (const j of joins) a.block(`n${j}`);
+    new Walk(this, x).emit();
+    for (const j of joins.reverse()) {
+      a.end();
+      this.tree(j);
+    }
+    if (g.isLoop[x]) a.end();
+  }
+
+  /** From node `from` to node `to`, or out to the pc in halves. Does not fall through. */
+  edge(from: number, to: number, pcLo: number, pcHi: number): void {
+    const g = this.graph;
+    if (to >= 0 && this.asm.isOpen(`n${to}`) && (g.joins[to] || g.isLoop[to])) this.asm.br(`n${to}`);
+    else if (to >= 0 && !g.joins[to] && g.parent[to] === from && !g.isBack(from, to)) this.tree(to);
+    else this.leave(LEFT.lookup, pcLo, pcHi);
+  }
+
+  /** Writes back and leaves with the pc in halves. */
+  leave(reason: number, pcLo: number, pcHi: number): void {
+    this.asm.i64(big(pcLo, pcHi)).set(exitPc).i32(reason).set(kind).br("exit");
+  }
+}
+
+/** Page caches of one region: beyond this many their locals cost more than they save. */
+const MAX_PAGE_CACHES = 40;
+
+/** Writes one node. */
+class Walk {
+  readonly #a: Asm;
+  readonly #node: RegionNode;
+  readonly #ir: Ir;
+  readonly #uses: Uint16Array;
+  /** Index at which a value is last needed, deferred users counted where they are written. */
+  readonly #last: Int32Array;
+  /** For get and set: the next operation that may write the slot. */
+  readonly #nextWrite: Int32Array;
+  readonly #deferred: Uint8Array;
+  /** Local of a value that has one; 0 when it has none. */
+  readonly #local: Int32Array;
+  #tempsI = 0;
+  #tempsL = 0;
+  /** Instructions from the current one to the node's end, it included. */
+  #left: number;
+  /** Of the current instruction, from the node's start. */
+  #offset = 0;
+  /** A helper of the current instruction may have asked to stop behind it. */
+  #mayFinish = false;
+  /** Sets of each slot so far. */
+  readonly #version = new Map<number, number>();
+
+  constructor(readonly region: Region, readonly index: number) {
+    this.#a = region.asm;
+    this.#node = region.nodes[index];
+    this.#ir = this.#node.ir;
+    const n = this.#ir.count;
+    this.#uses = new Uint16Array(n);
+    this.#last = new Int32Array(n);
+    this.#nextWrite = new Int32Array(n);
+    this.#deferred = new Uint8Array(n);
+    this.#local = new Int32Array(n);
+    this.#left = this.#node.insns + 1;
+    this.#analyse();
+  }
+
+  #analyse(): void {
+    const ir = this.#ir, slotNext = new Map<number, number>();
+    let barrier = NONE, call = NONE;
+    for (let i = ir.count - 1; i >= 0; i--) {
+      const op = ir.op[i];
+      let at = i;
+      if (op === SET_I || op === SET_L || op === GET_I || op === GET_L) {
+        this.#nextWrite[i] = Math.min(slotNext.get(ir.lo[i]) ?? NONE, call);
+        if (op === SET_I || op === SET_L) slotNext.set(ir.lo[i], i);
+      } else if (PURE[op] && this.#uses[i] === 1 && this.#last[i] <= barrier) {
+        this.#deferred[i] = 1;
+        at = this.#last[i];
+      }
+      if (
+        op === SET_I || op === SET_L || op === INSN || op === CALL || op === CALLUNLESS || op === CALLEND || op === BRANCH || op === JUMP ||
+        op === JUMPTO
+      ) barrier = i;
+      if (op === CALL || op === CALLUNLESS || op === CALLEND) call = i;
+      const arity = ARITY[op];
+      if (arity > 0) this.#use(ir.a[i], at);
+      if (arity > 1) this.#use(ir.b[i], at);
+      if (arity > 2) this.#use(ir.c[i], at);
+      if (arity > 3) this.#use(ir.d[i], at);
+      if (arity > 4) this.#use(ir.e[i], at);
+    }
+  }
+  #use(v: number, at: number): void {
+    if (v < 0) return;
+    if (this.#uses[v]++ === 0 || at > this.#last[v]) this.#last[v] = at;
+  }
+
+  emit(): void {
+    const a = this.#a, ir = this.#ir, { region } = this, node = this.#node;
+    // The node's instructions are taken off the budget at once; leaving early gives back what was skipped.
+    a.get(budget).i32(node.insns).op(W.i32Sub).tee(budget).i32(0).op(W.i32LtS).if();
+    this.#refund(node.insns);
+    region.leave(LEFT.attention, node.pcLo, node.pcHi);
+    a.end();
+    for (let i = 0; i < ir.count; i++) {
+      const op = ir.op[i];
+      if (op === CONST_I || op === CONST_L || this.#deferred[i]) continue;
+      if (op === INSN) {
+        this.#checkFinish(ir.lo[i]);
+        this.#left--;
+        this.#offset = ir.lo[i];
+        this.#tempsI = this.#tempsL = 0;
+      } else if (op === GET_I || op === GET_L) {
+        if (!this.#uses[i] || this.#last[i] <= this.#nextWrite[i]) continue;
+        this.#pushSlot(ir.lo[i], op === GET_L);
+        this.#keep(i);
+      } else if (op === SET_I || op === SET_L) this.#setSlot(ir.lo[i], ir.a[i]);
+      else if (PURE[op]) {
+        if (!this.#uses[i]) continue;
+        this.#operation(i);
+        this.#keep(i);
+      } else if (READS[op]) {
+        this.#address(i, op);
+        a.mem(loadOpcode(OPS[op]), 0);
+        if (this.#uses[i]) this.#keep(i);
+        else a.op(W.drop);
+      } else if (WRITES[op]) {
+        this.#address(i, op);
+        this.#push(ir.b[i]);
+        a.mem(storeOpcode(OPS[op]), 0);
+      } else if (op === BRANCH) {
+        this.#push(ir.a[i]);
+        a.if();
+        this.#refund(this.#left - 1);
+        if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
+        region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i]);
+        a.end();
+      } else if (op === JUMP) {
+        if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
+        region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i]);
+      } else if (op === JUMPTO) this.#jumpTo(i);
+      else if (op === CALL) {
+        this.#call([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
+        if (this.#uses[i]) {
+          a.at(W.i64Load, RESULT);
+          this.#keep(i);
+        }
+      } else if (op === CALLUNLESS) {
+        const result = this.#local[i] = this.#newTemp(true);
+        this.#push(ir.b[i]);
+        a.set(result);
+        this.#push(ir.a[i]);
+        a.op(W.i32Eqz).if();
+        this.#call([ir.b[i], ir.c[i], ir.d[i], ir.e[i]], ir.lo[i]);
+        a.at(W.i64Load, RESULT).set(result).end();
+      } else if (op === CALLEND) this.#callEnd(i);
+      else throw new Error(`jit: cannot compile '${OPS[op].name}'`);
+    }
+  }
+
+  #refund(n: number): void {
+    if (n) this.#a.get(budget).i32(n).op(W.i32Add).set(budget);
+  }
+  #newTemp(long: boolean): number {
+    return this.region.temp(long ? this.#tempsL++ : this.#tempsI++, long);
+  }
+  /** Takes the value of `i` off the stack into a local. */
+  #keep(i: number): void {
+    this.#a.set(this.#local[i] = this.#newTemp(LONG[this.#ir.op[i]] === 1));
+  }
+
+  /** Pushes a value. */
+  #push(v: number): void {
+    const ir = this.#ir, op = ir.op[v];
+    if (op === CONST_I) this.#a.i32(ir.lo[v]);
+    else if (op === CONST_L) this.#a.i64(big(ir.lo[v], ir.hi[v]));
+    else if (this.#local[v]) this.#a.get(this.#local[v]);
+    else if (op === GET_I || op === GET_L) this.#pushSlot(ir.lo[v], op === GET_L);
+    else this.#operation(v);
+  }
+  /** Pushes the result of a pure operation. */
+  #operation(i: number): void {
+    const ir = this.#ir, row = OPS[ir.op[i]], a = this.#a;
+    for (let n = 0; n < row.args.length; n++) {
+      this.#push(n === 0 ? ir.a[i] : n === 1 ? ir.b[i] : ir.c[i]);
+      if (row.each) a.op(row.each);
+    }
+    if (typeof row.wasm === "string") this.region.callRuntime(row.wasm);
+    else a.op(...row.wasm!);
+  }
+  #pushSlot(slot: number, long: boolean): void {
+    const s = this.region.slots.get(slot)!;
+    this.#a.get(s.local);
+    if (s.long && !long) this.#a.op(W.wrap);
+  }
+  #setSlot(slot: number, v: number): void {
+    const s = this.region.slots.get(slot)!, a = this.#a, long = LONG[this.#ir.op[v]] === 1;
+    if (s.long && !long) {
+      // Only the low half changes.
+      a.get(s.local).i64(-0x1_0000_0000n).op(W.i64And);
+      this.#push(v);
+      a.op(W.extU).op(W.i64Or);
+    } else this.#push(v);
+    a.set(s.local);
+    this.#version.set(slot, (this.#version.get(slot) ?? 0) + 1);
+  }
+
+  /** Leaves before the current instruction, which the interpreter then runs. */
+  #side(): void {
+    this.#refund(this.#left);
+    this.region.leave(LEFT.side, ...this.#pc(this.#offset));
+  }
+  #pc(offset: number): [number, number] {
+    const lo = (this.#node.pcLo >>> 0) + offset;
+    return [lo | 0, this.#node.pcHi + (lo > 0xffff_ffff ? 1 : 0)];
+  }
+
+  /** Leaves the host address of access `i` on the stack. */
+  #address(i: number, op: number): void {
+    const a = this.#a, row = OPS[op], half = row.effect === "writes" || row.rmw ? TLB_HALF : 0, v = this.#ir.a[i];
+    const page = () => {
+      a.get(va);
+      if (row.size! > 1) a.i64(BigInt(row.size! - 1)).op(W.i64Add);
+      a.i64(BigInt(-PAGE)).op(W.i64And);
+    };
+    const lookUp = () => {
+      a.get(va).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(entry);
+      a.mem(W.i64Load, half);
+    };
+    this.#push(v);
+    a.set(va);
+    const cache = this.region.off.has("pages") ? undefined : this.region.pageCache(this.#pageKey(v, half));
+    if (!cache) {
+      lookUp();
+      page();
+      a.op(W.i64Ne).if();
+      this.#side();
+      a.end().get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
+      return;
+    }
+    page();
+    a.get(cache.tag).op(W.i64Ne).if();
+    lookUp();
+    page();
+    a.op(W.i64Ne).if();
+    this.#side();
+    a.end();
+    page();
+    a.set(cache.tag).get(entry).mem(W.i32Load, half + 8).set(cache.addend).end();
+    a.get(va).op(W.wrap).get(cache.addend).op(W.i32Add);
+  }
+  /** Accesses that probably stay in one page share a cache: those off one base register that is not set in between. */
+  #pageKey(v: number, half: number): string {
+    const ir = this.#ir, op = ir.op[v];
+    const base = op === ADD_L || op === EA32 ? ir.a[v] : v, got = ir.op[base];
+    if (got !== GET_I && got !== GET_L) return `${half} ${this.index} ${v}`;
+    const slot = ir.lo[base];
+    if ((this.region.sets.get(slot) ?? 0) <= 2) return `${half} s${slot}`;
+    return `${half} s${slot} ${this.index} ${this.#version.get(slot) ?? 0}`;
+  }
+
+  #jumpTo(i: number): void {
+    const a = this.#a, { region } = this;
+    this.#push(this.#ir.a[i]);
+    a.set(exitPc);
+    if (this.#mayFinish) a.get(finish).if().i32(LEFT.attention).set(kind).br("exit").end();
+    for (const r of region.graph.returnsOf(this.index)) {
+      const target = region.nodes[r];
+      a.get(exitPc).i64(big(target.pcLo, target.pcHi)).op(W.i64Eq).if();
+      region.edge(this.index, r, target.pcLo, target.pcHi);
+      a.end();
+    }
+    a.i32(LEFT.lookup).set(kind).br("exit");
+  }
+
+  /** Puts arguments into their slots, writes back, calls, and reads back: a helper may look at any slot. */
+  #call(args: readonly number[], helper: number): void {
+    const a = this.#a, { region } = this;
+    this.#arguments(args);
+    region.writeBack(a);
+    a.i32(helper).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).if();
+    // A fault happens again when the interpreter runs the instruction.
+    a.get(status).i32(1).op(W.i32Eq).if();
+    this.#side();
+    a.end().i32(1).set(finish).end();
+    for (const [slot, s] of region.slots) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
+    this.#mayFinish = true;
+  }
+  #arguments(args: readonly number[]): void {
+    for (const [n, v] of args.entries()) {
+      if (v < 0) continue;
+      this.#a.i32(0);
+      this.#push(v);
+      this.#a.mem(W.i64Store, ARG + 8 * n);
+    }
+  }
+  /** Behind an instruction with a call: stops before the next one, `offset` bytes from the node's start, if its helper asked for it. */
+  #checkFinish(offset: number): void {
+    if (!this.#mayFinish) return;
+    this.#mayFinish = false;
+    const a = this.#a.get(finish).if();
+    this.#refund(this.#left - 1);
+    this.region.leave(LEFT.attention, ...this.#pc(offset));
+    a.end();
+  }
+  /** The same where the instruction jumps. */
+  #finishAt(pcLo: number, pcHi: number): void {
+    this.#a.get(finish).if();
+    this.region.leave(LEFT.attention, pcLo, pcHi);
+    this.#a.end();
+  }
+
+  /** The helper sets the pc; if it asks for nothing, on from there. */
+  #callEnd(i: number): void {
+    const a = this.#a, ir = this.#ir, { region } = this;
+    this.#arguments([ir.a[i], ir.b[i], ir.c[i], ir.d[i]]);
+    region.writeBack(a);
+    a.i32(ir.lo[i]).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).if();
+    this.#side();
+    a.end();
+    // The helper may have changed any slot: nothing is written back again.
+    a.at(W.i64Load, PC).set(exitPc).i32(LEFT.attention).i32(LEFT.lookup).get(status).op(W.select).set(kind).br("done");
+  }
+}
+
+/** Order, dominators and the kinds of edges of a region's control flow. */
+class Graph {
+  /** Position in reverse postorder; -1 for nodes that are not reached. */
+  readonly order: Int32Array;
+  /** Immediate dominator. */
+  readonly parent: Int32Array;
+  readonly children: number[][];
+  /** Nodes that two or more forward edges reach. */
+  readonly joins: boolean[];
+  /** Nodes that a back edge reaches. */
+  readonly isLoop: boolean[];
+
+  constructor(readonly nodes: readonly RegionNode[], readonly predict: boolean) {
+    const n = nodes.length, successors = nodes.map((x, i) => [...x.targets.values(), ...this.returnsOf(i)].filter((t) => t >= 0));
+    this.order = new Int32Array(n).fill(-1);
+    const post: number[] = [], seen = new Uint8Array(n), stack: [number, number][] = [[0, 0]];
+    seen[0] = 1;
+    while (stack.length) {
+      const top = stack.at(-1)!, next = successors[top[0]][top[1]++];
+      if (next === undefined) post.push(stack.pop()![0]);
+      else if (!seen[next]) {
+        seen[next] = 1;
+        stack.push([next, 0]);
+      }
+    }
+    const rpo = post.reverse();
+    for (const [i, x] of rpo.entries()) this.order[x] = i;
+    // Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
+    const predecessors: number[][] = nodes.map(() => []);
+    for (const x of rpo) for (const s of successors[x]) predecessors[s].push(x);
+    this.parent = new Int32Array(n).fill(-1);
+    this.parent[0] = 0;
+    for (let changed = true; changed;) {
+      changed = false;
+      for (const x of rpo.slice(1)) {
+        let d = -1;
+        for (const p of predecessors[x]) if (this.parent[p] >= 0) d = d < 0 ? p : this.#meet(d, p);
+        if (this.parent[x] !== d) {
+          this.parent[x] = d;
+          changed = true;
+        }
+      }
+    }
+    this.children = nodes.map(() => []);
+    for (const x of rpo.slice(1)) this.children[this.parent[x]].push(x);
+    this.joins = nodes.map((_, x) =>
+      predecessors[x].filter((p) => this.order[p] < this.order[x]).length > 1 ||
+      (predecessors[x].some((p) => this.order[p] >= this.order[x] && !this.isBack(p, x)))
+    );
+    this.isLoop = nodes.map((_, x) => predecessors[x].some((p) => this.isBack(p, x)));
+  }
+  #meet(a: number, b: number): number {
+    while (a !== b) {
+      while (this.order[a] > this.order[b]) a = this.parent[a];
+      while (this.order[b] > this.order[a]) b = this.parent[b];
+    }
+    return a;
+  }
+  /** Whether the edge goes back to a node that dominates its origin. */
+  isBack(from: number, to: number): boolean {
+    for (let x = from;; x = this.parent[x]) {
+      if (x === to) return true;
+      if (x === 0 || this.order[x] < this.order[to]) return false;
+    }
+  }
+  /** Nodes that a computed jump at the end of node `i` is compared with. */
+  returnsOf(i: number): readonly number[] {
+    return this.predict ? this.nodes[i].returns : [];
+  }
+}
