@@ -37,6 +37,48 @@ Deno.test("describe: a RISC-V machine", () => {
   assert(!text.includes("port map"), "there are no ports");
 });
 
+Deno.test("describe: the processor and its clocks, in columns", () => {
+  const top = (text: string) => text.slice(0, text.indexOf("\n\n")).split("\n").slice(1);
+  assertEquals(top(describe(virt)).filter((l) => !l.includes("isa")), [
+    "  arch       riscv64",
+    "  harts      1",
+    "  mmu        sv57",
+    "  reset      0x1000",
+    "  clock      virtual, 1000000000 instructions per second",
+    "  timebase   10000000 Hz",
+    "  starts at  2026-01-01T00:00:00.000Z",
+  ]);
+  const text = `schema = 1\nname = "pc"\n[cpu]\narch = "x86_64"\nfeatures = ["+la57"]\n[memory.ram]\nat = 0\nsize = 4096\n`;
+  assertEquals(top(describe(loadConfig("pc.toml", { readFile: () => new TextEncoder().encode(text) }))), [
+    "  arch                x86_64",
+    "  model               qemu64 +la57",
+    "  cores               1",
+    "  reset               f000:fff0",
+    "  triple fault        stop",
+    "  clock               virtual, 1000000000 instructions per second",
+    "  time-stamp counter  1000000000 Hz",
+    "  starts at           2026-01-01T00:00:00.000Z",
+  ]);
+});
+
+Deno.test("the list of keys says what is required, what is optional, and defaults", () => {
+  const rows = section(listDevices(TOYS), "keys: ");
+  assertEquals(rows.slice(1, 5), [
+    "divisor an integer from 1 to 256 default 1 a count",
+    'buffer a size like 4096, 0x1000 or "128MiB" that is a power of two default 4096 memory of its own',
+    'serial_number a 64-bit integer or a text like "0xffff_ffff_0000_0000" default 0x0 64 bits',
+    "loopback true or false default false a switch",
+  ]);
+  assertEquals(rows.slice(7), [
+    "image a path optional a file",
+    "since a time with its offset, like 2026-01-01T00:00:00Z optional a time",
+    "pins a list, each an integer from 0 to 31 optional numbers",
+    "verdict a table with pass, fail optional values",
+    "rate an integer of at least 0 default clock.timebase_hz taken from the machine",
+  ]);
+  assertEquals(section(listKeys(), "[cpu] (riscv)")[0], 'arch one of "riscv32", "riscv64", "x86_64" required instruction set');
+});
+
 Deno.test("describe: what a machine file says about booting", () => {
   const path = new URL("../../machines/virt.toml", import.meta.url).pathname;
   const boot = (set: Record<string, unknown>) => {

@@ -4,7 +4,7 @@
 import type { AnyDeviceType, FdtProperties } from "../core/device.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { CPU_INPUTS } from "./format.ts";
-import { type DeviceNode, type Edge, type Graph, mainRam, type RiscvCpu } from "./graph.ts";
+import type { DeviceNode, Edge, Graph, RiscvCpu } from "./graph.ts";
 
 /** What a run adds to the tree. */
 export interface FdtOptions {
@@ -269,6 +269,3 @@ function printValue(data: Uint8Array): string {
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   return `<${Array.from({ length: data.length / 4 }, (_, i) => `0x${view.getUint32(4 * i).toString(16)}`).join(" ")}>`;
 }
-
-/** The RAM that the device tree names first: where firmware and kernel go. */
-export const ramOrigin = (graph: Graph): number => mainRam(graph).segments[0].base;

@@ -145,6 +145,27 @@ Deno.test("printFdt: bytes, an empty string, text that looks like cells", () => 
   assert(printed.startsWith("/dts-v1/;\n\n/ {\n\t#address-cells = <0x2>;\n"), printed.slice(0, 60));
 });
 
+Deno.test("a DTB is aligned, padded with zeros, and reserves nothing", () => {
+  const bytes = buildFdt(load("virt.toml"), EXTRA), view = new DataView(bytes.buffer);
+  const [total, struct, strings, reserved, , , , stringBytes, structBytes] = Array.from({ length: 9 }, (_, i) => view.getUint32(4 + 4 * i));
+  assertEquals([total % 8, struct % 4, reserved % 8, bytes.length], [0, 0, 0, total]);
+  assertEquals([...bytes.subarray(reserved, reserved + 16)], new Array(16).fill(0));
+  assertEquals([strings, strings + stringBytes <= total], [struct + structBytes, true]);
+  // "cpus" and its end are 5 bytes: three zeros follow.
+  const at = new TextDecoder("latin1").decode(bytes).indexOf("\x00\x00\x00\x01cpus\x00");
+  assertEquals([...bytes.subarray(at + 8, at + 12)], [0, 0, 0, 0]);
+});
+
+Deno.test("printFdt skips NOP and names a token that is none", () => {
+  const bytes = buildFdt(load("virt.toml")), view = new DataView(bytes.buffer), end = view.getUint32(8) + view.getUint32(36) - 4;
+  view.setUint32(end, 7);
+  assertThrows(() => printFdt(bytes), Error, `token 7 at byte ${end}`);
+  // A tree of its own: NOP, a root without a name, NOP, its end.
+  const small = new Uint8Array(64), v = new DataView(small.buffer);
+  [0xd00d_feed, 64, 40, 64, 0, 17, 16, 0, 0, 24, 4, 1, 0, 4, 2, 9].forEach((word, i) => v.setUint32(4 * i, word));
+  assertEquals(printFdt(small), "/dts-v1/;\n\n/ {\n};\n");
+});
+
 Deno.test("printFdt refuses what is no device tree", () => {
   assertThrows(() => printFdt(new Uint8Array(64)), Error, "magic number");
   assertThrows(() => printFdt(new Uint8Array(4)), Error, "magic number");

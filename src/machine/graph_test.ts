@@ -693,6 +693,27 @@ protocol = "multiboot1"
   assertEquals([g.cpu.harts, g.clock.tsc_hz, g.boot.protocol, g.boot.load], [2, 1e9, "multiboot1", 0]);
 });
 
+Deno.test("the edges of what is allowed", () => {
+  const gpio = (line: string, base = BASE + PLIC) => load(`${base}[device.g]\ntype = "gpio"\n${line}\n`);
+  assertEquals(wires(gpio('at = 0\nirq = "plic:1"')).at(-1), "g.irq -> plic:1");
+  assertEquals(wires(gpio('at = 0\nirq = "plic:95"')).at(-1), "g.irq -> plic:95");
+  assertEquals(gpio("io = 0xfff0", PC).devices[0].windows[0].base, 0xfff0);
+  assertEquals(gpio("at = 0xc60_0000").devices[1].windows[0].base, 0xc60_0000);
+  const ram = (lines: string) => load(BASE + lines).memories[0].segments.map((s) => [s.base, s.length]);
+  assertEquals(ram(`gap = "0x8000_0000..0x9000_0000"`), [[0x8000_0000, 128 << 20]]); // nothing lies below it
+  assertEquals(ram(`gap = "0x8800_0000..0x9000_0000"`), [[0x8000_0000, 128 << 20]]); // everything does
+  assertEquals(ram(`gap = "0x87ff_f000..0x9000_0000"`), [[0x8000_0000, 0x7ff_f000], [0x9000_0000, 0x1000]]);
+  assertEquals(problem(`${BASE}gap = "1MiB..1MiB"`).includes("whose end is above its start"), true);
+});
+
+Deno.test("the short override `memory` means the first RAM, not a ROM before it", () => {
+  const rom = `[memory.rom]\nat = 0\nsize = 4096\nkind = "rom"\n`;
+  const g = load(BASE.replace("[memory.dram]", rom + "[memory.dram]"), { memory: "1GiB", harts: 1 });
+  assertEquals(g.memories.map((m) => m.size), [4096, 1 << 30]);
+  const pc = load(PC, { memory: "1GiB", harts: 4, firmware: "builtin" });
+  assertEquals([pc.memories[0].size, pc.cpu.harts], [1 << 30, 4]);
+});
+
 Deno.test("holes before, across, inside, behind and around a memory", () => {
   const rom = (hole: string) => load(`${BASE}[memory.rom]\nat = 0x1_0000\nsize = 0x4000\nkind = "rom"\nholes = ["${hole}"]\n`).memories[1];
   const parts = (hole: string) => rom(hole).segments.map((s) => [s.base, s.length, s.offset]);
