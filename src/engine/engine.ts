@@ -74,6 +74,8 @@ interface CodePage {
   /** Regions that have code here. */
   readonly regions: Set<Region>;
   readonly blocks: Map<number, Block>;
+  /** How often a write has hit code here. */
+  hits: number;
   /** Which 64-byte granules hold translated code: low and high 32. */
   lo: number;
   hi: number;
@@ -135,10 +137,14 @@ class HartSlot implements CoreEnv {
   fillNoted(at: number): void {
     if (this.filledCount < this.filled.length) this.filled[this.filledCount++] = at;
   }
-  /** Addresses of all entries that may be in use. */
-  *filledEntries(): Generator<number> {
-    if (this.filledCount < this.filled.length) { for (let i = 0; i < this.filledCount; i++) yield this.filled[i]; }
-    else for (let at = this.tlbs; at < this.tlbs + REGIMES * TLB_SIZE; at += 16) yield at;
+  /** Takes away write access to a host page. */
+  protect(page: number): void {
+    const { i32, i64, filled } = this, all = this.filledCount === filled.length;
+    const count = all ? REGIMES * TLB_ENTRIES * 2 : this.filledCount;
+    for (let i = 0; i < count; i++) {
+      const at = all ? this.tlbs + 16 * i : filled[i];
+      if ((at - this.tlbs) & TLB_HALF && ((i32[at >> 2] + i32[(at >> 2) + 2]) | 0) === page) i64[at >> 3] = TLB_INVALID;
+    }
   }
   base(): number {
     return this.engine.running === this ? 0 : this.saved - GUEST;
@@ -150,15 +156,19 @@ class HartSlot implements CoreEnv {
     this.engine.wrote(paddr, size);
   }
   flushTlb(): void {
-    for (const at of this.filledEntries()) this.i64[at >> 3] = TLB_INVALID;
+    const { filled, i64 } = this;
+    if (this.filledCount < filled.length) { for (let i = 0; i < this.filledCount; i++) i64[filled[i] >> 3] = TLB_INVALID; }
+    else for (let at = this.tlbs; at < this.tlbs + REGIMES * TLB_SIZE; at += 16) i64[at >> 3] = TLB_INVALID;
     this.filledCount = 0;
   }
   flushPage(lo: number, hi: number): void {
     const entry = ((lo >>> 12) & (TLB_ENTRIES - 1)) << 4;
     for (let at = this.tlbs + entry; at < this.tlbs + REGIMES * TLB_SIZE; at += TLB_HALF) this.i64[at >> 3] = TLB_INVALID;
-    // Jump cache entries of that page form one group; contexts are not compared, a few entries too many are lost.
-    const group = JUMP_CACHE + ((lo >>> 12) & (JUMP_PAGES - 1)) * JUMP_SLOTS * 16;
-    for (let at = group; at < group + JUMP_SLOTS * 16; at += 16) this.i32[(at + 8) >> 2] = -1;
+    // Jump cache entries of that page are in one group; of every context, since a page may be global.
+    const group = JUMP_CACHE + ((lo >>> 12) & (JUMP_PAGES - 1)) * JUMP_SLOTS * 16, { i32 } = this;
+    for (let at = group >> 2; at < (group >> 2) + JUMP_SLOTS * 4; at += 4) {
+      if (((i32[at] ^ lo) & -PAGE) === 0 && i32[at + 1] === hi) i32[at + 2] = -1;
+    }
     const f = fetchIndex(lo, hi);
     this.fetchContext[f] = -1;
   }
@@ -298,6 +308,7 @@ export class Engine {
       e: {
         memory: this.memory,
         table: this.#table,
+        fill: (lo: number, hi: number, write: number) => this.#fillFor(lo, hi, write),
         regionHelper: (index: number, left: number) => {
           this.#leftNow = left;
           const status = this.running.core.helpers[index].run();
@@ -682,13 +693,8 @@ export class Engine {
 
   /** From now on writes to this host page are looked at: no TLB may let them by. */
   #newCodePage(host: number): CodePage {
-    const page = host & -PAGE, i32 = this.#i32;
-    for (const hart of this.harts) {
-      for (const at of hart.filledEntries()) {
-        if ((at - hart.tlbs) & TLB_HALF && ((i32[at >> 2] + i32[(at >> 2) + 2]) | 0) === page) this.#i64[at >> 3] = TLB_INVALID;
-      }
-    }
-    return { blocks: new Map(), regions: new Set(), lo: 0, hi: 0 };
+    for (const hart of this.harts) hart.protect(host & -PAGE);
+    return { blocks: new Map(), regions: new Set(), hits: 0, lo: 0, hi: 0 };
   }
 
   /** Drops what was translated from these bytes of the linear memory; true when the block that is running was among them. */
@@ -699,11 +705,13 @@ export class Engine {
       if (!page) continue;
       const from = Math.max(host, p * PAGE) & (PAGE - 1), to = Math.min(host + size - 1, p * PAGE + PAGE - 1) & (PAGE - 1);
       if (!marked(page, from, to)) continue;
+      // Mostly the page gets new contents: everything goes, and the next stores are fast. Where code and data share a page, only what was hit.
+      const precise = ++page.hits > PRECISE_AFTER;
       page.lo = page.hi = 0;
       for (const [key, first] of page.blocks) {
         let kept: Block | undefined;
         for (let b: Block | undefined = first; b; b = b.next) {
-          if (b.at + b.bytes <= host || b.at >= host + size) {
+          if (precise && (b.at + b.bytes <= host || b.at >= host + size)) {
             kept = { ...b, next: kept };
             mark(page, p, b);
             continue;
@@ -714,8 +722,9 @@ export class Engine {
         else page.blocks.delete(key);
       }
       for (const region of page.regions) {
-        if (region.ranges.some((r) => r.at < host + size && r.at + r.bytes > host)) current = this.#dropRegion(region) || current;
-        else for (const r of region.ranges) mark(page, p, r);
+        if (!precise || region.ranges.some((r) => r.at < host + size && r.at + r.bytes > host)) {
+          current = this.#dropRegion(region) || current;
+        } else for (const r of region.ranges) mark(page, p, r);
       }
       if (page.blocks.size === 0 && page.regions.size === 0) this.#pages[p] = undefined;
     }
@@ -905,8 +914,8 @@ export class Engine {
     }
     if (ram.readonly) return CONTINUE;
     const host = ram.offset + (paddr - ram.base);
-    if (core.pageCacheable) this.#fill(lo, hi, host, ram, WRITE);
     this.#storeHost(host, size, this.#valueLo, this.#valueHi);
+    if (core.pageCacheable) this.#fill(lo, hi, host, ram, WRITE);
     return CONTINUE;
   }
   #storeHost(host: number, size: number, low: number, high: number): void {
@@ -951,22 +960,34 @@ export class Engine {
     return FAULT;
   }
 
+  /** A TLB miss of compiled code: 1 when the TLB has the page now, 0 when the interpreter must do the access. */
+  #fillFor(lo: number, hi: number, write: number): number {
+    const { core } = this.running, access = write ? WRITE : READ;
+    const paddr = core.translate(lo, hi, access), ram = paddr < 0 ? undefined : this.#ramAt(paddr);
+    if (!ram || !core.pageCacheable) return 0;
+    this.stats.tlbMisses++;
+    return this.#fill(lo, hi, ram.offset + (paddr - ram.base), ram, access) ? 1 : 0;
+  }
+
   /** Lets the fast path have a page, unless writes to it must be seen. */
-  #fill(lo: number, hi: number, host: number, ram: Ram, access: Access): void {
+  #fill(lo: number, hi: number, host: number, ram: Ram, access: Access): boolean {
     const page = host & -PAGE;
-    if (page < ram.offset || page + PAGE > ram.offset + ram.length) return;
-    if (access === WRITE && (ram.readonly || this.#pages[host >>> 12])) return;
+    if (page < ram.offset || page + PAGE > ram.offset + ram.length) return false;
+    if (access === WRITE && (ram.readonly || this.#pages[host >>> 12])) return false;
     const hart = this.running, i32 = this.#i32;
     const at = i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4);
     i32[at >> 2] = lo & -PAGE;
     i32[(at >> 2) + 1] = hi;
     i32[(at >> 2) + 2] = page - (lo & -PAGE);
     hart.fillNoted(at);
+    return true;
   }
 }
 
 /** Entries after which a block is hot, unless the options say otherwise. */
 const THRESHOLD = 200;
+/** Writes into a page's code after which only the code that was hit is dropped. */
+const PRECISE_AFTER = 16;
 /** Instructions of a block, and bytes of the longest instruction of any architecture. */
 const LONGEST_BLOCK = 64, LONGEST_INSTRUCTION = 16;
 const INSN = OP["insn"];

@@ -50,6 +50,10 @@ export interface RegionCode {
 // Imports of every region's module.
 /** regionHelper(index, instructions left including the running one) -> Status. */
 const HELPER = 0;
+/** fill(address low, high, for writing) -> 1 when the TLB has the page now. */
+const FILL = 1;
+/** Functions that are imported. */
+const IMPORTS = 2;
 // Parameter and fixed locals.
 const budget = 0, tlb = 1, exitPc = 2, kind = 3, va = 4, entry = 5, status = 6, finish = 7;
 
@@ -113,7 +117,7 @@ class Region {
   callRuntime(name: string): void {
     let i = this.#runtime.indexOf(name);
     if (i < 0) i = this.#runtime.push(name) - 1;
-    this.asm.call(1 + i);
+    this.asm.call(IMPORTS + i);
   }
 
   compile(memoryPages: number): RegionCode {
@@ -124,7 +128,10 @@ class Region {
     const body = this.#prologue();
     for (const part of [a.bytes, this.#epilogue()]) for (const byte of part) body.push(byte);
     const bytes = wasmModule(
-      [{ name: "regionHelper", type: { params: [I32, I32], results: [I32] } }],
+      [
+        { name: "regionHelper", type: { params: [I32, I32], results: [I32] } },
+        { name: "fill", type: { params: [I32, I32, I32], results: [I32] } },
+      ],
       [
         ...this.#runtime.map((n) => RUNTIME[n]),
         { type: { params: [I32], results: [I32] }, locals: this.#types, body, export: "region" },
@@ -150,7 +157,7 @@ class Region {
   }
   /** Everything is written back; then on by the jump cache, or out. */
   #epilogue(): number[] {
-    const a = new Asm(), regionType = 1 + this.#runtime.length;
+    const a = new Asm(), regionType = IMPORTS + this.#runtime.length;
     this.writeBack(a);
     // "done": the helper of a callEnd has set the pc, and slots that must not be written back.
     a.storeAt(W.i64Store, PC, exitPc).op(0x0b);
@@ -407,7 +414,7 @@ class Walk {
       lookUp();
       page();
       a.op(W.i64Ne).if();
-      this.#side();
+      this.#fill(half, page);
       a.end().get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
       return;
     }
@@ -416,11 +423,21 @@ class Walk {
     lookUp();
     page();
     a.op(W.i64Ne).if();
-    this.#side();
+    this.#fill(half, page);
     a.end();
     page();
     a.set(cache.tag).get(entry).mem(W.i32Load, half + 8).set(cache.addend).end();
     a.get(va).op(W.wrap).get(cache.addend).op(W.i32Add);
+  }
+  /** The TLB does not have the page of `va`: it is asked for; what crosses pages or is no memory is the interpreter's. */
+  #fill(half: number, page: () => void): void {
+    const a = this.#a;
+    a.get(va).op(W.wrap).get(va).i64(32n).op(W.i64ShrU).op(W.wrap).i32(half ? 1 : 0).call(FILL).op(W.i32Eqz);
+    a.get(entry).mem(W.i64Load, half);
+    page();
+    a.op(W.i64Ne).op(W.i32Or).if();
+    this.#side();
+    a.end();
   }
   /** Accesses that probably stay in one page share a cache: those off one base register that is not set in between. */
   #pageKey(v: number, half: number): string {

@@ -135,48 +135,124 @@ export class Builder {
   }
   // deno-fmt-ignore-start
   sub(a: Val, b: Val): Val { return this.#wide2(I.sub, a, b); }
-  mul(a: Val, b: Val): Val { return this.#wide2(I.mul, a, b); }
-  and(a: Val, b: Val): Val { return this.#wide2(I.and, a, b); }
-  or(a: Val, b: Val): Val { return this.#wide2(I.or, a, b); }
-  xor(a: Val, b: Val): Val { return this.#wide2(I.xor, a, b); }
+  mul(a: Val, b: Val): Val {
+    return this.#wide2(I.mul, a, b);
+  }
+  and(a: Val, b: Val): Val {
+    return this.#wide2(I.and, a, b);
+  }
+  or(a: Val, b: Val): Val {
+    return this.#wide2(I.or, a, b);
+  }
+  xor(a: Val, b: Val): Val {
+    return this.#wide2(I.xor, a, b);
+  }
   /** Shift and rotate amounts have the width of the value and count modulo it. */
-  shl(a: Val, b: Val): Val { return this.#wide2(I.shl, a, b); }
-  shrS(a: Val, b: Val): Val { return this.#wide2(I.shrS, a, b); }
-  shrU(a: Val, b: Val): Val { return this.#wide2(I.shrU, a, b); }
-  rotl(a: Val, b: Val): Val { return this.#wide2(I.rotl, a, b); }
-  rotr(a: Val, b: Val): Val { return this.#wide2(I.rotr, a, b); }
-  clz(a: Val): Val { return this.#wide1(I.clz, a); }
-  ctz(a: Val): Val { return this.#wide1(I.ctz, a); }
-  popcnt(a: Val): Val { return this.#wide1(I.popcnt, a); }
+  shl(a: Val, b: Val): Val {
+    return this.#wide2(I.shl, a, b);
+  }
+  shrS(a: Val, b: Val): Val {
+    return this.#wide2(I.shrS, a, b);
+  }
+  shrU(a: Val, b: Val): Val {
+    return this.#wide2(I.shrU, a, b);
+  }
+  rotl(a: Val, b: Val): Val {
+    return this.#wide2(I.rotl, a, b);
+  }
+  rotr(a: Val, b: Val): Val {
+    return this.#wide2(I.rotr, a, b);
+  }
+  clz(a: Val): Val {
+    return this.#wide1(I.clz, a);
+  }
+  ctz(a: Val): Val {
+    return this.#wide1(I.ctz, a);
+  }
+  popcnt(a: Val): Val {
+    return this.#wide1(I.popcnt, a);
+  }
   /** Comparisons give an i32 of 0 or 1. */
-  eqz(a: Val): Val { return this.#wide1(I.eqz, a); }
-  eq(a: Val, b: Val): Val { return this.#wide2(I.eq, a, b); }
-  ne(a: Val, b: Val): Val { return this.#wide2(I.ne, a, b); }
-  ltS(a: Val, b: Val): Val { return this.#wide2(I.ltS, a, b); }
-  ltU(a: Val, b: Val): Val { return this.#wide2(I.ltU, a, b); }
-  gtS(a: Val, b: Val): Val { return this.#wide2(I.gtS, a, b); }
-  gtU(a: Val, b: Val): Val { return this.#wide2(I.gtU, a, b); }
-  leS(a: Val, b: Val): Val { return this.#wide2(I.leS, a, b); }
-  leU(a: Val, b: Val): Val { return this.#wide2(I.leU, a, b); }
-  geS(a: Val, b: Val): Val { return this.#wide2(I.geS, a, b); }
-  geU(a: Val, b: Val): Val { return this.#wide2(I.geU, a, b); }
-  divS(a: Val, b: Val): Val { return this.#wide2(I.divS, a, b); }
-  divU(a: Val, b: Val): Val { return this.#wide2(I.divU, a, b); }
-  remS(a: Val, b: Val): Val { return this.#wide2(I.remS, a, b); }
-  remU(a: Val, b: Val): Val { return this.#wide2(I.remU, a, b); }
-  mulhS(a: Val, b: Val): Val { return this.#wide2(I.mulhS, a, b); }
-  mulhU(a: Val, b: Val): Val { return this.#wide2(I.mulhU, a, b); }
-  mulhSU(a: Val, b: Val): Val { return this.#wide2(I.mulhSU, a, b); }
-  ext8S(a: Val): Val { return this.#wide1(I.ext8S, a); }
-  ext16S(a: Val): Val { return this.#wide1(I.ext16S, a); }
-  wrap(a: Val): Val { return this.#push(OP_WRAP, a, 0, 0); }
-  extS(a: Val): Val { return this.#push(OP_EXTS, a, 0, 0); }
-  extU(a: Val): Val { return this.#push(OP_EXTU, a, 0, 0); }
-  ext32S(a: Val): Val { return this.#push(OP_EXT32S, a, 0, 0); }
+  eqz(a: Val): Val {
+    return this.#wide1(I.eqz, a);
+  }
+  eq(a: Val, b: Val): Val {
+    return this.#wide2(I.eq, a, b);
+  }
+  ne(a: Val, b: Val): Val {
+    return this.#wide2(I.ne, a, b);
+  }
+  ltS(a: Val, b: Val): Val {
+    return this.#wide2(I.ltS, a, b);
+  }
+  ltU(a: Val, b: Val): Val {
+    return this.#wide2(I.ltU, a, b);
+  }
+  gtS(a: Val, b: Val): Val {
+    return this.#wide2(I.gtS, a, b);
+  }
+  gtU(a: Val, b: Val): Val {
+    return this.#wide2(I.gtU, a, b);
+  }
+  leS(a: Val, b: Val): Val {
+    return this.#wide2(I.leS, a, b);
+  }
+  leU(a: Val, b: Val): Val {
+    return this.#wide2(I.leU, a, b);
+  }
+  geS(a: Val, b: Val): Val {
+    return this.#wide2(I.geS, a, b);
+  }
+  geU(a: Val, b: Val): Val {
+    return this.#wide2(I.geU, a, b);
+  }
+  divS(a: Val, b: Val): Val {
+    return this.#wide2(I.divS, a, b);
+  }
+  divU(a: Val, b: Val): Val {
+    return this.#wide2(I.divU, a, b);
+  }
+  remS(a: Val, b: Val): Val {
+    return this.#wide2(I.remS, a, b);
+  }
+  remU(a: Val, b: Val): Val {
+    return this.#wide2(I.remU, a, b);
+  }
+  mulhS(a: Val, b: Val): Val {
+    return this.#wide2(I.mulhS, a, b);
+  }
+  mulhU(a: Val, b: Val): Val {
+    return this.#wide2(I.mulhU, a, b);
+  }
+  mulhSU(a: Val, b: Val): Val {
+    return this.#wide2(I.mulhSU, a, b);
+  }
+  ext8S(a: Val): Val {
+    return this.#wide1(I.ext8S, a);
+  }
+  ext16S(a: Val): Val {
+    return this.#wide1(I.ext16S, a);
+  }
+  wrap(a: Val): Val {
+    return this.#push(OP_WRAP, a, 0, 0);
+  }
+  extS(a: Val): Val {
+    return this.#push(OP_EXTS, a, 0, 0);
+  }
+  extU(a: Val): Val {
+    return this.#push(OP_EXTU, a, 0, 0);
+  }
+  ext32S(a: Val): Val {
+    return this.#push(OP_EXT32S, a, 0, 0);
+  }
   /** i64 address from two i32 that are added modulo 2^32. */
-  ea32(a: Val, b: Val): Val { return this.#push(OP_EA32, a, b, 0); }
+  ea32(a: Val, b: Val): Val {
+    return this.#push(OP_EA32, a, b, 0);
+  }
   /** `ifTrue` when the i32 `cond` is not zero, else `ifFalse`. */
-  select(cond: Val, ifTrue: Val, ifFalse: Val): Val { return this.#push(OP_SELECT_I + RESULT_L[this.op[ifTrue]], ifTrue, ifFalse, cond); }
+  select(cond: Val, ifTrue: Val, ifFalse: Val): Val {
+    return this.#push(OP_SELECT_I + RESULT_L[this.op[ifTrue]], ifTrue, ifFalse, cond);
+  }
   // deno-fmt-ignore-end
 
   // --- memory: `address` is an i64 guest virtual address
@@ -248,7 +324,8 @@ const OP_CALL = OP["call"], OP_CALLEND = OP["callEnd"], OP_CALLUNLESS = OP["call
 export function printIr(ir: Builder): string {
   const lines: string[] = [];
   for (let i = 0; i < ir.count; i++) {
-    const row = OPS[ir.op[i]], operands = [ir.a[i], ir.b[i], ir.c[i], ir.d[i], ir.e[i]].slice(0, row.args.length).filter((v) => v >= 0).map((v) => `v${v}`);
+    const row = OPS[ir.op[i]],
+      operands = [ir.a[i], ir.b[i], ir.c[i], ir.d[i], ir.e[i]].slice(0, row.args.length).filter((v) => v >= 0).map((v) => `v${v}`);
     const imm = row.name.startsWith("const") || row.name === "branch" || row.name === "jump"
       ? [hex(ir.hi[i], ir.lo[i])]
       : /^(get|set)/.test(row.name)

@@ -148,7 +148,14 @@ const CONVERT: readonly OpRow[] = [
   { name: "select.l", args: "lli", result: "l", effect: "pure", wasm: [0x1b], eval: (a, b, c) => c ? a : b },
 ];
 
-const memory = (name: string, size: number, result: Ty, signed = false): OpRow => ({ name, args: "l", result, effect: "reads", size, signed });
+const memory = (name: string, size: number, result: Ty, signed = false): OpRow => ({
+  name,
+  args: "l",
+  result,
+  effect: "reads",
+  size,
+  signed,
+});
 /** The load half of a read-modify-write: it needs, and faults for, write permission. */
 const rmw = (name: string, size: number, result: Ty, signed = false): OpRow => ({ ...memory(name, size, result, signed), rmw: true });
 const store = (name: string, size: number, ty: Ty): OpRow => ({ name, args: "l" + ty, result: "", effect: "writes", size });
