@@ -285,7 +285,7 @@ Deno.test({
 
 Deno.test("pipes: a reader that goes away ends the run", async () => {
   const { code, stdout } = await new Deno.Command("sh", {
-    args: ["-c", `${Deno.execPath()} ${cliArgs([VIRT, bin("echo")]).join(" ")} < /dev/zero | head -c 5`],
+    args: ["-c", `yes hello | tr '\\n' '\\r' | ${Deno.execPath()} ${cliArgs([VIRT, bin("echo")]).join(" ")} | head -c 5`],
     cwd: ROOT,
   }).output();
   assertEquals([code, new TextDecoder().decode(stdout)], [0, "type "]);

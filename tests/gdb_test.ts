@@ -1,6 +1,6 @@
 // Debian's gdb-multiarch, driven by a script, does the tutorials' recipe on the Rust kernels: start stopped, break at the kernel's entry,
 // single-step, break in Rust code, print, continue to the exit.
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { cliArgs, installed, ROOT } from "./cli.ts";
 
 const ignore = !installed("gdb-multiarch");
@@ -24,15 +24,14 @@ async function debug(image: string, args: string[], commands: string[]): Promise
     stderr: "piped",
   }).spawn();
   const script = ["set pagination off", "set confirm off", `target remote localhost:${port}`, ...commands].flatMap((c) => ["-ex", c]);
-  // The port answers once the machine is built.
-  for (let tries = 0; tries < 100; tries++) {
-    try {
-      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-      break;
-    } catch {
-      await new Promise((r) => setTimeout(r, 50));
-    }
+  // It says so on stderr when it listens.
+  const reader = guest.stderr.getReader();
+  for (let text = ""; !text.includes("GDB can connect");) {
+    const { value, done } = await reader.read();
+    assert(!done, `the guest has not started: ${text}`);
+    text += new TextDecoder().decode(value);
   }
+  reader.releaseLock();
   const gdb = await gdbBatch([...script, `tests/guests/bin/${image}`]);
   const ended = await guest.output();
   return { gdb, guest: new TextDecoder().decode(ended.stdout), code: ended.code };

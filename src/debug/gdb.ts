@@ -44,6 +44,7 @@ export class GdbServer {
   /** The machine must not run. */
   paused: boolean;
   readonly port: number;
+  /** The debugger that has the machine. */
   #client: GdbClient | undefined;
   readonly #served: Promise<void>;
 
@@ -60,14 +61,20 @@ export class GdbServer {
 
   async #accept(): Promise<void> {
     for await (const connection of this.listener) {
-      if (this.#client) {
-        refuse(connection);
-        continue;
-      }
       connection.setNoDelay(true);
-      const client = this.#client = new GdbClient(this, connection);
-      client.serve().finally(() => this.#client = undefined);
+      new GdbClient(this, connection).serve();
     }
+  }
+
+  /** A connection has said its first word: it gets the machine, unless another one has it. */
+  claim(client: GdbClient): boolean {
+    this.#client ??= client;
+    return this.#client === client;
+  }
+
+  /** The debugger has gone: the next one may come. */
+  release(client: GdbClient): void {
+    if (this.#client === client) this.#client = undefined;
   }
 
   /** The machine has come to a breakpoint of a debugger. */
@@ -96,18 +103,7 @@ export class GdbServer {
   }
 }
 
-/** GDB prints the text of an E. reply. */
-async function refuse(connection: Deno.TcpConn): Promise<void> {
-  try {
-    await connection.write(latin1("+"));
-    await connection.write(frame("E.another debugger is connected"));
-  } catch {
-    // It has gone away by itself.
-  }
-  connection.close();
-}
-
-/** One connected debugger. */
+/** One connection. Like a probe on a board, a debugger stops the machine with its first word; a connection without one (a port scan) does not. */
 class GdbClient {
   readonly #reader = new PacketReader();
   readonly #breakpoints = new Map<bigint, Set<Cpu>>();
@@ -160,12 +156,18 @@ class GdbClient {
 
   constructor(readonly server: GdbServer, readonly connection: Deno.TcpConn) {}
 
-  /** Like a probe on a board: a debugger that says its first word stops the machine. A connection without a word (a port scan) does not. */
-  #attach(): void {
-    if (this.#attached) return;
-    this.#attached = true;
-    this.server.setPaused(true);
-    this.#stopReply = this.#stop(0, SIGTRAP, "");
+  /** The first packet: takes the machine and stops it. A second debugger is told why it cannot; GDB prints the text of an E. reply. */
+  #attach(): boolean {
+    if (this.#attached) return true;
+    this.#attached = this.server.claim(this);
+    if (this.#attached) {
+      this.server.setPaused(true);
+      this.#stopReply = this.#stop(0, SIGTRAP, "");
+    } else {
+      this.#send("E.another debugger is connected");
+      this.#hangUp();
+    }
+    return this.#attached;
   }
 
   get #session(): MachineSession {
@@ -179,20 +181,26 @@ class GdbClient {
   async serve(): Promise<void> {
     const buffer = new Uint8Array(PACKET_SIZE);
     try {
-      for (let n = await this.connection.read(buffer); n !== null && !this.#closed; n = await this.connection.read(buffer)) {
+      while (!this.#closed) {
+        // A reset by the other side is as good as its end.
+        const n = await this.connection.read(buffer).catch(() => null);
+        if (n === null) break;
         for (const event of this.#reader.push(buffer.subarray(0, n))) this.#handle(event);
       }
-    } catch (e) {
-      if (!this.#closed && !(e instanceof Deno.errors.ConnectionReset)) throw e;
     } finally {
-      this.#closed = true;
       if (this.#attached) this.#detach();
-      await this.#sending;
-      try {
-        this.connection.close();
-      } catch {
-        // Closed by `exited`.
-      }
+      this.server.release(this);
+      await this.#hangUp();
+    }
+  }
+
+  async #hangUp(): Promise<void> {
+    this.#closed = true;
+    await this.#sending;
+    try {
+      this.connection.close();
+    } catch {
+      // Closed already.
     }
   }
 
@@ -209,13 +217,7 @@ class GdbClient {
   async exited(status: number): Promise<void> {
     if (this.#running) this.#send(`W${(status & 0xff).toString(16).padStart(2, "0")}`);
     this.#running = false;
-    this.#closed = true;
-    await this.#sending;
-    try {
-      this.connection.close();
-    } catch {
-      // The debugger was faster.
-    }
+    await this.#hangUp();
   }
 
   #handle(event: Event): void {
@@ -226,8 +228,8 @@ class GdbClient {
   }
 
   #packet(data: string): void {
-    this.#attach();
     if (this.#acknowledge) this.#write(latin1("+"));
+    if (!this.#attach()) return;
     const name = this.#nameOf(data), handler = this.#handlers[name];
     let reply: string | undefined = "";
     try {
