@@ -3,7 +3,7 @@
 import { Builder, type Val } from "../ir/builder.ts";
 import { H, type HelperName } from "./helpers.ts";
 import type { PlainCsr } from "./csr.ts";
-import { F, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, X } from "./slots.ts";
+import { F, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, X } from "./slots.ts";
 
 /** Exception causes that rows raise themselves (Priv 1.13, table 14). */
 export const CAUSE_MISALIGNED_FETCH = 0, CAUSE_ILLEGAL = 2;
@@ -176,27 +176,32 @@ export class Emit extends Builder {
   }
   setF64(n: number, value: Val): void {
     this.set(F(n), value);
+    this.#boxed32 &= ~(1 << n);
   }
   /** f register as binary32 (i32): the canonical NaN when it is not NaN-boxed. */
   f32(n: number): Val {
+    if (this.#boxed32 & (1 << n)) return this.getI(F(n));
     const v = this.getL(F(n));
     return this.select(this.geU(v, this.i64Halves(0, -1)), this.wrap(v), this.i32(0x7fc0_0000));
   }
-  /** Writes a binary32 (i32), NaN-boxed. */
+  /** Writes a binary32 in an i64 whose upper half is zero, NaN-boxed. */
   setF32(n: number, value: Val): void {
-    this.set(F(n), this.or(this.extU(value), this.i64Halves(0, -1)));
+    this.set(F(n), this.or(value, this.i64Halves(0, -1)));
+    this.#boxed32 |= 1 << n;
   }
   /** f register as binary16, in the low bits of an i32. */
   f16(n: number): Val {
     const v = this.getL(F(n));
     return this.select(this.geU(v, this.i64(-0x1_0000)), this.and(this.wrap(v), this.i32(0xffff)), this.i32(0x7e00));
   }
-  /** Writes the low 16 bits of an i32, NaN-boxed. */
+  /** Writes a binary16 in an i64 whose other bits are zero, NaN-boxed. */
   setF16(n: number, value: Val): void {
-    this.set(F(n), this.or(this.extU(value), this.i64(-0x1_0000)));
+    this.setF64(n, this.or(value, this.i64(-0x1_0000)));
   }
-  /** i32: the dynamic rounding mode. */
-  frm(): Val {
-    return this.getI(FRM);
+  /** f registers that a binary32 was written to in this block: they need no check. */
+  #boxed32 = 0;
+  override reset(pcLo: number, pcHi: number): void {
+    super.reset(pcLo, pcHi);
+    this.#boxed32 = 0;
   }
 }

@@ -21,19 +21,19 @@ const half: Format = {
   letter: "h",
   bits: "10",
   raw: (b, n) => b.f16(n),
-  setLong: (b, n, v) => b.set(F(n), b.or(v, b.i64(-0x1_0000))),
+  setLong: (b, n, v) => b.setF16(n, v),
 };
 const single: Format = {
   letter: "s",
   bits: "00",
   raw: (b, n) => b.f32(n),
-  setLong: (b, n, v) => b.set(F(n), b.or(v, b.i64Halves(0, -1))),
+  setLong: (b, n, v) => b.setF32(n, v),
 };
 const double: Format = {
   letter: "d",
   bits: "01",
   raw: (b, n) => b.f64(n),
-  setLong: (b, n, v) => b.set(F(n), v),
+  setLong: (b, n, v) => b.setF64(n, v),
 };
 
 /** Type-level stand-ins for bits that a family puts into a row: their values do not matter to the type checker. */
@@ -250,7 +250,7 @@ function convertRow(to: Format, from: Format): Row {
 
 export const SINGLE: readonly Row[] = [
   insn("imm[11:0] rs1 010 rd 0000111", "flw fd, imm(rs1)", (b, f) => {
-    if (b.fpWrites()) b.setF32(f.rd, b.load("load32.i", b.addr(f.rs1, f.imm)));
+    if (b.fpWrites()) b.setF32(f.rd, b.load("load32U.l", b.addr(f.rs1, f.imm)));
   }),
   insn("imm[11:5] rs2 rs1 010 imm[4:0] 0100111", "fsw fs2, imm(rs1)", (b, f) => {
     if (b.fpOn()) b.store("store32.i", b.addr(f.rs1, f.imm), b.getI(F(f.rs2)));
@@ -260,7 +260,7 @@ export const SINGLE: readonly Row[] = [
     if (b.fpOn()) b.setX(f.rd, b.getI(F(f.rs1)));
   }),
   insn("1111000 00000 rs1 000 rd 1010011", "fmv.w.x fd, rs1", (b, f) => {
-    if (b.fpWrites()) b.setF32(f.rd, b.w(f.rs1));
+    if (b.fpWrites()) b.setF32(f.rd, b.extU(b.w(f.rs1)));
   }),
 ];
 export const SINGLE64: readonly Row[] = intRows(single, INTS.slice(2));
@@ -288,7 +288,7 @@ export const DOUBLE64: readonly Row[] = [
 
 export const ZFHMIN: readonly Row[] = [
   insn("imm[11:0] rs1 001 rd 0000111", "flh fd, imm(rs1)", (b, f) => {
-    if (b.fpWrites()) b.setF16(f.rd, b.load("load16U.i", b.addr(f.rs1, f.imm)));
+    if (b.fpWrites()) b.setF16(f.rd, b.load("load16U.l", b.addr(f.rs1, f.imm)));
   }),
   insn("imm[11:5] rs2 rs1 001 imm[4:0] 0100111", "fsh fs2, imm(rs1)", (b, f) => {
     if (b.fpOn()) b.store("store16.i", b.addr(f.rs1, f.imm), b.getI(F(f.rs2)));
@@ -297,7 +297,7 @@ export const ZFHMIN: readonly Row[] = [
     if (b.fpOn()) b.setX(f.rd, b.ext16S(b.getI(F(f.rs1))));
   }),
   insn("1111010 00000 rs1 000 rd 1010011", "fmv.h.x fd, rs1", (b, f) => {
-    if (b.fpWrites()) b.setF16(f.rd, b.and(b.w(f.rs1), b.i32(0xffff)));
+    if (b.fpWrites()) b.setF16(f.rd, b.extU(b.and(b.w(f.rs1), b.i32(0xffff))));
   }),
   convertRow(single, half),
   convertRow(half, single),
