@@ -84,8 +84,9 @@ const powerOn = () => ({
   command: 0,
   a20: true,
   port92: 0,
-  /** The output buffer: -1 when it is empty. */
-  data: -1,
+  /** The output buffer; it keeps its last byte when it was read. */
+  data: 0,
+  full: false,
   dataFromMouse: false,
   /** Answers of the controller itself: they come first. */
   replies: [] as { value: number; mouse: boolean }[],
@@ -143,15 +144,13 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
 
   #status(): number {
     const s = this.state;
-    return STATUS_UNLOCKED | (s.data >= 0 ? STATUS_FULL : 0) | (s.data >= 0 && s.dataFromMouse ? STATUS_MOUSE : 0) |
+    return STATUS_UNLOCKED | (s.full ? STATUS_FULL : 0) | (s.full && s.dataFromMouse ? STATUS_MOUSE : 0) |
       (s.selfTested || s.config & CONFIG_SYSTEM ? STATUS_SYSTEM : 0) | (s.commandWritten ? STATUS_COMMAND : 0);
   }
 
-  /** An empty buffer gives its last byte, which is 0 here. */
   #readData(): number {
-    const s = this.state, before = this.#room();
-    const value = Math.max(0, s.data);
-    s.data = -1;
+    const s = this.state, before = this.#room(), value = s.data;
+    s.full = false;
     // The lines fall between two bytes, so that each makes an edge.
     this.#update(before);
     return value;
@@ -222,7 +221,7 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
     s.command = 0;
     switch (command) {
       case 0:
-        // Data for the keyboard switches its interface on.
+        // Data for a device switches its interface on.
         s.config &= ~CONFIG_KBD_OFF;
         this.#toKeyboard(value);
         break;
@@ -240,6 +239,7 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
         this.#reply(value, true);
         break;
       case 0xd4:
+        s.config &= ~CONFIG_MOUSE_OFF;
         this.#toMouse(value);
         break;
       default:
@@ -250,7 +250,7 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
 
   #outputPort(): number {
     const s = this.state;
-    const full = s.data < 0 ? 0 : s.dataFromMouse ? OUT_MOUSE_FULL : OUT_KBD_FULL;
+    const full = !s.full ? 0 : s.dataFromMouse ? OUT_MOUSE_FULL : OUT_KBD_FULL;
     return OUT_ONES | OUT_NOT_RESET | (s.a20 ? OUT_A20 : 0) | full;
   }
 
@@ -274,8 +274,8 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
   // The keyboard.
 
   #room(): number {
-    const { config, keyboard: k, data, dataFromMouse, replies } = this.state;
-    const waiting = k.codes.length + k.replies.length + replies.length > 0 || (data >= 0 && !dataFromMouse);
+    const { config, keyboard: k, full, dataFromMouse, replies } = this.state;
+    const waiting = k.codes.length + k.replies.length + replies.length > 0 || (full && !dataFromMouse);
     return waiting || !k.scanning || config & CONFIG_KBD_OFF ? 0 : 1;
   }
 
@@ -426,41 +426,41 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
     }
   }
 
-  /** Moves the next byte into the output buffer when that is empty: the controller's first, then the keyboard's, then the mouse's. */
+  /** Moves the next byte into the empty output buffer: the controller's first, then the keyboard's, then the mouse's. */
   #fill(): void {
-    const s = this.state, k = s.keyboard;
+    const s = this.state;
     const reply = s.replies.shift();
-    if (reply) {
-      s.data = reply.value;
-      s.dataFromMouse = reply.mouse;
-      return;
+    const key = reply || s.config & CONFIG_KBD_OFF ? undefined : this.#nextKeyboardByte();
+    const moved = reply || key !== undefined || s.config & CONFIG_MOUSE_OFF ? undefined : s.mouse.out.shift();
+    const value = reply?.value ?? key ?? moved;
+    if (value === undefined) return;
+    s.data = value;
+    s.full = true;
+    s.dataFromMouse = reply ? reply.mouse : key === undefined;
+  }
+
+  /** Translated when the controller is set so: the break prefix of set 2 becomes bit 7 of the byte after it. */
+  #nextKeyboardByte(): number | undefined {
+    const s = this.state, { replies, codes } = s.keyboard;
+    const byte = replies.shift() ?? codes.shift();
+    if (byte === undefined || !(s.config & CONFIG_TRANSLATE)) return byte;
+    if (byte === BREAK) {
+      s.breakSeen = true;
+      return this.#nextKeyboardByte();
     }
-    while (!(s.config & CONFIG_KBD_OFF)) {
-      const byte = k.replies.shift() ?? k.codes.shift();
-      if (byte === undefined) break;
-      if (s.config & CONFIG_TRANSLATE && byte === BREAK) {
-        s.breakSeen = true;
-        continue;
-      }
-      s.data = s.config & CONFIG_TRANSLATE ? translate(byte) | (s.breakSeen ? 0x80 : 0) : byte;
-      s.breakSeen = false;
-      s.dataFromMouse = false;
-      return;
-    }
-    const byte = s.config & CONFIG_MOUSE_OFF ? undefined : s.mouse.out.shift();
-    if (byte === undefined) return;
-    s.data = byte;
-    s.dataFromMouse = true;
+    const value = translate(byte) | (s.breakSeen ? 0x80 : 0);
+    s.breakSeen = false;
+    return value;
   }
 
   #update(roomBefore: number): void {
     const s = this.state;
-    if (s.data < 0) {
+    if (!s.full) {
       this.#keyboardIrq.set(false);
       this.#mouseIrq.set(false);
       this.#fill();
     }
-    const full = s.data >= 0;
+    const { full } = s;
     this.#keyboardIrq.set(full && !s.dataFromMouse && (s.config & (CONFIG_KBD_IRQ | CONFIG_KBD_OFF)) === CONFIG_KBD_IRQ);
     this.#mouseIrq.set(full && s.dataFromMouse && !!(s.config & CONFIG_MOUSE_IRQ));
     this.#a20Off.set(!s.a20);

@@ -30,6 +30,7 @@ Deno.test("a key reaches the guest as set 1 with one interrupt for each byte", (
   assertEquals([k.status() & 0x21, k.edges], [0x01, ["0+"]]);
   assertEquals([k.read(0), k.edges], [0x1e, ["0+", "0-", "0+"]]);
   assertEquals([k.read(0), k.status() & 1, k.irq[0].level], [0x9e, 0, false]);
+  assertEquals(k.read(0), 0x9e, "an empty buffer gives its last byte again");
 });
 
 Deno.test("every key of set 1 survives the way through set 2 and the translation", () => {

@@ -69,7 +69,10 @@ export class I8259Pair implements Device<ReturnType<typeof powerOn>> {
       access,
       read: (offset) => this.state.chips[offset].elcr,
       write: (offset, _size, value) => {
-        this.state.chips[offset].elcr = value & ELCR_WRITABLE[offset];
+        const c = this.state.chips[offset];
+        c.elcr = value & ELCR_WRITABLE[offset];
+        // What is level-triggered now shows its line, not an edge of the past.
+        c.irr = c.irr & ~c.elcr | c.lines & c.elcr;
         this.#update();
       },
     };

@@ -34,6 +34,8 @@ const powerOn = () => ({
   scr: 0,
   divisor: 12,
   rx: [] as number[],
+  /** The receiver buffer without FIFO; it keeps its last character when that was read. */
+  rbr: 0,
   threPending: false,
   timeoutPending: false,
   /** When the character timeout comes, in ticks; -1 when none is running. */
@@ -109,7 +111,7 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
       case RBR_THR: {
         if (s.lcr & LCR_DLAB) return s.divisor & 0xff;
         const before = this.room();
-        const entry = s.rx.shift() ?? 0;
+        const entry = s.rx.shift() ?? (this.#fifo ? 0 : s.rbr);
         this.#topChanged();
         s.timeoutPending = false;
         this.#startTimeout();
@@ -253,6 +255,7 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
     } else {
       if (s.rx.length) s.errors |= LSR_OE;
       s.rx = [entry];
+      s.rbr = entry & 0xff;
     }
     this.#topChanged();
     this.#startTimeout();

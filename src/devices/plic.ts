@@ -1,7 +1,5 @@
 // Platform-level interrupt controller. Source: RISC-V PLIC specification 1.0.0, and SiFive FU540-C000 manual v1p4, chapter 10.
 // Contexts are M and S mode of each hart in turn, as on QEMU's virt.
-// DEVIATION: a pending source whose line falls before it was claimed is forgotten (chapter 5 would keep it), as in QEMU: a
-// driver that polls must not be followed by a spurious interrupt.
 import type { BusTarget } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type DevicePorts } from "../core/device.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
@@ -125,13 +123,15 @@ export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget {
     return (last >= 31 ? -1 : 2 ** (last + 1) - 1) & (word ? -1 : ~1);
   }
 
-  /** Level-sensitive gateway: one request while the line is high and none is being served. */
+  /**
+   * Level-sensitive gateway (chapter 5): a high line makes one request, and the next only after the completion. A request that
+   * was made stays when the line falls.
+   */
   #lineChanged(source: number, level: boolean): void {
     const s = this.state, word = source >> 5, bit = 1 << (source & 31);
     if (!!(s.level[word] & bit) === level) return;
     s.level[word] ^= bit;
-    if (!level) s.pending[word] &= ~bit;
-    else if (!(s.claimed[word] & bit)) s.pending[word] |= bit;
+    if (level && !(s.claimed[word] & bit)) s.pending[word] |= bit;
     this.#update();
   }
 
