@@ -49,7 +49,7 @@ const rustTest = (bin: string): Source => ({ kind: "rust-test", from: [bin] });
 const asm = (...files: string[]): Source => ({ kind: "c", from: files.map((file) => `guests/asm/${file}`) });
 const bench = (...defines: string[]): Source => ({ kind: "c", from: ["bench/guests/start.S", "bench/guests/bench.c"], defines });
 
-const TYPED = [{ after: "> ", send: "hello\r" }, { after: "hello\r\n> ", send: "abd\x7fc\r" }];
+const TYPED = [{ after: "> ", send: "hello\r" }, { after: "bytes: hello", send: "abd\x7fc\r" }];
 
 const ROWS: readonly Row[] = [
   { name: "loop", source: asm("loop.S"), mode: "M" },
@@ -64,8 +64,8 @@ const ROWS: readonly Row[] = [
   { name: "fdt", source: rust("fdt"), append: "root=/dev/vda quiet=1", harts: [1] },
   { name: "timer", source: rust("timer") },
   { name: "user", source: rust("user", true) },
-  { name: "echo", source: rust("echo"), input: [...TYPED, { after: "abc\r\n> ", send: "exit\r" }] },
-  { name: "echo_eof", source: rust("echo"), input: [{ after: "> ", send: "last line\r" }, { after: "last line\r\n> ", send: "cut\x04" }] },
+  { name: "echo", source: rust("echo"), input: [...TYPED, { after: "bytes: abc", send: "exit\r" }] },
+  { name: "echo_eof", source: rust("echo"), input: [{ after: "> ", send: "last line\r" }, { after: "bytes: last line", send: "cut\x04" }] },
   { name: "smp1", source: rust("smp"), harts: [1] },
   { name: "smp4", source: rust("smp"), harts: [4] },
   { name: "crates_io", source: rust("crates_io") },
