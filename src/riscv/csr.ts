@@ -1,7 +1,7 @@
 // Control and status registers: one row each. RISC-V Privileged 20211203 ("Priv"), Sstc 1.0.0, Unprivileged 20191213 ("Unpriv").
 // Where the documents leave a choice, QEMU's `-cpu rv64` decides. Not modelled: H, N, Smepmp, Sscofpmf (the event counters read 0), triggers.
 import type { Hart } from "./hart.ts";
-import { CSRS, FFLAGS, FRM } from "./slots.ts";
+import { CSRS, FFLAGS, FRM, MODE_PRIV_SHIFT } from "./slots.ts";
 import { M_INTERRUPTS, MEIP, MSIP, MTIP, S_INTERRUPTS, SEIP, SSIP, STIP } from "./trap.ts";
 
 // mstatus, low half; names of Priv 3.1.6 with the bit in place.
@@ -232,10 +232,25 @@ export function slotOf(name: string): number {
   return slot;
 }
 
+const plainRows = new Map(CSR_ROWS.filter((r) => r.slot !== undefined).map((r) => [r.number, r]));
 /** A register that rows may read and write inline: its slot, and the bits that a write changes. */
 export interface PlainCsr {
   readonly slot: number;
   readonly writeMask: bigint;
+}
+/**
+ * The register of a CSR instruction that neither traps at the privilege of these mode bits (slots.ts) nor has any effect but on its slot;
+ * undefined for all others, which go through the helper.
+ */
+export function csrPlain(
+  number: number,
+  mode: number,
+  isa: { readonly xlen: 32 | 64; has(extension: string): boolean },
+): PlainCsr | undefined {
+  const row = plainRows.get(number);
+  if (!row || (mode >> MODE_PRIV_SHIFT & 3) < (number >> 8 & 3)) return undefined;
+  const all = isa.xlen === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
+  return { slot: row.slot!, writeMask: row.address ? all - (isa.has("zca") ? 1n : 3n) : all };
 }
 
 /** Names of the interrupt inputs, and the bit of mip that each drives. */

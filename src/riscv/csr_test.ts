@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { CONTINUE, FINISH } from "../ir/frontend.ts";
-import { CSR_ROWS } from "./csr.ts";
+import { CSR_ROWS, csrPlain } from "./csr.ts";
+import { parseIsa } from "./isa.ts";
 import { MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, X } from "./slots.ts";
 import { rig } from "./testing/fake_env.ts";
 
@@ -241,17 +242,19 @@ Deno.test("floating-point registers need FS; writing them makes it dirty and set
 });
 
 Deno.test("csrPlain: registers without effects, at sufficient privilege only", () => {
-  const { hart } = rig("rv64gc"), S = 1 << 4, M = 3 << 4;
-  assertEquals(hart.csrPlain(0x341, M)!.writeMask, ONES - 1n);
-  assertEquals(hart.csrPlain(0x140, S)!.writeMask, ONES);
-  assertEquals([hart.csrPlain(0x340, S), hart.csrPlain(0x140, 0), hart.csrPlain(0x300, M), hart.csrPlain(0x7c0, M)], [
+  const { hart } = rig("rv64gc"), isa = hart.config.isa, S = 1 << 4, M = 3 << 4;
+  assertEquals(csrPlain(0x341, M, isa)!.writeMask, ONES - 1n);
+  assertEquals(csrPlain(0x341, M, parseIsa("rv32i"))!.writeMask, ONES32 - 3n);
+  const sscratch = csrPlain(0x140, S, isa)!;
+  assertEquals(sscratch.writeMask, ONES);
+  assertEquals([csrPlain(0x340, S, isa), csrPlain(0x140, 0, isa), csrPlain(0x300, M, isa), csrPlain(0x7c0, M, isa)], [
     undefined,
     undefined,
     undefined,
     undefined,
   ]);
   hart.setReg("sscratch", 0x1234_5678_9abcn);
-  assertEquals([hart.slotLo(hart.csrPlain(0x140, S)!.slot), hart.slotHi(hart.csrPlain(0x140, S)!.slot)], [0x5678_9abc, 0x1234]);
+  assertEquals([hart.slotLo(sscratch.slot), hart.slotHi(sscratch.slot)], [0x5678_9abc, 0x1234]);
 });
 
 Deno.test("the status of a CSR instruction: FINISH when an interrupt has become deliverable", () => {

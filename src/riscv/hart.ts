@@ -25,6 +25,7 @@ import {
   CBIE,
   CBZE,
   CSR_ROWS,
+  csrPlain,
   type CsrRow,
   CY,
   FIOM,
@@ -197,6 +198,7 @@ export class Hart implements Core {
       exception: () => this.#exception(),
       csr: () => this.#csr(),
       ecall: () => this.#ecall(),
+      // Priv 3.1.16 lets mtval be 0 or the pc; QEMU 7.2 writes 0.
       ebreak: () => this.#trapAt(CAUSE.breakpoint, this.#argLo(0), this.#argHi(0), 0),
       mret: () => this.#mret(),
       sret: () => this.#sret(),
@@ -349,7 +351,7 @@ export class Hart implements Core {
   }
 
   translateBlock(b: Builder, code: Code, max: number): void {
-    translateBlock(b, code, max, this.mode(), this.config.isa);
+    translateBlock(b, code, max, this.mode(), this.config.isa, this.csrPlain);
   }
 
   // --- traps
@@ -528,13 +530,8 @@ export class Hart implements Core {
     return this.#done();
   }
 
-  /** A register whose reads and writes rows may inline at the privilege of these mode bits; undefined when it has effects or is absent. */
-  csrPlain(number: number, mode: number): PlainCsr | undefined {
-    const row = this.#rows[number];
-    if (row?.slot === undefined || (mode >> MODE_PRIV_SHIFT & 3) < (number >> 8 & 3)) return undefined;
-    const all = this.xlen === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
-    return { slot: row.slot, writeMask: row.address ? all & BigInt(this.pcMask) : all };
-  }
+  /** Which registers rows may access inline. */
+  readonly csrPlain = (number: number, mode: number): PlainCsr | undefined => csrPlain(number, mode, this.config.isa);
 
   // --- called by CSR rows
   setStatus(status: number): void {

@@ -69,6 +69,9 @@ export class Mmu {
     this.#bits = config.xlen === 64 ? 9 : 10;
   }
 
+  // Where QEMU 7.2 differs from the document: it reads entries with reserved bits 54 to 60 as if they were clear (when Svnapot or Svpbmt is
+  // there), gives a page fault where the page table is not in memory, and updates A and D of a reserved Svnapot encoding before it faults.
+
   /** Whether satp takes this MODE. */
   supports(mode: number): boolean {
     const name = MODES.find((m) => NUMBERS[m] === mode), { mmu, xlen } = this.config;
@@ -139,6 +142,7 @@ export class Mmu {
       const set = A | (access === WRITE ? D : 0);
       if ((pte & set) !== set) {
         if (!this.updates) return this.#fail(AD_CLEAR, level);
+        // Priv 4.3.2, step 7; QEMU 7.2 does not look.
         if (!pmp.open && !(pmp.rights(at, false) & 2)) return this.#fail(PMP_UPDATE, level);
         if (!dry) {
           env.i32[index] = this.pteLo[level] = pte | set;

@@ -171,3 +171,42 @@ Deno.test("without translation an address of more than 56 bits is an access faul
   r.hart.raise();
   assertEquals(r.hart.reg("mcause"), 5n);
 });
+
+Deno.test("750 random leaves in random modes give what QEMU gives", () => {
+  const text = Deno.readTextFileSync(new URL("./testing/mmu_qemu.txt", import.meta.url));
+  const harts = { 64: rig("rv64gc_svnapot_svpbmt"), 32: rig("rv32gc") }, root = 0x8050_0000;
+  harts[64].hart.setReg("menvcfg", 1n << 62n);
+  for (const r of Object.values(harts)) {
+    r.hart.setReg("pmpaddr0", (1n << 54n) - 1n);
+    r.hart.setReg("pmpcfg0", 0x1fn);
+  }
+  const cases = text.split("\n").filter((line) => line && !line.startsWith("#"));
+  assertEquals(cases.length, 750);
+  for (const line of cases) {
+    const [first, ...rest] = line.split(" "), xlen = Number(first) as 32 | 64, { hart, env } = harts[xlen], bytes = xlen / 8;
+    const [kind, levels, leaf, vaddr, pte, status, cause, paddr, after] = rest.map((w) => BigInt(`0x${w}`));
+    const poke = (at: number, value: bigint) => xlen === 64 ? env.poke64(at, value) : env.poke32(at, Number(BigInt.asIntN(32, value)));
+    let at = 0;
+    for (let level = Number(levels) - 1, table = root; level >= Number(leaf); level--, table += 0x1000) {
+      const bits = xlen === 64 ? 9 : 10;
+      at = table + bytes * Number(vaddr >> BigInt(12 + bits * level) & BigInt((1 << bits) - 1));
+      poke(at, level === Number(leaf) ? pte : BigInt(table + 0x1000) >> 2n | 1n);
+    }
+    hart.setReg("satp", (xlen === 64 ? levels + 5n << 60n : 1n << 31n) | BigInt(root >>> 12));
+    const fetch = kind === 2n, lo = Number(BigInt.asIntN(32, fetch ? vaddr & ~3n : vaddr)), hi = Number(BigInt.asIntN(32, vaddr >> 32n));
+    hart.setReg("priv", 3n);
+    hart.setReg("mstatus", status | (fetch ? 0n : 1n << 17n));
+    if (fetch) hart.setReg("priv", status >> 11n & 3n);
+    const access = Number(kind) as Access,
+      paddrOrFault = hart.translate(lo, hi, access),
+      got = env.ram(paddrOrFault, 8) < 0 ? -1 : paddrOrFault;
+    if (paddrOrFault >= 0 && got < 0) hart.busFault(lo, hi, access);
+    if (got < 0) hart.raise();
+    const marked = got >= 0x8040_0000 && got < 0x8041_0000; // the guest filled only these pages
+    const fine = !fetch ? (1n << BigInt(xlen)) - 1n : marked ? 8n + (status >> 11n & 3n) : 2n;
+    assertEquals(got < 0 ? hart.reg("mcause") : fine, cause, line);
+    if (!fetch && got >= 0) assertEquals(marked ? BigInt(got) : 0n, paddr, line);
+    assertEquals(xlen === 64 ? env.peek64(at) : env.peek64(at - at % 8) >> BigInt(8 * (at % 8)) & 0xffff_ffffn, after, line);
+    poke(at, 0n);
+  }
+});

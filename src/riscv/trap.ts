@@ -40,7 +40,7 @@ const INTERRUPT_NAMES: Readonly<Record<number, string>> = {
   11: "machine external interrupt",
 };
 
-/** Numbers of the interrupts, the most urgent first (Priv 3.1.9). */
+/** Numbers of the interrupts, the most urgent first (Priv 3.1.9). QEMU 7.2 takes the lowest number first after the external one. */
 const PRIORITY = [11, 3, 7, 9, 1, 5];
 
 /** Number of the most urgent interrupt of a set that is not empty. */

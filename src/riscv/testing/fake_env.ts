@@ -6,7 +6,7 @@ import { SYSTEM_HELPERS } from "../helpers.ts";
 import { parseIsa } from "../isa.ts";
 
 /** RAM: where the guest sees it, and its index in the memory. */
-export const RAM = 0x8000_0000, RAM_BYTES = 1 << 20, RAM_AT = 0x1_0000;
+export const RAM = 0x8000_0000, RAM_BYTES = 8 << 20, RAM_AT = 0x1_0000;
 
 export class FakeEnv implements CoreEnv {
   readonly #buffer = new ArrayBuffer(RAM_AT + RAM_BYTES);
