@@ -6,11 +6,13 @@ import type { CharPort } from "../src/core/device.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import type { MachineLike } from "../src/scenario/machine_like.ts";
 
-/** `out` prints one byte a tick; `spin` works; `sleep` idles until an alarm; `echo` waits for a byte and prints it; `jump` to an action. */
-export type Action = { out: string } | { spin: number } | { sleep: number } | { echo: number } | { jump: number } | { exit: number } | {
-  die: true;
-};
-type Op = { out: number } | { work: true } | { sleep: number } | { echo: true } | { jump: number } | { exit: number } | { die: true };
+/**
+ * `out` prints one byte a tick; `spin` works; `sleep` idles until an alarm; `echo` waits for a byte and prints it; `jump` goes to an action;
+ * `reset` starts again at time 0.
+ */
+export type Action = { out: string } | { spin: number } | { echo: number } | Common;
+type Op = { out: number } | { work: true } | { echo: true } | Common;
+type Common = { sleep: number } | { jump: number } | { exit: number } | { die: true } | { reset: true };
 
 export const BASE = 0x8000_0000;
 export const HZ = 1_000_000_000;
@@ -25,6 +27,7 @@ export class FakeMachine implements MachineLike {
   stopped: Stop | undefined;
   s = { pc: 0, ticks: 0, wakeAt: -1, waiting: false, rx: [] as number[], regs: Array.from({ length: 32 }, () => 0n) };
   #break = false;
+  #before = 0;
   #atBreakpoint = -1;
   readonly port: CharPort = {
     onByte: () => {},
@@ -80,6 +83,9 @@ export class FakeMachine implements MachineLike {
   get stats(): Record<string, number> {
     return { instructions: this.s.ticks };
   }
+  get age(): number {
+    return this.#before + this.s.ticks;
+  }
   get idle(): boolean {
     return this.s.waiting || this.s.wakeAt >= 0;
   }
@@ -113,7 +119,9 @@ export class FakeMachine implements MachineLike {
       if ("out" in op) this.port.onByte(op.out);
       else if ("sleep" in op) s.wakeAt = s.ticks + op.sleep;
       else if ("jump" in op) s.pc = op.jump;
-      else if ("exit" in op) this.stopped = { kind: "exit", code: op.exit };
+      else if ("reset" in op) {
+        this.reset();
+      } else if ("exit" in op) this.stopped = { kind: "exit", code: op.exit };
       else if ("echo" in op) {
         const b = s.rx.shift()!;
         this.port.onByte(b);
@@ -130,7 +138,9 @@ export class FakeMachine implements MachineLike {
     this.#break = true;
   }
   reset(): void {
-    this.s = { pc: 0, ticks: this.s.ticks, wakeAt: -1, waiting: false, rx: [], regs: this.s.regs.map(() => 0n) };
+    this.#before += this.s.ticks;
+    this.#break = true;
+    this.s = { pc: 0, ticks: 0, wakeAt: -1, waiting: false, rx: [], regs: this.s.regs.map(() => 0n) };
     this.stopped = undefined;
   }
   snapshot(): unknown {

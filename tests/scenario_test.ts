@@ -96,6 +96,11 @@ Deno.test("time-outs are in guest time: a guest that sleeps through them costs n
   assertLess(performance.now() - t, 20_000);
 });
 
+Deno.test("a guest that resets itself for ever, which sets its clock back, still times out", async () => {
+  const { m } = start([{ spin: 1000 }, { reset: true }]);
+  await assertRejects(() => m.stopped({ within: "1ms" }), ScenarioTimeout);
+});
+
 Deno.test("an unexpected stop rejects every pending wait", async () => {
   const { m } = start([{ out: "bye" }, { die: true }]);
   const waits = [m.serial.toPrint("never"), m.run({ until: "a9" }).catch((e) => e), m.serial.toPrint("nor this")];

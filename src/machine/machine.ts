@@ -121,6 +121,8 @@ export class Machine {
   /** Running hash of each console's output. */
   readonly #output: Record<string, number> = {};
   #sliceTicks = 1_000_000;
+  /** Ticks up to the last reset. */
+  #before = 0;
 
   constructor(readonly graph: Graph, readonly options: MachineOptions, readonly host: Host) {
     this.clock = new VirtualClock(graph.clock.cpu_hz);
@@ -188,6 +190,10 @@ export class Machine {
   /** Ticks that take about 10 ms of wall time, by what the last ones took. */
   get sliceTicks(): number {
     return Math.floor(this.#sliceTicks);
+  }
+  /** Ticks of guest time that have passed in all, those before resets included. */
+  get age(): number {
+    return this.#before + this.clock.ticks;
   }
   /** True when every hart waits and no alarm is set: only input can wake it. */
   get idleForEver(): boolean {
@@ -319,6 +325,9 @@ export class Machine {
 
   /** Power-off and on again: RAM is cleared as the machine file says, devices and harts are reset, guest time starts again at 0. */
   reset(): void {
+    this.#before += this.clock.ticks;
+    // `run` must come back: a guest that resets itself for ever never reaches the time that the caller waits for.
+    this.#break = true;
     this.#slice = undefined;
     this.clock.elapsed = () => 0;
     this.clock.base = 0;

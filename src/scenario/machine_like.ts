@@ -7,6 +7,8 @@ import type { Stop } from "../machine/stop.ts";
 export interface MachineLike {
   /** `next` is the tick of the earliest alarm, Infinity when none is set. */
   readonly clock: { readonly ticks: number; readonly nowNs: number; readonly hz: number; readonly next: number };
+  /** Ticks of guest time in all; unlike the clock it goes on over a reset. */
+  readonly age: number;
   readonly bus: Bus;
   readonly cpus: readonly Cpu[];
   /** By name; the first one is `serial` in a scenario. */

@@ -45,7 +45,7 @@ export interface SessionHooks {
   paused?(): boolean;
 }
 
-/** One entry of the input log: bytes that the guest was given at one instant. */
+/** One entry of the input log: bytes that the guest was given at one instant, in ticks of the machine's age. */
 export interface InputEntry {
   readonly ticks: number;
   readonly console: string;
@@ -65,8 +65,8 @@ type Poll<T> = (event: { readonly stop: Stop | undefined; readonly late: boolean
 interface Wait {
   readonly what: string;
   readonly within: string;
-  /** Tick of its time-out. */
-  deadline: number;
+  /** The machine's age in ticks at which it is out of time. */
+  readonly deadline: number;
   /** performance.now() of the safety net. */
   readonly wallDeadline: number;
   readonly poll: Poll<unknown>;
@@ -178,7 +178,7 @@ export class MachineSession implements AsyncDisposable {
     return this.#wait<Stop>(
       what,
       what,
-      this.machine.clock.ticks + ticks,
+      this.machine.age + ticks,
       ({ stop, late }) => stop && stop.kind !== "breakpoint" ? { value: stop } : late ? { value: { kind: "budget" } } : undefined,
     );
   }
@@ -257,7 +257,7 @@ export class MachineSession implements AsyncDisposable {
   /** Runs the guest until `poll` gives a value. It is asked before the guest runs, and after each slice, break and stop. */
   wait<T>(what: string, within: Duration | undefined, poll: Poll<T>): Promise<T> {
     const text = within ?? this.#guestBudget;
-    const deadline = text === "none" ? Infinity : this.machine.clock.ticks + this.#ticksOf(parseDuration(text));
+    const deadline = text === "none" ? Infinity : this.machine.age + this.#ticksOf(parseDuration(text));
     return this.#wait(what, `${text} of guest time`, deadline, poll);
   }
 
@@ -316,13 +316,10 @@ export class MachineSession implements AsyncDisposable {
 
   #advance(): Stop | undefined {
     if (this.stop) return this.stop;
-    const { machine } = this, now = machine.clock.ticks;
-    let until = now + Math.min(machine.sliceTicks, this.hooks.limitTicks?.() ?? Infinity);
-    for (const w of this.#waits) until = Math.min(until, w.deadline);
-    const stop = until > now ? machine.run(until) : undefined;
-    // A reset starts guest time again at 0; the waits go on with what they have left.
-    if (machine.clock.ticks < now) { for (const w of this.#waits) w.deadline -= now; }
-    return stop ?? this.#ended;
+    const { machine } = this;
+    let ticks = Math.min(machine.sliceTicks, this.hooks.limitTicks?.() ?? Infinity);
+    for (const w of this.#waits) ticks = Math.min(ticks, w.deadline - machine.age);
+    return (ticks > 0 ? machine.run(machine.clock.ticks + Math.ceil(ticks)) : undefined) ?? this.#ended;
   }
 
   /** True when a wait asked for this breakpoint. */
@@ -333,7 +330,7 @@ export class MachineSession implements AsyncDisposable {
   /** Ends the waits that can be ended. True when there was one. */
   #settle(stop: Stop | undefined): boolean {
     if (this.#seen) return this.#failForbidden(this.#seen);
-    const now = this.machine.clock.ticks, wall = performance.now(), before = this.#waits.size;
+    const now = this.machine.age, wall = performance.now(), before = this.#waits.size;
     const final = stop ?? this.stop;
     for (const w of [...this.#waits]) {
       const late = now >= w.deadline, result = w.poll({ stop: final, late });
@@ -361,9 +358,9 @@ export class MachineSession implements AsyncDisposable {
   }
 
   #failForbidden(seen: { readonly console: SerialConsole; readonly pattern: Pattern }): boolean {
-    const until = this.machine.clock.ticks + this.#ticksOf(parseDuration(LAST_WORDS));
-    while (!this.stop && this.machine.clock.ticks < until) {
-      const stop = this.machine.run(until);
+    const { machine } = this, until = machine.age + this.#ticksOf(parseDuration(LAST_WORDS));
+    while (!this.stop && machine.age < until) {
+      const stop = machine.run(machine.clock.ticks + until - machine.age);
       if (stop && stop.kind !== "breakpoint") break;
     }
     this.#seen = undefined;
@@ -400,7 +397,7 @@ export class MachineSession implements AsyncDisposable {
   }
 
   #logInput(name: string, byte: number): void {
-    const ticks = this.machine.clock.ticks, last = this.inputs.at(-1);
+    const ticks = this.machine.age, last = this.inputs.at(-1);
     if (last && last.ticks === ticks && last.console === name) (last.bytes as number[]).push(byte);
     else this.inputs.push({ ticks, console: name, bytes: [byte] });
   }
