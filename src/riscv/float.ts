@@ -3,6 +3,7 @@
 import { CONTINUE, type CoreEnv, FINISH, type Helper, type Status } from "../ir/frontend.ts";
 import { ARG, RESULT } from "../ir/layout.ts";
 import { f16, f32, f64, FloatEnv, type FloatFormat, NX, RNE, type Rounding, RTZ } from "../ir/softfloat.ts";
+import { QUICK32, QUICK64 } from "./quick_float.ts";
 import { FLOAT_HELPERS, type FloatHelper } from "./helpers.ts";
 import { FFLAGS, FRM } from "./slots.ts";
 
@@ -68,10 +69,13 @@ function operation(name: FloatHelper): { rounds: boolean; run: (env: FloatEnv, a
  */
 export function floatHelpers(env: CoreEnv, illegal: (word: number) => Status): Helper[] {
   const { u64, i32 } = env, float = new FloatEnv("riscv");
+  const doubles = new Float64Array(u64.buffer, 0, (RESULT >> 3) + 1), singles = new Float32Array(u64.buffer, 0, (RESULT >> 2) + 1);
   return FLOAT_HELPERS.map((name): Helper => {
     // Looked up at the first call: a start does not pay for all of them.
     let op: ReturnType<typeof operation> | undefined;
     const toNearest = name.endsWith(".rne"), third = (ARG >> 3) + (toNearest ? 3 : 0);
+    const [base, format] = name.split("."), wide = format === "d", at = ARG >> 3;
+    const quick = toNearest ? undefined : wide ? QUICK64[base] : format === "s" ? QUICK32[base] : undefined;
     return {
       name,
       run(): Status {
@@ -81,9 +85,21 @@ export function floatHelpers(env: CoreEnv, illegal: (word: number) => Status): H
           const word = i32[(ARG >> 2) + 6], field = (word >>> 12) & 7, rm = field === 7 ? i32[FRM >> 2] : field;
           if (rm > 4) return illegal(word);
           float.rm = rm as Rounding;
+          if (rm === RNE && quick) {
+            const r = wide
+              ? quick(doubles[at + 1], doubles[at + 2], doubles[third])
+              : quick(singles[2 * at + 2], singles[2 * at + 4], singles[2 * third]);
+            if (r === r) {
+              if (wide) doubles[RESULT >> 3] = r;
+              else {
+                u64[RESULT >> 3] = 0n;
+                singles[RESULT >> 2] = r;
+              }
+              return CONTINUE;
+            }
+          }
         } else float.rm = RTZ;
         float.flags = 0;
-        const at = ARG >> 3;
         u64[RESULT >> 3] = op.run(float, u64[at + 1], u64[at + 2], u64[third]);
         const before = i32[FFLAGS >> 2], now = before | float.flags;
         if (now === before) return CONTINUE;

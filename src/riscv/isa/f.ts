@@ -6,7 +6,7 @@ import { fused32, fused64, negated } from "../../ir/fused.ts";
 import type { Emit } from "../emit.ts";
 import { type FloatHelper, H } from "../helpers.ts";
 import { insn, type Row } from "../insn.ts";
-import { F } from "../slots.ts";
+import { F, FRM } from "../slots.ts";
 
 /** A floating-point format. `raw` is a register's value (i32 for h and s, i64 for d), unboxed. */
 interface Format {
@@ -128,21 +128,19 @@ function compare(b: Emit, t: Format, name: "feq" | "flt" | "fle", f: Pair): void
 }
 
 // --- conversions
-/** True when `rm` is known to be valid, whatever it is: exact conversions then ignore it. */
-const roundingKnown = (b: Emit, rm: number) => rm < 5 || b.fpFast(rm);
+/** i32: whether the rounding mode is a valid one; an exact conversion then ignores it. */
+const roundingValid = (b: Emit, rm: number) => rm < 5 || b.fpFast(rm) ? b.i32(1) : b.leU(b.getI(FRM), b.i32(4));
 
 function convertFormat(b: Emit, to: Format, from: Format, f: { rd: number; rs1: number; rm: number }): void {
   if (!b.fpRounds(f.rm)) return;
-  const x = from.raw(b, f.rs1),
-    number = H[`fcvt.${to.letter}.${from.letter}` as FloatHelper],
-    zero = b.i64(0),
-    word = b.i64Halves(b.word, 0);
-  if (to === double && from === single && roundingKnown(b, f.rm)) {
-    return to.setLong(b, f.rd, b.callUnless(isNumber(b, x), b.pure("fpromote", x), number, b.long(x), zero, word));
-  }
-  if (to === single && from === double && b.fpFast(f.rm)) {
-    const r = b.pure("fdemote", x), ok = b.or(isSafe(b, r), isZero(b, x));
-    return to.setLong(b, f.rd, b.callUnless(ok, b.long(r), number, x, zero, word));
+  const x = from.raw(b, f.rs1), zero = b.i64(0), word = b.i64Halves(b.word, 0);
+  const number = H[`fcvt.${to.letter}.${from.letter}` as FloatHelper];
+  const unless = (ok: Val, fast: Val) => to.setLong(b, f.rd, b.callUnless(ok, b.long(fast), number, b.long(x), zero, word));
+  if (to === double && from === single) return unless(b.and(isNumber(b, x), roundingValid(b, f.rm)), b.pure("fpromote", x));
+  if (to === single && from === double) {
+    const r = b.pure("fdemote", x), safe = b.or(isSafe(b, r), isZero(b, x));
+    if (b.fpFast(f.rm)) return unless(safe, r);
+    return unless(b.and(b.and(safe, b.eq(b.pure("fpromote", r), x)), roundingValid(b, f.rm)), r);
   }
   to.setLong(b, f.rd, b.call(number, zero, b.long(x), zero, word));
 }
@@ -163,13 +161,21 @@ const INTS: readonly Int[] = [
 
 function fromInt(b: Emit, t: Format, int: Int, f: { rd: number; rs1: number; rm: number }): void {
   if (!b.fpRounds(f.rm)) return;
-  const x = int.long ? b.x(f.rs1) : b.w(f.rs1), exact = t === double && !int.long;
+  const x = int.long ? b.x(f.rs1) : b.w(f.rs1), number = H[`fcvt.${t.letter}.${int.name}`], zero = b.i64(0), word = b.i64Halves(b.word, 0);
+  if (t === half) return t.setLong(b, f.rd, b.call(number, zero, b.long(x), zero, word));
+  const kind = int.signed ? "S" : "U", width = int.long ? "l" : "i", s = t === double ? "l" : "i";
+  const r = b.pure(`from${kind}.${width}.${s}`, x);
   // The result is finite and not tiny: the only flag can be NX.
-  if (t !== half && (exact ? roundingKnown(b, f.rm) : b.fpFast(f.rm))) {
-    const r = b.pure(`from${int.signed ? "S" : "U"}.${int.long ? "l" : "i"}.${t === double ? "l" : "i"}`, x);
-    return t.setLong(b, f.rd, b.long(r));
+  if (b.fpFast(f.rm)) return t.setLong(b, f.rd, b.long(r));
+  let ok = roundingValid(b, f.rm);
+  if (t === double && !int.long) {
+    if (b.constant(ok) === 1) return t.setLong(b, f.rd, r);
+  } else {
+    // Exact when it converts back to what it was; 2^31 and so on would saturate to it.
+    const back = b.eq(b.pure(`trunc${kind}.${s}.${width}`, r), x), high = RANGE[int.name][t === double ? "d" : "s"][1];
+    ok = b.and(ok, b.and(back, b.pure(`flt.${s}`, r, t === double ? b.i64Halves(0, high) : b.i32(high))));
   }
-  t.setLong(b, f.rd, b.call(H[`fcvt.${t.letter}.${int.name}`], b.i64(0), b.long(x), b.i64(0), b.i64Halves(b.word, 0)));
+  t.setLong(b, f.rd, b.callUnless(ok, b.long(r), number, b.long(x), zero, word));
 }
 
 /** Bit patterns of -2^31, -2^63 and so on, by format; `below` is the smallest number that truncates to the least integer, or is just below it. */
