@@ -744,25 +744,29 @@ export class Hart implements Core {
       registers: u8.slice(base + GUEST, base + GUEST_END),
       pc: this.reg("pc"),
       state: { ...this.s },
+      traps: this.traps.save(),
       pmp: { cfg: this.pmp.cfg.slice(), addressLo: this.pmp.addressLo.slice(), addressHi: this.pmp.addressHi.slice() },
     };
   }
+  /** The alarm behind `config.timer` is the machine's to restore. */
   load(saved: unknown): void {
-    const { registers, pc, state, pmp } = saved as {
+    const { registers, pc, state, traps, pmp } = saved as {
       registers: Uint8Array;
       pc: bigint;
       state: HartState;
+      traps: unknown;
       pmp: { cfg: Uint8Array; addressLo: Uint32Array; addressHi: Uint32Array };
     };
     this.env.u8.set(registers, this.env.base() + GUEST);
     this.setReg("pc", pc);
     this.s = { ...state };
+    this.traps.load(traps);
     this.pmp.cfg.set(pmp.cfg);
     this.pmp.addressLo.set(pmp.addressLo);
     this.pmp.addressHi.set(pmp.addressHi);
     this.pmp.refresh();
+    this.deliverable = -1; // what is pending was pending: no news for the machine, which would cut its slice
     this.#reload();
-    this.#armTimer();
   }
 
   // --- debugger

@@ -173,6 +173,8 @@ Deno.test("save and load: another hart goes on as this one would", () => {
   a.hart.setReg("sepc", 0x5678n);
   a.hart.input("meip")!.set(true);
   a.call("ebreak", 0x8000_0000n);
+  a.hart.setReg("mstatus", 8n);
+  assertEquals(a.hart.deliverable, 0x800);
   const saved = structuredClone(a.hart.save());
   const b = rig("rv64gc_zicbom");
   b.env.u8.set(a.env.u8.subarray(0x1_0000), 0x1_0000);
@@ -182,6 +184,8 @@ Deno.test("save and load: another hart goes on as this one would", () => {
   assertEquals([b.hart.regime(), b.hart.deliverable, b.hart.input("meip")!.level], [a.hart.regime(), a.hart.deliverable, true]);
   assertEquals(b.hart.probe(0x1234n, READ), 0x8000_9234);
   assertEquals(b.hart.save(), saved);
+  assertEquals([b.clock.attention, b.clock.alarm], [0, Infinity]);
+  assertEquals(b.hart.deathReport(), a.hart.deathReport());
 });
 
 Deno.test("reset keeps the levels of wires and forgets everything else", () => {

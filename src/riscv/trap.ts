@@ -107,8 +107,33 @@ export class TrapLog {
   }
 
   clear(): void {
-    this.count = this.loop = 0;
+    this.count = this.loop = this.#vectorHi = 0;
     this.#vectorLo = 1; // no vector is odd
+    this.#what.fill(0);
+    this.#halves.fill(0);
+    this.#at.fill(0);
+  }
+
+  /** Plain data for a snapshot: the end that a loop of traps comes to must not depend on where it was saved. */
+  save(): unknown {
+    const { count, loop } = this;
+    return {
+      count,
+      loop,
+      vector: [this.#vectorLo, this.#vectorHi],
+      what: this.#what.slice(),
+      halves: this.#halves.slice(),
+      at: this.#at.slice(),
+    };
+  }
+  load(saved: unknown): void {
+    const s = saved as { count: number; loop: number; vector: [number, number]; what: Int32Array; halves: Int32Array; at: Float64Array };
+    this.count = s.count;
+    this.loop = s.loop;
+    [this.#vectorLo, this.#vectorHi] = s.vector;
+    this.#what.set(s.what);
+    this.#halves.set(s.halves);
+    this.#at.set(s.at);
   }
 
   /** The last traps, oldest first; at most 16. */
