@@ -4,7 +4,7 @@ import { BUDGET, CONTEXT, CURRENT, IP, JUMP_CACHE, JUMP_PAGES, JUMP_SLOTS, PAGE,
 import type { OpRow } from "../ir/ops.ts";
 import { RUNTIME } from "./runtime.ts";
 import { H_COUNT, H_HEAT, type Uop, UOP_BYTES, UOPS } from "./uops.ts";
-import { Asm, I32, I64, W, wasmModule } from "./wasm.ts";
+import { Asm, I32, I64, UNREACHABLE, W, wasmModule } from "./wasm.ts";
 
 /** Why the interpreter left. */
 export const LEFT = {
@@ -63,7 +63,7 @@ export function emitPure(a: Asm, row: OpRow): void {
 /** The operation itself, operands on the stack. */
 function emitOp(a: Asm, row: OpRow): void {
   if (typeof row.wasm === "string") a.call(FIRST_RUNTIME + runtimeNames.indexOf(row.wasm));
-  else a.op(...row.wasm!);
+  else a.ops(row.wasm!);
 }
 
 const destination = (a: Asm) => a.get(ip).mem(W.i32Load16U, 2);
@@ -92,8 +92,8 @@ function translate(a: Asm, u: Uop): void {
   emitPure(a, u.child!);
   a.tee(v).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(e);
   a.mem(W.i64Load, write ? TLB_HALF : 0).get(v);
-  if (row.size! > 1) a.i64(BigInt(row.size! - 1)).op(W.i64Add);
-  a.i64(BigInt(-PAGE)).op(W.i64And).op(W.i64Ne).brIf("slow");
+  if (row.size! > 1) a.i64(row.size! - 1).op(W.i64Add);
+  a.i64(-PAGE).op(W.i64And).op(W.i64Ne).brIf("slow");
   a.get(v).op(W.wrap).get(e).mem(W.i32Load, (write ? TLB_HALF : 0) + 8).op(W.i32Add);
 }
 
@@ -217,7 +217,7 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
   leave(a, LEFT.lookup);
   // slow: the access of the micro-op at ip, whose address is in v, in TypeScript.
   a.end();
-  a.get(ip).get(budget).get(v).op(W.wrap).get(v).i64(32n).op(W.i64ShrU).op(W.wrap).call(SLOW).tee(t).op(W.i32Eqz).if();
+  a.get(ip).get(budget).get(v).op(W.wrap).get(v).i64(32).op(W.i64ShrU).op(W.wrap).call(SLOW).tee(t).op(W.i32Eqz).if();
   next(a).end();
   // status: t is not CONTINUE.
   a.br("status").end();
@@ -233,7 +233,7 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
       ...runtimeNames.map((n) => RUNTIME[n]),
       { type: { params: [I32, I32], results: [I32] }, locals: [I64, I32, I32, I32], body: a.bytes, export: "run" },
       // Never called: gives the type of regions a number.
-      { type: { params: [I32], results: [I32] }, locals: [], body: [W.unreachable] },
+      { type: { params: [I32], results: [I32] }, locals: [], body: UNREACHABLE },
     ],
     memoryPages,
     true,

@@ -21,7 +21,7 @@ import { LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
 import type { Ir, RegionNode } from "./region.ts";
 import { RUNTIME } from "./runtime.ts";
 import { UOP } from "./uops.ts";
-import { Asm, I32, I64, W, wasmModule } from "./wasm.ts";
+import { Asm, I32, I64, UNREACHABLE, W, wasmModule } from "./wasm.ts";
 
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
 const INSN = OP["insn"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"], ADD_L = OP["add.l"], EA32 = OP["ea32"];
@@ -67,8 +67,6 @@ interface SlotLocal {
 export function compileRegion(nodes: readonly RegionNode[], block: number, memoryPages: number, off: ReadonlySet<JitOption>): RegionCode {
   return new Region(nodes, block, off).compile(memoryPages);
 }
-
-const big = (lo: number, hi: number): bigint => (BigInt(hi) << 32n) | BigInt(lo >>> 0);
 
 /** What the nodes of one function share: its code, locals and exits. */
 class Region {
@@ -125,8 +123,7 @@ class Region {
     a.block("done").block("exit");
     this.tree(0);
     a.end();
-    const body = this.#prologue();
-    for (const part of [a.bytes, this.#epilogue()]) for (const byte of part) body.push(byte);
+    const body = new Asm().append(this.#prologue()).append(a.bytes).append(this.#epilogue()).bytes;
     const bytes = wasmModule(
       [
         { name: "regionHelper", type: { params: [I32, I32], results: [I32] } },
@@ -136,7 +133,7 @@ class Region {
         ...this.#runtime.map((n) => RUNTIME[n]),
         { type: { params: [I32], results: [I32] }, locals: this.#types, body, export: "region" },
         // Never called: gives the interpreter's type a number.
-        { type: { params: [I32, I32], results: [I32] }, locals: [], body: [W.unreachable] },
+        { type: { params: [I32, I32], results: [I32] }, locals: [], body: UNREACHABLE },
       ],
       memoryPages,
       true,
@@ -144,19 +141,19 @@ class Region {
     return { bytes, size: body.length };
   }
 
-  #prologue(): number[] {
+  #prologue(): Uint8Array {
     const a = new Asm();
     for (const [slot, s] of this.slots) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
     a.at(W.i32Load, TLB).set(tlb).i32(0).i32(this.block).mem(W.i32Store, CURRENT);
     // A tag that no page has.
-    for (const c of this.#pageCaches.values()) a.i64(1n).set(c.tag);
+    for (const c of this.#pageCaches.values()) a.i64(1).set(c.tag);
     return a.bytes;
   }
   writeBack(a: Asm): void {
     for (const [slot, s] of this.slots) if (s.written) a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
   }
   /** Everything is written back; then on by the jump cache, or out. */
-  #epilogue(): number[] {
+  #epilogue(): Uint8Array {
     const a = new Asm(), regionType = IMPORTS + this.#runtime.length;
     this.writeBack(a);
     // "done": the helper of a callEnd has set the pc, and slots that must not be written back.
@@ -199,7 +196,7 @@ class Region {
 
   /** Writes back and leaves with the pc in halves. */
   leave(reason: number, pcLo: number, pcHi: number): void {
-    this.asm.i64(big(pcLo, pcHi)).set(exitPc).i32(reason).set(kind).br("exit");
+    this.asm.i64(pcLo, pcHi).set(exitPc).i32(reason).set(kind).br("exit");
   }
 }
 
@@ -353,7 +350,7 @@ class Walk {
   #push(v: number): void {
     const ir = this.#ir, op = ir.op[v];
     if (op === CONST_I) this.#a.i32(ir.lo[v]);
-    else if (op === CONST_L) this.#a.i64(big(ir.lo[v], ir.hi[v]));
+    else if (op === CONST_L) this.#a.i64(ir.lo[v], ir.hi[v]);
     else if (this.#local[v]) this.#a.get(this.#local[v]);
     else if (op === GET_I || op === GET_L) this.#pushSlot(ir.lo[v], op === GET_L);
     else this.#operation(v);
@@ -366,7 +363,7 @@ class Walk {
       if (row.each) a.op(row.each);
     }
     if (typeof row.wasm === "string") this.region.callRuntime(row.wasm);
-    else a.op(...row.wasm!);
+    else a.ops(row.wasm!);
   }
   #pushSlot(slot: number, long: boolean): void {
     const s = this.region.slots.get(slot)!;
@@ -377,7 +374,7 @@ class Walk {
     const s = this.region.slots.get(slot)!, a = this.#a, long = LONG[this.#ir.op[v]] === 1;
     if (s.long && !long) {
       // Only the low half changes.
-      a.get(s.local).i64(-0x1_0000_0000n).op(W.i64And);
+      a.get(s.local).i64(0, -1).op(W.i64And);
       this.#push(v);
       a.op(W.extU).op(W.i64Or);
     } else this.#push(v);
@@ -400,8 +397,8 @@ class Walk {
     const a = this.#a, row = OPS[op], half = row.effect === "writes" || row.rmw ? TLB_HALF : 0, v = this.#ir.a[i];
     const page = () => {
       a.get(va);
-      if (row.size! > 1) a.i64(BigInt(row.size! - 1)).op(W.i64Add);
-      a.i64(BigInt(-PAGE)).op(W.i64And);
+      if (row.size! > 1) a.i64(row.size! - 1).op(W.i64Add);
+      a.i64(-PAGE).op(W.i64And);
     };
     const lookUp = () => {
       a.get(va).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(entry);
@@ -432,7 +429,7 @@ class Walk {
   /** The TLB does not have the page of `va`: it is asked for; what crosses pages or is no memory is the interpreter's. */
   #fill(half: number, page: () => void): void {
     const a = this.#a;
-    a.get(va).op(W.wrap).get(va).i64(32n).op(W.i64ShrU).op(W.wrap).i32(half ? 1 : 0).call(FILL).op(W.i32Eqz);
+    a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32(half ? 1 : 0).call(FILL).op(W.i32Eqz);
     a.get(entry).mem(W.i64Load, half);
     page();
     a.op(W.i64Ne).op(W.i32Or).if();
@@ -456,7 +453,7 @@ class Walk {
     if (this.#mayFinish) a.get(finish).if().i32(LEFT.attention).set(kind).br("exit").end();
     for (const r of region.graph.returnsOf(this.index)) {
       const target = region.nodes[r];
-      a.get(exitPc).i64(big(target.pcLo, target.pcHi)).op(W.i64Eq).if();
+      a.get(exitPc).i64(target.pcLo, target.pcHi).op(W.i64Eq).if();
       region.edge(this.index, r, target.pcLo, target.pcHi);
       a.end();
     }

@@ -13,7 +13,7 @@ const A = 0, B = 1;
 const division = (t: number, signed: boolean, rem: boolean): WasmFunction => {
   const l = t === I64, eqz = l ? W.i64Eqz : W.i32Eqz, sub = l ? W.i64Sub : W.i32Sub, eq = l ? W.i64Eq : W.i32Eq;
   const op = W[`${l ? "i64" : "i32"}${rem ? "Rem" : "Div"}${signed ? "S" : "U"}` as "i64DivS"];
-  const constant = (a: Asm, n: number) => l ? a.i64(BigInt(n)) : a.i32(n);
+  const constant = (a: Asm, n: number) => l ? a.i64(n) : a.i32(n);
   return f(t, (a) => {
     a.get(B).op(eqz).if();
     if (rem) a.get(A);
@@ -32,21 +32,20 @@ const division = (t: number, signed: boolean, rem: boolean): WasmFunction => {
 /** High half of a product of 64-bit numbers from four 32-bit products. Locals: 2 al, 3 ah, 4 bl, 5 bh, 6 middle, 7 middle2. */
 const mulh64 = (aSigned: boolean, bSigned: boolean): WasmFunction =>
   f(I64, (a) => {
-    const MASK = 0xffff_ffffn;
-    a.get(A).i64(MASK).op(W.i64And).set(2).get(A).i64(32n).op(W.i64ShrU).set(3);
-    a.get(B).i64(MASK).op(W.i64And).set(4).get(B).i64(32n).op(W.i64ShrU).set(5);
+    a.get(A).i64(-1, 0).op(W.i64And).set(2).get(A).i64(32).op(W.i64ShrU).set(3);
+    a.get(B).i64(-1, 0).op(W.i64And).set(4).get(B).i64(32).op(W.i64ShrU).set(5);
     // middle = ah * bl + (al * bl >> 32); middle2 = al * bh + low32(middle): neither overflows.
-    a.get(3).get(4).op(W.i64Mul).get(2).get(4).op(W.i64Mul).i64(32n).op(W.i64ShrU).op(W.i64Add).set(6);
-    a.get(2).get(5).op(W.i64Mul).get(6).i64(MASK).op(W.i64And).op(W.i64Add).set(7);
-    a.get(3).get(5).op(W.i64Mul).get(6).i64(32n).op(W.i64ShrU).op(W.i64Add).get(7).i64(32n).op(W.i64ShrU).op(W.i64Add);
+    a.get(3).get(4).op(W.i64Mul).get(2).get(4).op(W.i64Mul).i64(32).op(W.i64ShrU).op(W.i64Add).set(6);
+    a.get(2).get(5).op(W.i64Mul).get(6).i64(-1, 0).op(W.i64And).op(W.i64Add).set(7);
+    a.get(3).get(5).op(W.i64Mul).get(6).i64(32).op(W.i64ShrU).op(W.i64Add).get(7).i64(32).op(W.i64ShrU).op(W.i64Add);
     // A negative signed factor counts 2^64 too much: take the other factor off the high half.
-    if (aSigned) a.get(A).i64(63n).op(W.i64ShrS).get(B).op(W.i64And).op(W.i64Sub);
-    if (bSigned) a.get(B).i64(63n).op(W.i64ShrS).get(A).op(W.i64And).op(W.i64Sub);
+    if (aSigned) a.get(A).i64(63).op(W.i64ShrS).get(B).op(W.i64And).op(W.i64Sub);
+    if (bSigned) a.get(B).i64(63).op(W.i64ShrS).get(A).op(W.i64And).op(W.i64Sub);
     return a;
   }, [I64, I64, I64, I64, I64, I64]);
 
 const mulh32 = (a32: number, b32: number): WasmFunction =>
-  f(I32, (a) => a.get(A).op(a32).get(B).op(b32).op(W.i64Mul).i64(32n).op(W.i64ShrU).op(W.wrap));
+  f(I32, (a) => a.get(A).op(a32).get(B).op(b32).op(W.i64Mul).i64(32).op(W.i64ShrU).op(W.wrap));
 
 /** By the name that the op table uses. */
 export const RUNTIME: Readonly<Record<string, WasmFunction>> = {

@@ -67,37 +67,70 @@ export const W = {
   extU: 0xad,
 } as const; // deno-fmt-ignore
 
-/** Code of one function body under construction. */
+/** Code of one function body under construction. HOT when regions are compiled: no allocation but for growing. */
 export class Asm {
-  readonly bytes: number[] = [];
+  #buffer = new Uint8Array(1024);
+  #length = 0;
   readonly #labels: string[] = [];
 
-  op(...bytes: number[]): this {
-    for (const b of bytes) this.bytes.push(b);
+  /** The code so far; valid until more is added. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.subarray(0, this.#length);
+  }
+  #byte(b: number): void {
+    if (this.#length === this.#buffer.length) {
+      const larger = new Uint8Array(2 * this.#length);
+      larger.set(this.#buffer);
+      this.#buffer = larger;
+    }
+    this.#buffer[this.#length++] = b;
+  }
+  op(b: number): this {
+    this.#byte(b);
+    return this;
+  }
+  /** Several bytes of one instruction or of a short sequence. */
+  ops(bytes: readonly number[]): this {
+    for (let i = 0; i < bytes.length; i++) this.#byte(bytes[i]);
+    return this;
+  }
+  /** Code that was made elsewhere. */
+  append(bytes: Uint8Array): this {
+    for (let i = 0; i < bytes.length; i++) this.#byte(bytes[i]);
     return this;
   }
   u(n: number): this {
-    for (n >>>= 0; n > 0x7f; n >>>= 7) this.bytes.push((n & 0x7f) | 0x80);
-    this.bytes.push(n);
+    for (n >>>= 0; n > 0x7f; n >>>= 7) this.#byte((n & 0x7f) | 0x80);
+    this.#byte(n);
     return this;
   }
   i32(n: number): this {
-    this.bytes.push(0x41);
-    for (n |= 0;;) {
+    this.#byte(0x41);
+    return this.#signed(n | 0);
+  }
+  /** Signed LEB128 of a 32-bit number. */
+  #signed(n: number): this {
+    for (;;) {
       const b = n & 0x7f;
       n >>= 7;
-      if ((n === 0 && !(b & 0x40)) || (n === -1 && (b & 0x40))) return this.op(b);
-      this.bytes.push(b | 0x80);
+      if ((n === 0 && !(b & 0x40)) || (n === -1 && (b & 0x40))) {
+        this.#byte(b);
+        return this;
+      }
+      this.#byte(b | 0x80);
     }
   }
-  i64(n: bigint): this {
-    this.bytes.push(0x42);
-    for (n = BigInt.asIntN(64, n);;) {
-      const b = Number(n & 0x7fn);
-      n >>= 7n;
-      if ((n === 0n && !(b & 0x40)) || (n === -1n && (b & 0x40))) return this.op(b);
-      this.bytes.push(b | 0x80);
+  /** An i64 constant from its halves. */
+  i64(lo: number, hi: number = lo >> 31): this {
+    this.#byte(0x42);
+    lo |= 0;
+    hi |= 0;
+    while (hi !== lo >> 31) {
+      this.#byte((lo & 0x7f) | 0x80);
+      lo = (lo >>> 7) | (hi << 25);
+      hi >>= 7;
     }
+    return this.#signed(lo);
   }
   get(local: number): this {
     return this.op(0x20).u(local);
@@ -110,7 +143,7 @@ export class Asm {
   }
   /** A load or store with its static offset; alignment hints are left at 0, they change nothing. */
   mem(opcode: number, offset: number): this {
-    return this.op(opcode, 0).u(offset);
+    return this.op(opcode).op(0).u(offset);
   }
   /** The slot or table at a constant address. */
   at(opcode: number, address: number): this {
@@ -122,15 +155,15 @@ export class Asm {
   }
   block(label: string, type: number = EMPTY): this {
     this.#labels.push(label);
-    return this.op(0x02, type);
+    return this.op(0x02).op(type);
   }
   loop(label: string, type: number = EMPTY): this {
     this.#labels.push(label);
-    return this.op(0x03, type);
+    return this.op(0x03).op(type);
   }
   if(type: number = EMPTY, label = ""): this {
     this.#labels.push(label);
-    return this.op(0x04, type);
+    return this.op(0x04).op(type);
   }
   else(): this {
     return this.op(0x05);
@@ -172,7 +205,7 @@ export interface WasmFunction {
   readonly type: FunctionType;
   /** Types of the locals after the parameters. */
   readonly locals: readonly number[];
-  readonly body: readonly number[];
+  readonly body: Uint8Array;
   readonly export?: string;
 }
 export interface WasmImport {
@@ -187,47 +220,44 @@ export function wasmModule(
   memoryPages: number,
   table = false,
 ): Uint8Array<ArrayBuffer> {
-  const types = [...imports, ...functions].map((f) => f.type);
-  const name = (s: string) => [s.length, ...new TextEncoder().encode(s)];
-  const u = (n: number) => new Asm().u(n).bytes;
-  const vector = (items: readonly (readonly number[])[]) => [...u(items.length), ...items.flat()];
-  const section = (id: number, body: readonly number[]) => [id, ...u(body.length), ...body];
-  const importRows = [
-    [...name("e"), ...name("memory"), 2, 1, ...u(memoryPages), ...u(memoryPages)],
-    ...(table ? [[...name("e"), ...name("table"), 1, 0x70, 0, 1]] : []),
-    ...imports.map((f, i) => [...name("e"), ...name(f.name), 0, ...u(i)]),
-  ];
-  const exportRows = functions.flatMap((f, i) => f.export ? [[...name(f.export), 0, ...u(imports.length + i)]] : []);
-  const head = [
-    0,
-    0x61,
-    0x73,
-    0x6d,
-    1,
-    0,
-    0,
-    0,
-    ...section(1, vector(types.map((t) => [0x60, ...vector(t.params.map((p) => [p])), ...vector(t.results.map((r) => [r]))]))),
-    ...section(2, vector(importRows)),
-    ...section(3, vector(functions.map((_, i) => u(imports.length + i)))),
-    ...section(7, vector(exportRows)),
-  ]; // deno-fmt-ignore
-  // Code can be large: it is copied once, not spread.
-  const bodies = functions.map((f) => {
-    const locals = vector(f.locals.map((t) => [1, t]));
-    return { head: [...u(locals.length + f.body.length + 1), ...locals], body: f.body };
+  const out = new Asm().append(MAGIC), types = [...imports, ...functions].map((f) => f.type);
+  const name = (a: Asm, text: string) => a.u(text.length).append(new TextEncoder().encode(text));
+  const section = (id: number, count: number, write: (a: Asm) => void) => {
+    const body = new Asm().u(count);
+    write(body);
+    out.op(id).u(body.bytes.length).append(body.bytes);
+  };
+  section(1, types.length, (a) => {
+    for (const t of types) a.op(0x60).u(t.params.length).ops(t.params).u(t.results.length).ops(t.results);
   });
-  const count = u(bodies.length);
-  const size = count.length + bodies.reduce((n, b) => n + b.head.length + b.body.length + 1, 0);
-  const start = [...head, 10, ...u(size), ...count];
-  const out = new Uint8Array(start.length + size - count.length);
-  out.set(start);
-  let at = start.length;
-  for (const b of bodies) {
-    out.set(b.head, at);
-    out.set(b.body, at += b.head.length);
-    at += b.body.length;
-    out[at++] = 0x0b;
-  }
-  return out;
+  section(2, imports.length + (table ? 2 : 1), (a) => {
+    name(name(a, "e"), "memory").op(2).op(1).u(memoryPages).u(memoryPages);
+    if (table) name(name(a, "e"), "table").op(1).op(0x70).op(0).op(1);
+    for (const [i, f] of imports.entries()) name(name(a, "e"), f.name).op(0).u(i);
+  });
+  section(3, functions.length, (a) => {
+    for (const i of functions.keys()) a.u(imports.length + i);
+  });
+  const exported = [...functions.entries()].filter(([, f]) => f.export);
+  section(7, exported.length, (a) => {
+    for (const [i, f] of exported) name(a, f.export!).op(0).u(imports.length + i);
+  });
+  section(10, functions.length, (a) => {
+    for (const f of functions) {
+      const head = new Asm(), runs: [count: number, type: number][] = [];
+      for (const t of f.locals) {
+        const last = runs.at(-1);
+        if (last?.[1] === t) last[0]++;
+        else runs.push([1, t]);
+      }
+      head.u(runs.length);
+      for (const [count, type] of runs) head.u(count).op(type);
+      a.u(head.bytes.length + f.body.length + 1).append(head.bytes).append(f.body).op(0x0b);
+    }
+  });
+  return out.bytes.slice();
 }
+
+/** The body of functions that are there only for their type. */
+export const UNREACHABLE = Uint8Array.of(W.unreachable);
+const MAGIC = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
