@@ -5,7 +5,7 @@ import { writeAll } from "./output.ts";
 
 const RUN: Record<Command, (line: CommandLine) => Promise<number>> = {
   run: async (line) => (await import("./run.ts")).run(line),
-  test: async (line) => (await import("./test.ts")).test(line),
+  test: async (line) => (await import("./test_scripts.ts")).test(line),
   check: async (line) => (await import("./inspect.ts")).check(line),
   describe: async (line) => (await import("./inspect.ts")).describeMachine(line),
   devices: async (line) => (await import("./inspect.ts")).devices(line),
