@@ -59,7 +59,7 @@ const FOUND: [text: string, pattern: Pattern, printed: string | undefined][] = [
   ["a\nbc\nd", /a.b/s, "a\nb"],
   ["a\nbc\nd", /a\sb/, "a\nb"],
   ["a\nbc\nd", /a[^x]b/, "a\nb"],
-  ["a\nbc\nd", new RegExp("a\\x0ab"), "a\nb"],
+  ["a\nbc\nd", /a\cJb/, "a\nb"],
   ["a\nbc\nd", /^b/, undefined],
   ["a\nbc\nd", /^b/m, "a\nb"],
   ["a\nbc\nd", /(?<=a\n)b/, "a\nb"],
