@@ -985,7 +985,7 @@ export class Engine {
 }
 
 /** Entries after which a block is hot, unless the options say otherwise. */
-const THRESHOLD = 200;
+const THRESHOLD = 10_000;
 /** Writes into a page's code after which only the code that was hit is dropped. */
 const PRECISE_AFTER = 16;
 /** Instructions of a block, and bytes of the longest instruction of any architecture. */
