@@ -44,7 +44,6 @@ export const SYSTEM_HELPERS = [
   "tableLimit", // 0: GDTR, 1: IDTR -> limit; checks that sgdt or sidt is allowed (UMIP)
   "tableBase", // 0: GDTR, 1: IDTR -> base
   "loadTable", // 0: GDTR, 1: IDTR; base, limit
-  "systemAllowed", // none: raises #GP unless the privilege is 0 (#UD in no case)
   "systemSelector", // 0: LDTR, 1: TR -> selector; raises #UD outside protected mode
   "loadSystemSelector", // 0: LDTR, 1: TR; selector
   "lar", // selector -> access rights, or -1
@@ -56,6 +55,7 @@ export const SYSTEM_HELPERS = [
   "invd", // none: invd and wbinvd
   "swapgs", // none
   "fsgsbase", // none: raises #UD unless CR4.FSGSBASE
+  "writeBase", // segment (4: FS, 5: GS), value: raises #GP if it is not canonical
   "monitor", // linear address
   "mwait", // * here, next
   "syscall", // * here, next
@@ -76,13 +76,14 @@ export const INTEGER_HELPERS = [
   "condition", // condition code 0..15 -> 0 or 1
   "divideError", // any: raises #DE
   "boundError", // any: raises #BR
-  "div64", // quotient for a zero high half, divisor (low half and high half of the dividend in RAX and RDX) -> quotient
+  "alignmentError", // any: raises #GP(0) for an operand of 16 bytes that is not aligned
+  "div64", // any, divisor: divides RDX:RAX -> quotient; raises #DE
   "idiv64", // the same, signed
   "rotateCarry", // value, count (already modulo 32 or 64), bytes | 16 when to the right -> value; sets the flags
-  "pdep", // value, mask
-  "pext", // value, mask
-  "crc32", // crc, value, bytes
-  "decimal", // which of DECIMAL (flags.ts), immediate: works on AX and the flags
+  "pdep", // value, mask -> bits
+  "pext", // value, mask -> bits
+  "crc32", // crc, value, bytes -> crc
+  "decimal", // which of DECIMAL (integer.ts), immediate: works on AX and the flags
 ] as const;
 
 export type HelperName = typeof SYSTEM_HELPERS[number] | typeof INTEGER_HELPERS[number];

@@ -1,0 +1,529 @@
+// What the semantics of a row call: the IR builder with the registers, addresses, flags and exceptions of x86 on top.
+// HOT: no bigint, no closures, no allocation on the common path.
+// Values of 8, 16 and 32 bits are i32, those of 8 and 16 bits zero-extended; values of 64 bits are i64.
+import { Builder, type Val } from "../ir/builder.ts";
+import { RIP } from "./decode.ts";
+import { CARRY_IN_A, KIND } from "./flags.ts";
+import { H } from "./helpers.ts";
+import { CF, IMM, Insn, MEM, MMX, OF, type Operand, PF, REG, SF, STATUS, XMM as XMM_OPERAND, ZF } from "./insn.ts";
+import {
+  CC_A,
+  CC_B,
+  CC_KIND,
+  CC_RESULT,
+  CODE_LIMIT,
+  FPU_REG,
+  FPU_SW,
+  GPR,
+  MODE_CODE32,
+  MODE_CODE64,
+  MODE_CPL_SHIFT,
+  MODE_FLAT,
+  MODE_MP,
+  MODE_PROTECTED,
+  MODE_STACK32,
+  MODE_TS,
+  MODE_V86,
+  RFLAGS,
+  SEG_BASE,
+  SEG_READ_TOP,
+  SEG_WRITE_TOP,
+  XMM,
+} from "./slots.ts";
+
+/** Vectors of exceptions that rows raise themselves (SDM volume 3, table 6-1). */
+export const DE = 0, UD = 6, NM = 7, GP = 13;
+/** Register numbers with a part to play. */
+export const AX = 0, CX = 1, DX = 2, BX = 3, SP = 4, BP = 5, SI = 6, DI = 7;
+
+/** Names of the IR rows by the bytes of the access. */
+const LOAD: Readonly<Record<number, string>> = { 1: "load8U.i", 2: "load16U.i", 4: "load32.i", 8: "load64.l" };
+const MODIFY: Readonly<Record<number, string>> = { 1: "rmw8U.i", 2: "rmw16U.i", 4: "rmw32.i", 8: "rmw64.l" };
+const STORE: Readonly<Record<number, string>> = { 1: "store8.i", 2: "store16.i", 4: "store32.i", 8: "store64.l" };
+const LOG2: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
+
+/** Builds the IR of x86 instructions. */
+export class Emit extends Builder {
+  /** Mode bits of slots.ts that hold while the block runs. */
+  mode = 0;
+  /** Width of code, and bytes of the stack pointer. */
+  code: 16 | 32 | 64 = 64;
+  long = true;
+  stackBytes: 2 | 4 | 8 = 8;
+  flat = true;
+  protectedMode = true;
+  cpl = 0;
+  /** The current instruction, and the status flags of it that somebody may look at. */
+  i = new Insn();
+  live = STATUS;
+  /** CC_KIND where it is known, else -1. */
+  kind = -1;
+  /** Linear address of the memory operand once `modify` has made it. */
+  #at = -1 as Val;
+  /** Added to rSP as a base: pop computes its address after the pop. */
+  spBias = 0;
+
+  /** An emitter that writes into the arrays of another builder. */
+  static over(target: Builder): Emit {
+    const { op, a, b, c, d, e, lo, hi } = target;
+    return Object.assign(new Emit(), { op, a, b, c, d, e, lo, hi });
+  }
+
+  /** Starts a block of code that runs in `mode`. */
+  begin(mode: number): void {
+    this.mode = mode;
+    this.long = (mode & MODE_CODE64) !== 0;
+    this.code = this.long ? 64 : mode & MODE_CODE32 ? 32 : 16;
+    this.stackBytes = this.long ? 8 : mode & MODE_STACK32 ? 4 : 2;
+    this.flat = this.long || (mode & MODE_FLAT) !== 0;
+    this.protectedMode = (mode & MODE_PROTECTED) !== 0 && (mode & MODE_V86) === 0;
+    this.cpl = (mode >> MODE_CPL_SHIFT) & 3;
+    this.kind = -1;
+  }
+  /** Starts instruction `i`; `live` are the flags that must be right after it. */
+  begin1(i: Insn, live: number): void {
+    this.i = i;
+    this.live = live;
+    this.#at = -1 as Val;
+    this.spBias = 0;
+  }
+
+  // --- constants and widths
+  /** A constant as wide as a value of `size` bytes. */
+  imm(size: number, n: number): Val {
+    return size === 8 ? this.i64(n) : this.i32(size === 1 ? n & 0xff : size === 2 ? n & 0xffff : n);
+  }
+  /** A constant as wide as `v`. */
+  like(v: Val, n: number): Val {
+    return this.isLong(v) ? this.i64(n) : this.i32(n);
+  }
+  /** The low `size` bytes of an i32, zero-extended; wider values as they are. */
+  mask(size: number, v: Val): Val {
+    return size === 1 ? this.and(v, this.i32(0xff)) : size === 2 ? this.and(v, this.i32(0xffff)) : v;
+  }
+  /** A value of `size` bytes, sign-extended to the IR type that holds it. */
+  signed(size: number, v: Val): Val {
+    return size === 1 ? this.ext8S(v) : size === 2 ? this.ext16S(v) : v;
+  }
+  /** i64, zero-extended. */
+  zx(v: Val): Val {
+    return this.isLong(v) ? v : this.extU(v);
+  }
+  /** i32: the low half. */
+  low(v: Val): Val {
+    return this.isLong(v) ? this.wrap(v) : v;
+  }
+  not(v: Val): Val {
+    return this.xor(v, this.like(v, -1));
+  }
+  /** 1 when the value of `size` bytes is negative, else 0 (i32). */
+  sign(size: number, v: Val): Val {
+    if (size === 8) return this.wrap(this.shrU(v, this.i64(63)));
+    return size === 4 ? this.shrU(v, this.i32(31)) : this.and(this.shrU(v, this.i32(8 * size - 1)), this.i32(1));
+  }
+
+  // --- general registers
+  /** Register n as `size` bytes; 16 to 19 are AH, CH, DH, BH. */
+  reg(n: number, size: number): Val {
+    if (size === 8) return this.getL(GPR(n));
+    if (size === 4) return this.getI(GPR(n));
+    if (size === 2) return this.and(this.getI(GPR(n)), this.i32(0xffff));
+    return this.and(n >= 16 ? this.shrU(this.getI(GPR(n - 16)), this.i32(8)) : this.getI(GPR(n)), this.i32(0xff));
+  }
+  /** Writes register n; 32-bit results clear the upper half in 64-bit mode, 8- and 16-bit ones leave the rest. Upper bits of `v` do not matter. */
+  setReg(n: number, size: number, v: Val): void {
+    if (size === 8) this.set(GPR(n), v);
+    else if (size === 4) this.set(GPR(n), this.long ? this.extU(v) : v);
+    else if (size === 2) {
+      this.set(GPR(n), this.or(this.and(this.getI(GPR(n)), this.i32(-0x1_0000)), this.and(v, this.i32(0xffff))));
+    } else if (n >= 16) {
+      const slot = GPR(n - 16), byte = this.shl(this.and(v, this.i32(0xff)), this.i32(8));
+      this.set(slot, this.or(this.and(this.getI(slot), this.i32(~0xff00)), byte));
+    } else this.set(GPR(n), this.or(this.and(this.getI(GPR(n)), this.i32(~0xff)), this.and(v, this.i32(0xff))));
+  }
+
+  // --- operands
+  /** The value of an operand. */
+  get(o: Operand): Val {
+    switch (o.kind) {
+      case REG:
+        return this.reg(o.n, o.size);
+      case MEM:
+        return this.load(LOAD[o.size], this.address(o.size, false));
+      case IMM:
+        return o.size === 8 ? this.i64Halves(this.i.imm, this.i.immHi) : this.imm(o.size, this.i.imm);
+      case MMX:
+        return this.getL(FPU_REG(o.n));
+      case XMM_OPERAND:
+        return o.size === 4 ? this.getI(XMM(o.n)) : this.getL(XMM(o.n));
+      default:
+        return this.imm(o.size, o.n);
+    }
+  }
+  /** The value of an operand that will be written: memory is checked for that first. */
+  modify(o: Operand): Val {
+    if (o.kind !== MEM) return this.get(o);
+    return this.load(MODIFY[o.size], this.#at = this.address(o.size, true));
+  }
+  /** Writes an operand. */
+  put(o: Operand, v: Val): void {
+    if (o.kind === REG) this.setReg(o.n, o.size, v);
+    else if (o.kind === MEM) this.store(STORE[o.size], this.#at < 0 ? this.address(o.size, true) : this.#at, v);
+    else if (o.kind === MMX) this.set(FPU_REG(o.n), v);
+    else this.set(XMM(o.n), v);
+  }
+
+  // --- addresses
+  /** The effective address of the memory operand: i64 when addresses have 8 bytes, else i32. */
+  ea(): Val {
+    const { i } = this, { address } = i;
+    if (address === 8) {
+      if (i.base === RIP) return this.pcPlus(i.disp + i.length);
+      if (i.base < 0 && i.index < 0) return this.i64Halves(i.disp, i.dispHi);
+      let v = i.base >= 0 ? this.getL(GPR(i.base)) : undefined;
+      if (i.index >= 0) {
+        const x = this.getL(GPR(i.index)), scaled = i.scale ? this.shl(x, this.i64(i.scale)) : x;
+        v = v === undefined ? scaled : this.add(v, scaled);
+      }
+      const disp = i.disp + (i.base === SP ? this.spBias : 0);
+      return disp ? this.add(v!, this.i64(disp)) : v!;
+    }
+    if (i.base === RIP) return this.i32(this.pcLo + i.disp + i.length);
+    const disp = i.disp + (i.base === SP && address === 4 ? this.spBias : 0);
+    let v = i.base >= 0 ? this.getI(GPR(i.base)) : undefined;
+    if (i.index >= 0) {
+      const x = this.getI(GPR(i.index)), scaled = i.scale ? this.shl(x, this.i32(i.scale)) : x;
+      v = v === undefined ? scaled : this.add(v, scaled);
+    }
+    v = v === undefined ? this.i32(disp) : disp ? this.add(v, this.i32(disp)) : v;
+    return address === 2 ? this.and(v, this.i32(0xffff)) : v;
+  }
+  /** Linear address of the memory operand, of which `size` bytes are read or written; `offset` is added to the effective address. */
+  address(size: number, write: boolean, offset = 0): Val {
+    let ea = this.ea();
+    if (offset) {
+      ea = this.add(ea, this.like(ea, offset));
+      if (this.i.address === 2) ea = this.and(ea, this.i32(0xffff));
+    }
+    return this.linear(this.i.segment, ea, size, write);
+  }
+  /** Linear address (i64) of an offset in segment `seg`, with its checks. */
+  linear(seg: number, ea: Val, size: number, write: boolean): Val {
+    if (this.long) {
+      const wide = this.zx(ea);
+      return seg >= 4 ? this.add(wide, this.getL(SEG_BASE(seg))) : wide;
+    }
+    if (this.flat && seg < 4 && !(seg === 1 && write && this.protectedMode)) return this.zx(ea);
+    const offset = this.zx(ea), top = this.getL(write ? SEG_WRITE_TOP(seg) : SEG_READ_TOP(seg));
+    const ok = this.leU(this.add(offset, this.i64(size)), top);
+    const args = this.i64(seg | (size << 8));
+    return this.callUnless(ok, this.ea32(this.getI(SEG_BASE(seg)), this.low(ea)), write ? H.segWrite : H.segRead, offset, args);
+  }
+  /** Linear address of the memory operand for invlpg, which checks no limit. */
+  pageAddress(): Val {
+    const ea = this.ea(), seg = this.i.segment;
+    if (this.long) return seg >= 4 ? this.add(this.zx(ea), this.getL(SEG_BASE(seg))) : this.zx(ea);
+    return this.ea32(this.getI(SEG_BASE(seg)), ea);
+  }
+  loadSized(size: number, address: Val): Val {
+    return this.load(LOAD[size], address);
+  }
+  modifySized(size: number, address: Val): Val {
+    return this.load(MODIFY[size], address);
+  }
+  storeSized(size: number, address: Val, v: Val): void {
+    this.store(STORE[size], address, v);
+  }
+
+  // --- stack
+  /** The stack pointer, as wide as the stack's addresses (16 bits: zero-extended i32). */
+  sp(): Val {
+    return this.reg(SP, this.stackBytes);
+  }
+  /** The stack pointer plus `n`, modulo its width. */
+  spPlus(n: number): Val {
+    const sp = this.sp();
+    return n === 0 ? sp : this.mask(this.stackBytes, this.add(sp, this.like(sp, n)));
+  }
+  setSp(v: Val): void {
+    // A 32-bit stack exists outside 64-bit mode only: the upper half is left alone.
+    this.setReg(SP, this.stackBytes, v);
+  }
+  /** Stores a value of `size` bytes at the stack pointer plus `offset`, which is left as it is. */
+  stackStore(offset: number, size: number, v: Val): void {
+    this.store(STORE[size], this.linear(2, this.spPlus(offset), size, true), v);
+  }
+  stackLoad(offset: number, size: number): Val {
+    return this.load(LOAD[size], this.linear(2, this.spPlus(offset), size, false));
+  }
+  push(size: number, v: Val): void {
+    const sp = this.spPlus(-size);
+    this.store(STORE[size], this.linear(2, sp, size, true), v);
+    this.setSp(sp);
+  }
+  /** Reads the top of the stack; the caller moves the stack pointer by `setSp(spPlus(size))` when nothing more can fault. */
+  top(size: number): Val {
+    return this.stackLoad(0, size);
+  }
+
+  // --- flags: each of these records what an instruction did, unless nobody will look
+  #record(kind: number, size: number): void {
+    const k = kind | LOG2[size];
+    if (k === this.kind) return;
+    this.set(CC_KIND, this.i32(k));
+    this.kind = k;
+  }
+  /** True when some of the flags in `mask` may be looked at. */
+  wants(mask: number): boolean {
+    return (this.live & mask) !== 0;
+  }
+  flagsAdd(size: number, x: Val, y: Val): void {
+    this.#two(KIND.add, size, x, y);
+  }
+  flagsSub(size: number, x: Val, y: Val): void {
+    this.#two(KIND.sub, size, x, y);
+  }
+  #two(kind: number, size: number, x: Val, y: Val): void {
+    if (!this.wants(STATUS)) return;
+    this.set(CC_A, x);
+    this.set(CC_B, y);
+    this.#record(kind, size);
+  }
+  /** `kind`: adc or sbb. */
+  flagsCarry(kind: number, size: number, x: Val, y: Val, result: Val): void {
+    if (!this.wants(STATUS)) return;
+    this.set(CC_RESULT, result);
+    this.#two(kind, size, x, y);
+  }
+  flagsLogic(size: number, result: Val): void {
+    if (!this.wants(STATUS)) return;
+    this.set(CC_RESULT, result);
+    this.#record(KIND.logic, size);
+  }
+  /** `kind`: one with CF in bit 0 of `x`. */
+  flagsResult(kind: number, size: number, result: Val, x: Val): void {
+    if (!this.wants(STATUS)) return;
+    this.set(CC_RESULT, result);
+    this.set(CC_A, x);
+    this.#record(kind, size);
+  }
+  /** inc and dec: CF stays. */
+  flagsStep(kind: number, size: number, result: Val): void {
+    if (!this.wants(STATUS & ~CF)) return;
+    // CF must be known before the record that holds it is overwritten.
+    if (this.wants(CF)) this.set(CC_A, this.carry());
+    this.set(CC_RESULT, result);
+    this.#record(kind, size);
+  }
+  /** All six flags as an i32 image. */
+  flagsImage(image: Val): void {
+    if (!this.wants(STATUS)) return;
+    this.set(CC_RESULT, image);
+    this.#record(KIND.image, 1);
+  }
+  /** Those flags of `mask` are set as `image` (which has no others) has them; the others stay. */
+  flagsSome(mask: number, image: Val): void {
+    if (!this.wants(mask)) return;
+    this.flagsImage(this.wants(STATUS & ~mask) ? this.or(this.and(this.status(), this.i32(STATUS & ~mask)), image) : image);
+  }
+  /** i32: all six flags as in RFLAGS. */
+  status(): Val {
+    return this.kind >= 0 && (this.kind & ~3) === KIND.image ? this.getI(CC_RESULT) : this.wrap(this.call(H.status));
+  }
+  /** The record was rewritten by a helper. */
+  flagsUnknown(): void {
+    this.kind = -1;
+  }
+  /** i32: CF as 0 or 1. */
+  carry(): Val {
+    if (this.kind < 0) {
+      const easy = this.and(this.getI(CC_KIND), this.i32(CARRY_IN_A));
+      return this.wrap(this.callUnless(easy, this.and(this.getL(CC_A), this.i64(1)), H.carry));
+    }
+    const size = 1 << (this.kind & 3), op = this.kind & ~3;
+    if (op & CARRY_IN_A) return this.and(this.getI(CC_A), this.i32(1));
+    switch (op) {
+      case KIND.image:
+        return this.and(this.getI(CC_RESULT), this.i32(CF));
+      case KIND.logic:
+        return this.i32(0);
+      case KIND.sub:
+        return this.ltU(this.#slot(CC_A), this.#slot(CC_B));
+      case KIND.add:
+        return this.ltU(this.#result(), this.#slot(CC_A));
+      default: {
+        const r = this.#slot(CC_RESULT), x = op === KIND.adc ? this.#slot(CC_A) : this.not(this.#slot(CC_A)), y = this.#slot(CC_B);
+        const late = op === KIND.adc ? this.not(r) : r;
+        return this.sign(size, this.or(this.and(x, y), this.and(this.or(x, y), late)));
+      }
+    }
+  }
+  /** A slot of the record, as wide as the record's operation. */
+  #slot(slot: number): Val {
+    return (this.kind & 3) === 3 ? this.getL(slot) : this.getI(slot);
+  }
+  /** The result of the recorded operation. */
+  #result(): Val {
+    const size = 1 << (this.kind & 3), op = this.kind & ~3;
+    if (op === KIND.add) return this.mask(size, this.add(this.#slot(CC_A), this.#slot(CC_B)));
+    if (op === KIND.sub) return this.mask(size, this.sub(this.#slot(CC_A), this.#slot(CC_B)));
+    return this.#slot(CC_RESULT);
+  }
+  #overflow(): Val {
+    const size = 1 << (this.kind & 3), op = this.kind & ~3, r = this.#result();
+    switch (op) {
+      case KIND.add:
+      case KIND.adc:
+        return this.sign(size, this.and(this.xor(this.#slot(CC_A), r), this.xor(this.#slot(CC_B), r)));
+      case KIND.sub:
+      case KIND.sbb: {
+        const x = this.#slot(CC_A);
+        return this.sign(size, this.and(this.xor(x, this.#slot(CC_B)), this.xor(x, r)));
+      }
+      case KIND.inc:
+      case KIND.dec: {
+        const lowest = size === 8 ? this.i64Halves(0, 0x8000_0000 | 0) : this.i32(size === 4 ? 0x8000_0000 : 1 << (8 * size - 1));
+        return this.eq(op === KIND.inc ? r : this.mask(size, this.add(r, this.like(r, 1))), lowest);
+      }
+      case KIND.shl:
+        return this.xor(this.carry(), this.sign(size, r));
+      case KIND.shr:
+        return this.sign(size, this.xor(r, this.#slot(CC_A)));
+      case KIND.mul:
+        return this.carry();
+      default:
+        return this.i32(0);
+    }
+  }
+  #parity(v: Val): Val {
+    return this.xor(this.and(this.popcnt(this.and(this.low(v), this.i32(0xff))), this.i32(1)), this.i32(1));
+  }
+  /** i32: SF, ZF and PF of a value of `size` bytes. */
+  resultFlags(size: number, r: Val): Val {
+    const zero = this.shl(this.eqz(r), this.i32(6)), sign = this.shl(this.sign(size, r), this.i32(7));
+    return this.or(this.or(zero, sign), this.shl(this.#parity(r), this.i32(2)));
+  }
+  /** i32: 1 when condition code `cc` holds, else 0. */
+  condition(cc: number): Val {
+    const kind = this.kind, op = kind & ~3, size = 1 << (kind & 3), which = cc >> 1, negate = (cc & 1) !== 0;
+    if (kind < 0) return this.wrap(this.call(H.condition, this.i64(cc)));
+    if (op === KIND.sub && which !== 0 && which !== 4 && which !== 5) {
+      let x = this.#slot(CC_A), y = this.#slot(CC_B);
+      if (which >= 6) [x, y] = [this.signed(size, x), this.signed(size, y)];
+      // deno-fmt-ignore
+      switch (which) {
+        case 1: return negate ? this.geU(x, y) : this.ltU(x, y);
+        case 2: return negate ? this.ne(x, y) : this.eq(x, y);
+        case 3: return negate ? this.gtU(x, y) : this.leU(x, y);
+        case 6: return negate ? this.geS(x, y) : this.ltS(x, y);
+        default: return negate ? this.gtS(x, y) : this.leS(x, y);
+      }
+    }
+    if (op === KIND.image) {
+      const f = this.getI(CC_RESULT);
+      const bit = (mask: number) => negate ? this.eqz(this.and(f, this.i32(mask))) : this.ne(this.and(f, this.i32(mask)), this.i32(0));
+      if (which < 6) return bit([OF, CF, ZF, CF | ZF, SF, PF][which]);
+      const less = this.and(this.xor(f, this.shrU(f, this.i32(4))), this.i32(SF));
+      const all = which === 6 ? less : this.or(less, this.and(f, this.i32(ZF)));
+      return negate ? this.eqz(all) : this.ne(all, this.i32(0));
+    }
+    if (which === 2 || op === KIND.logic && which === 3) {
+      const r = this.#result();
+      return negate ? this.ne(r, this.like(r, 0)) : this.eqz(r);
+    }
+    if (which === 4 || op === KIND.logic && which >= 6) {
+      const r = this.signed(size, this.#result()), zero = this.like(r, 0);
+      if (which === 7) return negate ? this.gtS(r, zero) : this.leS(r, zero);
+      return negate ? this.geS(r, zero) : this.ltS(r, zero);
+    }
+    let v: Val;
+    if (which === 0) v = this.#overflow();
+    else if (which === 1) v = this.carry();
+    else if (which === 3) v = this.or(this.carry(), this.eqz(this.#result()));
+    else if (which === 5) v = this.#parity(this.#result());
+    else {
+      v = this.xor(this.sign(size, this.#result()), this.#overflow());
+      if (which === 7) v = this.or(v, this.eqz(this.#result()));
+    }
+    return negate ? this.xor(v, this.i32(1)) : v;
+  }
+  /** i32: the bytes that a string instruction moves by: `size`, or its negative when DF is set. */
+  stringStep(size: number): Val {
+    // DF is bit 10.
+    const twice = this.and(this.shrU(this.getI(RFLAGS), this.i32(10 - LOG2[size] - 1)), this.i32(2 * size));
+    return this.sub(this.i32(size), twice);
+  }
+
+  // --- control
+  /** i64: linear address of this instruction plus `offset`. */
+  pcAt(offset: number): Val {
+    return this.long ? this.pcPlus(offset) : this.i64Halves((this.pcLo + offset) | 0, 0);
+  }
+  here(): Val {
+    return this.pcAt(0);
+  }
+  following(): Val {
+    return this.pcAt(this.i.length);
+  }
+  /** EIP after this instruction plus `distance`: i64 in 64-bit mode, else i32, cut to the operand size. */
+  ip(distance = 0): Val {
+    if (this.long) return this.pcPlus(this.i.length + distance);
+    const linear = this.i32(this.pcLo + this.i.length + distance);
+    return this.mask(this.i.operand, this.flat ? linear : this.sub(linear, this.getI(SEG_BASE(1))));
+  }
+  override branchIf(cond: Val, offset: number): void {
+    super.branchIf(cond, offset);
+    if (!this.long) this.hi[this.count - 1] = 0;
+  }
+  override jump(offset: number): void {
+    super.jump(offset);
+    if (!this.long) this.hi[this.count - 1] = 0;
+  }
+  /** Offset from this instruction of a direct target `distance` bytes after it, in flat code. */
+  #offset(distance: number): number {
+    const offset = this.i.length + distance;
+    return !this.long && this.i.operand === 2 ? ((this.pcLo + offset) & 0xffff) - this.pcLo : offset;
+  }
+  /** Linear address of an EIP in CS, checked against the limit when `always` or the i32 `when` is not zero. */
+  codeAddress(ip: Val, when?: Val): Val {
+    if (this.long) return ip;
+    if (this.flat) return this.zx(ip);
+    const inside = this.leU(ip, this.getI(CODE_LIMIT)), ok = when === undefined ? inside : this.or(inside, this.eqz(when));
+    return this.callUnless(ok, this.ea32(this.getI(SEG_BASE(1)), ip), H.codeLimit, this.zx(ip));
+  }
+  /** Ends the block: on to a computed EIP, cut to the operand size already. */
+  jumpIp(ip: Val): void {
+    this.jumpTo(this.codeAddress(ip));
+  }
+  /** Ends the block: on to `distance` after this instruction. */
+  jumpNear(distance: number): void {
+    if (this.flat) this.jump(this.#offset(distance));
+    else this.jumpIp(this.ip(distance));
+  }
+  /** Goes on `distance` after this instruction when the i32 `cond` is not zero; `commit` writes registers once nothing can fault any more. */
+  branchNear(cond: Val, distance: number, commit?: () => void): void {
+    if (this.flat) {
+      commit?.();
+      return this.branchIf(cond, this.#offset(distance));
+    }
+    const target = this.codeAddress(this.ip(distance), cond);
+    commit?.();
+    this.jumpTo(this.select(cond, target, this.following()));
+  }
+
+  // --- exceptions
+  /** What fwait does, and waiting x87 and MMX instructions begin with: #NM when CR0.MP and TS are set, then any pending x87 exception. */
+  waitFpu(): void {
+    if ((this.mode & (MODE_MP | MODE_TS)) === (MODE_MP | MODE_TS)) return this.raise(NM);
+    this.checkFpu();
+  }
+  /** Raises a pending unmasked x87 exception. */
+  checkFpu(): void {
+    // ES, bit 7 of the status word.
+    this.callUnless(this.eqz(this.and(this.getI(FPU_SW), this.i32(0x80))), this.i64(0), H.fpuError);
+  }
+  /** Ends the block with an exception; `error` is its code, -1 for none. */
+  raise(vector: number, error = -1): void {
+    this.callEnd(H.exception, this.i64(vector), this.i64(error), this.here());
+  }
+}

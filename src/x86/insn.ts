@@ -1,0 +1,265 @@
+// Instructions as rows: `x86(opcode, syntax, marks, semantics)`, the opcode and operands in the notation of the Intel SDM, volume 2 (253666-083): the opcode
+// column of the instruction pages (section 3.1.1.1) and the operand codes of appendix A.2. Decoding, disassembly, encoding and fuzzing all come from the row.
+//
+// Opcode: an optional NP, 66, F2 or F3 (a mandatory prefix; without one, 66 is the operand size and F2/F3 are ignored), an optional REX.W or W0, the bytes,
+// then /r, /0../7, +r (a register in the opcode's low bits), or a whole ModRM byte (`0F 01 D0`, `D8 C0+i`). VEX rows begin VEX.LZ[.66|.F2|.F3].0F[38|3A][.W0|.W1].
+// Operands: letter and size as in appendix A (Ev, Gb, Iz, Jb, Mq, ...), `Zv` for a register in the opcode, `sIb` for an immediate that is
+// sign-extended to the operand size, AL, CL, DX, rAX for fixed registers (rAX as wide as the operand), 1 and 3 for constants.
+// Marks (space-separated): i64 invalid in 64-bit mode; o64 valid only there; d64 operands of 64 bits there unless 66 is given; f64 always 64 bits there;
+// lock may be locked; prot #UD outside protected mode; cpl0 #GP outside privilege 0; quiet never leaves the block (unless by an access to memory);
+// fpu, mmx, sse, fxsr the checks of CR0 and CR4; !OSZAPC flags that it always writes; ?OSZAPC flags that it
+// reads or may leave as they were; ~OSZAPC flags that it writes unless its count, the last operand, is zero.
+import type { Emit } from "./emit.ts";
+
+/** Flags as they stand in RFLAGS. */
+export const CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, OF = 0x800, STATUS = 0x8d5;
+const FLAG_LETTERS: Readonly<Record<string, number>> = { O: OF, S: SF, Z: ZF, A: AF, P: PF, C: CF };
+
+/** Kinds of operands. */
+export const NONE = 0,
+  /** General register n of `size` bytes; 16 to 19 are AH, CH, DH and BH. */
+  REG = 1,
+  /** Memory, as the Insn's base, index and so on tell. */
+  MEM = 2,
+  /** Immediate in `imm` (and `immHi`), extended to `size` bytes. */
+  IMM = 3,
+  /** Distance from the following instruction, in `imm`. */
+  REL = 4,
+  /** Segment, control and debug registers. */
+  SEG = 5,
+  CR = 6,
+  DR = 7,
+  /** Far pointer: offset in `imm`, selector in `imm2`. */
+  FAR = 8,
+  MMX = 9,
+  XMM = 10,
+  /** x87 register ST(n). */
+  ST = 11,
+  /** Memory at rSI (n = 6) in the segment of the prefix or DS, at rDI (n = 7) in ES. */
+  STRING = 12,
+  /** Number n. */
+  CONST = 13;
+
+/** One operand of a decoded instruction. */
+export class Operand {
+  kind = NONE;
+  /** Bytes; 0 where the operand has no size of its own (lea, sgdt). */
+  size = 0;
+  n = 0;
+}
+
+/** A decoded instruction; the objects are used again and again. */
+export class Insn {
+  row!: Row;
+  /** Bytes. */
+  length = 0;
+  /** Bytes of operands and addresses: 2, 4 or 8. */
+  operand = 4;
+  address = 4;
+  /** The last of F2 and F3, or 0. */
+  rep = 0;
+  lock = false;
+  /** The 66 prefix was there. */
+  data16 = false;
+  /** The REX prefix, or 0; from a VEX prefix its W, R, X and B. */
+  rex = 0;
+  modrm = 0;
+  /** Memory operand: registers or -1 (16: RIP), scale as a shift, displacement, segment; `override` is the segment of a prefix, or -1. */
+  base = -1;
+  index = -1;
+  scale = 0;
+  disp = 0;
+  /** Upper half of a 64-bit absolute address. */
+  dispHi = 0;
+  segment = 3;
+  override = -1;
+  imm = 0;
+  immHi = 0;
+  imm2 = 0;
+  /** Register of VEX.vvvv. */
+  vvvv = 0;
+  readonly operands: readonly [Operand, Operand, Operand, Operand] = [new Operand(), new Operand(), new Operand(), new Operand()];
+
+  /** True when an operand is in memory (string operands, too). */
+  get hasMemory(): boolean {
+    for (const o of this.operands) if (o.kind === MEM || o.kind === STRING) return true;
+    return false;
+  }
+}
+
+/** What an instruction does, as code that builds its IR; the current Insn is `b.i`. */
+export type Semantics = (b: Emit, o0: Operand, o1: Operand, o2: Operand, o3: Operand) => void;
+
+/** Where an operand is found, and how many bytes it has by the operand size. */
+export interface OperandSpec {
+  readonly text: string;
+  /** The letter of appendix A, `r` for a fixed register, `c` for a constant, `i` for ST(i). */
+  readonly where: string;
+  /** Bytes at operand sizes 2, 4 and 8. */
+  readonly sizes: readonly [number, number, number];
+  /** Register, constant. */
+  readonly n: number;
+  /** `sI`. */
+  readonly signed: boolean;
+}
+
+/** One instruction form. */
+export interface Row {
+  readonly opcode: string;
+  readonly syntax: string;
+  readonly mnemonic: string;
+  readonly marks: string;
+  readonly emit: Semantics;
+  /** 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A; 4 more for VEX. */
+  readonly map: number;
+  readonly byte: number;
+  /** Mandatory prefix: -1 any, 0 none, 1 66, 2 F3, 3 F2. */
+  readonly prefix: number;
+  /** -1: any REX.W. */
+  readonly w: number;
+  readonly plusR: boolean;
+  readonly hasModrm: boolean;
+  /** /digit, or -1. */
+  readonly digit: number;
+  /** The whole ModRM byte, or -1; with `plusI` its low three bits are free. */
+  readonly fixed: number;
+  readonly plusI: boolean;
+  /** Required form of the r/m operand: 0 any, 1 memory, 2 register. */
+  readonly form: number;
+  readonly operands: readonly OperandSpec[];
+  readonly invalid64: boolean;
+  readonly only64: boolean;
+  readonly default64: boolean;
+  readonly forced64: boolean;
+  readonly lock: boolean;
+  readonly protectedOnly: boolean;
+  readonly cpl0: boolean;
+  readonly quiet: boolean;
+  /** "" or fpu, mmx, sse, fxsr. */
+  readonly unit: string;
+  readonly writes: number;
+  readonly reads: number;
+  readonly counted: number;
+}
+
+// deno-fmt-ignore
+const SIZES: Readonly<Record<string, readonly [number, number, number]>> = {
+  "": [0, 0, 0], b: [1, 1, 1], w: [2, 2, 2], d: [4, 4, 4], q: [8, 8, 8], v: [2, 4, 8], z: [2, 4, 4], y: [4, 4, 8], p: [4, 6, 10],
+  t: [10, 10, 10], dq: [16, 16, 16], x: [16, 16, 16], ps: [16, 16, 16], pd: [16, 16, 16], ss: [4, 4, 4], sd: [8, 8, 8], a: [2, 4, 4],
+};
+// deno-fmt-ignore
+const FIXED: Readonly<Record<string, readonly [n: number, size: string]>> = {
+  AL: [0, "b"], CL: [1, "b"], AX: [0, "w"], DX: [2, "w"], rAX: [0, "v"], eAX: [0, "z"],
+};
+const SEGMENTS: readonly string[] = ["ES", "CS", "SS", "DS", "FS", "GS"];
+const LETTERS = "ABCDEGIJMNOPQRSUVWXYZ";
+/** Operand letters by the form of r/m that they ask for. */
+const MEMORY_ONLY = "M", REGISTER_ONLY = "RNU";
+
+function operandSpec(text: string): OperandSpec {
+  const fixed = FIXED[text];
+  if (fixed) return { text, where: "r", sizes: SIZES[fixed[1]], n: fixed[0], signed: false };
+  if (SEGMENTS.includes(text)) return { text, where: "s", sizes: SIZES.w, n: SEGMENTS.indexOf(text), signed: false };
+  if (text === "ST" || text === "STi") return { text, where: "i", sizes: SIZES.t, n: text === "ST" ? 0 : -1, signed: false };
+  if (text === "1" || text === "3") return { text, where: "c", sizes: SIZES.b, n: Number(text), signed: false };
+  if (text === "XMM0") return { text, where: "x", sizes: SIZES.dq, n: 0, signed: false };
+  const signed = text[0] === "s", where = text[signed ? 1 : 0], sizes = SIZES[text.slice(signed ? 2 : 1)];
+  if (!LETTERS.includes(where) || !sizes) throw new Error(`unknown operand '${text}'`);
+  return { text, where, sizes, n: 0, signed };
+}
+
+const specs = new Map<string, OperandSpec>();
+const isHex = (s: string) => s.length === 2 && /^[0-9A-F]{2}$/.test(s);
+const PREFIXES: Readonly<Record<string, number>> = { NP: 0, "66": 1, F3: 2, F2: 3 };
+const VEX_MAPS: Readonly<Record<string, number>> = { "0F": 5, "0F38": 6, "0F3A": 7 };
+
+/** An instruction. @throws {Error} the row is malformed. */
+export function x86(opcode: string, syntax: string, marks: string, emit: Semantics): Row {
+  const tokens = opcode.split(" ");
+  let at = 0, prefix = -1, w = -1, map = 0, plusR = false, hasModrm = false, digit = -1, fixed = -1, plusI = false;
+  if (tokens[0].startsWith("VEX.")) {
+    prefix = 0;
+    for (const t of tokens[at++].split(".")) {
+      if (t in VEX_MAPS) map = VEX_MAPS[t];
+      else if (t in PREFIXES) prefix = PREFIXES[t];
+      else if (t === "W0" || t === "W1") w = Number(t[1]);
+      else if (t !== "VEX" && t !== "LZ") throw new Error(`bad VEX part '${t}' in "${opcode}"`);
+    }
+  } else {
+    // A prefix is followed by at least an escape: F2 alone is no opcode, and 66 neither.
+    if (tokens[at] in PREFIXES && tokens.length > 1) prefix = PREFIXES[tokens[at++]];
+    if (tokens[at] === "REX.W" || tokens[at] === "W0") w = tokens[at++] === "W0" ? 0 : 1;
+    if (tokens[at] === "0F") {
+      map = 1;
+      at++;
+      if (tokens[at] === "38" || tokens[at] === "3A") map = tokens[at++] === "38" ? 2 : 3;
+    }
+  }
+  let first = tokens[at++];
+  if (first.endsWith("+r")) {
+    plusR = true;
+    first = first.slice(0, 2);
+  }
+  if (!isHex(first)) throw new Error(`bad opcode in "${opcode}"`);
+  for (; at < tokens.length; at++) {
+    const t = tokens[at];
+    hasModrm = true;
+    if (t === "/r") continue;
+    if (t[0] === "/" && t.length === 2 && t[1] >= "0" && t[1] <= "7") digit = Number(t[1]);
+    else if (isHex(t)) fixed = parseInt(t, 16);
+    else if (isHex(t.slice(0, 2)) && t.slice(2) === "+i") {
+      fixed = parseInt(t, 16);
+      plusI = true;
+    } else throw new Error(`bad token '${t}' in "${opcode}"`);
+  }
+  const space = syntax.indexOf(" "), operands: OperandSpec[] = [];
+  let form = 0;
+  if (space > 0) {
+    for (const t of syntax.slice(space + 1).split(", ")) {
+      let s = specs.get(t);
+      if (!s) specs.set(t, s = operandSpec(t));
+      operands.push(s);
+      if (MEMORY_ONLY === s.where) form = 1;
+      else if (REGISTER_ONLY.includes(s.where)) form = 2;
+    }
+  }
+  let invalid64 = false,
+    only64 = false,
+    default64 = false,
+    forced64 = false,
+    lock = false,
+    protectedOnly = false,
+    cpl0 = false,
+    quiet = false;
+  let unit = "", writes = 0, reads = 0, counted = 0;
+  if (marks !== "") {
+    for (const m of marks.split(" ")) {
+      if (m[0] === "!") { for (let i = 1; i < m.length; i++) writes |= FLAG_LETTERS[m[i]]; }
+      else if (m[0] === "?") { for (let i = 1; i < m.length; i++) reads |= FLAG_LETTERS[m[i]]; }
+      else if (m[0] === "~") { for (let i = 1; i < m.length; i++) counted |= FLAG_LETTERS[m[i]]; }
+      else if (m === "i64") invalid64 = true;
+      else if (m === "o64") only64 = true;
+      else if (m === "d64") default64 = true;
+      else if (m === "f64") forced64 = true;
+      else if (m === "lock") lock = true;
+      else if (m === "prot") protectedOnly = true;
+      else if (m === "cpl0") cpl0 = true;
+      else if (m === "quiet") quiet = true;
+      else if (m === "fpu" || m === "mmx" || m === "sse" || m === "fxsr") unit = m;
+      else throw new Error(`unknown mark '${m}' of "${opcode}"`);
+    }
+  }
+  // deno-fmt-ignore
+  return {
+    opcode, syntax, mnemonic: space > 0 ? syntax.slice(0, space) : syntax, marks, emit, map, byte: parseInt(first, 16), prefix, w, plusR, hasModrm, digit, fixed,
+    plusI, form, operands, invalid64, only64, default64, forced64, lock, protectedOnly, cpl0, quiet, unit, writes, reads, counted,
+  };
+}
+
+/** How much a row pins down: of two rows that fit, the larger one wins. */
+export function specificity(r: Row): number {
+  return (r.fixed >= 0 ? r.plusI ? 3 : 4 : r.digit >= 0 ? 2 : 0) * 8 + (r.prefix >= 0 ? 4 : 0) + (r.w >= 0 ? 2 : 0) + (r.form ? 1 : 0);
+}
+
+/** Two hex digits, upper case. */
+export const hex2 = (n: number): string => n.toString(16).toUpperCase().padStart(2, "0");

@@ -1,0 +1,19 @@
+// The instruction set: all rows, made ready for decoding when the first x86 block is translated.
+import { DecodeTable } from "./decode.ts";
+import type { Row } from "./insn.ts";
+import { alu } from "./isa/alu.ts";
+import { bits } from "./isa/bits.ts";
+import { control } from "./isa/control.ts";
+import { mov } from "./isa/mov.ts";
+import { stack } from "./isa/stack.ts";
+import { strings } from "./isa/string.ts";
+import { system } from "./isa/system.ts";
+
+/** Every row, freshly made. */
+export const x86Rows = (): Row[] => [...alu(), ...mov(), ...stack(), ...control(), ...strings(), ...bits(), ...system()];
+
+let table: DecodeTable | undefined;
+/** The table of all rows; made at the first call. */
+export function x86Table(): DecodeTable {
+  return table ??= new DecodeTable(x86Rows());
+}

@@ -1,0 +1,98 @@
+// Pushes, pops, frames. Intel SDM volume 2 (253666-083).
+import type { Val } from "../../ir/builder.ts";
+import { BP, SP } from "../emit.ts";
+import { H } from "../helpers.ts";
+import { MEM, type Row, type Semantics, x86 } from "../insn.ts";
+import { SELECTOR } from "../slots.ts";
+
+const push: Semantics = (b, s) => b.push(s.size, b.get(s));
+const pop: Semantics = (b, d) => {
+  const size = d.size, v = b.top(size);
+  if (d.kind === MEM) {
+    // rSP as a base is the one after the pop.
+    b.spBias = size;
+    b.put(d, v);
+    b.setSp(b.spPlus(size));
+  } else {
+    b.setSp(b.spPlus(size));
+    b.put(d, v);
+  }
+};
+const pushSegment: Semantics = (b, s) => {
+  const size = b.i.operand, v = b.and(b.getI(SELECTOR(s.n)), b.i32(0xffff));
+  b.push(size, size === 8 ? b.extU(v) : v);
+};
+const popSegment: Semantics = (b, d) => {
+  const v = b.zx(b.top(2));
+  b.call(H.loadSegment, b.i64(d.n), d.n === 2 ? b.or(v, b.i64(0x1_0000)) : v);
+  b.setSp(b.spPlus(b.i.operand));
+};
+const pusha: Semantics = (b) => {
+  const size = b.i.operand;
+  for (let n = 0; n < 8; n++) b.stackStore(-size * (n + 1), size, b.reg(n, size));
+  b.setSp(b.spPlus(-size * 8));
+};
+const popa: Semantics = (b) => {
+  const size = b.i.operand, values: Val[] = [];
+  for (let n = 0; n < 8; n++) values.push(b.stackLoad(size * n, size));
+  b.setSp(b.spPlus(8 * size));
+  for (let n = 0; n < 8; n++) if (7 - n !== SP) b.setReg(7 - n, size, values[n]);
+};
+const pushf: Semantics = (b) => {
+  const size = b.i.operand, v = b.call(H.readFlags, b.i64(size));
+  b.push(size, size === 8 ? v : b.wrap(v));
+};
+const popf: Semantics = (b) => {
+  const size = b.i.operand;
+  b.call(H.writeFlags, b.zx(b.top(size)), b.i64(size));
+  b.flagsUnknown();
+  b.setSp(b.spPlus(size));
+};
+const enter: Semantics = (b) => {
+  const size = b.i.operand, level = b.i.imm2 & 31, stack = b.stackBytes, bp = b.reg(BP, stack), frame = b.spPlus(-size);
+  b.stackStore(-size, size, b.reg(BP, size));
+  let depth = 1;
+  for (let n = 1; n < level; n++) {
+    const from = b.mask(stack, b.add(bp, b.like(bp, -size * n)));
+    b.stackStore(-size * ++depth, size, b.loadSized(size, b.linear(2, from, size, false)));
+  }
+  if (level > 0) b.stackStore(-size * ++depth, size, size === 8 || stack === 8 ? frame : b.mask(size, frame));
+  const sp = b.spPlus(-size * depth - b.i.imm);
+  b.setReg(BP, stack, frame);
+  b.setSp(sp);
+};
+const leave: Semantics = (b) => {
+  const size = b.i.operand, stack = b.stackBytes, bp = b.reg(BP, stack), v = b.loadSized(size, b.linear(2, bp, size, false));
+  b.setSp(b.mask(stack, b.add(bp, b.like(bp, size))));
+  b.setReg(BP, size, v);
+};
+
+export function stack(): Row[] {
+  const rows: Row[] = [
+    x86("50+r", "push Zv", "d64", push),
+    x86("58+r", "pop Zv", "d64", pop),
+    x86("68", "push Iz", "d64", push),
+    x86("6A", "push sIb", "d64", push),
+    x86("FF /6", "push Ev", "d64", push),
+    x86("8F /0", "pop Ev", "d64", pop),
+    x86("60", "pusha", "i64", pusha),
+    x86("61", "popa", "i64", popa),
+    x86("9C", "pushf", "d64", pushf),
+    x86("9D", "popf", "d64", popf),
+    x86("C8", "enter Iw, Ib", "d64", enter),
+    x86("C9", "leave", "d64", leave),
+  ];
+  const segments: readonly (readonly [string, string, string, string])[] = [
+    ["ES", "06", "07", "i64"],
+    ["CS", "0E", "", "i64"],
+    ["SS", "16", "17", "i64"],
+    ["DS", "1E", "1F", "i64"],
+    ["FS", "0F A0", "0F A1", "d64"],
+    ["GS", "0F A8", "0F A9", "d64"],
+  ];
+  for (const [name, pushes, pops, marks] of segments) {
+    rows.push(x86(pushes, `push ${name}`, marks, pushSegment));
+    if (pops) rows.push(x86(pops, `pop ${name}`, marks, popSegment));
+  }
+  return rows;
+}

@@ -1,0 +1,169 @@
+// System instructions, hints, and encodings that do nothing. Intel SDM volume 2 (253666-083). Rights beyond privilege 0 are checked by the helpers.
+import type { Val } from "../../ir/builder.ts";
+import { AX, CX, DX, type Emit, UD } from "../emit.ts";
+import { H } from "../helpers.ts";
+import { type Row, type Semantics, x86, ZF } from "../insn.ts";
+import { GPR, SEG_BASE } from "../slots.ts";
+
+/** A helper without arguments that does it all. */
+const plain = (helper: number): Semantics => (b) => void b.call(helper);
+/** A helper that ends the block, with the addresses of this instruction and the next. */
+const end = (helper: number): Semantics => (b) => b.callEnd(helper, b.here(), b.following());
+/** EDX:EAX as one value. */
+const pair = (b: Emit) => b.or(b.extU(b.reg(AX, 4)), b.shl(b.extU(b.reg(DX, 4)), b.i64(32)));
+const ecx = (b: Emit) => b.extU(b.reg(CX, 4));
+const nothing: Semantics = () => {};
+const undefined_: Semantics = (b) => b.raise(UD);
+
+/** sgdt and sidt: 6 bytes, 10 in 64-bit mode. */
+const storeTable = (which: number): Semantics => (b) => {
+  const limit = b.call(H.tableLimit, b.i64(which)), base = b.call(H.tableBase, b.i64(which)), size = b.long ? 8 : 4;
+  const at = b.address(2, true), high = b.address(size, true, 2);
+  b.modifySized(size, high);
+  b.store("store16.i", at, b.wrap(limit));
+  b.storeSized(size, high, size === 8 ? base : b.wrap(base));
+};
+const loadTable = (which: number): Semantics => (b) => {
+  const limit = b.load("load16U.i", b.address(2, false)), size = b.long ? 8 : 4;
+  const base = b.zx(b.loadSized(size, b.address(size, false, 2)));
+  // A 16-bit operand has a base of 24 bits.
+  b.call(H.loadTable, b.i64(which), b.i.operand === 2 && !b.long ? b.and(base, b.i64(0xff_ffff)) : base, b.zx(limit));
+};
+/** sldt, str, smsw: 16 bits to memory, the operand's size to a register. */
+const storeSelector = (b: Emit, d: Parameters<Semantics>[1], v: Val) => b.put(d, d.size === 8 ? v : b.mask(d.size, b.wrap(v)));
+/** lar and lsl: ZF tells whether the selector was good. */
+const describe = (helper: number): Semantics => (b, d, s) => {
+  const v = b.call(helper, b.zx(b.get(s))), bad = b.eq(v, b.i64(-1));
+  const old = b.getL(GPR(d.n));
+  if (d.size === 2) b.setReg(d.n, 2, b.select(bad, b.wrap(old), b.wrap(v)));
+  else if (b.long) b.setReg(d.n, 8, b.select(bad, old, b.and(v, b.i64Halves(-1, 0))));
+  else b.setReg(d.n, 4, b.select(bad, b.wrap(old), b.wrap(v)));
+  b.flagsSome(ZF, b.shl(b.eqz(bad), b.i32(6)));
+};
+const verify = (helper: number): Semantics => (b, s) => b.flagsSome(ZF, b.shl(b.wrap(b.call(helper, b.zx(b.get(s)))), b.i32(6)));
+const arpl: Semantics = (b, d, s) => {
+  const x = b.modify(d), rpl = b.and(b.get(s), b.i32(3)), lower = b.ltU(b.and(x, b.i32(3)), rpl);
+  b.put(d, b.select(lower, b.or(b.and(x, b.i32(0xfffc)), rpl), x));
+  b.flagsSome(ZF, b.shl(lower, b.i32(6)));
+};
+const fromControl = (helper: number): Semantics => (b, d, s) => {
+  const v = b.call(helper, b.i64(s.n));
+  b.setReg(d.n, b.long ? 8 : 4, b.long ? v : b.wrap(v));
+};
+const toControl = (helper: number): Semantics => (b, d, s) => void b.call(helper, b.i64(d.n), b.zx(b.reg(s.n, b.long ? 8 : 4)));
+/** rdrand and rdseed always succeed: CF is set. */
+const random = (kind: number): Semantics => (b, d) => {
+  const v = b.call(H.random, b.i64(kind));
+  b.put(d, d.size === 8 ? v : b.mask(d.size, b.wrap(v)));
+  b.flagsImage(b.i32(1));
+};
+const invpcid: Semantics = (b, type) => {
+  const lo = b.load("load64.l", b.address(16, false)), hi = b.load("load64.l", b.address(8, false, 8));
+  b.call(H.invpcid, b.zx(b.reg(type.n, b.long ? 8 : 4)), lo, hi);
+};
+const baseRegister = (segment: number, write: boolean): Semantics => (b, d) => {
+  b.call(H.fsgsbase);
+  if (!write) {
+    const v = b.getL(SEG_BASE(segment));
+    return b.put(d, d.size === 8 ? v : b.wrap(v));
+  }
+  const v = b.zx(b.get(d));
+  b.call(H.writeBase, b.i64(segment), v);
+};
+/** fxsave and so on: the address, and whether REX.W is there. */
+const area = (helper: number, kind = 0): Semantics => (b) =>
+  void b.call(helper, b.address(512, helper === H.fxsave || helper === H.xsave), b.i64(b.i.rex & 8 ? 1 : 0), b.i64(kind));
+const rdpid: Semantics = (b, d) => {
+  const v = b.call(H.rdpid);
+  b.put(d, d.size === 8 ? v : b.wrap(v));
+};
+/** clflush and so on are checked like a read of a byte. */
+const touch: Semantics = (b) => void b.load("load8U.i", b.address(1, false));
+const monitor: Semantics = (b) => {
+  const { i } = b;
+  b.call(H.monitor, b.linear(i.override < 0 ? 3 : i.override, b.reg(AX, i.address), 1, false));
+};
+/** #UD in real and virtual-8086 mode is by the mark `prot`. */
+export function system(): Row[] {
+  const q = "quiet";
+  const rows: Row[] = [
+    x86("F4", "hlt", "cpl0", end(H.hlt)),
+    x86("FA", "cli", "", plain(H.cli)),
+    x86("FB", "sti", "", plain(H.sti)),
+    x86("F3 90", "pause", q, nothing),
+    x86("9B", "fwait", "", (b) => b.waitFpu()),
+    x86("63 /r", "arpl Ew, Gw", "i64 prot !Z", arpl),
+    x86("0F 00 /0", "sldt Mw", "prot", (b, d) => storeSelector(b, d, b.call(H.systemSelector, b.i64(0)))),
+    x86("0F 00 /0", "sldt Rv", "prot", (b, d) => storeSelector(b, d, b.call(H.systemSelector, b.i64(0)))),
+    x86("0F 00 /1", "str Mw", "prot", (b, d) => storeSelector(b, d, b.call(H.systemSelector, b.i64(1)))),
+    x86("0F 00 /1", "str Rv", "prot", (b, d) => storeSelector(b, d, b.call(H.systemSelector, b.i64(1)))),
+    x86("0F 00 /2", "lldt Ew", "prot cpl0", (b, s) => void b.call(H.loadSystemSelector, b.i64(0), b.zx(b.get(s)))),
+    x86("0F 00 /3", "ltr Ew", "prot cpl0", (b, s) => void b.call(H.loadSystemSelector, b.i64(1), b.zx(b.get(s)))),
+    x86("0F 00 /4", "verr Ew", "prot !Z", verify(H.verr)),
+    x86("0F 00 /5", "verw Ew", "prot !Z", verify(H.verw)),
+    x86("0F 01 /0", "sgdt M", "", storeTable(0)),
+    x86("0F 01 /1", "sidt M", "", storeTable(1)),
+    x86("0F 01 /2", "lgdt M", "cpl0", loadTable(0)),
+    x86("0F 01 /3", "lidt M", "cpl0", loadTable(1)),
+    x86("0F 01 /4", "smsw Mw", "", (b, d) => storeSelector(b, d, b.call(H.smsw))),
+    x86("0F 01 /4", "smsw Rv", "", (b, d) => storeSelector(b, d, b.call(H.smsw))),
+    x86("0F 01 /6", "lmsw Ew", "cpl0", (b, s) => void b.call(H.lmsw, b.zx(b.get(s)))),
+    x86("0F 01 /7", "invlpg M", "cpl0", (b) => void b.call(H.invlpg, b.pageAddress())),
+    x86("0F 01 C8", "monitor", "cpl0", monitor),
+    x86("0F 01 C9", "mwait", "cpl0", end(H.mwait)),
+    x86("NP 0F 01 D0", "xgetbv", "", plain(H.xgetbv)),
+    x86("NP 0F 01 D1", "xsetbv", "cpl0", (b) => void b.call(H.xsetbv, ecx(b), pair(b))),
+    x86("0F 01 F8", "swapgs", "o64 cpl0", plain(H.swapgs)),
+    x86("0F 01 F9", "rdtscp", "", plain(H.rdtscp)),
+    x86("0F 02 /r", "lar Gv, Ew", "prot !Z", describe(H.lar)),
+    x86("0F 03 /r", "lsl Gv, Ew", "prot !Z", describe(H.lsl)),
+    x86("0F 05", "syscall", "", end(H.syscall)),
+    x86("0F 07", "sysret", "", (b) => b.callEnd(H.sysret, b.i64(b.i.rex & 8 ? 8 : 4), b.here())),
+    x86("0F 06", "clts", "cpl0", plain(H.clts)),
+    x86("0F 08", "invd", "cpl0", plain(H.invd)),
+    x86("0F 09", "wbinvd", "cpl0", plain(H.invd)),
+    x86("0F 0B", "ud2", "", undefined_),
+    x86("0F B9 /r", "ud1 Gv, Ev", "", undefined_),
+    x86("0F FF /r", "ud0 Gv, Ev", "", undefined_),
+    x86("0F 0D /r", "prefetchw M", q, nothing),
+    x86("0F 18 /r", "prefetch M", q, nothing),
+    x86("0F 18 /r", "nop Rv", q, nothing),
+    x86("F3 0F 1E FA", "endbr64", q, nothing),
+    x86("F3 0F 1E FB", "endbr32", q, nothing),
+    x86("0F 20 /r", "mov Ry, Cy", "f64 cpl0", fromControl(H.readCr)),
+    x86("0F 21 /r", "mov Ry, Dy", "f64 cpl0", fromControl(H.readDr)),
+    x86("0F 22 /r", "mov Cy, Ry", "f64 cpl0 lock", toControl(H.writeCr)),
+    x86("0F 23 /r", "mov Dy, Ry", "f64 cpl0", toControl(H.writeDr)),
+    x86("0F 30", "wrmsr", "cpl0", (b) => void b.call(H.wrmsr, ecx(b), pair(b))),
+    x86("0F 31", "rdtsc", "", plain(H.rdtsc)),
+    x86("0F 32", "rdmsr", "cpl0", plain(H.rdmsr)),
+    x86("0F 33", "rdpmc", "", plain(H.rdpmc)),
+    x86("0F 34", "sysenter", "prot", end(H.sysenter)),
+    x86("0F 35", "sysexit", "prot cpl0", (b) => b.callEnd(H.sysexit, b.i64(b.i.rex & 8 ? 8 : 4), b.here())),
+    x86("0F A2", "cpuid", "", plain(H.cpuid)),
+    x86("NP 0F AE /0", "fxsave M", "fxsr", area(H.fxsave)),
+    x86("NP 0F AE /1", "fxrstor M", "fxsr", area(H.fxrstor)),
+    x86("NP 0F AE /4", "xsave M", "", area(H.xsave)),
+    x86("NP 0F AE /5", "xrstor M", "", area(H.xrstor)),
+    x86("NP 0F AE /6", "xsaveopt M", "", area(H.xsave, 1)),
+    x86("0F C7 /4", "xsavec M", "", area(H.xsave, 2)),
+    x86("0F C7 /5", "xsaves M", "cpl0", area(H.xsave, 3)),
+    x86("0F C7 /3", "xrstors M", "cpl0", area(H.xrstor, 3)),
+    x86("0F AE /5", "lfence Rd", q, nothing),
+    x86("0F AE /6", "mfence Rd", q, nothing),
+    x86("0F AE /7", "sfence Rd", q, nothing),
+    x86("NP 0F AE /7", "clflush Mb", "", touch),
+    x86("66 0F AE /7", "clflushopt Mb", "", touch),
+    x86("66 0F AE /6", "clwb Mb", "", touch),
+    x86("F3 0F AE /0", "rdfsbase Ry", "o64", baseRegister(4, false)),
+    x86("F3 0F AE /1", "rdgsbase Ry", "o64", baseRegister(5, false)),
+    x86("F3 0F AE /2", "wrfsbase Ry", "o64", baseRegister(4, true)),
+    x86("F3 0F AE /3", "wrgsbase Ry", "o64", baseRegister(5, true)),
+    x86("66 0F 38 82 /r", "invpcid Gy, Mdq", "f64 cpl0 prot", invpcid),
+    x86("0F C7 /6", "rdrand Rv", "!OSZAPC", random(0)),
+    x86("0F C7 /7", "rdseed Rv", "!OSZAPC", random(1)),
+    x86("F3 0F C7 /7", "rdpid Ry", "f64", rdpid),
+  ];
+  for (const n of ["19", "1A", "1B", "1C", "1D", "1E", "1F"]) rows.push(x86(`0F ${n} /r`, "nop Ev", q, nothing));
+  return rows;
+}

@@ -1,0 +1,166 @@
+// Turns x86 code into IR, one block at a time: decodes the instructions, finds out backwards which flags anybody may look at, then emits them.
+// A repeated string instruction is a block that jumps to itself: every iteration counts as one instruction, and interrupts come between iterations.
+// HOT: no bigint, no closures, no allocation.
+import type { Builder } from "../ir/builder.ts";
+import type { Code, CoreEnv, Helper, Status } from "../ir/frontend.ts";
+import { CUT, type DecodeTable, LONGEST, OK, type Outcome, TOO_LONG } from "./decode.ts";
+import { Emit, GP, NM, UD } from "./emit.ts";
+import { H } from "./helpers.ts";
+import { CONST, IMM, Insn, STATUS, STRING } from "./insn.ts";
+import { integerHelpers } from "./integer.ts";
+import { x86Table } from "./isa.ts";
+import { MODE_EM, MODE_OSFXSR, MODE_TF, MODE_TS } from "./slots.ts";
+
+/** Longest block, in instructions. */
+const MAX_BLOCK = 64;
+
+const emitters = new WeakMap<Builder, Emit>();
+function emitterOf(b: Builder): Emit {
+  if (b instanceof Emit) return b;
+  let e = emitters.get(b);
+  if (!e) emitters.set(b, e = Emit.over(b));
+  return e;
+}
+
+/** The instructions of the block being built, and the flags that are live after each. */
+const pool = Array.from({ length: MAX_BLOCK }, () => new Insn());
+const live = new Int32Array(MAX_BLOCK), outcomes = new Uint8Array(MAX_BLOCK);
+/** An instruction that crosses into the next page, put together. */
+const joined = new Uint8Array(2 * LONGEST);
+
+/**
+ * Builds the block of at most `max` instructions (1 or more) that starts at the builder's pc, for the mode bits of slots.ts. It ends where an
+ * instruction ends it, before a page's end, or after 64 instructions; an instruction that crosses into the next page is always a block of its own.
+ */
+export function translateBlock(b: Builder, code: Code, max: number, mode: number): void {
+  const e = emitterOf(b), table = x86Table();
+  e.reset(b.startLo, b.startHi);
+  e.begin(mode);
+  if (mode & MODE_TF || max < 1) max = 1;
+  const count = decodeBlock(e, table, code, max < MAX_BLOCK ? max : MAX_BLOCK);
+  if (count < 0) {
+    // The page that follows cannot be fetched from.
+    e.insn(e.startLo, e.startHi, 0);
+    if (mode & MODE_TF) e.call(H.step, e.here());
+    e.callEnd(H.fetchFault, e.here());
+  } else emitBlock(e, count, mode);
+  if (e === b) return;
+  b.count = e.count;
+  b.insns = e.insns;
+  b.ended = e.ended;
+  b.pcLo = e.pcLo;
+  b.pcHi = e.pcHi;
+}
+
+/** Rows after which nothing more can run: what follows them is not decoded. */
+const ENDS = /^(jmp|jmpf|call|callf|ret|retf|iret|hlt|int|int3|int1|syscall|sysret|sysenter|sysexit|ud[012])$/;
+const ends = new WeakMap<object, boolean>();
+function endsBlock(row: { readonly mnemonic: string }): boolean {
+  let v = ends.get(row);
+  if (v === undefined) ends.set(row, v = ENDS.test(row.mnemonic));
+  return v;
+}
+
+/** Decodes the block into `pool`; returns the number of instructions (1 or more), the last of which may be undecodable, or -1. */
+function decodeBlock(e: Emit, table: DecodeTable, code: Code, max: number): number {
+  const { bytes, at, limit } = code;
+  let n = 0;
+  for (let offset = 0; n < max && offset < limit; n++) {
+    const i = pool[n];
+    let outcome: Outcome = table.decode(i, bytes, at + offset, limit - offset, e.code, e.protectedMode);
+    if (outcome === CUT) {
+      if (n > 0) break;
+      const next = code.next();
+      if (next < 0) return -1;
+      joined.set(bytes.subarray(at, at + limit));
+      joined.set(bytes.subarray(next, next + LONGEST), limit);
+      outcome = table.decode(i, joined, 0, LONGEST, e.code, e.protectedMode);
+    }
+    outcomes[n] = outcome;
+    if (outcome !== OK) return n + 1;
+    offset += i.length;
+    if (endsBlock(i.row) || i.rep !== 0 && (i.operands[0].kind === STRING || i.operands[1].kind === STRING)) return n + 1;
+  }
+  return n;
+}
+
+function emitBlock(e: Emit, count: number, mode: number): void {
+  // Backwards: an instruction that may leave the block shows all flags, before it and after it.
+  let after = STATUS;
+  for (let n = count - 1; n >= 0; n--) {
+    const i = pool[n];
+    if (outcomes[n] !== OK) {
+      after = STATUS;
+      continue;
+    }
+    const row = i.row;
+    if (!row.quiet || i.hasMemory) {
+      live[n] = after = STATUS;
+      continue;
+    }
+    live[n] = after;
+    let writes = row.writes, reads = row.reads;
+    if (row.counted !== 0) {
+      if (surelyShifts(i)) writes |= row.counted;
+      else reads |= row.counted;
+    }
+    after = (after & ~writes) | reads;
+  }
+  let offset = 0;
+  for (let n = 0; n < count && !e.ended; n++) {
+    const i = pool[n], lo = (e.startLo >>> 0) + offset;
+    e.insn(lo | 0, e.long && lo > 0xffff_ffff ? e.startHi + 1 : e.startHi, offset);
+    e.begin1(i, live[n]);
+    if (mode & MODE_TF) e.call(H.step, e.here());
+    if (outcomes[n] !== OK) {
+      if (outcomes[n] === TOO_LONG) e.raise(GP, 0);
+      else e.raise(UD);
+      return;
+    }
+    if (allowed(e, i, mode)) {
+      const [o0, o1, o2, o3] = i.operands;
+      i.row.emit(e, o0, o1, o2, o3);
+    }
+    offset += i.length;
+  }
+  if (!e.ended) e.jump(e.i.length);
+}
+
+/** True when the shift or rotate has a count that is known not to be zero. */
+function surelyShifts(i: Insn): boolean {
+  const n = i.row.operands.length - 1, o = i.operands[n];
+  return o.kind === CONST || o.kind === IMM && (i.imm & (i.operands[0].size === 8 ? 63 : 31)) !== 0;
+}
+
+/** The checks that rows name by marks; false when an exception was emitted instead. */
+function allowed(e: Emit, i: Insn, mode: number): boolean {
+  const row = i.row;
+  if (row.protectedOnly && !e.protectedMode) {
+    e.raise(UD);
+    return false;
+  }
+  if (row.cpl0 && e.cpl !== 0) {
+    e.raise(GP, 0);
+    return false;
+  }
+  switch (row.unit) {
+    case "fpu":
+    case "fxsr":
+      if (!(mode & (MODE_EM | MODE_TS))) return true;
+      e.raise(NM);
+      return false;
+    case "mmx":
+    case "sse":
+      if (mode & MODE_EM || row.unit === "sse" && !(mode & MODE_OSFXSR)) e.raise(UD);
+      else if (mode & MODE_TS) e.raise(NM);
+      else return true;
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** The helpers of HELPERS that follow SYSTEM_HELPERS. `raise` records an exception (error code -1: none) and returns FAULT. */
+export function instructionHelpers(env: CoreEnv, raise: (vector: number, error: number) => Status): Helper[] {
+  return [...integerHelpers(env, raise)];
+}
