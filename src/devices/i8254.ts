@@ -39,8 +39,9 @@ const counterPowerOn = (gate: boolean) => ({
   written: false,
   /** Low byte of a count whose high byte has not come, or -1. */
   lowWritten: -1,
-  /** The next read gives the high byte. */
+  /** The next read gives the high byte: of the running count, of the latched one. */
   readHigh: false,
+  latchedHigh: false,
   /** Latched count and status, or -1. */
   latched: -1,
   status: -1,
@@ -110,10 +111,15 @@ export class I8254 implements Device<ReturnType<typeof powerOn>> {
       c.status = -1;
       return status;
     }
-    const value = c.latched >= 0 ? c.latched : counterValue(c, elapsed(c, this.#now()));
-    const high = c.rw === RW_HIGH || (c.rw === RW_BOTH && c.readHigh);
-    if (c.rw === RW_BOTH) c.readHigh = !c.readHigh;
-    if (c.rw !== RW_BOTH || high) c.latched = -1;
+    if (c.latched < 0) {
+      const value = counterValue(c, elapsed(c, this.#now()));
+      const high = c.rw === RW_HIGH || (c.rw === RW_BOTH && c.readHigh);
+      c.readHigh = c.rw === RW_BOTH && !high;
+      return high ? value >> 8 : value & 0xff;
+    }
+    const value = c.latched, high = c.rw === RW_HIGH || (c.rw === RW_BOTH && c.latchedHigh);
+    c.latchedHigh = c.rw === RW_BOTH && !high;
+    if (!c.latchedHigh) c.latched = -1;
     return high ? value >> 8 : value & 0xff;
   }
 
@@ -135,7 +141,7 @@ export class I8254 implements Device<ReturnType<typeof powerOn>> {
     Object.assign(c, counterPowerOn(c.gate), { rw, mode: mode > 5 ? mode - 4 : mode, bcd: !!(value & 1), count: c.count });
   }
 
-  /** A count that is already latched stays until it was read. */
+  /** A count that is already latched stays until it was read; a new one is read from its low byte on. */
   #latch(c: Counter): void {
     if (c.latched < 0) c.latched = counterValue(c, elapsed(c, this.#now()));
   }

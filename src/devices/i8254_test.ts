@@ -165,6 +165,9 @@ Deno.test("reading: low and high byte, only one of them, latched, and read-back 
   p.write(3, 0x00);
   assertEquals([p.read(0), p.read(0)], [0x00, 0x12], "the first latch holds");
   assertEquals([p.read(0), p.read(0)], [0x00, 0x11]);
+  p.read(0);
+  p.write(3, 0x00);
+  assertEquals([p.read(0), p.read(0), p.read(0)], [0x00, 0x11, 0x11], "a latch between two reads begins with the low byte");
   p.write(3, 0xc2); // count and status of counter 0
   assertEquals([p.read(0), p.read(0), p.read(0)], [0xb4, 0x00, 0x11]);
   p.write(3, 0x14); // low byte only, mode 2
