@@ -284,7 +284,7 @@ export class Engine {
     );
     this.running = this.harts[0];
     this.#code = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextPage() };
-    for (let i = 0; i < JUMP_PAGES * JUMP_SLOTS; i++) this.#i32[(JUMP_CACHE + 16 * i + 8) >> 2] = -1;
+    this.#clearJumpCache();
     this.#u16[this.#resume >> 1] = UOP.resume;
     const module = new WebAssembly.Module(interpreterModule(pages));
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
@@ -374,8 +374,21 @@ export class Engine {
     this.#i32[TLB >> 2] = hart.tlbs + core.regime() * TLB_SIZE;
     const key = (core.context() * 64 + hart.index) * 0x1_0000 + core.mode();
     let n = this.#contexts.get(key);
-    if (n === undefined) this.#contexts.set(key, n = this.#contexts.size + 1);
+    if (n === undefined) {
+      if (this.#contexts.size === MAX_CONTEXTS) this.#forgetContexts();
+      this.#contexts.set(key, n = this.#contexts.size + 1);
+    }
     this.#i32[CONTEXT >> 2] = n;
+  }
+
+  /** Numbers start again: nothing may carry an old one. */
+  #forgetContexts(): void {
+    this.#contexts.clear();
+    this.#clearJumpCache();
+    for (const h of this.harts) h.fetchContext.fill(-1);
+  }
+  #clearJumpCache(): void {
+    for (let i = 0; i < JUMP_PAGES * JUMP_SLOTS; i++) this.#i32[(JUMP_CACHE + 16 * i + 8) >> 2] = -1;
   }
 
   /** Stops before any of these virtual addresses; drops every translation. */
@@ -785,7 +798,7 @@ export class Engine {
     this.#pages.length = 0;
     this.#arenaAt = this.#arena;
     this.#selector.literalAt = this.#literals;
-    for (let i = 0; i < JUMP_PAGES * JUMP_SLOTS; i++) this.#i32[(JUMP_CACHE + 16 * i + 8) >> 2] = -1;
+    this.#clearJumpCache();
   }
 
   // --- memory, where the fast path does not reach
@@ -986,6 +999,8 @@ export class Engine {
 
 /** Entries after which a block is hot, unless the options say otherwise. */
 const THRESHOLD = 10_000;
+/** Numbers of contexts given out before they start again. */
+const MAX_CONTEXTS = 1 << 16;
 /** Writes into a page's code after which only the code that was hit is dropped. */
 const PRECISE_AFTER = 16;
 /** Instructions of a block, and bytes of the longest instruction of any architecture. */

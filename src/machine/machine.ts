@@ -81,7 +81,7 @@ export interface Snapshot {
   readonly stopped: Stop | undefined;
 }
 
-/** Instructions that a hart runs before the next one has its turn, when several are awake. */
+/** Instructions that a hart runs before the next one has its turn, when several are awake. Such a slice is never cut by the caller's wishes: the run must not depend on them. */
 const QUANTUM = 20_000;
 /** The longest slice; the engine counts in 30 bits. */
 const LONGEST = 2 ** 28;
@@ -205,7 +205,7 @@ export class Machine {
 
   /**
    * Lets guest time pass, synchronously, until the clock reaches `untilTicks`, a break is requested or the machine stops. Returns the
-   * stop, also on every later call; a "breakpoint" is not final.
+   * stop, also on every later call; a "breakpoint" is not final. With several harts awake the clock may go a slice too far.
    */
   run(untilTicks: number): Stop | undefined {
     const wall = performance.now(), from = this.clock.base;
@@ -238,7 +238,11 @@ export class Machine {
   #runSlice(untilTicks: number): Stop | undefined {
     const awake = this.cpus.reduce((n, c) => n + (c.idle ? 0 : 1), 0);
     const slice = this.#slice ??= {
-      length: Math.max(1, Math.min(untilTicks, this.clock.next, this.clock.base + (awake > 1 ? QUANTUM : LONGEST)) - this.clock.base),
+      length: Math.max(
+        1,
+        Math.min(this.clock.next, awake > 1 ? this.clock.base + QUANTUM : Math.min(untilTicks, this.clock.base + LONGEST)) -
+          this.clock.base,
+      ),
       hart: 0,
       done: 0,
     };
