@@ -1,5 +1,5 @@
 // `bringup MACHINE.toml [KERNEL]`: runs a machine with this process's terminal or pipes as its console, and maps its end to the exit status.
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError, didYouMean } from "../core/errors.ts";
 import type { Stop } from "../machine/stop.ts";
 import { bootNow, type BootOptions } from "../scenario/boot.ts";
 import { formatNs, parseDuration } from "../scenario/duration.ts";
@@ -8,7 +8,7 @@ import { describeAddress } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { Input } from "./input.ts";
 import type { Monitor } from "./monitor.ts";
-import type { CommandLine } from "./options.ts";
+import { type CommandLine, COMMANDS } from "./options.ts";
 import { Output, writeAll } from "./output.ts";
 import { Pacer } from "./pacer.ts";
 import { parseSet } from "./set.ts";
@@ -132,6 +132,12 @@ function makePlan({ positional, values }: CommandLine): Plan {
   const list = (name: string) => (values[name] ?? []) as readonly string[];
   const [machine, kernel, ...more] = positional;
   if (machine === undefined) throw new ConfigError("which machine? usage: bringup MACHINE.toml [KERNEL] [options]");
+  if (/^\w+$/.test(machine)) {
+    throw new ConfigError(`'${machine}' is neither a command nor a machine file${didYouMean(machine, Object.keys(COMMANDS))}`);
+  }
+  if (!machine.endsWith(".toml") && kernel?.endsWith(".toml")) {
+    throw new ConfigError(`'${machine}' is in the machine's place: the machine file comes first`);
+  }
   if (more.length > 0) throw new ConfigError(`unexpected argument '${more[0]}': after the machine file comes one kernel, then options`);
   if (values.wait && values.gdb === undefined) throw new ConfigError("--wait needs --gdb: only a debugger can let the guest go on");
   if (values.scenario !== undefined && values.expect) {
