@@ -504,7 +504,7 @@ export class Engine {
     for (; u16[(q + 14) >> 1] === left && u16[q >> 1] !== UOP.jumpTo && u16[q >> 1] !== UOP.callEnd; q += UOP_BYTES) {
       if (UOPS[u16[q >> 1]].kind === "branch") places.push(q + UOP_BYTES * u16[(q + 2) >> 1]);
     }
-    if (u16[q >> 1] !== UOP.callEnd) places.push(q);
+    if (u16[q >> 1] !== UOP.callEnd || u16[(q + 14) >> 1] !== left) places.push(q);
     const codes = places.map((p) => u16[p >> 1]);
     for (const p of places) u16[p >> 1] = UOP.boundary;
     i32[(this.#resume + 4) >> 2] = i32[CURRENT >> 2];
@@ -517,11 +517,14 @@ export class Engine {
     if (reason === LEFT.finish) return this.#finish(at, budget);
     if (reason === LEFT.attention) return budget;
     if (reason !== LEFT.boundary) throw new Error(`interpreter left with reason ${reason} while finishing`);
-    const code = u16[at >> 1];
-    if (code === UOP.jumpTo) i64[PC >> 3] = i64[i32[(at + 8) >> 2] >> 3];
-    else if (code === UOP.jump || code === UOP.jumpFar) i64[PC >> 3] = i64[i32[(at + 4) >> 2] >> 3];
-    else i64[PC >> 3] = i64[(i32[CURRENT >> 2] + H_PC) >> 3] + BigInt(u16[(at + 12) >> 1]);
-    return budget + (code === UOP.jumpTo ? 0 : u16[(at + 14) >> 1]);
+    const code = u16[at >> 1], jumps = code === UOP.jump || code === UOP.jumpFar, rest = u16[(at + 14) >> 1] + (jumps ? 1 : 0);
+    // An instruction that only jumps begins with its jump: that is the next one, and has not begun.
+    if ((jumps || code === UOP.jumpTo) && rest === left) {
+      i64[PC >> 3] = jumps ? i64[i32[(at + 4) >> 2] >> 3] : i64[i32[(at + 8) >> 2] >> 3];
+      return budget + (jumps ? rest - 1 : 0);
+    }
+    i64[PC >> 3] = i64[(i32[CURRENT >> 2] + H_PC) >> 3] + BigInt(u16[(at + 12) >> 1]);
+    return budget + rest;
   }
 
   // --- blocks
