@@ -1,0 +1,970 @@
+// HOT: no bigint (but for the debugger's side), no closures, no allocation.
+// An x86 processor: modes, segment registers, memory as its microcode sees it, events, what the engine asks. Intel SDM volumes 2 and 3
+// (253666-083, 253668-083). Instructions are in isa/*.ts; what they call is in system.ts, far.ts, interrupts.ts, tasks.ts.
+// A check that fails deep inside such a function throws FAULTED after the exception was recorded; nothing of the guest's state has been
+// changed by then, and the helper's wrapper or the delivery loop catches it. Translated code never sees it.
+// Not modelled: SMM, VMX, SVM, protection keys, CET, VME (CR4.VME, PVI), machine checks, performance counters, #SS for a non-canonical
+// stack access by an ordinary instruction (#GP).
+import { ARG, GUEST, GUEST_END, PC, RESULT } from "../ir/layout.ts";
+import type { Builder } from "../ir/builder.ts";
+import {
+  type Access,
+  type Code,
+  CONTINUE,
+  type Core,
+  type CoreEnv,
+  FAULT,
+  FETCH,
+  FINISH,
+  type Helper,
+  READ,
+  type Status,
+  WRITE,
+} from "../ir/frontend.ts";
+import type { IrqLine } from "../core/irq.ts";
+import type { RegisterInfo } from "../core/cpu.ts";
+import type { ApicHooks, CpuPorts } from "./apic_hooks.ts";
+import { type CpuidModel, Features } from "./cpuid.ts";
+import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, XCPT } from "./exceptions.ts";
+import { readStatus, writeStatus } from "./flags.ts";
+import { SYSTEM_HELPERS } from "./helpers.ts";
+import { deliver } from "./interrupts.ts";
+import { Paging } from "./paging.ts";
+import { deathReport, registerTable } from "./debug.ts";
+import {
+  BIG,
+  CODE,
+  CS,
+  DS,
+  ES,
+  EXPAND_DOWN,
+  FS,
+  GS,
+  isData,
+  isReadable,
+  isWritable,
+  LDTR,
+  LONG,
+  PRESENT,
+  REAL_DATA,
+  SS,
+  TR,
+} from "./segments.ts";
+import { resetFpu } from "./state.ts";
+import {
+  CODE_LIMIT,
+  GPR,
+  MODE_CODE32,
+  MODE_CODE64,
+  MODE_CPL_SHIFT,
+  MODE_EM,
+  MODE_FLAT,
+  MODE_MP,
+  MODE_OSFXSR,
+  MODE_PROTECTED,
+  MODE_SSE_FAST,
+  MODE_STACK32,
+  MODE_TF,
+  MODE_TS,
+  MODE_V86,
+  MXCSR,
+  mxcsrIsFast,
+  RFLAGS,
+  SEG_BASE,
+  SEG_READ_TOP,
+  SEG_WRITE_TOP,
+  SELECTOR,
+} from "./slots.ts";
+import { Stack } from "./stack.ts";
+import { systemHelpers } from "./system.ts";
+import { instructionHelpers, translateBlock } from "./translate.ts";
+
+/** Bits of RFLAGS (SDM volume 1, 3.4.3). */
+export const CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, TF = 0x100, IF = 0x200, DF = 0x400, OF = 0x800, IOPL = 0x3000, NT = 0x4000;
+export const RF = 0x1_0000, VM = 0x2_0000, AC = 0x4_0000, VIF = 0x8_0000, VIP = 0x10_0000, ID = 0x20_0000;
+export const STATUS = CF | PF | AF | ZF | SF | OF;
+/** CR0, CR4, EFER (SDM 2.5, 2.2.1). */
+export const CR0_PE = 1, CR0_MP = 2, CR0_EM = 4, CR0_TS = 8, CR0_ET = 0x10, CR0_NE = 0x20, CR0_WP = 0x1_0000, CR0_AM = 0x4_0000;
+export const CR0_NW = 0x2000_0000, CR0_CD = 0x4000_0000, CR0_PG = 0x8000_0000 | 0;
+export const CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PAE = 0x20, CR4_PGE = 0x80, CR4_PCE = 0x100, CR4_OSFXSR = 0x200;
+export const CR4_UMIP = 0x800, CR4_LA57 = 0x1000, CR4_FSGSBASE = 0x1_0000, CR4_PCIDE = 0x2_0000, CR4_OSXSAVE = 0x4_0000;
+export const CR4_SMEP = 0x10_0000, CR4_SMAP = 0x20_0000;
+export const EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800;
+/** DR6 and DR7 (SDM volume 3B, 17.2). */
+export const DR6_FIXED = 0xffff_0ff0 | 0, DR6_BD = 0x2000, DR6_BS = 0x4000, DR6_BT = 0x8000, DR7_FIXED = 0x400, DR7_GD = 0x2000;
+
+/** Thrown when an exception has been recorded. */
+export const FAULTED: unique symbol = Symbol("fault");
+
+/** What distinguishes one processor from another, and what it is connected to. */
+export interface X86Config {
+  readonly index: number;
+  readonly model: CpuidModel;
+  /** Changes to the model's features: "+fsgsbase", "-la57". */
+  readonly features: readonly string[];
+  /** Physical address bits and so on are the model's; `reset` is segment and offset of the first instruction. */
+  readonly reset: { readonly segment: number; readonly offset: number };
+  /** How many processors the machine has (CPUID). */
+  readonly cores: number;
+  readonly ports: CpuPorts;
+  readonly apic?: ApicHooks;
+  /** Seed of RDRAND. */
+  readonly seed: number;
+  /** The time-stamp counter since reset: an integer below 2^53. */
+  tsc(): number;
+  /** The interrupt acknowledge cycle: the vector, or -1 when nobody asks any more. */
+  acknowledge(): number;
+  /** An event has become deliverable: cut the running slice. May be called at any moment. */
+  onPending(): void;
+  /** The processor has shut down: a fault while a double fault was delivered. */
+  onTripleFault(report: string): void;
+  /** x87 errors with CR0.NE clear go to a wire (FERR). */
+  onFpuError?(): void;
+}
+
+/** Everything that a snapshot holds apart from the slots and segment registers. */
+const powerOn = () => ({
+  cr0: CR0_CD | CR0_NW | CR0_ET,
+  cr2Lo: 0,
+  cr2Hi: 0,
+  cr3Lo: 0,
+  cr3Hi: 0,
+  cr4: 0,
+  efer: 0,
+  xcr0: 1,
+  /** CR8 where there is no local APIC. */
+  priority: 0,
+  cpl: 0,
+  gdtLo: 0,
+  gdtHi: 0,
+  gdtLimit: 0xffff,
+  idtLo: 0,
+  idtHi: 0,
+  idtLimit: 0xffff,
+  drLo: [0, 0, 0, 0],
+  drHi: [0, 0, 0, 0],
+  dr6: DR6_FIXED,
+  dr7: DR7_FIXED,
+  /** DR6 bits of a debug trap that is due after the present instruction. */
+  debugDue: 0,
+  /** The next instruction is one after which interrupts are looked at. */
+  stepOnce: false,
+  /** Instruction count at which an interrupt shadow (STI, MOV SS) is in force; -1: never. */
+  shadowAt: -1,
+  /** HLT has been executed. */
+  waiting: false,
+  /** Waits for a startup IPI. */
+  parked: false,
+  /** After a triple fault. */
+  shutdown: false,
+  /** Levels of the wires. */
+  intr: false,
+  nmiLine: false,
+  nmi: false,
+  nmiMasked: false,
+  a20: true,
+  /** FS and GS have theirs in their segment. */
+  kernelGsLo: 0,
+  kernelGsHi: 0,
+  starLo: 0,
+  starHi: 0,
+  lstarLo: 0,
+  lstarHi: 0,
+  cstarLo: 0,
+  cstarHi: 0,
+  fmask: 0,
+  sysenterCs: 0,
+  sysenterEspLo: 0,
+  sysenterEspHi: 0,
+  sysenterEipLo: 0,
+  sysenterEipHi: 0,
+  tscAux: 0,
+  /** Added to the time-stamp counter (integer). */
+  tscOffset: 0,
+  /** MSRs without an effect, by number: halves. */
+  msrs: {} as Record<number, [number, number]>,
+  /** State of RDRAND's generator. */
+  random: [0, 0, 0, 0],
+});
+export type CpuState = ReturnType<typeof powerOn>;
+
+/** CR3 values whose fetch contexts are remembered with PCIDs. */
+const SPACES = 16;
+/** Entries of the cache of translations for the microcode's own accesses. */
+const WALKS = 64;
+
+export class X86Cpu implements Core {
+  s: CpuState = powerOn();
+  readonly paging: Paging;
+  readonly features: Features;
+  readonly helpers: readonly Helper[];
+  readonly events = new EventLog();
+  readonly stack: Stack;
+  pageCacheable = true;
+  /** Segment registers ES CS SS DS FS GS LDTR TR: limit in bytes, attributes (segments.ts); selectors are slots. */
+  readonly limit = new Uint32Array(8);
+  readonly attr = new Int32Array(8);
+  /** Bases of ES, CS, SS and DS. The SEG_BASE slots have what code adds: 0 for ES, CS, SS and DS in 64-bit mode. */
+  readonly #baseLo = new Int32Array(4);
+  readonly #baseHi = new Int32Array(4);
+  // Derived from the state by `refresh`.
+  /** CR0.PE and not virtual-8086 mode. */
+  protectedMode = false;
+  v86 = false;
+  /** EFER.LMA; and CS.L as well. */
+  lma = false;
+  code64 = false;
+  #mode = 0;
+  #regime = 0;
+  #context = 0;
+  #smap = false;
+  /** A helper has changed what translated code depends on. */
+  #changed = false;
+  #dataBreakpoints = false;
+  // Results of memory reads and of readDescriptor.
+  valueLo = 0;
+  valueHi = 0;
+  descLo = 0;
+  descHi = 0;
+  descAtLo = 0;
+  descAtHi = 0;
+  /** The recorded exception that `raise` will deliver; -1: none. */
+  vector = -1;
+  errorCode = 0;
+  addressLo = 0;
+  addressHi = 0;
+  // Fetch contexts: numbers of address spaces.
+  #space = 1;
+  #nextSpace = 2;
+  readonly #spaceLo = new Int32Array(SPACES);
+  readonly #spaceHi = new Int32Array(SPACES);
+  readonly #spaceId = new Int32Array(SPACES);
+  #spaceNext = 0;
+  // Translations of the microcode's accesses: page and kind, physical page, and the flush count they belong to.
+  readonly #walkLo = new Int32Array(WALKS);
+  readonly #walkHi = new Int32Array(WALKS);
+  readonly #walkPage = new Float64Array(WALKS);
+  readonly #walkStamp = new Int32Array(WALKS);
+  #stamp = 1;
+  readonly registers: readonly RegisterInfo[];
+  readonly #access: ReadonlyMap<string, { get(): bigint; set(value: bigint): void }>;
+  readonly #inputs: ReadonlyMap<string, IrqLine>;
+
+  constructor(readonly env: CoreEnv, readonly config: X86Config) {
+    this.paging = new Paging(env);
+    this.features = new Features(config.model, config.features);
+    this.stack = new Stack(this);
+    const own = systemHelpers(this);
+    this.helpers = [
+      ...SYSTEM_HELPERS.map((name) => ({ name, run: () => this.#guarded(own[name]) })),
+      ...instructionHelpers(env, (vector, errorCode) => this.record(vector, errorCode)),
+    ];
+    [this.registers, this.#access] = registerTable(this);
+    this.#inputs = new Map<string, IrqLine>([["intr", new IntrInput(this)], ["nmi", new NmiInput(this)]]);
+  }
+
+  /** Runs a helper; what it says, and FINISH when translated code must be looked up anew or an interrupt can be taken. */
+  #guarded(run: () => Status): Status {
+    let status: Status;
+    try {
+      status = run();
+    } catch (e) {
+      if (e !== FAULTED) throw e;
+      status = FAULT;
+    }
+    if (this.#changed) {
+      this.#changed = false;
+      if (status === CONTINUE) return FINISH;
+    }
+    return status;
+  }
+
+  /** Puts the processor into its state after power on (SDM 9.1.1); wires keep their levels. */
+  reset(): void {
+    const { i32 } = this.env, base = this.env.base() >> 2, { intr, nmiLine, a20 } = this.s;
+    i32.fill(0, base + (GUEST >> 2), base + (GUEST_END >> 2));
+    this.s = powerOn();
+    Object.assign(this.s, { intr, nmiLine, a20 });
+    const seed = this.config.seed + 0x9e37_79b9 * (this.config.index + 1);
+    for (let i = 0; i < 4; i++) this.s.random[i] = Math.imul(seed + i, 0x85eb_ca6b) | 1;
+    resetFpu(this);
+    this.#resetRegisters();
+    const { segment, offset } = this.config.reset;
+    this.setSegment(CS, segment, segment === 0xf000 ? 0xffff_0000 | 0 : segment << 4, 0, 0xffff, REAL_DATA);
+    this.events.clear();
+    this.reload();
+    this.setEip(offset, 0);
+  }
+
+  /** INIT (SDM 9.1.1, table 9-1): like reset, but caches, FPU and most MSRs stay. Other processors than the first then wait for a SIPI. */
+  init(park: boolean): void {
+    const s = this.s, kept = { ...s };
+    this.s = {
+      ...powerOn(),
+      cr0: CR0_ET | (kept.cr0 & (CR0_CD | CR0_NW)),
+      intr: kept.intr,
+      nmiLine: kept.nmiLine,
+      a20: kept.a20,
+      msrs: kept.msrs,
+      random: kept.random,
+      tscOffset: kept.tscOffset,
+      parked: park,
+    };
+    for (let n = 0; n < 16; n++) this.setSlot(GPR(n), 0, 0);
+    this.#resetRegisters();
+    this.setSegment(CS, 0xf000, 0xffff_0000 | 0, 0, 0xffff, REAL_DATA);
+    this.reload();
+    this.setEip(0xfff0, 0);
+  }
+  #resetRegisters(): void {
+    this.setSlot(GPR(2), this.config.model.signature, 0);
+    this.setSlot(RFLAGS, 2, 0);
+    writeStatus(this.#window(), 0);
+    for (const n of [ES, SS, DS, FS, GS]) this.setSegment(n, 0, 0, 0, 0xffff, REAL_DATA);
+    this.setSegment(LDTR, 0, 0, 0, 0xffff, PRESENT | 2 << 8);
+    this.setSegment(TR, 0, 0, 0, 0xffff, PRESENT | 11 << 8);
+  }
+
+  /** A startup IPI: starts a parked processor in real mode at `vector` * 4 KiB. */
+  startup(vector: number): void {
+    if (!this.s.parked) return;
+    this.s.parked = this.s.waiting = false;
+    this.setSegment(CS, vector << 8, vector << 12, 0, 0xffff, REAL_DATA);
+    this.refresh();
+    this.setEip(0, 0);
+    this.config.onPending();
+  }
+
+  // --- slots
+  slotLo(slot: number): number {
+    return this.env.i32[(this.env.base() + slot) >> 2];
+  }
+  slotHi(slot: number): number {
+    return this.env.i32[((this.env.base() + slot) >> 2) + 1];
+  }
+  setSlot(slot: number, lo: number, hi: number): void {
+    const i = (this.env.base() + slot) >> 2;
+    this.env.i32[i] = lo;
+    this.env.i32[i + 1] = hi;
+  }
+  /** The state window of this processor, wherever it is. */
+  #window(): Int32Array {
+    const base = this.env.base();
+    return base === 0 ? this.env.i32 : this.env.i32.subarray(base >> 2);
+  }
+  /** Index of the pc (linear) in i32: it lies behind the other registers while another processor runs. */
+  #pcIndex(): number {
+    const base = this.env.base();
+    return (base === 0 ? PC : base + GUEST_END) >> 2;
+  }
+  get pcLo(): number {
+    return this.env.i32[this.#pcIndex()];
+  }
+  get pcHi(): number {
+    return this.env.i32[this.#pcIndex() + 1];
+  }
+  setPc(lo: number, hi: number): void {
+    const i = this.#pcIndex();
+    this.env.i32[i] = lo;
+    this.env.i32[i + 1] = hi;
+  }
+  /** Goes to an offset in the present code segment. */
+  setEip(lo: number, hi: number): void {
+    if (this.code64) this.setPc(lo, hi);
+    else this.setPc((this.#baseLo[CS] + lo) | 0, 0);
+  }
+  argLo(n: number): number {
+    return this.env.i32[(ARG >> 2) + 2 * n];
+  }
+  argHi(n: number): number {
+    return this.env.i32[(ARG >> 2) + 2 * n + 1];
+  }
+  setResult(lo: number, hi: number): void {
+    this.env.i32[RESULT >> 2] = lo;
+    this.env.i32[(RESULT >> 2) + 1] = hi;
+  }
+  /** RFLAGS, all of it (bits above 31 are zero). */
+  get flags(): number {
+    return this.slotLo(RFLAGS) | readStatus(this.#window());
+  }
+  /** Replaces the bits of `mask` (which may hold status flags). */
+  setFlags(value: number, mask: number): void {
+    const old = this.slotLo(RFLAGS);
+    if (mask & STATUS) {
+      const window = this.#window();
+      writeStatus(window, (readStatus(window) & ~mask) | (value & mask & STATUS));
+    }
+    this.setSlot(RFLAGS, (old & ~mask) | (value & mask & ~STATUS) | 2, 0);
+  }
+  /** RFLAGS without the status flags: cheap. */
+  get systemFlags(): number {
+    return this.slotLo(RFLAGS);
+  }
+
+  // --- segment registers
+  selector(n: number): number {
+    return this.slotLo(SELECTOR(n)) & 0xffff;
+  }
+  /** Base of a segment register as loaded, also where 64-bit mode ignores it. From FS on the slot itself: WRFSBASE writes it. */
+  baseLo(n: number): number {
+    return n < FS ? this.#baseLo[n] : this.slotLo(SEG_BASE(n));
+  }
+  baseHi(n: number): number {
+    return n < FS ? this.#baseHi[n] : this.slotHi(SEG_BASE(n));
+  }
+  get cpl(): number {
+    return this.s.cpl;
+  }
+
+  /** Loads a segment register; the caller calls `refresh` when it is done. */
+  setSegment(n: number, selector: number, baseLo: number, baseHi: number, limit: number, attr: number): void {
+    this.env.i32[(this.env.base() + SELECTOR(n)) >> 2] = selector;
+    this.limit[n] = limit;
+    this.attr[n] = attr;
+    this.setBase(n, baseLo, baseHi);
+  }
+  #setSegmentSlots(n: number): void {
+    if (n < FS) this.setSlot(SEG_BASE(n), this.code64 ? 0 : this.#baseLo[n], this.code64 ? 0 : this.#baseHi[n]);
+    if (n > GS) return;
+    const attr = this.attr[n], limit = this.limit[n];
+    if (n === CS) this.env.i32[(this.env.base() + CODE_LIMIT) >> 2] = limit;
+    let read = !this.protectedMode || ((attr & PRESENT) !== 0 && isReadable(attr));
+    let write = !this.protectedMode || ((attr & PRESENT) !== 0 && isWritable(attr));
+    if (isData(attr) && attr & EXPAND_DOWN) read = write = false;
+    const topLo = (limit + 1) | 0, topHi = limit === 0xffff_ffff ? 1 : 0;
+    this.setSlot(SEG_READ_TOP(n), read ? topLo : 0, read ? topHi : 0);
+    this.setSlot(SEG_WRITE_TOP(n), write ? topLo : 0, write ? topHi : 0);
+  }
+  setBase(n: number, lo: number, hi: number): void {
+    if (n < FS) {
+      this.#baseLo[n] = lo;
+      this.#baseHi[n] = hi;
+    } else this.setSlot(SEG_BASE(n), lo, hi);
+    this.#setSegmentSlots(n);
+  }
+
+  /** Whether an address with this upper half is canonical. */
+  canonical(hi: number): boolean {
+    const top = hi >> (this.s.cr4 & CR4_LA57 ? 24 : 15);
+    return top === 0 || top === -1;
+  }
+
+  // --- memory as microcode accesses it: linear addresses in halves; `user`: with the rights of CPL 3
+  #physical(lo: number, hi: number, access: Access, user: boolean): number {
+    const paging = this.paging;
+    if (paging.levels === 0) return this.#gate(lo >>> 0);
+    const page = lo & -4096, kind = access | (user ? 4 : 0);
+    const w = ((lo >>> 12) ^ kind * 11) & (WALKS - 1);
+    if (this.#walkStamp[w] === this.#stamp && this.#walkLo[w] === (page | kind) && this.#walkHi[w] === hi) {
+      return this.#walkPage[w] + (lo & 0xfff);
+    }
+    if (this.lma && !this.canonical(hi)) this.fault(XCPT.GP, 0);
+    // Accesses to descriptor tables and the TSS are the supervisor's at any CPL, and SMAP holds for them; AC counts only below CPL 3.
+    const smap = (this.s.cr4 & CR4_SMAP) !== 0 && !(this.s.cpl < 3 && this.systemFlags & AC);
+    const paddr = paging.walk(lo, hi, access, user, smap, false);
+    if (paddr < 0) {
+      this.#pageFault(lo, hi);
+      throw FAULTED;
+    }
+    const physical = this.#gate(paddr);
+    this.#walkStamp[w] = this.#stamp;
+    this.#walkLo[w] = page | kind;
+    this.#walkHi[w] = hi;
+    this.#walkPage[w] = physical - (lo & 0xfff);
+    return physical;
+  }
+  /** The A20 gate. */
+  #gate(paddr: number): number {
+    return this.s.a20 || !(paddr & 0x10_0000) ? paddr : paddr - 0x10_0000;
+  }
+
+  read8(lo: number, hi: number, user: boolean): number {
+    const at = this.env.ram(this.#physical(lo, hi, READ, user), 1);
+    return at < 0 ? 0xff : this.env.u8[at];
+  }
+  read16(lo: number, hi: number, user: boolean): number {
+    if ((lo & 0xfff) === 0xfff) return this.#readBytes(lo, hi, 2, user);
+    const at = this.env.ram(this.#physical(lo, hi, READ, user), 2), u8 = this.env.u8;
+    return at < 0 ? 0xffff : u8[at] | u8[at + 1] << 8;
+  }
+  /** Signed. */
+  read32(lo: number, hi: number, user: boolean): number {
+    if ((lo & 0xfff) > 0xffc) return this.#readBytes(lo, hi, 4, user);
+    const at = this.env.ram(this.#physical(lo, hi, READ, user), 4), u8 = this.env.u8;
+    if (at < 0) return -1;
+    return at & 3 ? u8[at] | u8[at + 1] << 8 | u8[at + 2] << 16 | u8[at + 3] << 24 : this.env.i32[at >> 2];
+  }
+  /** Into valueLo and valueHi. */
+  read64(lo: number, hi: number, user: boolean): void {
+    const low = this.read32(lo, hi, user), next = (lo + 4) | 0;
+    this.valueHi = this.read32(next, this.#carry(next, 4, hi), user);
+    this.valueLo = low;
+  }
+  #readBytes(lo: number, hi: number, size: number, user: boolean): number {
+    let value = 0;
+    for (let i = 0; i < size; i++) value |= this.read8((lo + i) | 0, this.#carry(lo + i, i, hi), user) << (8 * i);
+    return value;
+  }
+  /** Upper half of an address whose low half is `lo` after `added` (small) was added. */
+  #carry(lo: number, added: number, hi: number): number {
+    return this.lma && (lo >>> 0) < added ? (hi + 1) | 0 : hi;
+  }
+
+  write16(lo: number, hi: number, value: number, user: boolean): void {
+    this.#write(lo, hi, value, 2, user);
+  }
+  write32(lo: number, hi: number, value: number, user: boolean): void {
+    this.#write(lo, hi, value, 4, user);
+  }
+  write64(lo: number, hi: number, valueLo: number, valueHi: number, user: boolean): void {
+    const next = (lo + 4) | 0, nextHi = this.#carry(next, 4, hi);
+    // Both halves are translated before either is written.
+    if ((lo & 0xfff) > 0xff8) this.#physical((lo + 7) | 0, this.#carry(lo + 7, 7, hi), WRITE, user);
+    this.#write(lo, hi, valueLo, 4, user);
+    this.#write(next, nextHi, valueHi, 4, user);
+  }
+  #write(lo: number, hi: number, value: number, size: number, user: boolean): void {
+    const { env } = this, { u8 } = env, paddr = this.#physical(lo, hi, WRITE, user);
+    if ((lo & 0xfff) + size > 0x1000) {
+      for (let i = size - 1; i >= 0; i--) {
+        const p = this.#physical((lo + i) | 0, this.#carry(lo + i, i, hi), WRITE, user), at = env.ram(p, 1);
+        if (at < 0) continue;
+        u8[at] = value >>> (8 * i);
+        env.wrote(p, 1);
+      }
+      return;
+    }
+    const at = env.ram(paddr, size);
+    if (at < 0) return;
+    if (size === 4 && !(at & 3)) env.i32[at >> 2] = value;
+    else for (let i = 0; i < size; i++) u8[at + i] = value >>> (8 * i);
+    env.wrote(paddr, size);
+  }
+
+  // --- what the engine asks
+  mode(): number {
+    return mxcsrIsFast(this.slotLo(MXCSR)) ? this.#mode | MODE_SSE_FAST : this.#mode;
+  }
+  regime(): number {
+    return this.#regime;
+  }
+  context(): number {
+    return this.#context;
+  }
+
+  get fetchIsPhysical(): boolean {
+    return this.paging.levels === 0 && this.s.a20;
+  }
+
+  translate(lo: number, hi: number, access: Access, size = 1): number {
+    const s = this.s;
+    this.pageCacheable = true;
+    if (this.#dataBreakpoints && access !== FETCH) {
+      this.pageCacheable = false;
+      this.#matchBreakpoints(lo, hi, access, size);
+    }
+    if (this.paging.levels === 0) return this.#gate(lo >>> 0);
+    if (hi !== 0 && !this.canonical(hi)) {
+      this.record(XCPT.GP, 0);
+      return -1;
+    }
+    const user = s.cpl === 3;
+    if (user && s.cr0 & CR0_AM && this.systemFlags & AC && access !== FETCH) {
+      this.pageCacheable = false;
+      if (size <= 8 && lo & (size - 1)) {
+        this.record(XCPT.AC, 0);
+        return -1;
+      }
+    }
+    const paddr = this.paging.walk(lo, hi, access, user, this.#smap, false);
+    if (paddr < 0) {
+      this.#pageFault(lo, hi);
+      return -1;
+    }
+    return this.#gate(paddr);
+  }
+
+  /** Physical address that an access would reach now, without side effects; undefined when it would fault. */
+  probe(vaddr: bigint, access: Access): number | undefined {
+    const lo = Number(BigInt.asIntN(32, vaddr)), hi = this.lma ? Number(BigInt.asIntN(32, vaddr >> 32n)) : 0;
+    if (this.paging.levels === 0) return this.#gate(lo >>> 0);
+    if (this.lma && !this.canonical(hi)) return undefined;
+    const paddr = this.paging.walk(lo, hi, access, this.s.cpl === 3, false, true);
+    return paddr < 0 ? undefined : this.#gate(paddr);
+  }
+
+  /** Only fetches come here: elsewhere the bus answers with all ones, and code of all ones is no instruction. */
+  busFault(_lo: number, _hi: number, _access: Access): void {
+    this.record(XCPT.UD, 0);
+  }
+
+  translateBlock(b: Builder, code: Code, max: number): void {
+    translateBlock(b, code, max, this.mode());
+  }
+
+  // --- exceptions and interrupts
+  /** Records an exception; `raise` delivers it. */
+  record(vector: number, errorCode: number): Status {
+    this.vector = vector;
+    this.errorCode = errorCode;
+    return FAULT;
+  }
+  #pageFault(lo: number, hi: number): void {
+    this.record(XCPT.PF, this.paging.errorCode);
+    this.addressLo = lo;
+    this.addressHi = hi;
+  }
+  /** Records an exception and gives up what is being done. */
+  fault(vector: number, errorCode: number): never {
+    this.record(vector, errorCode);
+    throw FAULTED;
+  }
+
+  raise(): void {
+    const vector = this.vector;
+    if (vector < 0) throw new Error("no exception is recorded");
+    this.s.debugDue = 0;
+    this.event(vector, EXCEPTION, this.errorCode);
+  }
+
+  /** Delivers an event, or what comes of it; the pc is the return address. */
+  event(vector: number, kind: EventKind, errorCode: number): void {
+    const s = this.s, pcLo = this.pcLo, pcHi = this.pcHi;
+    s.waiting = false;
+    for (;;) {
+      const page = kind === EXCEPTION && vector === XCPT.PF;
+      if (page) {
+        s.cr2Lo = this.addressLo;
+        s.cr2Hi = this.addressHi;
+      }
+      this.events.record(
+        vector,
+        kind,
+        s.cpl,
+        errorCode,
+        pcLo,
+        pcHi,
+        page ? s.cr2Lo : 0,
+        page ? s.cr2Hi : 0,
+        this.env.instructions(),
+      );
+      this.vector = -1;
+      try {
+        deliver(this, vector, kind, errorCode, pcLo, pcHi);
+        return;
+      } catch (e) {
+        if (e !== FAULTED) throw e;
+      }
+      const second = this.vector as number, next = kind === EXCEPTION ? combine(vector, second) : second;
+      if (next !== second) {
+        // The second fault is in the report, too, and so is its address in CR2.
+        if (second === XCPT.PF) {
+          s.cr2Lo = this.addressLo;
+          s.cr2Hi = this.addressHi;
+        }
+        const at = this.env.instructions();
+        this.events.record(second, EXCEPTION, s.cpl, this.errorCode, pcLo, pcHi, this.addressLo, this.addressHi, at);
+      }
+      if (next < 0) {
+        s.shutdown = s.waiting = true;
+        this.config.onTripleFault(this.deathReport());
+        this.config.onPending();
+        return;
+      }
+      errorCode = next === second ? this.errorCode : 0;
+      vector = next;
+      kind = EXCEPTION;
+    }
+  }
+
+  interrupt(): boolean {
+    const s = this.s;
+    if (s.debugDue === 0 && !s.nmi && !s.intr) return false;
+    if (s.shutdown || s.parked) return false;
+    if (s.debugDue !== 0) {
+      this.#debugTrap();
+      return true;
+    }
+    const nmi = s.nmi && !s.nmiMasked;
+    if (!nmi && !(s.intr && this.systemFlags & IF)) return false;
+    if (this.env.instructions() === s.shadowAt) {
+      // One more instruction, then again.
+      s.stepOnce = true;
+      this.refresh();
+      return false;
+    }
+    if (nmi) {
+      s.nmi = false;
+      s.nmiMasked = true;
+      this.event(XCPT.NMI, EXTERNAL, 0);
+      return true;
+    }
+    const vector = this.config.acknowledge();
+    if (vector < 0) return false;
+    this.event(vector, EXTERNAL, 0);
+    return true;
+  }
+  /** SDM volume 3B, 17.3.1. */
+  #debugTrap(): void {
+    const s = this.s;
+    s.dr6 = (s.dr6 & ~15) | s.debugDue;
+    s.debugDue = 0;
+    this.event(XCPT.DB, EXCEPTION, 0);
+  }
+
+  /** Begins an interrupt shadow: the next instruction is executed before any interrupt. */
+  shadow(): void {
+    this.s.shadowAt = this.env.instructions() + 1;
+  }
+  /** To be called after a change of what makes interrupts deliverable: FINISH when one can be taken. */
+  done(): Status {
+    const s = this.s;
+    return s.debugDue !== 0 || (s.nmi && !s.nmiMasked) || (s.intr && this.systemFlags & IF) ? FINISH : CONTINUE;
+  }
+  /** A wire has moved. */
+  wake(): void {
+    const s = this.s;
+    if (s.parked || s.shutdown || this.done() === CONTINUE) return;
+    s.waiting = false;
+    this.config.onPending();
+  }
+  get waiting(): boolean {
+    return this.s.waiting || this.s.parked;
+  }
+  /** "intr" or "nmi"; undefined when there is none. */
+  input(name: string): IrqLine | undefined {
+    return this.#inputs.get(name);
+  }
+  /** The A20 gate: closed, address bit 20 is 0. */
+  setA20(open: boolean): void {
+    if (this.s.a20 === open) return;
+    this.s.a20 = open;
+    this.flushAll();
+  }
+
+  // --- debug registers
+  /** Called before every instruction under MODE_TF: RF, instruction breakpoints, the trap after it. */
+  step(pcLo: number, pcHi: number): Status {
+    const s = this.s, flags = this.systemFlags;
+    if (flags & RF) this.setSlot(RFLAGS, flags & ~RF, 0);
+    else if (this.#matchInstruction(pcLo, pcHi)) return FAULT;
+    if (flags & TF) s.debugDue |= DR6_BS;
+    s.stepOnce = false;
+    this.refresh();
+    return FINISH;
+  }
+  /** DR7: condition of breakpoint n in bits 1..0 (0 execute, 1 write, 3 read or write), length - 1 in bits 3..2. */
+  #matchInstruction(lo: number, hi: number): boolean {
+    const s = this.s;
+    let hit = 0;
+    for (let n = 0; n < 4; n++) {
+      if (s.dr7 >> (2 * n) & 3 && (s.dr7 >> (16 + 4 * n) & 3) === 0 && s.drLo[n] === lo && s.drHi[n] === hi) hit |= 1 << n;
+    }
+    if (hit === 0) return false;
+    s.dr6 = (s.dr6 & ~15) | hit;
+    this.record(XCPT.DB, 0);
+    return true;
+  }
+  #matchBreakpoints(lo: number, hi: number, access: Access, size: number): void {
+    const s = this.s;
+    for (let n = 0; n < 4; n++) {
+      const kind = s.dr7 >> (16 + 4 * n) & 3;
+      if (!(s.dr7 >> (2 * n) & 3) || !(kind === 3 || (kind === 1 && access === WRITE)) || s.drHi[n] !== hi) continue;
+      const length = BREAKPOINT_BYTES[s.dr7 >> (18 + 4 * n) & 3], from = (s.drLo[n] & -length) >>> 0, at = lo >>> 0;
+      if (at >= from + length || at + size <= from) continue;
+      s.debugDue |= 1 << n;
+      this.config.onPending();
+    }
+  }
+
+  // --- derived state
+  /** Derives anew what depends on the mode: after any change of CR0, CR4, EFER, RFLAGS' TF, RF, VM or AC, CPL or a segment register. */
+  refresh(): void {
+    const s = this.s, attr = this.attr, flags = this.systemFlags, cs = attr[CS];
+    const pe = (s.cr0 & CR0_PE) !== 0, v86 = pe && (flags & VM) !== 0, lma = (s.efer & EFER_LMA) !== 0;
+    const code64 = lma && (cs & LONG) !== 0, protectedMode = pe && !v86;
+    if (code64 !== this.code64 || protectedMode !== this.protectedMode || v86 !== this.v86) {
+      this.code64 = code64;
+      this.protectedMode = protectedMode;
+      for (let n = 0; n < 6; n++) this.#setSegmentSlots(n);
+    }
+    this.v86 = v86;
+    this.lma = lma;
+    const stepping = flags & (TF | RF) || s.stepOnce || this.#instructionBreakpoints();
+    const mode = (code64 ? MODE_CODE64 : cs & BIG ? MODE_CODE32 : 0) | (attr[SS] & BIG ? MODE_STACK32 : 0) | (pe ? MODE_PROTECTED : 0) |
+      s.cpl << MODE_CPL_SHIFT | (v86 ? MODE_V86 : 0) | (code64 || this.#flat() ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
+      (s.cr0 & CR0_EM ? MODE_EM : 0) | (s.cr0 & CR0_MP ? MODE_MP : 0) | (s.cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (stepping ? MODE_TF : 0);
+    this.#smap = (s.cr4 & CR4_SMAP) !== 0 && s.cpl < 3 && !(flags & AC);
+    const regime = this.paging.levels === 0 ? 0 : s.cpl === 3 ? 3 : this.#smap ? 2 : 1;
+    const context = this.#space << 1 | (s.cpl === 3 ? 1 : 0);
+    if (mode === this.#mode && regime === this.#regime && context === this.#context) return;
+    this.#mode = mode;
+    this.#regime = regime;
+    this.#context = context;
+    this.#changed = true;
+    this.env.changed();
+  }
+  #flat(): boolean {
+    for (const n of FLAT_SEGMENTS) {
+      if (this.#baseLo[n] !== 0 || this.limit[n] !== 0xffff_ffff || !(this.attr[n] & PRESENT)) return false;
+      const attr = this.attr[n];
+      if (n === CS ? !isReadable(attr) : !isWritable(attr) || (attr & (CODE | EXPAND_DOWN)) !== 0) return false;
+    }
+    return true;
+  }
+  #instructionBreakpoints(): boolean {
+    const { dr7 } = this.s;
+    if (!(dr7 & 0xff)) return false;
+    for (let n = 0; n < 4; n++) if (dr7 >> (2 * n) & 3 && (dr7 >> (16 + 4 * n) & 3) === 0) return true;
+    return false;
+  }
+  /** After DR7 was written. */
+  breakpointsMoved(): void {
+    const { dr7 } = this.s;
+    this.#dataBreakpoints = false;
+    for (let n = 0; n < 4; n++) if (dr7 >> (2 * n) & 3 && (dr7 >> (16 + 4 * n) & 1) !== 0) this.#dataBreakpoints = true;
+    this.flushData();
+    this.refresh();
+  }
+
+  // --- translations
+  /** After CR0, CR3, CR4 or EFER were written: paging mode, root. Flushes nothing. */
+  setPaging(): void {
+    const s = this.s, p = this.paging, paged = (s.cr0 & CR0_PG) !== 0, pae = (s.cr4 & CR4_PAE) !== 0;
+    p.levels = !paged ? 0 : s.efer & EFER_LMA ? (s.cr4 & CR4_LA57 ? 5 : 4) : pae ? 3 : 2;
+    p.root = p.levels >= 4 ? (s.cr3Hi & 0xff) * 2 ** 32 + ((s.cr3Lo & -4096) >>> 0) : (s.cr3Lo & -4096) >>> 0;
+    p.pse = (s.cr4 & CR4_PSE) !== 0;
+    p.nxe = (s.efer & EFER_NXE) !== 0;
+    p.wp = (s.cr0 & CR0_WP) !== 0;
+    p.smep = (s.cr4 & CR4_SMEP) !== 0;
+  }
+  flushData(): void {
+    this.env.flushTlb();
+    this.paging.dataFlushed();
+    this.#stamp++;
+  }
+  /** Forgets every translation. */
+  flushAll(): void {
+    this.flushData();
+    this.#spaceId.fill(0);
+    this.paging.fetchFlushed();
+    this.#space = this.#takeSpace();
+    this.refresh();
+  }
+  /** After a write to CR3: forgets translations unless `keep` (PCIDs, bit 63 of the value). */
+  newRoot(keep: boolean): void {
+    this.flushData();
+    const s = this.s;
+    let i = -1;
+    for (let n = 0; n < SPACES; n++) if (this.#spaceId[n] !== 0 && this.#spaceLo[n] === s.cr3Lo && this.#spaceHi[n] === s.cr3Hi) i = n;
+    if (i < 0 || !keep) {
+      if (i < 0) i = this.#spaceNext++ % SPACES;
+      this.#spaceLo[i] = s.cr3Lo;
+      this.#spaceHi[i] = s.cr3Hi;
+      this.#spaceId[i] = this.#takeSpace();
+    }
+    this.#space = this.#spaceId[i];
+    this.refresh();
+  }
+  #takeSpace(): number {
+    // Wraps after half a thousand million flushes; what is left from so long ago has been evicted.
+    const id = this.#nextSpace;
+    this.#nextSpace = id === (1 << 29) - 1 ? 2 : id + 1;
+    return id;
+  }
+  /** INVLPG: forgets the page of a linear address. */
+  flushPage(lo: number, hi: number): void {
+    if (this.paging.mayBeLarge(lo, hi)) this.flushData();
+    else {
+      this.env.flushPage(lo, hi);
+      this.#stamp++;
+    }
+    if (this.paging.mayBeFetched(lo, hi)) this.flushAll();
+  }
+  /** Derives everything anew after the state was replaced. */
+  reload(): void {
+    this.setPaging();
+    for (let n = 0; n < 8; n++) this.#setSegmentSlots(n);
+    this.breakpointsMoved();
+    this.flushAll();
+    // The slots of segments depend on the mode that refresh has just found.
+    for (let n = 0; n < 8; n++) this.#setSegmentSlots(n);
+  }
+
+  // --- snapshots
+  save(): unknown {
+    const base = this.env.base(), { u8 } = this.env;
+    return {
+      registers: u8.slice(base + GUEST, base + GUEST_END),
+      pc: [this.pcLo, this.pcHi],
+      state: structuredClone(this.s),
+      segments: { limit: this.limit.slice(), attr: this.attr.slice(), baseLo: this.#baseLo.slice(), baseHi: this.#baseHi.slice() },
+      pdptes: { lo: this.paging.pdpteLo.slice(), hi: this.paging.pdpteHi.slice() },
+    };
+  }
+  load(saved: unknown): void {
+    const { registers, pc, state, segments, pdptes } = saved as {
+      registers: Uint8Array;
+      pc: [number, number];
+      state: CpuState;
+      segments: { limit: Uint32Array; attr: Int32Array; baseLo: Int32Array; baseHi: Int32Array };
+      pdptes: { lo: Int32Array; hi: Int32Array };
+    };
+    this.env.u8.set(registers, this.env.base() + GUEST);
+    this.setPc(pc[0], pc[1]);
+    this.s = structuredClone(state);
+    this.limit.set(segments.limit);
+    this.attr.set(segments.attr);
+    this.#baseLo.set(segments.baseLo);
+    this.#baseHi.set(segments.baseHi);
+    this.paging.pdpteLo.set(pdptes.lo);
+    this.paging.pdpteHi.set(pdptes.hi);
+    this.reload();
+  }
+
+  // --- debugger
+  /** @throws {Error} no register of that name. */
+  reg(name: string): bigint {
+    return this.#register(name).get();
+  }
+  setReg(name: string, value: bigint): void {
+    this.#register(name).set(value);
+  }
+  #register(name: string) {
+    const access = this.#access.get(name);
+    if (!access) throw new Error(`no register '${name}'`);
+    return access;
+  }
+  /** Why the processor is where it is, for a report to the user. */
+  deathReport(): string {
+    return deathReport(this);
+  }
+}
+
+const FLAT_SEGMENTS = [ES, CS, SS, DS], BREAKPOINT_BYTES = [1, 2, 8, 4];
+
+/** Level-sensitive. */
+class IntrInput implements IrqLine {
+  constructor(readonly cpu: X86Cpu) {}
+  get level(): boolean {
+    return this.cpu.s.intr;
+  }
+  set(level: boolean): void {
+    this.cpu.s.intr = level;
+    if (level) this.cpu.wake();
+  }
+}
+/** Edge-triggered. */
+class NmiInput implements IrqLine {
+  constructor(readonly cpu: X86Cpu) {}
+  get level(): boolean {
+    return this.cpu.s.nmiLine;
+  }
+  set(level: boolean): void {
+    const s = this.cpu.s, rising = level && !s.nmiLine;
+    s.nmiLine = level;
+    if (!rising) return;
+    s.nmi = true;
+    this.cpu.wake();
+  }
+}

@@ -1,0 +1,293 @@
+// HOT: no bigint, no closures, no allocation.
+// Far jumps, calls and returns, through gates and to other privileges; SYSENTER, SYSCALL and their returns.
+// Intel SDM volume 3A (253668-083), 5.8; JMP, CALL, RET, SYSENTER, SYSEXIT, SYSCALL, SYSRET in volume 2.
+import type { Status } from "../ir/frontend.ts";
+import { EFER_SCE, IF, RF, VM, type X86Cpu } from "./cpu.ts";
+import { XCPT } from "./exceptions.ts";
+import { checkReturnCode, enterCode, FLAGS_ANY, innerStack, longStack, returnStack } from "./interrupts.ts";
+import {
+  ACCESSED,
+  ATTRIBUTES,
+  BIG,
+  CALL16,
+  CALL32,
+  checkNewSs,
+  CODE,
+  CS,
+  descriptorBase,
+  descriptorLimit,
+  dpl,
+  DPL_SHIFT,
+  dropInnerSegments,
+  GRANULAR,
+  index,
+  isCode,
+  isConforming,
+  LONG,
+  PRESENT,
+  READABLE,
+  readDescriptor,
+  readUpper,
+  S,
+  setAccessed,
+  setFromDescriptor,
+  setNullSs,
+  setReal,
+  SS,
+  TASK_GATE,
+  TSS16,
+  TSS32,
+  type,
+  WRITABLE,
+} from "./segments.ts";
+import { GPR } from "./slots.ts";
+import { taskSwitch } from "./tasks.ts";
+
+const RCX = GPR(1), RDX = GPR(2), RSP = GPR(4), R11 = GPR(11);
+
+/** A far jump or call with `size`-byte operands (2, 4 or 8); `next*` is the linear address of the following instruction. */
+export function farTransfer(
+  cpu: X86Cpu,
+  call: boolean,
+  selector: number,
+  size: number,
+  lo: number,
+  hi: number,
+  nextLo: number,
+  nextHi: number,
+): Status {
+  const ipLo = cpu.code64 ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, ipHi = cpu.code64 ? nextHi : 0;
+  selector &= 0xffff;
+  if (!cpu.protectedMode) farReal(cpu, call, selector, size, lo, ipLo);
+  else farProtected(cpu, call, selector, size, lo, hi, ipLo, ipHi);
+  return cpu.done();
+}
+
+function farReal(cpu: X86Cpu, call: boolean, selector: number, size: number, ip: number, returnIp: number): void {
+  if ((ip >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
+  if (call) {
+    const stack = cpu.stack;
+    stack.current(0);
+    stack.push(size, cpu.selector(CS), 0);
+    stack.push(size, returnIp, 0);
+    stack.commit();
+  }
+  setReal(cpu, CS, selector);
+  cpu.refresh();
+  cpu.setEip(ip, 0);
+}
+
+function farProtected(
+  cpu: X86Cpu,
+  call: boolean,
+  selector: number,
+  size: number,
+  lo: number,
+  hi: number,
+  ipLo: number,
+  ipHi: number,
+): void {
+  const cpl = cpu.cpl;
+  if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
+  readDescriptor(cpu, selector, XCPT.GP);
+  const attr = cpu.descHi, kind = type(attr);
+  if (isCode(attr)) {
+    if (isConforming(attr) ? dpl(attr) > cpl : (selector & 3) > cpl || dpl(attr) !== cpl) cpu.fault(XCPT.GP, index(selector));
+    if (cpu.lma && (attr & (LONG | BIG)) === (LONG | BIG)) cpu.fault(XCPT.GP, index(selector));
+    if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector));
+    setAccessed(cpu);
+    const csLo = cpu.descLo, csHi = cpu.descHi;
+    checkTarget(cpu, csLo, csHi, lo, hi);
+    if (call) {
+      const stack = cpu.stack;
+      stack.current(0);
+      stack.push(size, cpu.selector(CS), 0);
+      stack.push(size, ipLo, ipHi);
+      stack.commit();
+      cpu.descLo = csLo;
+      cpu.descHi = csHi;
+    }
+    enterCode(cpu, selector, cpl, lo, hi);
+    return;
+  }
+  if (attr & S) cpu.fault(XCPT.GP, index(selector));
+  const allowed = cpu.lma ? kind === CALL32 : kind === TSS16 || kind === TSS32 || kind === TASK_GATE || kind === CALL16 || kind === CALL32;
+  if (!allowed || dpl(attr) < cpl || dpl(attr) < (selector & 3)) cpu.fault(XCPT.GP, index(selector));
+  if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector));
+  const reason = call ? "call" : "jump";
+  if (kind === TASK_GATE) taskSwitch(cpu, cpu.descLo >>> 16, reason, 0, ipLo, cpu.flags);
+  else if (kind === TSS16 || kind === TSS32) taskSwitch(cpu, selector, reason, 0, ipLo, cpu.flags);
+  else throughGate(cpu, call, selector, ipLo, ipHi);
+}
+
+/** The offset must lie in the segment whose descriptor is given. */
+function checkTarget(cpu: X86Cpu, csLo: number, csHi: number, lo: number, hi: number): void {
+  const wrong = cpu.lma && csHi & LONG ? !cpu.canonical(hi) : (lo >>> 0) > descriptorLimit(csLo, csHi);
+  if (wrong) cpu.fault(XCPT.GP, 0);
+}
+
+/** SDM 5.8.3 to 5.8.5: the gate's descriptor has been read. */
+function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipHi: number): void {
+  const gateLo = cpu.descLo, gateHi = cpu.descHi, wide = type(gateHi) === CALL32, long = cpu.lma, size = long ? 8 : wide ? 4 : 2;
+  const offsetHi = long ? readUpper(cpu, gate, XCPT.GP) : 0;
+  const offset = wide ? (gateHi & 0xffff_0000) | (gateLo & 0xffff) : gateLo & 0xffff, selector = gateLo >>> 16, words = gateHi & 31;
+  const from = cpu.cpl;
+  if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
+  readDescriptor(cpu, selector, XCPT.GP);
+  const attr = cpu.descHi;
+  if (!isCode(attr) || dpl(attr) > from || (!call && !isConforming(attr) && dpl(attr) !== from)) cpu.fault(XCPT.GP, index(selector));
+  if (long && (attr & (LONG | BIG)) !== LONG) cpu.fault(XCPT.GP, index(selector));
+  if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector));
+  setAccessed(cpu);
+  const csLo = cpu.descLo, csHi = cpu.descHi, inner = call && !isConforming(attr) && dpl(attr) < from, cpl = inner ? dpl(attr) : from;
+  checkTarget(cpu, csLo, csHi, offset, offsetHi);
+  const stack = cpu.stack;
+  if (inner) {
+    const oldSs = cpu.selector(SS), oldLo = cpu.slotLo(RSP), oldHi = cpu.slotHi(RSP);
+    if (long) {
+      longStack(cpu, cpl, 0);
+      stack.long(cpu.valueLo, cpu.valueHi, cpl === 3, 0);
+      stack.push(8, oldSs, 0);
+      stack.push(8, oldLo, oldHi);
+      stack.push(8, cpu.selector(CS), 0);
+      stack.push(8, ipLo, ipHi);
+      setNullSs(cpu, cpl);
+    } else {
+      const sp = innerStack(cpu, cpl, 0), ss = cpu.valueHi;
+      checkNewSs(cpu, ss, cpl, XCPT.TS, 0);
+      const ssLo = cpu.descLo, ssHi = cpu.descHi;
+      // Parameters are read from the old stack before the new one is written.
+      const parameters: number[] = [];
+      stack.current(0);
+      for (let n = 0; n < words; n++) parameters.push(stack.pop(size));
+      stack.other(descriptorBase(ssLo, ssHi), descriptorLimit(ssLo, ssHi), ssHi & ATTRIBUTES, sp, cpl === 3, index(ss));
+      stack.push(size, oldSs, 0);
+      stack.push(size, oldLo, 0);
+      for (let n = words - 1; n >= 0; n--) stack.push(size, parameters[n], 0);
+      stack.push(size, cpu.selector(CS), 0);
+      stack.push(size, ipLo, 0);
+      cpu.descLo = ssLo;
+      cpu.descHi = ssHi;
+      setFromDescriptor(cpu, SS, ss);
+    }
+    stack.commit();
+  } else if (call) {
+    stack.current(0);
+    stack.push(size, cpu.selector(CS), 0);
+    stack.push(size, ipLo, ipHi);
+    stack.commit();
+  }
+  cpu.descLo = csLo;
+  cpu.descHi = csHi;
+  enterCode(cpu, selector, cpl, offset, offsetHi);
+}
+
+/** RETF with `size`-byte operands that drops `drop` bytes of parameters. */
+export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
+  const stack = cpu.stack;
+  stack.current(0);
+  const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff;
+  if (!cpu.protectedMode) {
+    if ((ipLo >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
+    stack.move(drop);
+    stack.commit();
+    setReal(cpu, CS, selector);
+    cpu.refresh();
+    cpu.setEip(ipLo, 0);
+    return cpu.done();
+  }
+  const cpl = selector & 3;
+  checkReturnCode(cpu, selector);
+  const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.lma && (csHi & LONG) !== 0, outer = cpl > cpu.cpl;
+  checkTarget(cpu, csLo, csHi, ipLo, ipHi);
+  stack.move(drop);
+  if (outer) {
+    const spLo = stack.pop(size), spHi = cpu.valueHi, ss = stack.pop(size) & 0xffff;
+    returnStack(cpu, ss, cpl, long, size, spLo, spHi);
+  } else stack.commit();
+  cpu.descLo = csLo;
+  cpu.descHi = csHi;
+  enterCode(cpu, selector, cpl, ipLo, ipHi);
+  if (outer) {
+    // Parameters are on the outer stack as well.
+    stack.current(0);
+    stack.move(drop);
+    stack.commit();
+    dropInnerSegments(cpu);
+    cpu.refresh();
+  }
+  return cpu.done();
+}
+
+const FLAT_CODE = GRANULAR | PRESENT | S | CODE | READABLE | ACCESSED, FLAT_DATA = GRANULAR | BIG | PRESENT | S | WRITABLE | ACCESSED;
+
+/** CS and SS as the fast system calls load them: flat, without a look at the tables. */
+function flatSegments(cpu: X86Cpu, code: number, stack: number, cpl: number, long: boolean): void {
+  cpu.setSegment(CS, (code & 0xfffc) | cpl, 0, 0, 0xffff_ffff, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
+  cpu.setSegment(SS, (stack & 0xfffc) | cpl, 0, 0, 0xffff_ffff, FLAT_DATA | cpl << DPL_SHIFT);
+  cpu.s.cpl = cpl;
+  cpu.refresh();
+}
+
+/** SYSCALL. */
+export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
+  const s = cpu.s;
+  // 32-bit code may use it on AMD's processors only.
+  if (!(s.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
+  if (cpu.lma) {
+    const flags = cpu.flags & ~RF, fromLong = cpu.code64;
+    cpu.setSlot(RCX, fromLong ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, fromLong ? nextHi : 0);
+    cpu.setSlot(R11, flags, 0);
+    flatSegments(cpu, s.starHi & 0xffff, (s.starHi & 0xffff) + 8, 0, true);
+    cpu.setFlags(0, (s.fmask & ~2) | RF);
+    cpu.refresh();
+    if (fromLong) cpu.setPc(s.lstarLo, s.lstarHi);
+    else cpu.setPc(s.cstarLo, s.cstarHi);
+  } else {
+    cpu.setSlot(RCX, (nextLo - cpu.baseLo(CS)) | 0, 0);
+    flatSegments(cpu, s.starHi & 0xffff, (s.starHi & 0xffff) + 8, 0, false);
+    cpu.setFlags(0, IF | RF | VM);
+    cpu.refresh();
+    cpu.setEip(s.starLo, 0);
+  }
+  return cpu.done();
+}
+
+/** SYSRET with 4- or 8-byte operands. */
+export function sysret(cpu: X86Cpu, size: number): Status {
+  const s = cpu.s, base = s.starHi >>> 16;
+  if (!(s.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
+  if (s.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  const lo = cpu.slotLo(RCX), hi = cpu.slotHi(RCX);
+  if (size === 8 && !cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
+  if (cpu.lma) cpu.setFlags(cpu.slotLo(R11), FLAGS_ANY | RF | IF | 0x3000 | 0x18_0000);
+  else cpu.setFlags(IF, IF);
+  // The selectors come with RPL 3 whatever STAR says; SS stays what it is on AMD's processors but for the selector.
+  flatSegments(cpu, size === 8 ? base + 16 : base, base + 8, 3, size === 8);
+  cpu.setEip(lo, size === 8 ? hi : 0);
+  return cpu.done();
+}
+
+/** SYSENTER. */
+export function sysenter(cpu: X86Cpu): Status {
+  const s = cpu.s;
+  if (!(s.cr0 & 1) || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
+  cpu.setFlags(0, VM | IF | RF);
+  const long = cpu.lma;
+  flatSegments(cpu, s.sysenterCs, s.sysenterCs + 8, 0, long);
+  cpu.setSlot(RSP, s.sysenterEspLo, long ? s.sysenterEspHi : 0);
+  cpu.setEip(s.sysenterEipLo, long ? s.sysenterEipHi : 0);
+  return cpu.done();
+}
+
+/** SYSEXIT with 4- or 8-byte operands. */
+export function sysexit(cpu: X86Cpu, size: number): Status {
+  const s = cpu.s, long = size === 8;
+  if (!(s.cr0 & 1) || s.cpl !== 0 || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
+  const ipLo = cpu.slotLo(RDX), ipHi = cpu.slotHi(RDX), spLo = cpu.slotLo(RCX), spHi = cpu.slotHi(RCX);
+  if (long && (!cpu.canonical(ipHi) || !cpu.canonical(spHi))) cpu.fault(XCPT.GP, 0);
+  flatSegments(cpu, s.sysenterCs + (long ? 32 : 16), s.sysenterCs + (long ? 40 : 24), 3, long);
+  cpu.setSlot(RSP, spLo, long ? spHi : 0);
+  cpu.setEip(ipLo, long ? ipHi : 0);
+  return cpu.done();
+}

@@ -1,0 +1,341 @@
+// HOT: no bigint, no closures, no allocation.
+// Delivery of exceptions and interrupts, and the return from them. Intel SDM volume 3A (253668-083), 6.10 to 6.14, 20.1.4, 20.3; IRET in
+// volume 2A. Not modelled: interrupt redirection of CR4.VME, user interrupts, shadow stacks.
+import type { Status } from "../ir/frontend.ts";
+import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM, type X86Cpu } from "./cpu.ts";
+import { type EventKind, EXCEPTION, hasErrorCode, SOFTWARE, SOFTWARE_TRAP, XCPT } from "./exceptions.ts";
+import {
+  ATTRIBUTES,
+  BIG,
+  checkNewSs,
+  CS,
+  descriptorBase,
+  descriptorLimit,
+  dpl,
+  dropInnerSegments,
+  DS,
+  ES,
+  FS,
+  GS,
+  index,
+  INT16,
+  INT32,
+  isCode,
+  isConforming,
+  LONG,
+  PRESENT,
+  readAt,
+  readDescriptor,
+  readDescriptorExt,
+  S,
+  setAccessed,
+  setFromDescriptor,
+  setNull,
+  setNullSs,
+  setReal,
+  SS,
+  TASK_GATE,
+  TR,
+  TRAP16,
+  TRAP32,
+  type,
+} from "./segments.ts";
+import { GPR } from "./slots.ts";
+import { taskReturn, taskSwitch } from "./tasks.ts";
+
+const RSP = GPR(4);
+
+/** What IRET and POPF may change, besides the status flags: at any privilege, and IF and IOPL where they may. */
+export const FLAGS_ANY = STATUS | TF | DF | NT | AC | ID;
+
+/**
+ * Delivers an event; the return address is given as a linear one. Throws FAULTED with an exception recorded; the guest's registers are then
+ * unchanged.
+ */
+export function deliver(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, pcLo: number, pcHi: number): void {
+  const baseLo = cpu.code64 ? 0 : cpu.baseLo(CS);
+  const ipLo = (pcLo - baseLo) | 0, ipHi = cpu.code64 ? pcHi : 0;
+  // A fault pushes RF, so that the instruction is not caught by its own breakpoint again (SDM volume 3B, 17.3.1.1).
+  const flags = kind === EXCEPTION && vector !== XCPT.DB && vector !== XCPT.DF ? cpu.flags | RF : cpu.flags;
+  if (!(cpu.s.cr0 & 1)) realMode(cpu, vector, flags, ipLo);
+  else if (cpu.lma) longMode(cpu, vector, kind, errorCode, flags, ipLo, ipHi);
+  else protectedMode(cpu, vector, kind, errorCode, flags, ipLo);
+}
+
+function realMode(cpu: X86Cpu, vector: number, flags: number, ip: number): void {
+  const s = cpu.s, at = (s.idtLo + vector * 4) | 0;
+  if (vector * 4 + 3 > s.idtLimit) cpu.fault(XCPT.GP, vector * 8 + 2);
+  const offset = cpu.read16(at, 0, false), selector = cpu.read16((at + 2) | 0, 0, false), stack = cpu.stack;
+  stack.current(0);
+  stack.push(2, flags, 0);
+  stack.push(2, cpu.selector(CS), 0);
+  stack.push(2, ip, 0);
+  stack.commit();
+  cpu.setFlags(0, IF | TF | AC | RF);
+  setReal(cpu, CS, selector);
+  cpu.refresh();
+  cpu.setEip(offset, 0);
+}
+
+/** The flags that every handler starts without; interrupt gates clear IF as well. */
+const CLEARED = TF | NT | RF | VM;
+
+function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, flags: number, ip: number): void {
+  const s = cpu.s, software = kind === SOFTWARE || kind === SOFTWARE_TRAP, ext = software ? 0 : 1, where = vector * 8 + 2 + ext;
+  if (vector * 8 + 7 > s.idtLimit) cpu.fault(XCPT.GP, where);
+  readAt(cpu, s.idtLo, 0, vector * 8);
+  const gateLo = cpu.descLo, gateHi = cpu.descHi, kindOfGate = type(gateHi);
+  if (
+    gateHi & S ||
+    !(kindOfGate === TASK_GATE || kindOfGate === INT16 || kindOfGate === TRAP16 || kindOfGate === INT32 || kindOfGate === TRAP32)
+  ) {
+    cpu.fault(XCPT.GP, where);
+  }
+  if (software && dpl(gateHi) < s.cpl) cpu.fault(XCPT.GP, where);
+  if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
+  const pushes = kind === EXCEPTION && hasErrorCode(vector);
+  if (kindOfGate === TASK_GATE) {
+    taskSwitch(cpu, gateLo >>> 16, "gate", ext, ip, flags);
+    if (!pushes) return;
+    const stack = cpu.stack;
+    stack.current(ext);
+    stack.push(cpu.attr[TR] >> 8 & 8 ? 4 : 2, errorCode, 0);
+    stack.commit();
+    return;
+  }
+  const selector = gateLo >>> 16, wide = kindOfGate >= INT32, size = wide ? 4 : 2;
+  const offset = wide ? (gateHi & 0xffff_0000) | (gateLo & 0xffff) : gateLo & 0xffff;
+  if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
+  readDescriptorExt(cpu, selector, XCPT.GP, ext);
+  if (!isCode(cpu.descHi) || dpl(cpu.descHi) > s.cpl) cpu.fault(XCPT.GP, index(selector) | ext);
+  if (!(cpu.descHi & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
+  const inner = !isConforming(cpu.descHi) && dpl(cpu.descHi) < s.cpl, cpl = inner ? dpl(cpu.descHi) : s.cpl;
+  if (cpu.v86 && !(inner && cpl === 0)) cpu.fault(XCPT.GP, index(selector) | ext);
+  setAccessed(cpu);
+  const csLo = cpu.descLo, csHi = cpu.descHi, stack = cpu.stack;
+  if ((offset >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, ext);
+  const v86 = cpu.v86;
+  let ss = 0, ssLo = 0, ssHi = 0;
+  if (inner) {
+    const sp = innerStack(cpu, cpl, ext);
+    ss = cpu.valueHi;
+    checkNewSs(cpu, ss, cpl, XCPT.TS, ext);
+    ssLo = cpu.descLo;
+    ssHi = cpu.descHi;
+    stack.other(descriptorBase(ssLo, ssHi), descriptorLimit(ssLo, ssHi), ssHi & ATTRIBUTES, sp, cpl === 3, index(ss) | ext);
+    if (v86) {
+      stack.push(size, cpu.selector(GS), 0);
+      stack.push(size, cpu.selector(FS), 0);
+      stack.push(size, cpu.selector(DS), 0);
+      stack.push(size, cpu.selector(ES), 0);
+    }
+    stack.push(size, cpu.selector(SS), 0);
+    stack.push(size, cpu.slotLo(RSP), 0);
+  } else stack.current(ext);
+  stack.push(size, flags, 0);
+  stack.push(size, cpu.selector(CS), 0);
+  stack.push(size, ip, 0);
+  if (pushes) stack.push(size, errorCode, 0);
+  if (inner) {
+    cpu.descLo = ssLo;
+    cpu.descHi = ssHi;
+    setFromDescriptor(cpu, SS, ss);
+    if (v86) { for (const n of V86_SAVED) setNull(cpu, n, 0); }
+  }
+  stack.commit();
+  cpu.setFlags(0, CLEARED | (kindOfGate === INT16 || kindOfGate === INT32 ? IF : 0));
+  cpu.descLo = csLo;
+  cpu.descHi = csHi;
+  enterCode(cpu, selector, cpl, offset, 0);
+}
+const V86_SAVED = [ES, DS, FS, GS];
+
+/** Loads CS from the descriptor in cpu.desc*, with a CPL, and goes to an offset in it. */
+export function enterCode(cpu: X86Cpu, selector: number, cpl: number, lo: number, hi: number): void {
+  setFromDescriptor(cpu, CS, (selector & 0xfffc) | cpl);
+  cpu.s.cpl = cpl;
+  cpu.refresh();
+  cpu.setEip(lo, hi);
+}
+
+/** ESP and SS (in cpu.valueHi) of a privilege level from the TSS (SDM 7.2.1, 7.6). */
+export function innerStack(cpu: X86Cpu, cpl: number, ext: number): number {
+  const tss32 = (cpu.attr[TR] >> 8 & 8) !== 0, offset = tss32 ? 4 + 8 * cpl : 2 + 4 * cpl;
+  if (offset + (tss32 ? 5 : 3) > cpu.limit[TR]) cpu.fault(XCPT.TS, index(cpu.selector(TR)) | ext);
+  const at = (cpu.baseLo(TR) + offset) | 0;
+  const sp = tss32 ? cpu.read32(at, 0, false) : cpu.read16(at, 0, false);
+  cpu.valueHi = cpu.read16((at + (tss32 ? 4 : 2)) | 0, 0, false);
+  return sp;
+}
+
+/** A 64-bit stack pointer of the TSS (SDM 7.7): RSP0 to RSP2 for `slot` 0..2, IST1 to IST7 for 3..9, into cpu.valueLo and valueHi. */
+export function longStack(cpu: X86Cpu, slot: number, ext: number): void {
+  const offset = slot < 3 ? 4 + 8 * slot : 0x24 + 8 * (slot - 3);
+  if (offset + 7 > cpu.limit[TR]) cpu.fault(XCPT.TS, index(cpu.selector(TR)) | ext);
+  const sum = (cpu.baseLo(TR) >>> 0) + offset;
+  cpu.read64(sum | 0, (cpu.baseHi(TR) + (sum > 0xffff_ffff ? 1 : 0)) | 0, false);
+}
+
+function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, flags: number, ipLo: number, ipHi: number): void {
+  const s = cpu.s, software = kind === SOFTWARE || kind === SOFTWARE_TRAP, ext = software ? 0 : 1, where = vector * 8 + 2 + ext;
+  if (vector * 16 + 15 > s.idtLimit) cpu.fault(XCPT.GP, where);
+  readAt(cpu, s.idtLo, s.idtHi, vector * 16);
+  const gateLo = cpu.descLo, gateHi = cpu.descHi, kindOfGate = type(gateHi);
+  if (gateHi & S || (kindOfGate !== INT32 && kindOfGate !== TRAP32)) cpu.fault(XCPT.GP, where);
+  if (software && dpl(gateHi) < s.cpl) cpu.fault(XCPT.GP, where);
+  if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
+  const next = (cpu.descAtLo >>> 0) + 8;
+  const offsetHi = cpu.read32(next | 0, (cpu.descAtHi + (next > 0xffff_ffff ? 1 : 0)) | 0, false);
+  const offsetLo = (gateHi & 0xffff_0000) | (gateLo & 0xffff), selector = gateLo >>> 16, ist = gateHi & 7;
+  if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
+  readDescriptorExt(cpu, selector, XCPT.GP, ext);
+  const attr = cpu.descHi;
+  if (!isCode(attr) || dpl(attr) > s.cpl || (attr & (LONG | BIG)) !== LONG) cpu.fault(XCPT.GP, index(selector) | ext);
+  if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
+  const inner = !isConforming(attr) && dpl(attr) < s.cpl, cpl = inner ? dpl(attr) : s.cpl, stack = cpu.stack;
+  setAccessed(cpu);
+  const csLo = cpu.descLo, csHi = cpu.descHi;
+  if (!cpu.canonical(offsetHi)) cpu.fault(XCPT.GP, ext);
+  const spLo = cpu.slotLo(RSP), spHi = cpu.slotHi(RSP);
+  if (ist !== 0 || inner) longStack(cpu, ist !== 0 ? 2 + ist : cpl, ext);
+  else {
+    cpu.valueLo = spLo;
+    cpu.valueHi = spHi;
+  }
+  stack.long(cpu.valueLo & ~15, cpu.valueHi, cpl === 3, ext);
+  stack.push(8, cpu.selector(SS), 0);
+  stack.push(8, spLo, spHi);
+  stack.push(8, flags, 0);
+  stack.push(8, cpu.selector(CS), 0);
+  stack.push(8, ipLo, ipHi);
+  if (kind === EXCEPTION && hasErrorCode(vector)) stack.push(8, errorCode, 0);
+  stack.commit();
+  if (inner) setNullSs(cpu, cpl);
+  cpu.setFlags(0, CLEARED | (kindOfGate === INT32 ? IF : 0));
+  cpu.descLo = csLo;
+  cpu.descHi = csHi;
+  enterCode(cpu, selector, cpl, offsetLo, offsetHi);
+}
+
+/** IRET, IRETD, IRETQ: `size` is 2, 4 or 8; the linear address of the following instruction is given for a task return. */
+export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
+  const s = cpu.s;
+  // NMIs are let in again also when the return faults (SDM 6.7.1).
+  s.nmiMasked = false;
+  if (!(s.cr0 & 1)) return iretReal(cpu, size);
+  if (cpu.v86) {
+    if ((cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
+    return iretReal(cpu, size);
+  }
+  if (cpu.systemFlags & NT) {
+    if (cpu.lma) cpu.fault(XCPT.GP, 0);
+    taskReturn(cpu, (nextLo - cpu.baseLo(CS)) | 0, cpu.flags);
+    return cpu.done();
+  }
+  const stack = cpu.stack;
+  stack.current(0);
+  const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
+  if (flags & VM && size === 4 && s.cpl === 0 && !cpu.lma) return iretV86(cpu, ipLo, selector, flags);
+  const cpl = selector & 3;
+  checkReturnCode(cpu, selector);
+  const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.lma && (csHi & LONG) !== 0;
+  if (long ? !cpu.canonical(ipHi) : (ipLo >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, 0);
+  const outer = cpl > s.cpl;
+  if (outer || cpu.code64) {
+    const spLo = stack.pop(size), spHi = cpu.valueHi, ss = stack.pop(size) & 0xffff;
+    returnStack(cpu, ss, cpl, long, size, spLo, spHi);
+  } else stack.commit();
+  returnFlags(cpu, flags, size);
+  cpu.descLo = csLo;
+  cpu.descHi = csHi;
+  enterCode(cpu, selector, cpl, ipLo, ipHi);
+  if (outer) {
+    dropInnerSegments(cpu);
+    cpu.refresh();
+  }
+  return cpu.done();
+}
+
+/** Checks the code segment of a return and leaves its descriptor in cpu.desc*. */
+export function checkReturnCode(cpu: X86Cpu, selector: number): void {
+  const cpl = selector & 3;
+  if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
+  readDescriptor(cpu, selector, XCPT.GP);
+  const hi = cpu.descHi;
+  if (!isCode(hi) || cpl < cpu.cpl || (isConforming(hi) ? dpl(hi) > cpl : dpl(hi) !== cpl)) cpu.fault(XCPT.GP, index(selector));
+  if (cpu.lma && (hi & (LONG | BIG)) === (LONG | BIG)) cpu.fault(XCPT.GP, index(selector));
+  if (!(hi & PRESENT)) cpu.fault(XCPT.NP, index(selector));
+  setAccessed(cpu);
+}
+
+/** Loads SS and RSP of a return to `cpl`; `size` bytes of the pointer were popped. Clobbers cpu.desc*. */
+export function returnStack(cpu: X86Cpu, ss: number, cpl: number, long: boolean, size: number, spLo: number, spHi: number): void {
+  if (index(ss) === 0) {
+    if (!long || cpl === 3 || (ss & 3) !== cpl) cpu.fault(XCPT.GP, 0);
+    setNullSs(cpu, ss);
+  } else {
+    checkNewSs(cpu, ss, cpl, XCPT.GP, 0);
+    setFromDescriptor(cpu, SS, ss);
+  }
+  if (size === 8 && long) cpu.setSlot(RSP, spLo, spHi);
+  else if (long || cpu.attr[SS] & BIG) cpu.setSlot(RSP, size === 2 ? (cpu.slotLo(RSP) & ~0xffff) | spLo : spLo, 0);
+  else cpu.setSlot(RSP, (cpu.slotLo(RSP) & ~0xffff) | (spLo & 0xffff), cpu.slotHi(RSP));
+}
+
+/** What IRET takes from an image of the flags at the present CPL. */
+function returnFlags(cpu: X86Cpu, flags: number, size: number): void {
+  const s = cpu.s, old = cpu.systemFlags;
+  let mask = FLAGS_ANY | RF;
+  if (s.cpl === 0) mask |= IOPL | VIF | VIP;
+  if (s.cpl <= (old & IOPL) >> 12) mask |= IF;
+  if (size === 2) mask &= 0xffff;
+  // RF without instruction breakpoints would only cost a look at every return from a fault.
+  if (!(s.dr7 & 0xff)) flags &= ~RF;
+  cpu.setFlags(flags, mask);
+}
+
+function iretReal(cpu: X86Cpu, size: number): Status {
+  const stack = cpu.stack, v86 = cpu.v86;
+  stack.current(0);
+  const ip = stack.pop(size), selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
+  if ((ip >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
+  stack.commit();
+  let mask = FLAGS_ANY | RF | IF | (v86 ? 0 : IOPL);
+  if (size === 2) mask &= 0xffff;
+  cpu.setFlags(cpu.s.dr7 & 0xff ? flags : flags & ~RF, mask);
+  setReal(cpu, CS, selector);
+  cpu.refresh();
+  cpu.setEip(ip, 0);
+  return cpu.done();
+}
+
+/** SDM 20.2.2: the return to virtual-8086 mode. */
+function iretV86(cpu: X86Cpu, ip: number, selector: number, flags: number): Status {
+  const stack = cpu.stack, sp = stack.pop(4), ss = stack.pop(4), es = stack.pop(4), ds = stack.pop(4), fs = stack.pop(4), gs = stack.pop(4);
+  if ((ip >>> 0) > 0xffff) cpu.fault(XCPT.GP, 0);
+  cpu.setFlags(flags, FLAGS_ANY | RF | IF | IOPL | VM | VIF | VIP);
+  cpu.s.cpl = 3;
+  cpu.refresh();
+  setReal(cpu, CS, selector);
+  setReal(cpu, SS, ss & 0xffff);
+  setReal(cpu, ES, es & 0xffff);
+  setReal(cpu, DS, ds & 0xffff);
+  setReal(cpu, FS, fs & 0xffff);
+  setReal(cpu, GS, gs & 0xffff);
+  cpu.setSlot(RSP, sp, 0);
+  cpu.refresh();
+  cpu.setEip(ip & 0xffff, 0);
+  return cpu.done();
+}
+
+/** INT n, INT3, INTO and INT1 (kind 0..3); the return address follows the instruction. */
+export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nextLo: number, nextHi: number): Status {
+  const s = cpu.s;
+  // SDM 20.3: INT n traps to the monitor when IOPL is below 3; INT3 and INTO do not.
+  if (cpu.v86 && kind === 0 && (cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
+  cpu.events.record(vector, SOFTWARE, s.cpl, 0, nextLo, nextHi, 0, 0, cpu.env.instructions());
+  // INT1 checks no privilege, and is an event from outside.
+  deliver(cpu, vector, kind === 3 ? EXCEPTION : kind === 0 ? SOFTWARE : SOFTWARE_TRAP, 0, nextLo, nextHi);
+  s.debugDue = 0;
+  return cpu.done();
+}

@@ -1,0 +1,154 @@
+// Model-specific registers: one row each. Intel SDM volume 4 (335592-083), table 2-2; AMD64 volume 2 (24593), appendix A, for SYSCALL's.
+// Memory types (MTRR, PAT), machine check banks and so on can be read and written and have no effect.
+import { writeEfer } from "./control.ts";
+import type { X86Cpu } from "./cpu.ts";
+import { XCPT } from "./exceptions.ts";
+import { FS, GS } from "./segments.ts";
+
+export interface MsrRow {
+  readonly name: string;
+  /** Leaves the value in cpu.valueLo and valueHi. */
+  read(cpu: X86Cpu): void;
+  /** Absent: writes raise #GP. */
+  write?(cpu: X86Cpu, lo: number, hi: number): void;
+}
+
+const value = (cpu: X86Cpu, lo: number, hi: number): void => {
+  cpu.valueLo = lo | 0;
+  cpu.valueHi = hi | 0;
+};
+const fixed = (name: string, lo: number, hi = 0): MsrRow => ({ name, read: (cpu) => value(cpu, lo, hi) });
+/** Remembers what is written; `lo` and `hi` are its value after reset. */
+const plain = (name: string, number: number, lo = 0, hi = 0): MsrRow => ({
+  name,
+  read: (cpu) => {
+    const v = cpu.s.msrs[number];
+    value(cpu, v ? v[0] : lo, v ? v[1] : hi);
+  },
+  write: (cpu, lo, hi) => void (cpu.s.msrs[number] = [lo, hi]),
+});
+const canonical = (cpu: X86Cpu, hi: number): void => {
+  if (!cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
+};
+
+type Halves = "kernelGs" | "star" | "lstar" | "cstar" | "sysenterEsp" | "sysenterEip";
+/** A 64-bit register of the state. `address`: it must be canonical. */
+const halves = (name: string, field: Halves, address: boolean): MsrRow => ({
+  name,
+  read: (cpu) => value(cpu, cpu.s[`${field}Lo`], cpu.s[`${field}Hi`]),
+  write: (cpu, lo, hi) => {
+    if (address) canonical(cpu, hi);
+    cpu.s[`${field}Lo`] = lo;
+    cpu.s[`${field}Hi`] = hi;
+  },
+});
+const base = (name: string, segment: number): MsrRow => ({
+  name,
+  read: (cpu) => value(cpu, cpu.baseLo(segment), cpu.baseHi(segment)),
+  write: (cpu, lo, hi) => {
+    canonical(cpu, hi);
+    cpu.setBase(segment, lo, hi);
+    cpu.refresh();
+  },
+});
+
+const SYSENTER_CS = 0x174, APIC_BASE = 0x1b, TSC_DEADLINE = 0x6e0;
+
+/** By number. */
+export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
+  0x10: {
+    name: "IA32_TIME_STAMP_COUNTER",
+    read: (cpu) => {
+      const t = cpu.config.tsc() + cpu.s.tscOffset;
+      value(cpu, t % 2 ** 32 | 0, Math.floor(t / 2 ** 32));
+    },
+    write: (cpu, lo, hi) => void (cpu.s.tscOffset = (hi >>> 0) * 2 ** 32 + (lo >>> 0) - cpu.config.tsc()),
+  },
+  0x17: fixed("IA32_PLATFORM_ID", 0),
+  [APIC_BASE]: {
+    name: "IA32_APIC_BASE",
+    read: (cpu: X86Cpu) => {
+      const { apic, index } = cpu.config;
+      if (!apic) cpu.fault(XCPT.GP, 0);
+      value(cpu, apic.baseLo | (index === 0 ? 0x100 : 0), apic.baseHi);
+    },
+    write: (cpu: X86Cpu, lo, hi) => {
+      const { apic } = cpu.config;
+      if (!apic || lo & 0xff || hi & ~0xff) cpu.fault(XCPT.GP, 0);
+      apic.baseLo = lo & ~0x100;
+      apic.baseHi = hi;
+    },
+  },
+  0x3a: plain("IA32_FEATURE_CONTROL", 0x3a, 1),
+  0x79: { name: "IA32_BIOS_UPDT_TRIG", read: (cpu) => cpu.fault(XCPT.GP, 0), write: () => {} },
+  0x8b: plain("IA32_BIOS_SIGN_ID", 0x8b, 0, 1),
+  0xfe: fixed("IA32_MTRRCAP", 0x508),
+  [SYSENTER_CS]: {
+    name: "IA32_SYSENTER_CS",
+    read: (cpu) => value(cpu, cpu.s.sysenterCs, 0),
+    write: (cpu, lo) => void (cpu.s.sysenterCs = lo & 0xffff),
+  },
+  0x175: halves("IA32_SYSENTER_ESP", "sysenterEsp", true),
+  0x176: halves("IA32_SYSENTER_EIP", "sysenterEip", true),
+  0x179: fixed("IA32_MCG_CAP", 0),
+  0x17a: plain("IA32_MCG_STATUS", 0x17a),
+  0x1a0: plain("IA32_MISC_ENABLE", 0x1a0, 1),
+  0x1d9: plain("IA32_DEBUGCTL", 0x1d9),
+  0x277: {
+    ...plain("IA32_PAT", 0x277, 0x0007_0406, 0x0007_0406),
+    write: (cpu, lo, hi) => {
+      // Each byte is a memory type: 0, 1, 4 to 7.
+      for (let n = 0; n < 8; n++) if (!(0xf3 >> ((n < 4 ? lo : hi) >>> (8 * (n & 3)) & 0xff) & 1)) cpu.fault(XCPT.GP, 0);
+      cpu.s.msrs[0x277] = [lo, hi];
+    },
+  },
+  0x2ff: plain("IA32_MTRR_DEF_TYPE", 0x2ff),
+  ...Object.fromEntries(
+    Array.from({ length: 16 }, (_, n) => [0x200 + n, plain(`IA32_MTRR_PHYS${n & 1 ? "MASK" : "BASE"}${n >> 1}`, 0x200 + n)]),
+  ),
+  ...Object.fromEntries(
+    [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f].map((
+      n,
+    ) => [n, plain(`IA32_MTRR_FIX_${n.toString(16)}`, n)]),
+  ),
+  0xc000_0080: { name: "IA32_EFER", read: (cpu) => value(cpu, cpu.s.efer, 0), write: writeEfer },
+  0xc000_0081: halves("IA32_STAR", "star", false),
+  0xc000_0082: halves("IA32_LSTAR", "lstar", true),
+  0xc000_0083: halves("IA32_CSTAR", "cstar", true),
+  0xc000_0084: {
+    name: "IA32_FMASK",
+    read: (cpu) => value(cpu, cpu.s.fmask, 0),
+    write: (cpu, lo) => void (cpu.s.fmask = lo),
+  },
+  0xc000_0100: base("IA32_FS_BASE", FS),
+  0xc000_0101: base("IA32_GS_BASE", GS),
+  0xc000_0102: halves("IA32_KERNEL_GS_BASE", "kernelGs", true),
+  0xc000_0103: {
+    name: "IA32_TSC_AUX",
+    read: (cpu) => value(cpu, cpu.s.tscAux, 0),
+    write: (cpu, lo, hi) => {
+      if (hi !== 0) cpu.fault(XCPT.GP, 0);
+      cpu.s.tscAux = lo;
+    },
+  },
+  0xc001_0010: plain("SYSCFG", 0xc001_0010),
+  0xc001_0015: plain("HWCR", 0xc001_0015),
+};
+
+const x2apic = (number: number): boolean => (number >= 0x800 && number < 0x900) || number === TSC_DEADLINE;
+
+/** RDMSR: the value goes to cpu.valueLo and valueHi; `number` is unsigned. */
+export function readMsr(cpu: X86Cpu, number: number): void {
+  const row = MSR_ROWS[number];
+  if (row) return row.read(cpu);
+  const v = x2apic(number) ? cpu.config.apic?.readMsr(number) : undefined;
+  if (!v) cpu.fault(XCPT.GP, 0);
+  value(cpu, v.lo, v.hi);
+}
+
+/** WRMSR. */
+export function writeMsr(cpu: X86Cpu, number: number, lo: number, hi: number): void {
+  const row = MSR_ROWS[number];
+  if (row?.write) return row.write(cpu, lo, hi);
+  if (row || !x2apic(number) || !cpu.config.apic?.writeMsr(number, lo, hi)) cpu.fault(XCPT.GP, 0);
+}

@@ -1,0 +1,216 @@
+// HOT: no bigint, no closures, no allocation.
+// Address translation: 32-bit, PAE, 4-level and 5-level paging with 4 KiB, 2 MiB (4 MiB) and 1 GiB pages. Intel SDM volume 3A (253668-083), chapter 4.
+// Every walk goes to memory: the engine's TLB is the cache. Physical addresses are doubles below 2^40.
+// Not modelled: protection keys, memory types, caching of paging structures (a change of an entry may be seen before INVLPG).
+import { type Access, type CoreEnv, FETCH, WRITE } from "../ir/frontend.ts";
+
+const P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80;
+const XD = 0x8000_0000 | 0;
+/** Address bits 39..32 in the upper half of an entry; those above MAXPHYADDR (40) are reserved, with PAE paging the ignored ones too. */
+const ADDRESS_HI = 0xff, RESERVED_HI = 0x000f_ff00, RESERVED_PAE_HI = 0x7fff_ff00;
+/** Page fault error code bits (SDM 4.7). */
+export const PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10;
+
+/** Why a walk failed; the index is `Paging.reason`. */
+export const REASONS = [
+  "",
+  "the entry is not present",
+  "the entry has reserved bits set",
+  "the page table is not in RAM",
+  "a supervisor page is closed to user mode",
+  "the page is read-only",
+  "the page may not be executed (XD)",
+  "a user page may not be executed by the supervisor (SMEP)",
+  "a user page is closed to the supervisor (SMAP)",
+] as const;
+const ABSENT = 1, RESERVED = 2, NO_RAM = 3, NOT_USER = 4, READ_ONLY = 5, NO_EXECUTE = 6, SMEP_FETCH = 7, SMAP_ACCESS = 8;
+/** Names of the levels, the leaf first. */
+export const LEVEL_NAMES = ["page table", "page directory", "page directory pointer table", "PML4", "PML5"] as const;
+
+const MARKS = 1024;
+
+export class Paging {
+  /** 0: no paging; 2: 32-bit; 3: PAE; 4 and 5: the levels of long mode. */
+  levels = 0;
+  /** Physical address of the root table (not with PAE). */
+  root = 0;
+  /** The four PDPTE registers of PAE paging, halves. */
+  readonly pdpteLo = new Int32Array(4);
+  readonly pdpteHi = new Int32Array(4);
+  pse = false;
+  nxe = false;
+  wp = false;
+  smep = false;
+  /** After a failed walk: the page fault's error code, index into REASONS, and the level. */
+  errorCode = 0;
+  reason = 0;
+  level = 0;
+  /** Entries of the last walk by level: physical address and value in halves. */
+  readonly entryAddress = new Float64Array(5);
+  readonly entryLo = new Int32Array(5);
+  readonly entryHi = new Int32Array(5);
+  /** After a successful walk: level of the leaf (0: 4 KiB). */
+  leaf = 0;
+  // Which pages were translated since the last flush, by level and a hash: INVLPG of a page that was not fetched from leaves the fetch
+  // context alone, and one of a page in no large page flushes one TLB entry only.
+  readonly #fetched = new Uint32Array(3 * MARKS);
+  readonly #large = new Uint32Array(3 * MARKS);
+  #fetchStamp = 1;
+  #dataStamp = 1;
+
+  constructor(readonly env: CoreEnv) {}
+
+  #fail(present: number, reason: number, level: number, access: Access, user: boolean): number {
+    this.reason = reason;
+    this.level = level;
+    const instruction = access === FETCH && ((this.nxe && this.levels > 2) || this.smep);
+    this.errorCode = present | (access === WRITE ? PF_W : 0) | (user ? PF_U : 0) | (instruction ? PF_I : 0);
+    return -1;
+  }
+
+  /**
+   * Physical address of a linear one, or -1 (see `reason`). `user`: an access with CPL 3's rights; `smap`: the supervisor may not touch user
+   * pages. `dry`: changes nothing, neither entries nor marks. The address must be canonical.
+   */
+  walk(lo: number, hi: number, access: Access, user: boolean, smap: boolean, dry: boolean): number {
+    if (this.levels === 2) return this.#walk32(lo, access, user, smap, dry);
+    const env = this.env, pae = this.levels === 3, reserved = pae ? RESERVED_PAE_HI : RESERVED_HI;
+    let table = this.root, rights = RW | US, never = 0, level = this.levels - 1;
+    if (pae) {
+      const n = lo >>> 30, pdpte = this.pdpteLo[n];
+      this.entryAddress[2] = -1;
+      this.entryLo[2] = pdpte;
+      this.entryHi[2] = this.pdpteHi[n];
+      if (!(pdpte & P)) return this.#fail(0, ABSENT, 2, access, user);
+      table = (this.pdpteHi[n] & ADDRESS_HI) * 2 ** 32 + ((pdpte & -4096) >>> 0);
+      level = 1;
+    }
+    for (;; level--) {
+      const at = table + pageNumber(lo, hi, 12 + 9 * level, 511) * 8, slot = env.ram(at, 8);
+      this.entryAddress[level] = at;
+      this.entryLo[level] = this.entryHi[level] = 0;
+      if (slot < 0) return this.#fail(0, NO_RAM, level, access, user);
+      const index = slot >>> 2, entry = env.i32[index], high = env.i32[index + 1];
+      this.entryLo[level] = entry;
+      this.entryHi[level] = high;
+      if (!(entry & P)) return this.#fail(0, ABSENT, level, access, user);
+      if (high & reserved || (high & XD && !this.nxe) || (level > 2 && entry & PS)) {
+        return this.#fail(PF_P | PF_RSVD, RESERVED, level, access, user);
+      }
+      rights &= entry;
+      never |= high;
+      table = (high & ADDRESS_HI) * 2 ** 32 + ((entry & -4096) >>> 0);
+      if (level > 0 && !(entry & PS)) {
+        if (!(entry & A) && !dry) this.#update(index, at, level, entry | A);
+        continue;
+      }
+      // Bits below a large page's address, but for the PAT bit 12, are reserved.
+      if ((level === 1 && entry & 0x1f_e000) || (level === 2 && entry & 0x3fff_e000)) {
+        return this.#fail(PF_P | PF_RSVD, RESERVED, level, access, user);
+      }
+      if (!this.#permitted(rights, never, access, user, smap, level)) return -1;
+      const set = entry | A | (access === WRITE ? D : 0);
+      if (set !== entry && !dry) this.#update(index, at, level, set);
+      if (!dry) this.#mark(lo, hi, level, access);
+      this.leaf = level;
+      if (level === 0) return table + (lo & 0xfff);
+      return level === 1 ? table - table % 0x20_0000 + (lo & 0x1f_ffff) : table - table % 0x4000_0000 + (lo & 0x3fff_ffff);
+    }
+  }
+
+  /** SDM 4.3. */
+  #walk32(lo: number, access: Access, user: boolean, smap: boolean, dry: boolean): number {
+    const env = this.env, i32 = env.i32, at = this.root + (lo >>> 22) * 4, slot = env.ram(at, 4);
+    this.entryAddress[1] = at;
+    this.entryLo[1] = this.entryHi[0] = this.entryHi[1] = 0;
+    if (slot < 0) return this.#fail(0, NO_RAM, 1, access, user);
+    const entry = i32[slot >>> 2];
+    this.entryLo[1] = entry;
+    if (!(entry & P)) return this.#fail(0, ABSENT, 1, access, user);
+    if (entry & PS && this.pse) {
+      // PSE-36: bits 20..13 are address bits 39..32.
+      if (entry & 0x20_0000) return this.#fail(PF_P | PF_RSVD, RESERVED, 1, access, user);
+      if (!this.#permitted(entry, 0, access, user, smap, 1)) return -1;
+      const set = entry | A | (access === WRITE ? D : 0);
+      if (set !== entry && !dry) this.#update(slot >>> 2, at, 1, set);
+      if (!dry) this.#mark(lo, 0, 1, access);
+      this.leaf = 1;
+      return (entry >>> 13 & 0xff) * 2 ** 32 + (((entry & 0xffc0_0000) | (lo & 0x3f_ffff)) >>> 0);
+    }
+    if (!(entry & A) && !dry) this.#update(slot >>> 2, at, 1, entry | A);
+    const ptAt = ((entry & -4096) >>> 0) + (lo >>> 12 & 0x3ff) * 4, ptSlot = env.ram(ptAt, 4);
+    this.entryAddress[0] = ptAt;
+    this.entryLo[0] = 0;
+    if (ptSlot < 0) return this.#fail(0, NO_RAM, 0, access, user);
+    const pte = i32[ptSlot >>> 2];
+    this.entryLo[0] = pte;
+    if (!(pte & P)) return this.#fail(0, ABSENT, 0, access, user);
+    if (!this.#permitted(entry & pte, 0, access, user, smap, 0)) return -1;
+    const set = pte | A | (access === WRITE ? D : 0);
+    if (set !== pte && !dry) this.#update(ptSlot >>> 2, ptAt, 0, set);
+    if (!dry) this.#mark(lo, 0, 0, access);
+    this.leaf = 0;
+    return ((pte & -4096) >>> 0) + (lo & 0xfff);
+  }
+
+  /** SDM 4.6: `rights` is the AND of the entries' R/W and U/S bits, `never` the OR of their upper halves. */
+  #permitted(rights: number, never: number, access: Access, user: boolean, smap: boolean, level: number): boolean {
+    let reason = 0;
+    if (user) {
+      if (!(rights & US)) reason = NOT_USER;
+      else if (access === WRITE && !(rights & RW)) reason = READ_ONLY;
+    } else {
+      if (rights & US) {
+        if (access === FETCH) { if (this.smep) reason = SMEP_FETCH; }
+        else if (smap) reason = SMAP_ACCESS;
+      }
+      if (reason === 0 && access === WRITE && !(rights & RW) && this.wp) reason = READ_ONLY;
+    }
+    if (reason === 0 && access === FETCH && never & XD) reason = NO_EXECUTE;
+    if (reason === 0) return true;
+    this.#fail(PF_P, reason, level, access, user);
+    return false;
+  }
+
+  /** Sets accessed and dirty bits (SDM 4.8). */
+  #update(index: number, at: number, level: number, entry: number): void {
+    this.env.i32[index] = this.entryLo[level] = entry;
+    this.env.wrote(at, 4);
+  }
+
+  #shift(level: number): number {
+    return this.levels === 2 && level === 1 ? 22 : 12 + 9 * level;
+  }
+  #mark(lo: number, hi: number, level: number, access: Access): void {
+    const mark = level * MARKS + pageNumber(lo, hi, this.#shift(level), MARKS - 1);
+    if (access === FETCH) this.#fetched[mark] = this.#fetchStamp;
+    else if (level > 0) this.#large[mark] = this.#dataStamp;
+  }
+  #marked(marks: Uint32Array, stamp: number, lo: number, hi: number, from: number): boolean {
+    for (let level = from; level < 3; level++) {
+      if (marks[level * MARKS + pageNumber(lo, hi, this.#shift(level), MARKS - 1)] === stamp) return true;
+    }
+    return false;
+  }
+  /** Call when all fetch translations are forgotten. */
+  fetchFlushed(): void {
+    this.#fetchStamp = (this.#fetchStamp + 1) >>> 0;
+  }
+  /** Call when all data translations are forgotten. */
+  dataFlushed(): void {
+    this.#dataStamp = (this.#dataStamp + 1) >>> 0;
+  }
+  /** Whether a page that contains the address may have been translated for a fetch since `fetchFlushed`. */
+  mayBeFetched(lo: number, hi: number): boolean {
+    return this.#marked(this.#fetched, this.#fetchStamp, lo, hi, 0);
+  }
+  /** Whether a large page that contains the address may have been translated for data since `dataFlushed`. */
+  mayBeLarge(lo: number, hi: number): boolean {
+    return this.#marked(this.#large, this.#dataStamp, lo, hi, 1);
+  }
+}
+
+/** Low bits (`mask`) of an address shifted right. */
+function pageNumber(lo: number, hi: number, shift: number, mask: number): number {
+  return (shift >= 32 ? hi >>> (shift - 32) : shift > 12 ? (lo >>> shift) | (hi << (32 - shift)) : lo >>> 12) & mask;
+}

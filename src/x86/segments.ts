@@ -1,0 +1,208 @@
+// HOT: no bigint, no closures, no allocation.
+// Segment descriptors: their fields, reading them from the tables, and loading segment registers with every check.
+// Intel SDM volume 3A (253668-083), 3.4, 3.5, 5.2 to 5.5, 5.10.
+// A failed check throws the fault that cpu.ts records (X86Cpu.fault): descriptors are read in the middle of many instructions.
+import type { X86Cpu } from "./cpu.ts";
+import { XCPT } from "./exceptions.ts";
+
+/** Segment registers in the order of the encoding, then the two system ones. */
+export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;
+export const SEGMENT_NAMES = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"] as const;
+
+/** Attributes are the upper half of a descriptor without base and limit. 0: the register is not usable. */
+export const ATTRIBUTES = 0x00f0_ff00;
+export const ACCESSED = 0x100, WRITABLE = 0x200, READABLE = 0x200, EXPAND_DOWN = 0x400, CONFORMING = 0x400, CODE = 0x800, S = 0x1000;
+export const DPL_SHIFT = 13, PRESENT = 0x8000, LONG = 0x20_0000, BIG = 0x40_0000, GRANULAR = 0x80_0000;
+/** System types (bits 11..8): in long mode 2, 9, 11, 12, 14 and 15 only, of 16 bytes. */
+export const TSS16 = 1, LDT = 2, TSS16_BUSY = 3, CALL16 = 4, TASK_GATE = 5, INT16 = 6, TRAP16 = 7;
+export const TSS32 = 9, TSS32_BUSY = 11, CALL32 = 12, INT32 = 14, TRAP32 = 15;
+
+export const dpl = (attr: number): number => attr >> DPL_SHIFT & 3;
+export const type = (attr: number): number => attr >> 8 & 15;
+export const isCode = (attr: number): boolean => (attr & (S | CODE)) === (S | CODE);
+export const isData = (attr: number): boolean => (attr & (S | CODE)) === S;
+export const isWritable = (attr: number): boolean => (attr & (S | CODE | WRITABLE)) === (S | WRITABLE);
+export const isReadable = (attr: number): boolean => (attr & S) !== 0 && ((attr & CODE) === 0 || (attr & READABLE) !== 0);
+export const isConforming = (attr: number): boolean => (attr & (S | CODE | CONFORMING)) === (S | CODE | CONFORMING);
+export const descriptorBase = (lo: number, hi: number): number => (hi & 0xff00_0000) | (hi & 0xff) << 16 | lo >>> 16;
+export function descriptorLimit(lo: number, hi: number): number {
+  const limit = (hi & 0xf_0000) | (lo & 0xffff);
+  return (hi & GRANULAR ? limit << 12 | 0xfff : limit) >>> 0;
+}
+
+/** What real mode and virtual-8086 mode have in their segment registers. */
+export const REAL_DATA = PRESENT | S | WRITABLE | ACCESSED, V86_DATA = REAL_DATA | 3 << DPL_SHIFT;
+
+/** Selector without its RPL: what error codes carry. */
+export const index = (selector: number): number => selector & 0xfffc;
+
+/**
+ * Reads the descriptor of a selector that is not null into cpu.descLo and descHi; its linear address goes to cpu.descAt (halves).
+ * Beyond the limit of its table, or in a missing LDT: `vector` (#GP or #TS) with the selector.
+ */
+export function readDescriptor(cpu: X86Cpu, selector: number, vector: number): void {
+  const offset = selector & 0xfff8;
+  let baseLo = cpu.s.gdtLo, baseHi = cpu.s.gdtHi, limit = cpu.s.gdtLimit;
+  if (selector & 4) {
+    if (!(cpu.attr[LDTR] & PRESENT)) cpu.fault(vector, index(selector));
+    baseLo = cpu.baseLo(LDTR);
+    baseHi = cpu.baseHi(LDTR);
+    limit = cpu.limit[LDTR];
+  }
+  if (offset + 7 > limit) cpu.fault(vector, index(selector));
+  readAt(cpu, baseLo, baseHi, offset);
+}
+
+/** Reads 8 bytes of a descriptor table. */
+export function readAt(cpu: X86Cpu, baseLo: number, baseHi: number, offset: number): void {
+  const at = (baseLo >>> 0) + offset, lo = at | 0, hi = cpu.lma ? (baseHi + (at > 0xffff_ffff ? 1 : 0)) | 0 : 0;
+  cpu.descAtLo = lo;
+  cpu.descAtHi = hi;
+  cpu.read64(lo, hi, false);
+  cpu.descLo = cpu.valueLo;
+  cpu.descHi = cpu.valueHi;
+}
+
+/** The third word of a 16-byte system descriptor: upper half of its base; the fourth must be of type 0. */
+export function readUpper(cpu: X86Cpu, selector: number, vector: number): number {
+  const limit = selector & 4 ? cpu.limit[LDTR] : cpu.s.gdtLimit;
+  if ((selector & 0xfff8) + 15 > limit) cpu.fault(vector, index(selector));
+  const at = (cpu.descAtLo >>> 0) + 8;
+  cpu.read64(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, false);
+  if (cpu.valueHi & 0x1f00) cpu.fault(vector, index(selector));
+  return cpu.valueLo;
+}
+
+/** Sets the accessed bit of the descriptor that was read last, in memory (SDM 3.4.5.1). */
+export function setAccessed(cpu: X86Cpu): void {
+  if (cpu.descHi & ACCESSED) return;
+  cpu.descHi |= ACCESSED;
+  writeHigh(cpu, cpu.descHi);
+}
+
+/** Replaces the upper word of the descriptor that was read last. */
+export function writeHigh(cpu: X86Cpu, value: number): void {
+  const at = (cpu.descAtLo >>> 0) + 4;
+  cpu.write32(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, value, false);
+}
+
+/** Fills a segment register from the descriptor that was read last. The caller refreshes the mode. */
+export function setFromDescriptor(cpu: X86Cpu, n: number, selector: number): void {
+  const lo = cpu.descLo, hi = cpu.descHi;
+  cpu.setSegment(n, selector, descriptorBase(lo, hi), 0, descriptorLimit(lo, hi), hi & ATTRIBUTES);
+}
+
+/** A null selector: not usable, except that its base stays for FS and GS in 64-bit mode on some processors; here it is cleared. */
+export function setNull(cpu: X86Cpu, n: number, selector: number): void {
+  cpu.setSegment(n, selector, 0, 0, 0, 0);
+}
+
+/** Real and virtual-8086 mode: the base follows the selector; real mode keeps limit and attributes ("unreal mode"). */
+export function setReal(cpu: X86Cpu, n: number, selector: number): void {
+  if (cpu.v86) cpu.setSegment(n, selector, selector << 4, 0, 0xffff, V86_DATA);
+  else if (n === CS) cpu.setSegment(n, selector, selector << 4, 0, cpu.limit[CS], REAL_DATA);
+  else cpu.setSegment(n, selector, selector << 4, 0, cpu.limit[n], cpu.attr[n] === 0 ? REAL_DATA : cpu.attr[n]);
+}
+
+/** MOV, POP, LDS... to ES, SS, DS, FS or GS (SDM volume 2, MOV; 5.5 and 5.6). */
+export function loadSegment(cpu: X86Cpu, n: number, selector: number): void {
+  selector &= 0xffff;
+  if (!cpu.protectedMode) setReal(cpu, n, selector);
+  else if (n === SS) loadSs(cpu, selector);
+  else if (index(selector) === 0) setNull(cpu, n, selector);
+  else {
+    readDescriptor(cpu, selector, XCPT.GP);
+    checkData(cpu, selector);
+    setAccessed(cpu);
+    setFromDescriptor(cpu, n, selector);
+  }
+  cpu.refresh();
+}
+
+/** Type, privilege and presence of a data or readable code segment that is about to be loaded. */
+function checkData(cpu: X86Cpu, selector: number): void {
+  const hi = cpu.descHi;
+  if (!isReadable(hi)) cpu.fault(XCPT.GP, index(selector));
+  if (!isConforming(hi) && (dpl(hi) < (selector & 3) || dpl(hi) < cpu.cpl)) cpu.fault(XCPT.GP, index(selector));
+  if (!(hi & PRESENT)) cpu.fault(XCPT.NP, index(selector));
+}
+
+function loadSs(cpu: X86Cpu, selector: number): void {
+  const cpl = cpu.cpl;
+  if (index(selector) === 0) {
+    // A null SS is allowed in 64-bit mode below CPL 3, with the RPL of the CPL.
+    if (!cpu.code64 || cpl === 3 || (selector & 3) !== cpl) cpu.fault(XCPT.GP, 0);
+    setNullSs(cpu, selector);
+    return;
+  }
+  readDescriptor(cpu, selector, XCPT.GP);
+  const hi = cpu.descHi;
+  if ((selector & 3) !== cpl || !isWritable(hi) || dpl(hi) !== cpl) cpu.fault(XCPT.GP, index(selector));
+  if (!(hi & PRESENT)) cpu.fault(XCPT.SS, index(selector));
+  setAccessed(cpu);
+  setFromDescriptor(cpu, SS, selector);
+}
+
+/** SS null in 64-bit mode: its DPL still tells the CPL. */
+export function setNullSs(cpu: X86Cpu, selector: number): void {
+  cpu.setSegment(SS, selector, 0, 0, 0, (selector & 3) << DPL_SHIFT);
+}
+
+/**
+ * The stack segment that goes with a new CPL, from a TSS (#TS) or a stack (#GP): checks and reads it without loading. In `cpu.desc*`.
+ * Errors carry the selector; `ext` is OR-ed in.
+ */
+export function checkNewSs(cpu: X86Cpu, selector: number, cpl: number, vector: number, ext: number): void {
+  if (index(selector) === 0) cpu.fault(vector, ext);
+  readDescriptorExt(cpu, selector, vector, ext);
+  const hi = cpu.descHi;
+  if ((selector & 3) !== cpl || dpl(hi) !== cpl || !isWritable(hi)) cpu.fault(vector, index(selector) | ext);
+  if (!(hi & PRESENT)) cpu.fault(XCPT.SS, index(selector) | ext);
+  setAccessed(cpu);
+}
+
+/** readDescriptor whose error code has EXT when the event came from outside. */
+export function readDescriptorExt(cpu: X86Cpu, selector: number, vector: number, ext: number): void {
+  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.s.gdtLimit;
+  if ((selector & 0xfff8) + 7 > limit) cpu.fault(vector, index(selector) | ext);
+  readDescriptor(cpu, selector, vector);
+}
+
+/** After a return to an outer ring: data segments that it may not use become null (SDM 5.8.6, RET and IRET). */
+export function dropInnerSegments(cpu: X86Cpu): void {
+  for (const n of DATA_SEGMENTS) {
+    const attr = cpu.attr[n];
+    if (attr & S && dpl(attr) < cpu.cpl && !isConforming(attr)) setNull(cpu, n, 0);
+  }
+}
+const DATA_SEGMENTS = [ES, DS, FS, GS];
+
+/** Whether `size` bytes at an offset lie within a segment's limit. */
+export function withinLimit(attr: number, limit: number, offset: number, size: number): boolean {
+  const last = (offset >>> 0) + size - 1;
+  if (isData(attr) && attr & EXPAND_DOWN) return (offset >>> 0) > limit && last <= (attr & BIG ? 0xffff_ffff : 0xffff);
+  return last <= limit;
+}
+
+/** The segment may be read, written or executed; 0: yes, else the vector (SDM 5.4.1; null segments have no attributes). */
+export function rightsFault(cpu: X86Cpu, n: number, write: boolean): boolean {
+  const attr = cpu.attr[n];
+  if (!cpu.protectedMode) return false;
+  if (!(attr & PRESENT) || !(attr & S)) return true;
+  return write ? !isWritable(attr) : !isReadable(attr);
+}
+
+/** A descriptor as LAR, LSL, VERR and VERW look at it, without faults; false: not there. */
+export function peekDescriptor(cpu: X86Cpu, selector: number): boolean {
+  if (index(selector) === 0) return false;
+  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.s.gdtLimit;
+  if ((selector & 0xfff8) + 7 > limit) return false;
+  readDescriptor(cpu, selector, XCPT.GP);
+  return true;
+}
+
+/** DPL against CPL and RPL, as LAR, LSL, VERR and VERW check it; conforming code is open to all. */
+export function visible(cpu: X86Cpu, selector: number): boolean {
+  const hi = cpu.descHi;
+  return isConforming(hi) || (dpl(hi) >= cpu.cpl && dpl(hi) >= (selector & 3));
+}

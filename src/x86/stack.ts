@@ -1,0 +1,108 @@
+// HOT: no bigint, no closures, no allocation.
+// A stack that an instruction or an event pushes to or pops from, committed to RSP only when everything has succeeded.
+// Intel SDM volume 3A (253668-083), 6.12 to 6.14; volume 1 (253665), 6.2.
+import type { X86Cpu } from "./cpu.ts";
+import { XCPT } from "./exceptions.ts";
+import { BIG, SS, withinLimit } from "./segments.ts";
+import { GPR } from "./slots.ts";
+
+const RSP = GPR(4);
+
+export class Stack {
+  /** The stack pointer. */
+  lo = 0;
+  hi = 0;
+  /** Bytes of the stack pointer: 2, 4 or 8. */
+  width = 2;
+  #baseLo = 0;
+  #limit = 0;
+  #attr = 0;
+  #user = false;
+  #error = 0;
+
+  constructor(readonly cpu: X86Cpu) {}
+
+  /** The stack that SS:RSP is now; `error` is the code of its #SS faults. */
+  current(error: number): void {
+    const cpu = this.cpu;
+    this.lo = cpu.slotLo(RSP);
+    this.hi = cpu.slotHi(RSP);
+    this.#set(cpu.code64 ? 8 : cpu.attr[SS] & BIG ? 4 : 2, cpu.baseLo(SS), cpu.limit[SS], cpu.attr[SS], cpu.cpl === 3, error);
+  }
+
+  /** A stack in a segment that is not loaded yet. */
+  other(baseLo: number, limit: number, attr: number, lo: number, user: boolean, error: number): void {
+    this.lo = lo;
+    this.hi = 0;
+    this.#set(attr & BIG ? 4 : 2, baseLo, limit, attr, user, error);
+  }
+
+  /** A stack of 64-bit mode. */
+  long(lo: number, hi: number, user: boolean, error: number): void {
+    this.lo = lo;
+    this.hi = hi;
+    this.#set(8, 0, 0, 0, user, error);
+  }
+
+  #set(width: number, baseLo: number, limit: number, attr: number, user: boolean, error: number): void {
+    this.width = width;
+    this.#baseLo = baseLo;
+    this.#limit = limit;
+    this.#attr = attr;
+    this.#user = user;
+    this.#error = error;
+  }
+
+  /** Moves the pointer by a signed number of bytes. */
+  move(bytes: number): void {
+    const sum = (this.lo >>> 0) + bytes;
+    if (this.width === 8) this.hi = (this.hi + Math.floor(sum / 2 ** 32)) | 0;
+    this.lo = this.width === 2 ? (this.lo & ~0xffff) | (sum & 0xffff) : sum | 0;
+  }
+
+  /** Checks `bytes` at the pointer and leaves their linear address in atLo and atHi. */
+  #check(bytes: number): void {
+    const cpu = this.cpu;
+    if (this.width === 8) {
+      if (!cpu.canonical(this.hi)) cpu.fault(XCPT.SS, this.#error);
+      this.#atLo = this.lo;
+      this.#atHi = this.hi;
+      return;
+    }
+    const offset = this.width === 2 ? this.lo & 0xffff : this.lo;
+    if (!withinLimit(this.#attr, this.#limit, offset, bytes)) cpu.fault(XCPT.SS, this.#error);
+    this.#atLo = (this.#baseLo + offset) | 0;
+    this.#atHi = 0;
+  }
+  #atLo = 0;
+  #atHi = 0;
+
+  /** Pushes 2, 4 or 8 bytes. */
+  push(bytes: number, lo: number, hi: number): void {
+    this.move(-bytes);
+    this.#check(bytes);
+    if (bytes === 8) this.cpu.write64(this.#atLo, this.#atHi, lo, hi, this.#user);
+    else if (bytes === 4) this.cpu.write32(this.#atLo, this.#atHi, lo, this.#user);
+    else this.cpu.write16(this.#atLo, this.#atHi, lo, this.#user);
+  }
+
+  /** Pops 2, 4 or 8 bytes, zero-extended, into cpu.valueLo and valueHi; returns the low half. */
+  pop(bytes: number): number {
+    const cpu = this.cpu;
+    this.#check(bytes);
+    if (bytes === 8) cpu.read64(this.#atLo, this.#atHi, this.#user);
+    else {
+      cpu.valueLo = bytes === 4 ? cpu.read32(this.#atLo, this.#atHi, this.#user) : cpu.read16(this.#atLo, this.#atHi, this.#user);
+      cpu.valueHi = 0;
+    }
+    this.move(bytes);
+    return cpu.valueLo;
+  }
+
+  /** Makes the pointer RSP: SP and ESP keep what lies above them (ESP clears it). */
+  commit(): void {
+    const cpu = this.cpu;
+    if (this.width === 2) cpu.setSlot(RSP, (cpu.slotLo(RSP) & ~0xffff) | (this.lo & 0xffff), cpu.slotHi(RSP));
+    else cpu.setSlot(RSP, this.lo, this.width === 8 ? this.hi : 0);
+  }
+}

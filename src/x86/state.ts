@@ -1,0 +1,197 @@
+// The x87 and SSE state in memory: FXSAVE, XSAVE and their inverses. Intel SDM volume 1 (253665-083), 10.5 and chapter 13.
+// Offered state components: x87 and SSE.
+import { CONTINUE, type Status } from "../ir/frontend.ts";
+import { CR0_EM, CR0_TS, CR4_OSXSAVE, type X86Cpu } from "./cpu.ts";
+import { XCPT } from "./exceptions.ts";
+import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_EMPTY, FPU_IP, FPU_OPCODE, FPU_REG, FPU_SW, FPU_TOP, GPR, MXCSR, XMM } from "./slots.ts";
+
+const RAX = GPR(0);
+/** Which bits of MXCSR may be set. */
+const MXCSR_MASK = 0xffff;
+const HEADER = 512, STANDARD = 1, SSE_STATE = 2, COMPACT = 0x8000_0000 | 0;
+
+/** After power on (SDM volume 3A, table 9-1). */
+export function resetFpu(cpu: X86Cpu): void {
+  set(cpu, FPU_CW, 0x40);
+  set(cpu, MXCSR, 0x1f80);
+}
+const get = (cpu: X86Cpu, slot: number): number => cpu.slotLo(slot);
+function set(cpu: X86Cpu, slot: number, value: number): void {
+  cpu.env.i32[(cpu.env.base() + slot) >> 2] = value;
+}
+
+/** Bytes of the save area on their way. */
+const buffer = new Int32Array(144), view = new DataView(buffer.buffer);
+
+function write(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
+  const user = cpu.cpl === 3;
+  for (let i = from; i < from + bytes; i += 8) {
+    const at = (lo >>> 0) + i;
+    cpu.write64(at | 0, cpu.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, buffer[i >> 2], buffer[(i >> 2) + 1], user);
+  }
+}
+function read(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
+  const user = cpu.cpl === 3;
+  for (let i = from; i < from + bytes; i += 8) {
+    const at = (lo >>> 0) + i;
+    cpu.read64(at | 0, cpu.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, user);
+    buffer[i >> 2] = cpu.valueLo;
+    buffer[(i >> 2) + 1] = cpu.valueHi;
+  }
+}
+
+/** The x87 part of the area. `wide`: 64-bit pointers (REX.W). */
+function packX87(cpu: X86Cpu, wide: boolean): void {
+  const top = get(cpu, FPU_TOP);
+  view.setUint16(0, get(cpu, FPU_CW), true);
+  view.setUint16(2, (get(cpu, FPU_SW) & ~0x3800) | top << 11, true);
+  view.setUint8(4, ~get(cpu, FPU_EMPTY) & 0xff);
+  view.setUint8(5, 0);
+  view.setUint16(6, get(cpu, FPU_OPCODE), true);
+  for (const [at, offset, selector] of [[8, FPU_IP, FPU_CS], [16, FPU_DP, FPU_DS]]) {
+    view.setInt32(at, cpu.slotLo(offset), true);
+    view.setInt32(at + 4, wide ? cpu.slotHi(offset) : get(cpu, selector) & 0xffff, true);
+  }
+  for (let i = 0; i < 8; i++) {
+    const slot = FPU_REG((top + i) & 7), at = 32 + 16 * i;
+    view.setInt32(at, cpu.slotLo(slot), true);
+    view.setInt32(at + 4, cpu.slotHi(slot), true);
+    view.setInt32(at + 8, cpu.slotLo(slot + 8) & 0xffff, true);
+    view.setInt32(at + 12, 0, true);
+  }
+}
+function unpackX87(cpu: X86Cpu, wide: boolean): void {
+  const sw = view.getUint16(2, true), top = sw >> 11 & 7;
+  // Bit 6 of the control word always reads as 1, and the high ones as 0.
+  set(cpu, FPU_CW, (view.getUint16(0, true) & 0x1f7f) | 0x40);
+  set(cpu, FPU_SW, sw & ~0x3800);
+  set(cpu, FPU_TOP, top);
+  set(cpu, FPU_EMPTY, ~view.getUint8(4) & 0xff);
+  set(cpu, FPU_OPCODE, view.getUint16(6, true) & 0x7ff);
+  for (const [at, offset, selector] of [[8, FPU_IP, FPU_CS], [16, FPU_DP, FPU_DS]]) {
+    cpu.setSlot(offset, view.getInt32(at, true), wide ? view.getInt32(at + 4, true) : 0);
+    set(cpu, selector, wide ? 0 : view.getUint16(at + 4, true));
+  }
+  for (let i = 0; i < 8; i++) {
+    const slot = FPU_REG((top + i) & 7), at = 32 + 16 * i;
+    cpu.setSlot(slot, view.getInt32(at, true), view.getInt32(at + 4, true));
+    cpu.setSlot(slot + 8, view.getUint16(at + 8, true), 0);
+  }
+}
+
+const xmmCount = (cpu: X86Cpu): number => cpu.code64 ? 16 : 8;
+function packXmm(cpu: X86Cpu): void {
+  for (let n = 0; n < xmmCount(cpu); n++) {
+    for (let half = 0; half < 16; half += 8) {
+      view.setInt32(160 + 16 * n + half, cpu.slotLo(XMM(n) + half), true);
+      view.setInt32(164 + 16 * n + half, cpu.slotHi(XMM(n) + half), true);
+    }
+  }
+}
+function unpackXmm(cpu: X86Cpu): void {
+  for (let n = 0; n < xmmCount(cpu); n++) {
+    for (let half = 0; half < 16; half += 8) {
+      cpu.setSlot(XMM(n) + half, view.getInt32(160 + 16 * n + half, true), view.getInt32(164 + 16 * n + half, true));
+    }
+  }
+}
+/** MXCSR at 24 is loaded after its check. */
+function checkMxcsr(cpu: X86Cpu): void {
+  if (view.getInt32(24, true) & ~MXCSR_MASK) cpu.fault(XCPT.GP, 0);
+}
+function setMxcsr(cpu: X86Cpu, value: number): void {
+  set(cpu, MXCSR, value);
+  // The mode has a bit that depends on it.
+  cpu.env.changed();
+}
+
+function checkFx(cpu: X86Cpu, lo: number): void {
+  if (cpu.s.cr0 & CR0_EM) cpu.fault(XCPT.NM, 0);
+  if (cpu.s.cr0 & CR0_TS) cpu.fault(XCPT.NM, 0);
+  if (lo & 15) cpu.fault(XCPT.GP, 0);
+}
+
+/** FXSAVE: the area's last 96 bytes, and XMM8 to XMM15 outside 64-bit mode, are left alone. */
+export function fxsave(cpu: X86Cpu, lo: number, hi: number, wide: boolean): Status {
+  checkFx(cpu, lo);
+  packX87(cpu, wide);
+  view.setInt32(24, get(cpu, MXCSR), true);
+  view.setInt32(28, MXCSR_MASK, true);
+  packXmm(cpu);
+  write(cpu, lo, hi, 0, 160 + 16 * xmmCount(cpu));
+  return CONTINUE;
+}
+
+export function fxrstor(cpu: X86Cpu, lo: number, hi: number, wide: boolean): Status {
+  checkFx(cpu, lo);
+  read(cpu, lo, hi, 0, 160 + 16 * xmmCount(cpu));
+  checkMxcsr(cpu);
+  unpackX87(cpu, wide);
+  unpackXmm(cpu);
+  setMxcsr(cpu, view.getInt32(24, true));
+  return CONTINUE;
+}
+
+function checkXsave(cpu: X86Cpu, lo: number): void {
+  if (!(cpu.s.cr4 & CR4_OSXSAVE)) cpu.fault(XCPT.UD, 0);
+  if (cpu.s.cr0 & CR0_TS) cpu.fault(XCPT.NM, 0);
+  if (lo & 63) cpu.fault(XCPT.GP, 0);
+}
+
+/** XSAVE (kind 0), XSAVEOPT (1: here the same), XSAVEC (2), XSAVES (3): SDM 13.7 to 13.11. */
+export function xsave(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: number): Status {
+  checkXsave(cpu, lo);
+  if (kind === 3 && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  const wanted = cpu.slotLo(RAX) & cpu.s.xcr0;
+  read(cpu, lo, hi, HEADER, 64);
+  const old = buffer[HEADER >> 2];
+  if (wanted & STANDARD) {
+    packX87(cpu, wide);
+    write(cpu, lo, hi, 0, 24);
+    write(cpu, lo, hi, 32, 128);
+  }
+  if (wanted & SSE_STATE) {
+    view.setInt32(24, get(cpu, MXCSR), true);
+    view.setInt32(28, MXCSR_MASK, true);
+    packXmm(cpu);
+    write(cpu, lo, hi, 24, 8);
+    write(cpu, lo, hi, 160, 16 * xmmCount(cpu));
+  }
+  buffer[HEADER >> 2] = kind >= 2 ? wanted : (old & ~wanted) | wanted;
+  if (kind >= 2) {
+    buffer.fill(0, (HEADER >> 2) + 1);
+    buffer[(HEADER >> 2) + 2] = wanted;
+    buffer[(HEADER >> 2) + 3] = COMPACT;
+  }
+  write(cpu, lo, hi, HEADER, kind >= 2 ? 64 : 8);
+  return CONTINUE;
+}
+
+/** XRSTOR (kind 0), XRSTORS (3): SDM 13.8, 13.12. Components that the header does not have go to their initial state. */
+export function xrstor(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: number): Status {
+  checkXsave(cpu, lo);
+  if (kind === 3 && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  const wanted = cpu.slotLo(RAX) & cpu.s.xcr0;
+  read(cpu, lo, hi, HEADER, 64);
+  const h = HEADER >> 2, present = buffer[h], compact = buffer[h + 3] === COMPACT;
+  let reserved = buffer[h + 1] | (compact ? buffer[h + 2] & ~cpu.s.xcr0 : buffer[h + 2] | buffer[h + 3]);
+  for (let i = h + 4; i < h + 16; i++) reserved |= buffer[i];
+  if (present & ~cpu.s.xcr0 || reserved !== 0 || (kind === 3 && !compact)) cpu.fault(XCPT.GP, 0);
+  read(cpu, lo, hi, 0, 160 + 16 * xmmCount(cpu));
+  if (wanted & SSE_STATE && present & SSE_STATE) checkMxcsr(cpu);
+  const mxcsr = present & SSE_STATE ? view.getInt32(24, true) : 0x1f80;
+  if (wanted & STANDARD) {
+    if (!(present & STANDARD)) {
+      buffer.fill(0, 0, 6);
+      buffer.fill(0, 8, 40);
+      view.setUint16(0, 0x37f, true);
+    }
+    unpackX87(cpu, wide);
+  }
+  if (wanted & SSE_STATE) {
+    if (!(present & SSE_STATE)) buffer.fill(0, 40, 40 + 4 * xmmCount(cpu));
+    unpackXmm(cpu);
+    setMxcsr(cpu, mxcsr);
+  }
+  return CONTINUE;
+}

@@ -1,0 +1,490 @@
+// HOT: no bigint, no closures, no allocation.
+// The functions behind system instructions; rows call them by the names in helpers.ts. Intel SDM volume 2 (253666-083) for each instruction.
+import { CONTINUE, FAULT, FETCH, FINISH, type Status } from "../ir/frontend.ts";
+import { writeCr0, writeCr3, writeCr4 } from "./control.ts";
+import {
+  CR0_TS,
+  CR4_DE,
+  CR4_FSGSBASE,
+  CR4_OSXSAVE,
+  CR4_PCE,
+  CR4_TSD,
+  CR4_UMIP,
+  DR6_BD,
+  DR6_FIXED,
+  DR7_FIXED,
+  DR7_GD,
+  IF,
+  IOPL,
+  RF,
+  VIF,
+  VIP,
+  VM,
+  type X86Cpu,
+} from "./cpu.ts";
+import { XCPT } from "./exceptions.ts";
+import { farReturn, farTransfer, syscall, sysenter, sysexit, sysret } from "./far.ts";
+import type { SYSTEM_HELPERS } from "./helpers.ts";
+import { FLAGS_ANY, iret, softwareInterrupt } from "./interrupts.ts";
+import { readMsr, writeMsr } from "./msr.ts";
+import {
+  CALL16,
+  CALL32,
+  CS,
+  descriptorBase,
+  descriptorLimit,
+  GS,
+  index,
+  isReadable,
+  isWritable,
+  LDT,
+  LDTR,
+  loadSegment,
+  peekDescriptor,
+  PRESENT,
+  readDescriptor,
+  readUpper,
+  rightsFault,
+  S,
+  SS,
+  TASK_GATE,
+  TR,
+  TSS16,
+  TSS16_BUSY,
+  TSS32,
+  TSS32_BUSY,
+  type,
+  visible,
+  withinLimit,
+  writeHigh,
+} from "./segments.ts";
+import { GPR } from "./slots.ts";
+import { fxrstor, fxsave, xrstor, xsave } from "./state.ts";
+
+const RAX = GPR(0), RCX = GPR(1), RDX = GPR(2), RBX = GPR(3);
+const BUSY = 0x200;
+
+/** #GP unless the privilege is 0. */
+function supervisor(cpu: X86Cpu): void {
+  if (cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
+}
+/** A 32-bit value into a register: the upper half is cleared. */
+const set32 = (cpu: X86Cpu, slot: number, value: number): void => cpu.setSlot(slot, value, 0);
+
+/** The helpers of SYSTEM_HELPERS for one processor. Each may throw FAULTED after recording an exception. */
+export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPERS)[number], () => Status>> {
+  const lo = (n: number) => cpu.argLo(n), hi = (n: number) => cpu.argHi(n);
+  const result = (low: number, high = 0): Status => {
+    cpu.setResult(low, high);
+    return CONTINUE;
+  };
+  const check = (write: boolean): Status => {
+    const n = lo(2) & 0xff, size = lo(2) >>> 8;
+    if (rightsFault(cpu, n, write) || !withinLimit(cpu.attr[n], cpu.limit[n], lo(1), size)) cpu.fault(n === SS ? XCPT.SS : XCPT.GP, 0);
+    return result(lo(0), hi(0));
+  };
+  /** A 64-bit value into EDX:EAX. */
+  const pair = (low: number, high: number): Status => {
+    set32(cpu, RAX, low);
+    set32(cpu, RDX, high);
+    return CONTINUE;
+  };
+  const tsc = (): Status => {
+    if (cpu.s.cr4 & CR4_TSD && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
+    readMsr(cpu, 0x10);
+    return pair(cpu.valueLo, cpu.valueHi);
+  };
+  return {
+    exception: () => cpu.record(lo(0), lo(1) < 0 ? 0 : lo(1)),
+    fetchFault: () => fetchFault(cpu, lo(0), hi(0)),
+    step: () => cpu.step(lo(0), hi(0)),
+    interrupt: () => softwareInterrupt(cpu, lo(0) & 0xff, lo(1), lo(3), hi(3)),
+    segRead: () => check(false),
+    segWrite: () => check(true),
+    codeLimit: () => {
+      if (cpu.code64 ? !cpu.canonical(hi(1)) : lo(1) >>> 0 > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
+      return result(lo(0), hi(0));
+    },
+    jumpFar: () => farTransfer(cpu, false, lo(0), lo(0) >>> 16, lo(1), hi(1), lo(3), hi(3)),
+    callFar: () => farTransfer(cpu, true, lo(0), lo(0) >>> 16, lo(1), hi(1), lo(3), hi(3)),
+    returnFar: () => farReturn(cpu, lo(0), lo(1)),
+    iret: () => iret(cpu, lo(0), lo(2)),
+    loadSegment: () => {
+      loadSegment(cpu, lo(0), lo(1) & 0xffff);
+      if (lo(1) & 0x1_0000) {
+        cpu.shadow();
+        cpu.s.debugDue = 0;
+      }
+      return CONTINUE;
+    },
+    readFlags: () => {
+      iopl3InV86(cpu);
+      return result(cpu.flags & ~(RF | VM));
+    },
+    writeFlags: () => writeFlags(cpu, lo(0), lo(1)),
+    cli: () => {
+      checkIopl(cpu);
+      cpu.setFlags(0, IF);
+      return CONTINUE;
+    },
+    sti: () => {
+      checkIopl(cpu);
+      if (!(cpu.systemFlags & IF)) cpu.shadow();
+      cpu.setFlags(IF, IF);
+      return cpu.done();
+    },
+    hlt: () => {
+      supervisor(cpu);
+      cpu.setPc(lo(1), hi(1));
+      cpu.s.waiting = cpu.done() === CONTINUE;
+      return FINISH;
+    },
+    in: () => {
+      checkPort(cpu, lo(0) & 0xffff, lo(1));
+      return result(cpu.config.ports.in(lo(0) & 0xffff, lo(1)) | 0);
+    },
+    out: () => {
+      checkPort(cpu, lo(0) & 0xffff, lo(1));
+      const size = lo(1);
+      cpu.config.ports.out(lo(0) & 0xffff, size, size === 4 ? lo(2) >>> 0 : lo(2) & (size === 2 ? 0xffff : 0xff));
+      return CONTINUE;
+    },
+    cpuid: () => cpuid(cpu),
+    rdtsc: tsc,
+    rdtscp: () => {
+      tsc();
+      set32(cpu, RCX, cpu.s.tscAux);
+      return CONTINUE;
+    },
+    rdpid: () => result(cpu.s.tscAux),
+    rdpmc: () => {
+      if (cpu.cpl !== 0 && !(cpu.s.cr4 & CR4_PCE)) cpu.fault(XCPT.GP, 0);
+      // No performance counter exists.
+      return cpu.fault(XCPT.GP, 0);
+    },
+    rdmsr: () => {
+      supervisor(cpu);
+      readMsr(cpu, cpu.slotLo(RCX) >>> 0);
+      return pair(cpu.valueLo, cpu.valueHi);
+    },
+    wrmsr: () => {
+      supervisor(cpu);
+      writeMsr(cpu, cpu.slotLo(RCX) >>> 0, cpu.slotLo(RAX), cpu.slotLo(RDX));
+      return CONTINUE;
+    },
+    xgetbv: () => {
+      if (!(cpu.s.cr4 & CR4_OSXSAVE)) cpu.fault(XCPT.UD, 0);
+      if (cpu.slotLo(RCX) !== 0) cpu.fault(XCPT.GP, 0);
+      return pair(cpu.s.xcr0, 0);
+    },
+    xsetbv: () => {
+      if (!(cpu.s.cr4 & CR4_OSXSAVE)) cpu.fault(XCPT.UD, 0);
+      supervisor(cpu);
+      const value = cpu.slotLo(RAX);
+      // x87 always, SSE if wanted; nothing else is offered.
+      if (cpu.slotLo(RCX) !== 0 || cpu.slotLo(RDX) !== 0 || !(value & 1) || value & ~3) cpu.fault(XCPT.GP, 0);
+      cpu.s.xcr0 = value;
+      return CONTINUE;
+    },
+    random: () => {
+      const low = random32(cpu);
+      return result(low, random32(cpu));
+    },
+    readCr: () => readCr(cpu, lo(0)),
+    writeCr: () => {
+      supervisor(cpu);
+      const write = CR_WRITERS[lo(0)];
+      if (!write) cpu.fault(XCPT.UD, 0);
+      write(cpu, lo(1), hi(1));
+      return cpu.done();
+    },
+    readDr: () => {
+      const n = debugRegister(cpu, lo(0)), s = cpu.s;
+      return n < 4 ? result(s.drLo[n], s.drHi[n]) : result(n === 6 ? s.dr6 : s.dr7);
+    },
+    writeDr: () => writeDr(cpu, lo(0), lo(1), hi(1)),
+    clts: () => {
+      supervisor(cpu);
+      cpu.s.cr0 &= ~CR0_TS;
+      cpu.refresh();
+      return CONTINUE;
+    },
+    smsw: () => {
+      userModeInstruction(cpu);
+      return result(cpu.s.cr0);
+    },
+    lmsw: () => {
+      supervisor(cpu);
+      // PE, MP, EM and TS only, and PE cannot be cleared.
+      writeCr0(cpu, (cpu.s.cr0 & ~0xe) | (lo(0) & 0xf), 0);
+      return CONTINUE;
+    },
+    tableLimit: () => {
+      userModeInstruction(cpu);
+      return result(lo(0) === 0 ? cpu.s.gdtLimit : cpu.s.idtLimit);
+    },
+    tableBase: () => lo(0) === 0 ? result(cpu.s.gdtLo, cpu.s.gdtHi) : result(cpu.s.idtLo, cpu.s.idtHi),
+    loadTable: () => {
+      supervisor(cpu);
+      const s = cpu.s, high = cpu.code64 ? hi(1) : 0;
+      if (cpu.code64 && !cpu.canonical(high)) cpu.fault(XCPT.GP, 0);
+      if (lo(0) === 0) [s.gdtLo, s.gdtHi, s.gdtLimit] = [lo(1), high, lo(2) & 0xffff];
+      else [s.idtLo, s.idtHi, s.idtLimit] = [lo(1), high, lo(2) & 0xffff];
+      return CONTINUE;
+    },
+    systemSelector: () => {
+      if (!cpu.protectedMode) cpu.fault(XCPT.UD, 0);
+      userModeInstruction(cpu);
+      return result(cpu.selector(lo(0) === 0 ? LDTR : TR));
+    },
+    loadSystemSelector: () => {
+      if (!cpu.protectedMode) cpu.fault(XCPT.UD, 0);
+      supervisor(cpu);
+      if (lo(0) === 0) lldt(cpu, lo(1) & 0xffff);
+      else ltr(cpu, lo(1) & 0xffff);
+      return CONTINUE;
+    },
+    lar: () => {
+      const seen = peekDescriptor(cpu, lo(0) & 0xffff) && visible(cpu, lo(0)) &&
+        (cpu.descHi & S || LAR_TYPES[cpu.lma ? 1 : 0] >> type(cpu.descHi) & 1);
+      return seen ? result(cpu.descHi & 0x00ff_ff00) : result(-1, -1);
+    },
+    lsl: () => {
+      const seen = peekDescriptor(cpu, lo(0) & 0xffff) && visible(cpu, lo(0)) &&
+        (cpu.descHi & S || LSL_TYPES[cpu.lma ? 1 : 0] >> type(cpu.descHi) & 1);
+      return seen ? result(descriptorLimit(cpu.descLo, cpu.descHi) | 0) : result(-1, -1);
+    },
+    verr: () => result(peekDescriptor(cpu, lo(0) & 0xffff) && isReadable(cpu.descHi) && visible(cpu, lo(0)) ? 1 : 0),
+    verw: () => result(peekDescriptor(cpu, lo(0) & 0xffff) && isWritable(cpu.descHi) && visible(cpu, lo(0)) ? 1 : 0),
+    invlpg: () => {
+      supervisor(cpu);
+      cpu.flushPage(lo(0), hi(0));
+      return CONTINUE;
+    },
+    invpcid: () => invpcid(cpu),
+    invd: () => {
+      supervisor(cpu);
+      return CONTINUE;
+    },
+    swapgs: () => {
+      if (!cpu.code64) cpu.fault(XCPT.UD, 0);
+      supervisor(cpu);
+      const s = cpu.s, low = cpu.baseLo(GS), high = cpu.baseHi(GS);
+      cpu.setBase(GS, s.kernelGsLo, s.kernelGsHi);
+      s.kernelGsLo = low;
+      s.kernelGsHi = high;
+      return CONTINUE;
+    },
+    fsgsbase: () => {
+      if (!cpu.code64 || !(cpu.s.cr4 & CR4_FSGSBASE)) cpu.fault(XCPT.UD, 0);
+      return CONTINUE;
+    },
+    writeBase: () => {
+      if (!cpu.canonical(hi(1))) cpu.fault(XCPT.GP, 0);
+      cpu.setBase(lo(0), lo(1), hi(1));
+      return CONTINUE;
+    },
+    monitor: () => {
+      if (!cpu.features.has("monitor") || cpu.cpl !== 0) cpu.fault(XCPT.UD, 0);
+      return CONTINUE;
+    },
+    mwait: () => {
+      if (!cpu.features.has("monitor") || cpu.cpl !== 0) cpu.fault(XCPT.UD, 0);
+      // It may end at any time, so it ends at once: a store by another processor is not watched for.
+      cpu.setPc(lo(1), hi(1));
+      return FINISH;
+    },
+    syscall: () => syscall(cpu, lo(1), hi(1)),
+    sysret: () => sysret(cpu, lo(0)),
+    sysenter: () => sysenter(cpu),
+    sysexit: () => sysexit(cpu, lo(0)),
+    fxsave: () => fxsave(cpu, lo(0), hi(0), lo(1) !== 0),
+    fxrstor: () => fxrstor(cpu, lo(0), hi(0), lo(1) !== 0),
+    xsave: () => xsave(cpu, lo(0), hi(0), lo(1) !== 0, lo(2)),
+    xrstor: () => xrstor(cpu, lo(0), hi(0), lo(1) !== 0, lo(2)),
+    fpuError: () => {
+      if (cpu.s.cr0 & 0x20) cpu.fault(XCPT.MF, 0);
+      cpu.config.onFpuError?.();
+      return CONTINUE;
+    },
+  };
+}
+
+/** Looks again, since the block may have been kept from earlier. */
+function fetchFault(cpu: X86Cpu, lo: number, hi: number): Status {
+  const nextLo = ((lo & ~0xfff) + 0x1000) | 0, nextHi = nextLo === 0 && cpu.lma ? (hi + 1) | 0 : hi;
+  cpu.setPc(lo, hi);
+  const paddr = cpu.translate(nextLo, nextHi, FETCH);
+  if (paddr < 0) return FAULT;
+  if (cpu.env.ram(paddr, 1) >= 0) return FINISH;
+  return cpu.record(XCPT.UD, 0);
+}
+
+/** SDM volume 3A, 20.2.7: in virtual-8086 mode PUSHF and so on need IOPL 3. */
+function iopl3InV86(cpu: X86Cpu): void {
+  if (cpu.v86 && (cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
+}
+/** CLI and STI. */
+function checkIopl(cpu: X86Cpu): void {
+  if (cpu.s.cr0 & 1 && cpu.cpl > (cpu.systemFlags & IOPL) >> 12) cpu.fault(XCPT.GP, 0);
+}
+
+/** POPF with 2, 4 or 8 bytes. */
+function writeFlags(cpu: X86Cpu, value: number, size: number): Status {
+  iopl3InV86(cpu);
+  const cpl = cpu.cpl;
+  let mask = FLAGS_ANY | RF;
+  if (cpu.v86 || cpl <= (cpu.systemFlags & IOPL) >> 12) mask |= IF;
+  if (cpl === 0) mask |= IOPL | IF | VIF | VIP;
+  if (size === 2) mask &= 0xffff;
+  cpu.setFlags(value & ~(RF | VIF | VIP), mask);
+  cpu.refresh();
+  return cpu.done();
+}
+
+/** SDM volume 1, 19.5.2: the I/O permission bitmap of the TSS. */
+function checkPort(cpu: X86Cpu, port: number, size: number): void {
+  if (!(cpu.s.cr0 & 1) || (!cpu.v86 && cpu.cpl <= (cpu.systemFlags & IOPL) >> 12)) return;
+  const base = cpu.baseLo(TR), high = cpu.baseHi(TR), limit = cpu.limit[TR];
+  if (!(cpu.attr[TR] & PRESENT) || !(cpu.attr[TR] >> 8 & 8) || limit < 0x67) cpu.fault(XCPT.GP, 0);
+  const at = (cpu.read16(add(base, 0x66), carry(base, 0x66, high), false)) + (port >> 3);
+  if (at + 1 > limit) cpu.fault(XCPT.GP, 0);
+  const bits = cpu.read16(add(base, at), carry(base, at, high), false) >> (port & 7);
+  if (bits & ((1 << size) - 1)) cpu.fault(XCPT.GP, 0);
+}
+const add = (lo: number, n: number): number => (lo + n) | 0;
+const carry = (lo: number, n: number, hi: number): number => (lo >>> 0) + n > 0xffff_ffff ? (hi + 1) | 0 : hi;
+
+/** SGDT, SIDT, SLDT, STR, SMSW: not for users under UMIP. */
+function userModeInstruction(cpu: X86Cpu): void {
+  if (cpu.s.cr4 & CR4_UMIP && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
+}
+
+function cpuid(cpu: X86Cpu): Status {
+  const { config, features } = cpu, number = cpu.slotLo(RAX) >>> 0, subleaf = cpu.slotLo(RCX) >>> 0;
+  let [a, b, c, d] = features.leaf(number, subleaf);
+  // What is not the model's but this processor's, at this time.
+  if (number === 1) {
+    b = (b & 0xff00) | config.index << 24 | (config.cores > 1 ? config.cores << 16 : 0);
+    if (config.cores > 1) d |= 1 << 28;
+    if (!config.apic) d &= ~(1 << 9);
+    if (cpu.s.cr4 & CR4_OSXSAVE) c |= 1 << 27;
+  } else if (number === 0xb) {
+    d = config.index;
+    if (subleaf === 1) [a, b, c] = [Math.ceil(Math.log2(config.cores)), config.cores, 0x201];
+    else if (subleaf > 1) [a, b, c] = [0, 0, subleaf & 0xff];
+  } else if (number === 0x8000_0001 && !config.apic) d &= ~(1 << 9);
+  else if (number === 0x8000_0008) c = config.cores - 1;
+  set32(cpu, RAX, a);
+  set32(cpu, RBX, b);
+  set32(cpu, RCX, c);
+  set32(cpu, RDX, d);
+  return CONTINUE;
+}
+
+/** xoshiro128**: seeded, so that a run can be repeated. */
+function random32(cpu: X86Cpu): number {
+  const r = cpu.s.random, m = Math.imul(r[1], 5), result = Math.imul((m << 7) | (m >>> 25), 9), t = r[1] << 9;
+  r[2] ^= r[0];
+  r[3] ^= r[1];
+  r[1] ^= r[2];
+  r[0] ^= r[3];
+  r[2] ^= t;
+  r[3] = (r[3] << 11) | (r[3] >>> 21);
+  return result;
+}
+
+function readCr(cpu: X86Cpu, n: number): Status {
+  supervisor(cpu);
+  const s = cpu.s;
+  if (n === 0) cpu.setResult(s.cr0, 0);
+  else if (n === 2) cpu.setResult(s.cr2Lo, s.cr2Hi);
+  else if (n === 3) cpu.setResult(s.cr3Lo, s.cr3Hi);
+  else if (n === 4) cpu.setResult(s.cr4, 0);
+  else if (n === 8) cpu.setResult(cpu.config.apic ? cpu.config.apic.priority : s.priority, 0);
+  else cpu.fault(XCPT.UD, 0);
+  return CONTINUE;
+}
+
+const CR_WRITERS: Readonly<Record<number, (cpu: X86Cpu, lo: number, hi: number) => void>> = {
+  0: writeCr0,
+  2: (cpu, lo, hi) => {
+    cpu.s.cr2Lo = lo;
+    cpu.s.cr2Hi = hi;
+  },
+  3: writeCr3,
+  4: writeCr4,
+  8: (cpu, lo, hi) => {
+    if (hi !== 0 || lo & ~15) cpu.fault(XCPT.GP, 0);
+    if (cpu.config.apic) cpu.config.apic.priority = lo;
+    else cpu.s.priority = lo;
+  },
+};
+
+/** The number of a debug register after all checks: DR4 and DR5 are DR6 and DR7 unless CR4.DE (SDM volume 3B, 17.2.2). */
+function debugRegister(cpu: X86Cpu, n: number): number {
+  const s = cpu.s;
+  if (n > 7 || ((n === 4 || n === 5) && s.cr4 & CR4_DE)) cpu.fault(XCPT.UD, 0);
+  supervisor(cpu);
+  if (s.dr7 & DR7_GD) {
+    s.dr6 |= DR6_BD;
+    s.dr7 &= ~DR7_GD;
+    cpu.fault(XCPT.DB, 0);
+  }
+  return n === 4 || n === 5 ? n + 2 : n;
+}
+
+function writeDr(cpu: X86Cpu, number: number, lo: number, hi: number): Status {
+  const n = debugRegister(cpu, number), s = cpu.s;
+  if (n >= 6 && hi !== 0) cpu.fault(XCPT.GP, 0);
+  if (n < 4) {
+    s.drLo[n] = lo;
+    s.drHi[n] = hi;
+  } else if (n === 6) s.dr6 = (lo & 0xe00f) | DR6_FIXED;
+  else s.dr7 = (lo & 0xffff_23ff) | DR7_FIXED;
+  cpu.breakpointsMoved();
+  return CONTINUE;
+}
+
+const types = (...list: number[]) => list.reduce((m, t) => m | 1 << t, 0);
+/** System types that LAR and LSL know, outside long mode and in it. */
+const LAR_TYPES = [
+  types(TSS16, LDT, TSS16_BUSY, CALL16, TASK_GATE, TSS32, TSS32_BUSY, CALL32),
+  types(LDT, TSS32, TSS32_BUSY, CALL32),
+];
+const LSL_TYPES = [types(TSS16, LDT, TSS16_BUSY, TSS32, TSS32_BUSY), types(LDT, TSS32, TSS32_BUSY)];
+
+function lldt(cpu: X86Cpu, selector: number): void {
+  if (index(selector) === 0) return cpu.setSegment(LDTR, selector, 0, 0, 0, 0);
+  if (selector & 4) cpu.fault(XCPT.GP, index(selector));
+  readDescriptor(cpu, selector, XCPT.GP);
+  const low = cpu.descLo, high = cpu.descHi;
+  if (high & S || type(high) !== LDT) cpu.fault(XCPT.GP, index(selector));
+  if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
+  const upper = cpu.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
+  cpu.setSegment(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & 0x00f0_ff00);
+}
+
+function ltr(cpu: X86Cpu, selector: number): void {
+  if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
+  if (selector & 4) cpu.fault(XCPT.GP, index(selector));
+  readDescriptor(cpu, selector, XCPT.GP);
+  const low = cpu.descLo, high = cpu.descHi, kind = type(high);
+  if (high & S || !(kind === TSS32 || (kind === TSS16 && !cpu.lma))) cpu.fault(XCPT.GP, index(selector));
+  if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
+  const upper = cpu.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
+  writeHigh(cpu, high | BUSY);
+  cpu.setSegment(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & 0x00f0_ff00);
+}
+
+function invpcid(cpu: X86Cpu): Status {
+  if (!cpu.features.has("invpcid")) cpu.fault(XCPT.UD, 0);
+  supervisor(cpu);
+  const kind = cpu.argLo(0), pcidLo = cpu.argLo(1), pcidHi = cpu.argHi(1), lo = cpu.argLo(2), hi = cpu.argHi(2);
+  if (cpu.argHi(0) !== 0 || kind < 0 || kind > 3) cpu.fault(XCPT.GP, 0);
+  if (kind < 2 && (pcidHi !== 0 || pcidLo & ~0xfff)) cpu.fault(XCPT.GP, 0);
+  if (kind === 0 && !cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
+  if (kind === 0 && pcidLo === (cpu.s.cr3Lo & 0xfff)) cpu.flushPage(lo, hi);
+  else cpu.flushAll();
+  return CONTINUE;
+}

@@ -1,0 +1,158 @@
+// Hardware task switches. Intel SDM volume 3A (253668-083), 7.2 to 7.5. Not modelled: the debug trap of the TSS's T bit on a fault in the new task.
+// The order of the checks is the manual's: what fails before the commit point faults in the old task, what fails after it in the new one.
+import { CR0_PG, CR0_TS, DR6_BT, NT, VM, type X86Cpu } from "./cpu.ts";
+import { XCPT } from "./exceptions.ts";
+import {
+  ATTRIBUTES,
+  CS,
+  descriptorBase,
+  descriptorLimit,
+  dpl,
+  DS,
+  ES,
+  FS,
+  GS,
+  index,
+  isCode,
+  isConforming,
+  isReadable,
+  isWritable,
+  LDT,
+  LDTR,
+  PRESENT,
+  readDescriptor,
+  S,
+  setAccessed,
+  setFromDescriptor,
+  setReal,
+  SS,
+  TR,
+  TSS16,
+  TSS16_BUSY,
+  TSS32,
+  TSS32_BUSY,
+  type,
+  writeHigh,
+} from "./segments.ts";
+import { GPR } from "./slots.ts";
+import { loadCr3 } from "./control.ts";
+
+/** Offsets in a TSS (figures 7-2 and 7-10), size of a register, number of segments saved, smallest limit. */
+const LAYOUT32 = { size: 4, ip: 0x20, flags: 0x24, gpr: 0x28, segments: 0x48, count: 6, ldt: 0x60, limit: 0x67 };
+const LAYOUT16 = { size: 2, ip: 0x0e, flags: 0x10, gpr: 0x12, segments: 0x22, count: 4, ldt: 0x2a, limit: 0x2b };
+const CR3_OFFSET = 0x1c, TRAP_OFFSET = 0x64, BUSY = 0x200;
+/** Segment registers in the order of the TSS. */
+const ORDER = [ES, CS, SS, DS, FS, GS];
+
+export type TaskReason = "jump" | "call" | "gate" | "return";
+
+/**
+ * Switches to the task of a TSS selector. `ip` and `flags` are what the old task goes on with. `ext` is OR-ed into error codes.
+ * Privileges of the TSS or task gate have been checked.
+ */
+export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ext: number, ip: number, flags: number): void {
+  const wrong = reason === "return" || reason === "gate" ? XCPT.TS : XCPT.GP, code = index(selector) | ext;
+  if (selector & 4 || index(selector) === 0) cpu.fault(wrong, code);
+  readDescriptor(cpu, selector, wrong);
+  const kind = type(cpu.descHi), returns = reason === "return";
+  if (cpu.descHi & S || !(returns ? kind === TSS16_BUSY || kind === TSS32_BUSY : kind === TSS16 || kind === TSS32)) cpu.fault(wrong, code);
+  if (!(cpu.descHi & PRESENT)) cpu.fault(XCPT.NP, code);
+  const to = kind >= TSS32 ? LAYOUT32 : LAYOUT16, tssLo = cpu.descLo, tssHi = cpu.descHi, atLo = cpu.descAtLo, atHi = cpu.descAtHi;
+  const limit = descriptorLimit(tssLo, tssHi), base = descriptorBase(tssLo, tssHi);
+  if (limit < to.limit) cpu.fault(XCPT.TS, code);
+
+  // Everything that may page-fault in the new TSS is read first.
+  const read = (offset: number, size: number) =>
+    size === 4 ? cpu.read32((base + offset) | 0, 0, false) : cpu.read16((base + offset) | 0, 0, false);
+  const newIp = read(to.ip, to.size);
+  let newFlags = read(to.flags, to.size);
+  const gprs = Array.from({ length: 8 }, (_, n) => read(to.gpr + n * to.size, to.size));
+  const selectors = Array.from({ length: to.count }, (_, n) => read(to.segments + n * to.size, 2));
+  const ldt = read(to.ldt, 2), cr3 = to === LAYOUT32 ? read(CR3_OFFSET, 4) : 0, trap = to === LAYOUT32 ? read(TRAP_OFFSET, 2) & 1 : 0;
+
+  const old = cpu.attr[TR] >> 8 & 8 ? LAYOUT32 : LAYOUT16, oldBase = cpu.baseLo(TR), oldSelector = cpu.selector(TR);
+  const write = (at: number, offset: number, size: number, value: number) =>
+    size === 4 ? cpu.write32((at + offset) | 0, 0, value, false) : cpu.write16((at + offset) | 0, 0, value, false);
+  if (reason === "jump" || returns) {
+    readDescriptor(cpu, oldSelector, XCPT.TS);
+    writeHigh(cpu, cpu.descHi & ~BUSY);
+  }
+  write(oldBase, old.ip, old.size, ip);
+  write(oldBase, old.flags, old.size, returns ? flags & ~NT : flags);
+  for (let n = 0; n < 8; n++) write(oldBase, old.gpr + n * old.size, old.size, cpu.slotLo(GPR(n)));
+  for (let n = 0; n < old.count; n++) write(oldBase, old.segments + n * old.size, 2, cpu.selector(ORDER[n]));
+  if (reason === "call" || reason === "gate") {
+    write(base, 0, 2, oldSelector);
+    newFlags |= NT;
+  }
+  if (!returns) {
+    cpu.descAtLo = atLo;
+    cpu.descAtHi = atHi;
+    writeHigh(cpu, tssHi | BUSY);
+  }
+
+  // Committed: what fails from here on happens in the new task.
+  cpu.setSegment(TR, selector, base, 0, limit, (tssHi | BUSY) & ATTRIBUTES);
+  cpu.s.cr0 |= CR0_TS;
+  if (to === LAYOUT32 && cpu.s.cr0 & CR0_PG) loadCr3(cpu, cr3, 0);
+  cpu.s.dr7 &= ~0x55; // local breakpoints
+  for (let n = 0; n < 8; n++) cpu.setSlot(GPR(n), to.size === 4 ? gprs[n] : gprs[n] | 0xffff_0000, 0);
+  cpu.setFlags(newFlags, to.size === 4 ? 0x3f_7fd5 : 0x7fd5 | VM);
+  const v86 = (newFlags & VM) !== 0 && to.size === 4, cpl = v86 ? 3 : selectors[1] & 3;
+  while (selectors.length < 6) selectors.push(0);
+  for (let n = 0; n < 6; n++) cpu.setSegment(ORDER[n], selectors[n], 0, 0, 0, 0);
+  cpu.setSegment(LDTR, ldt, 0, 0, 0, 0);
+  cpu.s.cpl = cpl;
+  cpu.refresh();
+  cpu.setEip(newIp, 0);
+  loadLdt(cpu, ldt, ext);
+  if (v86) { for (let n = 0; n < 6; n++) setReal(cpu, ORDER[n], selectors[n]); }
+  else loadSegments(cpu, selectors, cpl, ext);
+  cpu.breakpointsMoved();
+  cpu.refresh();
+  cpu.setEip(newIp, 0);
+  if ((newIp >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, ext);
+  if (trap) cpu.s.debugDue |= DR6_BT;
+}
+
+function loadLdt(cpu: X86Cpu, ldt: number, ext: number): void {
+  if (index(ldt) === 0) return;
+  if (ldt & 4) cpu.fault(XCPT.TS, index(ldt) | ext);
+  readDescriptor(cpu, ldt, XCPT.TS);
+  if (cpu.descHi & S || type(cpu.descHi) !== LDT || !(cpu.descHi & PRESENT)) cpu.fault(XCPT.TS, index(ldt) | ext);
+  setFromDescriptor(cpu, LDTR, ldt);
+}
+
+/** SDM table 7-1, checks 8 and on. */
+function loadSegments(cpu: X86Cpu, selectors: readonly number[], cpl: number, ext: number): void {
+  const [es, cs, ss, ds, fs, gs] = selectors, code = (s: number) => index(s) | ext;
+  if (index(cs) === 0) cpu.fault(XCPT.TS, ext);
+  readDescriptor(cpu, cs, XCPT.TS);
+  let hi = cpu.descHi;
+  if (!isCode(hi) || (isConforming(hi) ? dpl(hi) > cpl : dpl(hi) !== cpl)) cpu.fault(XCPT.TS, code(cs));
+  if (!(hi & PRESENT)) cpu.fault(XCPT.NP, code(cs));
+  setAccessed(cpu);
+  setFromDescriptor(cpu, CS, cs);
+  if (index(ss) === 0) cpu.fault(XCPT.TS, ext);
+  readDescriptor(cpu, ss, XCPT.TS);
+  hi = cpu.descHi;
+  if ((ss & 3) !== cpl || !isWritable(hi) || dpl(hi) !== cpl) cpu.fault(XCPT.TS, code(ss));
+  if (!(hi & PRESENT)) cpu.fault(XCPT.SS, code(ss));
+  setAccessed(cpu);
+  setFromDescriptor(cpu, SS, ss);
+  for (const [n, s] of [[ES, es], [DS, ds], [FS, fs], [GS, gs]]) {
+    if (index(s) === 0) continue;
+    readDescriptor(cpu, s, XCPT.TS);
+    hi = cpu.descHi;
+    if (!isReadable(hi) || (!isConforming(hi) && (dpl(hi) < cpl || dpl(hi) < (s & 3)))) cpu.fault(XCPT.TS, code(s));
+    if (!(hi & PRESENT)) cpu.fault(XCPT.NP, code(s));
+    setAccessed(cpu);
+    setFromDescriptor(cpu, n, s);
+  }
+}
+
+/** IRET with NT: back to the task in the back link. */
+export function taskReturn(cpu: X86Cpu, ip: number, flags: number): void {
+  const link = cpu.read16(cpu.baseLo(TR), 0, false);
+  taskSwitch(cpu, link, "return", 0, ip, flags);
+}
