@@ -1,0 +1,356 @@
+// Random but legal register accesses, one stream for each device. "Legal" leaves out what data sheets leave open and what QEMU
+// is known to do otherwise than they say; each such case has its comment.
+import type { Size } from "../../core/bus.ts";
+import type { BoardName } from "./boards.ts";
+
+/** A write of `value`, or a read of which the bits of `mask` count. */
+export type Access =
+  | { readonly kind: "W"; readonly address: number; readonly size: Size; readonly value: number }
+  | { readonly kind: "R"; readonly address: number; readonly size: Size; readonly mask: number };
+
+const ALL = 0xffff_ffff;
+
+class Stream {
+  readonly accesses: Access[] = [];
+  #seed: number;
+  constructor(readonly size: Size, seed: number) {
+    this.#seed = seed;
+  }
+  /** 0..n-1. */
+  random(n: number): number {
+    this.#seed = (Math.imul(this.#seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor(this.#seed / 2 ** 32 * n);
+  }
+  pick<T>(...values: T[]): T {
+    return values[this.random(values.length)];
+  }
+  byte(): number {
+    return this.random(256);
+  }
+  read(address: number, mask = ALL, size = this.size): void {
+    this.accesses.push({ kind: "R", address, size, mask });
+  }
+  write(address: number, value: number, size = this.size): void {
+    this.accesses.push({ kind: "W", address, size, value: value >>> 0 });
+  }
+}
+
+interface Family {
+  readonly board: BoardName;
+  readonly size: Size;
+  begin?(s: Stream): void;
+  step(s: Stream): void;
+}
+
+const COM1 = 0x3f8;
+
+function uart(base: number): Family {
+  return {
+    board: base === COM1 ? "pc" : "virt",
+    size: 1,
+    step(s) {
+      const register = s.random(8);
+      // QEMU has no deltas of the modem status in loopback.
+      if (s.random(2)) return s.read(base + register, register === 6 ? 0xf0 : ALL);
+      const value = [
+        () => s.byte(),
+        () => s.byte() & 0xf7,
+        () => s.pick(0, 1, 7, 0xc1, 0x41, s.byte() | 1), // the data sheet ignores the other bits without the enable bit
+        () => s.pick(0x03, 0x83, s.byte() & 0xbf),
+        () => s.pick(0x10, 0x10, 0x1f, 0x08, s.byte()),
+        undefined,
+        undefined,
+        () => s.byte(),
+      ][register];
+      if (value) s.write(base + register, value());
+    },
+  };
+}
+
+const MASTER = 0x20, SLAVE = 0xa0, ELCR = 0x4d0, KBD = 0x60, KBD_COMMAND = 0x64;
+
+/** Both chips, while their lines are low: QEMU sees an edge in a line that was high before. */
+function initializePics(s: Stream, icw4: () => number, vector: () => number): void {
+  s.write(COM1 + 1, 0);
+  s.read(KBD);
+  s.read(KBD);
+  for (const chip of [SLAVE, MASTER]) {
+    s.write(chip, 0x11);
+    s.write(chip + 1, vector() & 0xf8);
+    s.write(chip + 1, chip === MASTER ? 4 : 2);
+    s.write(chip + 1, icw4());
+  }
+}
+
+const pic: Family = {
+  board: "pc",
+  size: 1,
+  begin(s) {
+    initializePics(s, () => 1, () => 0x20);
+    s.write(COM1 + 4, 8);
+  },
+  step(s) {
+    const chip = s.pick(MASTER, SLAVE);
+    const mouseByte = () => [[KBD_COMMAND, 0xd3], [KBD, 1]].forEach(([port, value]) => s.write(port, value));
+    switch (s.random(10)) {
+      case 0:
+        initializePics(s, () => s.pick(1, 1, 3, 0x11, 0x13), () => s.byte());
+        break;
+      case 1:
+        s.write(chip + 1, s.pick(0, 0, 0xff, s.byte()));
+        break;
+      case 2:
+        s.write(chip, s.pick(0x0a, 0x0b, 0x0a, 0x0b, 0x68, 0x48));
+        break;
+      case 3:
+      case 4:
+        s.write(chip, 0x0c);
+        s.read(chip);
+        break;
+      case 5:
+        s.write(chip, s.pick(0x20, 0x60 | s.random(8), 0xa0, 0xe0 | s.random(8), 0xc0 | s.random(8), 0x80, 0x00, 0x40));
+        break;
+      case 6:
+        s.write(ELCR + s.random(2), s.byte());
+        // QEMU lets a level-triggered request follow its line only when the line is driven next.
+        for (const enable of [0, 2, 0]) s.write(COM1 + 1, enable);
+        mouseByte();
+        s.read(KBD);
+        s.write(KBD_COMMAND, 0xaa);
+        s.read(KBD);
+        break;
+      default:
+        s.read(chip + s.random(2));
+    }
+    if (!s.random(2)) s.write(COM1 + 1, s.pick(0, 2));
+    if (!s.random(4)) {
+      s.write(KBD_COMMAND, 0xaa);
+      if (s.random(2)) s.read(SLAVE);
+      s.read(KBD);
+    }
+    if (!s.random(6)) {
+      s.read(KBD);
+      s.read(KBD);
+      mouseByte();
+      s.read(KBD);
+    }
+  },
+};
+
+const MOUSE_COMMANDS = [0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf0, 0xeb, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xff];
+const KEYBOARD_COMMANDS = [0xed, 0xee, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xff, 0xf0];
+const CONTROLLER_COMMANDS = [0x20, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xad, 0xae, 0xc0, 0xd0, 0xdd, 0xdf, 0xff];
+
+const keyboard: Family = {
+  board: "pc",
+  size: 1,
+  begin(s) {
+    s.write(KBD, 0xff);
+    for (let i = 0; i < 4; i++) s.read(KBD);
+    s.write(KBD_COMMAND, 0xd4);
+    s.write(KBD, 0xff);
+    for (let i = 0; i < 5; i++) s.read(KBD);
+    s.write(KBD_COMMAND, 0x60);
+    s.write(KBD, 0x47);
+  },
+  step(s) {
+    // QEMU has fixed bits for "system flag" and "last write was a command".
+    const drain = () => {
+      for (let i = 0; i < 5; i++) {
+        s.read(KBD_COMMAND, 0xf3);
+        s.read(KBD);
+      }
+    };
+    const both = (command: number, data: number) => {
+      s.write(KBD_COMMAND, command);
+      s.write(KBD, data);
+    };
+    switch (s.random(6)) {
+      case 0:
+      case 1:
+        s.write(KBD_COMMAND, s.pick(...CONTROLLER_COMMANDS));
+        break;
+      case 2:
+        both(0x60, s.pick(0x47, 0x07, 0x65, 0x45, s.byte() & 0x47 | 4));
+        break;
+      case 3: {
+        const command = s.pick(...KEYBOARD_COMMANDS);
+        s.write(KBD, command);
+        drain();
+        if (command === 0xed || command === 0xf3) s.write(KBD, s.random(128));
+        if (command === 0xf0) s.write(KBD, 2);
+        break;
+      }
+      case 4: {
+        const command = s.pick(...MOUSE_COMMANDS);
+        both(0xd4, command);
+        drain();
+        if (command === 0xe8 || command === 0xf3) both(0xd4, s.pick(200, 100, 80));
+        break;
+      }
+      case 5:
+        both(s.pick(0xd2, 0xd3), s.byte());
+    }
+    drain();
+  },
+};
+
+const PIT = 0x40;
+
+const pit: Family = {
+  board: "pc",
+  size: 1,
+  begin(s) {
+    s.write(0x61, 1);
+    for (let c = 0; c < 3; c++) for (const [port, value] of [[PIT + 3, c << 6 | 0x34], [PIT + c, 0], [PIT + c, 1]]) s.write(port, value);
+  },
+  step(s) {
+    const counter = s.random(3), bytes = 1 + s.random(3), count = 2 * (2 + s.random(0x7ff0)) + 0x100;
+    s.write(PIT + 3, counter << 6 | bytes << 4 | s.pick(0, 2, 3, 4) << 1);
+    if (bytes & 1) s.write(PIT + counter, count & 0xff);
+    if (bytes & 2) s.write(PIT + counter, (count >> 8 & 0xff) || 1);
+    for (let i = s.random(6); i > 0; i--) {
+      if (s.random(5) === 0) s.write(PIT + 3, counter << 6);
+      else if (s.random(4) === 0) s.write(PIT + 3, 0xd0 | 2 << counter | (s.random(2) ? 2 << s.random(3) : 0));
+      else s.read(PIT + counter);
+    }
+    // A control word drops a latched count; QEMU keeps it.
+    for (let c = 0; c < 3; c++) for (let i = 0; i < 4; i++) s.read(PIT + c);
+  },
+};
+
+const CMOS = 0x70;
+
+const rtc: Family = {
+  board: "pc",
+  size: 1,
+  begin(s) {
+    for (const [index, value] of [[0x32, 0x20], [1, 0], [3, 0], [5, 0]]) setCmos(s, index, value);
+    for (let index = 0x0e; index < 0x32; index++) setCmos(s, index, index);
+  },
+  step(s) {
+    const get = (index: number) => {
+      s.write(CMOS, index);
+      s.read(CMOS + 1);
+    };
+    switch (s.random(6)) {
+      case 0: {
+        const b = s.pick(0, 2, 4, 6), hour = s.random(24);
+        const digits = (n: number) => b & 4 ? n : Math.floor(n / 10) << 4 | n % 10;
+        const hours = b & 2 ? digits(hour) : digits(hour % 12 || 12) | (hour >= 12 ? 0x80 : 0);
+        setCmos(s, 11, b | 0x80);
+        const time = [[0, s.random(60)], [2, s.random(60)], [7, 1 + s.random(28)], [8, 1 + s.random(12)], [9, s.random(100)], [0x32, 20]];
+        for (const [index, n] of time) setCmos(s, index, digits(n));
+        setCmos(s, 4, hours);
+        get(4);
+        setCmos(s, 11, b);
+        break;
+      }
+      case 1:
+        setCmos(s, s.pick(1, 3, 5, 0x0e + s.random(0x20)), s.byte());
+        break;
+      default:
+        get(s.pick(0, 2, 4, 6, 7, 8, 9, 0x32, 0x37, 1, 3, 5, 10, 11, 13, 0x0e + s.random(0x20)));
+    }
+  },
+};
+
+function setCmos(s: Stream, index: number, value: number): void {
+  s.write(CMOS, index);
+  s.write(CMOS + 1, value);
+}
+
+const PLIC = 0x0c00_0000, PLIC_ENABLE = PLIC + 0x2000, PLIC_CONTEXT = PLIC + 0x20_0000, UART0 = 0x1000_0000;
+
+const plic: Family = {
+  board: "virt",
+  size: 4,
+  step(s) {
+    const context = s.random(4);
+    switch (s.random(9)) {
+      case 0:
+        s.write(PLIC + 4 * s.pick(10, 11, s.random(95) + 1), s.byte());
+        break;
+      case 1:
+        s.write(PLIC_ENABLE + 0x80 * context + 4 * s.random(3), s.pick(0xc00, 0x400, 0x800, s.random(2 ** 31)) & ~1);
+        break;
+      case 2:
+        s.write(PLIC_CONTEXT + 0x1000 * context, s.pick(0, 0, 1, s.byte()));
+        break;
+      case 3:
+        s.read(s.pick(PLIC + 0x1000 + 4 * s.random(3), PLIC_ENABLE + 0x80 * context + 4 * s.random(3), PLIC_CONTEXT + 0x1000 * context));
+        break;
+      default: {
+        // The UART's line is low again at the completion: QEMU does not repeat the request of a line that stays high.
+        s.write(UART0 + 1, 0, 1);
+        if (s.random(2)) s.write(UART0 + 1, 2, 1);
+        for (let i = s.random(5); i > 0; i--) {
+          s.read(PLIC + 0x1000);
+          s.read(PLIC_CONTEXT + 4 + 0x1000 * s.random(4));
+        }
+        s.read(UART0 + 2, ALL, 1);
+        for (let c = 0; c < 4; c++) {
+          s.write(PLIC_ENABLE + 0x80 * c, 0xc00);
+          s.write(PLIC_CONTEXT + 4 + 0x1000 * c, 10);
+          s.write(PLIC_ENABLE + 0x80 * c, s.pick(0xc00, 0x800, 0));
+        }
+      }
+    }
+  },
+};
+
+const CLINT = 0x0200_0000;
+
+const clint: Family = {
+  board: "virt",
+  size: 4,
+  begin(s) {
+    // QEMU starts mtimecmp at 0.
+    for (let i = 0; i < 4; i++) s.write(CLINT + 0x4000 + 4 * i, ALL);
+  },
+  step(s) {
+    const address = CLINT + s.pick(4 * s.random(2), 0x4000 + 4 * s.random(4), 0xbff8, 0xbffc);
+    if (s.random(2)) s.read(address);
+    else s.write(address, s.pick(0, 1, 5, ALL, s.random(2 ** 32)));
+  },
+};
+
+const RTC = 0x0010_1000;
+
+const goldfish: Family = {
+  board: "virt",
+  size: 4,
+  step(s) {
+    if (s.random(2)) s.read(RTC + s.pick(8, 12, 16, 24, 0x14, 0x1c));
+    else {
+      // Far from today in both directions: QEMU's clock runs with the host's here.
+      const [register, value] = s.pick([8, s.random(2 ** 32)], [12, s.pick(0, 1, 0x2000_0000, 0x7000_0000)], [16, s.byte()], [0x14, 1], [
+        0x1c,
+        1,
+      ]);
+      s.write(RTC + register, value);
+    }
+    if (!s.random(4)) s.read(PLIC + 0x1000);
+  },
+};
+
+export const FAMILIES: Readonly<Record<string, Family>> = {
+  "uart-pc": uart(COM1),
+  "uart-virt": uart(UART0),
+  pic,
+  keyboard,
+  pit,
+  rtc,
+  plic,
+  clint,
+  goldfish,
+};
+
+/** At least `length` accesses for a device; the same seed gives the same ones. */
+export function accesses(family: string, seed: number, length: number): Access[] {
+  const { size, begin, step } = FAMILIES[family];
+  const s = new Stream(size, seed);
+  begin?.(s);
+  while (s.accesses.length < length) step(s);
+  return s.accesses;
+}
