@@ -1,0 +1,138 @@
+// Exactness: a run gives the same digest (registers, RAM, devices, output, time) whichever engine runs it, whatever is compiled and when,
+// however it is cut into slices, and after it was saved and restored. Every guest of the tests, with its input typed at fixed times.
+import { assertEquals } from "@std/assert";
+import { silent } from "../src/core/log.ts";
+import { JIT_OPTIONS, type JitOption } from "../src/engine/jit.ts";
+import { createMachine, type Machine, type MachineOptions } from "../src/machine/machine.ts";
+import type { Stop } from "../src/machine/stop.ts";
+import { type Guest, GUESTS } from "./guests/guests.ts";
+
+const ROOT = new URL("..", import.meta.url).pathname;
+/** When a guest that has not ended is compared all the same. Benchmarks run much longer than a test may. */
+const END = 60_000_000, BENCH_END = 3_000_000;
+/** The bytes of a guest's input arrive so many ticks apart. */
+const TYPING = 50_000;
+
+interface Variant {
+  readonly name: string;
+  readonly engine: "interp" | "jit";
+  readonly tuning?: MachineOptions["tuning"];
+  /** Ticks of each call of `run`. */
+  readonly steps?: number;
+}
+const VARIANTS: readonly Variant[] = [
+  { name: "interpreter", engine: "interp" },
+  { name: "JIT", engine: "jit" },
+  { name: "JIT at once", engine: "jit", tuning: { threshold: 1 } },
+  { name: "JIT late", engine: "jit", tuning: { threshold: 1000 } },
+  ...(Object.keys(JIT_OPTIONS) as JitOption[]).map((pass): Variant => (
+    { name: `JIT without ${pass}`, engine: "jit", tuning: { threshold: 2, off: [pass] } }
+  )),
+  { name: "JIT without passes", engine: "jit", tuning: { threshold: 2, off: Object.keys(JIT_OPTIONS) as JitOption[] } },
+  { name: "interpreter in steps of 997", engine: "interp", steps: 997 },
+  { name: "JIT in steps of 997", engine: "jit", tuning: { threshold: 3 }, steps: 997 },
+  { name: "JIT in steps of 10007", engine: "jit", tuning: { threshold: 3 }, steps: 10_007 },
+];
+
+const files = new Map<string, Uint8Array>();
+function readFile(path: string): Uint8Array {
+  let bytes = files.get(path);
+  if (!bytes) files.set(path, bytes = Deno.readFileSync(path));
+  return bytes;
+}
+
+class Run {
+  readonly machine: Machine;
+  readonly #input: readonly number[];
+  #typed = 0;
+
+  constructor(readonly guest: Guest, readonly harts: number, readonly variant: Variant) {
+    this.machine = createMachine({
+      file: ROOT + guest.machine,
+      kernel: ROOT + guest.image,
+      append: guest.append,
+      engine: variant.engine,
+      ...(variant.tuning ? { tuning: variant.tuning } : {}),
+      // Less memory than the guests are given elsewhere: digests take less time.
+      set: { "cpu.harts": harts, "memory.dram.size": "32MiB" },
+    }, { readFile, log: silent });
+    this.#input = [...new TextEncoder().encode(guest.input.map((i) => i.send).join(""))];
+  }
+  get end(): number {
+    return this.guest.name.startsWith("bench") ? BENCH_END : END;
+  }
+  /** To `until` ticks or to the guest's end, typing what is due. */
+  to(until = this.end): this {
+    const { machine } = this, step = this.variant.steps ?? Infinity;
+    while (!machine.stopped && machine.clock.base < until) {
+      const due = this.#typed < this.#input.length ? (this.#typed + 4) * TYPING : Infinity;
+      if (machine.clock.base >= due) machine.consoles.values().next().value!.receive(this.#input[this.#typed++]);
+      else machine.run(Math.min(until, due, machine.clock.base + step));
+    }
+    return this;
+  }
+  /** Continues where a snapshot of `other` was taken. */
+  from(other: Run, snapshot = other.machine.snapshot()): this {
+    this.machine.restore(structuredClone(snapshot));
+    this.#typed = other.#typed;
+    return this;
+  }
+  result(): { digest: string; ticks: number; stop: Stop | undefined } {
+    return { digest: this.machine.digest(), ticks: this.machine.clock.ticks, stop: this.machine.stopped };
+  }
+}
+
+/** Random numbers in 0..1 that depend on the seed alone (xorshift32). */
+function randomFrom(text: string): () => number {
+  let x = [...text].reduce((n, c) => Math.imul(n, 31) + c.charCodeAt(0) | 0, 1) || 1;
+  return () => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return (x >>> 0) / 2 ** 32;
+  };
+}
+
+/** Runs to the `n`-th byte of output and stops in the midst of whatever the machine is doing. */
+function toOutput(run: Run, n: number): Run {
+  const console = run.machine.consoles.values().next().value!;
+  let seen = 0;
+  console.onByte = () => {
+    if (++seen === n) run.machine.requestBreak();
+  };
+  while (seen < n && !run.machine.stopped && run.machine.clock.base < run.end) run.machine.run(run.end);
+  return run;
+}
+
+for (const guest of GUESTS) {
+  for (const harts of guest.harts) {
+    const name = `${guest.name} with ${harts} hart${harts > 1 ? "s" : ""}`;
+    Deno.test(`${name}: one digest`, () => {
+      const run = (v: Variant) => new Run(guest, harts, v);
+      const expected = run(VARIANTS[0]).to().result();
+      if (!guest.name.startsWith("bench")) {
+        assertEquals(expected.stop && { ...expected.stop, pass: undefined }, { kind: "exit", code: guest.exit, pass: undefined });
+      }
+      for (const v of VARIANTS.slice(1)) assertEquals(run(v).to().result(), expected, `${v.name} differs from ${VARIANTS[0].name}`);
+      assertEquals(run(VARIANTS[0]).to().result(), expected, "a second run differs");
+    });
+    Deno.test(`${name}: saved and restored anywhere`, () => {
+      const random = randomFrom(name), jit: Variant = { name: "JIT", engine: "jit", tuning: { threshold: 5 } };
+      const expected = new Run(guest, harts, jit).to().result();
+      for (const v of [VARIANTS[0], jit]) {
+        const at = Math.floor(random() * expected.ticks), first = new Run(guest, harts, v).to(at);
+        const second = new Run(guest, harts, v).from(first);
+        assertEquals(second.result(), first.result(), `restored at ${at} (${v.name})`);
+        assertEquals(second.to().result(), expected, `restored at ${at} and run (${v.name})`);
+        assertEquals(first.to().result(), expected, `saved at ${at} and run (${v.name})`);
+      }
+      if (guest.input.length) return;
+      const n = 1 + Math.floor(random() * 100),
+        first = toOutput(new Run(guest, harts, jit), n),
+        second = new Run(guest, harts, jit).from(first);
+      assertEquals(second.result(), first.result(), `restored at the ${n}th byte of output`);
+      assertEquals(second.to().result(), expected, `restored at the ${n}th byte of output and run`);
+      assertEquals(first.to().result(), expected, `saved at the ${n}th byte of output and run`);
+    });
+  }
+}
