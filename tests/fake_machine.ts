@@ -7,8 +7,8 @@ import type { Stop } from "../src/machine/stop.ts";
 import type { MachineLike } from "../src/scenario/machine_like.ts";
 
 /**
- * `out` prints one byte a tick; `spin` works; `sleep` idles until an alarm; `echo` waits for a byte and prints it; `jump` goes to an action;
- * `reset` starts again at time 0.
+ * `out` prints one byte a tick; `spin` works; `sleep` idles until an alarm; `echo` waits for a byte and prints it; `jump` goes to an
+ * action; `reset` starts again at time 0.
  */
 export type Action = { out: string } | { spin: number } | { echo: number } | Common;
 type Op = { out: number } | { work: true } | { echo: true } | Common;

@@ -1,5 +1,5 @@
-// Idle time against the wall clock. A busy guest runs as fast as it can; a guest that waits for somebody to type waits in real time and costs
-// the host nothing. Runs without anybody at the keyboard jump over idle time, so that they end as early as possible.
+// Idle time against the wall clock. A busy guest runs as fast as it can; a guest that waits for somebody to type waits in real time and
+// costs the host nothing. Runs without anybody at the keyboard jump over idle time, so that they end as early as possible.
 import type { MachineLike } from "../scenario/machine_like.ts";
 
 /** Longest stretch of idle guest time that is run at once while pacing, and longest sleep. */

@@ -1,4 +1,5 @@
-// `bringup MACHINE.toml [KERNEL]`: runs a machine with this process's terminal or pipes as its console, and maps its end to the exit status.
+// `bringup MACHINE.toml [KERNEL]`: runs a machine with this process's terminal or pipes as its console, and maps its end to the exit
+// status.
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import type { Stop } from "../machine/stop.ts";
 import { bootNow, type BootOptions } from "../scenario/boot.ts";

@@ -1,5 +1,5 @@
-// The GDB remote serial protocol for a session: GDB manual (version 13), appendix E "GDB Remote Serial Protocol". Harts are threads 1, 2, ...
-// Not modelled: watchpoints, reverse execution, range stepping, stepping one hart while others run.
+// The GDB remote serial protocol for a session: GDB manual (version 13), appendix E "GDB Remote Serial Protocol". Harts are threads
+// 1, 2, ... Not modelled: watchpoints, reverse execution, range stepping, stepping one hart while others run.
 import { ConfigError } from "../core/errors.ts";
 import type { Cpu, RegisterInfo } from "../core/cpu.ts";
 import type { Stop } from "../machine/stop.ts";
@@ -25,7 +25,10 @@ export interface GdbOptions {
   onMessage(text: string): void;
 }
 
-/** Serves debuggers until it is closed, one at a time. @throws {ConfigError} the port is taken, or the processor has no target description. */
+/**
+ * Serves debuggers until it is closed, one at a time. @throws {ConfigError} the port is taken, or the processor has no target
+ * description.
+ */
 export function serveGdb(session: MachineSession, options: GdbOptions): GdbServer {
   const target = describeTarget(session.machine.cpus[0]);
   if (!target) throw new ConfigError(`--gdb: no target description for ${session.machine.cpus[0].arch}`);
@@ -103,7 +106,10 @@ export class GdbServer {
   }
 }
 
-/** One connection. Like a probe on a board, a debugger stops the machine with its first word; a connection without one (a port scan) does not. */
+/**
+ * One connection. Like a probe on a board, a debugger stops the machine with its first word; a connection without one (a port scan)
+ * does not.
+ */
 class GdbClient {
   readonly #reader = new PacketReader();
   readonly #breakpoints = new Map<bigint, Set<Cpu>>();

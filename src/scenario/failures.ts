@@ -1,4 +1,5 @@
-// How a scenario fails. Every message says what was awaited, the guest time, what was printed last, where the CPUs are, and how to repeat it.
+// How a scenario fails. Every message says what was awaited, the guest time, what was printed last, where the CPUs are, and how to repeat
+// it.
 import type { Stop } from "../machine/stop.ts";
 
 /** What a failed wait knows. */

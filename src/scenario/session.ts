@@ -1,5 +1,6 @@
-// A running machine as scripts, the command line and the debugger share it. Guest time passes only while something is awaited: one pump runs
-// the machine in short slices, and after each one looks which waits are satisfied, out of time, or hopeless because the machine stopped.
+// A running machine as scripts, the command line and the debugger share it. Guest time passes only while something is awaited: one pump
+// runs the machine in short slices, and after each one looks which waits are satisfied, out of time, or hopeless because the machine
+// stopped.
 import { ConfigError } from "../core/errors.ts";
 import type { Stop } from "../machine/stop.ts";
 import { Console, type ConsoleState, Matcher, type Pattern } from "./console.ts";
@@ -97,7 +98,8 @@ export class SerialConsole extends Console {
 
   /**
    * Runs the guest until the pattern is printed after the last match, and stops on that very instruction. Returns the match and its groups.
-   * @throws {ScenarioTimeout} `within` (default: the session's budget) of guest time has passed. @throws {UnexpectedStop} the machine stopped.
+   * @throws {ScenarioTimeout} `within` (default: the session's budget) of guest time has passed. @throws {UnexpectedStop} the machine
+   * stopped.
    */
   toPrint(pattern: Pattern, options: { within?: Duration } = {}): Promise<string[]> {
     const matcher = new Matcher(pattern, this.cursor);
@@ -404,8 +406,8 @@ export class MachineSession implements AsyncDisposable {
 }
 
 /**
- * The event loop's turn after TURN_MS of running. The timer is armed before the machine runs, so that it is due by then: awaiting a fresh one
- * costs 2 ms, and `setImmediate` may leave sockets and stdin unread for seconds.
+ * The event loop's turn after TURN_MS of running. The timer is armed before the machine runs, so that it is due by then: awaiting a fresh
+ * one costs 2 ms, and `setImmediate` may leave sockets and stdin unread for seconds.
  */
 class Turn {
   readonly #from = performance.now();

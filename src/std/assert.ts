@@ -133,7 +133,10 @@ export function assertThrows(fn: () => unknown, first?: Class<Error> | string, m
   throw new AssertionError(`Expected function to throw${tail(args.msg)}`);
 }
 
-/** Awaits `fn` and returns what it rejected with. @throws {AssertionError} it did not reject, threw synchronously, or with another error. */
+/**
+ * Awaits `fn` and returns what it rejected with. @throws {AssertionError} it did not reject, threw synchronously, or with another
+ * error.
+ */
 export function assertRejects(fn: () => PromiseLike<unknown>, msg?: string): Promise<unknown>;
 export function assertRejects<E extends Error = Error>(
   fn: () => PromiseLike<unknown>,

@@ -18,7 +18,10 @@ export interface ParseOptions {
   readonly stopEarly?: boolean;
   /** What follows `--` goes to the result's "--" and not to "_". */
   readonly "--"?: boolean;
-  /** Called with each argument that is no declared option (`key` is undefined for a positional one); `false` leaves it out of the result. */
+  /**
+   * Called with each argument that is no declared option (`key` is undefined for a positional one); `false` leaves it out of the
+   * result.
+   */
   readonly unknown?: (arg: string, key?: string, value?: unknown) => unknown;
 }
 
