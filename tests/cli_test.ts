@@ -295,6 +295,36 @@ Deno.test({
   },
 });
 
+Deno.test("pipes: 32 KiB of every byte value come back as they went in, under both engines", async () => {
+  // Polls the UART and sends back what arrives; after 0x8000 bytes it writes 0x5555 to the test device. A raw image at 0x8020_0000.
+  const code = Uint32Array.of(
+    0x1000_02b7, // lui t0,0x10000
+    0x0000_8437, // lui s0,0x8
+    0x0052_c303, // lbu t1,5(t0)
+    0x0013_7313, // andi t1,t1,1
+    0xfe03_0ce3, // beq t1,zero,80200008
+    0x0002_c383, // lbu t2,0(t0)
+    0x0072_8023, // sb t2,0(t0)
+    0xfff4_0413, // addi s0,s0,-1
+    0xfe04_14e3, // bne s0,zero,80200008
+    0x0010_02b7, // lui t0,0x100
+    0x0000_5337, // lui t1,0x5
+    0x5553_0313, // addi t1,t1,1365
+    0x0062_a023, // sw t1,0(t0)
+    0x0000_006f, // jal zero,80200034
+  );
+  const image = file("copy.bin", new Uint8Array(code.buffer)), data = Uint8Array.from({ length: 0x8000 }, (_, i) => i ^ (i >> 8));
+  for (const engine of ["interp", "jit"]) {
+    const child = new Deno.Command("sh", {
+      args: ["-c", `${Deno.execPath()} ${cliArgs([VIRT, image, "--engine", engine]).join(" ")} < ${file("data", data)}`],
+      cwd: ROOT,
+    });
+    const { code: status, stdout } = await child.output();
+    assertEquals([status, stdout.length], [0, data.length]);
+    assert(stdout.every((b, i) => b === data[i]));
+  }
+});
+
 Deno.test("pipes: a reader that goes away ends the run", async () => {
   const { code, stdout } = await new Deno.Command("sh", {
     args: ["-c", `yes hello | tr '\\n' '\\r' | ${Deno.execPath()} ${cliArgs([VIRT, bin("echo")]).join(" ")} | head -c 5`],
