@@ -27,6 +27,8 @@ export class Bus {
   /** Sorted by base; disjoint. */
   readonly regions: Region[] = [];
   #last: Region | undefined;
+  /** Answers where nothing is mapped, with offsets that are addresses; without it an access there is a fault. */
+  elsewhere: Region | undefined;
   /** Called after a device (not a CPU) has written RAM, so that translated code there is dropped. */
   onDmaWrite: (paddr: number, length: number) => void = () => {};
 
@@ -54,7 +56,7 @@ export class Bus {
     this.regions.sort((a, b) => a.base - b.base);
   }
 
-  /** The window that holds `paddr`, if any. */
+  /** The window that holds `paddr`, or else `elsewhere`. */
   find(paddr: number): Region | undefined {
     const last = this.#last;
     if (last && paddr >= last.base && paddr < last.base + last.length) return last;
@@ -65,7 +67,7 @@ export class Bus {
       else if (paddr >= r.base + r.length) lo = mid + 1;
       else return this.#last = r;
     }
-    return undefined;
+    return this.elsewhere;
   }
 
   /** @throws {BusFault} nothing is mapped there. */

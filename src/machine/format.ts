@@ -164,5 +164,5 @@ export const SECTIONS = ["cpu", "clock", "memory", "device", "firmware", "boot"]
 /** Interrupt inputs of a processor and, on RISC-V, their local interrupt numbers (privileged 1.12, table 3.6). */
 export const CPU_INPUTS: Record<Family, Readonly<Record<string, number>>> = {
   riscv: { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 },
-  x86: { intr: 0, nmi: 1, smi: 2 },
+  x86: { intr: 0, nmi: 1, smi: 2, a20m: 3 },
 };

@@ -12,6 +12,7 @@ import { type Graph, loadConfig, type MemoryNode } from "./graph.ts";
 import { riscvPlatform } from "./riscv.ts";
 import type { Stop } from "./stop.ts";
 import { wireDevices } from "./wire.ts";
+import { x86Platform } from "./x86.ts";
 
 /** The outside world that a machine may touch: only what is passed here. */
 export interface Host {
@@ -39,6 +40,8 @@ export interface MachineOptions {
 export interface Platform {
   readonly cpus: readonly Cpu[];
   readonly symbols: Symbols;
+  /** Port space. */
+  readonly io?: Bus;
   /** Console of the built-in firmware; used when no device is the console. */
   readonly ownConsole?: CharPort;
   /** Puts registers and memory into the state at power-on; RAM is clear, devices are reset. */
@@ -162,6 +165,7 @@ export class Machine {
     this.symbols = this.#platform.symbols;
     const devices = wireDevices(graph, {
       bus: this.bus,
+      ...(this.#platform.io ? { io: this.#platform.io } : {}),
       clock: this.clock,
       cpuInput: (hart, name) => this.cpus[hart].input(name),
       log: host.log,
@@ -458,9 +462,7 @@ export class Tap implements CharPort {
 
 const PLATFORMS: Readonly<Record<Graph["cpu"]["family"], (parts: PlatformParts) => Platform>> = {
   riscv: riscvPlatform,
-  x86: ({ graph }) => {
-    throw new ConfigError("x86 machines cannot be built yet: only riscv32 and riscv64", { file: graph.file, key: "cpu.arch" });
-  },
+  x86: x86Platform,
 };
 
 /** JSON of states: bigints, maps and typed arrays in a stable form. */

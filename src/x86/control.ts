@@ -26,7 +26,7 @@ import {
   EFER_LME,
   EFER_NXE,
   EFER_SCE,
-} from "./cpu.ts";
+} from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { CS, LONG } from "./segments.ts";
 

@@ -1,7 +1,8 @@
 // The debugger's view of an x86 processor: registers by name in the order of GDB's amd64 target, and the report about a guest that has died.
 import type { RegisterInfo } from "../core/cpu.ts";
 import { READ, WRITE } from "../ir/frontend.ts";
-import { AC, AF, CF, CR0_PG, DF, ID, IF, NT, OF, PF, RF, SF, TF, VIF, VIP, VM, type X86Cpu, ZF } from "./cpu.ts";
+import type { X86Cpu } from "./cpu.ts";
+import { AC, AF, CF, CR0_PG, DF, ID, IF, NT, OF, PF, RF, SF, TF, VIF, VIP, VM, ZF } from "./registers.ts";
 import { type Event, eventName, EXCEPTION, hasErrorCode, hex, low32, wide, XCPT } from "./exceptions.ts";
 import { LEVEL_NAMES, PF_I, PF_P, PF_RSVD, PF_U, PF_W, REASONS } from "./paging.ts";
 import { CS, FS, GS, index, INT32, PRESENT, SEGMENT_NAMES, SS, TR, TRAP32, type } from "./segments.ts";

@@ -2,7 +2,8 @@
 // Far jumps, calls and returns, through gates and to other privileges; SYSENTER, SYSCALL and their returns.
 // Intel SDM volume 3A (253668-083), 5.8; JMP, CALL, RET, SYSENTER, SYSEXIT, SYSCALL, SYSRET in volume 2.
 import type { Status } from "../ir/frontend.ts";
-import { EFER_SCE, IF, RF, VM, type X86Cpu } from "./cpu.ts";
+import type { X86Cpu } from "./cpu.ts";
+import { EFER_SCE, IF, RF, VM } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { checkReturnCode, enterCode, FLAGS_ANY, innerStack, longStack, returnStack } from "./interrupts.ts";
 import {

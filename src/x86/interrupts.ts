@@ -2,7 +2,8 @@
 // Delivery of exceptions and interrupts, and the return from them. Intel SDM volume 3A (253668-083), 6.10 to 6.14, 20.1.4, 20.3; IRET in
 // volume 2A. Not modelled: interrupt redirection of CR4.VME, user interrupts, shadow stacks.
 import type { Status } from "../ir/frontend.ts";
-import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM, type X86Cpu } from "./cpu.ts";
+import type { X86Cpu } from "./cpu.ts";
+import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM } from "./registers.ts";
 import { type EventKind, EXCEPTION, hasErrorCode, SOFTWARE, SOFTWARE_TRAP, XCPT } from "./exceptions.ts";
 import {
   ATTRIBUTES,

@@ -1,7 +1,8 @@
 // The x87 and SSE state in memory: FXSAVE, XSAVE and their inverses. Intel SDM volume 1 (253665-083), 10.5 and chapter 13.
 // Offered state components: x87 and SSE.
 import { CONTINUE, type Status } from "../ir/frontend.ts";
-import { CR0_EM, CR0_TS, CR4_OSXSAVE, type X86Cpu } from "./cpu.ts";
+import type { X86Cpu } from "./cpu.ts";
+import { CR0_EM, CR0_TS, CR4_OSXSAVE } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_EMPTY, FPU_IP, FPU_OPCODE, FPU_REG, FPU_SW, FPU_TOP, GPR, MXCSR, XMM } from "./slots.ts";
 

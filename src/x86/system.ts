@@ -2,6 +2,7 @@
 // The functions behind system instructions; rows call them by the names in helpers.ts. Intel SDM volume 2 (253666-083) for each instruction.
 import { CONTINUE, FAULT, FETCH, FINISH, type Status } from "../ir/frontend.ts";
 import { writeCr0, writeCr3, writeCr4 } from "./control.ts";
+import type { X86Cpu } from "./cpu.ts";
 import {
   CR0_TS,
   CR4_DE,
@@ -20,8 +21,7 @@ import {
   VIF,
   VIP,
   VM,
-  type X86Cpu,
-} from "./cpu.ts";
+} from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { farReturn, farTransfer, syscall, sysenter, sysexit, sysret } from "./far.ts";
 import type { SYSTEM_HELPERS } from "./helpers.ts";

@@ -1,6 +1,7 @@
 // Hardware task switches. Intel SDM volume 3A (253668-083), 7.2 to 7.5. Not modelled: the debug trap of the TSS's T bit on a fault in the new task.
 // The order of the checks is the manual's: what fails before the commit point faults in the old task, what fails after it in the new one.
-import { CR0_PG, CR0_TS, DR6_BT, NT, VM, type X86Cpu } from "./cpu.ts";
+import type { X86Cpu } from "./cpu.ts";
+import { CR0_PG, CR0_TS, DR6_BT, NT, VM } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import {
   ATTRIBUTES,
