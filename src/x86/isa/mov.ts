@@ -177,7 +177,7 @@ export function mov(): Row[] {
       x86("86 /r", "xchg Eb, Gb", "lock quiet", exchange),
       x86("87 /r", "xchg Ev, Gv", "lock quiet", exchange),
       x86("90+r", "xchg Zv, rAX", q, (b, d, s) => {
-        // 90 is no operation: it does not even clear an upper half.
+        // 90 is no operation (with F3: pause): it does not even clear an upper half.
         if (d.n !== 0) exchange(b, d, s, d, d);
       }),
       x86("0F C0 /r", "xadd Eb, Gb", "lock quiet !OSZAPC", xadd),

@@ -1,0 +1,670 @@
+// Single x86 instructions drawn from the rows, with random registers, flags and memory, against the processor of the host: a static ELF made here
+// loads all registers from a record, executes one instruction, and stores all registers back; its output is the reference for the evaluator.
+// 32-bit code runs natively too where the kernel allows it, else in qemu-i386. --memory segmented translates it as if segments had to be checked.
+// Usage: deno run -A tests/fuzz/x86_rows_fuzz.ts [--cases N] [--seed S] [--code 32|64] [--rows REGEXP] [--memory flat|segmented] [--run COMMAND]
+// Left out: privileged and system instructions, far transfers, ports, and the flags of UNDEFINED.
+import { parseArgs } from "@std/cli";
+import { join } from "@std/path";
+import { Builder } from "../../src/ir/builder.ts";
+import { type EvalMachine, evaluate, type Exit } from "../../src/ir/evaluate.ts";
+import { CONTINUE, type CoreEnv, FAULT, type Helper, type Status } from "../../src/ir/frontend.ts";
+import { ARG, RESULT } from "../../src/ir/layout.ts";
+import { OK, RIP } from "../../src/x86/decode.ts";
+import { disassemble } from "../../src/x86/disasm.ts";
+import { type Encoding, randomInstruction } from "../../src/x86/encode.ts";
+import { readStatus, writeStatus } from "../../src/x86/flags.ts";
+import { SYSTEM_HELPERS } from "../../src/x86/helpers.ts";
+import { AF, CF, IMM, Insn, MEM, OF, PF, type Row, SF, STATUS, STRING, ZF } from "../../src/x86/insn.ts";
+import { x86Table } from "../../src/x86/isa.ts";
+import {
+  FPU_CW,
+  FPU_EMPTY,
+  FPU_REG,
+  FPU_SW,
+  FPU_TOP,
+  GPR,
+  MODE_CODE32,
+  MODE_CODE64,
+  MODE_CPL_SHIFT,
+  MODE_FLAT,
+  MODE_OSFXSR,
+  MODE_PROTECTED,
+  MODE_SSE_FAST,
+  MODE_STACK32,
+  MXCSR,
+  mxcsrIsFast,
+  RFLAGS,
+  SEG_READ_TOP,
+  SEG_WRITE_TOP,
+  XMM,
+} from "../../src/x86/slots.ts";
+import { instructionHelpers, translateBlock } from "../../src/x86/translate.ts";
+
+/** Cases of one run of the reference. */
+const BATCH = 2000;
+/** The code of case n is at CODE + SLOT * n and its record at RECORDS + RECORD * n; SCRATCH is the stack of the code around it. */
+const CODE = 0x0100_0000, SLOT = 768, RECORDS = 0x4000_0000, RECORD = 2048;
+/** Record: flags, a word that a taken branch sets, 16 registers, the fxsave area, memory. */
+const FLAGS = 0, TAKEN = 8, REGS = 16, FX = 256, BUFFER = 768;
+/** Operands in memory are in this part of the record. */
+const LOW = BUFFER + 384, HIGH = BUFFER + 832;
+const DF = 0x400;
+
+/** Rows that need privilege, change segments, or depend on the host. */
+const LEFT_OUT =
+  /^(in|out|ins|insb|outs|outsb|int|int3|int1|into|iret|retf|jmpf|callf|hlt|cli|sti|pushf|popf|sldt|str|lldt|ltr|verr|verw|arpl|sgdt|sidt|lgdt|lidt|smsw|lmsw|invlpg|monitor|mwait|xgetbv|xsetbv|swapgs|rdtscp|lar|lsl|syscall|sysret|clts|invd|wbinvd|ud[012]|wrmsr|rdtsc|rdmsr|rdpmc|sysenter|sysexit|cpuid|fxsave|fxrstor|xsave\w*|xrstor\w*|rd[fg]sbase|wr[fg]sbase|invpcid|rdrand|rdseed|rdpid|l[defgs]s|bound|salc|stmxcsr|ldmxcsr|endbr\d\d|clflush\w*|clwb)$/;
+/** Flags that the manual leaves undefined, by mnemonic. */
+const UNDEFINED: readonly (readonly [RegExp, number])[] = [
+  [/^(and|or|xor|test|andn|ptest)$/, AF],
+  [/^(shl|sal|shr|sar)$/, AF],
+  [/^(shld|shrd)$/, AF | OF], // OF is defined for a count of 1 only, and the same as in shl and shr
+  [/^(mul|imul)$/, SF | ZF | AF | PF],
+  [/^(div|idiv)$/, STATUS],
+  [/^(bt|bts|btr|btc)$/, OF | SF | AF | PF],
+  [/^(bsf|bsr)$/, CF | OF | SF | AF | PF],
+  [/^(lzcnt|tzcnt)$/, OF | SF | AF | PF],
+  [/^(blsr|blsmsk|blsi)$/, AF | PF],
+  [/^bextr$/, SF | AF | PF],
+  [/^bzhi$/, AF | PF],
+  [/^(andn)$/, AF | PF],
+  [/^(daa|das)$/, OF],
+  [/^(aaa|aas)$/, OF | SF | ZF | PF],
+  [/^(aam|aad)$/, OF | AF | CF],
+];
+
+// --- random numbers
+let state = 1;
+/** 32 random bits (mulberry32). */
+function random32(): number {
+  state = (state + 0x6d2b79f5) | 0;
+  let t = Math.imul(state ^ (state >>> 15), 1 | state);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return (t ^ (t >>> 14)) >>> 0;
+}
+const random = () => random32() / 2 ** 32;
+const below = (n: number) => Math.floor(random() * n);
+const random64 = () => (BigInt(random32()) << 32n) | BigInt(random32());
+const pick = <T>(from: readonly T[]): T => from[below(from.length)];
+const u64 = (n: bigint) => BigInt.asUintN(64, n);
+
+function randomInteger(): bigint {
+  switch (below(7)) {
+    case 0:
+      return BigInt(below(16));
+    case 1:
+      return u64(-BigInt(below(16)));
+    case 2:
+      return u64((pick([1n, -1n]) << BigInt(below(64))) + BigInt(below(3) - 1));
+    case 3:
+      return u64(BigInt(random32() | 0));
+    case 4: {
+      // Equal parts, and parts at the edges of 8, 16 and 32 bits.
+      const b = BigInt(pick([0, 0xff, 0x7f, 0x80, below(256)]));
+      return u64((random64() & ~0xffffn) | (b << 8n) | BigInt(pick([0, 0xff, 0x7f, 0x80, below(256)])));
+    }
+    default:
+      return random64();
+  }
+}
+function randomFloat(exponentBits: number, fractionBits: number): bigint {
+  const top = 2 ** exponentBits - 1, bias = top >> 1, n = BigInt(fractionBits);
+  const exponent = pick([0, 0, top, 1, top - 1, below(top + 1), bias, bias + below(4), bias + below(fractionBits + 12), bias - below(30)]);
+  const fraction = BigInt.asUintN(
+    fractionBits,
+    pick([
+      0n,
+      -1n,
+      1n,
+      1n << (n - 1n),
+      random64(),
+      random64(),
+      (1n << BigInt(below(fractionBits))) - 1n,
+      -1n << BigInt(below(fractionBits)),
+    ]),
+  );
+  return (BigInt(below(2)) << BigInt(exponentBits + fractionBits)) | (BigInt(Math.max(0, Math.min(top, exponent))) << n) | fraction;
+}
+function randomExtended(): bigint {
+  const exponent = pick([0, 0x7fff, 0x7ffe, 1, below(0x8000), 0x3fff, 0x3fff + below(70), 0x3fff - below(70), 0x3fff + below(20)]);
+  let fraction = pick([0n, -1n, 1n << 62n, random64(), random64(), random64(), 1n << BigInt(below(63)), -1n << BigInt(below(63))]);
+  fraction = BigInt.asUintN(63, fraction) | (exponent !== 0 && below(40) !== 0 ? 1n << 63n : 0n);
+  return (BigInt(below(2)) << 79n) | (BigInt(exponent) << 64n) | fraction;
+}
+const random128 = (row: Row): [bigint, bigint] => {
+  const kind = /s[sd]?$|ps|ss/.test(row.mnemonic) && below(5) !== 0
+    ? (/(sd|pd)/.test(row.mnemonic) ? "d" : "s")
+    : pick(["s", "d", "x", "i", "i"]);
+  const half = () => {
+    if (kind === "d") return randomFloat(11, 52);
+    if (kind === "s") return (randomFloat(8, 23) << 32n) | randomFloat(8, 23);
+    return kind === "i" ? randomInteger() : random64();
+  };
+  return [half(), half()];
+};
+
+// --- one case
+interface Case {
+  readonly row: Row;
+  readonly bytes: readonly number[];
+  readonly text: string;
+  /** The record before, and (from the evaluator) after. */
+  readonly before: Uint8Array;
+  readonly after: Uint8Array;
+}
+
+/** The evaluator's machine: slots, and the record's buffer as memory. */
+class Rig implements EvalMachine {
+  readonly bytes = new Uint8Array(0x1_0000);
+  readonly slots = new DataView(this.bytes.buffer);
+  readonly i32 = new Int32Array(this.bytes.buffer);
+  readonly helpers: readonly Helper[];
+  readonly builder = new Builder();
+  readonly insn = new Insn();
+  record = new Uint8Array(RECORD);
+  base = 0;
+  mode: number;
+
+  constructor(readonly code: 32 | 64, readonly segmented: boolean) {
+    this.mode = (code === 64 ? MODE_CODE64 | MODE_FLAT : MODE_CODE32 | MODE_STACK32 | (segmented ? 0 : MODE_FLAT)) |
+      MODE_PROTECTED | MODE_OSFXSR | (3 << MODE_CPL_SHIFT);
+    const env = { i32: this.i32, u32: new Uint32Array(this.bytes.buffer), u64: new BigUint64Array(this.bytes.buffer), changed: () => {} };
+    const result = (v: bigint): Status => {
+      this.slots.setBigUint64(RESULT, v, true);
+      return CONTINUE;
+    };
+    const allowed: Readonly<Record<string, () => Status>> = {
+      segRead: () => result(this.slots.getBigUint64(ARG, true)),
+      segWrite: () => result(this.slots.getBigUint64(ARG, true)),
+    };
+    // A drawn instruction that calls one of the system's helpers is a mistake of the generator or of a row.
+    const system = SYSTEM_HELPERS.map((name): Helper => ({
+      name,
+      run: allowed[name] ?? (() => {
+        throw new Error(`helper ${name} was called`);
+      }),
+    }));
+    this.helpers = [...system, ...instructionHelpers(env as unknown as CoreEnv, () => FAULT)];
+    for (let n = 0; n < 6; n++) {
+      this.slots.setBigUint64(SEG_READ_TOP(n), 1n << 32n, true);
+      this.slots.setBigUint64(SEG_WRITE_TOP(n), 1n << 32n, true);
+    }
+    this.slots.setInt32(0x18c0, -1, true);
+  }
+
+  #at(address: bigint, size: number): number {
+    const offset = Number(address) - this.base;
+    if (offset < BUFFER || offset + size > RECORD) {
+      throw new OutOfRange(`access to 0x${address.toString(16)}, record at 0x${this.base.toString(16)}`);
+    }
+    return offset;
+  }
+  load(address: bigint, size: number): bigint {
+    const at = this.#at(address, size);
+    let v = 0n;
+    for (let i = size - 1; i >= 0; i--) v = (v << 8n) | BigInt(this.record[at + i]);
+    return v;
+  }
+  store(address: bigint, size: number, value: bigint): boolean {
+    const at = this.#at(address, size);
+    for (let i = 0; i < size; i++) this.record[at + i] = Number((value >> BigInt(8 * i)) & 0xffn);
+    return true;
+  }
+}
+class OutOfRange extends Error {}
+
+const straightLength = (rig: Rig) => rig.code === 64 ? prologue(rig.code, 0, 0).length : prologue(rig.code, 0, 0).length;
+
+/** Copies a record's registers into the slots, or the slots into the record. */
+function load(rig: Rig, v: DataView): void {
+  const { slots } = rig, flags = v.getUint32(FLAGS, true);
+  writeStatus(rig.i32, flags & STATUS);
+  slots.setBigUint64(RFLAGS, BigInt(2 | (flags & DF)), true);
+  for (let n = 0; n < 16; n++) slots.setBigUint64(GPR(n), v.getBigUint64(REGS + 8 * n, true), true);
+  const top = (v.getUint16(FX + 2, true) >> 11) & 7;
+  slots.setInt32(FPU_CW, v.getUint16(FX, true), true);
+  slots.setInt32(FPU_SW, v.getUint16(FX + 2, true) & ~0x3800, true);
+  slots.setInt32(FPU_TOP, top, true);
+  slots.setInt32(FPU_EMPTY, ~v.getUint8(FX + 4) & 0xff, true);
+  slots.setInt32(MXCSR, v.getUint32(FX + 24, true), true);
+  for (let n = 0; n < 8; n++) {
+    const at = FPU_REG((top + n) & 7);
+    slots.setBigUint64(at, v.getBigUint64(FX + 32 + 16 * n, true), true);
+    slots.setBigUint64(at + 8, BigInt(v.getUint16(FX + 40 + 16 * n, true)), true);
+  }
+  for (let n = 0; n < 16; n++) {
+    slots.setBigUint64(XMM(n), v.getBigUint64(FX + 160 + 16 * n, true), true);
+    slots.setBigUint64(XMM(n) + 8, v.getBigUint64(FX + 168 + 16 * n, true), true);
+  }
+}
+function store(rig: Rig, v: DataView): void {
+  const { slots, code } = rig, top = slots.getInt32(FPU_TOP, true);
+  v.setUint32(FLAGS, readStatus(rig.i32) | Number(slots.getBigUint64(RFLAGS, true) & BigInt(DF)), true);
+  for (let n = 0; n < (code === 64 ? 16 : 8); n++) {
+    if (code === 64) v.setBigUint64(REGS + 8 * n, slots.getBigUint64(GPR(n), true), true);
+    else v.setUint32(REGS + 8 * n, slots.getUint32(GPR(n), true), true);
+  }
+  v.setUint16(FX, slots.getInt32(FPU_CW, true), true);
+  v.setUint16(FX + 2, slots.getInt32(FPU_SW, true) | (top << 11), true);
+  v.setUint8(FX + 4, ~slots.getInt32(FPU_EMPTY, true) & 0xff);
+  v.setUint32(FX + 24, slots.getInt32(MXCSR, true), true);
+  for (let n = 0; n < 8; n++) {
+    const at = FPU_REG((top + n) & 7);
+    v.setBigUint64(FX + 32 + 16 * n, slots.getBigUint64(at, true), true);
+    v.setUint16(FX + 40 + 16 * n, slots.getUint16(at + 8, true), true);
+  }
+  for (let n = 0; n < (code === 64 ? 16 : 8); n++) {
+    v.setBigUint64(FX + 160 + 16 * n, slots.getBigUint64(XMM(n), true), true);
+    v.setBigUint64(FX + 168 + 16 * n, slots.getBigUint64(XMM(n) + 8, true), true);
+  }
+}
+
+/** Draws a case and computes its outcome; undefined: draw again. */
+function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
+  const { code, insn: i } = rig, e: Encoding = randomInstruction(row, code, random);
+  const bytes = e.bytes,
+    record = RECORDS + RECORD * n,
+    pc = CODE + SLOT * n + straightLength(rig),
+    end = pc + bytes.length,
+    taken = end + 5;
+  const target = record + LOW + 8 * below((HIGH - LOW) / 8) + (below(4) ? 0 : below(8));
+  const put32 = (at: number, v: number) => [0, 8, 16, 24].forEach((s, k) => bytes[at + k] = (v >> s) & 255);
+  const before = new Uint8Array(RECORD), v = new DataView(before.buffer);
+  if (x86Table().decode(i, Uint8Array.from(bytes), 0, 15, code) !== OK || i.row !== row || i.length !== bytes.length) return undefined;
+  if (i.address === 2) return undefined;
+  if (e.displacement >= 0) {
+    const alone = i.base === RIP ? target - end : target;
+    put32(e.displacement, alone);
+    if (row.operands.some((o) => o.where === "O") && i.address === 8) put32(e.displacement + 4, 0);
+  }
+  if (e.relative >= 0) {
+    if (e.relativeBytes === 2) return undefined;
+    if (e.relativeBytes === 1) bytes[e.relative] = taken - end;
+    else put32(e.relative, taken - end);
+  }
+  x86Table().decode(i, Uint8Array.from(bytes), 0, 15, code);
+  // Counts above 16 give an undefined result.
+  if (/^sh[lr]d$/.test(row.mnemonic) && i.operand === 2 && (i.operands[2].kind !== IMM || (i.imm & 31) > 16)) return undefined;
+  const transfer = /^(jmp|call|ret)$/.test(row.mnemonic);
+  // With 66, AMD's processors cut the target to 16 bits, Intel's ignore the prefix in 64-bit mode.
+  if ((transfer || e.relative >= 0) && i.data16) return undefined;
+
+  // Registers.
+  const regs = Array.from({ length: 16 }, randomInteger), mask = code === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
+  const pointer = (r: number, address: number, bytesOfAddress: number) => {
+    regs[r] = bytesOfAddress === 8 || code === 32 ? u64(BigInt(address)) : (regs[r] & ~0xffff_ffffn) | BigInt(address >>> 0);
+  };
+  // Register operands are often small counts or alike.
+  if (below(3) === 0) regs[1] = (regs[1] & ~0xffn) | BigInt(below(70));
+  if (below(8) === 0) regs[pick([0, 1, 2, 3])] = regs[pick([0, 1, 2, 3])];
+  const memory = i.operands.some((o) => o.kind === MEM), strings = i.operands.some((o) => o.kind === STRING);
+  let at = target;
+  if (memory) {
+    const size = i.operands.find((o) => o.kind === MEM)!.size;
+    if (size === 16 && (below(20) !== 0 || /^cmpxchg16b/.test(row.mnemonic))) at = target & ~15;
+    if (/^(bt|bts|btr|btc)$/.test(row.mnemonic) && i.operands[1].kind !== IMM) {
+      const r = i.operands[1], offset = BigInt(below(2000) - 1000) & ((1n << BigInt(8 * r.size)) - 1n);
+      if (r.n === i.base || r.n === i.index) return undefined;
+      regs[r.n] = (regs[r.n] & ~((1n << BigInt(8 * r.size)) - 1n)) | offset;
+    }
+    if (i.base >= 0 && i.base < 16) {
+      if (i.index === i.base) return undefined;
+      if (/^(bt|bts|btr|btc)$/.test(row.mnemonic) && i.operands[1].kind !== IMM && i.operands[1].n === i.base) return undefined;
+      const scaled = i.index >= 0 ? regs[i.index] << BigInt(i.scale) : 0n;
+      const bias = row.mnemonic === "pop" && i.base === 4 ? i.operand : 0;
+      if (bias || (i.base === 4 || i.index === 4) && /^(push|pop|call|enter|leave|ret)/.test(row.mnemonic)) return undefined;
+      const base = u64(BigInt(at) - scaled - BigInt(i.disp));
+      if (i.address === 4 && code === 64) regs[i.base] = (regs[i.base] & ~0xffff_ffffn) | BigInt.asUintN(32, base);
+      else regs[i.base] = base & mask;
+    } else if (i.index >= 0) {
+      if (i.base === RIP) return undefined;
+      regs[i.index] = 0n;
+    }
+  }
+  const stack = /^(push|pop|pusha|popa|call|ret|enter|leave)$/.test(row.mnemonic);
+  if (stack) {
+    if (i.base === 4 || i.index === 4) return undefined;
+    pointer(4, target & ~7, 8);
+    if (/^(enter|leave)$/.test(row.mnemonic)) pointer(5, record + LOW + 8 * below(40), 8);
+    if (row.mnemonic === "enter") {
+      const k = bytes.length - 4;
+      bytes[k + 1] &= 63;
+      bytes[k + 2] = 0;
+      bytes[k + 3] &= pick([0, 1, 3, 31]);
+      if (i.operand === 2) bytes[k + 3] &= 3;
+      x86Table().decode(i, Uint8Array.from(bytes), 0, 15, code);
+    }
+  }
+  if (strings) {
+    const size = Math.max(i.operands[0].size, i.operands[1].size);
+    pointer(6, target, i.address);
+    pointer(7, record + LOW + below(HIGH - LOW), i.address);
+    if (i.rep) pointer(1, below(200 / size), i.address);
+  }
+  if (row.mnemonic === "xlat") pointer(3, record + BUFFER + below(700), i.address);
+
+  for (let k = 0; k < RECORD - BUFFER; k += 8) v.setBigUint64(BUFFER + k, below(3) ? random64() : randomInteger(), true);
+  // Some strings are alike, so that repe goes on.
+  if (strings && below(2)) before.fill(below(2) ? 0 : before[BUFFER], BUFFER);
+  if (row.unit === "" ? false : memory) {
+    const k = at - record, [lo, hi] = random128(row);
+    v.setBigUint64(k, lo, true);
+    v.setBigUint64(k + 8, hi, true);
+    if (i.operands.some((o) => o.kind === MEM && o.size === 10)) {
+      const x = randomExtended();
+      v.setBigUint64(k, u64(x), true);
+      v.setUint16(k + 8, Number(x >> 64n), true);
+    }
+  }
+  if (transfer) {
+    const to = BigInt(taken);
+    if (row.mnemonic === "ret") v.setBigUint64((target & ~7) - record, to, true);
+    else if (memory) v.setBigUint64(at - record, to, true);
+    else if (e.relative < 0) {
+      if (i.operands[0].n === 4) return undefined;
+      regs[i.operands[0].n] = to;
+    }
+  }
+  if (/^(cmpxchg)/.test(row.mnemonic) && below(2)) {
+    // Equal to the accumulator.
+    if (i.operands[0].kind === MEM) {
+      const k = at - record;
+      if (i.base !== 0 && i.index !== 0) regs[0] = v.getBigUint64(k, true) & (row.mnemonic === "cmpxchg8b" ? 0xffff_ffffn : mask);
+      if (row.mnemonic !== "cmpxchg" && i.base !== 2 && i.index !== 2) {
+        regs[2] = row.mnemonic === "cmpxchg8b" ? BigInt(v.getUint32(k + 4, true)) : v.getBigUint64(k + 8, true);
+      }
+    } else regs[0] = regs[i.operands[0].n & 15];
+  }
+  for (let k = 0; k < 16; k++) v.setBigUint64(REGS + 8 * k, code === 64 ? regs[k] : k < 8 ? regs[k] & mask : 0n, true);
+  v.setUint32(FLAGS, (random32() & (STATUS | DF)) | 0x202, true);
+  v.setUint16(FX, 0x007f | (pick([3, 3, 3, 0, 2]) << 8) | (pick([0, 0, 1, 2, 3]) << 10), true);
+  const empty = pick([0, 0, 0, 0xff, below(256)]);
+  v.setUint16(FX + 2, (below(8) << 11) | (random32() & 0x4700) | (below(2) ? 0 : below(64)), true);
+  v.setUint8(FX + 4, ~empty & 0xff);
+  v.setUint32(
+    FX + 24,
+    0x1f80 | (below(2) ? 0x20 : below(64)) | (below(4) ? 0 : below(4) << 13) | (below(6) ? 0 : 0x8000) | (below(6) ? 0 : 0x40),
+    true,
+  );
+  for (let k = 0; k < 8; k++) {
+    const x = row.unit === "mmx" ? random64() | 0xffffn << 64n : randomExtended();
+    v.setBigUint64(FX + 32 + 16 * k, u64(x), true);
+    v.setUint16(FX + 40 + 16 * k, Number(x >> 64n), true);
+  }
+  for (let k = 0; k < (code === 64 ? 16 : 8); k++) {
+    const [lo, hi] = random128(row);
+    v.setBigUint64(FX + 160 + 16 * k, lo, true);
+    v.setBigUint64(FX + 168 + 16 * k, hi, true);
+  }
+
+  // The evaluator; a repeated instruction runs its block again and again.
+  load(rig, v);
+  const mxcsr = v.getUint32(FX + 24, true);
+  const code2 = { bytes: new Uint8Array(64), at: 0, limit: 64, next: () => -1 };
+  code2.bytes.set(bytes);
+  rig.record = before.slice();
+  rig.base = record;
+  let exit: Exit;
+  try {
+    for (let k = 0;; k++) {
+      rig.builder.reset(pc, 0);
+      translateBlock(rig.builder, code2, 1, rig.mode | (mxcsrIsFast(mxcsr) ? MODE_SSE_FAST : 0));
+      exit = evaluate(rig.builder, rig);
+      if (exit.pc !== BigInt(pc) || exit.kind !== "next" || k > 400) break;
+    }
+  } catch (error) {
+    if (error instanceof OutOfRange) return undefined;
+    throw new Error(`${hex(bytes)} ${row.mnemonic}: ${error}`);
+  }
+  if (exit.kind === "fault") return undefined;
+  const next = Number(exit.pc), after = rig.record, out = new DataView(after.buffer);
+  store(rig, out);
+  const text = `${hex(bytes)}  ${disassemble(i, pc, code)}`;
+  if (next === taken) out.setUint32(TAKEN, 1, true);
+  else if (next !== end) throw new Error(`${text}: next pc is ${next - pc} away`);
+  return { row, bytes: bytes.slice(), text, before, after };
+}
+
+const hex = (bytes: readonly number[]) => bytes.map((b) => b.toString(16).padStart(2, "0")).join(" ");
+
+// --- the reference
+const le32 = (n: number) => [n & 255, (n >> 8) & 255, (n >> 16) & 255, (n >> 24) & 255];
+/** An instruction `opcode /reg` with an absolute address of 32 bits. */
+const absolute = (code: 32 | 64, rex: number, opcode: readonly number[], reg: number, address: number) => [
+  ...(code === 64 && rex ? [0x40 | rex | (reg > 7 ? 4 : 0)] : []),
+  ...opcode,
+  ...(code === 64 ? [((reg & 7) << 3) | 4, 0x25] : [(reg << 3) | 5]),
+  ...le32(address),
+];
+/** Where the stack of the surrounding code begins; it grows down. */
+const SCRATCH = 0x00ff_f000;
+const setStack = (code: 32 | 64) => code === 64 ? [0x48, 0xc7, 0xc4, ...le32(SCRATCH)] : [0xbc, ...le32(SCRATCH)];
+
+function prologue(code: 32 | 64, record: number, _n: number): number[] {
+  const out = [
+    ...setStack(code),
+    ...absolute(code, 0, [0xff], 6, record + FLAGS),
+    0x9d,
+    ...absolute(code, 0, [0x0f, 0xae], 1, record + FX),
+  ];
+  for (let r = 0; r < (code === 64 ? 16 : 8); r++) out.push(...absolute(code, 8, [0x8b], r, record + REGS + 8 * r));
+  return out;
+}
+function epilogue(code: 32 | 64, record: number): number[] {
+  // Straight on: jump over the landing of taken branches, which notes itself and comes back.
+  const mark = [...absolute(code, 0, [0xc7], 0, record + TAKEN), ...le32(1)];
+  const out = [0xe9, ...le32(mark.length), ...mark];
+  for (let r = 0; r < (code === 64 ? 16 : 8); r++) out.push(...absolute(code, 8, [0x89], r, record + REGS + 8 * r));
+  out.push(
+    ...setStack(code),
+    0x9c,
+    ...absolute(code, 0, [0x8f], 0, record + FLAGS),
+    0xfc,
+    ...absolute(code, 0, [0x0f, 0xae], 0, record + FX),
+  );
+  return out;
+}
+/** write(1, RECORDS, length); exit(0). */
+function finish(code: 32 | 64, length: number): number[] {
+  if (code === 64) {
+    return [0xb8, ...le32(1), 0xbf, ...le32(1), 0xbe, ...le32(RECORDS), 0xba, ...le32(length), 0x0f, 0x05]
+      .concat([0xb8, ...le32(60), 0x31, 0xff, 0x0f, 0x05]);
+  }
+  return [0xb8, ...le32(4), 0xbb, ...le32(1), 0xb9, ...le32(RECORDS), 0xba, ...le32(length), 0xcd, 0x80]
+    .concat([0xb8, ...le32(1), 0x31, 0xdb, 0xcd, 0x80]);
+}
+
+/** A static ELF that runs the cases one after another. */
+function makeElf(code: 32 | 64, cases: readonly (Case | undefined)[]): Uint8Array {
+  const text = new Uint8Array(SLOT * cases.length + 64).fill(0x90);
+  cases.forEach((c, n) => {
+    const record = RECORDS + RECORD * n;
+    if (!c) return text.set([0xe9, ...le32(SLOT - 5)], SLOT * n);
+    const bytes = [...prologue(code, record, n), ...c.bytes, ...epilogue(code, record)];
+    if (bytes.length + 5 > SLOT) throw new Error("a slot is too small");
+    bytes.push(0xe9, ...le32(SLOT - bytes.length - 5));
+    text.set(bytes, SLOT * n);
+  });
+  text.set(finish(code, RECORD * cases.length), SLOT * cases.length);
+  const data = new Uint8Array(RECORD * cases.length);
+  cases.forEach((c, n) => c && data.set(c.before, RECORD * n));
+  const stack = new Uint8Array(0x1000);
+  return elf(code, CODE, [
+    { at: SCRATCH - 0x1000, bytes: stack, flags: 6 },
+    { at: CODE, bytes: text, flags: 5 },
+    { at: RECORDS, bytes: data, flags: 6 },
+  ]);
+}
+
+function elf(code: 32 | 64, entry: number, segments: readonly { at: number; bytes: Uint8Array; flags: number }[]): Uint8Array {
+  const wide = code === 64, head = wide ? 64 : 52, entrySize = wide ? 56 : 32;
+  let offset = 0x1000;
+  const placed = segments.map((s) => {
+    const p = { ...s, offset };
+    offset += (s.bytes.length + 0xfff) & ~0xfff;
+    return p;
+  });
+  const out = new Uint8Array(offset), v = new DataView(out.buffer);
+  out.set([0x7f, 0x45, 0x4c, 0x46, wide ? 2 : 1, 1, 1]);
+  v.setUint16(16, 2, true);
+  v.setUint16(18, wide ? 62 : 3, true);
+  v.setUint32(20, 1, true);
+  v.setUint32(24, entry, true);
+  v.setUint32(wide ? 32 : 28, head, true);
+  v.setUint16(wide ? 52 : 40, head, true);
+  v.setUint16(wide ? 54 : 42, entrySize, true);
+  v.setUint16(wide ? 56 : 44, segments.length, true);
+  placed.forEach((s, i) => {
+    const at = head + i * entrySize;
+    const fields = wide
+      ? [[0, 1], [4, s.flags], [8, s.offset], [16, s.at], [24, s.at], [32, s.bytes.length], [40, s.bytes.length], [48, 0x1000]]
+      : [[0, 1], [4, s.offset], [8, s.at], [12, s.at], [16, s.bytes.length], [20, s.bytes.length], [24, s.flags], [28, 0x1000]];
+    for (const [o, value] of fields) v.setUint32(at + o, value, true);
+    out.set(s.bytes, s.offset);
+  });
+  return out;
+}
+
+/** Makes parts of a record equal that are not compared: undefined flags, x87 pointers, reserved bytes. */
+function blank(row: Row, record: Uint8Array, code: 32 | 64): void {
+  const v = new DataView(record.buffer, record.byteOffset, RECORD);
+  let mask = STATUS | DF;
+  for (const [pattern, flags] of UNDEFINED) if (pattern.test(row.mnemonic)) mask &= ~flags;
+  v.setUint32(FLAGS, v.getUint32(FLAGS, true) & mask, true);
+  v.setUint32(FLAGS + 4, 0, true);
+  record.fill(0, FX + 5, FX + 24);
+  record.fill(0, FX + 28, FX + 32);
+  for (let n = 0; n < 8; n++) record.fill(0, FX + 42 + 16 * n, FX + 48 + 16 * n);
+  record.fill(0, FX + 160 + (code === 64 ? 256 : 128), BUFFER);
+  if (code === 32) record.fill(0, REGS + 64, REGS + 128);
+}
+
+const FX_NAMES: readonly (readonly [number, string])[] = [[FX, "fcw/fsw"], [FX + 8, "fip"], [FX + 24, "mxcsr"]];
+function cellName(at: number): string {
+  if (at === FLAGS) return "flags";
+  if (at === TAKEN) return "taken";
+  if (at < FX) return `r${(at - REGS) / 8}`;
+  if (at < FX + 32) return FX_NAMES.findLast(([a]) => a <= at)![1];
+  if (at < FX + 160) return `st${(at - FX - 32) >> 4}${(at & 8) ? ".hi" : ""}`;
+  return at < BUFFER ? `xmm${(at - FX - 160) >> 4}${(at & 8) ? ".hi" : ""}` : `memory+${at - BUFFER}`;
+}
+/** The cells in which two records differ, with the inputs. */
+function difference(c: Case, reference: Uint8Array): string {
+  const ours = new DataView(c.after.buffer),
+    theirs = new DataView(reference.buffer, reference.byteOffset),
+    was = new DataView(c.before.buffer);
+  const cell = (v: DataView, at: number) => "0x" + v.getBigUint64(at, true).toString(16);
+  const out = [c.text, `  flags were ${cell(was, FLAGS)}, fcw ${cell(was, FX)}, mxcsr 0x${was.getUint32(FX + 24, true).toString(16)}`];
+  for (let at = 0; at < RECORD; at += 8) {
+    if (cell(ours, at) !== cell(theirs, at)) {
+      out.push(`  ${cellName(at)}: was ${cell(was, at)}, ours ${cell(ours, at)}, host ${cell(theirs, at)}`);
+    }
+  }
+  const o = new Insn();
+  x86Table().decode(o, Uint8Array.from(c.bytes), 0, 15, 64);
+  for (let n = 0; n < 16; n++) out[1] += `${n % 8 ? "" : "\n "} r${n}=${was.getBigUint64(REGS + 8 * n, true).toString(16)}`;
+  if (c.row.unit !== "") {
+    for (let n = 0; n < 8; n++) {
+      const at = c.row.unit === "sse" ? FX + 160 + 16 * n : FX + 32 + 16 * n;
+      out[1] += `\n  ${c.row.unit === "sse" ? "xmm" : "st"}${n} ${cell(was, at + 8)} ${cell(was, at)}`;
+    }
+    if (/\[/.test(c.text)) out.push("  memory operand somewhere in the buffer");
+  }
+  return out.slice(0, 24).join("\n");
+}
+
+async function reference(
+  command: string,
+  file: string,
+  code: 32 | 64,
+  cases: readonly (Case | undefined)[],
+): Promise<Uint8Array | undefined> {
+  Deno.writeFileSync(file, makeElf(code, cases), { mode: 0o755 });
+  const [program, ...args] = [...command.split(" ").filter((s) => s), file];
+  const out = await new Deno.Command(program, { args, stdout: "piped", stderr: "piped" }).output();
+  return out.stdout.length === cases.length * RECORD ? out.stdout : undefined;
+}
+/** The first case that the reference does not survive. */
+async function findCrash(command: string, file: string, code: 32 | 64, cases: readonly Case[]): Promise<Case> {
+  let low = 0, high = cases.length;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1, part = cases.map((c, n) => n >= low && n < middle ? c : undefined);
+    if (await reference(command, file, code, part)) low = middle;
+    else high = middle;
+  }
+  return cases[low];
+}
+
+interface Options {
+  readonly code: 32 | 64;
+  readonly segmented: boolean;
+  readonly cases: number;
+  readonly rows: RegExp;
+  readonly command: string;
+}
+async function run(o: Options, directory: string): Promise<number> {
+  const rig = new Rig(o.code, o.segmented), file = join(directory, `rows${o.code}`);
+  const rows = x86Table().rows.filter((r) =>
+    !LEFT_OUT.test(r.mnemonic) && !r.cpl0 && !r.protectedOnly && o.rows.test(`${r.mnemonic} ${r.opcode}`) &&
+    !(o.code === 64 ? r.invalid64 : r.only64) &&
+    !r.operands.some((op) => op.where === "s" || op.where === "S" || op.where === "C" || op.where === "D")
+  );
+  const counts = new Map<Row, number>(rows.map((r) => [r, 0]));
+  let failures = 0, done = 0;
+  while (done < o.cases && failures < 20) {
+    const cases: Case[] = [], size = Math.min(BATCH, o.cases - done);
+    let tries = 0;
+    while (cases.length < size) {
+      const row = rows[(done + cases.length + Math.floor(tries / 200)) % rows.length], c = makeCase(rig, row, cases.length);
+      if (!c) {
+        tries++;
+        continue;
+      }
+      cases.push(c);
+      counts.set(row, counts.get(row)! + 1);
+    }
+    const out = await reference(o.command, file, o.code, cases);
+    if (!out) {
+      console.log(`the reference does not survive: ${difference(await findCrash(o.command, file, o.code, cases), new Uint8Array(RECORD))}`);
+      return failures + 1;
+    }
+    cases.forEach((c, n) => {
+      const theirs = out.subarray(n * RECORD, (n + 1) * RECORD);
+      blank(c.row, theirs, o.code);
+      blank(c.row, c.after, o.code);
+      if (c.after.every((b, k) => b === theirs[k])) return;
+      if (failures++ < 20) console.log(difference(c, theirs));
+    });
+    done += size;
+  }
+  const least = Math.min(...counts.values()), never = rows.filter((r) => counts.get(r) === 0).map((r) => r.syntax);
+  console.log(
+    `${o.code}-bit${
+      o.segmented ? ", segmented" : ""
+    }: ${done} cases over ${rows.length} rows (at least ${least} each), ${failures} differ` +
+      (never.length ? `; never drawn: ${never.join("; ")}` : ""),
+  );
+  return failures;
+}
+
+if (import.meta.main) {
+  const args = parseArgs(Deno.args, {
+    string: ["cases", "seed", "code", "rows", "memory", "run"],
+    default: { cases: "1000000", seed: "1", rows: ".", memory: "flat", run: "" },
+  });
+  const directory = Deno.makeTempDirSync();
+  let failures = 0;
+  try {
+    for (const code of [64, 32] as const) {
+      const segmented = args.memory === "segmented";
+      if (args.code !== undefined && Number(args.code) !== code || segmented && code === 64) continue;
+      state = Number(args.seed);
+      failures += await run(
+        { code, segmented, cases: Number(args.cases), rows: new RegExp(String(args.rows)), command: String(args.run) },
+        directory,
+      );
+    }
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+  Deno.exit(failures ? 1 : 0);
+}
