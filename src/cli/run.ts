@@ -2,7 +2,7 @@
 // status.
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import type { Stop } from "../machine/stop.ts";
-import { bootNow, type BootOptions } from "../scenario/boot.ts";
+import { boot, type BootOptions } from "../scenario/boot.ts";
 import { formatNs, parseDuration } from "../scenario/duration.ts";
 import { describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout } from "../scenario/failures.ts";
 import { describeAddress } from "../scenario/machine_like.ts";
@@ -47,7 +47,7 @@ export async function run(line: CommandLine): Promise<number> {
   const plan = makePlan(line);
   const scenario = plan.scenario === undefined ? undefined : await (await import("./script.ts")).loadScript(plan.scenario);
   const started = performance.now();
-  const session = bootNow(plan.machine, plan.boot);
+  const session = await boot(plan.machine, plan.boot);
   const host = new TerminalHost(session, {
     feed: scenario === undefined,
     jump: plan.boot.budget?.guest !== "none" || plan.expect.length > 0,

@@ -66,8 +66,12 @@ interface Region {
   readonly element: number;
   /** Code it was made of, besides its entry block's: index in the linear memory, bytes. */
   readonly ranges: readonly { readonly at: number; readonly bytes: number }[];
-  /** How often it could not go on, and what the interpreter had done by then. */
+  /** What its first micro-op was: code and operand b. */
+  readonly code: number;
+  readonly operand: number;
+  /** How often it had to leave an instruction to the interpreter, and the hart's instructions when that was last looked at. */
   sides: number;
+  since: number;
 }
 /** Translations of one host page. */
 interface CodePage {
@@ -216,6 +220,8 @@ export class Engine {
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
   readonly #i64: BigInt64Array;
+  /** A byte for each page of the linear memory: 1 where code was translated from. */
+  readonly #codeMap: number;
   readonly #arena: number;
   readonly #literals: number;
   #arenaAt: number;
@@ -269,6 +275,7 @@ export class Engine {
     this.#literals = take(LITERAL_ARENA);
     this.#arena = this.#arenaAt = take(UOP_ARENA);
     this.rams = rams.map((r) => ({ ...r, offset: take(r.length, 65536) }));
+    this.#codeMap = take(Math.ceil(at / PAGE));
     const pages = Math.ceil(at / 65536);
     if (pages > 65536) throw new RangeError(`memory of ${Math.round(at / 2 ** 20)} MiB does not fit: at most 3.5 GiB in all`);
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -478,9 +485,17 @@ export class Engine {
     }
   }
 
-  /** Compiled code has left the instruction at the pc to the interpreter. */
+  /** Compiled code has left the instruction at the pc to the interpreter. Where that is the rule (a device is polled), the interpreter is faster. */
   #side(budget: number): number {
-    const i32 = this.#i32, block = budget > 0 ? this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true) : -1;
+    const i32 = this.#i32, region = this.#regions.get(i32[CURRENT >> 2]);
+    if (region && ++region.sides === SIDES) {
+      this.#leftNow = budget;
+      const now = this.running.instructions();
+      if (now - region.since < SIDES * SIDE_WORTH) this.#revert(region);
+      region.sides = 0;
+      region.since = now;
+    }
+    const block = budget > 0 ? this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true) : -1;
     return block < 0 ? budget : this.#enter(block, budget);
   }
 
@@ -629,7 +644,7 @@ export class Engine {
     this.#byIp.delete(ip);
     const started = performance.now(), b = this.#builder, code = this.#code, { core } = this.running;
     const ram = this.rams.find((r) => block.at >= r.offset && block.at < r.offset + r.length)!;
-    const page = block.at & -PAGE, flat = core.fetchIsPhysical;
+    const page = block.at & -PAGE, flat = core.physical;
     const from = flat ? ram.offset : Math.max(page, ram.offset),
       to = flat ? ram.offset + ram.length : Math.min(page + PAGE, ram.offset + ram.length);
     const nodes = findRegion(b, (distance, max) => {
@@ -648,14 +663,22 @@ export class Engine {
       this.#flushSoon = true;
       return;
     }
-    const compiled = compileRegion(nodes, ip, this.memory.buffer.byteLength / 65536, this.#off);
+    const compiled = compileRegion(nodes, {
+      block: ip,
+      memoryPages: this.memory.buffer.byteLength / 65536,
+      off: this.#off,
+      ram: flat && !ram.readonly ? { ...ram, codeMap: this.#codeMap + ram.offset / PAGE } : undefined,
+    });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(compiled.bytes), this.#regionImports);
     const element = this.#freeElements.pop() ?? this.#table.grow(1);
     this.#table.set(element, instance.exports.region as () => number);
     const region: Region = {
       block,
       element,
+      code: this.#u16[ip >> 1],
+      operand: this.#i32[(ip + 8) >> 2],
       sides: 0,
+      since: this.running.instructions(),
       ranges: nodes.map((n) => ({ at: block.at + n.at, bytes: n.lastOffset + LONGEST_INSTRUCTION })),
     };
     for (const r of region.ranges) {
@@ -665,12 +688,15 @@ export class Engine {
         mark(where, p, r);
       }
     }
+    this.#regions.set(ip, region);
     this.#u16[ip >> 1] = UOP.region;
     this.#i32[(ip + 8) >> 2] = element;
     this.stats.regions++;
     this.stats.regionBytes += compiled.size;
     this.stats.compileMs += performance.now() - started;
   }
+  /** Live regions by their entry's micro-ops. */
+  readonly #regions = new Map<number, Region>();
   #regionsDropped = 0;
   #bytesDropped = 0;
   #flushSoon = false;
@@ -710,6 +736,7 @@ export class Engine {
   /** From now on writes to this host page are looked at: no TLB may let them by. */
   #newCodePage(host: number): CodePage {
     for (const hart of this.harts) hart.protect(host & -PAGE);
+    this.#u8[this.#codeMap + (host >>> 12)] = 1;
     return { blocks: new Map(), regions: new Set(), hits: 0, lo: 0, hi: 0 };
   }
 
@@ -742,7 +769,10 @@ export class Engine {
           current = this.#dropRegion(region) || current;
         } else for (const r of region.ranges) mark(page, p, r);
       }
-      if (page.blocks.size === 0 && page.regions.size === 0) this.#pages[p] = undefined;
+      if (page.blocks.size === 0 && page.regions.size === 0) {
+        this.#pages[p] = undefined;
+        this.#u8[this.#codeMap + p] = 0;
+      }
     }
     return current;
   }
@@ -754,14 +784,24 @@ export class Engine {
     this.stats.invalidations++;
     return b.ip === this.#i32[CURRENT >> 2];
   }
-  /** A region is dead, and with it its entry block. */
-  #dropRegion(region: Region): boolean {
+  /** The region's entry is interpreted from now on, for good. */
+  #revert(region: Region): void {
+    this.#release(region);
+    this.#u16[region.block.ip >> 1] = region.code;
+    this.#i32[(region.block.ip + 8) >> 2] = region.operand;
+  }
+  #release(region: Region): void {
     for (const r of region.ranges) {
       for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) this.#pages[p]?.regions.delete(region);
     }
     this.#table.set(region.element, null);
     this.#freeElements.push(region.element);
+    this.#regions.delete(region.block.ip);
     this.#regionsDropped++;
+  }
+  /** A region is dead, and with it its entry block. */
+  #dropRegion(region: Region): boolean {
+    this.#release(region);
     const { block } = region, page = this.#pages[block.at >>> 12];
     let kept: Block | undefined;
     for (let b = page?.blocks.get(block.key); b; b = b.next) if (b.ip !== block.ip) kept = { ...b, next: kept };
@@ -794,10 +834,12 @@ export class Engine {
       if (this.#table.get(i)) this.#freeElements.push(i);
       this.#table.set(i, null);
     }
+    this.#regions.clear();
     this.#regionsDropped = this.stats.regions;
     this.#bytesDropped = this.stats.regionBytes;
     this.#flushSoon = false;
     this.#byIp.clear();
+    this.#u8.fill(0, this.#codeMap, this.#codeMap + this.#pages.length);
     this.#pages.length = 0;
     this.#arenaAt = this.#arena;
     this.#selector.literalAt = this.#literals;
@@ -1002,6 +1044,8 @@ export class Engine {
 
 /** Entries after which a block is hot, unless the options say otherwise. */
 const THRESHOLD = 10_000;
+/** A region that leaves this often after fewer instructions each is not worth its while. */
+const SIDES = 1024, SIDE_WORTH = 300;
 /** Numbers of contexts given out before they start again. */
 const MAX_CONTEXTS = 1 << 16;
 /** Writes into a page's code after which only the code that was hit is dropped. */

@@ -36,6 +36,8 @@ const NONE = 0x7fff_ffff;
 export const JIT_OPTIONS = {
   /** Remember the page that an access found, and look into the TLB only when it changes. */
   pages: "page caches: one TLB look-up for accesses that stay in a page",
+  /** Where addresses are physical, check against the bounds of RAM instead of looking into the TLB. */
+  physical: "direct access to RAM while there is no translation",
   /** Compare a computed jump with the instructions behind the region's calls. */
   returns: "return prediction inside a region",
 } as const;
@@ -63,9 +65,29 @@ interface SlotLocal {
   readonly written: boolean;
 }
 
-/** @param block the entry block's micro-ops; @param memoryPages size of the imported memory. */
-export function compileRegion(nodes: readonly RegionNode[], block: number, memoryPages: number, off: ReadonlySet<JitOption>): RegionCode {
-  return new Region(nodes, block, off).compile(memoryPages);
+/** A window of RAM that guest addresses reach without translation. */
+export interface PhysicalRam {
+  /** Guest address of its first byte (below 2^53), bytes, index in the linear memory. */
+  readonly base: number;
+  readonly length: number;
+  readonly offset: number;
+  /** Address of a byte for its first page and so on: not 0 where code was translated from. */
+  readonly codeMap: number;
+}
+
+/** What a region is compiled for. */
+export interface RegionTarget {
+  /** The entry block's micro-ops. */
+  readonly block: number;
+  /** Size of the imported memory. */
+  readonly memoryPages: number;
+  readonly off: ReadonlySet<JitOption>;
+  /** Set when addresses are physical in the region's mode. */
+  readonly ram: PhysicalRam | undefined;
+}
+
+export function compileRegion(nodes: readonly RegionNode[], target: RegionTarget): RegionCode {
+  return new Region(nodes, target).compile();
 }
 
 /** What the nodes of one function share: its code, locals and exits. */
@@ -80,8 +102,8 @@ class Region {
   readonly #pageCaches = new Map<string, { readonly tag: number; readonly addend: number }>();
   readonly #temps: { readonly i: number[]; readonly l: number[] } = { i: [], l: [] };
 
-  constructor(readonly nodes: readonly RegionNode[], readonly block: number, readonly off: ReadonlySet<JitOption>) {
-    this.graph = new Graph(nodes, !off.has("returns"));
+  constructor(readonly nodes: readonly RegionNode[], readonly target: RegionTarget) {
+    this.graph = new Graph(nodes, !target.off.has("returns"));
     const long = new Map<number, boolean>();
     for (const { ir } of nodes) {
       for (let i = 0; i < ir.count; i++) {
@@ -118,7 +140,7 @@ class Region {
     this.asm.call(IMPORTS + i);
   }
 
-  compile(memoryPages: number): RegionCode {
+  compile(): RegionCode {
     const a = this.asm;
     a.block("done").block("exit");
     this.tree(0);
@@ -135,7 +157,7 @@ class Region {
         // Never called: gives the interpreter's type a number.
         { type: { params: [I32, I32], results: [I32] }, locals: [], body: UNREACHABLE },
       ],
-      memoryPages,
+      this.target.memoryPages,
       true,
     );
     return { bytes, size: body.length };
@@ -144,7 +166,7 @@ class Region {
   #prologue(): Uint8Array {
     const a = new Asm();
     for (const [slot, s] of this.slots) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
-    a.at(W.i32Load, TLB).set(tlb).i32(0).i32(this.block).mem(W.i32Store, CURRENT);
+    a.at(W.i32Load, TLB).set(tlb).i32(0).i32(this.target.block).mem(W.i32Store, CURRENT);
     // A tag that no page has.
     for (const c of this.#pageCaches.values()) a.i64(1).set(c.tag);
     return a.bytes;
@@ -297,14 +319,13 @@ class Walk {
         this.#operation(i);
         this.#keep(i);
       } else if (READS[op]) {
-        this.#address(i, op);
-        a.mem(loadOpcode(OPS[op]), 0);
+        a.mem(loadOpcode(OPS[op]), this.#address(i, op));
         if (this.#uses[i]) this.#keep(i);
         else a.op(W.drop);
       } else if (WRITES[op]) {
-        this.#address(i, op);
+        const offset = this.#address(i, op);
         this.#push(ir.b[i]);
-        a.mem(storeOpcode(OPS[op]), 0);
+        a.mem(storeOpcode(OPS[op]), offset);
       } else if (op === BRANCH) {
         this.#push(ir.a[i]);
         a.if();
@@ -392,8 +413,10 @@ class Walk {
     return [lo | 0, this.#node.pcHi + (lo > 0xffff_ffff ? 1 : 0)];
   }
 
-  /** Leaves the host address of access `i` on the stack. */
-  #address(i: number, op: number): void {
+  /** Leaves the host address of access `i` on the stack; returns the static offset that belongs to it. */
+  #address(i: number, op: number): number {
+    const { ram, off } = this.region.target;
+    if (ram && !off.has("physical")) return this.#physical(i, op, ram);
     const a = this.#a, row = OPS[op], half = row.effect === "writes" || row.rmw ? TLB_HALF : 0, v = this.#ir.a[i];
     const page = () => {
       a.get(va);
@@ -406,14 +429,14 @@ class Walk {
     };
     this.#push(v);
     a.set(va);
-    const cache = this.region.off.has("pages") ? undefined : this.region.pageCache(this.#pageKey(v, half));
+    const cache = off.has("pages") ? undefined : this.region.pageCache(this.#pageKey(v, half));
     if (!cache) {
       lookUp();
       page();
       a.op(W.i64Ne).if();
       this.#fill(half, page);
       a.end().get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
-      return;
+      return 0;
     }
     page();
     a.get(cache.tag).op(W.i64Ne).if();
@@ -425,6 +448,24 @@ class Walk {
     page();
     a.set(cache.tag).get(entry).mem(W.i32Load, half + 8).set(cache.addend).end();
     a.get(va).op(W.wrap).get(cache.addend).op(W.i32Add);
+    return 0;
+  }
+  /** The address is physical: it has to be in RAM, and a store must be aligned and not go where code was translated from. */
+  #physical(i: number, op: number, ram: PhysicalRam): number {
+    const a = this.#a, row = OPS[op], size = row.size!;
+    this.#push(this.#ir.a[i]);
+    a.i64(ram.base | 0, Math.floor(ram.base / 2 ** 32)).op(W.i64Sub).tee(va);
+    a.i64((ram.length - size) | 0, Math.floor((ram.length - size) / 2 ** 32)).op(W.i64GtU);
+    if (row.effect === "writes" || row.rmw) {
+      a.if();
+      this.#side();
+      a.end().get(va).op(W.wrap).i32(12).op(W.i32ShrU).mem(W.i32Load8U, ram.codeMap);
+      if (size > 1) a.get(va).op(W.wrap).i32(size - 1).op(W.i32And).op(W.i32Or);
+    }
+    a.if();
+    this.#side();
+    a.end().get(va).op(W.wrap);
+    return ram.offset;
   }
   /** The TLB does not have the page of `va`: it is asked for; what crosses pages or is no memory is the interpreter's. */
   #fill(half: number, page: () => void): void {

@@ -38,6 +38,7 @@ export const W = {
   i64Eq: 0x51,
   i64Ne: 0x52,
   i64LtU: 0x54,
+  i64GtU: 0x56,
   i32Add: 0x6a,
   i32Sub: 0x6b,
   i32Mul: 0x6c,

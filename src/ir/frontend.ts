@@ -47,8 +47,8 @@ export interface Core {
    */
   translate(lo: number, hi: number, access: Access): number;
   pageCacheable: boolean;
-  /** Code addresses are physical and always will be in this context: neighbouring pages of code lie next to each other in memory. */
-  readonly fetchIsPhysical: boolean;
+  /** Addresses of code and data are physical and nothing protects them; `mode` tells this state from others. */
+  readonly physical: boolean;
   /** Records the exception for an access that nothing answers. */
   busFault(lo: number, hi: number, access: Access): void;
   /** Delivers the recorded exception; the PC slot holds the address of the instruction that raised it, and the vector afterwards. */

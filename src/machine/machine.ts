@@ -12,7 +12,6 @@ import { type Graph, loadConfig, type MemoryNode } from "./graph.ts";
 import { riscvPlatform } from "./riscv.ts";
 import type { Stop } from "./stop.ts";
 import { wireDevices } from "./wire.ts";
-import { x86Platform } from "./x86.ts";
 
 /** The outside world that a machine may touch: only what is passed here. */
 export interface Host {
@@ -98,14 +97,12 @@ interface Slice {
   done: number;
 }
 
-/** Reads the machine file and the images, and builds the machine in its power-on state. @throws {ConfigError} */
-export function createMachine(options: MachineOptions, host: Host): Machine {
-  return new Machine(
-    loadConfig(options.file, { readFile: (p) => host.readFile(p), ...(options.set ? { set: options.set } : {}) }),
-    options,
-    host,
-  );
+/** Reads the machine file and the images, and builds the machine in its power-on state; `graph` is what `loadGraph` gave; x86 machines need it. @throws {ConfigError} */
+export function createMachine(options: MachineOptions, host: Host, graph?: Graph): Machine {
+  return new Machine(graph ?? readGraph(options, host), options, host);
 }
+const readGraph = (options: MachineOptions, host: Host): Graph =>
+  loadConfig(options.file, { readFile: (p) => host.readFile(p), ...(options.set ? { set: options.set } : {}) });
 
 export class Machine {
   readonly bus = new Bus();
@@ -145,7 +142,9 @@ export class Machine {
       this.bus.mapRam(w.segment.base, this.engine.ramBytes(i), { readonly: w.memory.kind === "rom", name: w.memory.id });
     }
     this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
-    this.#platform = PLATFORMS[graph.cpu.family]({
+    const platform = platforms[graph.cpu.family];
+    if (!platform) throw new Error(`the platform '${graph.cpu.family}' is not loaded: loadGraph comes first`);
+    this.#platform = platform({
       graph,
       options,
       host,
@@ -460,10 +459,16 @@ export class Tap implements CharPort {
   }
 }
 
-const PLATFORMS: Readonly<Record<Graph["cpu"]["family"], (parts: PlatformParts) => Platform>> = {
-  riscv: riscvPlatform,
-  x86: x86Platform,
-};
+type Family = Graph["cpu"]["family"];
+/** What is loaded: x86 only when a machine needs it, since its tables would cost every start a quarter of its time. */
+const platforms: Partial<Record<Family, (parts: PlatformParts) => Platform>> = { riscv: riscvPlatform };
+
+/** Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. @throws {ConfigError} the file is wrong. */
+export async function loadGraph(options: MachineOptions, host: Host): Promise<Graph> {
+  const graph = readGraph(options, host);
+  if (graph.cpu.family === "x86") platforms.x86 ??= (await import("./x86.ts")).x86Platform;
+  return graph;
+}
 
 /** JSON of states: bigints, maps and typed arrays in a stable form. */
 const plain = (_: string, v: unknown) =>

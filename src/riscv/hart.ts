@@ -58,7 +58,7 @@ import type { Isa } from "./isa.ts";
 import { translateBlock } from "./translate.ts";
 import { Mmu, type MmuMode, REASONS, RIGHT } from "./mmu.ts";
 import { Pmp } from "./pmp.ts";
-import { F, FFLAGS, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, RES_ADDRESS, X } from "./slots.ts";
+import { F, FFLAGS, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PHYSICAL, MODE_PRIV_SHIFT, RES_ADDRESS, X } from "./slots.ts";
 import { ACCESS_FAULT, CAUSE, causeName, mostUrgent, PAGE_FAULT, PRIVILEGE_LETTERS, SEIP, SSIP, STIP, TrapLog, wide } from "./trap.ts";
 
 /** What distinguishes one hart from another. */
@@ -181,6 +181,11 @@ export class Hart implements Core {
   readonly #spaceLo = new Int32Array(SPACES);
   readonly #spaceHi = new Int32Array(SPACES);
   readonly #spaceId = new Int32Array(SPACES);
+  /** Number of the last fence after which a space was found unchanged, and of the last fence. */
+  readonly #spaceFences = new Float64Array(SPACES);
+  #fences = 0;
+  readonly #code = Array.from({ length: SPACES }, () => new CodePages());
+  #spaceIndex = 0;
   #spaceNext = 0;
   #space = 0;
   /** Whether untranslated data TLB entries were made with M's rights: matters only when the PMP tells them apart. */
@@ -299,8 +304,8 @@ export class Hart implements Core {
   }
 
   // --- what the engine asks
-  get fetchIsPhysical(): boolean {
-    return this.s.priv === 3 ? this.pmp.unlocked || this.pmp.open : this.mmu.levels === 0 && this.pmp.open;
+  get physical(): boolean {
+    return (this.#mode & MODE_PHYSICAL) !== 0;
   }
   mode(): number {
     // The flags change in floating-point helpers, too, so they are looked at here.
@@ -325,6 +330,7 @@ export class Hart implements Core {
       return -1;
     }
     const paddr = mmu.walk(lo, hi, access, priv === 0, s.status, false);
+    if (paddr >= 0 && access === FETCH) this.#code[this.#spaceIndex].note(lo, hi, paddr, priv);
     if (paddr < 0) this.fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
     else this.pageCacheable = mmu.whole;
     return paddr;
@@ -686,6 +692,8 @@ export class Hart implements Core {
       this.#bareMachine = data === 3;
       if (!this.pmp.open) this.#flushData();
     }
+    const free = (priv: number) => priv === 3 ? this.pmp.unlocked || this.pmp.open : bare && this.pmp.open;
+    if (free(s.priv) && free(data)) this.#mode |= MODE_PHYSICAL;
     this.#context = (s.priv === 3 ? this.#machineSpace : bare ? this.#bareSpace : this.#space) << 2 | s.priv;
     this.env.changed();
   }
@@ -693,16 +701,28 @@ export class Hart implements Core {
     this.env.flushTlb();
     this.mmu.dataFlushed();
   }
-  /** Forgets the fetch contexts of all address spaces, those without translation too when `physical`. */
+  /** After a fence: every address space has to show that its code is where it was. With `physical` all are forgotten, those without translation too. */
   #newSpaces(physical: boolean): void {
-    this.#spaceId.fill(0);
-    this.mmu.fetchFlushed();
+    this.#fences++;
     if (physical) {
+      this.#forgetSpaces();
       this.#machineSpace = this.#takeSpace();
       this.#bareSpace = this.#takeSpace();
     }
     this.#findSpace();
     this.#refresh();
+  }
+  #forgetSpaces(): void {
+    this.#spaceId.fill(0);
+    this.mmu.fetchFlushed();
+  }
+  /** Whether the pages of code that this space has run are mapped as they were. Systems fence often and move their code rarely. */
+  #sameCode(code: CodePages): boolean {
+    if (code.count > CodePages.CAPACITY) return false;
+    for (let i = 0; i < code.count; i++) {
+      if (this.mmu.walk(code.lo[i], code.hi[i], FETCH, code.priv[i] === 0, this.s.status, true) !== code.paddr[i]) return false;
+    }
+    return true;
   }
   #takeSpace(): number {
     // Wraps after half a thousand million flushes; what is left from so long ago has been evicted.
@@ -714,14 +734,21 @@ export class Hart implements Core {
   #findSpace(): void {
     const { satpLo, satpHi } = this.s;
     for (let i = 0; i < SPACES; i++) {
-      if (this.#spaceId[i] !== 0 && this.#spaceLo[i] === satpLo && this.#spaceHi[i] === satpHi) {
-        this.#space = this.#spaceId[i];
-        return;
+      if (this.#spaceId[i] === 0 || this.#spaceLo[i] !== satpLo || this.#spaceHi[i] !== satpHi) continue;
+      if (this.#spaceFences[i] !== this.#fences && !this.#sameCode(this.#code[i])) {
+        this.#forgetSpaces();
+        break;
       }
+      this.#spaceFences[i] = this.#fences;
+      this.#space = this.#spaceId[i];
+      this.#spaceIndex = i;
+      return;
     }
-    const i = this.#spaceNext++ % SPACES;
+    const i = this.#spaceIndex = this.#spaceNext++ % SPACES;
     this.#spaceLo[i] = satpLo;
     this.#spaceHi[i] = satpHi;
+    this.#spaceFences[i] = this.#fences;
+    this.#code[i].count = 0;
     this.#space = this.#spaceId[i] = this.#takeSpace();
   }
   #applyMenvcfg(): void {
@@ -881,6 +908,28 @@ export class Hart implements Core {
     }
     lines.push(paddr < 0 ? `  level ${mmu.level}: ${REASONS[mmu.reason]}` : `  it is mapped now, to 0x${paddr.toString(16)}`);
     return lines;
+  }
+}
+
+/** Where the pages of code of an address space were when they were fetched from. */
+class CodePages {
+  static readonly CAPACITY = 256;
+  /** Above CAPACITY: there were more. */
+  count = 0;
+  readonly lo = new Int32Array(CodePages.CAPACITY);
+  readonly hi = new Int32Array(CodePages.CAPACITY);
+  readonly priv = new Uint8Array(CodePages.CAPACITY);
+  readonly paddr = new Float64Array(CodePages.CAPACITY);
+  note(lo: number, hi: number, paddr: number, priv: number): void {
+    const offset = lo & 0xfff, n = this.count;
+    if (n > CodePages.CAPACITY) return;
+    for (let i = 0; i < n; i++) if (this.lo[i] === lo - offset && this.hi[i] === hi && this.priv[i] === priv) return;
+    this.count++;
+    if (n === CodePages.CAPACITY) return;
+    this.lo[n] = lo - offset;
+    this.hi[n] = hi;
+    this.priv[n] = priv;
+    this.paddr[n] = paddr - offset;
   }
 }
 

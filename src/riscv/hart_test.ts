@@ -107,15 +107,15 @@ Deno.test("M and untranslated S share a TLB: it is flushed between them when the
 
 Deno.test("code is physical in M unless an entry is locked, and in untranslated S when the PMP is open", () => {
   const { hart } = rig("rv64gc");
-  assertEquals(hart.fetchIsPhysical, true);
+  assertEquals(hart.physical, true);
   hart.setReg("pmpcfg0", 0x80n);
-  assertEquals(hart.fetchIsPhysical, false);
+  assertEquals(hart.physical, false);
   const p = paged();
-  assertEquals(p.hart.fetchIsPhysical, false);
+  assertEquals(p.hart.physical, false);
   p.hart.setReg("satp", 0n);
-  assertEquals(p.hart.fetchIsPhysical, true);
+  assertEquals(p.hart.physical, true);
   p.hart.setReg("pmpcfg0", 0n);
-  assertEquals(p.hart.fetchIsPhysical, false);
+  assertEquals(p.hart.physical, false);
 });
 
 Deno.test("cache-block instructions: by menvcfg and senvcfg; their faults are those of stores", () => {

@@ -16,5 +16,7 @@ export const CSRS = GUEST + 0x240;
 
 /** Mode bits. FS is not Off; FS is Dirty; binary32/64 arithmetic may go the fast way (NX is already set and frm is RNE). */
 export const MODE_FS = 1, MODE_FS_DIRTY = 2, MODE_FP_FAST = 4;
+/** Addresses of code and data are physical, and everything may be done at all of them. */
+export const MODE_PHYSICAL = 8;
 /** Privilege (0 U, 1 S, 3 M) in bits 5..4. */
 export const MODE_PRIV_SHIFT = 4;

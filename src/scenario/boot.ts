@@ -1,6 +1,6 @@
 // `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
-import type { Channel } from "../core/log.ts";
-import { createMachine, type MachineOptions } from "../machine/machine.ts";
+import { type Channel, silent } from "../core/log.ts";
+import { createMachine, loadGraph, type MachineOptions } from "../machine/machine.ts";
 import type { SerialConsole } from "./session.ts";
 import { findMachineFile, parseChannels, readFile, TraceLog } from "./host.ts";
 import { MachineSession, type SessionOptions } from "./session.ts";
@@ -14,18 +14,14 @@ export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionO
  * Builds the machine that a file describes and loads the kernel; nothing runs before the first `await` on the session.
  * @throws {ConfigError} the file, an override or an image is wrong.
  */
-export function boot(machineFile: string, options: BootOptions = {}): Promise<MachineSession> {
-  // A promise, although nothing here waits: hosts that load files over a network have to.
-  return new Promise((resolve) => resolve(bootNow(machineFile, options)));
-}
-
-/** Like `boot`, at once. */
-export function bootNow(machineFile: string, options: BootOptions = {}): MachineSession {
+export async function boot(machineFile: string, options: BootOptions = {}): Promise<MachineSession> {
   const { failOn, budget, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
+  const machineOptions = { file: findMachineFile(machineFile), ...rest };
+  const graph = await loadGraph(machineOptions, { readFile, log: silent });
   const create = () => {
     const log = new TraceLog(channels);
-    const machine = createMachine({ file: findMachineFile(machineFile), ...rest }, { readFile, log });
+    const machine = createMachine(machineOptions, { readFile, log }, graph);
     log.nowNs = () => machine.clock.nowNs;
     return machine;
   };

@@ -568,7 +568,7 @@ export class X86Cpu implements Core {
     return this.#context;
   }
 
-  get fetchIsPhysical(): boolean {
+  get physical(): boolean {
     return this.paging.levels === 0 && this.s.a20;
   }
 
