@@ -1,0 +1,660 @@
+// The engine with a toy instruction set of this file's own: what every instruction set relies on, in the interpreter and in compiled code.
+// Toy instructions are words: operation, rd, rs1, a signed byte (register or immediate); WIDE has a second word, its immediate.
+import { assert, assertEquals } from "@std/assert";
+import { Bus } from "../core/bus.ts";
+import { BusFault } from "../core/errors.ts";
+import type { Builder, Val } from "../ir/builder.ts";
+import {
+  type Access,
+  type Code,
+  CONTINUE,
+  type Core,
+  type CoreEnv,
+  FAULT,
+  FETCH,
+  FINISH,
+  type Helper,
+  READ,
+  type Status,
+  WRITE,
+} from "../ir/frontend.ts";
+import { ARG, GUEST, PAGE, PC, RESULT } from "../ir/layout.ts";
+import { Engine, type EngineOptions } from "./engine.ts";
+
+const RAM = 0x8000_0000, RAM_BYTES = 16 << 20, DEVICE = 0x1000_0000;
+const CODE = RAM + 0x1000, VECTOR = RAM + 0x8000, DATA = RAM + 0x1_0000;
+const R = (n: number) => GUEST + 8 * n;
+/** Where the toy keeps the address and the cause of its last exception. */
+const EPC = GUEST + 0x100, CAUSE = GUEST + 0x108;
+const PAGE_FAULT = 10, BUS_FAULT = 20, HELPER_FAULT = 30, INTERRUPT = 40; // + Access for the first two
+
+type Fields = { readonly rd: number; readonly rs1: number; readonly imm: number };
+const register = (b: Builder, n: number): Val => b.getL(R(n));
+const address = (b: Builder, f: Fields): Val => b.add(register(b, f.rs1), b.i64(f.imm));
+const load = (kind: string) => (b: Builder, f: Fields) => b.set(R(f.rd), b.load(kind, address(b, f)));
+const store = (kind: string) => (b: Builder, f: Fields) => b.store(kind, address(b, f), register(b, f.rd));
+const branch = (on: "eq" | "ne") => (b: Builder, f: Fields) => b.branchIf(b[on](register(b, f.rd), register(b, f.rs1)), 4 * f.imm);
+const MNEMONICS: Readonly<Record<string, (b: Builder, f: Fields) => void>> = {
+  addi: (b, f) => b.set(R(f.rd), b.add(register(b, f.rs1), b.i64(f.imm))),
+  add: (b, f) => b.set(R(f.rd), b.add(register(b, f.rs1), register(b, f.imm))),
+  ld: load("load64.l"),
+  lb: load("load8S.l"),
+  st: store("store64.l"),
+  sb: store("store8.l"),
+  sh: store("store16.l"),
+  sw: store("store32.l"),
+  // Adds to memory and gives the old value.
+  amo: (b, f) => {
+    const at = register(b, f.rs1), old = b.load("rmw64.l", at);
+    b.store("store64.l", at, b.add(old, b.i64(f.imm)));
+    b.set(R(f.rd), old);
+  },
+  beq: branch("eq"),
+  bne: branch("ne"),
+  j: (b, f) => b.jump(4 * f.imm),
+  jr: (b, f) => b.jumpTo(register(b, f.rs1)),
+  // rd = helper(rs1), and what follows in the same instruction: r15 is set.
+  call: (b, f) => {
+    b.set(R(f.rd), b.call(0, register(b, f.rs1)));
+    b.set(R(15), b.i64(1));
+  },
+  // The same, and a jump.
+  calljump: (b, f) => {
+    b.set(R(f.rd), b.call(0, register(b, f.rs1)));
+    b.jump(4 * f.imm);
+  },
+  // rd = rs1 when rs1 is not 0, else helper(rs1, 7).
+  unless: (b, f) => b.set(R(f.rd), b.callUnless(b.ne(register(b, f.rs1), b.i64(0)), register(b, f.rs1), 0, b.i64(7))),
+  // The helper goes on at pc + 4 imm.
+  callend: (b, f) => b.callEnd(1, register(b, f.rs1), b.pcPlus(4 * f.imm), b.pcPlus(0)),
+  wide: () => {}, // see translateBlock
+};
+const NAMES = Object.keys(MNEMONICS), WIDE = NAMES.indexOf("wide");
+
+interface Mapping {
+  readonly paddr: number;
+  readonly rights: readonly Access[];
+}
+
+class Toy implements Core {
+  readonly helpers: readonly Helper[] = [
+    { name: "call", run: () => this.#helper() },
+    {
+      name: "callEnd",
+      run: () => {
+        const status = this.#helper();
+        if (status !== FAULT) this.env.i64[PC >> 3] = this.env.i64[(ARG >> 3) + 1];
+        return status;
+      },
+    },
+  ];
+  /** What helpers say, and how often they were called. */
+  status: Status = CONTINUE;
+  calls = 0;
+  /** Virtual pages that are not mapped as they are. */
+  readonly mapped = new Map<number, Mapping | undefined>();
+  space = 1;
+  flat = false;
+  pending = false;
+  asleep = false;
+  #cause = 0;
+  /** Instructions begun when the last helper ran and when the last exception was taken, by the engine's count. */
+  counted = -1;
+  raised = -1;
+  pageCacheable = true;
+
+  constructor(readonly env: CoreEnv) {}
+  #helper(): Status {
+    this.calls++;
+    this.counted = this.env.instructions();
+    this.env.i64[RESULT >> 3] = this.env.i64[ARG >> 3] + 100n;
+    this.#cause = HELPER_FAULT;
+    return this.status;
+  }
+  mode = () => 0;
+  regime = () => 0;
+  context = () => this.space;
+  get fetchIsPhysical(): boolean {
+    return this.flat;
+  }
+  get waiting(): boolean {
+    return this.asleep;
+  }
+  translate(lo: number, hi: number, access: Access): number {
+    const vaddr = (hi >>> 0) * 2 ** 32 + (lo >>> 0), page = Math.floor(vaddr / PAGE);
+    const m = this.mapped.has(page) ? this.mapped.get(page) : { paddr: page * PAGE, rights: [READ, WRITE, FETCH] };
+    if (m?.rights.includes(access)) return m.paddr + vaddr % PAGE;
+    this.#cause = PAGE_FAULT + access;
+    return -1;
+  }
+  busFault(_lo: number, _hi: number, access: Access): void {
+    this.#cause = BUS_FAULT + access;
+  }
+  raise(): void {
+    const { i64 } = this.env;
+    i64[EPC >> 3] = i64[PC >> 3];
+    i64[CAUSE >> 3] = BigInt(this.#cause);
+    i64[PC >> 3] = BigInt(VECTOR);
+    this.raised = this.env.instructions();
+  }
+  interrupt(): boolean {
+    if (!this.pending) return false;
+    this.pending = false;
+    this.#cause = INTERRUPT;
+    this.raise();
+    return true;
+  }
+  translateBlock(b: Builder, code: Code, max: number): void {
+    for (let offset = 0, n = 0; !b.ended; n++) {
+      if (n === max || offset >= code.limit) {
+        b.insn((b.startLo + offset) | 0, b.startHi, offset);
+        b.insns--;
+        b.count--;
+        b.jump(0);
+        return;
+      }
+      const at = code.at + offset, op = code.bytes[at], crosses = op === WIDE && offset + 4 >= code.limit;
+      if (crosses && n > 0) return this.#endBefore(b, offset);
+      b.insn((b.startLo + offset) | 0, b.startHi, offset);
+      const f = { rd: code.bytes[at + 1], rs1: code.bytes[at + 2], imm: code.bytes[at + 3] << 24 >> 24 };
+      if (op === WIDE) {
+        const rest = crosses ? code.next() : at + 4;
+        if (rest < 0) return b.callEnd(1, b.i64(0), b.pcPlus(0), b.pcPlus(0));
+        b.set(R(f.rd), b.add(register(b, f.rs1), b.i64(new DataView(code.bytes.buffer).getInt32(rest, true))));
+      } else MNEMONICS[NAMES[op]](b, f);
+      offset += op === WIDE ? 8 : 4;
+      if (crosses && !b.ended) b.jump(8);
+    }
+  }
+  #endBefore(b: Builder, offset: number): void {
+    b.pcLo = (b.startLo + offset) | 0;
+    b.jump(0);
+  }
+}
+
+type Line = readonly [name: string, rd?: number, rs1?: number, imm?: number];
+
+class Rig {
+  readonly bus = new Bus();
+  readonly engine: Engine;
+  readonly core: Toy;
+  /** What the device was asked, and what it does about it. */
+  readonly accesses: string[] = [];
+  onAccess: () => void = () => {};
+
+  constructor(options: EngineOptions, harts = 1) {
+    this.engine = new Engine(harts, [{ base: RAM, length: RAM_BYTES, readonly: false }], this.bus, options);
+    this.bus.map(DEVICE, 16, {
+      access: { min: 1, max: 4 },
+      read: (offset, size) => {
+        this.accesses.push(`read ${offset} ${size}`);
+        this.onAccess();
+        return 0x80 + offset;
+      },
+      write: (offset, size, value) => {
+        if (offset >= 8) throw new BusFault(DEVICE + offset, "write");
+        this.accesses.push(`write ${offset} ${size} ${value}`);
+        this.onAccess();
+      },
+    });
+    for (const h of this.engine.harts) h.core = new Toy(h);
+    this.core = this.engine.harts[0].core as Toy;
+    this.pc = CODE;
+    this.code(VECTOR, ["j"]);
+  }
+  get view(): DataView {
+    const bytes = this.engine.ramBytes(0);
+    return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+  /** Writes instructions; what was translated from there is dropped. */
+  code(at: number, ...lines: readonly Line[]): this {
+    lines.forEach((l, i) => this.view.setInt32(at - RAM + 4 * i, word(...l), true));
+    this.engine.wrote(at, 4 * lines.length);
+    return this;
+  }
+  /** Runs hart 0: how many instructions it took. */
+  run(budget: number): number {
+    this.end = this.engine.run(0, budget);
+    return this.engine.executed;
+  }
+  end = "";
+  /** Runs hart 0 for exactly so many instructions, however often the engine comes back. */
+  all(budget: number): this {
+    for (let left = budget; left > 0;) left -= this.run(left);
+    return this;
+  }
+  /** What the last exception was, where, behind how many instructions. */
+  get exception(): readonly number[] {
+    return [this.cause, this.epc, this.core.raised];
+  }
+  get pc(): number {
+    return Number(this.engine.pc(0));
+  }
+  set pc(at: number) {
+    this.engine.setPc(0, BigInt(at));
+  }
+  r(n: number): number {
+    return Number(this.core.env.i64[(this.core.env.base() + R(n)) >> 3]);
+  }
+  set(n: number, value: number): this {
+    this.core.env.i64[(this.core.env.base() + R(n)) >> 3] = BigInt(value);
+    return this;
+  }
+  get cause(): number {
+    return Number(this.core.env.i64[CAUSE >> 3]);
+  }
+  get epc(): number {
+    return Number(this.core.env.i64[EPC >> 3]);
+  }
+  /** Registers 0 to 15, pc and the count of a run of `budget`. */
+  after(budget: number): unknown {
+    const count = this.run(budget);
+    return { count, pc: this.pc, registers: Array.from({ length: 16 }, (_, n) => this.r(n)) };
+  }
+}
+
+const word = (name: string, rd = 0, rs1 = 0, imm = 0): number => NAMES.indexOf(name) | rd << 8 | rs1 << 16 | imm << 24;
+
+/** One test for each engine. */
+function both(name: string, test: (make: (harts?: number) => Rig) => void): void {
+  Deno.test(`interpreter: ${name}`, () => test((harts) => new Rig({}, harts)));
+  Deno.test(`JIT: ${name}`, () => {
+    const rigs: Rig[] = [];
+    test((harts) => {
+      const rig = new Rig({ jit: true, threshold: 1 }, harts);
+      rigs.push(rig);
+      return rig;
+    });
+    assert(rigs.some((r) => r.engine.stats.regions > 0), "nothing was compiled");
+  });
+}
+
+for (const [access, instruction] of [[READ, "ld"], [WRITE, "st"], [WRITE, "amo"]] as const) {
+  both(`a page fault of ${instruction} in mid-block leaves the state before it; the instruction runs once the page is there`, (make) => {
+    const t = make().code(CODE, ["addi", 1, 1, 1], [instruction, 2, 10, 0], ["addi", 3, 3, 1], ["j", 0, 0, 0]);
+    t.core.mapped.set(DATA / PAGE, undefined);
+    t.set(2, 55).set(10, DATA);
+    t.view.setUint32(DATA - RAM, 77, true);
+    t.all(100);
+    assertEquals([...t.exception, t.pc, t.r(1), t.r(2), t.r(3)], [PAGE_FAULT + access, CODE + 4, 1, VECTOR, 1, 55, 0]);
+    assertEquals(t.view.getUint32(DATA - RAM, true), 77);
+    t.core.mapped.delete(DATA / PAGE);
+    t.pc = CODE + 4;
+    t.all(100);
+    assertEquals([t.pc, t.r(1), t.r(3)], [CODE + 12, 1, 1]);
+    assertEquals([t.r(2), t.view.getUint32(DATA - RAM, true)], instruction === "st" ? [55, 55] : [77, 77]);
+  });
+}
+
+both("a read-modify-write needs write permission for its load", (make) => {
+  const t = make().code(CODE, ["ld", 1, 10, 0], ["amo", 2, 10, 5], ["j"]);
+  t.core.mapped.set(DATA / PAGE, { paddr: DATA, rights: [READ] });
+  t.set(10, DATA).all(100);
+  assertEquals(t.exception, [PAGE_FAULT + WRITE, CODE + 4, 1]);
+});
+
+both("accesses to pages that share a TLB entry", (make) => {
+  const far = DATA + 1024 * PAGE, t = make();
+  t.code(CODE, ["st", 1, 10, 0], ["st", 2, 11, 0], ["ld", 3, 10, 0], ["ld", 4, 11, 0], ["add", 5, 5, 3], ["add", 5, 5, 4], [
+    "bne",
+    0,
+    12,
+    -6,
+  ], ["j"]);
+  t.set(1, 3).set(2, 4).set(10, DATA).set(11, far).set(12, 1);
+  assertEquals(t.run(7 * 50), 350);
+  assertEquals([t.pc, t.r(3), t.r(4), t.r(5)], [CODE, 3, 4, 350]);
+});
+
+both("an access across pages reads and writes both, wherever they are", (make) => {
+  const t = make().code(CODE, ["st", 1, 10, -4], ["ld", 2, 10, -4], ["lb", 3, 10, 3], ["sh", 4, 10, -1], ["ld", 5, 10, -4], ["j"]);
+  t.core.mapped.set(DATA / PAGE + 1, { paddr: DATA + 0x9000, rights: [READ, WRITE] });
+  t.set(10, DATA + PAGE).set(4, 0x1122);
+  t.core.env.i64[R(1) >> 3] = -0x7766554433221101n;
+  t.all(100);
+  assertEquals(t.core.env.i64[R(2) >> 3], -0x7766554433221101n);
+  assertEquals(t.r(3), -0x78);
+  assertEquals(
+    t.core.env.u64[R(5) >> 3],
+    0x8899aabb_22ddeeffn & 0xffffff_0000_ffffffn | 0x8899aa_11_22_ddeeffn & 0xffff00_0000n | 0x88n << 56n,
+  );
+});
+
+both("an access across pages that faults on the second one changes nothing", (make) => {
+  for (const [instruction, access] of [["st", WRITE], ["ld", READ]] as const) {
+    const t = make().code(CODE, ["addi", 1, 1, 1], [instruction, 2, 10, -1], ["addi", 3, 3, 1], ["j"]);
+    t.core.mapped.set(DATA / PAGE + 1, undefined);
+    t.set(10, DATA + PAGE).set(2, -1);
+    t.all(100);
+    assertEquals([...t.exception, t.r(1), t.r(2), t.r(3)], [PAGE_FAULT + access, CODE + 4, 1, 1, -1, 0]);
+    assertEquals(t.view.getUint8(DATA + PAGE - 1 - RAM), 0);
+  }
+});
+
+/** What may follow the instruction that is stopped at; where the next instruction is. */
+const FOLLOWERS: readonly (readonly [string, Line])[] = [
+  ["an operation", ["addi", 3, 3, 1]],
+  ["a load", ["ld", 3, 10, 0]],
+  ["a jump", ["j", 0, 0, 5]],
+  ["a jump back", ["j", 0, 0, -2]],
+  ["a computed jump", ["jr", 0, 9]],
+  ["a taken branch", ["beq", 0, 0, 5]],
+  ["a branch not taken", ["bne", 0, 0, 5]],
+  ["a helper's call", ["call", 3, 1]],
+  ["a helper that ends the block", ["callend", 0, 1, 5]],
+  ["another access", ["lb", 3, 8, 0]],
+];
+
+for (const [what, follower] of FOLLOWERS) {
+  both(`a device that asks for attention is left exactly after its access, before ${what}`, (make) => {
+    for (const [instruction, seen] of [["lb", "read 4 1"], ["sw", "write 4 4 9"]] as const) {
+      const t = make().code(CODE, ["addi", 1, 1, 1], [instruction, 2, 8, 4], follower, ["addi", 4, 4, 1], ["j"]);
+      t.set(2, 9).set(8, DEVICE).set(9, CODE).set(10, DATA);
+      let asked = 0;
+      t.onAccess = () => {
+        asked++;
+        t.engine.attention();
+      };
+      assertEquals([t.run(100), t.end], [2, "slice"], instruction);
+      assertEquals([t.pc, t.r(1), t.r(3), t.r(4), asked], [CODE + 8, 1, 0, 0, 1], instruction);
+      assertEquals(t.accesses, [seen]);
+      assertEquals(t.r(2), instruction === "lb" ? -0x7c : 9);
+      // An interrupt that the access raised comes before the next instruction.
+      t.pc = CODE;
+      t.onAccess = () => {
+        t.core.pending = true;
+        t.engine.attention();
+      };
+      t.all(100);
+      assertEquals(t.exception, [INTERRUPT, CODE + 8, 4]);
+    }
+  });
+}
+
+both("a device is accessed once for each instruction, 8 bytes as two halves, a misaligned access by bytes", (make) => {
+  const t = make().code(CODE, ["st", 1, 8, 0], ["ld", 2, 8, 0], ["sh", 1, 8, 1], ["bne", 0, 8, -3], ["j"]).set(8, DEVICE);
+  t.core.env.i64[R(1) >> 3] = 0x0000_0002_0000_0001n;
+  assertEquals(t.run(4), 4);
+  assertEquals(t.accesses, ["write 0 4 1", "write 4 4 2", "read 0 4", "read 4 4", "write 1 1 1", "write 2 1 0"]);
+  assertEquals(t.core.env.u64[R(2) >> 3], 0x0000_0084_0000_0080n);
+  t.run(400);
+  assertEquals(t.accesses.length, 6 * 101);
+});
+
+both("where nothing answers the access faults, precisely", (make) => {
+  const t = make().code(CODE, ["addi", 1, 1, 1], ["st", 1, 8, 8], ["addi", 1, 1, 1], ["j"]).set(8, DEVICE);
+  assertEquals([...t.all(10).exception, t.r(1)], [BUS_FAULT + WRITE, CODE + 4, 1, 1]);
+  t.pc = CODE;
+  t.set(8, 0x2000_0000);
+  assertEquals([...t.all(10).exception, t.r(1)], [BUS_FAULT + WRITE, CODE + 4, 11, 2]);
+  t.pc = 0x3000_0000;
+  assertEquals([...t.all(10).exception, t.pc], [BUS_FAULT + FETCH, 0x3000_0000, 20, VECTOR]);
+});
+
+both("a store into the running block is seen by the next instruction", (make) => {
+  const t = make().code(CODE, ["addi", 1, 1, 1], ["sw", 2, 10, 0], ["addi", 3, 3, 1], ["addi", 4, 4, 1], ["bne", 5, 1, -4], ["j"]);
+  t.set(10, CODE + 8).set(5, 3).set(2, word("addi", 3, 3, 10));
+  t.all(100);
+  assertEquals([t.pc, t.r(1), t.r(3), t.r(4)], [CODE + 20, 3, 30, 3]);
+  // Once more, from translated code, back to what it was.
+  t.pc = CODE;
+  t.set(1, 0).set(3, 0).set(2, word("addi", 3, 3, 1));
+  t.all(3);
+  assertEquals([t.pc, t.r(3)], [CODE + 12, 1]);
+});
+
+both("a store into another block is seen when that is entered, by a link or from the jump cache", (make) => {
+  for (const enter of [["j", 0, 0, 14], ["jr", 0, 9, 0]] as const) {
+    const t = make().code(CODE, ["addi", 1, 1, 1], ["sw", 2, 10, 0], enter).code(CODE + 64, ["addi", 3, 3, 1], ["j", 0, 0, -17]);
+    t.set(9, CODE + 64).set(10, DATA).set(2, word("addi", 3, 3, 10));
+    t.all(5 * 20);
+    assertEquals([t.pc, t.r(1), t.r(3)], [CODE, 20, 20]);
+    t.set(10, CODE + 64);
+    t.all(5);
+    assertEquals([t.pc, t.r(3)], [CODE, 30]);
+    t.set(2, word("addi", 3, 3, 100));
+    t.all(5 * 10);
+    assertEquals([t.pc, t.r(3)], [CODE, 1030]);
+  }
+});
+
+both("code that is written in many small steps, beside data on its page", (make) => {
+  const t = make();
+  // r3 += imm of an instruction whose immediate grows each time round.
+  t.code(CODE, ["addi", 3, 3, 0], ["lb", 4, 10, 3], ["addi", 4, 4, 1], ["sb", 4, 10, 3], ["bne", 4, 5, -4], [
+    "j",
+  ]);
+  t.set(10, CODE).set(5, 60);
+  t.all(300);
+  assertEquals([t.pc, t.r(3), t.r(4)], [CODE + 20, 59 * 60 / 2, 60]);
+});
+
+both("code that is written from outside is translated anew", (make) => {
+  const t = make().code(CODE, ["addi", 3, 3, 1], ["j", 0, 0, -1]);
+  t.all(200);
+  t.code(CODE, ["addi", 3, 3, 10]);
+  t.all(200);
+  assertEquals([t.pc, t.r(3)], [CODE, 1100]);
+});
+
+both("the budget ends after any number of instructions", (make) => {
+  const program: Line[] = [
+    ["addi", 1, 1, 1],
+    ["st", 1, 10, 0],
+    ["beq", 1, 5, 6], // out at the 9th time
+    ["ld", 2, 10, 0],
+    ["bne", 2, 6, 2], // skips one, but for the 4th time
+    ["add", 3, 3, 2],
+    ["call", 4, 3],
+    ["j", 0, 0, -7],
+    ["unless", 7, 8, 0],
+    ["jr", 0, 9],
+  ];
+  const rig = () => make().code(CODE, ...program).set(5, 9).set(6, 4).set(9, CODE).set(10, DATA);
+  const stepped = rig(), expected = [stepped.after(0)];
+  for (let n = 1; n <= 90; n++) expected.push({ ...stepped.after(1) as object, count: n });
+  for (let n = 0; n <= 90; n++) {
+    assertEquals(rig().after(n), expected[n]);
+    const twice = rig(), first = twice.run(n >> 1), rest = twice.after(n - first) as object;
+    assertEquals([first, { ...rest, count: n }], [n >> 1, expected[n]]);
+  }
+  const warm = rig();
+  for (let n = 1, total = 0; total + n <= 90; n = n % 7 + 1) {
+    assertEquals({ ...warm.after(n) as object, count: total += n }, expected[total]);
+  }
+});
+
+both("breakpoints stop before their instruction, in mid-block and at a jump's target, and let go on", (make) => {
+  const t = make().code(CODE, ["addi", 1, 1, 1], ["addi", 2, 2, 1], ["addi", 3, 3, 1], ["j", 0, 0, -3]);
+  t.all(400);
+  t.engine.setBreakpoints(new Set([BigInt(CODE + 8)]));
+  assertEquals([t.run(100), t.end, t.pc, t.r(2), t.r(3)], [2, "breakpoint", CODE + 8, 101, 100]);
+  assertEquals([t.run(100), t.end, t.pc, t.r(3)], [4, "breakpoint", CODE + 8, 101]);
+  assertEquals([t.run(3), t.end, t.pc], [3, "slice", CODE + 4]);
+  t.engine.setBreakpoints(new Set([BigInt(CODE)]));
+  assertEquals([t.run(100), t.end, t.pc], [3, "breakpoint", CODE]);
+  assertEquals([t.run(100), t.end, t.pc], [4, "breakpoint", CODE]);
+  t.engine.setBreakpoints(new Set());
+  assertEquals([t.run(400), t.end], [400, "slice"]);
+});
+
+both("an instruction across pages: its second page may be absent, be somewhere else, and change", (make) => {
+  const at = CODE + PAGE - 8, t = make();
+  t.code(at, ["addi", 2, 2, 1], ["wide", 1, 1, 0]).code(at + 8, [NAMES[5]]).code(at + 12, ["j", 0, 0, -3]);
+  t.view.setInt32(at + 8 - RAM, 1000, true);
+  t.pc = at;
+  assertEquals(t.run(30), 30);
+  assertEquals([t.pc, t.r(1), t.r(2)], [at, 10_000, 10]);
+  // Written to.
+  t.view.setInt32(at + 8 - RAM, 5, true);
+  t.engine.wrote(at + 8, 4);
+  t.run(30);
+  assertEquals([t.pc, t.r(1), t.r(2)], [at, 10_050, 20]);
+  // Mapped to another page.
+  t.core.mapped.set((CODE + PAGE) / PAGE, { paddr: DATA, rights: [READ, FETCH] });
+  t.view.setInt32(DATA - RAM, 7, true);
+  t.view.setInt32(DATA + 4 - RAM, word("j", 0, 0, -3), true);
+  t.core.space++;
+  t.run(30);
+  assertEquals([t.pc, t.r(1), t.r(2)], [at, 10_120, 30]);
+  // Not there: the toy's helper is asked to raise the fault.
+  t.core.mapped.set((CODE + PAGE) / PAGE, undefined);
+  t.core.space++;
+  t.core.status = FAULT;
+  t.all(100);
+  assertEquals([t.pc, t.epc, t.r(1), t.r(2)], [VECTOR, at + 4, 10_120, 31]);
+});
+
+both("helpers: CONTINUE goes on, and the count is exact inside", (make) => {
+  const t = make().code(CODE, ["addi", 1, 1, 1], ["call", 2, 1], ["unless", 3, 4], ["callend", 0, 1, 2], ["addi", 9, 9, 1], [
+    "addi",
+    5,
+    5,
+    1,
+  ], ["j"]);
+  assertEquals(t.run(5), 5);
+  assertEquals([t.pc, t.r(2), t.r(3), t.r(9), t.r(5), t.r(15), t.core.calls], [CODE + 24, 101, 100, 0, 1, 1, 3]);
+  assertEquals(t.core.counted, 3);
+  // The fast way of callUnless calls nothing.
+  t.pc = CODE;
+  t.set(4, 42).run(5);
+  assertEquals([t.r(3), t.core.calls], [42, 5]);
+});
+
+for (const [instruction, position] of [["call", 1], ["unless", 2], ["callend", 3]] as const) {
+  both(`helpers: FAULT in ${instruction} has no effect but the exception`, (make) => {
+    const program: Line[] = [["addi", 1, 1, 1], ["addi", 6, 6, 1], ["addi", 7, 7, 1], ["addi", 8, 8, 1], ["j"]];
+    program[position] = [instruction, 2, 3, 2];
+    const t = make().code(CODE, ...program).set(2, 66);
+    t.core.status = FAULT;
+    t.all(100);
+    assertEquals([...t.exception, t.r(1), t.r(2), t.r(15)], [HELPER_FAULT, CODE + 4 * position, position, 1, 66, 0]);
+    assertEquals([6, 7, 8].map((n) => t.r(n)), [6, 7, 8].map((_, i) => i + 1 < position ? 1 : 0));
+  });
+  both(`helpers: FINISH in ${instruction} stops behind the instruction`, (make) => {
+    for (const next of [["addi", 8, 8, 1], ["j", 0, 0, 0], ["jr", 0, 9]] as const) {
+      const t = make().code(CODE, ["addi", 1, 1, 1], [instruction, 2, 3, 1], next, ["j"]).set(9, CODE);
+      t.core.status = FINISH;
+      // The run loop comes by: an interrupt shows where.
+      const helper = t.core.helpers[instruction === "callend" ? 1 : 0] as { run(): Status }, run = helper.run;
+      helper.run = () => {
+        t.core.pending = true;
+        return run();
+      };
+      t.all(100);
+      assertEquals([...t.exception, t.r(1), t.r(8)], [INTERRUPT, CODE + 8, 2, 1, 0]);
+      assertEquals(t.r(2), instruction === "callend" ? 0 : 100);
+      assertEquals(t.r(15), instruction === "call" ? 1 : 0);
+    }
+  });
+}
+
+both("helpers: FINISH in an instruction that goes on to jump", (make) => {
+  const t = make().code(CODE, ["addi", 1, 1, 1], ["calljump", 2, 1, 3], ["addi", 8, 8, 1], ["j"], ["addi", 3, 3, 1], ["j"]);
+  t.core.status = FINISH;
+  const helper = t.core.helpers[0] as { run(): Status }, run = helper.run;
+  helper.run = () => {
+    t.core.pending = true;
+    return run();
+  };
+  assertEquals([...t.all(100).exception, t.r(2), t.r(3)], [INTERRUPT, CODE + 16, 2, 101, 0]);
+});
+
+both("attention that a helper's side effect asks for stops behind its instruction as well", (make) => {
+  const t = make().code(CODE, ["addi", 1, 1, 1], ["call", 2, 1], ["addi", 3, 3, 1], ["j", 0, 0, -3]);
+  t.run(40);
+  const helper = t.core.helpers[0] as { run(): Status }, run = helper.run;
+  helper.run = () => {
+    t.engine.attention();
+    return run();
+  };
+  assertEquals([t.run(100), t.pc, t.r(1), t.r(3)], [2, CODE + 8, 11, 10]);
+});
+
+both("a waiting hart takes no instruction; an interrupt takes none either", (make) => {
+  const t = make().code(CODE, ["addi", 1, 1, 1], ["j", 0, 0, -1]).code(VECTOR, ["addi", 2, 2, 1], ["j"]);
+  t.run(10);
+  t.core.asleep = true;
+  assertEquals([t.run(10), t.end], [0, "idle"]);
+  t.core.asleep = false;
+  t.core.pending = true;
+  assertEquals([t.run(1), t.epc, t.r(2), t.pc], [1, CODE, 1, VECTOR + 4]);
+});
+
+both("code is found where the fetch context maps it, jump cache and links included", (make) => {
+  const other = DATA + 0x3000, t = make();
+  const loop: Line[] = [["addi", 1, 1, 1], ["jr", 0, 9]];
+  t.code(CODE, ...loop).code(CODE + PAGE, ["addi", 2, 2, 1], ["jr", 0, 8]).code(other, ["addi", 3, 3, 1], ["jr", 0, 8]);
+  t.set(8, CODE).set(9, CODE + PAGE);
+  t.run(400);
+  assertEquals([t.pc, t.r(1), t.r(2)], [CODE, 100, 100]);
+  t.core.mapped.set((CODE + PAGE) / PAGE, { paddr: other, rights: [FETCH] });
+  t.core.space = 2;
+  t.run(400);
+  assertEquals([t.pc, t.r(1), t.r(2), t.r(3)], [CODE, 200, 100, 100]);
+  t.core.mapped.delete((CODE + PAGE) / PAGE);
+  t.core.space = 1;
+  t.run(400);
+  assertEquals([t.pc, t.r(1), t.r(2), t.r(3)], [CODE, 300, 200, 100]);
+});
+
+both("blocks that run into the next page, and regions of several pages where code is physical", (make) => {
+  for (const flat of [false, true]) {
+    const at = CODE + PAGE - 8, t = make();
+    t.core.flat = flat;
+    t.code(at, ["addi", 1, 1, 1], ["addi", 2, 2, 1], ["addi", 3, 3, 1], ["bne", 1, 5, -3], ["j"]).set(5, 100);
+    t.pc = at;
+    assertEquals(t.run(400), 400);
+    assertEquals([t.pc, t.r(1), t.r(3)], [at + 16, 100, 100]);
+    // The second page's code changes.
+    t.code(at + 8, ["addi", 3, 3, 2]).set(1, 0);
+    t.pc = at;
+    t.run(400);
+    assertEquals([t.pc, t.r(1), t.r(3)], [at + 16, 100, 300]);
+  }
+});
+
+both("two harts have their own registers, pc and TLB, and share memory and code", (make) => {
+  const t = make(2), { engine } = t, second = engine.harts[1].core as Toy;
+  t.code(CODE, ["addi", 1, 1, 1], ["amo", 2, 10, 1], ["ld", 3, 11, 0], ["j", 0, 0, -3]);
+  t.set(10, DATA).set(11, DATA + PAGE);
+  engine.setPc(1, BigInt(CODE));
+  const registers = second.env.i64, base = () => second.env.base();
+  registers[(base() + R(10)) >> 3] = BigInt(DATA);
+  registers[(base() + R(11)) >> 3] = BigInt(DATA + PAGE);
+  second.mapped.set(DATA / PAGE + 1, { paddr: DATA + 5 * PAGE, rights: [READ] });
+  t.view.setUint32(DATA + PAGE - RAM, 111, true);
+  t.view.setUint32(DATA + 5 * PAGE - RAM, 222, true);
+  let first = 0, other = 0;
+  for (let n = 1; n < 60; n++) {
+    engine.run(0, n);
+    first += engine.executed;
+    engine.run(1, 2 * n);
+    other += engine.executed;
+  }
+  const r = (n: number) => Number(registers[(base() + R(n)) >> 3]);
+  assertEquals([first, other], [1770, 3540]);
+  assertEquals([t.r(1), r(1)], [Math.ceil(first / 4), Math.ceil(other / 4)]);
+  assertEquals([t.r(3), r(3)], [111, 222]);
+  assertEquals(t.view.getUint32(DATA - RAM, true), Math.floor((first + 2) / 4) + Math.floor((other + 2) / 4));
+  assertEquals([engine.harts[0].total, engine.harts[1].total], [first, other]);
+  // What one hart writes into code, the other runs.
+  t.code(CODE + 0x100, ["sw", 5, 6, 0], ["j"]);
+  t.set(5, word("addi", 1, 1, 100)).set(6, CODE);
+  t.pc = CODE + 0x100;
+  engine.run(0, 1);
+  engine.setPc(1, BigInt(CODE));
+  const before = r(1);
+  engine.run(1, 4);
+  assertEquals(r(1), before + 100);
+});
+
+Deno.test("memory that does not fit is refused", () => {
+  let message = "";
+  try {
+    new Engine(1, [{ base: RAM, length: 4 * 2 ** 30, readonly: false }], new Bus());
+  } catch (e) {
+    message = (e as Error).message;
+  }
+  assert(/does not fit/.test(message), message);
+});
