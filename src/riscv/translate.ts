@@ -1,6 +1,6 @@
 // Turns guest code into IR, one block at a time.
 // HOT: no bigint, no closures, no allocation (but for words seen for the first time).
-import type { Builder } from "../ir/builder.ts";
+import { Builder } from "../ir/builder.ts";
 import type { Code, CoreEnv, Helper, Status } from "../ir/frontend.ts";
 import { clmulHelpers } from "./clmul.ts";
 import { Emit } from "./emit.ts";
@@ -8,8 +8,8 @@ import { floatHelpers } from "./float.ts";
 import { H } from "./helpers.ts";
 import type { Isa } from "./isa.ts";
 
-/** Longest block, in instructions. */
-const MAX_BLOCK = 64;
+/** Longest block, in instructions, and operations after which no further instruction is begun: the largest one takes less than what is left. */
+const MAX_BLOCK = 64, MAX_OPERATIONS = Builder.CAPACITY - 512;
 
 const emitters = new WeakMap<Builder, Emit>();
 function emitterOf(b: Builder): Emit {
@@ -34,7 +34,7 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   e.length = 4;
   for (let offset = 0, n = 0; !e.ended; n++) {
     const first = n === 0;
-    if (n === MAX_BLOCK || n === max || offset >= limit) {
+    if (n === MAX_BLOCK || n === max || offset >= limit || e.count > MAX_OPERATIONS) {
       e.jump(e.length);
       break;
     }

@@ -128,6 +128,19 @@ Deno.test("a block ends at max, after 64 instructions, and at the page's end", (
   assertEquals(t.translate(0, { hi: 5, max: 1 }).pcHi, 5);
 });
 
+Deno.test("a block of the largest instructions fits the builder", () => {
+  for (const isa of ["rv64gc_zba_zbb_zbc_zbs_zfh_zfa_zicboz", "rv32gc_zba_zbb_zbc_zbs_zfh_zfa_zicboz"]) {
+    const t = new Bench(isa);
+    for (const row of t.isa.table.rows) {
+      if (row.bits === 16 || !row.emit) continue;
+      const fields = { rd: 1, rs1: 2, rs2: 3, rs3: 4, rm: 0, imm: 16, uimm: 5, shamt: 3, csr: 1, aq: 0, rl: 0, pred: 0, succ: 0, fm: 0 };
+      t.code(0, ...Array.from({ length: 64 }, (): [string, Record<string, number>] => [row.syntax.split(" ")[0], fields]));
+      const b = t.translate(0, { mode: FP | MODE_FP_FAST });
+      assert(b.count < Builder.CAPACITY && b.count / b.insns < 500, `${row.syntax}: ${b.count} operations`);
+    }
+  }
+});
+
 Deno.test("an instruction that crosses pages is a block of its own", () => {
   const t = new Bench("rv64gc");
   t.code(PAGE - 6, NOP, ["addi", { rd: 5, rs1: 0, imm: 77 }]);
