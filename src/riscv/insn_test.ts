@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { alias, disassemble, encode, extract, insn, mnemonic, overlaps, randomWord, type Row } from "./insn.ts";
 import { parseIsa } from "./isa.ts";
 
-const EVERYTHING = "gc_zba_zbb_zbc_zbs_zfh_zfa_zicond_zicbom_zicbop_zicboz_zihintpause_zawrs_svinval";
+const EVERYTHING = "gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zfa_zicond_zicbom_zicbop_zicboz_zihintpause_zawrs_svinval";
 const TABLES = [parseIsa("rv64" + EVERYTHING), parseIsa("rv32" + EVERYTHING)];
 
 /** A repeatable stream of numbers in 0..1. */
@@ -86,7 +86,7 @@ Deno.test("disassembly", () => {
 
 const TOOLS = "riscv64-unknown-elf-";
 /** What binutils 2.40 knows of EVERYTHING. */
-const MARCH = "gc_zba_zbb_zbc_zbs_zfh_zicbom_zicbop_zicboz_zihintpause_zawrs_svinval";
+const MARCH = "gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zicbom_zicbop_zicboz_zihintpause_zawrs_svinval";
 const run = (tool: string, args: string[]) => new Deno.Command(TOOLS + tool, { args, stderr: "null" }).outputSync();
 
 /** One line of disassembly for each word. */

@@ -9,6 +9,7 @@ import { DOUBLE, DOUBLE64, SINGLE, SINGLE64, ZFA, ZFA_D, ZFA_D32, ZFA_H, ZFH, ZF
 import { M, M64 } from "./isa/m.ts";
 import { PRIVILEGED, SVINVAL, ZICBOM, ZICBOP, ZICBOZ, ZICSR } from "./isa/system.ts";
 import { ZBA, ZBA64, ZBB, ZBB32, ZBB64, ZBC, ZBS, ZBS32, ZBS64 } from "./isa/zb.ts";
+import { ZBKB, ZBKB32, ZBKB64, ZBKX } from "./isa/zbk.ts";
 
 interface Extension {
   readonly name: string;
@@ -50,6 +51,8 @@ const EXTENSIONS: readonly Extension[] = [
   { name: "zba", rows: ZBA, rows64: ZBA64 },
   { name: "zbb", rows: ZBB, rows32: ZBB32, rows64: ZBB64 },
   { name: "zbc", rows: ZBC },
+  { name: "zbkb", rows: ZBKB, rows32: ZBKB32, rows64: ZBKB64 },
+  { name: "zbkx", rows: ZBKX },
   { name: "zbs", rows: ZBS, rows32: ZBS32, rows64: ZBS64 },
   { name: "sstc" },
   { name: "svade" },
@@ -121,10 +124,11 @@ function interned(text: string, xlen: 32 | 64, extensions: readonly string[]): I
     ...EXTENSIONS.filter((e) => set.has(e.name)),
     ...BOTH.filter((e) => e.needs.every((n) => set.has(n))),
   ];
+  // Extensions share some rows.
   const rows = parts.flatMap((e) => [...e.rows ?? [], ...(xlen === 64 ? e.rows64 : e.rows32) ?? []]);
   let misa = bit("s") | bit("u");
   for (const e of extensions) if (e.length === 1) misa |= bit(e);
-  const isa: Isa = { xlen, extensions, text, misa, table: new DecodeTable(rows), has: (e) => set.has(e) };
+  const isa: Isa = { xlen, extensions, text, misa, table: new DecodeTable([...new Set(rows)]), has: (e) => set.has(e) };
   known.set(text, isa);
   return isa;
 }

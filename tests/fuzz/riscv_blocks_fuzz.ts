@@ -14,7 +14,7 @@ import { disassemble, encode, extract, randomWord, type Row } from "../../src/ri
 import { type Isa, parseIsa } from "../../src/riscv/isa.ts";
 import { FakeEnv, RAM, RAM_AT, RAM_BYTES } from "../../src/riscv/testing/fake_env.ts";
 
-const ISA = "gc_zba_zbb_zbc_zbs_zfh_zfa_zicond_zicboz_zicbom_svinval_zawrs";
+const ISA = "gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zfa_zicond_zicboz_zicbom_svinval_zawrs";
 /** A trap handler at the start of RAM, then the program; data; page tables where programs rarely reach. */
 const CODE = 0x1000, CODE_BYTES = 0x3000, DATA = 0x4_0000, DATA_BYTES = 0x1_0000, TABLES = 0xf_0000;
 /** Slices of one program. */

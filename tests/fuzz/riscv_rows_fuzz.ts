@@ -25,14 +25,14 @@ const LEFT_OUT =
   /^(ecall|ebreak|c\.ebreak|csr|sret|mret|wfi|sfence|sinval|fence\.i|wrs|cbo|czero|fli|fminm|fmaxm|fround|fltq|fleq|fcvtmod|fmvh|fmvp)/;
 const TARGETS: Readonly<Record<32 | 64, { isa: string; qemu: string; cpu: string }>> = {
   64: {
-    isa: "rv64gc_zba_zbb_zbc_zbs_zfh_zicbop_zihintpause",
+    isa: "rv64gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zicbop_zihintpause",
     qemu: "qemu-riscv64",
-    cpu: "rv64,zba=true,zbb=true,zbc=true,zbs=true,Zfh=true",
+    cpu: "rv64,zba=true,zbb=true,zbc=true,zbs=true,zbkb=true,zbkx=true,Zfh=true",
   },
   32: {
-    isa: "rv32gc_zba_zbb_zbc_zbs_zfh_zicbop_zihintpause",
+    isa: "rv32gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zicbop_zihintpause",
     qemu: "qemu-riscv32",
-    cpu: "rv32,zba=true,zbb=true,zbc=true,zbs=true,Zfh=true",
+    cpu: "rv32,zba=true,zbb=true,zbc=true,zbs=true,zbkb=true,zbkx=true,Zfh=true",
   },
 };
 
@@ -364,6 +364,10 @@ export async function fuzzRows(xlen: 32 | 64, total: number, only: string, seed:
 async function run(xlen: 32 | 64, total: number, only: string, directory: string): Promise<number> {
   const target = TARGETS[xlen], isa = parseIsa(target.isa), rig = new Rig(isa);
   const rows = isa.table.rows.filter((r) => r.syntax !== "" && !LEFT_OUT.test(r.syntax) && r.syntax.includes(only));
+  if (!rows.length) {
+    console.log(`RV${xlen}: no row has '${only}' in its syntax`);
+    return 0;
+  }
   const counts = new Map<Row, number>(rows.map((r) => [r, 0])), file = join(directory, `rows${xlen}`);
   let failures = 0, done = 0;
   while (done < total && failures < 20) {
