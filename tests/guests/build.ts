@@ -18,7 +18,7 @@ const CARGO = "/usr/bin/cargo";
 const RUST_TARGET: Record<Arch, string> = { riscv64: "riscv64gc-unknown-none-elf", riscv32: "riscv32imac-unknown-none-elf" };
 const C_TARGET: Record<Arch, string[]> = { riscv64: ["-march=rv64gc", "-mabi=lp64d"], riscv32: ["-march=rv32gc", "-mabi=ilp32d"] };
 const C_FLAGS = [
-  ..."-O2 -g0 -mcmodel=medany -ffreestanding -nostdlib -nostartfiles -ffp-contract=off -fno-tree-loop-distribute-patterns".split(" "),
+  ..."-O2 -g0 -mcmodel=medany -ffreestanding -nostdlib -nostartfiles -ffp-contract=off -fno-math-errno -fno-tree-loop-distribute-patterns".split(" "),
   "-Wall",
   "-Wno-unused-function",
   "-Wno-main",

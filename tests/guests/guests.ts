@@ -48,6 +48,7 @@ const rust = (bin: string, debug = false): Source => ({ kind: "rust", from: [bin
 const rustTest = (bin: string): Source => ({ kind: "rust-test", from: [bin] });
 const asm = (...files: string[]): Source => ({ kind: "c", from: files.map((file) => `guests/asm/${file}`) });
 const bench = (...defines: string[]): Source => ({ kind: "c", from: ["bench/guests/start.S", "bench/guests/bench.c"], defines });
+const benchOf = (...files: string[]): Source => ({ kind: "c", from: ["start.S", ...files].map((file) => `bench/guests/${file}`) });
 
 const TYPED = [{ after: "> ", send: "hello\r" }, { after: "bytes: hello", send: "abd\x7fc\r" }];
 
@@ -73,6 +74,8 @@ const ROWS: readonly Row[] = [
   ...["sieve", "matmul", "quicksort", "crc", "fib", "list", "sha256", "copy", "search", "mandelbrot"].map((name): Row => (
     { name: `bench_${name}`, source: bench(`ONLY=${name}`), mode: "M", harts: [1], folder: "bench" }
   )),
+  { name: "bench_suite", source: benchOf("suite.c"), mode: "M", harts: [1], append: "bench=all:1", folder: "bench" },
+  { name: "system", source: benchOf("trap.S", "system.c"), mode: "M", harts: [1], append: "bench=all:2000", folder: "bench" },
 ];
 
 /** The stem of an image: guests made from the same source share it. */
