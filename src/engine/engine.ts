@@ -135,7 +135,7 @@ class HartSlot implements CoreEnv {
     this.u32 = new Uint32Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.u64 = new BigUint64Array(buffer);
-    for (let at = tlbs; at < tlbs + REGIMES * TLB_SIZE; at += 16) this.i64[at >> 3] = TLB_INVALID;
+    fillEntries(this.i32, tlbs, REGIMES * TLB_SIZE, [Number(TLB_INVALID), 0, 0, 0]);
   }
   /** Remembers that a TLB entry (its address) is in use. */
   fillNoted(at: number): void {
@@ -188,6 +188,13 @@ class HartSlot implements CoreEnv {
   instructions(): number {
     return this.total + (this.engine.running === this ? this.engine.inSlice : 0);
   }
+}
+
+/** Fills a table of 16-byte entries; doubling what is there is much faster than a loop. */
+function fillEntries(i32: Int32Array, at: number, bytes: number, entry: readonly number[]): void {
+  const from = at >> 2, words = bytes >> 2;
+  i32.set(entry, from);
+  for (let n = 4; n < words; n *= 2) i32.copyWithin(from + n, from, from + Math.min(n, words - n));
 }
 
 const fetchIndex = (lo: number, hi: number): number => ((lo >>> 12) ^ (lo >>> 20) ^ hi) & (Fetch.ENTRIES - 1);
@@ -395,7 +402,7 @@ export class Engine {
     for (const h of this.harts) h.fetchContext.fill(-1);
   }
   #clearJumpCache(): void {
-    for (let i = 0; i < JUMP_PAGES * JUMP_SLOTS; i++) this.#i32[(JUMP_CACHE + 16 * i + 8) >> 2] = -1;
+    fillEntries(this.#i32, JUMP_CACHE, JUMP_PAGES * JUMP_SLOTS * 16, [0, 0, -1, 0]);
   }
 
   /** Stops before any of these virtual addresses; drops every translation. */

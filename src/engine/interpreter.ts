@@ -199,8 +199,8 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
   a.storeAt(W.i32Store, CURRENT, ip);
   a.loop("next");
   a.block("status").block("slow").block("lookup").block("taken");
-  for (let i = UOPS.length - 1; i >= 0; i--) a.block(`h${i}`);
-  a.get(ip).mem(W.i32Load16U, 0).brTable(UOPS.map((_, i) => `h${i}`), "h0");
+  for (let i = 0; i < UOPS.length; i++) a.block("handler");
+  a.get(ip).mem(W.i32Load16U, 0).brTable(UOPS.length);
   for (const u of UOPS) handler(a.end(), u);
   // taken: the branch at ip goes to its jump, mostly one that is linked already.
   a.end();

@@ -188,10 +188,11 @@ export class Asm {
   brIf(label: string): this {
     return this.op(0x0d).u(this.depth(label));
   }
-  brTable(labels: readonly string[], fallback: string): this {
-    this.op(0x0e).u(labels.length);
-    for (const l of labels) this.u(this.depth(l));
-    return this.u(this.depth(fallback));
+  /** Jumps out of the n-th enclosing block, innermost first, for the n on the stack; `count` of them. */
+  brTable(count: number): this {
+    this.op(0x0e).u(count);
+    for (let i = 0; i < count; i++) this.u(i);
+    return this.u(0);
   }
   call(index: number): this {
     return this.op(0x10).u(index);
