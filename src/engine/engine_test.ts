@@ -114,7 +114,7 @@ class Toy implements Core {
   mode = () => 0;
   regime = () => 0;
   context = () => this.space;
-  get fetchIsPhysical(): boolean {
+  get physical(): boolean {
     return this.flat;
   }
   get waiting(): boolean {
