@@ -111,7 +111,7 @@ class Toy implements Core {
     this.#cause = HELPER_FAULT;
     return this.status;
   }
-  mode = () => 0;
+  mode = () => this.flat ? 1 : 0;
   regime = () => 0;
   context = () => this.space;
   get physical(): boolean {
