@@ -2,6 +2,7 @@
 // Arguments are i64: the comment of each row lists them; "-> x" is the result. `*` marks helpers for callEnd: they set the pc slot, which holds
 // linear addresses, and so do `here` and `next`: the linear addresses of this instruction and of the following one (a subtraction of CS's base gives EIP).
 // A helper that faults returns FAULT and has had no effect; one after which interrupts or the mode must be looked at returns FINISH.
+import { PACKED_BOTH, PACKED_MMX, PACKED_SSE } from "./packed.ts";
 
 /** Helpers of the processor's system part: src/x86/cpu.ts has them. */
 export const SYSTEM_HELPERS = [
@@ -86,10 +87,87 @@ export const INTEGER_HELPERS = [
   "decimal", // which of DECIMAL (integer.ts), immediate: works on AX and the flags
 ] as const;
 
-export type HelperName = typeof SYSTEM_HELPERS[number] | typeof INTEGER_HELPERS[number];
+/** Arithmetic of all four float forms (ss, sd, ps, pd). */
+export const FLOAT_NAMES = ["add", "sub", "mul", "div", "sqrt", "min", "max"] as const;
+export type FloatName = typeof FLOAT_NAMES[number];
+const PACKED_BOTH_NAMES = Object.keys(PACKED_BOTH) as (keyof typeof PACKED_BOTH)[];
+const PACKED_SSE_NAMES = Object.keys(PACKED_SSE) as (keyof typeof PACKED_SSE)[];
+
+/**
+ * Helpers of SSE, named like the mnemonics; src/x86/sse.ts has them. Scalar ones: result of the fast way, first operand, second operand, immediate -> result
+ * (comisd and its relatives: ZF, PF and CF). Packed ones: number of the destination register, low and high half of the source, immediate; they write the register.
+ */
+export const SSE_HELPERS = [
+  ...FLOAT_NAMES.flatMap((n) => [`${n}ss`, `${n}sd`, `${n}ps`, `${n}pd`] as const),
+  ...PACKED_BOTH_NAMES,
+  ...PACKED_SSE_NAMES,
+  "cmpss",
+  "cmpsd",
+  "cmpps",
+  "cmppd",
+  "comiss",
+  "comisd",
+  "ucomiss",
+  "ucomisd",
+  "cvtsi2ss", // any, integer
+  "cvtsi2sd",
+  "cvtss2si", // any, float -> 32 bits
+  "cvtsd2si",
+  "cvttss2si",
+  "cvttsd2si",
+  "cvtss2siq", // any, float -> 64 bits
+  "cvtsd2siq",
+  "cvttss2siq",
+  "cvttsd2siq",
+  "cvtss2sd",
+  "cvtsd2ss",
+  "roundss", // any, any, float, immediate
+  "roundsd",
+  "roundps",
+  "roundpd",
+  "rcpss", // any, float
+  "rsqrtss",
+  "rcpps",
+  "rsqrtps",
+  "cvtdq2ps",
+  "cvtps2dq",
+  "cvttps2dq",
+  "cvtpd2dq",
+  "cvttpd2dq",
+  "cvtpd2ps",
+  "cvtps2pd",
+  "cvtdq2pd",
+  "haddps",
+  "hsubps",
+  "haddpd",
+  "hsubpd",
+  "addsubps",
+  "addsubpd",
+  "dpps",
+  "dppd",
+  "pblendvb",
+  "blendvps",
+  "blendvpd",
+  "cvtpi2ps", // any, half -> half
+  "cvtps2pi",
+  "cvttps2pi",
+  "cvtpd2pi", // any, low half, high half -> half
+  "cvttpd2pi",
+  "ldmxcsr", // value: raises #GP for reserved bits
+  "pmovmskb", // low half, high half -> mask
+  "pcmpstr", // as a packed one; see sse.ts for the immediate
+] as const;
+export type SseHelper = typeof SSE_HELPERS[number];
+
+/** Packed MMX: first operand, second operand, immediate -> result. */
+export const MMX_HELPERS = [...PACKED_BOTH_NAMES, ...(Object.keys(PACKED_MMX) as (keyof typeof PACKED_MMX)[])].map((n) =>
+  `mmx.${n}` as const
+);
+
+export type HelperName = typeof SYSTEM_HELPERS[number] | typeof INTEGER_HELPERS[number] | SseHelper | typeof MMX_HELPERS[number];
 
 /** Every helper's name, in the order of the core's `helpers`. */
-export const HELPERS: readonly HelperName[] = [...SYSTEM_HELPERS, ...INTEGER_HELPERS];
+export const HELPERS: readonly HelperName[] = [...SYSTEM_HELPERS, ...INTEGER_HELPERS, ...SSE_HELPERS, ...MMX_HELPERS];
 
 /** Helper numbers by name. */
 export const H = Object.fromEntries(HELPERS.map((name, i) => [name, i])) as Readonly<Record<HelperName, number>>;

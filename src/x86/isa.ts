@@ -5,12 +5,13 @@ import { alu } from "./isa/alu.ts";
 import { bits } from "./isa/bits.ts";
 import { control } from "./isa/control.ts";
 import { mov } from "./isa/mov.ts";
+import { sse } from "./isa/sse.ts";
 import { stack } from "./isa/stack.ts";
 import { strings } from "./isa/string.ts";
 import { system } from "./isa/system.ts";
 
 /** Every row, freshly made. */
-export const x86Rows = (): Row[] => [...alu(), ...mov(), ...stack(), ...control(), ...strings(), ...bits(), ...system()];
+export const x86Rows = (): Row[] => [...alu(), ...mov(), ...stack(), ...control(), ...strings(), ...bits(), ...system(), ...sse()];
 
 let table: DecodeTable | undefined;
 /** The table of all rows; made at the first call. */

@@ -9,6 +9,7 @@ import { H } from "./helpers.ts";
 import { CONST, IMM, Insn, STATUS, STRING } from "./insn.ts";
 import { integerHelpers } from "./integer.ts";
 import { x86Table } from "./isa.ts";
+import { sseHelpers } from "./sse.ts";
 import { MODE_EM, MODE_OSFXSR, MODE_TF, MODE_TS } from "./slots.ts";
 
 /** Longest block, in instructions. */
@@ -162,5 +163,5 @@ function allowed(e: Emit, i: Insn, mode: number): boolean {
 
 /** The helpers of HELPERS that follow SYSTEM_HELPERS. `raise` records an exception (error code -1: none) and returns FAULT. */
 export function instructionHelpers(env: CoreEnv, raise: (vector: number, error: number) => Status): Helper[] {
-  return [...integerHelpers(env, raise)];
+  return [...integerHelpers(env, raise), ...sseHelpers(env, raise)];
 }

@@ -50,9 +50,9 @@ const FLAGS = 0, TAKEN = 8, REGS = 16, FX = 256, BUFFER = 768;
 const LOW = BUFFER + 384, HIGH = BUFFER + 832;
 const DF = 0x400;
 
-/** Rows that need privilege, change segments, or depend on the host. */
+/** Rows that need privilege, change segments, or depend on the host (rcpps and its relatives: every maker has tables of its own). */
 const LEFT_OUT =
-  /^(in|out|ins|insb|outs|outsb|int|int3|int1|into|iret|retf|jmpf|callf|hlt|cli|sti|pushf|popf|sldt|str|lldt|ltr|verr|verw|arpl|sgdt|sidt|lgdt|lidt|smsw|lmsw|invlpg|monitor|mwait|xgetbv|xsetbv|swapgs|rdtscp|lar|lsl|syscall|sysret|clts|invd|wbinvd|ud[012]|wrmsr|rdtsc|rdmsr|rdpmc|sysenter|sysexit|cpuid|fxsave|fxrstor|xsave\w*|xrstor\w*|rd[fg]sbase|wr[fg]sbase|invpcid|rdrand|rdseed|rdpid|l[defgs]s|bound|salc|stmxcsr|ldmxcsr|endbr\d\d|clflush\w*|clwb)$/;
+  /^(in|out|ins|insb|outs|outsb|int|int3|int1|into|iret|retf|jmpf|callf|hlt|cli|sti|pushf|popf|sldt|str|lldt|ltr|verr|verw|arpl|sgdt|sidt|lgdt|lidt|smsw|lmsw|invlpg|monitor|mwait|xgetbv|xsetbv|swapgs|rdtscp|lar|lsl|syscall|sysret|clts|invd|wbinvd|ud[012]|wrmsr|rdtsc|rdmsr|rdpmc|sysenter|sysexit|cpuid|fxsave|fxrstor|xsave\w*|xrstor\w*|rd[fg]sbase|wr[fg]sbase|invpcid|rdrand|rdseed|rdpid|l[defgs]s|bound|salc|stmxcsr|ldmxcsr|endbr\d\d|rcp[ps]s|rsqrt[ps]s|clflush\w*|clwb)$/;
 /** Flags that the manual leaves undefined, by mnemonic. */
 const UNDEFINED: readonly (readonly [RegExp, number])[] = [
   [/^(and|or|xor|test|andn|ptest)$/, AF],
@@ -167,7 +167,13 @@ class Rig implements EvalMachine {
   constructor(readonly code: 32 | 64, readonly segmented: boolean) {
     this.mode = (code === 64 ? MODE_CODE64 | MODE_FLAT : MODE_CODE32 | MODE_STACK32 | (segmented ? 0 : MODE_FLAT)) |
       MODE_PROTECTED | MODE_OSFXSR | (3 << MODE_CPL_SHIFT);
-    const env = { i32: this.i32, u32: new Uint32Array(this.bytes.buffer), u64: new BigUint64Array(this.bytes.buffer), changed: () => {} };
+    const env = {
+      u8: this.bytes,
+      i32: this.i32,
+      u32: new Uint32Array(this.bytes.buffer),
+      u64: new BigUint64Array(this.bytes.buffer),
+      changed: () => {},
+    };
     const result = (v: bigint): Status => {
       this.slots.setBigUint64(RESULT, v, true);
       return CONTINUE;

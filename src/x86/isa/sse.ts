@@ -1,0 +1,627 @@
+// MMX, and SSE to SSE4.2. Intel SDM volume 2 (253666-083). An XMM register is two i64 halves; scalar arithmetic goes inline where MXCSR allows it
+// (MODE_SSE_FAST) and the operands are tame, under the conditions that ../../ir/softfloat.ts states; all else is exact by the helpers of ../sse.ts.
+import type { Val } from "../../ir/builder.ts";
+import { DI, type Emit } from "../emit.ts";
+import { type FloatName, H, type HelperName } from "../helpers.ts";
+import { MEM, MMX, type Operand, type Row, type Semantics, x86 } from "../insn.ts";
+import { FPU_EMPTY, FPU_REG, FPU_TOP, MODE_SSE_FAST, MXCSR, XMM } from "../slots.ts";
+
+// --- registers and memory
+const lo = (b: Emit, n: number) => b.getL(XMM(n)), hi = (b: Emit, n: number) => b.getL(XMM(n) + 8);
+function put(b: Emit, n: number, low: Val, high: Val): void {
+  b.set(XMM(n), low);
+  b.set(XMM(n) + 8, high);
+}
+/** Both halves of a 128-bit operand; in memory it must be aligned unless `loose`. */
+function both(b: Emit, o: Operand, loose = false): [Val, Val] {
+  if (o.kind !== MEM) return [lo(b, o.n), hi(b, o.n)];
+  let at = b.address(16, false);
+  if (!loose) at = b.callUnless(b.eqz(b.and(at, b.i64(15))), at, H.alignmentError);
+  return [b.load("load64.l", at), b.load("load64.l", b.add(at, b.i64(8)))];
+}
+/** The low 64 bits of an XMM register or 64 bits of memory. */
+const low64 = (b: Emit, o: Operand) => o.kind === MEM ? b.load("load64.l", b.address(8, false)) : lo(b, o.n);
+const low32 = (b: Emit, o: Operand) => o.kind === MEM ? b.load("load32.i", b.address(4, false)) : b.getI(XMM(o.n));
+function store128(b: Emit, low: Val, high: Val, loose: boolean): void {
+  let at = b.address(16, true);
+  if (!loose) at = b.callUnless(b.eqz(b.and(at, b.i64(15))), at, H.alignmentError);
+  const second = b.add(at, b.i64(8));
+  // Both halves must be writable before one is written.
+  if (loose) b.load("rmw64.l", second);
+  b.store("store64.l", at, low);
+  b.store("store64.l", second, high);
+}
+/** Writes the low 32 bits of a register, the rest stays. */
+function putLow32(b: Emit, n: number, v: Val): void {
+  b.set(XMM(n), b.or(b.and(lo(b, n), b.i64Halves(0, -1)), b.extU(v)));
+}
+
+/** MMX instructions make all x87 registers valid and the top register 0, once nothing can fault any more. */
+function enterMmx(b: Emit): void {
+  b.set(FPU_TOP, b.i32(0));
+  b.set(FPU_EMPTY, b.i32(0));
+}
+function putMmx(b: Emit, n: number, v: Val): void {
+  enterMmx(b);
+  b.set(FPU_REG(n), v);
+  b.set(FPU_REG(n) + 8, b.i64(0xffff));
+}
+
+// --- packed operations: one name, an MMX and an SSE row
+type Two = (b: Emit, x: Val, y: Val) => Val;
+const ADD_MASKS: Readonly<Record<string, readonly [number, number]>> = {
+  b: [0x7f7f_7f7f, 0x8080_8080],
+  w: [0x7fff_7fff, 0x8000_8000],
+  d: [0x7fff_ffff, 0x8000_0000],
+};
+/** Sums of lanes: without the top bits they cannot carry over; the top bits are added by xor. */
+const laneSum = (lane: string): Two => (b, x, y) => {
+  const [low, high] = ADD_MASKS[lane], m = b.i64Halves(low | 0, low | 0), h = b.i64Halves(high | 0, high | 0);
+  return b.xor(b.add(b.and(x, m), b.and(y, m)), b.and(b.xor(x, y), h));
+};
+const laneDifference = (lane: string): Two => (b, x, y) => {
+  const [low, high] = ADD_MASKS[lane], m = b.i64Halves(low | 0, low | 0), h = b.i64Halves(high | 0, high | 0);
+  return b.xor(b.sub(b.or(x, h), b.and(y, m)), b.and(b.xor(x, b.not(y)), h));
+};
+/** Operations that work on 64-bit halves alone, as IR. */
+const INLINE: Readonly<Record<string, Two>> = {
+  pand: (b, x, y) => b.and(x, y),
+  pandn: (b, x, y) => b.and(b.not(x), y),
+  por: (b, x, y) => b.or(x, y),
+  pxor: (b, x, y) => b.xor(x, y),
+  paddq: (b, x, y) => b.add(x, y),
+  psubq: (b, x, y) => b.sub(x, y),
+  paddb: laneSum("b"),
+  paddw: laneSum("w"),
+  paddd: laneSum("d"),
+  psubb: laneDifference("b"),
+  psubw: laneDifference("w"),
+  psubd: laneDifference("d"),
+};
+const immediate = (b: Emit, o: Operand) => b.i64(o.kind ? b.i.imm & 0xff : 0);
+
+const packedSse = (name: string): Semantics => {
+  const inline = INLINE[name];
+  if (!inline) return wide(name as HelperName);
+  return (b, d, s) => {
+    const [sl, sh] = both(b, s);
+    put(b, d.n, inline(b, lo(b, d.n), sl), inline(b, hi(b, d.n), sh));
+  };
+};
+/** By a helper that writes the register. */
+const wide = (name: HelperName): Semantics => (b, d, s, i) => {
+  const [sl, sh] = both(b, s);
+  b.call(H[name], b.i64(d.n), sl, sh, immediate(b, i));
+};
+/** The same where the source in memory has 64 bits only, or less. */
+const wideLow = (name: HelperName): Semantics => (b, d, s, i) => {
+  const v = s.kind === MEM ? b.zx(b.loadSized(s.size, b.address(s.size, false))) : lo(b, s.n);
+  b.call(H[name], b.i64(d.n), v, b.i64(0), immediate(b, i));
+};
+const packedMmx = (name: string): Semantics => {
+  const inline = INLINE[name];
+  return (b, d, s, i) => {
+    b.checkFpu();
+    const y = b.get(s), x = b.get(d);
+    const r = inline ? inline(b, x, y) : b.call(H[`mmx.${name}` as HelperName], x, y, immediate(b, i));
+    putMmx(b, d.n, r);
+  };
+};
+/** Shifts by an immediate count. */
+const shiftSse = (name: string): Semantics => (b, d) => void b.call(H[name as HelperName], b.i64(d.n), b.i64(b.i.imm & 0xff), b.i64(0));
+const shiftMmx = (name: string): Semantics => (b, d) => {
+  b.checkFpu();
+  putMmx(b, d.n, b.call(H[`mmx.${name}` as HelperName], b.get(d), b.i64(b.i.imm & 0xff)));
+};
+
+// deno-fmt-ignore
+/** Opcodes after 0F of what MMX and SSE2 share. */
+const SHARED: readonly (readonly [string, string])[] = [
+  ["60", "punpcklbw"], ["61", "punpcklwd"], ["62", "punpckldq"], ["63", "packsswb"], ["64", "pcmpgtb"], ["65", "pcmpgtw"], ["66", "pcmpgtd"],
+  ["67", "packuswb"], ["68", "punpckhbw"], ["69", "punpckhwd"], ["6A", "punpckhdq"], ["6B", "packssdw"], ["74", "pcmpeqb"], ["75", "pcmpeqw"],
+  ["76", "pcmpeqd"], ["D1", "psrlw"], ["D2", "psrld"], ["D3", "psrlq"], ["D4", "paddq"], ["D5", "pmullw"], ["D8", "psubusb"], ["D9", "psubusw"],
+  ["DA", "pminub"], ["DB", "pand"], ["DC", "paddusb"], ["DD", "paddusw"], ["DE", "pmaxub"], ["DF", "pandn"], ["E0", "pavgb"], ["E1", "psraw"],
+  ["E2", "psrad"], ["E3", "pavgw"], ["E4", "pmulhuw"], ["E5", "pmulhw"], ["E8", "psubsb"], ["E9", "psubsw"], ["EA", "pminsw"], ["EB", "por"],
+  ["EC", "paddsb"], ["ED", "paddsw"], ["EE", "pmaxsw"], ["EF", "pxor"], ["F1", "psllw"], ["F2", "pslld"], ["F3", "psllq"], ["F4", "pmuludq"],
+  ["F5", "pmaddwd"], ["F6", "psadbw"], ["F8", "psubb"], ["F9", "psubw"], ["FA", "psubd"], ["FB", "psubq"], ["FC", "paddb"], ["FD", "paddw"],
+  ["FE", "paddd"],
+  ["38 00", "pshufb"], ["38 01", "phaddw"], ["38 02", "phaddd"], ["38 03", "phaddsw"], ["38 04", "pmaddubsw"], ["38 05", "phsubw"], ["38 06", "phsubd"],
+  ["38 07", "phsubsw"], ["38 08", "psignb"], ["38 09", "psignw"], ["38 0A", "psignd"], ["38 0B", "pmulhrsw"], ["38 1C", "pabsb"], ["38 1D", "pabsw"],
+  ["38 1E", "pabsd"],
+];
+// deno-fmt-ignore
+const SSE_ONLY: readonly (readonly [string, string])[] = [
+  ["6C", "punpcklqdq"], ["6D", "punpckhqdq"],
+  ["38 28", "pmuldq"], ["38 29", "pcmpeqq"], ["38 2B", "packusdw"], ["38 37", "pcmpgtq"], ["38 38", "pminsb"], ["38 39", "pminsd"], ["38 3A", "pminuw"],
+  ["38 3B", "pminud"], ["38 3C", "pmaxsb"], ["38 3D", "pmaxsd"], ["38 3E", "pmaxuw"], ["38 3F", "pmaxud"], ["38 40", "pmulld"], ["38 41", "phminposuw"],
+];
+// deno-fmt-ignore
+const WIDENINGS: readonly (readonly [string, string, string])[] = [
+  ["0", "bw", "q"], ["1", "bd", "d"], ["2", "bq", "w"], ["3", "wd", "q"], ["4", "wq", "d"], ["5", "dq", "q"],
+];
+// deno-fmt-ignore
+const SHIFT_GROUPS: readonly (readonly [string, number, string])[] = [
+  ["71", 2, "psrlw"], ["71", 4, "psraw"], ["71", 6, "psllw"], ["72", 2, "psrld"], ["72", 4, "psrad"], ["72", 6, "pslld"], ["73", 2, "psrlq"], ["73", 6, "psllq"],
+];
+
+// --- scalar floating point; `double` values are i64, `single` ones i32
+const suffix = (double: boolean) => double ? "l" : "i";
+/** The bits without the sign, shifted left by one: ordered like magnitudes. */
+const magnitude = (b: Emit, v: Val) => b.shl(v, b.like(v, 1));
+/** Twice the smallest normal number's bits, as wide as v. */
+const normal = (b: Emit, v: Val) => b.isLong(v) ? b.i64Halves(0, 0x0020_0000) : b.i32(0x0100_0000);
+/** No subnormal number. */
+const notTiny = (b: Emit, v: Val) => b.geU(b.sub(magnitude(b, v), b.like(v, 1)), b.sub(normal(b, v), b.like(v, 1)));
+/** Finite and above the smallest normal number. */
+function isSafe(b: Emit, v: Val): Val {
+  const m = magnitude(b, v);
+  return b.isLong(v)
+    ? b.ltU(b.sub(m, b.i64Halves(1, 0x0020_0000)), b.i64Halves(-1, 0xffbf_ffff | 0))
+    : b.ltU(b.sub(m, b.i32(0x0100_0001)), b.i32(0xfdff_ffff));
+}
+const isFinite_ = (b: Emit, v: Val) => b.ltU(magnitude(b, v), b.isLong(v) ? b.i64Halves(0, 0xffe0_0000 | 0) : b.i32(0xff00_0000 | 0));
+const isNumber = (b: Emit, v: Val) => b.pure(`feq.${b.isLong(v) ? "l" : "i"}`, v, v);
+const fast = (b: Emit) => (b.mode & MODE_SSE_FAST) !== 0;
+/** Source and destination of a scalar operation. */
+const value = (b: Emit, o: Operand, double: boolean) => double ? low64(b, o) : low32(b, o);
+/** Writes an i64 result to the low part of a register. */
+function putScalar(b: Emit, n: number, double: boolean, v: Val): void {
+  if (double) b.set(XMM(n), v);
+  else putLow32(b, n, b.wrap(v));
+}
+
+const arithmetic = (name: FloatName, double: boolean): Semantics => {
+  const helper = H[`${name}${double ? "sd" : "ss"}`];
+  return (b, d, s) => {
+    const y = value(b, s, double), x = double ? lo(b, d.n) : b.getI(XMM(d.n));
+    if (!fast(b)) return putScalar(b, d.n, double, b.call(helper, b.i64(0), b.zx(x), b.zx(y)));
+    let r: Val, ok: Val;
+    if (name === "sqrt") {
+      r = b.pure(`fsqrt.${suffix(double)}`, y);
+      ok = b.and(isSafe(b, r), notTiny(b, y));
+    } else {
+      if (name === "min" || name === "max") {
+        const [p, q] = name === "min" ? [x, y] : [y, x];
+        r = b.select(b.pure(`flt.${suffix(double)}`, p, q), x, y);
+        ok = b.and(isNumber(b, x), isNumber(b, y));
+      } else {
+        r = b.pure(`f${name}.${suffix(double)}`, x, y);
+        ok = name === "add" || name === "sub" ? isFinite_(b, r) : isSafe(b, r);
+      }
+      ok = b.and(ok, b.and(notTiny(b, x), notTiny(b, y)));
+    }
+    putScalar(b, d.n, double, b.callUnless(ok, b.zx(r), helper, b.zx(x), b.zx(y)));
+  };
+};
+const comparison = (name: "comiss" | "comisd" | "ucomiss" | "ucomisd"): Semantics => (b, d, s) => {
+  const double = name.endsWith("d"), y = value(b, s, double), x = double ? lo(b, d.n) : b.getI(XMM(d.n)), t = suffix(double);
+  let image: Val;
+  if (fast(b)) {
+    const r = b.or(b.pure(`flt.${t}`, x, y), b.shl(b.pure(`feq.${t}`, x, y), b.i32(6)));
+    const ok = b.and(b.and(isNumber(b, x), isNumber(b, y)), b.and(notTiny(b, x), notTiny(b, y)));
+    image = b.callUnless(ok, b.extU(r), H[name], b.zx(x), b.zx(y));
+  } else image = b.call(H[name], b.i64(0), b.zx(x), b.zx(y));
+  b.flagsImage(b.wrap(image));
+};
+/** An operation on the low part of a register by a helper: first operand, second operand, immediate. */
+const scalarHelper = (name: HelperName, double: boolean): Semantics => (b, d, s, i) => {
+  const y = value(b, s, double), x = double ? lo(b, d.n) : b.getI(XMM(d.n));
+  putScalar(b, d.n, double, b.call(H[name], b.i64(0), b.zx(x), b.zx(y), immediate(b, i)));
+};
+/** rcpss and rsqrtss: one operand. */
+const approximation = (name: HelperName): Semantics => (b, d, s) => {
+  const y = low32(b, s);
+  putLow32(b, d.n, b.wrap(b.call(H[name], b.i64(0), b.extU(y))));
+};
+const fromInteger = (double: boolean): Semantics => (b, d, s) => {
+  const v = b.get(s), long = s.size === 8, wideV = long ? v : b.extS(v), t = suffix(double);
+  const helper = double ? H.cvtsi2sd : H.cvtsi2ss;
+  if (double && !long || fast(b)) {
+    const r = b.pure(`fromS.${long ? "l" : "i"}.${t}`, v);
+    putScalar(b, d.n, double, b.zx(r));
+  } else putScalar(b, d.n, double, b.call(helper, b.i64(0), wideV));
+};
+/** -2^31 and -2^63, as bits of a float and of a double. */
+const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
+  "i.4": [0xcf00_0000 | 0, 0x4f00_0000],
+  "i.8": [0xdf00_0000 | 0, 0x5f00_0000],
+  "l.4": [0xc1e0_0000 | 0, 0x41e0_0000],
+  "l.8": [0xc3e0_0000 | 0, 0x43e0_0000],
+};
+const toInteger = (double: boolean, truncate: boolean): Semantics => (b, d, s) => {
+  const x = value(b, s, double), t = suffix(double), size = d.size;
+  const helper = H[`cvt${truncate ? "t" : ""}${double ? "sd" : "ss"}2si${size === 8 ? "q" : ""}` as HelperName];
+  let r: Val;
+  if (fast(b)) {
+    const n = truncate ? x : b.pure(`fnearest.${t}`, x), [low, high] = LIMITS[`${t}.${size}`];
+    const limit = (v: number) => double ? b.i64Halves(0, v) : b.i32(v);
+    const ok = b.and(b.pure(`fle.${t}`, limit(low), n), b.pure(`flt.${t}`, n, limit(high)));
+    r = b.callUnless(ok, b.zx(b.pure(`truncS.${t}.${size === 8 ? "l" : "i"}`, n)), helper, b.zx(x));
+  } else r = b.call(helper, b.i64(0), b.zx(x));
+  b.put(d, size === 8 ? r : b.wrap(r));
+};
+const toDouble: Semantics = (b, d, s) => {
+  const x = low32(b, s), helper = H.cvtss2sd;
+  if (!fast(b)) return b.set(XMM(d.n), b.call(helper, b.i64(0), b.extU(x)));
+  b.set(XMM(d.n), b.callUnless(b.and(isNumber(b, x), notTiny(b, x)), b.pure("fpromote", x), helper, b.extU(x)));
+};
+const toSingle: Semantics = (b, d, s) => {
+  const x = low64(b, s), helper = H.cvtsd2ss;
+  if (!fast(b)) return putLow32(b, d.n, b.wrap(b.call(helper, b.i64(0), x)));
+  const r = b.pure("fdemote", x), ok = b.or(isSafe(b, r), b.eqz(magnitude(b, x)));
+  putLow32(b, d.n, b.wrap(b.callUnless(ok, b.extU(r), helper, x)));
+};
+
+// --- moves
+const loadBoth = (loose: boolean): Semantics => (b, d, s) => {
+  const [l, h] = both(b, s, loose);
+  put(b, d.n, l, h);
+};
+const storeBoth = (loose: boolean): Semantics => (b, d, s) => {
+  if (d.kind === MEM) store128(b, lo(b, s.n), hi(b, s.n), loose);
+  else put(b, d.n, lo(b, s.n), hi(b, s.n));
+};
+/** movss and movsd: from memory the rest is cleared, from a register it stays. */
+const loadScalar = (double: boolean): Semantics => (b, d, s) => {
+  const v = value(b, s, double);
+  if (s.kind === MEM) put(b, d.n, b.zx(v), b.i64(0));
+  else putScalar(b, d.n, double, b.zx(v));
+};
+const storeScalar = (double: boolean): Semantics => (b, d, s) => {
+  const v = double ? lo(b, s.n) : b.getI(XMM(s.n));
+  if (d.kind === MEM) b.storeSized(double ? 8 : 4, b.address(double ? 8 : 4, true), v);
+  else putScalar(b, d.n, double, b.zx(v));
+};
+const storeLow: Semantics = (b, _d, s) => b.store("store64.l", b.address(8, true), lo(b, s.n));
+const storeHigh: Semantics = (b, _d, s) => b.store("store64.l", b.address(8, true), hi(b, s.n));
+const loadLow: Semantics = (b, d) => b.set(XMM(d.n), b.load("load64.l", b.address(8, false)));
+const loadHigh: Semantics = (b, d) => b.set(XMM(d.n) + 8, b.load("load64.l", b.address(8, false)));
+/** movmskps and movmskpd. */
+const signs = (double: boolean): Semantics => (b, d, s) => {
+  const l = lo(b, s.n), h = hi(b, s.n), bit = (v: Val, from: number, to: number) => b.and(b.shrU(v, b.i64(from - to)), b.i64(1 << to));
+  const r = double
+    ? b.or(b.shrU(l, b.i64(63)), bit(h, 63, 1))
+    : b.or(b.or(bit(l, 31, 0), bit(l, 63, 1)), b.or(b.and(b.shrU(h, b.i64(29)), b.i64(4)), bit(h, 63, 3)));
+  b.put(d, d.size === 8 ? r : b.wrap(r));
+};
+/** Lane `k` of a register as i32 (lanes of 32 bits) or i64. */
+const lane32 = (b: Emit, n: number, k: number) => {
+  const v = k < 2 ? lo(b, n) : hi(b, n);
+  return b.wrap(k & 1 ? b.shrU(v, b.i64(32)) : v);
+};
+/** Puts `bits` bits of the i64 `v` into lane k. */
+function insert(b: Emit, n: number, bits: number, k: number, v: Val): void {
+  const perHalf = 64 / bits, slot = XMM(n) + (k >= perHalf ? 8 : 0), at = (k % perHalf) * bits;
+  if (bits === 64) return b.set(slot, v);
+  const field = ((1n << BigInt(bits)) - 1n) << BigInt(at);
+  b.set(
+    slot,
+    b.or(b.and(b.getL(slot), b.i64Big(BigInt.asIntN(64, ~field))), b.shl(b.and(v, b.i64Big((1n << BigInt(bits)) - 1n)), b.i64(at))),
+  );
+}
+const extract = (b: Emit, n: number, bits: number, k: number) => {
+  const perHalf = 64 / bits, v = k >= perHalf ? hi(b, n) : lo(b, n), at = (k % perHalf) * bits;
+  return bits === 64 ? v : b.and(b.shrU(v, b.i64(at)), b.i64Big((1n << BigInt(bits)) - 1n));
+};
+const pinsr = (bits: number): Semantics => (b, d, s) => {
+  insert(b, d.n, bits, b.i.imm & (128 / bits - 1), b.zx(b.get(s)));
+};
+const pextr = (bits: number): Semantics => (b, d, s) => {
+  const v = extract(b, s.n, bits, b.i.imm & (128 / bits - 1));
+  if (d.kind === MEM) b.storeSized(bits / 8, b.address(bits / 8, true), bits === 64 ? v : b.wrap(v));
+  else b.put(d, d.size === 8 ? v : b.wrap(v));
+};
+const ptest: Semantics = (b, d, s) => {
+  const [sl, sh] = both(b, s), dl = lo(b, d.n), dh = hi(b, d.n);
+  const zf = b.eqz(b.or(b.and(sl, dl), b.and(sh, dh))), cf = b.eqz(b.or(b.and(sl, b.not(dl)), b.and(sh, b.not(dh))));
+  b.flagsImage(b.or(b.shl(zf, b.i32(6)), cf));
+};
+const pcmpstr = (bits: number): Semantics => (b, d, s) => {
+  const [sl, sh] = both(b, s, true);
+  const wideLengths = b.i.rex & 8 ? 0x200 : 0;
+  b.call(H.pcmpstr, b.i64(d.n), sl, sh, b.i64((b.i.imm & 0xff) | bits | wideLengths));
+  b.flagsUnknown();
+};
+/** maskmovq and maskmovdqu: a byte at a time, where the mask has its top bit. Every byte is read, to find out whether it may be written. */
+function maskedStore(b: Emit, parts: readonly (readonly [Val, Val])[]): void {
+  const { i } = b, segment = i.override < 0 ? 3 : i.override, base = b.reg(DI, i.address);
+  for (const [k, [v, mask]] of parts.entries()) {
+    for (let n = 0; n < 8; n++) {
+      const ea = b.mask(i.address, b.add(base, b.like(base, 8 * k + n))), at = b.linear(segment, ea, 1, true), old = b.load("rmw8U.i", at);
+      const bit = b.wrap(b.and(b.shrU(mask, b.i64(8 * n + 7)), b.i64(1)));
+      b.store("store8.i", at, b.select(bit, b.wrap(b.shrU(v, b.i64(8 * n))), old));
+    }
+  }
+}
+
+export function sse(): Row[] {
+  const rows: Row[] = [];
+  for (const [opcode, name] of SHARED) {
+    // punpckl of MMX reads 32 bits of memory only.
+    const q = /^punpckl/.test(name) ? "Qd" : "Qq";
+    rows.push(
+      q === "Qd"
+        ? x86(`NP 0F ${opcode} /r`, `${name} Pq, Qd`, "mmx", (b, d, s, i, z) => {
+          if (s.kind === MMX) return packedMmx(name)(b, d, s, i, z);
+          b.checkFpu();
+          const y = b.extU(b.load("load32.i", b.address(4, false)));
+          putMmx(b, d.n, b.call(H[`mmx.${name}` as HelperName], b.getL(FPU_REG(d.n)), y));
+        })
+        : x86(`NP 0F ${opcode} /r`, `${name} Pq, Qq`, "mmx", packedMmx(name)),
+      x86(`66 0F ${opcode} /r`, `${name} Vdq, Wdq`, "sse", packedSse(name)),
+    );
+  }
+  for (const [opcode, name] of SSE_ONLY) rows.push(x86(`66 0F ${opcode} /r`, `${name} Vdq, Wdq`, "sse", packedSse(name)));
+  for (const [digit, lanes, size] of WIDENINGS) {
+    rows.push(
+      x86(`66 0F 38 2${digit} /r`, `pmovsx${lanes} Vdq, W${size}`, "sse", wideLow(`pmovsx${lanes}` as HelperName)),
+      x86(`66 0F 38 3${digit} /r`, `pmovzx${lanes} Vdq, W${size}`, "sse", wideLow(`pmovzx${lanes}` as HelperName)),
+    );
+  }
+  for (const [opcode, digit, name] of SHIFT_GROUPS) {
+    rows.push(
+      x86(`NP 0F ${opcode} /${digit}`, `${name} Nq, Ib`, "mmx", shiftMmx(name)),
+      x86(`66 0F ${opcode} /${digit}`, `${name} Udq, Ib`, "sse", shiftSse(name)),
+    );
+  }
+  for (
+    const [opcode, name] of [["51", "sqrt"], ["58", "add"], ["59", "mul"], ["5C", "sub"], ["5D", "min"], ["5E", "div"], [
+      "5F",
+      "max",
+    ]] as const
+  ) {
+    rows.push(
+      x86(`NP 0F ${opcode} /r`, `${name}ps Vps, Wps`, "sse", wide(`${name}ps`)),
+      x86(`66 0F ${opcode} /r`, `${name}pd Vpd, Wpd`, "sse", wide(`${name}pd`)),
+      x86(`F3 0F ${opcode} /r`, `${name}ss Vss, Wss`, "sse", arithmetic(name, false)),
+      x86(`F2 0F ${opcode} /r`, `${name}sd Vsd, Wsd`, "sse", arithmetic(name, true)),
+    );
+  }
+  for (
+    const [opcode, name, logic] of [["54", "and", "pand"], ["55", "andn", "pandn"], ["56", "or", "por"], ["57", "xor", "pxor"]] as const
+  ) {
+    rows.push(
+      x86(`NP 0F ${opcode} /r`, `${name}ps Vps, Wps`, "sse", packedSse(logic)),
+      x86(`66 0F ${opcode} /r`, `${name}pd Vpd, Wpd`, "sse", packedSse(logic)),
+    );
+  }
+  rows.push(
+    // Moves.
+    x86("NP 0F 10 /r", "movups Vps, Wps", "sse quiet", loadBoth(true)),
+    x86("66 0F 10 /r", "movupd Vpd, Wpd", "sse quiet", loadBoth(true)),
+    x86("F3 0F 10 /r", "movss Vss, Wss", "sse quiet", loadScalar(false)),
+    x86("F2 0F 10 /r", "movsd Vsd, Wsd", "sse quiet", loadScalar(true)),
+    x86("NP 0F 11 /r", "movups Wps, Vps", "sse quiet", storeBoth(true)),
+    x86("66 0F 11 /r", "movupd Wpd, Vpd", "sse quiet", storeBoth(true)),
+    x86("F3 0F 11 /r", "movss Wss, Vss", "sse quiet", storeScalar(false)),
+    x86("F2 0F 11 /r", "movsd Wsd, Vsd", "sse quiet", storeScalar(true)),
+    x86("NP 0F 12 /r", "movlps Vq, Mq", "sse quiet", loadLow),
+    x86("66 0F 12 /r", "movlpd Vq, Mq", "sse quiet", loadLow),
+    x86("NP 0F 12 /r", "movhlps Vq, Uq", "sse quiet", (b, d, s) => b.set(XMM(d.n), hi(b, s.n))),
+    x86("NP 0F 13 /r", "movlps Mq, Vq", "sse quiet", storeLow),
+    x86("66 0F 13 /r", "movlpd Mq, Vq", "sse quiet", storeLow),
+    x86("NP 0F 16 /r", "movhps Vq, Mq", "sse quiet", loadHigh),
+    x86("66 0F 16 /r", "movhpd Vq, Mq", "sse quiet", loadHigh),
+    x86("NP 0F 16 /r", "movlhps Vq, Uq", "sse quiet", (b, d, s) => b.set(XMM(d.n) + 8, lo(b, s.n))),
+    x86("NP 0F 17 /r", "movhps Mq, Vq", "sse quiet", storeHigh),
+    x86("66 0F 17 /r", "movhpd Mq, Vq", "sse quiet", storeHigh),
+    x86("F3 0F 12 /r", "movsldup Vdq, Wdq", "sse", wide("movsldup")),
+    x86("F3 0F 16 /r", "movshdup Vdq, Wdq", "sse", wide("movshdup")),
+    x86("F2 0F 12 /r", "movddup Vq, Wq", "sse quiet", (b, d, s) => {
+      const v = low64(b, s);
+      put(b, d.n, v, v);
+    }),
+    x86("NP 0F 14 /r", "unpcklps Vps, Wps", "sse", wide("unpcklps")),
+    x86("66 0F 14 /r", "unpcklpd Vpd, Wpd", "sse", wide("punpcklqdq")),
+    x86("NP 0F 15 /r", "unpckhps Vps, Wps", "sse", wide("unpckhps")),
+    x86("66 0F 15 /r", "unpckhpd Vpd, Wpd", "sse", wide("punpckhqdq")),
+    x86("NP 0F 28 /r", "movaps Vps, Wps", "sse", loadBoth(false)),
+    x86("66 0F 28 /r", "movapd Vpd, Wpd", "sse", loadBoth(false)),
+    x86("NP 0F 29 /r", "movaps Wps, Vps", "sse", storeBoth(false)),
+    x86("66 0F 29 /r", "movapd Wpd, Vpd", "sse", storeBoth(false)),
+    x86("NP 0F 2B /r", "movntps Mps, Vps", "sse", storeBoth(false)),
+    x86("66 0F 2B /r", "movntpd Mpd, Vpd", "sse", storeBoth(false)),
+    x86("66 0F E7 /r", "movntdq Mdq, Vdq", "sse", storeBoth(false)),
+    x86("66 0F 38 2A /r", "movntdqa Vdq, Mdq", "sse", loadBoth(false)),
+    x86("NP 0F C3 /r", "movnti My, Gy", "quiet", (b, d, s) => b.put(d, b.get(s))),
+    x86("66 0F 6F /r", "movdqa Vdq, Wdq", "sse", loadBoth(false)),
+    x86("F3 0F 6F /r", "movdqu Vdq, Wdq", "sse", loadBoth(true)),
+    x86("66 0F 7F /r", "movdqa Wdq, Vdq", "sse", storeBoth(false)),
+    x86("F3 0F 7F /r", "movdqu Wdq, Vdq", "sse", storeBoth(true)),
+    x86("F2 0F F0 /r", "lddqu Vdq, Mdq", "sse", loadBoth(true)),
+    x86("66 0F 6E /r", "movd Vdq, Ey", "sse quiet", (b, d, s) => put(b, d.n, b.zx(b.get(s)), b.i64(0))),
+    x86("66 0F 7E /r", "movd Ey, Vdq", "sse quiet", (b, d, s) => b.put(d, d.size === 8 ? lo(b, s.n) : b.getI(XMM(s.n)))),
+    x86("F3 0F 7E /r", "movq Vq, Wq", "sse quiet", (b, d, s) => put(b, d.n, low64(b, s), b.i64(0))),
+    x86("66 0F D6 /r", "movq Wq, Vq", "sse quiet", (b, d, s) => {
+      if (d.kind === MEM) storeLow(b, d, s, s, s);
+      else put(b, d.n, lo(b, s.n), b.i64(0));
+    }),
+    x86("NP 0F 50 /r", "movmskps Gy, Ups", "sse quiet", signs(false)),
+    x86("66 0F 50 /r", "movmskpd Gy, Upd", "sse quiet", signs(true)),
+    x86("66 0F D7 /r", "pmovmskb Gy, Udq", "sse", (b, d, s) => {
+      const r = b.call(H.pmovmskb, lo(b, s.n), hi(b, s.n));
+      b.put(d, d.size === 8 ? r : b.wrap(r));
+    }),
+    x86("66 0F F7 /r", "maskmovdqu Vdq, Udq", "sse", (b, d, s) => {
+      maskedStore(b, [[lo(b, d.n), lo(b, s.n)], [hi(b, d.n), hi(b, s.n)]]);
+    }),
+    // MMX moves.
+    x86("NP 0F 6E /r", "movd Pq, Ey", "mmx", (b, d, s) => {
+      b.checkFpu();
+      putMmx(b, d.n, b.zx(b.get(s)));
+    }),
+    x86("NP 0F 7E /r", "movd Ey, Pq", "mmx", (b, d, s) => {
+      b.checkFpu();
+      b.put(d, d.size === 8 ? b.get(s) : b.getI(FPU_REG(s.n)));
+      enterMmx(b);
+    }),
+    x86("NP 0F 6F /r", "movq Pq, Qq", "mmx", (b, d, s) => {
+      b.checkFpu();
+      putMmx(b, d.n, b.get(s));
+    }),
+    x86("NP 0F 7F /r", "movq Qq, Pq", "mmx", (b, d, s) => {
+      b.checkFpu();
+      const v = b.get(s);
+      if (d.kind === MMX) return putMmx(b, d.n, v);
+      b.put(d, v);
+      enterMmx(b);
+    }),
+    x86("NP 0F E7 /r", "movntq Mq, Pq", "mmx", (b, d, s) => {
+      b.checkFpu();
+      b.put(d, b.get(s));
+      enterMmx(b);
+    }),
+    x86("NP 0F D7 /r", "pmovmskb Gy, Nq", "mmx", (b, d, s) => {
+      b.checkFpu();
+      const r = b.call(H.pmovmskb, b.get(s), b.i64(0));
+      b.put(d, d.size === 8 ? r : b.wrap(r));
+      enterMmx(b);
+    }),
+    x86("NP 0F F7 /r", "maskmovq Pq, Nq", "mmx", (b, d, s) => {
+      b.checkFpu();
+      maskedStore(b, [[b.get(d), b.get(s)]]);
+      enterMmx(b);
+    }),
+    x86("F3 0F D6 /r", "movq2dq Vdq, Nq", "mmx", (b, d, s) => {
+      b.checkFpu();
+      put(b, d.n, b.get(s), b.i64(0));
+      enterMmx(b);
+    }),
+    x86("F2 0F D6 /r", "movdq2q Pq, Uq", "mmx", (b, d, s) => {
+      b.checkFpu();
+      putMmx(b, d.n, lo(b, s.n));
+    }),
+    x86("NP 0F 77", "emms", "mmx", (b) => {
+      b.checkFpu();
+      b.set(FPU_EMPTY, b.i32(0xff));
+      b.set(FPU_TOP, b.i32(0));
+    }),
+    // Shuffles, blends, single lanes.
+    x86("NP 0F 70 /r", "pshufw Pq, Qq, Ib", "mmx", packedMmx("pshufw")),
+    x86("66 0F 70 /r", "pshufd Vdq, Wdq, Ib", "sse", wide("pshufd")),
+    x86("F3 0F 70 /r", "pshufhw Vdq, Wdq, Ib", "sse", wide("pshufhw")),
+    x86("F2 0F 70 /r", "pshuflw Vdq, Wdq, Ib", "sse", wide("pshuflw")),
+    x86("66 0F 73 /3", "psrldq Udq, Ib", "sse", shiftSse("psrldq")),
+    x86("66 0F 73 /7", "pslldq Udq, Ib", "sse", shiftSse("pslldq")),
+    x86("NP 0F C6 /r", "shufps Vps, Wps, Ib", "sse", wide("shufps")),
+    x86("66 0F C6 /r", "shufpd Vpd, Wpd, Ib", "sse", wide("shufpd")),
+    x86("NP 0F 3A 0F /r", "palignr Pq, Qq, Ib", "mmx", packedMmx("palignr")),
+    x86("66 0F 3A 0F /r", "palignr Vdq, Wdq, Ib", "sse", wide("palignr")),
+    x86("66 0F 3A 0C /r", "blendps Vps, Wps, Ib", "sse", wide("blendps")),
+    x86("66 0F 3A 0D /r", "blendpd Vpd, Wpd, Ib", "sse", wide("blendpd")),
+    x86("66 0F 3A 0E /r", "pblendw Vdq, Wdq, Ib", "sse", wide("pblendw")),
+    x86("66 0F 38 10 /r", "pblendvb Vdq, Wdq, XMM0", "sse", wide("pblendvb")),
+    x86("66 0F 38 14 /r", "blendvps Vps, Wps, XMM0", "sse", wide("blendvps")),
+    x86("66 0F 38 15 /r", "blendvpd Vpd, Wpd, XMM0", "sse", wide("blendvpd")),
+    x86("66 0F 3A 42 /r", "mpsadbw Vdq, Wdq, Ib", "sse", wide("mpsadbw")),
+    x86("66 0F 3A 40 /r", "dpps Vps, Wps, Ib", "sse", wide("dpps")),
+    x86("66 0F 3A 41 /r", "dppd Vpd, Wpd, Ib", "sse", wide("dppd")),
+    x86("66 0F 38 17 /r", "ptest Vdq, Wdq", "sse !OSZAPC", ptest),
+    x86("NP 0F C4 /r", "pinsrw Pq, Rd, Ib", "mmx", (b, d, s) => pinsrwMmx(b, d, b.zx(b.get(s)))),
+    x86("NP 0F C4 /r", "pinsrw Pq, Mw, Ib", "mmx", (b, d, s) => pinsrwMmx(b, d, b.zx(b.get(s)))),
+    x86("NP 0F C5 /r", "pextrw Gy, Nq, Ib", "mmx", (b, d, s) => {
+      b.checkFpu();
+      const v = b.and(b.shrU(b.get(s), b.i64((b.i.imm & 3) * 16)), b.i64(0xffff));
+      b.put(d, d.size === 8 ? v : b.wrap(v));
+      enterMmx(b);
+    }),
+    x86("66 0F C4 /r", "pinsrw Vdq, Rd, Ib", "sse quiet", pinsr(16)),
+    x86("66 0F C4 /r", "pinsrw Vdq, Mw, Ib", "sse quiet", pinsr(16)),
+    x86("66 0F C5 /r", "pextrw Gy, Udq, Ib", "sse quiet", pextr(16)),
+    x86("66 0F 3A 14 /r", "pextrb Ry, Vdq, Ib", "sse quiet", pextr(8)),
+    x86("66 0F 3A 14 /r", "pextrb Mb, Vdq, Ib", "sse quiet", pextr(8)),
+    x86("66 0F 3A 15 /r", "pextrw Ry, Vdq, Ib", "sse quiet", pextr(16)),
+    x86("66 0F 3A 15 /r", "pextrw Mw, Vdq, Ib", "sse quiet", pextr(16)),
+    x86("66 W0 0F 3A 16 /r", "pextrd Ed, Vdq, Ib", "sse quiet", pextr(32)),
+    x86("66 REX.W 0F 3A 16 /r", "pextrq Eq, Vdq, Ib", "sse quiet", pextr(64)),
+    x86("66 0F 3A 17 /r", "extractps Ed, Vdq, Ib", "sse quiet", (b, d, s) => b.put(d, lane32(b, s.n, b.i.imm & 3))),
+    x86("66 0F 3A 20 /r", "pinsrb Vdq, Rd, Ib", "sse quiet", pinsr(8)),
+    x86("66 0F 3A 20 /r", "pinsrb Vdq, Mb, Ib", "sse quiet", pinsr(8)),
+    x86("66 0F 3A 21 /r", "insertps Vdq, Udq, Ib", "sse", wide("insertps")),
+    x86("66 0F 3A 21 /r", "insertps Vdq, Md, Ib", "sse", (b, d) => {
+      // From memory comes the one lane there is.
+      b.call(H.insertps, b.i64(d.n), b.extU(b.load("load32.i", b.address(4, false))), b.i64(0), b.i64(b.i.imm & 0x3f));
+    }),
+    x86("66 W0 0F 3A 22 /r", "pinsrd Vdq, Ed, Ib", "sse quiet", pinsr(32)),
+    x86("66 REX.W 0F 3A 22 /r", "pinsrq Vdq, Eq, Ib", "sse quiet", pinsr(64)),
+    x86("66 0F 3A 60 /r", "pcmpestrm Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0x500)),
+    x86("66 0F 3A 61 /r", "pcmpestri Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0x100)),
+    x86("66 0F 3A 62 /r", "pcmpistrm Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0x400)),
+    x86("66 0F 3A 63 /r", "pcmpistri Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0)),
+    // Floating point.
+    x86("NP 0F C2 /r", "cmpps Vps, Wps, Ib", "sse", wide("cmpps")),
+    x86("66 0F C2 /r", "cmppd Vpd, Wpd, Ib", "sse", wide("cmppd")),
+    x86("F3 0F C2 /r", "cmpss Vss, Wss, Ib", "sse", scalarHelper("cmpss", false)),
+    x86("F2 0F C2 /r", "cmpsd Vsd, Wsd, Ib", "sse", scalarHelper("cmpsd", true)),
+    x86("NP 0F 2E /r", "ucomiss Vss, Wss", "sse !OSZAPC", comparison("ucomiss")),
+    x86("66 0F 2E /r", "ucomisd Vsd, Wsd", "sse !OSZAPC", comparison("ucomisd")),
+    x86("NP 0F 2F /r", "comiss Vss, Wss", "sse !OSZAPC", comparison("comiss")),
+    x86("66 0F 2F /r", "comisd Vsd, Wsd", "sse !OSZAPC", comparison("comisd")),
+    x86("NP 0F 52 /r", "rsqrtps Vps, Wps", "sse", wide("rsqrtps")),
+    x86("F3 0F 52 /r", "rsqrtss Vss, Wss", "sse", approximation("rsqrtss")),
+    x86("NP 0F 53 /r", "rcpps Vps, Wps", "sse", wide("rcpps")),
+    x86("F3 0F 53 /r", "rcpss Vss, Wss", "sse", approximation("rcpss")),
+    x86("66 0F 7C /r", "haddpd Vpd, Wpd", "sse", wide("haddpd")),
+    x86("F2 0F 7C /r", "haddps Vps, Wps", "sse", wide("haddps")),
+    x86("66 0F 7D /r", "hsubpd Vpd, Wpd", "sse", wide("hsubpd")),
+    x86("F2 0F 7D /r", "hsubps Vps, Wps", "sse", wide("hsubps")),
+    x86("66 0F D0 /r", "addsubpd Vpd, Wpd", "sse", wide("addsubpd")),
+    x86("F2 0F D0 /r", "addsubps Vps, Wps", "sse", wide("addsubps")),
+    x86("66 0F 3A 08 /r", "roundps Vps, Wps, Ib", "sse", wide("roundps")),
+    x86("66 0F 3A 09 /r", "roundpd Vpd, Wpd, Ib", "sse", wide("roundpd")),
+    x86("66 0F 3A 0A /r", "roundss Vss, Wss, Ib", "sse", scalarHelper("roundss", false)),
+    x86("66 0F 3A 0B /r", "roundsd Vsd, Wsd, Ib", "sse", scalarHelper("roundsd", true)),
+    // Conversions.
+    x86("F3 0F 2A /r", "cvtsi2ss Vss, Ey", "sse", fromInteger(false)),
+    x86("F2 0F 2A /r", "cvtsi2sd Vsd, Ey", "sse", fromInteger(true)),
+    x86("F3 0F 2C /r", "cvttss2si Gy, Wss", "sse", toInteger(false, true)),
+    x86("F2 0F 2C /r", "cvttsd2si Gy, Wsd", "sse", toInteger(true, true)),
+    x86("F3 0F 2D /r", "cvtss2si Gy, Wss", "sse", toInteger(false, false)),
+    x86("F2 0F 2D /r", "cvtsd2si Gy, Wsd", "sse", toInteger(true, false)),
+    x86("F3 0F 5A /r", "cvtss2sd Vsd, Wss", "sse", toDouble),
+    x86("F2 0F 5A /r", "cvtsd2ss Vss, Wsd", "sse", toSingle),
+    x86("NP 0F 5A /r", "cvtps2pd Vpd, Wq", "sse", wideLow("cvtps2pd")),
+    x86("66 0F 5A /r", "cvtpd2ps Vps, Wpd", "sse", wide("cvtpd2ps")),
+    x86("NP 0F 5B /r", "cvtdq2ps Vps, Wdq", "sse", wide("cvtdq2ps")),
+    x86("66 0F 5B /r", "cvtps2dq Vdq, Wps", "sse", wide("cvtps2dq")),
+    x86("F3 0F 5B /r", "cvttps2dq Vdq, Wps", "sse", wide("cvttps2dq")),
+    x86("66 0F E6 /r", "cvttpd2dq Vdq, Wpd", "sse", wide("cvttpd2dq")),
+    x86("F3 0F E6 /r", "cvtdq2pd Vpd, Wq", "sse", wideLow("cvtdq2pd")),
+    x86("F2 0F E6 /r", "cvtpd2dq Vdq, Wpd", "sse", wide("cvtpd2dq")),
+    x86("NP 0F 2A /r", "cvtpi2ps Vps, Qq", "mmx", (b, d, s) => {
+      b.checkFpu();
+      const v = b.get(s);
+      b.set(XMM(d.n), b.call(H.cvtpi2ps, b.i64(0), v));
+      if (s.kind === MMX) enterMmx(b);
+    }),
+    x86("66 0F 2A /r", "cvtpi2pd Vpd, Qq", "mmx", (b, d, s) => {
+      if (s.kind === MMX) b.checkFpu();
+      const v = b.get(s);
+      put(b, d.n, b.pure("fromS.i.l", b.wrap(v)), b.pure("fromS.i.l", b.wrap(b.shrU(v, b.i64(32)))));
+      if (s.kind === MMX) enterMmx(b);
+    }),
+    ...(["cvttps2pi", "cvtps2pi"] as const).map((name, n) =>
+      x86(`NP 0F 2${n ? "D" : "C"} /r`, `${name} Pq, Wq`, "mmx", (b, d, s) => {
+        b.checkFpu();
+        putMmx(b, d.n, b.call(H[name], b.i64(0), low64(b, s)));
+      })
+    ),
+    ...(["cvttpd2pi", "cvtpd2pi"] as const).map((name, n) =>
+      x86(`66 0F 2${n ? "D" : "C"} /r`, `${name} Pq, Wpd`, "mmx", (b, d, s) => {
+        b.checkFpu();
+        const [l, h] = both(b, s);
+        putMmx(b, d.n, b.call(H[name], b.i64(0), l, h));
+      })
+    ),
+    x86("NP 0F AE /2", "ldmxcsr Md", "sse", (b, s) => void b.call(H.ldmxcsr, b.extU(b.get(s)))),
+    x86("NP 0F AE /3", "stmxcsr Md", "sse", (b, d) => b.put(d, b.getI(MXCSR))),
+  );
+  return rows;
+}
+
+function pinsrwMmx(b: Emit, d: Operand, v: Val): void {
+  b.checkFpu();
+  const at = (b.i.imm & 3) * 16, field = 0xffffn << BigInt(at);
+  const kept = b.and(b.getL(FPU_REG(d.n)), b.i64Big(BigInt.asIntN(64, ~field)));
+  putMmx(b, d.n, b.or(kept, b.shl(b.and(v, b.i64(0xffff)), b.i64(at))));
+}
