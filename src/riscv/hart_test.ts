@@ -38,8 +38,12 @@ Deno.test("regimes: 0 without translation, 1 S, 2 S with SUM, 3 U; MPRV lends M 
   assertEquals(hart.regime(), 3);
 });
 
+/** Maps the page at 0x2000, from which tests fetch, to another frame; nothing notices before a fence. */
+const move = (env: ReturnType<typeof paged>["env"]) => env.poke64(0x8000_3010, 0x8000_f000n >> 2n | BigInt(FULL));
+
 Deno.test("a context stands for one translation of fetches", () => {
-  const { hart, fence } = paged(), s = hart.context();
+  const { hart, env, fence } = paged(), s = hart.context();
+  hart.translate(0x2000, 0, FETCH);
   hart.setReg("priv", 0n);
   const u = hart.context();
   hart.setReg("priv", 3n);
@@ -51,6 +55,10 @@ Deno.test("a context stands for one translation of fetches", () => {
   hart.setReg("satp", SV39 | 0x8_0001n);
   assertEquals(hart.context(), s); // the same page tables, and no fence in between
   fence();
+  assertEquals(hart.context(), s); // the code that was fetched is where it was
+  move(env);
+  assertEquals(hart.context(), s);
+  fence();
   assertNotEquals(hart.context(), s);
   hart.setReg("priv", 3n);
   assertEquals(hart.context(), m);
@@ -58,13 +66,18 @@ Deno.test("a context stands for one translation of fetches", () => {
   assertNotEquals(hart.context(), m);
 });
 
-Deno.test("sfence.vma of an address: one page, unless it lies in a superpage; contexts change when code was fetched there", () => {
+Deno.test("sfence.vma of an address: one page, unless it lies in a superpage; contexts change when the code there has moved", () => {
   const { hart, env, fence } = paged();
   hart.translate(0x1000, 0, WRITE);
   hart.translate(0x2000, 0, FETCH);
   const before = hart.context();
   fence(0x1000);
   assertEquals([env.pageFlushes, env.flushes, hart.context()], [["0:4096"], 0, before]);
+  fence(0x2000);
+  assertEquals(hart.context(), before);
+  move(env);
+  fence(0x1000); // not of that page
+  assertEquals(hart.context(), before);
   fence(0x2000);
   assertNotEquals(hart.context(), before);
   assertEquals(env.flushes, 0);
@@ -73,8 +86,23 @@ Deno.test("sfence.vma of an address: one page, unless it lies in a superpage; co
   assertEquals(env.flushes, 1);
   hart.translate(0x4000_1000, 0, FETCH);
   const now = hart.context();
+  env.poke64(0x8000_1008, 0n);
   fence(0x7fff_f000); // the same 1 GiB page
   assertNotEquals(hart.context(), now);
+});
+
+Deno.test("a space that was left is looked at when it is entered again after a fence", () => {
+  const { hart, env, fence } = paged(), first = hart.context();
+  hart.translate(0x2000, 0, FETCH);
+  hart.setReg("satp", SV39 | 0x8_0005n);
+  fence();
+  hart.setReg("satp", SV39 | 0x8_0001n);
+  assertEquals(hart.context(), first);
+  hart.setReg("satp", SV39 | 0x8_0005n);
+  move(env);
+  fence();
+  hart.setReg("satp", SV39 | 0x8_0001n);
+  assertNotEquals(hart.context(), first);
 });
 
 Deno.test("what makes the data TLB stale flushes it: satp, MXR, PMP, menvcfg, but not SUM or a trap", () => {
