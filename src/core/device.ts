@@ -66,8 +66,30 @@ export interface Device<State extends object = object> {
   timeSource?(): number;
   /** An x86 interrupt acknowledge cycle: takes the pending request and returns its vector (0..255). */
   acknowledge?(): number;
+  readonly screen?: ScreenPort;
   readonly keyboard?: KeyPort;
   readonly mouse?: MousePort;
+}
+
+/** What a screen shows, for the outside. Reading it changes nothing. */
+export interface ScreenPort {
+  /** The characters of a text mode; undefined in a graphics mode and while nothing is shown. */
+  text(): TextScreen | undefined;
+  /** A picture of it: `rgb` has three bytes for each pixel, line by line. Blinking things are shown in their visible phase. */
+  image(): { readonly width: number; readonly height: number; readonly rgb: Uint8Array };
+  /** Set by the host side; called when a character of this row has changed, or -1: anything may have changed. */
+  onChange: (row: number) => void;
+}
+
+/** The characters on a screen, row by row. */
+export interface TextScreen {
+  readonly columns: number;
+  readonly rows: number;
+  /** Character (code page 437) and, from bit 8, attribute: 4 bits of foreground colour, 4 of background. */
+  readonly cells: Uint16Array;
+  /** Bit 7 of an attribute makes a character blink and does not belong to the background. */
+  readonly blink: boolean;
+  readonly cursor: { readonly row: number; readonly column: number; readonly visible: boolean };
 }
 
 /** Keys from outside. Nothing is lost while `room()` is honoured. */

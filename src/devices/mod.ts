@@ -12,9 +12,10 @@ import plic from "./plic.ts";
 import portConsole from "./port_console.ts";
 import sifiveFinisher from "./sifive_finisher.ts";
 import unimplemented from "./unimplemented.ts";
+import vga from "./vga.ts";
 
 export const DEVICES: Readonly<Record<string, AnyDeviceType>> = Object.fromEntries(
-  [clint, goldfishRtc, i8042, i8254, i8259, isaDebugExit, mc146818, ns16550a, plic, portConsole, sifiveFinisher, unimplemented].map((
+  [clint, goldfishRtc, i8042, i8254, i8259, isaDebugExit, mc146818, ns16550a, plic, portConsole, sifiveFinisher, unimplemented, vga].map((
     type: AnyDeviceType,
   ) => [type.type, type]),
 );
