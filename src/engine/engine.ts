@@ -34,7 +34,7 @@ import { compileRegion, type JitOption } from "./jit.ts";
 import { findRegion } from "./region.ts";
 import { Selector, SMALL } from "./select.ts";
 import { OP } from "../ir/ops.ts";
-import { H_COUNT, H_FLAGS, H_PC, HEADER_BYTES, UOP, UOP_BYTES, UOPS } from "./uops.ts";
+import { H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, UOP, UOP_BYTES, UOPS } from "./uops.ts";
 
 /** Header flags: runs one instruction and is never linked; its instruction crosses into the next page. */
 const STEP = 1, CROSSING = 2;
@@ -64,6 +64,10 @@ interface Region {
   readonly block: Block;
   /** Element of the table. */
   readonly element: number;
+  /** See RegionTarget. */
+  readonly guard: number;
+  /** Its virtual pages (addresses; below 2^53 or rounded alike) and where they were. */
+  readonly pages: readonly (readonly [page: number, host: number])[];
   /** Code it was made of, besides its entry block's: index in the linear memory, bytes. */
   readonly ranges: readonly { readonly at: number; readonly bytes: number }[];
   /** What its first micro-op was: code and operand b. */
@@ -475,6 +479,10 @@ export class Engine {
           this.#compile(ip);
           at = ip;
           continue;
+        case LEFT.verify:
+          this.#verify(ip);
+          at = ip;
+          continue;
         case LEFT.fault:
           return this.#fault(ip, budget);
         case LEFT.finish:
@@ -651,16 +659,32 @@ export class Engine {
     this.#byIp.delete(ip);
     const started = performance.now(), b = this.#builder, code = this.#code, { core } = this.running;
     const ram = this.rams.find((r) => block.at >= r.offset && block.at < r.offset + r.length)!;
-    const page = block.at & -PAGE, flat = core.physical;
-    const from = flat ? ram.offset : Math.max(page, ram.offset),
-      to = flat ? ram.offset + ram.length : Math.min(page + PAGE, ram.offset + ram.length);
+    const flat = core.physical, pages = new Map<number, number>(), mode = core.mode();
+    // Where a virtual page of the region is; -1 when the region must not go there.
+    const hostPage = (lo: number, hi: number): number => {
+      const key = hi * 2 ** 32 + (lo >>> 0) - offsetIn(lo);
+      let host = pages.get(key);
+      if (host !== undefined) return host;
+      if (pages.size >= MAX_REGION_PAGES) return -1;
+      const distance = key - (block.pcHi * 2 ** 32 + (block.pcLo >>> 0) - offsetIn(block.pcLo));
+      if (distance === 0) host = block.at & -PAGE;
+      else if (flat) host = (block.at & -PAGE) + distance;
+      else {
+        const paddr = core.probeFetch?.(lo, hi) ?? -1;
+        host = paddr < 0 ? -1 : this.hostOf(paddr - offsetIn(lo), PAGE);
+      }
+      if (host < ram.offset || host + PAGE > ram.offset + ram.length) host = distance === 0 ? host : -1;
+      pages.set(key, host);
+      return host;
+    };
+    const hosts = new Map<number, number>();
     const nodes = findRegion(b, (distance, max) => {
-      const at = block.at + distance;
-      if (at < from || at >= to) return false;
-      code.at = at;
-      code.limit = Math.min(PAGE - (at & (PAGE - 1)), to - at);
-      const lo = (block.pcLo >>> 0) + distance;
-      b.reset(lo | 0, block.pcHi + Math.floor(lo / 2 ** 32));
+      const low = (block.pcLo >>> 0) + distance, lo = low | 0, hi = (block.pcHi + Math.floor(low / 2 ** 32)) | 0, page = hostPage(lo, hi);
+      if (page < 0 || (distance !== 0 && !this.#isWarm(page + offsetIn(lo), lo, hi, mode))) return false;
+      code.at = page + offsetIn(lo);
+      code.limit = Math.min(PAGE - offsetIn(lo), ram.offset + ram.length - code.at);
+      hosts.set(distance, code.at);
+      b.reset(lo, hi);
       this.#second = 0;
       core.translateBlock(b, code, max);
       return this.#second === 0;
@@ -670,8 +694,10 @@ export class Engine {
       this.#flushSoon = true;
       return;
     }
+    const used = [...pages].filter(([, host]) => host >= 0), guard = flat || used.length === 1 ? 0 : this.#newCell(this.#i32[CONTEXT >> 2]);
     const compiled = compileRegion(nodes, {
       block: ip,
+      guard,
       memoryPages: this.memory.buffer.byteLength / 65536,
       off: this.#off,
       ram: flat && !ram.readonly ? { ...ram, codeMap: this.#codeMap + ram.offset / PAGE } : undefined,
@@ -686,7 +712,9 @@ export class Engine {
       operand: this.#i32[(ip + 8) >> 2],
       sides: 0,
       since: this.running.instructions(),
-      ranges: nodes.map((n) => ({ at: block.at + n.at, bytes: n.lastOffset + LONGEST_INSTRUCTION })),
+      guard,
+      pages: used,
+      ranges: nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.lastOffset + LONGEST_INSTRUCTION })),
     };
     for (const r of region.ranges) {
       for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) {
@@ -701,6 +729,29 @@ export class Engine {
     this.stats.regions++;
     this.stats.regionBytes += compiled.size;
     this.stats.compileMs += performance.now() - started;
+  }
+  /** Whether the interpreter has been at a block often enough to compile it along. */
+  #isWarm(host: number, lo: number, hi: number, mode: number): boolean {
+    let b = this.#pages[host >>> 12]?.blocks.get((mode << 1) * PAGE + (host & (PAGE - 1)));
+    while (b && (b.pcLo !== lo || b.pcHi !== hi)) b = b.next;
+    return b !== undefined && !b.crossing &&
+      (this.#u16[b.ip >> 1] === UOP.region || this.#heat - this.#i32[(b.ip + H_HEAT) >> 2] >= this.#heat / 128);
+  }
+  /** An i32 in the literal arena. */
+  #newCell(value: number): number {
+    const at = this.#selector.literalAt;
+    this.#selector.literalAt += 8;
+    this.#i32[at >> 2] = value;
+    return at;
+  }
+  /** Whether a region's pages are where they were, in the present context; if not, it is given up. */
+  #verify(ip: number): void {
+    const region = this.#regions.get(ip)!, { core } = this.running;
+    for (const [page, host] of region.pages) {
+      const paddr = core.probeFetch?.(page | 0, Math.floor(page / 2 ** 32)) ?? -1;
+      if (paddr < 0 || this.hostOf(paddr, 1) !== host) return this.#revert(region);
+    }
+    this.#i32[region.guard >> 2] = this.#i32[CONTEXT >> 2];
   }
   /** Live regions by their entry's micro-ops. */
   readonly #regions = new Map<number, Region>();
@@ -1053,6 +1104,9 @@ export class Engine {
 const THRESHOLD = 10_000;
 /** A region that leaves this often after fewer instructions each is not worth its while. */
 const SIDES = 1024, SIDE_WORTH = 300;
+/** Pages that one region may have code in. */
+const MAX_REGION_PAGES = 8;
+const offsetIn = (address: number) => address & (PAGE - 1);
 /** Numbers of contexts given out before they start again. */
 const MAX_CONTEXTS = 1 << 16;
 /** Writes into a page's code after which only the code that was hit is dropped. */
