@@ -99,7 +99,6 @@ import {
   EFER_LMA,
   EFER_NXE,
   IF,
-  PF,
   RF,
   STATUS,
   TF,

@@ -260,7 +260,8 @@ export function sysret(cpu: X86Cpu, size: number): Status {
   if (!(s.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
   if (s.cpl !== 0) cpu.fault(XCPT.GP, 0);
   const lo = cpu.slotLo(RCX), hi = cpu.slotHi(RCX);
-  if (size === 8 && !cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
+  // On AMD's processors the fault comes with the fetch, at CPL 3.
+  if (size === 8 && cpu.features.intel && !cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
   if (cpu.lma) cpu.setFlags(cpu.slotLo(R11), FLAGS_ANY | RF | IF | 0x3000 | 0x18_0000);
   else cpu.setFlags(IF, IF);
   // The selectors come with RPL 3 whatever STAR says; SS stays what it is on AMD's processors but for the selector.
@@ -269,9 +270,10 @@ export function sysret(cpu: X86Cpu, size: number): Status {
   return cpu.done();
 }
 
-/** SYSENTER. */
+/** SYSENTER. AMD's processors have it, and SYSEXIT, outside long mode only. */
 export function sysenter(cpu: X86Cpu): Status {
   const s = cpu.s;
+  if (cpu.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
   if (!(s.cr0 & 1) || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
   cpu.setFlags(0, VM | IF | RF);
   const long = cpu.lma;
@@ -284,6 +286,7 @@ export function sysenter(cpu: X86Cpu): Status {
 /** SYSEXIT with 4- or 8-byte operands. */
 export function sysexit(cpu: X86Cpu, size: number): Status {
   const s = cpu.s, long = size === 8;
+  if (cpu.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
   if (!(s.cr0 & 1) || s.cpl !== 0 || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
   const ipLo = cpu.slotLo(RDX), ipHi = cpu.slotHi(RDX), spLo = cpu.slotLo(RCX), spHi = cpu.slotHi(RCX);
   if (long && (!cpu.canonical(ipHi) || !cpu.canonical(spHi))) cpu.fault(XCPT.GP, 0);

@@ -28,6 +28,7 @@ import type { SYSTEM_HELPERS } from "./helpers.ts";
 import { FLAGS_ANY, iret, softwareInterrupt } from "./interrupts.ts";
 import { readMsr, writeMsr } from "./msr.ts";
 import {
+  ATTRIBUTES,
   CALL16,
   CALL32,
   CS,
@@ -247,7 +248,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
     lar: () => {
       const seen = peekDescriptor(cpu, lo(0) & 0xffff) && visible(cpu, lo(0)) &&
         (cpu.descHi & S || LAR_TYPES[cpu.lma ? 1 : 0] >> type(cpu.descHi) & 1);
-      return seen ? result(cpu.descHi & 0x00ff_ff00) : result(-1, -1);
+      return seen ? result(cpu.descHi & ATTRIBUTES) : result(-1, -1);
     },
     lsl: () => {
       const seen = peekDescriptor(cpu, lo(0) & 0xffff) && visible(cpu, lo(0)) &&
@@ -462,7 +463,7 @@ function lldt(cpu: X86Cpu, selector: number): void {
   if (high & S || type(high) !== LDT) cpu.fault(XCPT.GP, index(selector));
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   const upper = cpu.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
-  cpu.setSegment(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & 0x00f0_ff00);
+  cpu.setSegment(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & ATTRIBUTES);
 }
 
 function ltr(cpu: X86Cpu, selector: number): void {
@@ -474,7 +475,7 @@ function ltr(cpu: X86Cpu, selector: number): void {
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   const upper = cpu.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
   writeHigh(cpu, high | BUSY);
-  cpu.setSegment(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & 0x00f0_ff00);
+  cpu.setSegment(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & ATTRIBUTES);
 }
 
 function invpcid(cpu: X86Cpu): Status {
