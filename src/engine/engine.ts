@@ -130,7 +130,7 @@ class HartSlot implements CoreEnv {
   readonly fetchLo = new Int32Array(Fetch.ENTRIES);
   readonly fetchHi = new Int32Array(Fetch.ENTRIES);
   readonly fetchContext = new Int32Array(Fetch.ENTRIES).fill(-1);
-  readonly fetchHost = new Int32Array(Fetch.ENTRIES);
+  readonly fetchHost = new Uint32Array(Fetch.ENTRIES);
 
   constructor(readonly engine: Engine, readonly index: number, readonly tlbs: number, readonly saved: number) {
     const buffer = engine.memory.buffer;
@@ -662,11 +662,11 @@ export class Engine {
     const flat = core.physical, pages = new Map<number, number>(), mode = core.mode();
     // Where a virtual page of the region is; -1 when the region must not go there.
     const hostPage = (lo: number, hi: number): number => {
-      const key = hi * 2 ** 32 + (lo >>> 0) - offsetIn(lo);
+      const key = pageAddress(lo, hi);
       let host = pages.get(key);
       if (host !== undefined) return host;
       if (pages.size >= MAX_REGION_PAGES) return -1;
-      const distance = key - (block.pcHi * 2 ** 32 + (block.pcLo >>> 0) - offsetIn(block.pcLo));
+      const distance = key - pageAddress(block.pcLo, block.pcHi);
       if (distance === 0) host = block.at & -PAGE;
       else if (flat) host = (block.at & -PAGE) + distance;
       else {
@@ -1101,12 +1101,14 @@ export class Engine {
 }
 
 /** Entries after which a block is hot, unless the options say otherwise. */
-const THRESHOLD = 10_000;
+const THRESHOLD = 3_000;
 /** A region that leaves this often after fewer instructions each is not worth its while. */
 const SIDES = 1024, SIDE_WORTH = 300;
 /** Pages that one region may have code in. */
 const MAX_REGION_PAGES = 8;
 const offsetIn = (address: number) => address & (PAGE - 1);
+/** A page's address as a number: exact, since its low bits are 0. */
+const pageAddress = (lo: number, hi: number) => hi * 2 ** 32 + ((lo & -PAGE) >>> 0);
 /** Numbers of contexts given out before they start again. */
 const MAX_CONTEXTS = 1 << 16;
 /** Writes into a page's code after which only the code that was hit is dropped. */

@@ -28,6 +28,8 @@ export const LEFT = {
   side: 8,
   /** The block at IP has been entered often. */
   hot: 9,
+  /** The region at IP has code in several pages, which must be where they were in the present context. */
+  verify: 10,
 } as const;
 
 /** Imports: (micro-op, budget, address low, address high) -> Status, and (helper, micro-op, budget) -> Status. */

@@ -6,6 +6,7 @@ import {
   BUDGET,
   CONTEXT,
   CURRENT,
+  IP,
   JUMP_CACHE,
   JUMP_PAGES,
   JUMP_SLOTS,
@@ -82,6 +83,8 @@ export interface RegionTarget {
   /** Size of the imported memory. */
   readonly memoryPages: number;
   readonly off: ReadonlySet<JitOption>;
+  /** Address of the context (i32) in which its pages were last found in their places; 0 when it has one page only. */
+  readonly guard: number;
   /** Set when addresses are physical in the region's mode. */
   readonly ram: PhysicalRam | undefined;
 }
@@ -164,9 +167,13 @@ class Region {
   }
 
   #prologue(): Uint8Array {
-    const a = new Asm();
+    const a = new Asm(), { guard, block } = this.target;
+    if (guard) {
+      a.at(W.i32Load, guard).at(W.i32Load, CONTEXT).op(W.i32Ne).if();
+      a.i32(0).i32(block).mem(W.i32Store, IP).storeAt(W.i32Store, BUDGET, budget).i32(LEFT.verify).op(W.return).end();
+    }
     for (const [slot, s] of this.slots) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
-    a.at(W.i32Load, TLB).set(tlb).i32(0).i32(this.target.block).mem(W.i32Store, CURRENT);
+    a.at(W.i32Load, TLB).set(tlb).i32(0).i32(block).mem(W.i32Store, CURRENT);
     // A tag that no page has.
     for (const c of this.#pageCaches.values()) a.i64(1).set(c.tag);
     return a.bytes;

@@ -49,6 +49,8 @@ export interface Core {
   pageCacheable: boolean;
   /** Addresses of code and data are physical and nothing protects them; `mode` tells this state from others. */
   readonly physical: boolean;
+  /** Physical address of code at a virtual one, if finding it has no effect that the guest could see; else -1. Fences then know that the page is in use. */
+  probeFetch?(lo: number, hi: number): number;
   /** Records the exception for an access that nothing answers. */
   busFault(lo: number, hi: number, access: Access): void;
   /** Delivers the recorded exception; the PC slot holds the address of the instruction that raised it, and the vector afterwards. */

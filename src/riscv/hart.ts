@@ -336,6 +336,15 @@ export class Hart implements Core {
     return paddr;
   }
 
+  probeFetch(lo: number, hi: number): number {
+    const { mmu } = this, { priv, status } = this.s;
+    if (priv === 3 || mmu.levels === 0 || mmu.walk(lo, hi, FETCH, priv === 0, status, true) < 0 || !mmu.accessed) return -1;
+    // Now that it is known to change nothing: once more, so that fences take the page into account.
+    const paddr = mmu.walk(lo, hi, FETCH, priv === 0, status, false);
+    this.#code[this.#spaceIndex].note(lo, hi, paddr, priv);
+    return mmu.whole ? paddr : -1;
+  }
+
   busFault(lo: number, hi: number, access: Access): void {
     this.fault(ACCESS_FAULT[access], lo, hi);
   }
@@ -720,7 +729,10 @@ export class Hart implements Core {
   #sameCode(code: CodePages): boolean {
     if (code.count > CodePages.CAPACITY) return false;
     for (let i = 0; i < code.count; i++) {
-      if (this.mmu.walk(code.lo[i], code.hi[i], FETCH, code.priv[i] === 0, this.s.status, true) !== code.paddr[i]) return false;
+      // A cleared A bit has to be set by the next fetch.
+      if (this.mmu.walk(code.lo[i], code.hi[i], FETCH, code.priv[i] === 0, this.s.status, true) !== code.paddr[i] || !this.mmu.accessed) {
+        return false;
+      }
     }
     return true;
   }

@@ -161,9 +161,15 @@ export class Mmu {
         else if (page > 0) this.#large[mark] = this.#dataStamp;
       }
       this.reason = 0;
+      this.level = level;
       return paddr;
     }
     return this.#fail(TOO_DEEP, 0);
+  }
+
+  /** After a walk that succeeded: the page's A bit is set. */
+  get accessed(): boolean {
+    return (this.pteLo[this.level] & A) !== 0;
   }
 
   /** Call when all fetch translations are forgotten. */
