@@ -61,6 +61,7 @@ import {
   MODE_FLAT,
   MODE_MP,
   MODE_OSFXSR,
+  MODE_PHYSICAL,
   MODE_PROTECTED,
   MODE_SSE_FAST,
   MODE_STACK32,
@@ -568,7 +569,7 @@ export class X86Cpu implements Core {
   }
 
   get physical(): boolean {
-    return this.paging.levels === 0 && this.s.a20;
+    return (this.#mode & MODE_PHYSICAL) !== 0;
   }
 
   translate(lo: number, hi: number, access: Access, size = 1): number {
@@ -808,7 +809,8 @@ export class X86Cpu implements Core {
     const stepping = flags & (TF | RF) || s.stepOnce || this.#instructionBreakpoints();
     const mode = (code64 ? MODE_CODE64 : cs & BIG ? MODE_CODE32 : 0) | (attr[SS] & BIG ? MODE_STACK32 : 0) | (pe ? MODE_PROTECTED : 0) |
       s.cpl << MODE_CPL_SHIFT | (v86 ? MODE_V86 : 0) | (code64 || this.#flat() ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
-      (s.cr0 & CR0_EM ? MODE_EM : 0) | (s.cr0 & CR0_MP ? MODE_MP : 0) | (s.cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (stepping ? MODE_TF : 0);
+      (s.cr0 & CR0_EM ? MODE_EM : 0) | (s.cr0 & CR0_MP ? MODE_MP : 0) | (s.cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (stepping ? MODE_TF : 0) |
+      (this.paging.levels === 0 && s.a20 && !this.#dataBreakpoints ? MODE_PHYSICAL : 0);
     this.#smap = (s.cr4 & CR4_SMAP) !== 0 && s.cpl < 3 && !(flags & AC);
     const regime = this.paging.levels === 0 ? 0 : s.cpl === 3 ? 3 : this.#smap ? 2 : 1;
     const context = this.#space << 1 | (s.cpl === 3 ? 1 : 0);

@@ -50,5 +50,8 @@ export const MODE_TS = 0x100, MODE_EM = 0x200, MODE_TF = 0x400, MODE_OSFXSR = 0x
 /** MXCSR is such that SSE arithmetic may take the fast way: see `mxcsrIsFast`. */
 export const MODE_SSE_FAST = 0x2000;
 
+/** Linear addresses are physical ones: no paging, address bit 20 is not masked, and no data breakpoint is set. */
+export const MODE_PHYSICAL = 0x4000;
+
 /** True when all SSE exceptions are masked, PE is set already, and results round to nearest even with no DAZ or FTZ: an inexact result then changes nothing. */
 export const mxcsrIsFast = (mxcsr: number): boolean => (mxcsr & 0xffe0) === 0x1fa0;
