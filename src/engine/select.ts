@@ -100,10 +100,10 @@ export class Selector {
       } else if (WRITES[op]) {
         this.#address(op, ir.a[i], 0, this.#near(ir.b[i]));
       } else if (op === BRANCH) {
-        const v = ir.a[i], from = this.#at;
+        const v = ir.a[i];
         if (this.#deferred[v]) this.#binary(FUSED_UOP[BRANCH * 256 + ir.op[v]], v, 0);
         else this.#emit(UOP.branch, 0, 0, 0, this.#b(v));
-        this.#stubs[stubs++] = from;
+        this.#stubs[stubs++] = this.#at - UOP_BYTES; // a move of an operand may come before it
         this.#stubs[stubs++] = i;
         this.#stubs[stubs++] = this.#left - 1;
       } else if (op === JUMP) {
