@@ -50,6 +50,10 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [[VIRT, bin("hello"), "--scenario", "x.ts"], /^bringup: x\.ts: no such file/],
   [[VIRT, bin("hello"), "--scenario", "tests/cli.ts"], /its default export must be a scenario/],
   [[VIRT, bin("hello"), "--trace", "irk"], /--trace: no channel 'irk' \(did you mean 'irq'\?\)/],
+  [
+    [VIRT, bin("hello"), "--no-opt", "page"],
+    /--no-opt: there is no pass 'page'; expected pages, physical, returns \(did you mean 'pages'\?\)/,
+  ],
   [[VIRT, bin("hello"), "--engine", "fast"], /--engine: there is no engine 'fast'/],
   [[VIRT, bin("hello"), "--set", "harts"], /--set harts: expected KEY=VALUE/],
   [[VIRT, bin("hello"), "--set", "cpu.hart=2"], /--set: cpu\.hart: unknown key.*'harts'/],

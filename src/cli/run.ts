@@ -1,6 +1,7 @@
 // `bringup MACHINE.toml [KERNEL]`: runs a machine with this process's terminal or pipes as its console, and maps its end to the exit
 // status.
 import { ConfigError, didYouMean } from "../core/errors.ts";
+import { JIT_OPTIONS, type JitOption } from "../machine/machine.ts";
 import type { Stop } from "../machine/stop.ts";
 import { boot, type BootOptions } from "../scenario/boot.ts";
 import { formatNs, parseDuration } from "../scenario/duration.ts";
@@ -148,6 +149,16 @@ function makePlan({ positional, values }: CommandLine): Plan {
   if (engine !== undefined && engine !== "interp" && engine !== "jit") {
     throw new ConfigError(`--engine: there is no engine '${engine}'; expected interp or jit`);
   }
+  const off = list("no-opt").map((name) => {
+    if (!(name in JIT_OPTIONS)) {
+      throw new ConfigError(
+        `--no-opt: there is no pass '${name}'; expected ${Object.keys(JIT_OPTIONS).join(", ")}${
+          didYouMean(name, Object.keys(JIT_OPTIONS))
+        }`,
+      );
+    }
+    return name as JitOption;
+  });
   const timeout = text("timeout"), initrd = text("initrd"), append = text("append"), trace = text("trace");
   if (timeout !== undefined) within("--timeout", () => parseDuration(timeout));
   const failOn = list("fail").map((r) => regexp("--fail", r));
@@ -171,6 +182,7 @@ function makePlan({ positional, values }: CommandLine): Plan {
       ...(append !== undefined ? { append } : {}),
       ...(trace !== undefined ? { trace } : {}),
       ...(engine !== undefined ? { engine } : {}),
+      ...(off.length > 0 ? { tuning: { off } } : {}),
     },
     expect: list("expect").map((r) => regexp("--expect", r)),
     scenario: text("scenario"),

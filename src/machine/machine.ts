@@ -20,6 +20,8 @@ export interface Host {
   readonly log: Log;
 }
 
+export { JIT_OPTIONS, type JitOption } from "../engine/jit.ts";
+
 export interface MachineOptions {
   /** Path of the machine file. */
   readonly file: string;
