@@ -73,8 +73,8 @@ export interface Device<State extends object = object> {
 
 /** What a screen shows, for the outside. Reading it changes nothing. */
 export interface ScreenPort {
-  /** The characters of a text mode; undefined in a graphics mode and while nothing is shown. */
-  text(): TextScreen | undefined;
+  /** The characters of a text mode; undefined in a graphics mode and while nothing is shown. With `row`, only that row's are filled in. */
+  text(row?: number): TextScreen | undefined;
   /** A picture of it: `rgb` has three bytes for each pixel, line by line. Blinking things are shown in their visible phase. */
   image(): { readonly width: number; readonly height: number; readonly rgb: Uint8Array };
   /** Set by the host side; called when a character of this row has changed, or -1: anything may have changed. */

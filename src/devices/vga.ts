@@ -22,6 +22,7 @@ const AR_MODE = 0x10, AR_PLANES = 0x12, AR_SELECT = 0x14;
 const AR_MODE_LINE = 0x04, AR_MODE_BLINK = 0x08, AR_MODE_256 = 0x40, AR_MODE_P54 = 0x80, ATTRIBUTE_ON = 0x20;
 const CR_COLUMNS = 0x01, CR_OVERFLOW = 0x07, CR_SCAN = 0x09, CR_CURSOR = 0x0a, CR_CURSOR_END = 0x0b, CR_START = 0x0c, CR_LOCATION = 0x0e;
 const CR_PROTECT = 0x11, CR_LINES = 0x12, CR_OFFSET = 0x13, CR_UNDERLINE = 0x14, CR_MODE = 0x17, CR_COMPARE = 0x18;
+const CURSOR_REGISTERS = [CR_CURSOR, CR_CURSOR_END, CR_LOCATION, CR_LOCATION + 1];
 const CURSOR_OFF = 0x20, SCAN_DOUBLE = 0x80, UNDERLINE_DOUBLE_WORD = 0x40, CR_MODE_BYTES = 0x40, CR_MODE_MAP13 = 0x01, CR_MODE_MAP14 = 0x02;
 
 const DISPI_ID = 0, DISPI_X = 1, DISPI_Y = 2, DISPI_BPP = 3, DISPI_ENABLE = 4, DISPI_BANK = 5, DISPI_WIDTH = 6, DISPI_HEIGHT = 7;
@@ -359,7 +360,8 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
       value = crtc[index] & ~0x10 | value & 0x10;
     }
     crtc[index] = value;
-    this.#changed();
+    // The cursor is no part of the text.
+    if (!CURSOR_REGISTERS.includes(index)) this.#changed();
   }
 
   /** Bits 0 and 3 by guest time: what is blank, and the vertical retrace. */
@@ -482,12 +484,12 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
     return (attributeIndex & ATTRIBUTE_ON) !== 0 && !(sequencer[SR_CLOCKING] & CLOCKING_OFF) && crtc[CR_COLUMNS] > 0;
   }
 
-  text(): TextScreen | undefined {
+  text(only = -1): TextScreen | undefined {
     const { dispi, graphics, crtc, attribute } = this.state;
     if (dispi[DISPI_ENABLE] & DISPI_ON || graphics[GR_MISC] & MISC_GRAPHICS || !this.#shown) return undefined;
     const { columns, lines, charHeight } = this.#geometry(), rows = Math.floor(lines / charHeight);
     const { start, stride, shift } = this.#textLayout(), cells = new Uint16Array(columns * rows);
-    for (let row = 0; row < rows; row++) {
+    for (let row = Math.max(0, only); row < (only < 0 ? rows : Math.min(rows, only + 1)); row++) {
       for (let column = 0; column < columns; column++) {
         const at = 4 * ((start + row * stride + column << shift) & 0xffff);
         cells[row * columns + column] = this.#peek(at) | this.#peek(at + 1) << 8;

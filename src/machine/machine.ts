@@ -3,7 +3,7 @@
 import { Bus } from "../core/bus.ts";
 import { VirtualClock } from "../core/clock.ts";
 import type { Cpu } from "../core/cpu.ts";
-import type { CharPort, Device, StopRequest } from "../core/device.ts";
+import type { CharPort, Device, KeyPort, ScreenPort, StopRequest } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { Engine, type EngineOptions } from "../engine/engine.ts";
@@ -185,6 +185,13 @@ export class Machine {
     this.#powerOn(windows.map((w) => w.memory));
   }
 
+  /** The first screen and the first keyboard among the devices. */
+  get screen(): ScreenPort | undefined {
+    return [...this.#devices.values()].find((d) => d.screen)?.screen;
+  }
+  get keyboard(): KeyPort | undefined {
+    return [...this.#devices.values()].find((d) => d.keyboard)?.keyboard;
+  }
   device(id: string): Device | undefined {
     return this.#devices.get(id);
   }

@@ -1,8 +1,9 @@
 // `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
 import { type Channel, silent } from "../core/log.ts";
 import { createMachine, loadGraph, type MachineOptions } from "../machine/machine.ts";
-import type { SerialConsole } from "./session.ts";
+import type { SerialConsole, SessionScreen } from "./session.ts";
 import { findMachineFile, parseChannels, readFile, TraceLog } from "./host.ts";
+import type { Look } from "./screen.ts";
 import { MachineSession, type SessionOptions } from "./session.ts";
 
 export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionOptions, "create"> {
@@ -34,9 +35,20 @@ export interface ConsoleExpectation {
   toPrint(pattern: string | RegExp, options?: { within?: string }): Promise<string[]>;
 }
 
+/** What `expect` can ask of a screen. */
+export interface ScreenExpectation {
+  /** Runs the guest until the screen shows the pattern; see `SessionScreen.toShow`. */
+  toShow(pattern: string | RegExp, options?: Look & { within?: string }): Promise<string[]>;
+}
+
 /** Reads well in scripts: `await expect(m.serial).toPrint(/login:/)`. */
-export function expect(console: SerialConsole): ConsoleExpectation {
-  return { toPrint: (pattern, options) => console.toPrint(pattern, options) };
+export function expect(console: SerialConsole): ConsoleExpectation;
+export function expect(screen: SessionScreen): ScreenExpectation;
+export function expect(on: SerialConsole | SessionScreen): ConsoleExpectation & ScreenExpectation {
+  return {
+    toPrint: (pattern, options) => (on as SerialConsole).toPrint(pattern, options),
+    toShow: (pattern, options) => (on as SessionScreen).toShow(pattern, options),
+  };
 }
 
 /** A script: what it boots when nobody boots for it, and what it does. */

@@ -1,7 +1,7 @@
 // What a session needs of a machine. The real one is `Machine`; tests of sessions, the command line and the debugger use a scripted one.
 import type { Bus } from "../core/bus.ts";
 import type { Cpu } from "../core/cpu.ts";
-import type { CharPort } from "../core/device.ts";
+import type { CharPort, KeyPort, ScreenPort } from "../core/device.ts";
 import type { Stop } from "../machine/stop.ts";
 
 export interface MachineLike {
@@ -13,6 +13,9 @@ export interface MachineLike {
   readonly cpus: readonly Cpu[];
   /** By name; the first one is `serial` in a scenario. */
   readonly consoles: ReadonlyMap<string, CharPort>;
+  /** The first screen and the first keyboard among its devices. */
+  readonly screen?: ScreenPort | undefined;
+  readonly keyboard?: KeyPort | undefined;
   readonly symbols: {
     lookup(vaddr: bigint): { readonly name: string; readonly offset: bigint } | undefined;
     address(name: string): bigint | undefined;

@@ -2,6 +2,7 @@
 // runs the machine in short slices, and after each one looks which waits are satisfied, out of time, or hopeless because the machine
 // stopped.
 import { ConfigError } from "../core/errors.ts";
+import type { ScreenPort } from "../core/device.ts";
 import type { Stop } from "../machine/stop.ts";
 import { Console, type ConsoleState, Matcher, type Pattern } from "./console.ts";
 import { type Duration, formatNs, parseDuration } from "./duration.ts";
@@ -14,7 +15,9 @@ import {
   UnexpectedStop,
   WallClockTimeout,
 } from "./failures.ts";
+import { KeyQueue, scancodesOfChord, scancodesOfText } from "./keyboard.ts";
 import { describeAddress, type MachineLike } from "./machine_like.ts";
+import { type Look, Screen, ScreenMatcher } from "./screen.ts";
 
 /** Wall time in milliseconds after which other work of the process gets its turn. */
 const TURN_MS = 10;
@@ -22,7 +25,7 @@ const TURN_MS = 10;
 const LAST_WORDS: Duration = "10ms";
 
 export interface SessionOptions {
-  /** Patterns that no console may print: every pending wait fails at once. */
+  /** Patterns that no console may print and no text screen may show: every pending wait fails at once. */
   readonly failOn?: readonly Pattern[];
   /** Default limits of one wait: guest time (default "60s") and, as a safety net, wall-clock time (default "10m"). "none" lifts one. */
   readonly budget?: { readonly guest?: Duration | "none"; readonly wall?: Duration | "none" };
@@ -58,6 +61,8 @@ export interface SessionSnapshot {
   readonly machine: unknown;
   readonly consoles: Readonly<Record<string, ConsoleState>>;
   readonly inputs: readonly InputEntry[];
+  /** Scan codes that wait for the guest. */
+  readonly keys?: readonly number[];
 }
 
 /** When a wait is over; `stop` is given when the machine stopped, `late` when its guest time is used up. */
@@ -123,6 +128,66 @@ export class SerialConsole extends Console {
   };
 }
 
+/** A screen that scripts expect texts on. */
+export class SessionScreen extends Screen {
+  constructor(readonly session: MachineSession, port: ScreenPort) {
+    super(port);
+  }
+
+  /**
+   * Runs the guest until the screen shows the pattern (at once when it does), and stops on the instruction that completes it. A pattern is
+   * looked for in each row; one with a line break in the whole text. Returns the match and its groups.
+   * @throws {ScenarioTimeout} `within` (default: the session's budget) of guest time has passed. @throws {UnexpectedStop} the machine
+   * stopped.
+   */
+  toShow(pattern: Pattern, options: Look & { readonly within?: Duration } = {}): Promise<string[]> {
+    const { within, ...look } = options, matcher = new ScreenMatcher(pattern, look);
+    const find = (row: number) => {
+      const only = matcher.byRow ? row : -1, text = this.port.text(only);
+      return text && matcher.find(text, only);
+    };
+    let found = find(-1);
+    const watch = (row: number) => {
+      if (!found && (found = find(row))) this.session.machine.requestBreak();
+    };
+    this.watchers.add(watch);
+    const how = Object.entries(look).map(([name, value]) => `${name} ${value}`).join(", ");
+    return this.session.wait(
+      `the screen to show ${show(pattern)}${how ? ` (${how})` : ""}`,
+      within,
+      () => found && { value: found },
+    ).finally(() => this.watchers.delete(watch));
+  }
+}
+
+/** A keyboard that scripts type on; all of it goes to the input log. */
+export class SessionKeyboard {
+  constructor(readonly session: MachineSession, readonly keys: KeyQueue) {}
+
+  /**
+   * Sends raw bytes of scan code set 1, each when the guest has read the one before, and waits until it was given all of them.
+   * @throws {ScenarioTimeout} the guest does not read them in time.
+   */
+  scancodes(codes: readonly number[], options: { within?: Duration } = {}): Promise<void> {
+    return this.#send(codes, `${codes.length} scan codes`, options.within);
+  }
+
+  /** Presses keys together and releases them: "enter", "ctrl+alt+delete", "F1", "A". @throws {ConfigError} an unknown key. */
+  press(chord: string, options: { within?: Duration } = {}): Promise<void> {
+    return this.#send(scancodesOfChord(chord), chord, options.within);
+  }
+
+  /** Types a text on the US layout; "\n" is the Enter key. @throws {ConfigError} a character that no key has. */
+  type(text: string, options: { within?: Duration } = {}): Promise<void> {
+    return this.#send(scancodesOfText(text), JSON.stringify(text), options.within);
+  }
+
+  async #send(codes: readonly number[], what: string, within: Duration | undefined): Promise<void> {
+    this.keys.enqueue(codes);
+    await this.session.wait(`the keyboard to be read (${what})`, within, () => this.keys.queued === 0 ? { value: undefined } : undefined);
+  }
+}
+
 /** A machine that a script drives; made by `boot`. */
 export class MachineSession implements AsyncDisposable {
   /** By name, the first one is `serial`. */
@@ -134,7 +199,10 @@ export class MachineSession implements AsyncDisposable {
   readonly #guestBudget: Duration | "none";
   readonly #wallBudgetMs: number;
   readonly #forbidden: { readonly console: SerialConsole; readonly matcher: Matcher }[] = [];
-  #seen: { readonly console: SerialConsole; readonly pattern: Pattern; readonly groups: string[] } | undefined;
+  /** What was seen that `failOn` forbids, and on what. */
+  #seen: { readonly where: string; readonly pattern: Pattern } | undefined;
+  readonly #screen: SessionScreen | undefined;
+  readonly #keyboard: SessionKeyboard | undefined;
   #ended: Stop | undefined;
   #pumping = false;
   #closed = false;
@@ -152,6 +220,15 @@ export class MachineSession implements AsyncDisposable {
       for (const pattern of options.failOn ?? []) this.#forbidden.push({ console, matcher: new Matcher(pattern, 0) });
       if (options.failOn?.length) console.watchers.add(() => this.#lookForForbidden(console));
     }
+    const { screen, keyboard } = machine;
+    this.#screen = screen && new SessionScreen(this, screen);
+    if (options.failOn?.length) this.#watchScreen(options.failOn);
+    const keys = keyboard && new KeyQueue(keyboard);
+    if (keys) {
+      keys.onFed = (byte) => this.#logInput("keyboard", byte);
+      keys.onDrained = () => machine.requestBreak();
+      this.#keyboard = new SessionKeyboard(this, keys);
+    }
   }
 
   /** The machine's first console. @throws {ConfigError} it has none. */
@@ -159,6 +236,26 @@ export class MachineSession implements AsyncDisposable {
     const first = this.consoles.values().next().value;
     if (!first) throw new ConfigError("this machine has no console: give a device `console = true`");
     return first;
+  }
+
+  /** The machine's screen. @throws {ConfigError} it has none. */
+  get screen(): SessionScreen {
+    if (!this.#screen) throw new ConfigError(`this machine has no screen: it needs a device such as "vga"`);
+    return this.#screen;
+  }
+  /** True when `screen` is there. */
+  get hasScreen(): boolean {
+    return this.#screen !== undefined;
+  }
+
+  /** The machine's keyboard. @throws {ConfigError} it has none. */
+  get keyboard(): SessionKeyboard {
+    if (!this.#keyboard) throw new ConfigError(`this machine has no keyboard: it needs a device such as "i8042"`);
+    return this.#keyboard;
+  }
+  /** Keys that wait for the guest. */
+  get queuedKeys(): number {
+    return this.#keyboard?.keys.queued ?? 0;
   }
 
   /** Guest time in nanoseconds since reset. */
@@ -208,7 +305,8 @@ export class MachineSession implements AsyncDisposable {
   /** State of the machine and of the consoles' histories and queues. */
   snapshot(): SessionSnapshot {
     const consoles = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.save()]));
-    return { machine: this.machine.snapshot(), consoles, inputs: structuredClone(this.inputs) };
+    const keys = this.#keyboard ? { keys: this.#keyboard.keys.save() } : {};
+    return { machine: this.machine.snapshot(), consoles, inputs: structuredClone(this.inputs), ...keys };
   }
 
   /** Back to a snapshot of this session or of a fork. @throws {Error} something is being awaited. */
@@ -216,6 +314,7 @@ export class MachineSession implements AsyncDisposable {
     if (this.#waits.size > 0) throw new Error("Cannot restore a snapshot while something is awaited");
     this.machine.restore(snapshot.machine);
     for (const c of this.consoles.values()) c.load(snapshot.consoles[c.name]);
+    this.#keyboard?.keys.load(snapshot.keys ?? []);
     this.inputs.splice(0, Infinity, ...structuredClone(snapshot.inputs));
     for (const f of this.#forbidden) f.matcher.from = f.console.text().length;
     this.#ended = undefined;
@@ -280,7 +379,8 @@ export class MachineSession implements AsyncDisposable {
   async #pump(): Promise<void> {
     if (this.#pumping) return;
     this.#pumping = true;
-    let turn = new Turn();
+    // Armed behind the first slice: many a guest ends in it, and timers cost a start of theirs.
+    let turn: Turn | undefined;
     try {
       // Waits that are made together start together.
       await Promise.resolve();
@@ -292,7 +392,7 @@ export class MachineSession implements AsyncDisposable {
         }
         const settled = this.#settle(stop);
         stop = undefined;
-        if (turn.due) {
+        if (turn?.due) {
           await turn.taken;
           turn = new Turn();
         }
@@ -302,6 +402,7 @@ export class MachineSession implements AsyncDisposable {
           continue;
         }
         stop = this.#advance();
+        if (!stop) turn ??= new Turn();
         if (stop?.kind === "breakpoint" && !this.#wanted(stop)) this.hooks.onBreakpoint?.(stop);
         if (stop && stop.kind !== "breakpoint") this.hooks.onFinalStop?.(stop);
         await this.hooks.afterSlice?.();
@@ -311,7 +412,7 @@ export class MachineSession implements AsyncDisposable {
       for (const w of this.#waits) w.reject(e as Error);
       this.#waits.clear();
     } finally {
-      turn.cancel();
+      turn?.cancel();
       this.#pumping = false;
     }
   }
@@ -353,13 +454,28 @@ export class MachineSession implements AsyncDisposable {
     for (const f of this.#forbidden) {
       const found = f.console === console ? f.matcher.find(console) : undefined;
       if (!found) continue;
-      this.#seen = { console, pattern: f.matcher.pattern, groups: found.groups };
+      this.#seen = { where: `${console.name} printed`, pattern: f.matcher.pattern };
       this.machine.requestBreak();
       return;
     }
   }
 
-  #failForbidden(seen: { readonly console: SerialConsole; readonly pattern: Pattern }): boolean {
+  /** A forbidden text on the screen fails the waits once; it may stay there. */
+  #watchScreen(patterns: readonly Pattern[]): void {
+    const screen = this.#screen;
+    if (!screen) return;
+    const matchers = new Set(patterns.map((p) => new ScreenMatcher(p)));
+    screen.watchers.add((row) => {
+      const text = this.#seen ? undefined : screen.port.text([...matchers].every((m) => m.byRow) ? row : -1);
+      const found = text && [...matchers].find((m) => m.find(text, m.byRow ? row : -1));
+      if (!found) return;
+      matchers.delete(found);
+      this.#seen = { where: "the screen shows", pattern: found.pattern };
+      this.machine.requestBreak();
+    });
+  }
+
+  #failForbidden(seen: { readonly where: string; readonly pattern: Pattern }): boolean {
     const { machine } = this, until = machine.age + this.#ticksOf(parseDuration(LAST_WORDS));
     while (!this.stop && machine.age < until) {
       const stop = machine.run(machine.clock.ticks + until - machine.age);
@@ -369,7 +485,7 @@ export class MachineSession implements AsyncDisposable {
     for (const f of this.#forbidden) f.matcher.from = f.console.lineStart;
     for (const w of this.#waits) {
       w.reject(
-        this.#failure(FailPatternSeen, w, `${seen.console.name} printed ${show(seen.pattern)} (failOn) while waiting for`, this.stop),
+        this.#failure(FailPatternSeen, w, `${seen.where} ${show(seen.pattern)} (failOn) while waiting for`, this.stop),
       );
     }
     this.#waits.clear();
@@ -388,11 +504,14 @@ export class MachineSession implements AsyncDisposable {
       const text = c.lines.slice(-20).map((l) => `    | ${l}`).join("\n");
       lines.push(c.text() ? `  ${c.name}, last lines:\n${text}` : `  ${c.name} has printed nothing`);
     }
+    const screen = this.#screen?.text();
+    if (screen) lines.push(`  the screen:\n${screen.split("\n").map((l) => `    | ${l}`).join("\n")}`);
     for (const c of machine.cpus) {
       lines.push(`  cpu${c.index}: pc ${describeAddress(machine, c.pc)}${c.idle ? " (waiting for an interrupt)" : ""}`);
     }
     if (this.options.replay) lines.push(`  replay: ${this.options.replay}`);
-    const transcript = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.text()]));
+    const transcript: Record<string, string> = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.text()]));
+    if (screen) transcript.screen = screen;
     const error = new Kind(lines.join("\n"), { awaited: wait.what, guestNs: machine.clock.nowNs, transcript, ...(stop ? { stop } : {}) });
     error.stack = `${error.name}: ${error.message}\n${wait.stack}`;
     return error;

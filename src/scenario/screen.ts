@@ -1,0 +1,180 @@
+// A PC's screen as a scenario sees it: rows of Unicode text with their colours, patterns to look for, pictures.
+import { type Colour, COLOURS, CP437 } from "../core/cp437.ts";
+import type { ScreenPort, TextScreen } from "../core/device.ts";
+import { ConfigError, didYouMean } from "../core/errors.ts";
+import type { Pattern } from "./console.ts";
+
+export type { Colour };
+
+/** Where and how a text must be shown. Rows count from 0, from the bottom when negative; blanks have no foreground colour. */
+export interface Look {
+  readonly fg?: Colour;
+  readonly bg?: Colour;
+  readonly row?: number;
+}
+
+/** One character cell. */
+export interface Cell {
+  readonly character: string;
+  readonly fg: Colour;
+  readonly bg: Colour;
+  readonly blink: boolean;
+}
+
+const isBlank = (cell: number) => (cell & 0xff) === 0x20 || (cell & 0xff) === 0 || (cell & 0xff) === 0xff;
+
+/** Number of a colour. @throws {ConfigError} there is none of that name. */
+function numberOf(colour: Colour | undefined): number | undefined {
+  if (colour === undefined) return undefined;
+  const n = COLOURS.indexOf(colour);
+  if (n < 0) throw new ConfigError(`no colour '${colour}'${didYouMean(colour, COLOURS)}; the colours are ${COLOURS.join(", ")}`);
+  return n;
+}
+
+/** Looks for a pattern on a text screen, in each row alone or, when the pattern has a line break, in all of them. */
+export class ScreenMatcher {
+  readonly #fg: number | undefined;
+  readonly #bg: number | undefined;
+  readonly #regexp: RegExp;
+  readonly #allRows: boolean;
+
+  /** @throws {ConfigError} a colour is unknown. */
+  constructor(readonly pattern: Pattern, readonly look: Look = {}) {
+    this.#fg = numberOf(look.fg);
+    this.#bg = numberOf(look.bg);
+    const source = typeof pattern === "string" ? RegExp.escape(pattern) : pattern.source;
+    this.#allRows = typeof pattern === "string" ? pattern.includes("\n") : /\\n|\n/.test(source);
+    const flags = typeof pattern === "string" ? "" : pattern.flags.replace(/[gy]/g, "");
+    this.#regexp = new RegExp(source, `${flags}g`);
+  }
+
+  /** True when a change in one row can only make a match in that row. */
+  get byRow(): boolean {
+    return !this.#allRows;
+  }
+
+  /** The match and its groups. With `only`, no other row has changed since the last time. */
+  find(text: TextScreen, only = -1): string[] | undefined {
+    const { row } = this.look;
+    if (this.#allRows) return this.#search(text, 0, text.rows);
+    const wanted = row === undefined ? undefined : row < 0 ? text.rows + row : row;
+    const first = wanted ?? (only >= 0 ? only : 0), last = wanted ?? (only >= 0 ? only : text.rows - 1);
+    if (only >= 0 && (only < first || only > last)) return undefined;
+    for (let r = first; r <= last && r < text.rows; r++) {
+      const found = this.#search(text, r, r + 1);
+      if (found) return found;
+    }
+    return undefined;
+  }
+
+  /** Looks at the rows without the blanks at their ends, and then with them: a prompt may end in one. */
+  #search(text: TextScreen, from: number, to: number): string[] | undefined {
+    const rows = Array.from({ length: to - from }, (_, i) => rowText(text, from + i));
+    for (const shown of [rows.map((r) => r.trimEnd()), rows]) {
+      for (const match of shown.join("\n").matchAll(this.#regexp)) {
+        if (this.#looksRight(text, from, shown, match.index, match[0].length)) return [...match];
+      }
+    }
+    return undefined;
+  }
+
+  #looksRight(text: TextScreen, from: number, shown: readonly string[], start: number, length: number): boolean {
+    if (this.#fg === undefined && this.#bg === undefined) return true;
+    for (let r = 0, at = 0; r < shown.length; at += shown[r].length + 1, r++) {
+      const first = Math.max(0, start - at), end = Math.min(shown[r].length, start + length - at);
+      for (let column = first; column < end; column++) {
+        const cell = text.cells[(from + r) * text.columns + column];
+        if (this.#bg !== undefined && background(text, cell) !== this.#bg) return false;
+        if (this.#fg !== undefined && !isBlank(cell) && (cell >> 8 & 0xf) !== this.#fg) return false;
+      }
+    }
+    return true;
+  }
+}
+
+const background = (text: TextScreen, cell: number) => text.blink ? cell >> 12 & 7 : cell >> 12;
+
+/** A row as Unicode, one UTF-16 unit for each cell. */
+export function rowText(text: TextScreen, row: number): string {
+  let out = "";
+  for (let i = row * text.columns; i < (row + 1) * text.columns; i++) out += CP437[text.cells[i] & 0xff];
+  return out.replaceAll("\u00a0", " ");
+}
+
+/** The screen of a machine. */
+export class Screen {
+  /** Called when something on it has changed; see `ScreenPort.onChange`. */
+  readonly watchers: Set<(row: number) => void> = new Set();
+
+  constructor(readonly port: ScreenPort) {
+    port.onChange = (row) => {
+      for (const watch of this.watchers) watch(row);
+    };
+  }
+
+  /** The rows of the text screen without the blanks at their ends; none in a graphics mode. */
+  get lines(): string[] {
+    const text = this.port.text();
+    return text ? Array.from({ length: text.rows }, (_, row) => rowText(text, row).trimEnd()) : [];
+  }
+
+  /** The whole text, a line for each row, without empty lines at its end. */
+  text(): string {
+    return this.lines.join("\n").trimEnd();
+  }
+
+  /** One cell; undefined outside the screen and in a graphics mode. */
+  cell(row: number, column: number): Cell | undefined {
+    const text = this.port.text();
+    if (!text || row < 0 || row >= text.rows || column < 0 || column >= text.columns) return undefined;
+    const cell = text.cells[row * text.columns + column];
+    return {
+      character: CP437[cell & 0xff],
+      fg: COLOURS[cell >> 8 & 0xf],
+      bg: COLOURS[background(text, cell)],
+      blink: text.blink && cell >> 15 === 1,
+    };
+  }
+
+  /** Where the cursor is; undefined in a graphics mode. */
+  get cursor(): { readonly row: number; readonly column: number; readonly visible: boolean } | undefined {
+    return this.port.text()?.cursor;
+  }
+
+  /** True when it shows the pattern now. @throws {ConfigError} a colour is unknown. */
+  shows(pattern: Pattern, look: Look = {}): boolean {
+    const text = this.port.text();
+    return text !== undefined && new ScreenMatcher(pattern, look).find(text) !== undefined;
+  }
+
+  /** The picture as three bytes for each pixel. */
+  image(): { readonly width: number; readonly height: number; readonly rgb: Uint8Array } {
+    return this.port.image();
+  }
+
+  /** The picture as a PNG file. */
+  async png(): Promise<Uint8Array> {
+    const { encode } = await import("fast-png"), { width, height, rgb } = this.port.image();
+    return encode({ width, height, data: rgb, channels: 3, depth: 8 });
+  }
+}
+
+/** ANSI colours (0..7) of VGA's: red and blue change places. */
+const ANSI = [0, 4, 2, 6, 1, 5, 3, 7];
+
+/** A text screen for a terminal: one line for each row, with colours. */
+export function ansiLines(text: TextScreen): string[] {
+  return Array.from({ length: text.rows }, (_, row) => {
+    let out = "", last = -1;
+    for (let column = 0; column < text.columns; column++) {
+      const cell = text.cells[row * text.columns + column], colours = cell >> 8 & (text.blink ? 0x7f : 0xff);
+      if (colours !== last) {
+        const fg = colours & 0xf, bg = colours >> 4;
+        out += `\x1b[${ANSI[fg & 7] + (fg & 8 ? 90 : 30)};${ANSI[bg & 7] + (bg & 8 ? 100 : 40)}m`;
+        last = colours;
+      }
+      out += CP437[cell & 0xff];
+    }
+    return `${out}\x1b[0m`;
+  });
+}
