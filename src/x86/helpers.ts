@@ -164,10 +164,38 @@ export const MMX_HELPERS = [...PACKED_BOTH_NAMES, ...(Object.keys(PACKED_MMX) as
   `mmx.${n}` as const
 );
 
-export type HelperName = typeof SYSTEM_HELPERS[number] | typeof INTEGER_HELPERS[number] | SseHelper | typeof MMX_HELPERS[number];
+/** Helpers of the x87; src/x86/x87.ts has them and says more about the numbers. */
+export const X87_HELPERS = [
+  "fpuArith", // operation, source, register or bits, destination register | 16 to pop
+  "fpuCompare", // 1: quiet; source, register or bits, number of pops
+  "fpuCompareFlags", // 1: quiet; register, 1 to pop -> ZF PF CF
+  "fpuLoad", // source, register or low half, high half
+  "fpuStore", // kind, old contents of the memory, 1 to pop -> what to store
+  "fpuStore80", // 0, old contents -> exponent word; 1, old contents -> significand, and pops
+  "fpuStoreBcd", // 0, old contents -> upper two bytes; 1, old contents -> low eight bytes, and pops
+  "fpuMove", // register, 1 to pop
+  "fpuMoveQuietly", // register; pops, and an empty register is no fault
+  "fpuExchange", // register
+  "fpuConditional", // register, 1 when the condition holds
+  "fpuUnary", // ModRM byte of D9
+  "fpuFree", // register, 1 to pop as well
+  "fpuControl", // 0: finit, 1: fclex, 2: fldcw, 3: after fstenv; value
+  "fpuStatus", // -> status word
+  "fpuEnvironment", // word, layout -> value
+  "fpuSetEnvironment", // word, layout, value
+  "fpuRegister", // register, 0: significand, 1: exponent word -> value
+  "fpuSetRegister", // register, significand, exponent word
+] as const;
+
+export type HelperName =
+  | typeof SYSTEM_HELPERS[number]
+  | typeof INTEGER_HELPERS[number]
+  | SseHelper
+  | typeof MMX_HELPERS[number]
+  | typeof X87_HELPERS[number];
 
 /** Every helper's name, in the order of the core's `helpers`. */
-export const HELPERS: readonly HelperName[] = [...SYSTEM_HELPERS, ...INTEGER_HELPERS, ...SSE_HELPERS, ...MMX_HELPERS];
+export const HELPERS: readonly HelperName[] = [...SYSTEM_HELPERS, ...INTEGER_HELPERS, ...SSE_HELPERS, ...MMX_HELPERS, ...X87_HELPERS];
 
 /** Helper numbers by name. */
 export const H = Object.fromEntries(HELPERS.map((name, i) => [name, i])) as Readonly<Record<HelperName, number>>;

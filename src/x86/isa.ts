@@ -9,9 +9,11 @@ import { sse } from "./isa/sse.ts";
 import { stack } from "./isa/stack.ts";
 import { strings } from "./isa/string.ts";
 import { system } from "./isa/system.ts";
+import { x87 } from "./isa/x87.ts";
 
 /** Every row, freshly made. */
-export const x86Rows = (): Row[] => [...alu(), ...mov(), ...stack(), ...control(), ...strings(), ...bits(), ...system(), ...sse()];
+export const x86Rows =
+  (): Row[] => [...alu(), ...mov(), ...stack(), ...control(), ...strings(), ...bits(), ...system(), ...sse(), ...x87()];
 
 let table: DecodeTable | undefined;
 /** The table of all rows; made at the first call. */

@@ -10,6 +10,7 @@ import { CONST, IMM, Insn, STATUS, STRING } from "./insn.ts";
 import { integerHelpers } from "./integer.ts";
 import { x86Table } from "./isa.ts";
 import { sseHelpers } from "./sse.ts";
+import { x87Helpers } from "./x87.ts";
 import { MODE_EM, MODE_OSFXSR, MODE_TF, MODE_TS } from "./slots.ts";
 
 /** Longest block, in instructions. */
@@ -163,5 +164,5 @@ function allowed(e: Emit, i: Insn, mode: number): boolean {
 
 /** The helpers of HELPERS that follow SYSTEM_HELPERS. `raise` records an exception (error code -1: none) and returns FAULT. */
 export function instructionHelpers(env: CoreEnv, raise: (vector: number, error: number) => Status): Helper[] {
-  return [...integerHelpers(env, raise), ...sseHelpers(env, raise)];
+  return [...integerHelpers(env, raise), ...sseHelpers(env, raise), ...x87Helpers(env)];
 }

@@ -50,9 +50,9 @@ const FLAGS = 0, TAKEN = 8, REGS = 16, FX = 256, BUFFER = 768;
 const LOW = BUFFER + 384, HIGH = BUFFER + 832;
 const DF = 0x400;
 
-/** Rows that need privilege, change segments, or depend on the host (rcpps and its relatives: every maker has tables of its own). */
+/** Rows that need privilege, change segments, or depend on the host (rcpps, fsin and their relatives: every maker's last bits are different). */
 const LEFT_OUT =
-  /^(in|out|ins|insb|outs|outsb|int|int3|int1|into|iret|retf|jmpf|callf|hlt|cli|sti|pushf|popf|sldt|str|lldt|ltr|verr|verw|arpl|sgdt|sidt|lgdt|lidt|smsw|lmsw|invlpg|monitor|mwait|xgetbv|xsetbv|swapgs|rdtscp|lar|lsl|syscall|sysret|clts|invd|wbinvd|ud[012]|wrmsr|rdtsc|rdmsr|rdpmc|sysenter|sysexit|cpuid|fxsave|fxrstor|xsave\w*|xrstor\w*|rd[fg]sbase|wr[fg]sbase|invpcid|rdrand|rdseed|rdpid|l[defgs]s|bound|salc|stmxcsr|ldmxcsr|endbr\d\d|rcp[ps]s|rsqrt[ps]s|clflush\w*|clwb)$/;
+  /^(in|out|ins|insb|outs|outsb|int|int3|int1|into|iret|retf|jmpf|callf|hlt|cli|sti|pushf|popf|sldt|str|lldt|ltr|verr|verw|arpl|sgdt|sidt|lgdt|lidt|smsw|lmsw|invlpg|monitor|mwait|xgetbv|xsetbv|swapgs|rdtscp|lar|lsl|syscall|sysret|clts|invd|wbinvd|ud[012]|wrmsr|rdtsc|rdmsr|rdpmc|sysenter|sysexit|cpuid|fxsave|fxrstor|xsave\w*|xrstor\w*|rd[fg]sbase|wr[fg]sbase|invpcid|rdrand|rdseed|rdpid|l[defgs]s|bound|salc|stmxcsr|ldmxcsr|endbr\d\d|rcp[ps]s|rsqrt[ps]s|f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos|fneni|fndisi|fnsetpm|clflush\w*|clwb)$/;
 /** Flags that the manual leaves undefined, by mnemonic. */
 const UNDEFINED: readonly (readonly [RegExp, number])[] = [
   [/^(and|or|xor|test|andn|ptest)$/, AF],
@@ -150,6 +150,8 @@ interface Case {
   /** The record before, and (from the evaluator) after. */
   readonly before: Uint8Array;
   readonly after: Uint8Array;
+  /** Part of the record that is not compared. */
+  readonly ignored: readonly [number, number];
 }
 
 /** The evaluator's machine: slots, and the record's buffer as memory. */
@@ -346,13 +348,20 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
     pointer(7, record + LOW + below(HIGH - LOW), i.address);
     if (i.rep) pointer(1, below(200 / size), i.address);
   }
+  if (/^maskmov/.test(row.mnemonic)) pointer(7, record + LOW + below(HIGH - LOW), i.address);
+  if (/^pcmpestr/.test(row.mnemonic)) { for (const r of [0, 2]) if (below(3)) regs[r] = u64(BigInt(below(40) - 20)); }
   if (row.mnemonic === "xlat") pointer(3, record + BUFFER + below(700), i.address);
 
   for (let k = 0; k < RECORD - BUFFER; k += 8) v.setBigUint64(BUFFER + k, below(3) ? random64() : randomInteger(), true);
   // Some strings are alike, so that repe goes on.
   if (strings && below(2)) before.fill(below(2) ? 0 : before[BUFFER], BUFFER);
   if (row.unit === "" ? false : memory) {
-    const k = at - record, [lo, hi] = random128(row);
+    const k = at - record;
+    let [lo, hi] = random128(row);
+    if (/^pcmp[ei]str/.test(row.mnemonic)) [lo, hi] = [lo & 0x0303_0303_0303_0303n, hi & 0x0303_0303_0303_0303n];
+    if (/^fbld$/.test(row.mnemonic)) {
+      [lo, hi] = [0, 1].map(() => BigInt("0x" + [...lo.toString(16)].map((c) => "0123456789012345"[parseInt(c, 16)]).join("")));
+    }
     v.setBigUint64(k, lo, true);
     v.setBigUint64(k + 8, hi, true);
     if (i.operands.some((o) => o.kind === MEM && o.size === 10)) {
@@ -382,9 +391,11 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   }
   for (let k = 0; k < 16; k++) v.setBigUint64(REGS + 8 * k, code === 64 ? regs[k] : k < 8 ? regs[k] & mask : 0n, true);
   v.setUint32(FLAGS, (random32() & (STATUS | DF)) | 0x202, true);
-  v.setUint16(FX, 0x007f | (pick([3, 3, 3, 0, 2]) << 8) | (pick([0, 0, 1, 2, 3]) << 10), true);
+  // Some exceptions unmasked: their signal would come with the next waiting instruction only, and there is none. (Overflow and underflow stay masked.)
+  const unmasked = row.unit === "fpu" && below(4) === 0 ? below(64) & 0x27 : 0;
+  v.setUint16(FX, (0x007f & ~unmasked) | (pick([3, 3, 3, 0, 2]) << 8) | (pick([0, 0, 1, 2, 3]) << 10), true);
   const empty = pick([0, 0, 0, 0xff, below(256)]);
-  v.setUint16(FX + 2, (below(8) << 11) | (random32() & 0x4700) | (below(2) ? 0 : below(64)), true);
+  v.setUint16(FX + 2, (below(8) << 11) | (random32() & 0x4700) | (unmasked || below(2) ? 0 : below(64)), true);
   v.setUint8(FX + 4, ~empty & 0xff);
   v.setUint32(
     FX + 24,
@@ -397,7 +408,8 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
     v.setUint16(FX + 40 + 16 * k, Number(x >> 64n), true);
   }
   for (let k = 0; k < (code === 64 ? 16 : 8); k++) {
-    const [lo, hi] = random128(row);
+    let [lo, hi] = random128(row);
+    if (/^pcmp[ei]str/.test(row.mnemonic)) [lo, hi] = [lo & 0x0303_0303_0303_0303n, hi & 0x0303_0303_0303_0303n];
     v.setBigUint64(FX + 160 + 16 * k, lo, true);
     v.setBigUint64(FX + 168 + 16 * k, hi, true);
   }
@@ -427,7 +439,9 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   const text = `${hex(bytes)}  ${disassemble(i, pc, code)}`;
   if (next === taken) out.setUint32(TAKEN, 1, true);
   else if (next !== end) throw new Error(`${text}: next pc is ${next - pc} away`);
-  return { row, bytes: bytes.slice(), text, before, after };
+  // The pointers to instruction and operand: AMD's processors keep them only while an exception is pending.
+  const word = i.operand === 2 ? 2 : 4, environment = /^fn(stenv|save)$/.test(row.mnemonic), from = at - record + 3 * word;
+  return { row, bytes: bytes.slice(), text, before, after, ignored: environment ? [from, from + 4 * word] : [0, 0] };
 }
 
 const hex = (bytes: readonly number[]) => bytes.map((b) => b.toString(16).padStart(2, "0")).join(" ");
@@ -568,7 +582,7 @@ function difference(c: Case, reference: Uint8Array): string {
   const o = new Insn();
   x86Table().decode(o, Uint8Array.from(c.bytes), 0, 15, 64);
   for (let n = 0; n < 16; n++) out[1] += `${n % 8 ? "" : "\n "} r${n}=${was.getBigUint64(REGS + 8 * n, true).toString(16)}`;
-  if (c.row.unit !== "") {
+  if (c.row.unit !== "" && c.row.unit !== "fpu") {
     for (let n = 0; n < 8; n++) {
       const at = c.row.unit === "sse" ? FX + 160 + 16 * n : FX + 32 + 16 * n;
       out[1] += `\n  ${c.row.unit === "sse" ? "xmm" : "st"}${n} ${cell(was, at + 8)} ${cell(was, at)}`;
@@ -637,6 +651,8 @@ async function run(o: Options, directory: string): Promise<number> {
       const theirs = out.subarray(n * RECORD, (n + 1) * RECORD);
       blank(c.row, theirs, o.code);
       blank(c.row, c.after, o.code);
+      theirs.fill(0, ...c.ignored);
+      c.after.fill(0, ...c.ignored);
       if (c.after.every((b, k) => b === theirs[k])) return;
       if (failures++ < 20) console.log(difference(c, theirs));
     });
