@@ -259,10 +259,9 @@ export class DecodeTable {
 
   /** The row of a word (only the low half counts when its low two bits are not 3), reserved encodings included; the most specific one wins. */
   find(word: number): Row | undefined {
-    const short = (word & 3) !== 3, w = short ? word & 0xffff : word >>> 0;
-    for (const r of short ? this.#buckets16[((w >>> 11) & 0x1c) | (w & 3)] : this.#buckets32[key32(w)]) {
-      if (((w & r.mask) >>> 0) === r.match) return r;
-    }
+    const short = (word & 3) !== 3, w = short ? word & 0xffff : word | 0;
+    const bucket = short ? this.#buckets16[((w >>> 11) & 0x1c) | (w & 3)] : this.#buckets32[key32(w)];
+    for (let i = 0; i < bucket.length; i++) if (((w ^ bucket[i].match) & bucket[i].mask) === 0) return bucket[i];
     return undefined;
   }
 
