@@ -8,6 +8,8 @@ export interface Segment {
   readonly bytes: Uint8Array;
   /** Bytes in memory, at least `bytes.length`. */
   readonly size: number;
+  /** It begins with the file's own headers, which linkers put below the first section when told nothing else. */
+  readonly headers?: boolean;
 }
 
 export interface Elf {
@@ -59,7 +61,7 @@ export function readElf(file: Uint8Array, name: string): Elf {
     if (memsz === 0) continue;
     if (filesz > memsz) throw bad(`segment ${i} has more bytes in the file (${filesz}) than in memory (${memsz})`);
     need(offset, filesz, `segment ${i}`);
-    segments.push({ paddr, vaddr, bytes: file.subarray(offset, offset + filesz), size: memsz });
+    segments.push({ paddr, vaddr, bytes: file.subarray(offset, offset + filesz), size: memsz, headers: offset === 0 });
   }
   if (segments.length === 0) throw bad("it has no segment to load");
   return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w)) };

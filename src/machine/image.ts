@@ -75,5 +75,12 @@ function fromElf(elf: Elf, name: string, target: ImageTarget): Image {
   // The entry is a virtual address: its segment tells where it is in memory.
   const s = elf.segments.find((s) => elf.entry >= s.vaddr && elf.entry < s.vaddr + BigInt(s.size));
   const entry = s ? BigInt(s.paddr) + elf.entry - s.vaddr : elf.entry;
-  return { kind: "elf", entry, segments: elf.segments, symbols: elf.symbols };
+  return { kind: "elf", entry, segments: elf.segments.map((s) => withoutHeaders(s, target.ram)), symbols: elf.symbols };
+}
+
+/** `ld -Ttext=RAM` puts the file's headers into the page below RAM: nobody wants them, so what is below is left out. */
+function withoutHeaders(s: Segment, ram: number): Segment {
+  const below = ram - s.paddr;
+  if (!s.headers || below <= 0 || below >= s.bytes.length) return s;
+  return { paddr: ram, vaddr: s.vaddr + BigInt(below), bytes: s.bytes.subarray(below), size: s.size - below };
 }

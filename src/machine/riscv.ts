@@ -13,7 +13,7 @@ import { disassemble } from "../riscv/insn.ts";
 import { type Isa, parseIsa } from "../riscv/isa.ts";
 import { X } from "../riscv/slots.ts";
 import { SSIP, STIP } from "../riscv/trap.ts";
-import { EM_RISCV, Symbols } from "./elf.ts";
+import { EM_RISCV, type Symbols } from "./elf.ts";
 import { buildFdt } from "./fdt.ts";
 import { mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
 import { type Image, readImage } from "./image.ts";

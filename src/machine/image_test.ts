@@ -1,0 +1,90 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { gzipSync } from "fflate";
+import { ConfigError } from "../core/errors.ts";
+import { demangle, EM_RISCV, EM_X86_64, Symbols } from "./elf.ts";
+import { type ImageTarget, readImage } from "./image.ts";
+
+const target: ImageTarget = { machines: [EM_RISCV], bits: 64, arch: "riscv64", load: 0x8020_0000, ram: 0x8000_0000, protocol: "auto" };
+
+/** An ELF64 file with one segment: `bytes` from `offset` of the file, at `paddr`; virtual addresses are `shift` higher. */
+function elf(
+  o: { offset?: number; paddr?: number; filesz?: number; memsz?: number; machine?: number; entry?: bigint; shift?: bigint; cut?: number } =
+    {},
+) {
+  const { offset = 0x78, paddr = 0x8020_0000, filesz = 8, machine = EM_RISCV, shift = 0n } = o;
+  const file = new Uint8Array(offset + filesz), view = new DataView(file.buffer);
+  file.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  view.setUint16(16, 2, true);
+  view.setUint16(18, machine, true);
+  view.setBigUint64(24, o.entry ?? BigInt(paddr) + shift, true);
+  view.setBigUint64(32, 64n, true); // phoff
+  view.setUint16(54, 56, true);
+  view.setUint16(56, 1, true);
+  view.setUint32(64, 1, true); // PT_LOAD
+  view.setBigUint64(72, BigInt(offset), true);
+  view.setBigUint64(80, BigInt(paddr) + shift, true);
+  view.setBigUint64(88, BigInt(paddr), true);
+  view.setBigUint64(96, BigInt(filesz), true);
+  view.setBigUint64(104, BigInt(o.memsz ?? filesz), true);
+  for (let i = 0; i < filesz && offset >= 0x78; i++) file[offset + i] = i + 1;
+  return file.subarray(0, o.cut ?? file.length);
+}
+const read = (file: Uint8Array, t: Partial<ImageTarget> = {}) => readImage(file, "k", { ...target, ...t });
+
+Deno.test("an ELF file: segments at physical addresses, the entry translated by its segment", () => {
+  const image = read(elf({ memsz: 100, shift: 0xffff_ffff_0000_0000n }));
+  assertEquals([image.kind, image.entry], ["elf", 0x8020_0000n]);
+  assertEquals(image.segments.map((s) => [s.paddr, s.bytes.length, s.size]), [[0x8020_0000, 8, 100]]);
+  assertEquals(image.segments[0].bytes[7], 8);
+});
+
+Deno.test("the file's headers below RAM are left out, other bytes below RAM are not", () => {
+  const [s] = read(elf({ offset: 0, paddr: 0x7fff_f000, filesz: 0x1010 })).segments;
+  assertEquals([s.paddr, s.vaddr, s.bytes.length, s.size], [0x8000_0000, 0x8000_0000n, 0x10, 0x10]);
+  assertEquals(read(elf({ paddr: 0x7fff_fffc })).segments[0].paddr, 0x7fff_fffc); // the platform refuses it
+});
+
+Deno.test("raw bytes, Linux Images and gzip of them", () => {
+  const raw = read(Uint8Array.of(0x13, 0, 0, 0));
+  assertEquals([raw.kind, raw.entry, raw.segments[0].paddr], ["raw", 0x8020_0000n, 0x8020_0000]);
+  const linux = new Uint8Array(0x100), view = new DataView(linux.buffer);
+  view.setBigUint64(8, 0x20_0000n, true);
+  view.setBigUint64(16, 0x5000n, true);
+  linux.set(new TextEncoder().encode("RSC\x05"), 0x38);
+  for (const file of [linux, gzipSync(linux)]) {
+    const image = read(file);
+    assertEquals([image.kind, image.entry, image.segments[0].size], ["linux", 0x8020_0000n, 0x5000]);
+  }
+});
+
+const BAD: [what: string, file: Uint8Array, message: string, t?: Partial<ImageTarget>][] = [
+  ["empty", new Uint8Array(), "k: the file is empty"],
+  ["other machine", elf({ machine: EM_X86_64 }), "k: built for x86-64, but the machine's CPU is riscv64"],
+  ["other width", elf(), "k: a 64-bit ELF file, but the machine's CPU is riscv32", { bits: 32, arch: "riscv32" }],
+  ["cut in the header", elf({ cut: 40 }), "k: truncated ELF file: the header ends at byte 64, the file has 40"],
+  ["cut in a segment", elf({ cut: 0x7c }), "k: truncated ELF file: segment 0 ends at byte 128, the file has 124"],
+  ["less memory than file", elf({ memsz: 4 }), "k: segment 0 has more bytes in the file (8) than in memory (4)"],
+  ["damaged gzip", Uint8Array.of(0x1f, 0x8b, 8, 0, 1, 2, 3), "k: damaged gzip data: "],
+  ["wrong protocol", elf(), "k: boot.protocol is 'linux', but this is an ELF file", { protocol: "linux" }],
+];
+for (const [what, file, message, t] of BAD) {
+  Deno.test(`refused: ${what}`, () => {
+    const e = assertThrows(() => read(file, t), ConfigError);
+    assertEquals(e.message.slice(0, message.length), message);
+  });
+}
+
+Deno.test("symbols: the last one at or below an address within its size; Rust paths by their plain names", () => {
+  const mangled = "_ZN6kernel4main17h0123456789abcdefE";
+  const s = new Symbols(() => [
+    { name: "big", value: 0x100n, size: 0x10n },
+    { name: mangled, value: 0x200n, size: 0n },
+  ]);
+  assertEquals(s.lookup(0x10fn), { name: "big", offset: 0xfn });
+  assertEquals(s.lookup(0x110n), undefined);
+  assertEquals(s.lookup(0x234n), { name: "kernel::main", offset: 0x34n });
+  assertEquals([s.address("kernel::main"), s.address(mangled), s.address("none")], [0x200n, 0x200n, undefined]);
+  assertEquals(demangle("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
+  assertEquals(demangle("_ZN36_$LT$T$u20$as$u20$core..any..Any$GT$7type_id17h0123456789abcdefE"), "<T as core::any::Any>::type_id");
+  assertEquals(demangle("main"), "main");
+});
