@@ -265,7 +265,7 @@ function gateReport(cpu: X86Cpu, vector: number): string {
   if (size === 4) return `${head}: ${hex(lo >>> 16)}:${hex(lo & 0xffff)}`;
   if (!(hi & PRESENT)) return `${head}: not present (${hex(low)})`;
   const kind = type(hi), gate = kind === INT32 ? "interrupt gate" : kind === TRAP32 ? "trap gate" : `gate of type ${kind}`;
-  const offset = BigInt((hi & 0xffff_0000) >>> 0 | lo & 0xffff) | (size === 16 ? (peek(cpu, at + 8n) ?? 0n) << 32n : 0n);
+  const offset = BigInt(((hi & 0xffff_0000) | (lo & 0xffff)) >>> 0) | (size === 16 ? (peek(cpu, at + 8n) ?? 0n) << 32n : 0n);
   return `${head}: ${gate} to ${hex(lo >>> 16)}:${hex(offset)}, DPL ${hi >> 13 & 3}${size === 16 && hi & 7 ? `, IST ${hi & 7}` : ""}`;
 }
 

@@ -133,6 +133,11 @@ export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
   },
   0xc001_0010: plain("SYSCFG", 0xc001_0010),
   0xc001_0015: plain("HWCR", 0xc001_0015),
+  0xc001_001f: plain("NB_CFG", 0xc001_001f),
+  0xc001_0055: plain("INT_PENDING_MSG", 0xc001_0055),
+  0xc001_0112: plain("SMM_ADDR", 0xc001_0112),
+  0xc001_0113: plain("SMM_MASK", 0xc001_0113),
+  0xc001_1029: plain("DE_CFG", 0xc001_1029, 2),
 };
 
 const x2apic = (number: number): boolean => (number >= 0x800 && number < 0x900) || number === TSC_DEADLINE;

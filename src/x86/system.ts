@@ -4,6 +4,7 @@ import { CONTINUE, FAULT, FETCH, FINISH, type Status } from "../ir/frontend.ts";
 import { writeCr0, writeCr3, writeCr4 } from "./control.ts";
 import type { X86Cpu } from "./cpu.ts";
 import {
+  AC,
   CR0_TS,
   CR4_DE,
   CR4_FSGSBASE,
@@ -274,6 +275,12 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
       cpu.setBase(GS, s.kernelGsLo, s.kernelGsHi);
       s.kernelGsLo = low;
       s.kernelGsHi = high;
+      return CONTINUE;
+    },
+    accessFlag: () => {
+      if (!cpu.features.has("smap") || cpu.cpl !== 0) cpu.fault(XCPT.UD, 0);
+      cpu.setFlags(lo(0) === 0 ? 0 : AC, AC);
+      cpu.refresh();
       return CONTINUE;
     },
     fsgsbase: () => {
