@@ -1,5 +1,5 @@
 // The transcendental functions of the x87, rounded correctly: series in fixed point with 320 bits after the point. Intel SDM volume 1 (253665-083), 8.3.6 to 8.3.10.
-// DEVIATION: processors reduce angles by a pi of 66 bits and are off by up to one unit in the last place; here pi is exact and so is the last place.
+// Angles are reduced by the pi of 66 bits that processors use (8.3.8). DEVIATION: their results may be off by one unit in the last place, these are not.
 import { f80, type FloatEnv, NX } from "../ir/softfloat.ts";
 
 const P = 320, N = BigInt(P), ONE = 1n << N;
@@ -79,14 +79,13 @@ function inverse(n: bigint, bits: bigint, alternate: boolean): bigint {
   return sum;
 }
 
-let constants: { halfPi: bigint; ln2: bigint } | undefined;
-/** pi/2 with 2 P bits after the point, for the reduction of large angles; ln 2 with P. */
-function known(): { halfPi: bigint; ln2: bigint } {
+let constants: { pi: bigint; ln2: bigint } | undefined;
+/** pi and ln 2 as fixed-point numbers. */
+function known(): { pi: bigint; ln2: bigint } {
   if (!constants) {
-    const guard = 2n * N + 16n;
-    const quarter = 4n * inverse(5n, guard, true) - inverse(239n, guard, true); // Machin
+    const quarter = 4n * inverse(5n, N + 16n, true) - inverse(239n, N + 16n, true); // Machin
     const ln2 = 18n * inverse(26n, N + 16n, false) - 2n * inverse(4801n, N + 16n, false) + 8n * inverse(8749n, N + 16n, false);
-    constants = { halfPi: (2n * quarter) >> 16n, ln2: ln2 >> 16n };
+    constants = { pi: (4n * quarter) >> 16n, ln2: ln2 >> 16n };
   }
   return constants;
 }
@@ -99,10 +98,12 @@ function sinCos(r: bigint): [bigint, bigint] {
     series(ONE, (t, k) => -(((t * square) >> N) / ((2n * k - 1n) * (2n * k)))),
   ];
 }
+/** pi/2 for the reduction of angles, as a fixed-point number. */
+const HALF_PI = (0xc_90fd_aa22_168c_234cn << N) >> 67n;
 /** The angle's rest after multiples of pi/2, their number modulo 4. */
 function reduce(p: Parts): { r: bigint; quadrant: number } {
-  const { halfPi } = known(), x = shift(p.m, p.e + 2 * P), n = (2n * x + halfPi) / (2n * halfPi);
-  return { r: (x - n * halfPi) >> N, quadrant: Number(n & 3n) };
+  const x = shift(p.m, p.e + P), n = (2n * x + HALF_PI) / (2n * HALF_PI);
+  return { r: x - n * HALF_PI, quadrant: Number(n & 3n) };
 }
 /** Operands this small give themselves, but for the last place. */
 const SMALL = -100;
@@ -194,7 +195,7 @@ function arctangent(t: bigint): bigint {
 }
 /** The angle of the point (x, y), both numbers or infinities; not (y zero, x positive). */
 export function atan2(env: FloatEnv, yv: bigint, xv: bigint): bigint {
-  const negative = (yv & SIGN) !== 0n, left = (xv & SIGN) !== 0n, pi = known().halfPi >> (N - 1n);
+  const negative = (yv & SIGN) !== 0n, left = (xv & SIGN) !== 0n, { pi } = known();
   const angle = (numerator: bigint, denominator: bigint) => finish(env, negative, pi * numerator / denominator, -P);
   if (isInfinite(yv)) return isInfinite(xv) ? angle(left ? 3n : 1n, 4n) : angle(1n, 2n);
   if (isZero(xv) && !isZero(yv)) return angle(1n, 2n);

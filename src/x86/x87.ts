@@ -424,6 +424,7 @@ export function x87Helpers(env: CoreEnv): Helper[] {
   const scale = (x: bigint, y: bigint): bigint => {
     if (isNaN_(x) || isNaN_(y)) return f80.add(float, x, y);
     if (isInfinite(y)) {
+      if (isTiny(x)) float.flags |= DE;
       if (y & SIGN) return isInfinite(x) ? invalid() : x & SIGN;
       return isZero(x) ? invalid() : x & SIGN | EXPONENT | ONE;
     }

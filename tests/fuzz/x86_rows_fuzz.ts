@@ -1,7 +1,8 @@
 // Single x86 instructions drawn from the rows, with random registers, flags and memory, against the processor of the host: a static ELF made here
 // loads all registers from a record, executes one instruction, and stores all registers back; its output is the reference for the evaluator.
 // 32-bit code runs natively too where the kernel allows it, else in qemu-i386. --memory segmented translates it as if segments had to be checked.
-// Usage: deno run -A tests/fuzz/x86_rows_fuzz.ts [--cases N] [--seed S] [--code 32|64] [--rows REGEXP] [--memory flat|segmented] [--run COMMAND]
+// With --length N, cases are straight lines of up to N instructions on registers, so that flags go from one to the next.
+// Usage: deno run -A tests/fuzz/x86_rows_fuzz.ts [--cases N] [--length N] [--seed S] [--code 32|64] [--rows REGEXP] [--memory flat|segmented] [--run COMMAND]
 // Left out: privileged and system instructions, far transfers, ports, and the flags of UNDEFINED.
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
@@ -220,7 +221,7 @@ class Rig implements EvalMachine {
 }
 class OutOfRange extends Error {}
 
-const straightLength = (rig: Rig) => rig.code === 64 ? prologue(rig.code, 0, 0).length : prologue(rig.code, 0, 0).length;
+const prologueLength = (code: 32 | 64) => prologue(code, 0).length;
 
 /** Copies a record's registers into the slots, or the slots into the record. */
 function load(rig: Rig, v: DataView): void {
@@ -266,12 +267,55 @@ function store(rig: Rig, v: DataView): void {
   }
 }
 
+/** Rows for straight lines: no memory, and no flags that the manual leaves undefined but AF, which nothing reads there. */
+function lineRows(rows: readonly Row[]): Row[] {
+  const flagsDefined = (r: Row) => UNDEFINED.every(([pattern, flags]) => flags === AF || !pattern.test(r.mnemonic));
+  return rows.filter((r) =>
+    r.unit === "" && r.form !== 1 && flagsDefined(r) &&
+    !/^(lahf|daa|das|aa[asmd]|cmpxchg|div|idiv|fwait|j\w+|loop\w*|call|ret|push|pop|leave|enter|push\w|pop\w|xlat)$/.test(r.mnemonic) &&
+    r.operands.every((o) => !"XYOJMST".includes(o.where))
+  );
+}
+/** A case of several instructions. */
+function makeLine(rig: Rig, rows: readonly Row[], n: number, length: number): Case | undefined {
+  const { code, insn: i } = rig, bytes: number[] = [], texts: string[] = [], wanted = 2 + below(length - 1);
+  const record = RECORDS + RECORD * n, pc = CODE + SLOT * n + prologueLength(code);
+  while (texts.length < wanted && bytes.length < 100) {
+    const row = pick(rows), e = randomInstruction(row, code, random).bytes;
+    if (
+      x86Table().decode(i, Uint8Array.from([...e, ...Array(15).fill(0x90)]), 0, 15, code) !== OK || i.row !== row || i.length !== e.length
+    ) continue;
+    if (i.operands.some((o) => o.kind === MEM)) continue;
+    texts.push(disassemble(i, pc + bytes.length, code));
+    bytes.push(...e);
+  }
+  const before = new Uint8Array(RECORD), v = new DataView(before.buffer);
+  for (let k = 0; k < (code === 64 ? 16 : 8); k++) {
+    const value = k === 1 && below(2) ? BigInt(below(70)) : randomInteger();
+    v.setBigUint64(REGS + 8 * k, code === 64 ? value : BigInt.asUintN(32, value), true);
+  }
+  v.setUint32(FLAGS, (random32() & (STATUS | DF)) | 0x202, true);
+  v.setUint16(FX, 0x37f, true);
+  v.setUint32(FX + 24, 0x1f80, true);
+  load(rig, v);
+  rig.record = before.slice();
+  rig.base = record;
+  const end = pc + bytes.length,
+    text = { bytes: Uint8Array.from([...bytes, 0xeb, 0xfe, ...Array(30).fill(0)]), at: 0, limit: bytes.length + 32, next: () => -1 };
+  rig.builder.reset(pc, 0);
+  translateBlock(rig.builder, text, texts.length, rig.mode);
+  const exit = evaluate(rig.builder, rig);
+  if (Number(exit.pc) !== end) throw new Error(`${texts.join("; ")}: ends at ${Number(exit.pc) - end}`);
+  store(rig, new DataView(rig.record.buffer));
+  return { row: rows[0], bytes, text: texts.join("\n  "), before, after: rig.record, ignored: [0, 0] };
+}
+
 /** Draws a case and computes its outcome; undefined: draw again. */
 function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   const { code, insn: i } = rig, e: Encoding = randomInstruction(row, code, random);
   const bytes = e.bytes,
     record = RECORDS + RECORD * n,
-    pc = CODE + SLOT * n + straightLength(rig),
+    pc = CODE + SLOT * n + prologueLength(code),
     end = pc + bytes.length,
     taken = end + 5;
   const target = record + LOW + 8 * below((HIGH - LOW) / 8) + (below(4) ? 0 : below(8));
@@ -459,7 +503,7 @@ const absolute = (code: 32 | 64, rex: number, opcode: readonly number[], reg: nu
 const SCRATCH = 0x00ff_f000;
 const setStack = (code: 32 | 64) => code === 64 ? [0x48, 0xc7, 0xc4, ...le32(SCRATCH)] : [0xbc, ...le32(SCRATCH)];
 
-function prologue(code: 32 | 64, record: number, _n: number): number[] {
+function prologue(code: 32 | 64, record: number): number[] {
   const out = [
     ...setStack(code),
     ...absolute(code, 0, [0xff], 6, record + FLAGS),
@@ -499,7 +543,7 @@ function makeElf(code: 32 | 64, cases: readonly (Case | undefined)[]): Uint8Arra
   cases.forEach((c, n) => {
     const record = RECORDS + RECORD * n;
     if (!c) return text.set([0xe9, ...le32(SLOT - 5)], SLOT * n);
-    const bytes = [...prologue(code, record, n), ...c.bytes, ...epilogue(code, record)];
+    const bytes = [...prologue(code, record), ...c.bytes, ...epilogue(code, record)];
     if (bytes.length + 5 > SLOT) throw new Error("a slot is too small");
     bytes.push(0xe9, ...le32(SLOT - bytes.length - 5));
     text.set(bytes, SLOT * n);
@@ -582,7 +626,7 @@ function difference(c: Case, reference: Uint8Array): string {
   const o = new Insn();
   x86Table().decode(o, Uint8Array.from(c.bytes), 0, 15, 64);
   for (let n = 0; n < 16; n++) out[1] += `${n % 8 ? "" : "\n "} r${n}=${was.getBigUint64(REGS + 8 * n, true).toString(16)}`;
-  if (c.row.unit !== "" && c.row.unit !== "fpu") {
+  if (c.row.unit !== "") {
     for (let n = 0; n < 8; n++) {
       const at = c.row.unit === "sse" ? FX + 160 + 16 * n : FX + 32 + 16 * n;
       out[1] += `\n  ${c.row.unit === "sse" ? "xmm" : "st"}${n} ${cell(was, at + 8)} ${cell(was, at)}`;
@@ -618,6 +662,8 @@ interface Options {
   readonly code: 32 | 64;
   readonly segmented: boolean;
   readonly cases: number;
+  /** Instructions in a case. */
+  readonly length: number;
   readonly rows: RegExp;
   readonly command: string;
 }
@@ -628,13 +674,14 @@ async function run(o: Options, directory: string): Promise<number> {
     !(o.code === 64 ? r.invalid64 : r.only64) &&
     !r.operands.some((op) => op.where === "s" || op.where === "S" || op.where === "C" || op.where === "D")
   );
-  const counts = new Map<Row, number>(rows.map((r) => [r, 0]));
+  const counts = new Map<Row, number>(rows.map((r) => [r, 0])), line = lineRows(rows);
   let failures = 0, done = 0;
   while (done < o.cases && failures < 20) {
     const cases: Case[] = [], size = Math.min(BATCH, o.cases - done);
     let tries = 0;
     while (cases.length < size) {
-      const row = rows[(done + cases.length + Math.floor(tries / 200)) % rows.length], c = makeCase(rig, row, cases.length);
+      const row = rows[(done + cases.length + Math.floor(tries / 200)) % rows.length];
+      const c = o.length > 1 ? makeLine(rig, line, cases.length, o.length) : makeCase(rig, row, cases.length);
       if (!c) {
         tries++;
         continue;
@@ -649,6 +696,7 @@ async function run(o: Options, directory: string): Promise<number> {
     }
     cases.forEach((c, n) => {
       const theirs = out.subarray(n * RECORD, (n + 1) * RECORD);
+      if (o.length > 1) { for (const r of [theirs, c.after]) r[FLAGS] &= ~AF; }
       blank(c.row, theirs, o.code);
       blank(c.row, c.after, o.code);
       theirs.fill(0, ...c.ignored);
@@ -670,8 +718,8 @@ async function run(o: Options, directory: string): Promise<number> {
 
 if (import.meta.main) {
   const args = parseArgs(Deno.args, {
-    string: ["cases", "seed", "code", "rows", "memory", "run"],
-    default: { cases: "1000000", seed: "1", rows: ".", memory: "flat", run: "" },
+    string: ["cases", "length", "seed", "code", "rows", "memory", "run"],
+    default: { cases: "1000000", length: "1", seed: "1", rows: ".", memory: "flat", run: "" },
   });
   const directory = Deno.makeTempDirSync();
   let failures = 0;
@@ -681,7 +729,14 @@ if (import.meta.main) {
       if (args.code !== undefined && Number(args.code) !== code || segmented && code === 64) continue;
       state = Number(args.seed);
       failures += await run(
-        { code, segmented, cases: Number(args.cases), rows: new RegExp(String(args.rows)), command: String(args.run) },
+        {
+          code,
+          segmented,
+          cases: Number(args.cases),
+          length: Number(args.length),
+          rows: new RegExp(String(args.rows)),
+          command: String(args.run),
+        },
         directory,
       );
     }

@@ -533,7 +533,7 @@ export function sse(): Row[] {
     x86("66 0F 3A 15 /r", "pextrw Ry, Vdq, Ib", "sse quiet", pextr(16)),
     x86("66 0F 3A 15 /r", "pextrw Mw, Vdq, Ib", "sse quiet", pextr(16)),
     x86("66 W0 0F 3A 16 /r", "pextrd Ed, Vdq, Ib", "sse quiet", pextr(32)),
-    x86("66 REX.W 0F 3A 16 /r", "pextrq Eq, Vdq, Ib", "sse quiet", pextr(64)),
+    x86("66 REX.W 0F 3A 16 /r", "pextrq Eq, Vdq, Ib", "o64 sse quiet", pextr(64)),
     x86("66 0F 3A 17 /r", "extractps Ed, Vdq, Ib", "sse quiet", (b, d, s) => b.put(d, lane32(b, s.n, b.i.imm & 3))),
     x86("66 0F 3A 20 /r", "pinsrb Vdq, Rd, Ib", "sse quiet", pinsr(8)),
     x86("66 0F 3A 20 /r", "pinsrb Vdq, Mb, Ib", "sse quiet", pinsr(8)),
@@ -543,7 +543,7 @@ export function sse(): Row[] {
       b.call(H.insertps, b.i64(d.n), b.extU(b.load("load32.i", b.address(4, false))), b.i64(0), b.i64(b.i.imm & 0x3f));
     }),
     x86("66 W0 0F 3A 22 /r", "pinsrd Vdq, Ed, Ib", "sse quiet", pinsr(32)),
-    x86("66 REX.W 0F 3A 22 /r", "pinsrq Vdq, Eq, Ib", "sse quiet", pinsr(64)),
+    x86("66 REX.W 0F 3A 22 /r", "pinsrq Vdq, Eq, Ib", "o64 sse quiet", pinsr(64)),
     x86("66 0F 3A 60 /r", "pcmpestrm Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0x500)),
     x86("66 0F 3A 61 /r", "pcmpestri Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0x100)),
     x86("66 0F 3A 62 /r", "pcmpistrm Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0x400)),
