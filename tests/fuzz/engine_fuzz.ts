@@ -245,7 +245,7 @@ const HANDLER_M = 0x0000, HANDLER_S = 0x1000, LOG = 0x8000, LOG_S = 0x1_8000, TE
 const DATA_AT = 0x4_0000, DATA_PAGES = 16, TABLES = 0xf_0000;
 /** The same data pages once more, so far away that both compete for TLB entries. */
 const ALIAS = 4 << 20;
-const M_STATUS = 0x300, MEDELEG = 0x302, MTVEC = 0x305, MSCRATCH = 0x340;
+const M_STATUS = 0x300, MSCRATCH = 0x340;
 const ISA = "gc_zba_zbb_zbc_zbs_zfh_zfa_zicond_zicboz_zicbom_zicntr_sstc_svinval";
 /** Registers with a task: return addresses, data pointers, a bad pointer, loop counters, code to change and its words, a table entry. */
 const TEMPS = [6, 7, 15, 16, 17, 23, 27, 28, 29, 30], POINTERS = [2, 8, 9, 10, 11, 13], BAD = 12, COUNTERS = [18, 19];
