@@ -146,8 +146,8 @@ class RiscvPlatform implements Platform, SbiHost {
   readonly #bare: boolean;
   /** Alarms of SBI timers, for harts without Sstc. */
   readonly #timers: Alarm[] = [];
-  /** HSM: whether a hart that waits is suspended by a call. */
-  #suspended: boolean[] = [];
+  /** HSM: instructions a hart had begun when a call suspended it; it is suspended until it begins another one. -1: never. */
+  #suspended: number[] = [];
   #time: () => number;
 
   constructor(readonly parts: PlatformParts) {
@@ -248,7 +248,7 @@ class RiscvPlatform implements Platform, SbiHost {
     for (const d of devices.values()) if (d.timeSource) this.#time = () => d.timeSource!();
     for (const c of this.cpus) c.reset();
     for (const t of this.#timers) t.cancel();
-    this.#suspended = this.cpus.map(() => false);
+    this.#suspended = this.cpus.map(() => -1);
     this.ownConsole.queue = [];
     if (this.#firmware) this.#load(this.#firmware);
     if (this.#kernel) this.#load(this.#kernel);
@@ -342,7 +342,7 @@ class RiscvPlatform implements Platform, SbiHost {
     return { suspended: [...this.#suspended], console: [...this.ownConsole.queue] };
   }
   load(state: unknown): void {
-    const s = state as { suspended: boolean[]; console: number[] };
+    const s = state as { suspended: number[]; console: number[] };
     this.#suspended = [...s.suspended];
     this.ownConsole.queue = [...s.console];
   }
@@ -391,7 +391,7 @@ class RiscvPlatform implements Platform, SbiHost {
     }
   }
   hartStart(index: number, pc: bigint, opaque: bigint): void {
-    this.#suspended[index] = false;
+    this.#suspended[index] = -1;
     this.cpus[index].hart.startSupervisor(pc, opaque);
     this.parts.interrupted(index);
   }
@@ -405,12 +405,18 @@ class RiscvPlatform implements Platform, SbiHost {
   hartState(index: number): number {
     const { s, waiting } = this.cpus[index].hart;
     if (s.stopped) return HSM.STOPPED;
-    return this.#suspended[index] && waiting ? HSM.SUSPENDED : HSM.STARTED;
+    return waiting && this.#suspended[index] === this.#begun(index) ? HSM.SUSPENDED : HSM.STARTED;
+  }
+  /** Instructions that a hart has begun. */
+  #begun(index: number): number {
+    return this.cpus[index].hart.env.instructions();
   }
   hartSuspend(index: number, retentive: boolean, resume: bigint, opaque: bigint): void {
     const { hart } = this.cpus[index];
     if (!retentive) hart.startSupervisor(resume, opaque);
-    this.#suspended[index] = hart.s.waiting = true;
+    hart.s.waiting = true;
+    // The call itself is the last instruction: it is counted when it is done.
+    this.#suspended[index] = this.#begun(index) + 1;
     hart.update();
   }
   readBytes(paddr: bigint, length: number): Uint8Array | undefined {
