@@ -249,6 +249,7 @@ export class Engine {
   /** A block of no instructions whose one micro-op goes on anywhere. */
   readonly #resume: number;
   readonly #code: { bytes: Uint8Array; at: number; limit: number; next: () => number };
+  readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; next: () => number };
   #second = -1;
   /** Counters for `--stats`. */
   readonly stats = {
@@ -302,6 +303,8 @@ export class Engine {
     );
     this.running = this.harts[0];
     this.#code = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextPage() };
+    // What is compiled may never run: looking for it must not walk page tables, which would be seen there.
+    this.#regionCode = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = -1 };
     this.#clearJumpCache();
     this.#u16[this.#resume >> 1] = UOP.resume;
     const module = new WebAssembly.Module(interpreterModule(pages));
@@ -657,7 +660,7 @@ export class Engine {
     const block = this.#byIp.get(ip);
     if (!block || this.#breakpoints.size) return;
     this.#byIp.delete(ip);
-    const started = performance.now(), b = this.#builder, code = this.#code, { core } = this.running;
+    const started = performance.now(), b = this.#builder, code = this.#regionCode, { core } = this.running;
     const ram = this.rams.find((r) => block.at >= r.offset && block.at < r.offset + r.length)!;
     const flat = core.physical, pages = new Map<number, number>(), mode = core.mode();
     // Where a virtual page of the region is; -1 when the region must not go there.
