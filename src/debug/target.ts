@@ -26,9 +26,23 @@ const RISCV = {
   types: { ra: "code_ptr", pc: "code_ptr", sp: "data_ptr", gp: "data_ptr", tp: "data_ptr", fp: "data_ptr" },
 };
 
+/** G.5.5 "i386 Features"; what GDB has no name for goes to a feature of our own. */
+const X86 = {
+  features: {
+    general: "org.gnu.gdb.i386.core",
+    float: "org.gnu.gdb.i386.core",
+    vector: "org.gnu.gdb.i386.sse",
+    segments: "org.gnu.gdb.i386.segments",
+    system: "bringup.x86.system",
+  },
+  rename: (name: string) => name,
+  types: {},
+};
+
 const ARCHITECTURES: Partial<Record<Cpu["arch"], Architecture>> = {
   riscv64: { name: "riscv:rv64", ...RISCV },
   riscv32: { name: "riscv:rv32", ...RISCV },
+  x86_64: { name: "i386:x86-64", ...X86 },
 };
 
 export interface Target {
@@ -45,9 +59,9 @@ export function describeTarget(cpu: Cpu): Target | undefined {
   if (!arch) return undefined;
   const groups = Object.keys(arch.features);
   const registers = groups.flatMap((g) => cpu.registers.filter((r) => r.group === g));
-  const features = groups.map((g) => {
-    const regs = registers.map((r, i) => r.group === g ? regElement(arch, r, i) : "").join("");
-    return regs && `<feature name="${arch.features[g]}">${regs}</feature>`;
+  const features = [...new Set(Object.values(arch.features))].map((feature) => {
+    const regs = registers.map((r, i) => arch.features[r.group] === feature ? regElement(arch, r, i) : "").join("");
+    return regs && `<feature name="${feature}">${regs}</feature>`;
   });
   const xml =
     `<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0"><architecture>${arch.name}</architecture>${

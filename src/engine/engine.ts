@@ -955,7 +955,7 @@ export class Engine {
   #load(lo: number, hi: number, size: number, access: Access): Status {
     const core = this.running.core, rest = PAGE - (lo & (PAGE - 1));
     if (rest < size) return this.#loadAcross(lo, hi, size, rest, access);
-    const paddr = core.translate(lo, hi, access);
+    const paddr = core.translate(lo, hi, access, size);
     if (paddr < 0) return FAULT;
     const ram = this.#ramAt(paddr);
     if (!ram || paddr + size > ram.base + ram.length) return this.#loadDevice(paddr, size) ? CONTINUE : this.#busFault(lo, hi, access);
@@ -975,9 +975,9 @@ export class Engine {
   /** Both pages are translated before either is read. */
   #loadAcross(lo: number, hi: number, size: number, rest: number, access: Access): Status {
     const core = this.running.core, nextLo = (lo + rest) | 0, nextHi = nextLo === 0 ? (hi + 1) | 0 : hi;
-    const first = core.translate(lo, hi, access);
+    const first = core.translate(lo, hi, access, size);
     if (first < 0) return FAULT;
-    const second = core.translate(nextLo, nextHi, access);
+    const second = core.translate(nextLo, nextHi, access, size - rest);
     if (second < 0) return FAULT;
     let low = 0, high = 0;
     for (let i = 0; i < size; i++) {
@@ -1025,7 +1025,7 @@ export class Engine {
   #store(lo: number, hi: number, size: number): Status {
     const core = this.running.core, rest = PAGE - (lo & (PAGE - 1));
     if (rest < size) return this.#storeAcross(lo, hi, size, rest);
-    const paddr = core.translate(lo, hi, WRITE);
+    const paddr = core.translate(lo, hi, WRITE, size);
     if (paddr < 0) return FAULT;
     const ram = this.#ramAt(paddr);
     if (!ram || paddr + size > ram.base + ram.length) {
@@ -1044,9 +1044,9 @@ export class Engine {
   }
   #storeAcross(lo: number, hi: number, size: number, rest: number): Status {
     const core = this.running.core, nextLo = (lo + rest) | 0, nextHi = nextLo === 0 ? (hi + 1) | 0 : hi;
-    const first = core.translate(lo, hi, WRITE);
+    const first = core.translate(lo, hi, WRITE, size);
     if (first < 0) return FAULT;
-    const second = core.translate(nextLo, nextHi, WRITE);
+    const second = core.translate(nextLo, nextHi, WRITE, size - rest);
     if (second < 0) return FAULT;
     const low = this.#valueLo, high = this.#valueHi;
     for (let i = 0; i < size; i++) {

@@ -43,9 +43,10 @@ export interface Core {
   context(): number;
   /**
    * Physical address of a virtual one (halves), with all effects (accessed and dirty bits). -1 on a fault, which is recorded.
-   * Sets `pageCacheable`: whether the whole 4 KiB page answers alike for this kind of access.
+   * Sets `pageCacheable`: whether the whole 4 KiB page answers alike for this kind of access. `size` is that of the access in bytes, from there on
+   * (also beyond the page); absent where only the page is asked for.
    */
-  translate(lo: number, hi: number, access: Access): number;
+  translate(lo: number, hi: number, access: Access, size?: number): number;
   pageCacheable: boolean;
   /** Addresses of code and data are physical and nothing protects them; `mode` tells this state from others. */
   readonly physical: boolean;

@@ -10,6 +10,11 @@ import { type Access, FETCH, READ, WRITE } from "../ir/frontend.ts";
 import type { CpuPorts } from "../x86/apic_hooks.ts";
 import { X86Cpu } from "../x86/cpu.ts";
 import { modelByName } from "../x86/cpuid.ts";
+import { CUT, LONGEST, OK } from "../x86/decode.ts";
+import { disassemble } from "../x86/disasm.ts";
+import { Insn } from "../x86/insn.ts";
+import { x86Table } from "../x86/isa.ts";
+import { MODE_CODE32, MODE_CODE64 } from "../x86/slots.ts";
 import { BIG, CODE, CS, DS, ES, FS, GRANULAR, GS, PRESENT, READABLE, S, SS, TR, TSS32_BUSY, WRITABLE } from "../x86/segments.ts";
 import type { Symbols } from "./elf.ts";
 import { mainRam, type X86Cpu as CpuNode } from "./graph.ts";
@@ -21,6 +26,9 @@ const MIB = 2 ** 20;
 const BOOT_INFO = 0x9000;
 /** Lowest address of the memory that a BIOS leaves to itself. */
 const LOW_END = 0x9_fc00;
+
+/** Where `disassemble` decodes to. */
+const decoded = new Insn();
 
 /** A processor as the rest of the system sees it. */
 class X86 implements Cpu {
@@ -62,8 +70,22 @@ class X86 implements Cpu {
   translate(vaddr: bigint, access: "read" | "write" | "fetch"): number | undefined {
     return this.core.probe(vaddr, ({ read: READ, write: WRITE, fetch: FETCH } as const)[access] as Access);
   }
-  disassemble(_vaddr: bigint): { text: string; length: number } | undefined {
-    return undefined;
+  disassemble(vaddr: bigint): { text: string; length: number } | undefined {
+    const bytes = this.#code(vaddr), mode = this.core.mode(), code = mode & MODE_CODE64 ? 64 : mode & MODE_CODE32 ? 32 : 16;
+    if (!bytes) return undefined;
+    const outcome = x86Table().decode(decoded, bytes, 0, bytes.length, code, this.core.protectedMode);
+    if (outcome !== OK) return outcome === CUT ? undefined : { text: `.byte 0x${bytes[0].toString(16).padStart(2, "0")}`, length: 1 };
+    return { text: disassemble(decoded, vaddr, code), length: decoded.length };
+  }
+  /** Up to 15 bytes of code at a linear address; undefined when the first cannot be read. */
+  #code(vaddr: bigint): Uint8Array | undefined {
+    const bytes: number[] = [], { u8 } = this.core.env;
+    for (let i = 0n; i < LONGEST; i++) {
+      const paddr = this.translate(vaddr + i, "fetch"), host = paddr === undefined ? -1 : this.engine.hostOf(paddr, 1);
+      if (host < 0) break;
+      bytes.push(u8[host]);
+    }
+    return bytes.length ? Uint8Array.from(bytes) : undefined;
   }
   invalidate(paddr: number, length: number): void {
     this.engine.wrote(paddr, length);

@@ -60,7 +60,6 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
       cpu.setFlags(v, 0x3f_7fd5);
       cpu.refresh();
     }),
-    "i386_eflags",
   );
   for (const n of SEGMENTS) {
     add(
@@ -110,9 +109,9 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
         slot(XMM(n), 64).set(v);
         slot(XMM(n) + 8, 64).set(v >> 64n);
       },
-    }, "vec128");
+    }, "uint128");
   }
-  add("mxcsr", 32, "vector", slot(MXCSR, 32), "i386_mxcsr");
+  add("mxcsr", 32, "vector", slot(MXCSR, 32));
   const base = (n: number): Access => ({
     get: () => wide(cpu.baseLo(n), cpu.baseHi(n)),
     set: (v) => {
