@@ -101,12 +101,9 @@ function emitBlock(e: Emit, count: number, mode: number): void {
       continue;
     }
     live[n] = after;
-    let writes = row.writes, reads = row.reads;
-    if (row.counted !== 0) {
-      if (surelyShifts(i)) writes |= row.counted;
-      else reads |= row.counted;
-    }
-    after = (after & ~writes) | reads;
+    // A count that may be zero leaves what was: those flags pass through.
+    const writes = row.counted !== 0 && surelyShifts(i) ? row.writes | row.counted : row.writes;
+    after = (after & ~writes) | row.reads;
   }
   let offset = 0;
   for (let n = 0; n < count && !e.ended; n++) {
