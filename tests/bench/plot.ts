@@ -41,8 +41,15 @@ function specification(points: readonly Point[]): unknown {
     },
     data: { values: points },
     facet: {
-      row: { field: "group", type: "nominal", sort: null, title: null, header: { labelAngle: 0, labelAlign: "left", labelOrient: "top" } },
+      row: {
+        field: "group",
+        type: "nominal",
+        sort: [...new Set(points.map(({ group }) => group))],
+        title: null,
+        header: { labelAngle: 0, labelAlign: "left", labelAnchor: "start", labelOrient: "top", labelFontWeight: "bold" },
+      },
     },
+    spacing: 8,
     resolve: { scale: { y: "independent" } },
     spec: {
       width: 520,

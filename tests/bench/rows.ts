@@ -1,14 +1,17 @@
 // The table of the benchmark: what is run, against what, and how good it must be. Counts are chosen so that QEMU takes half a second or more
 // where it can.
-import { join } from "@std/path";
+import { basename, isAbsolute, join } from "@std/path";
 import type { Command } from "./measure.ts";
 
 export const ROOT = join(import.meta.dirname!, "..", "..");
-const path = (file: string) => join(ROOT, file);
+const path = (file: string) => isAbsolute(file) ? file : join(ROOT, file);
 /** Where the programs for the host are built; not in the repository. */
 export const NATIVE = path("cache/bench/suite");
 
-/** One line of the table: `ours` and `other` are run alternately and must print the same below the firmware's banner. */
+/**
+ * One line of the table: `ours` and `other` are run alternately and must print the same below the firmware's banner, unless they
+ * print times.
+ */
 export interface Row {
   readonly name: string;
   readonly group: string;
@@ -23,6 +26,8 @@ export interface Row {
   /** Largest accepted value of ours, in ms or MB; smallest accepted million instructions per second. */
   readonly most?: number;
   readonly leastMips?: number;
+  /** What it prints depends on the machine, and is not compared. */
+  readonly printsTimes?: boolean;
   /** Files that must exist; without them the row is skipped. */
   readonly needs?: readonly string[];
 }
@@ -105,6 +110,18 @@ function linux(name: string, engine: string, target: number): Row {
 
 const hello = (bits: Bits) => `tests/guests/bin/hello.rv${bits}.elf`;
 const mHello = (bits: Bits) => `tests/guests/bin/m_hello.rv${bits}.elf`;
+
+/** An image of the user's own that starts in M-mode on RV64 and powers off. */
+export function kernelRow(file: string): Row {
+  return {
+    name: basename(file),
+    group: "Kernels of the command line",
+    measures: "time",
+    ours: ours(file),
+    other: qemu(file, ["-bios", "none"]),
+    printsTimes: true,
+  };
+}
 
 /** All rows; counts are divided by `divisor`, for a quick look. */
 export function rows(divisor = 1): Row[] {
