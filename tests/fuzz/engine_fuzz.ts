@@ -241,7 +241,9 @@ function fuzzIr(r: Random, total: number): number {
 // --- part 2: programs
 
 // RAM: the handlers and their logs (16 KiB where bit 14 is clear), code and its constants, data, tables.
-const HANDLER_M = 0x0000, HANDLER_S = 0x1000, LOG = 0x8000, LOG_S = 0x1_8000, TEXT = 0x1_0000, TEXT_BYTES = 0x3000;
+const HANDLER_M = 0x0000, HANDLER_S = 0x1000, LOG = 0x8000, LOG_S = 0x1_8000, TEXT = 0x1_0000, TEXT_BYTES = 0x4000;
+/** The program once more with other words in the places that change; its pages are put in the place of the program's. */
+const SHADOW = TEXT + 0x4000;
 const DATA_AT = 0x4_0000, DATA_PAGES = 16, TABLES = 0xf_0000;
 /** The same data pages once more, so far away that both compete for TLB entries. */
 const ALIAS = 4 << 20;
@@ -249,7 +251,7 @@ const M_STATUS = 0x300, MSCRATCH = 0x340;
 const ISA = "gc_zba_zbb_zbc_zbs_zfh_zfa_zicond_zicboz_zicbom_zicntr_sstc_svinval";
 /** Registers with a task: return addresses, data pointers, a bad pointer, loop counters, code to change and its words, a table entry. */
 const TEMPS = [6, 7, 15, 16, 17, 23, 27, 28, 29, 30], POINTERS = [2, 8, 9, 10, 11, 13], BAD = 12, COUNTERS = [18, 19];
-const PATCH_AT = 20, WORDS = [21, 22], ENTRY = 24, REMAPPED = 26;
+const PATCH_AT = 20, WORDS = [21, 22], ENTRY = 24, REMAPPED = 26, CODE_ENTRY = 25, CODE_REMAPPED = 14;
 /** Read by programs; those of M only raise an exception elsewhere. */
 const READ_CSRS = [0xc00, 0xc01, 0xc02, 0xb00, 0xb02, 0x342, 0x341, 0x344, 0x143, 0x100, 0x001, 0x002, 0x003, 0x180, 0xf14];
 
@@ -379,6 +381,13 @@ function program(r: Random, rows: Rows, mode: number): { code: number[]; patches
       if (r.one(2)) a.i("fence.i");
       a.i("xor", { rd: WORDS[0], rs1: WORDS[0], rs2: WORDS[1] }).i("xor", { rd: WORDS[1], rs1: WORDS[0], rs2: WORDS[1] })
         .i("xor", { rd: WORDS[0], rs1: WORDS[0], rs2: WORDS[1] });
+    } else if (kind < 92 && mode === 1) {
+      // A page of the program: its shadow in its place, or just accessed no longer.
+      a.i(load, { rd: 6, rs1: CODE_ENTRY, imm: 0 }).i("binvi", { rd: 6, rs1: 6, shamt: r.pick([12, 12, 6]) });
+      a.i(isa.xlen === 64 ? "sd" : "sw", { rs1: CODE_ENTRY, rs2: 6, imm: 0 }).i("sfence.vma", {
+        rs1: r.one(2) ? 0 : CODE_REMAPPED,
+        rs2: 0,
+      });
     } else if (kind < 93 && mode === 1) {
       // Another page, other rights, absent or there again; then the fence, for the page or for all.
       a.i(load, { rd: 6, rs1: ENTRY, imm: 0 }).i("xori", { rd: 6, rs1: 6, imm: r.pick([1, 4, 0x40, 0x80, 0x400, 0x440, -0x400]) });
@@ -405,6 +414,8 @@ function program(r: Random, rows: Rows, mode: number): { code: number[]; patches
   };
   // Calls inside functions lose the return address: it is kept in a counter's place of its own.
   for (let n = 2 + r.below(4); n > 0; n--) {
+    // Functions lie apart, mostly on different pages, and run across their ends.
+    for (let gap = r.below(1000); gap > 0; gap--) a.short(0);
     const start = a.at, outer = r.one(2);
     a.i("addi", { rd: 3 + (n & 1), rs1: 1, imm: 0 });
     if (outer) a.i("addi", { rd: COUNTERS[0], rs1: 0, imm: 3 + r.below(40) });
@@ -419,7 +430,7 @@ function program(r: Random, rows: Rows, mode: number): { code: number[]; patches
   const main = a.at;
   // The constants come from memory again and again: programs overwrite what they like.
   const table = a.to("auipc", { rd: 31 });
-  const names = [...POINTERS, BAD, PATCH_AT, ...WORDS, ENTRY, REMAPPED];
+  const names = [...POINTERS, BAD, PATCH_AT, ...WORDS, ENTRY, REMAPPED, CODE_ENTRY, CODE_REMAPPED];
   for (const [n, rd] of names.entries()) a.i(load, { rd, rs1: 31, imm: 1024 + 8 * n });
   for (let n = 5 + r.below(20); n > 0; n--) r.one(3) ? a.to("jal", { rd: 1 }, r.pick(functions)) : operation(0);
   a.to("jal", { rd: 0 }, main);
@@ -515,7 +526,7 @@ function startProgram(subjects: readonly Subject[], rows: Rows, r: Random): void
   halves(TEXT, code);
   if (TEXT + 2 * code.length > constants || constants + 128 > TEXT + TEXT_BYTES) throw new Error("the program is too long");
   for (let at = DATA_AT; at < DATA_AT + DATA_PAGES * PAGE; at += 4) view.setUint32(at, r.bits(), true);
-  const satp = pageTables(view, isa, r, mode === 0), page = r.below(DATA_PAGES);
+  const satp = pageTables(view, isa, r, mode === 0), page = r.below(DATA_PAGES), codePage = r.below(Math.ceil(2 * code.length / PAGE));
   const pointer = () => {
     const base = RAM + DATA_AT + PAGE * r.below(DATA_PAGES) + (mode !== 3 && r.one(3) ? ALIAS : 0);
     return r.one(3) ? base + PAGE - r.below(32) : base + r.below(2000) & (r.one(4) ? -1 : -8);
@@ -529,8 +540,12 @@ function startProgram(subjects: readonly Subject[], rows: Rows, r: Random): void
     rows.draw(r, r.pick(rows.plain)),
     entries + entrySize * (DATA_AT / PAGE + page) + (r.one(2) ? PAGE : 0),
     RAM + DATA_AT + page * PAGE,
+    entries + entrySize * (TEXT / PAGE + codePage),
+    RAM + TEXT + codePage * PAGE,
   ];
   values.forEach((v, i) => view.setUint32(constants + 8 * i, v, true));
+  ram.copyWithin(SHADOW, TEXT, TEXT + TEXT_BYTES);
+  for (const at of patches) view.setUint32(at - TEXT + SHADOW, rows.draw(r, r.pick(rows.plain)), true);
   const deleg = mode < 3 && r.one(2) ? 0xb3ff : 0, fcsr = r.pick([0, 1, r.below(256)]), seed = r.bits();
   const registers = Array.from({ length: 32 }, () => r.pick([r.bits64(), BigInt(r.below(64)), -1n])),
     floats = registers.map(() => r.pick([r.bits64(), r.bits64() | (-1n << 32n)]));
