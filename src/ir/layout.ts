@@ -24,8 +24,8 @@ export const JUMP_CACHE = 0x1_0000, JUMP_PAGES = 128, JUMP_SLOTS = 128;
 export const TLB_ENTRIES = 1024, TLB_HALF = TLB_ENTRIES * 16, TLB_SIZE = 2 * TLB_HALF;
 /** A tag that no page address equals. */
 export const TLB_INVALID = 1n;
-/** Data TLBs of one hart: one for each `regime` (see frontend.ts). */
-export const REGIMES = 4;
+/** Data TLBs of one hart, one for each `regime` (see frontend.ts): enough for several sets of rights in several address spaces. */
+export const REGIMES = 32;
 /** Where the TLBs begin. */
 export const TLBS = JUMP_CACHE + JUMP_PAGES * JUMP_SLOTS * 16;
 export const PAGE = 4096;

@@ -139,6 +139,8 @@ const VISIBLE = SUM | MXR | MPRV | MPP | FS;
 const ABI = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(" ");
 /** satp values whose fetch contexts are remembered. */
 const SPACES = 8;
+/** Data TLBs of one address space, the first one unused; without translation there is number 0. */
+const RIGHTS = 4;
 
 export class Hart implements Core {
   readonly xlen: 32 | 64;
@@ -313,7 +315,7 @@ export class Hart implements Core {
     return i32[base + FFLAGS >> 2] & NX && i32[base + FRM >> 2] === 0 ? this.#mode | MODE_FP_FAST : this.#mode;
   }
   regime(): number {
-    return this.#regime;
+    return this.#regime === 0 ? 0 : RIGHTS * this.#spaceIndex + this.#regime;
   }
   context(): number {
     return this.#context;
@@ -575,7 +577,6 @@ export class Hart implements Core {
     s.satpLo = lo;
     s.satpHi = hi;
     this.mmu.setSatp(lo, hi);
-    this.#flushData();
     this.#findSpace();
     this.#refresh();
   }
@@ -761,6 +762,8 @@ export class Hart implements Core {
     this.#spaceHi[i] = satpHi;
     this.#spaceFences[i] = this.#fences;
     this.#code[i].count = 0;
+    // Another space had this place, and these data TLBs.
+    this.#flushData();
     this.#space = this.#spaceId[i] = this.#takeSpace();
   }
   #applyMenvcfg(): void {
