@@ -4,7 +4,7 @@ import type { Row } from "./insn.ts";
 /** The bytes of an instruction, and where they hold what a test may want to choose. */
 export interface Encoding {
   readonly bytes: number[];
-  /** Index of a 32-bit displacement without a base register (absolute, or relative to RIP), or of a moffs; -1 when there is none. */
+  /** Index of a displacement without a base register (absolute, or relative to RIP), or of a moffs; -1 when there is none. */
   readonly displacement: number;
   /** Index of a relative distance, and its bytes; -1 when there is none. */
   readonly relative: number;
@@ -62,7 +62,7 @@ export function randomInstruction(row: Row, code: 16 | 32 | 64, random: () => nu
       }
       const lone = mod === 0 && (width === 2 ? rm === 6 : field === 5),
         size = mod === 1 ? 1 : mod === 2 || lone ? (width === 2 ? 2 : 4) : 0;
-      if (lone && width !== 2) displacement = bytes.length;
+      if (lone) displacement = bytes.length;
       for (let i = 0; i < size; i++) bytes.push(below(256));
     }
   }

@@ -50,6 +50,8 @@ const FLAGS = 0, TAKEN = 8, REGS = 16, FX = 256, BUFFER = 768;
 /** Operands in memory are in this part of the record. */
 const LOW = BUFFER + 384, HIGH = BUFFER + 832;
 const DF = 0x400;
+/** Where the record's memory is while an instruction with 16-bit addresses runs. */
+const NEAR = 0x4000, NEAR_SIZE = RECORD - BUFFER;
 
 /** Rows that need privilege, change segments, or depend on the host (rcpps, fsin and their relatives: every maker's last bits are different). */
 const LEFT_OUT =
@@ -153,6 +155,8 @@ interface Case {
   readonly after: Uint8Array;
   /** Part of the record that is not compared. */
   readonly ignored: readonly [number, number];
+  /** 16-bit addresses: memory is at NEAR meanwhile. */
+  readonly near: boolean;
 }
 
 /** The evaluator's machine: slots, and the record's buffer as memory. */
@@ -221,7 +225,7 @@ class Rig implements EvalMachine {
 }
 class OutOfRange extends Error {}
 
-const prologueLength = (code: 32 | 64) => prologue(code, 0).length;
+const prologueLength = (code: 32 | 64, near = false) => prologue(code, 0, near).length;
 
 /** Copies a record's registers into the slots, or the slots into the record. */
 function load(rig: Rig, v: DataView): void {
@@ -307,25 +311,23 @@ function makeLine(rig: Rig, rows: readonly Row[], n: number, length: number): Ca
   const exit = evaluate(rig.builder, rig);
   if (Number(exit.pc) !== end) throw new Error(`${texts.join("; ")}: ends at ${Number(exit.pc) - end}`);
   store(rig, new DataView(rig.record.buffer));
-  return { row: rows[0], bytes, text: texts.join("\n  "), before, after: rig.record, ignored: [0, 0] };
+  return { row: rows[0], bytes, text: texts.join("\n  "), before, after: rig.record, ignored: [0, 0], near: false };
 }
 
 /** Draws a case and computes its outcome; undefined: draw again. */
 function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   const { code, insn: i } = rig, e: Encoding = randomInstruction(row, code, random);
-  const bytes = e.bytes,
-    record = RECORDS + RECORD * n,
-    pc = CODE + SLOT * n + prologueLength(code),
-    end = pc + bytes.length,
-    taken = end + 5;
+  const bytes = e.bytes, before = new Uint8Array(RECORD), v = new DataView(before.buffer);
+  if (x86Table().decode(i, Uint8Array.from(bytes), 0, 15, code) !== OK || i.row !== row || i.length !== bytes.length) return undefined;
+  // Where the record is, or would be if its memory were at NEAR.
+  const near = i.address === 2, record = near ? NEAR - BUFFER : RECORDS + RECORD * n;
+  const pc = CODE + SLOT * n + prologueLength(code, near), end = pc + bytes.length, taken = end + 5;
   const target = record + LOW + 8 * below((HIGH - LOW) / 8) + (below(4) ? 0 : below(8));
   const put32 = (at: number, v: number) => [0, 8, 16, 24].forEach((s, k) => bytes[at + k] = (v >> s) & 255);
-  const before = new Uint8Array(RECORD), v = new DataView(before.buffer);
-  if (x86Table().decode(i, Uint8Array.from(bytes), 0, 15, code) !== OK || i.row !== row || i.length !== bytes.length) return undefined;
-  if (i.address === 2) return undefined;
   if (e.displacement >= 0) {
     const alone = i.base === RIP ? target - end : target;
-    put32(e.displacement, alone);
+    if (near) [bytes[e.displacement], bytes[e.displacement + 1]] = [alone & 255, alone >> 8];
+    else put32(e.displacement, alone);
     if (row.operands.some((o) => o.where === "O") && i.address === 8) put32(e.displacement + 4, 0);
   }
   if (e.relative >= 0) {
@@ -343,7 +345,8 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   // Registers.
   const regs = Array.from({ length: 16 }, randomInteger), mask = code === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
   const pointer = (r: number, address: number, bytesOfAddress: number) => {
-    regs[r] = bytesOfAddress === 8 || code === 32 ? u64(BigInt(address)) : (regs[r] & ~0xffff_ffffn) | BigInt(address >>> 0);
+    if (bytesOfAddress === 2) regs[r] = ((regs[r] & ~0xffffn) | BigInt(address)) & mask;
+    else regs[r] = bytesOfAddress === 8 || code === 32 ? u64(BigInt(address)) : (regs[r] & ~0xffff_ffffn) | BigInt(address >>> 0);
   };
   // Register operands are often small counts or alike.
   if (below(3) === 0) regs[1] = (regs[1] & ~0xffn) | BigInt(below(70));
@@ -366,6 +369,7 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
       if (bias || (i.base === 4 || i.index === 4) && /^(push|pop|call|enter|leave|ret)/.test(row.mnemonic)) return undefined;
       const base = u64(BigInt(at) - scaled - BigInt(i.disp));
       if (i.address === 4 && code === 64) regs[i.base] = (regs[i.base] & ~0xffff_ffffn) | BigInt.asUintN(32, base);
+      else if (near) regs[i.base] = ((regs[i.base] & ~0xffffn) | BigInt.asUintN(16, base)) & mask;
       else regs[i.base] = base & mask;
     } else if (i.index >= 0) {
       if (i.base === RIP) return undefined;
@@ -485,7 +489,7 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   else if (next !== end) throw new Error(`${text}: next pc is ${next - pc} away`);
   // The pointers to instruction and operand: AMD's processors keep them only while an exception is pending.
   const word = i.operand === 2 ? 2 : 4, environment = /^fn(stenv|save)$/.test(row.mnemonic), from = at - record + 3 * word;
-  return { row, bytes: bytes.slice(), text, before, after, ignored: environment ? [from, from + 4 * word] : [0, 0] };
+  return { row, bytes: bytes.slice(), text, before, after, ignored: environment ? [from, from + 4 * word] : [0, 0], near };
 }
 
 const hex = (bytes: readonly number[]) => bytes.map((b) => b.toString(16).padStart(2, "0")).join(" ");
@@ -503,8 +507,11 @@ const absolute = (code: 32 | 64, rex: number, opcode: readonly number[], reg: nu
 const SCRATCH = 0x00ff_f000;
 const setStack = (code: 32 | 64) => code === 64 ? [0x48, 0xc7, 0xc4, ...le32(SCRATCH)] : [0xbc, ...le32(SCRATCH)];
 
-function prologue(code: 32 | 64, record: number): number[] {
+/** Copies a record's memory to or from NEAR. */
+const copy = (from: number, to: number) => [0xbe, ...le32(from), 0xbf, ...le32(to), 0xb9, ...le32(NEAR_SIZE / 4), 0xf3, 0xa5];
+function prologue(code: 32 | 64, record: number, near: boolean): number[] {
   const out = [
+    ...(near ? copy(record + BUFFER, NEAR) : []),
     ...setStack(code),
     ...absolute(code, 0, [0xff], 6, record + FLAGS),
     0x9d,
@@ -513,7 +520,7 @@ function prologue(code: 32 | 64, record: number): number[] {
   for (let r = 0; r < (code === 64 ? 16 : 8); r++) out.push(...absolute(code, 8, [0x8b], r, record + REGS + 8 * r));
   return out;
 }
-function epilogue(code: 32 | 64, record: number): number[] {
+function epilogue(code: 32 | 64, record: number, near: boolean): number[] {
   // Straight on: jump over the landing of taken branches, which notes itself and comes back.
   const mark = [...absolute(code, 0, [0xc7], 0, record + TAKEN), ...le32(1)];
   const out = [0xe9, ...le32(mark.length), ...mark];
@@ -525,6 +532,7 @@ function epilogue(code: 32 | 64, record: number): number[] {
     0xfc,
     ...absolute(code, 0, [0x0f, 0xae], 0, record + FX),
   );
+  if (near) out.push(...copy(NEAR, record + BUFFER));
   return out;
 }
 /** write(1, RECORDS, length); exit(0). */
@@ -543,7 +551,7 @@ function makeElf(code: 32 | 64, cases: readonly (Case | undefined)[]): Uint8Arra
   cases.forEach((c, n) => {
     const record = RECORDS + RECORD * n;
     if (!c) return text.set([0xe9, ...le32(SLOT - 5)], SLOT * n);
-    const bytes = [...prologue(code, record), ...c.bytes, ...epilogue(code, record)];
+    const bytes = [...prologue(code, record, c.near), ...c.bytes, ...epilogue(code, record, c.near)];
     if (bytes.length + 5 > SLOT) throw new Error("a slot is too small");
     bytes.push(0xe9, ...le32(SLOT - bytes.length - 5));
     text.set(bytes, SLOT * n);
@@ -556,6 +564,7 @@ function makeElf(code: 32 | 64, cases: readonly (Case | undefined)[]): Uint8Arra
     { at: SCRATCH - 0x1000, bytes: stack, flags: 6 },
     { at: CODE, bytes: text, flags: 5 },
     { at: RECORDS, bytes: data, flags: 6 },
+    ...(code === 32 ? [{ at: NEAR, bytes: new Uint8Array(NEAR_SIZE), flags: 6 }] : []),
   ]);
 }
 
@@ -708,9 +717,9 @@ async function run(o: Options, directory: string): Promise<number> {
   }
   const least = Math.min(...counts.values()), never = rows.filter((r) => counts.get(r) === 0).map((r) => r.syntax);
   console.log(
-    `${o.code}-bit${
-      o.segmented ? ", segmented" : ""
-    }: ${done} cases over ${rows.length} rows (at least ${least} each), ${failures} differ` +
+    `${o.code}-bit${o.segmented ? ", segmented" : ""}: ${done} cases ${o.length > 1 ? `of up to ${o.length} instructions ` : ""}over ${
+      o.length > 1 ? line.length : rows.length
+    } rows${o.length > 1 ? "" : ` (at least ${least} each)`}, ${failures} differ` +
       (never.length ? `; never drawn: ${never.join("; ")}` : ""),
   );
   return failures;
