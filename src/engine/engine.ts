@@ -538,13 +538,20 @@ export class Engine {
       if (UOPS[u16[q >> 1]].kind === "branch") places.push(q + UOP_BYTES * u16[(q + 2) >> 1]);
     }
     if (u16[q >> 1] !== UOP.callEnd || u16[(q + 14) >> 1] !== left) places.push(q);
-    const codes = places.map((p) => u16[p >> 1]);
-    for (const p of places) u16[p >> 1] = UOP.boundary;
+    // A branch that is taken looks at the link of its jump before its code.
+    const codes = places.map((p) => u16[p >> 1]), links = places.map((p) => i32[(p + 8) >> 2]);
+    for (const p of places) {
+      u16[p >> 1] = UOP.boundary;
+      i32[(p + 8) >> 2] = 0;
+    }
     i32[(this.#resume + 4) >> 2] = i32[CURRENT >> 2];
     i32[(this.#resume + 8) >> 2] = ip + UOP_BYTES;
     this.#attention = true; // a callEnd helper then returns here as well
     const reason = this.#run(this.#resume, budget), at = i32[IP >> 2];
-    for (const [i, p] of places.entries()) u16[p >> 1] = codes[i];
+    for (const [i, p] of places.entries()) {
+      u16[p >> 1] = codes[i];
+      i32[(p + 8) >> 2] = links[i];
+    }
     budget = i32[BUDGET >> 2];
     if (reason === LEFT.fault) return this.#fault(at, budget);
     if (reason === LEFT.finish) return this.#finish(at, budget);

@@ -225,6 +225,9 @@ caught:
   mov rsp, [savesp]
   jmp [recover]
 .debug:
+  mov rax, [rsp + 16] ; ECX of the case
+  mov ecx, 2
+  call hexn
   mov rax, dr6
   and eax, 0xe00f
   mov ecx, 4
@@ -235,6 +238,7 @@ caught:
   jns .go
   and dword [rsp + 64], ~0x100
 .go:
+  or dword [rsp + 64], 0x10000
   pop rsi
   pop rdx
   pop rcx
@@ -536,6 +540,33 @@ tests:
   int 0x41
   ENDUSER
 
+%ifndef QEMU ; TCG does not check alignment
+  mov rax, cr0
+  or eax, 0x40000
+  mov cr0, rax
+  USER "user: misaligned with AC"
+  pushfq
+  or dword [rsp], 0x40000
+  popfq
+  mov eax, [data]
+  mov al, [data + 1]
+  mov rax, [data + 4]
+  ENDUSER
+  USER "user: misaligned without AC"
+  mov rax, [data + 4]
+  ENDUSER
+  TRY "supervisor: misaligned with AC"
+  pushfq
+  or dword [rsp], 0x40000
+  popfq
+  mov rax, [data + 4]
+  SAY "read"
+  DONE
+  mov rax, cr0
+  and eax, ~0x40000
+  mov cr0, rax
+%endif
+
   ; --- SYSCALL
   mov ecx, 0xc0000081
   xor eax, eax
@@ -730,6 +761,47 @@ tests:
   nop
   nop
   SAY "on"
+  DONE
+
+  TRY "instruction breakpoint"
+  lea rax, [.bp]
+  mov dr3, rax
+  mov eax, 0x80
+  mov dr7, rax
+  nop
+.bp:
+  nop
+  SAY "passed"
+  xor eax, eax
+  mov dr7, rax
+  DONE
+  TRY "data breakpoint inside a wide access"
+  lea rax, [data + 7]
+  mov dr2, rax
+  mov eax, 0x03000020
+  mov dr7, rax
+  mov rbx, [data]
+  nop
+  mov [data], rbx
+  nop
+  mov rbx, [data + 8]
+  xor eax, eax
+  mov dr7, rax
+  SAY "done"
+  DONE
+  TRY "data breakpoint in a string"
+  lea rax, [data + 4]
+  mov dr2, rax
+  mov eax, 0x01000020
+  mov dr7, rax
+  lea rsi, [data]
+  mov rdi, rsi
+  mov ecx, 8
+  rep movsb
+  nop
+  SAY "done"
+  xor eax, eax
+  mov dr7, rax
   DONE
 
   ; --- state
