@@ -667,16 +667,21 @@ async function findCrash(command: string, file: string, code: 32 | 64, cases: re
   return cases[low];
 }
 
-interface Options {
+/** What to run. */
+export interface Options {
   readonly code: 32 | 64;
   readonly segmented: boolean;
   readonly cases: number;
   /** Instructions in a case. */
   readonly length: number;
   readonly rows: RegExp;
+  /** Command that runs the reference; empty: the host itself. */
   readonly command: string;
+  readonly seed: number;
 }
-async function run(o: Options, directory: string): Promise<number> {
+/** Runs cases and prints a line of counts, and what differs; the number of failures. */
+export async function run(o: Options, directory: string): Promise<number> {
+  state = o.seed;
   const rig = new Rig(o.code, o.segmented), file = join(directory, `rows${o.code}`);
   const rows = x86Table().rows.filter((r) =>
     !LEFT_OUT.test(r.mnemonic) && !r.cpl0 && !r.protectedOnly && o.rows.test(`${r.mnemonic} ${r.opcode}`) &&
@@ -736,7 +741,6 @@ if (import.meta.main) {
     for (const code of [64, 32] as const) {
       const segmented = args.memory === "segmented";
       if (args.code !== undefined && Number(args.code) !== code || segmented && code === 64) continue;
-      state = Number(args.seed);
       failures += await run(
         {
           code,
@@ -745,6 +749,7 @@ if (import.meta.main) {
           length: Number(args.length),
           rows: new RegExp(String(args.rows)),
           command: String(args.run),
+          seed: Number(args.seed),
         },
         directory,
       );

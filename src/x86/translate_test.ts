@@ -1,0 +1,239 @@
+import { assert, assertEquals } from "@std/assert";
+import { Builder, printIr } from "../ir/builder.ts";
+import { evaluate, type Exit } from "../ir/evaluate.ts";
+import { CONTINUE, type CoreEnv, FAULT, type Helper } from "../ir/frontend.ts";
+import { ARG } from "../ir/layout.ts";
+import { readStatus, writeStatus } from "./flags.ts";
+import { H, SYSTEM_HELPERS } from "./helpers.ts";
+import { CF, ZF } from "./insn.ts";
+import {
+  FPU_EMPTY,
+  GPR,
+  MODE_CODE32,
+  MODE_CODE64,
+  MODE_CPL_SHIFT,
+  MODE_FLAT,
+  MODE_OSFXSR,
+  MODE_PROTECTED,
+  MODE_STACK32,
+  MODE_TF,
+  MODE_TS,
+  RFLAGS,
+  SEG_BASE,
+  SEG_READ_TOP,
+  SEG_WRITE_TOP,
+} from "./slots.ts";
+import { instructionHelpers, translateBlock } from "./translate.ts";
+
+const FLAT32 = MODE_CODE32 | MODE_STACK32 | MODE_FLAT | MODE_PROTECTED | MODE_OSFXSR;
+const LONG = MODE_CODE64 | MODE_FLAT | MODE_PROTECTED | MODE_OSFXSR, REAL = 0;
+const bytesOf = (hex: string) => hex.split(" ").map((b) => parseInt(b, 16));
+
+/** A processor of slots and a little memory; pages that are not in `memory` fault. */
+class Bench {
+  readonly bytes = new Uint8Array(0x1_0000);
+  readonly slots = new DataView(this.bytes.buffer);
+  readonly i32 = new Int32Array(this.bytes.buffer);
+  readonly memory = new Map<bigint, number>();
+  readonly calls: string[] = [];
+  readonly builder = new Builder();
+  readonly helpers: readonly Helper[];
+  faults: number[] = [];
+
+  constructor() {
+    const env = { u8: this.bytes, i32: this.i32, u64: new BigUint64Array(this.bytes.buffer), changed: () => {} } as unknown as CoreEnv;
+    const fault = (name: string) => name === "segRead" || name === "segWrite" || name === "codeLimit" || name === "fpuError";
+    this.helpers = [
+      ...SYSTEM_HELPERS.map((name): Helper => ({
+        name,
+        run: () => {
+          this.calls.push(`${name} ${[0, 1, 2].map((n) => this.slots.getBigInt64(ARG + 8 * n, true)).join(" ")}`);
+          return fault(name) ? FAULT : CONTINUE;
+        },
+      })),
+      ...instructionHelpers(env, (vector) => {
+        this.faults.push(vector);
+        return FAULT;
+      }),
+    ];
+    this.slots.setBigUint64(RFLAGS, 2n, true);
+  }
+  translate(hex: string, mode: number, pc = 0x1000, max = 64): Builder {
+    const code = bytesOf(hex);
+    this.builder.reset(pc, 0);
+    translateBlock(
+      this.builder,
+      {
+        bytes: Uint8Array.from([...code, ...new Array(16).fill(0xf4)]),
+        at: 0,
+        limit: code.length + 16,
+        next: () => -1,
+      },
+      max,
+      mode,
+    );
+    return this.builder;
+  }
+  run(hex: string, mode: number, pc = 0x1000, max = bytesOf(hex).length): Exit {
+    const { memory } = this;
+    this.translate(hex, mode, pc, max);
+    return evaluate(this.builder, {
+      slots: this.slots,
+      helpers: this.helpers,
+      load: (address, size) => {
+        let v = 0n;
+        for (let n = BigInt(size) - 1n; n >= 0n; n--) {
+          const byte = memory.get(address + n);
+          if (byte === undefined) return undefined;
+          v = v << 8n | BigInt(byte);
+        }
+        return v;
+      },
+      store: (address, size, value) => {
+        for (let n = 0n; n < size; n++) if (!memory.has(address + n)) return false;
+        for (let n = 0n; n < size; n++) memory.set(address + n, Number(value >> 8n * n & 0xffn));
+        return true;
+      },
+    });
+  }
+  map(at: number, bytes: readonly number[]): void {
+    bytes.forEach((b, n) => this.memory.set(BigInt(at + n), b));
+  }
+  reg(n: number, value?: bigint): bigint {
+    if (value !== undefined) this.slots.setBigUint64(GPR(n), value, true);
+    return this.slots.getBigUint64(GPR(n), true);
+  }
+}
+const operations = (b: Builder, name: RegExp) => printIr(b).split("\n").filter((l) => name.test(l)).length;
+
+Deno.test("flags that nobody looks at are not recorded; comparisons go into the branch", () => {
+  const b = new Bench();
+  // add eax, ecx; sub edx, ecx; and ebx, edx; cmp eax, ebx; jb: only cmp records, and there is no helper call.
+  const ir = b.translate("01 c8 29 ca 21 d3 39 d8 72 10 f4", FLAT32);
+  assertEquals(operations(ir, /set\.i \[0x1258\]/), 1);
+  assertEquals(operations(ir, /ltU\.i/), 1);
+  assertEquals(operations(ir, /^v?\d* ?=? ?call /), 0);
+  // With a load in between, add must be recorded: the load may fault.
+  assertEquals(operations(b.translate("01 c8 3b 03 72 10 f4", FLAT32), /set\.i \[0x1258\]/), 2);
+});
+
+Deno.test("partial registers, and 32-bit results that clear the upper half in 64-bit mode only", () => {
+  const b = new Bench(), all = 0x1111_2222_3333_4444n;
+  b.reg(0, all);
+  b.run("b4 55 f4", LONG, 0x1000, 1); // mov ah, 0x55
+  assertEquals(b.reg(0), 0x1111_2222_3333_5544n);
+  b.run("66 b8 34 12 f4", LONG, 0x1000, 1); // mov ax, 0x1234
+  assertEquals(b.reg(0), 0x1111_2222_3333_1234n);
+  b.run("83 c0 01 f4", FLAT32, 0x1000, 1); // add eax, 1
+  assertEquals(b.reg(0), 0x1111_2222_3333_1235n);
+  b.run("83 c0 01 f4", LONG, 0x1000, 1);
+  assertEquals(b.reg(0), 0x3333_1236n);
+});
+
+Deno.test("a repeated string instruction is one iteration per entry and can be restarted after a fault", () => {
+  const b = new Bench();
+  b.map(0x2000, [1, 2, 3, 4]);
+  b.map(0x3000, [0, 0, 0]); // the fourth byte of the destination is missing
+  b.reg(1, 4n);
+  b.reg(6, 0x2000n);
+  b.reg(7, 0x3000n);
+  let exit = b.run("f3 a4", LONG, 0x1000, 1); // rep movsb
+  assertEquals([exit.kind, exit.pc, exit.insns, b.reg(1)], ["next", 0x1000n, 1, 3n]);
+  b.run("f3 a4", LONG, 0x1000, 1);
+  b.run("f3 a4", LONG, 0x1000, 1);
+  exit = b.run("f3 a4", LONG, 0x1000, 1);
+  assertEquals([exit.kind, b.reg(1), b.reg(6), b.reg(7)], ["fault", 1n, 0x2003n, 0x3003n]);
+  b.map(0x3003, [0]);
+  exit = b.run("f3 a4", LONG, 0x1000, 1);
+  assertEquals([exit.pc, b.reg(1), [...b.memory.values()].slice(4)], [0x1002n, 0n, [1, 2, 3, 4]]);
+  exit = b.run("f3 a4", LONG, 0x1000, 1); // nothing left to do
+  assertEquals([exit.pc, b.reg(7)], [0x1002n, 0x3004n]);
+});
+
+Deno.test("a fault leaves registers and flags as they were", () => {
+  const b = new Bench();
+  writeStatus(b.i32, CF | ZF);
+  b.reg(0, 5n);
+  b.reg(3, 0x9000n);
+  b.reg(4, 0x8000n);
+  // add [rbx], eax; pop [rbx] with a stack that is there; push rax with one that is not; xadd [rbx], eax
+  b.map(0x8000, [1, 2, 3, 4, 5, 6, 7, 8]);
+  for (const hex of ["01 03", "8f 03", "0f c1 03", "d1 23"]) {
+    assertEquals(b.run(hex, LONG, 0x1000, 1).kind, "fault", hex);
+    assertEquals([b.reg(0), b.reg(4), readStatus(b.i32)], [5n, 0x8000n, CF | ZF], hex);
+  }
+  b.reg(4, 0x7000n);
+  assertEquals(b.run("50", LONG, 0x1000, 1).kind, "fault");
+  assertEquals(b.reg(4), 0x7000n);
+  // Of two instructions the first has happened, flags and all.
+  assertEquals(b.run("ff c8 01 03", LONG, 0x1000, 2).pc, 0x1002n); // dec eax; add [rbx], eax
+  assertEquals([b.reg(0), readStatus(b.i32) & CF], [4n, CF]);
+  // Division faults by their helper.
+  b.reg(1, 0n);
+  assertEquals(b.run("f7 f1", LONG, 0x1000, 1).kind, "fault");
+  assertEquals(b.faults, [0]);
+});
+
+Deno.test("segments: the base is added, the limit is checked by the helper, and 16-bit offsets wrap", () => {
+  const b = new Bench(),
+    top = (n: number, v: bigint) => [SEG_READ_TOP(n), SEG_WRITE_TOP(n)].forEach((s) => b.slots.setBigUint64(s, v, true));
+  for (let n = 0; n < 6; n++) top(n, 0x1_0000n);
+  b.slots.setBigUint64(SEG_BASE(3), 0x1_2340n, true);
+  b.map(0x1_2340 + 0x0004, [0x78, 0x56]);
+  b.reg(3, 0x8000n);
+  b.reg(6, 0x8000n);
+  b.run("8b 40 04", REAL, 0x1000, 1); // mov ax, [bx+si+4]
+  assertEquals(b.reg(0), 0x5678n);
+  b.reg(3, 0xffffn);
+  b.reg(6, 0n);
+  assertEquals(b.run("8b 00", REAL, 0x1000, 1).kind, "fault"); // the word at 0xffff crosses the limit
+  assertEquals(b.calls, [`segRead ${0x1_2340 + 0xffff} ${0xffff} ${3 | 2 << 8}`]);
+  // A jump wraps in its 64 KiB, wherever CS begins.
+  b.slots.setBigUint64(SEG_BASE(1), 0x1_0000n, true);
+  b.slots.setInt32(0x18c0, 0xffff, true);
+  assertEquals(b.run("eb 80", REAL, 0x1_0010, 1).pc, 0x1_ff92n);
+});
+
+Deno.test("what the mode forbids is an exception", () => {
+  const raised = (hex: string, mode: number) => {
+    const b = new Bench();
+    b.run(hex, mode, 0x1000, 1);
+    return b.calls[0];
+  };
+  const user = LONG | (3 << MODE_CPL_SHIFT);
+  assertEquals(raised("0f 30", user), "exception 13 0 4096"); // wrmsr
+  assertEquals(raised("f4", user), "exception 13 0 4096"); // hlt
+  assertEquals(raised("0f 00 d8", REAL), "exception 6 -1 4096"); // ltr
+  assertEquals(raised("d9 e8", LONG | MODE_TS), "exception 7 -1 4096"); // fld1
+  assertEquals(raised("0f 58 c1", LONG & ~MODE_OSFXSR), "exception 6 -1 4096"); // addps
+  assertEquals(raised("0f 58 c1", LONG | MODE_TS), "exception 7 -1 4096");
+  assertEquals(raised("0f 0b", LONG), "exception 6 -1 4096");
+  assertEquals(raised("66 ".repeat(15) + "90", FLAT32), "exception 13 0 4096");
+  assert(raised("90", LONG | MODE_TF).startsWith("step 4096"));
+});
+
+Deno.test("an instruction that crosses into the next page is a block of its own", () => {
+  const b = new Bench(), bytes = Uint8Array.from(bytesOf("90 b8 78 56 00 00 00 00 34 12 f4")), asked: number[] = [];
+  const code = { bytes, at: 0, limit: 4, next: () => (asked.push(1), 8) };
+  b.builder.reset(0x1ffc, 0);
+  translateBlock(b.builder, code, 64, FLAT32);
+  assertEquals([b.builder.insns, asked.length], [1, 0]); // nop alone; mov is cut
+  b.builder.reset(0x1ffd, 0);
+  translateBlock(b.builder, { ...code, at: 1, limit: 3 }, 64, FLAT32);
+  assertEquals([b.builder.insns, asked.length], [1, 1]);
+  assert(printIr(b.builder).includes("const.i 0x12345678"));
+  b.builder.reset(0x1ffd, 0);
+  translateBlock(b.builder, { ...code, at: 1, limit: 3, next: () => -1 }, 64, FLAT32);
+  assert(printIr(b.builder).includes(`callEnd ${H.fetchFault}`));
+});
+
+Deno.test("MMX instructions take over the x87 registers only when they succeed", () => {
+  const b = new Bench();
+  b.slots.setInt32(FPU_EMPTY, 0xff, true);
+  b.reg(3, 0x9000n);
+  assertEquals(b.run("0f 6f 03", LONG, 0x1000, 1).kind, "fault"); // movq mm0, [rbx]
+  assertEquals(b.slots.getInt32(FPU_EMPTY, true), 0xff);
+  b.map(0x9000, [1, 2, 3, 4, 5, 6, 7, 8]);
+  assertEquals(b.run("0f 6f 03", LONG, 0x1000, 1).kind, "next");
+  assertEquals(b.slots.getInt32(FPU_EMPTY, true), 0);
+});

@@ -1,0 +1,20 @@
+// A short run of the rows' fuzzer against the processor of the host, where that is AMD's, which the corner cases follow (a bsf of zero, C1 after fcomi),
+// has every extension, and runs Linux.
+import { assertEquals } from "@std/assert";
+import { run } from "./fuzz/x86_rows_fuzz.ts";
+
+function suitable(): boolean {
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return false;
+  const info = Deno.readTextFileSync("/proc/cpuinfo");
+  return info.includes("AuthenticAMD") && ["bmi1", "bmi2", "adx", "movbe", "abm", "sse4_2"].every((f) => info.includes(` ${f}`));
+}
+
+Deno.test({ name: "x86 rows do what the host's processor does: single instructions and straight lines", ignore: !suitable() }, async () => {
+  const directory = Deno.makeTempDirSync();
+  try {
+    assertEquals(await run({ code: 64, segmented: false, cases: 6000, length: 1, rows: /./, command: "", seed: 20 }, directory), 0);
+    assertEquals(await run({ code: 64, segmented: false, cases: 2000, length: 8, rows: /./, command: "", seed: 21 }, directory), 0);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
