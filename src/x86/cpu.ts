@@ -234,6 +234,8 @@ export class X86Cpu implements Core {
   #regime = 0;
   #context = 0;
   #smap = false;
+  /** Accesses must be aligned (SDM 6.15, #AC). */
+  #aligned = false;
   /** A helper has changed what translated code depends on. */
   #changed = false;
   #dataBreakpoints = false;
@@ -585,7 +587,7 @@ export class X86Cpu implements Core {
       return -1;
     }
     const user = s.cpl === 3;
-    if (user && s.cr0 & CR0_AM && this.systemFlags & AC && access !== FETCH) {
+    if (this.#aligned && access !== FETCH) {
       this.pageCacheable = false;
       if (size <= 8 && lo & (size - 1)) {
         this.record(XCPT.AC, 0);
@@ -812,6 +814,10 @@ export class X86Cpu implements Core {
       (s.cr0 & CR0_EM ? MODE_EM : 0) | (s.cr0 & CR0_MP ? MODE_MP : 0) | (s.cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (stepping ? MODE_TF : 0) |
       (this.paging.levels === 0 && s.a20 && !this.#dataBreakpoints ? MODE_PHYSICAL : 0);
     this.#smap = (s.cr4 & CR4_SMAP) !== 0 && s.cpl < 3 && !(flags & AC);
+    const aligned = s.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
+    // Pages that were cached without the check must not be while it is on.
+    if (aligned && !this.#aligned) this.env.flushTlb();
+    this.#aligned = aligned;
     const regime = this.paging.levels === 0 ? 0 : s.cpl === 3 ? 3 : this.#smap ? 2 : 1;
     const context = this.#space << 1 | (s.cpl === 3 ? 1 : 0);
     if (mode === this.#mode && regime === this.#regime && context === this.#context) return;
