@@ -242,7 +242,7 @@ function fuzzIr(r: Random, total: number): number {
 
 // RAM: the handlers and their logs (16 KiB where bit 14 is clear), code and its constants, data, tables.
 const HANDLER_M = 0x0000, HANDLER_S = 0x1000, LOG = 0x8000, LOG_S = 0x1_8000, TEXT = 0x1_0000, TEXT_BYTES = 0x4000;
-/** The program once more with other words in the places that change; its pages are put in the place of the program's. */
+/** The program once more with some other words; its pages are put in the place of the program's. */
 const SHADOW = TEXT + 0x4000;
 const DATA_AT = 0x4_0000, DATA_PAGES = 16, TABLES = 0xf_0000;
 /** The same data pages once more, so far away that both compete for TLB entries. */
@@ -351,16 +351,23 @@ class Rows {
 }
 
 /** A random program with its constants behind it: functions that loop and call later ones, and an endless loop that calls them. */
-function program(r: Random, rows: Rows, mode: number): { code: number[]; patches: number[]; main: number; constants: number } {
+function program(
+  r: Random,
+  rows: Rows,
+  mode: number,
+): { code: number[]; patches: number[]; plain: number[]; main: number; constants: number } {
   const { isa } = rows,
     a = new Assembler(isa, TEXT),
     functions: number[] = [],
     patches: number[] = [],
+    plain: number[] = [],
     load = isa.xlen === 64 ? "ld" : "lw";
   const operation = (depth: number): void => {
     const kind = r.below(100);
-    if (kind < 45) a.word(rows.draw(r, r.pick(rows.plain)));
-    else if (kind < 52) a.short(rows.draw(r, r.pick(rows.short)));
+    if (kind < 45) {
+      plain.push(a.at);
+      a.word(rows.draw(r, r.pick(rows.plain)));
+    } else if (kind < 52) a.short(rows.draw(r, r.pick(rows.short)));
     else if (kind < 76) a.word(rows.draw(r, r.pick(rows.memory)));
     else if (kind < 80) a.i("csrrs", { rd: r.pick(TEMPS), rs1: 0, csr: r.pick(READ_CSRS) });
     else if (kind < 82) a.i(r.pick(["csrrsi", "csrrci"]), { rd: 0, uimm: mode === 3 ? 8 : 2, csr: mode === 3 ? M_STATUS : 0x100 });
@@ -381,26 +388,26 @@ function program(r: Random, rows: Rows, mode: number): { code: number[]; patches
       if (r.one(2)) a.i("fence.i");
       a.i("xor", { rd: WORDS[0], rs1: WORDS[0], rs2: WORDS[1] }).i("xor", { rd: WORDS[1], rs1: WORDS[0], rs2: WORDS[1] })
         .i("xor", { rd: WORDS[0], rs1: WORDS[0], rs2: WORDS[1] });
-    } else if (kind < 92 && mode === 1) {
+    } else if (kind < (mode === 1 ? 93 : 0)) {
       // A page of the program: its shadow in its place, or just accessed no longer.
       a.i(load, { rd: 6, rs1: CODE_ENTRY, imm: 0 }).i("binvi", { rd: 6, rs1: 6, shamt: r.pick([12, 12, 6]) });
       a.i(isa.xlen === 64 ? "sd" : "sw", { rs1: CODE_ENTRY, rs2: 6, imm: 0 }).i("sfence.vma", {
         rs1: r.one(2) ? 0 : CODE_REMAPPED,
         rs2: 0,
       });
-    } else if (kind < 93 && mode === 1) {
+    } else if (kind < (mode === 1 ? 95 : 0)) {
       // Another page, other rights, absent or there again; then the fence, for the page or for all.
       a.i(load, { rd: 6, rs1: ENTRY, imm: 0 }).i("xori", { rd: 6, rs1: 6, imm: r.pick([1, 4, 0x40, 0x80, 0x400, 0x440, -0x400]) });
       a.i(isa.xlen === 64 ? "sd" : "sw", { rs1: ENTRY, rs2: 6, imm: 0 }).i("sfence.vma", { rs1: r.one(2) ? 0 : REMAPPED, rs2: 0 });
-    } else if (kind < 95 && functions.length) a.to("jal", { rd: r.pick([1, 1, 5]) }, r.pick(functions));
-    else if (kind < 96) {
+    } else if (kind < 96 && functions.length) a.to("jal", { rd: r.pick([1, 1, 5]) }, r.pick(functions));
+    else if (kind < 97) {
       const counter = COUNTERS[depth & 1];
       if (depth >= 2) return;
-      a.i("addi", { rd: counter, rs1: 0, imm: 2 + r.below(depth ? 6 : 30) });
+      a.i("addi", { rd: counter, rs1: 0, imm: 2 + r.below(r.pick([2, 6, 30])) });
       const top = a.at;
       for (let n = r.below(8); n >= 0; n--) operation(depth + 2 + (depth & 1 ? 1 : 0));
       a.i("addi", { rd: counter, rs1: counter, imm: -1 }).to("bne", { rs1: counter, rs2: 0 }, top);
-    } else if (kind < 97) {
+    } else if (kind < 98) {
       // A computed jump over something.
       const at = a.at;
       a.i("auipc", { rd: 6, imm: 0 }).i("addi", { rd: 6, rs1: 6, imm: 16 }).i("jalr", { rd: 0, rs1: 6, imm: 0 }).word(
@@ -418,9 +425,9 @@ function program(r: Random, rows: Rows, mode: number): { code: number[]; patches
     for (let gap = r.below(1000); gap > 0; gap--) a.short(0);
     const start = a.at, outer = r.one(2);
     a.i("addi", { rd: 3 + (n & 1), rs1: 1, imm: 0 });
-    if (outer) a.i("addi", { rd: COUNTERS[0], rs1: 0, imm: 3 + r.below(40) });
+    if (outer) a.i("addi", { rd: COUNTERS[0], rs1: 0, imm: r.pick([2, 3, 5, 40]) });
     const top = a.at;
-    for (let ops = 3 + r.below(25); ops > 0; ops--) operation(outer ? 1 : 0);
+    for (let ops = r.below(r.pick([4, 25])); ops >= 0; ops--) operation(outer ? 1 : 0);
     if (outer) a.i("addi", { rd: COUNTERS[0], rs1: COUNTERS[0], imm: -1 }).to("bne", { rs1: COUNTERS[0], rs2: 0 }, top);
     a.i("addi", { rd: 1, rs1: 3 + (n & 1), imm: 0 }).i("jalr", { rd: 0, rs1: 1, imm: 0 });
     // Only leaves are called from inside: they use x4, the others x3, so that one level is safe.
@@ -432,10 +439,10 @@ function program(r: Random, rows: Rows, mode: number): { code: number[]; patches
   const table = a.to("auipc", { rd: 31 });
   const names = [...POINTERS, BAD, PATCH_AT, ...WORDS, ENTRY, REMAPPED, CODE_ENTRY, CODE_REMAPPED];
   for (const [n, rd] of names.entries()) a.i(load, { rd, rs1: 31, imm: 1024 + 8 * n });
-  for (let n = 5 + r.below(20); n > 0; n--) r.one(3) ? a.to("jal", { rd: 1 }, r.pick(functions)) : operation(0);
+  for (let n = 5 + r.below(20); n > 0; n--) r.one(2) ? a.to("jal", { rd: 1 }, r.pick(functions)) : operation(0);
   a.to("jal", { rd: 0 }, main);
   if (!patches.length) patches.push(functions[0] + 4);
-  return { code: a.code, patches, main, constants: table + 1024 };
+  return { code: a.code, patches, plain, main, constants: table + 1024 };
 }
 
 class Subject {
@@ -487,8 +494,9 @@ const OPTIONS: readonly (readonly [string, EngineOptions])[] = [
   ["interpreter", {}],
   ["JIT at 1", { jit: true, threshold: 1 }],
   ["JIT at 3", { jit: true, threshold: 3 }],
+  ["JIT at 12", { jit: true, threshold: 12 }],
   ["JIT at 50", { jit: true, threshold: 50 }],
-  ...PASSES.map((pass) => [`JIT without ${pass}`, { jit: true, threshold: 2, off: [pass] }] as const),
+  ...PASSES.map((pass) => [`JIT without ${pass}`, { jit: true, threshold: 5, off: [pass] }] as const),
 ];
 
 /** Tables that map RAM to itself, the data pages a second time; rights of data pages are random. Gives satp. */
@@ -519,7 +527,7 @@ function pageTables(view: DataView, isa: Isa, r: Random, user: boolean): bigint 
 
 function startProgram(subjects: readonly Subject[], rows: Rows, r: Random): void {
   const { isa } = rows, ram = new Uint8Array(RAM_BYTES), view = new DataView(ram.buffer), mode = r.pick([3, 3, 1, 1, 1, 0]);
-  const { code, patches, main, constants } = program(r, rows, mode);
+  const { code, patches, plain, main, constants } = program(r, rows, mode);
   const halves = (at: number, list: readonly number[]) => list.forEach((h, i) => view.setUint16(at + 2 * i, h, true));
   halves(HANDLER_M, handler(isa, HANDLER_M, false));
   halves(HANDLER_S, handler(isa, HANDLER_S, true));
@@ -545,7 +553,7 @@ function startProgram(subjects: readonly Subject[], rows: Rows, r: Random): void
   ];
   values.forEach((v, i) => view.setUint32(constants + 8 * i, v, true));
   ram.copyWithin(SHADOW, TEXT, TEXT + TEXT_BYTES);
-  for (const at of patches) view.setUint32(at - TEXT + SHADOW, rows.draw(r, r.pick(rows.plain)), true);
+  for (const at of plain) if (r.one(3)) view.setUint32(at - TEXT + SHADOW, rows.draw(r, r.pick(rows.plain)), true);
   const deleg = mode < 3 && r.one(2) ? 0xb3ff : 0, fcsr = r.pick([0, 1, r.below(256)]), seed = r.bits();
   const registers = Array.from({ length: 32 }, () => r.pick([r.bits64(), BigInt(r.below(64)), -1n])),
     floats = registers.map(() => r.pick([r.bits64(), r.bits64() | (-1n << 32n)]));
@@ -614,7 +622,7 @@ function at(s: Subject, isa: Isa): string {
 }
 
 /** Instructions of one program. */
-const LENGTH = 60_000;
+const LENGTH = 100_000;
 function fuzzPrograms(r: Random, total: number, xlen: 32 | 64): number {
   const isa = parseIsa(`rv${xlen}${ISA}`),
     rows = new Rows(isa),
