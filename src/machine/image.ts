@@ -1,8 +1,8 @@
 // What to boot: looks at a file and says what goes where. ELF, Linux Image (RISC-V), gzip of these, raw bytes.
 // Source: Linux Documentation/arch/riscv/boot-image-header.rst (6.12).
-import { gunzipSync } from "fflate";
 import { ConfigError } from "../core/errors.ts";
 import { type Elf, isElf, machineName, readElf, type Segment, Symbols } from "./elf.ts";
+import { gunzip, NeedsGunzip } from "./gunzip.ts";
 
 export interface Image {
   readonly kind: "elf" | "linux" | "raw";
@@ -26,13 +26,14 @@ export interface ImageTarget {
   readonly protocol: string;
 }
 
-/** @throws {ConfigError} the file is not what the machine can boot. */
+/** @throws {ConfigError} the file is not what the machine can boot. @throws {NeedsGunzip} it is compressed. */
 export function readImage(file: Uint8Array, name: string, target: ImageTarget): Image {
   if (file.length === 0) throw new ConfigError("the file is empty", { file: name });
   if (file[0] === 0x1f && file[1] === 0x8b) {
     try {
-      file = gunzipSync(file);
+      file = gunzip(file);
     } catch (e) {
+      if (e instanceof NeedsGunzip) throw e;
       throw new ConfigError(`damaged gzip data: ${e instanceof Error ? e.message : e}`, { file: name });
     }
   }

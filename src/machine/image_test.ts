@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { gzipSync } from "fflate";
 import { ConfigError } from "../core/errors.ts";
 import { demangle, EM_RISCV, EM_X86_64, Symbols } from "./elf.ts";
+import { loadGunzip, NeedsGunzip } from "./gunzip.ts";
 import { type ImageTarget, readImage } from "./image.ts";
 
 const target: ImageTarget = { machines: [EM_RISCV], bits: 64, arch: "riscv64", load: 0x8020_0000, ram: 0x8000_0000, protocol: "auto" };
@@ -44,7 +45,9 @@ Deno.test("the file's headers below RAM are left out, other bytes below RAM are 
   assertEquals(read(elf({ paddr: 0x7fff_fffc })).segments[0].paddr, 0x7fff_fffc); // the platform refuses it
 });
 
-Deno.test("raw bytes, Linux Images and gzip of them", () => {
+Deno.test("raw bytes, Linux Images and gzip of them", async () => {
+  assertThrows(() => read(Uint8Array.of(0x1f, 0x8b, 8)), NeedsGunzip);
+  await loadGunzip();
   const raw = read(Uint8Array.of(0x13, 0, 0, 0));
   assertEquals([raw.kind, raw.entry, raw.segments[0].paddr], ["raw", 0x8020_0000n, 0x8020_0000]);
   const linux = new Uint8Array(0x100), view = new DataView(linux.buffer);

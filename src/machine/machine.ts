@@ -20,6 +20,7 @@ export interface Host {
   readonly log: Log;
 }
 
+export { loadGunzip, NeedsGunzip } from "./gunzip.ts";
 export { JIT_OPTIONS, type JitOption } from "../engine/jit.ts";
 
 export interface MachineOptions {

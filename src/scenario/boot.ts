@@ -1,6 +1,6 @@
 // `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
 import { type Channel, silent } from "../core/log.ts";
-import { createMachine, loadGraph, type MachineOptions } from "../machine/machine.ts";
+import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { SerialConsole, SessionScreen } from "./session.ts";
 import { findMachineFile, parseChannels, readFile, TraceLog } from "./host.ts";
 import type { Look } from "./screen.ts";
@@ -26,7 +26,15 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
     log.nowNs = () => machine.clock.nowNs;
     return machine;
   };
-  return new MachineSession(create(), { create, replay, ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}) });
+  let machine: ReturnType<typeof create>;
+  try {
+    machine = create();
+  } catch (e) {
+    if (!(e instanceof NeedsGunzip)) throw e;
+    await loadGunzip();
+    machine = create();
+  }
+  return new MachineSession(machine, { create, replay, ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}) });
 }
 
 /** What `expect` can ask of a console. */
