@@ -9,13 +9,16 @@ const HERE = new URL(".", import.meta.url).pathname;
 
 /** Runs an image for at most a guest second; what it printed on COM1, and how it ended. */
 async function run(image: string, options: Partial<MachineOptions> = {}) {
+  const { machine, output } = await start(image, options), stop = machine.run(1e9);
+  return { text: output(), stop };
+}
+async function start(image: string, options: Partial<MachineOptions> = {}) {
   const all: MachineOptions = { file: `${HERE}machine.toml`, kernel: `${HERE}bin/${image}.bin`, ...options };
   const host: Host = { readFile: (path) => Deno.readFileSync(path), log: silent };
   const machine = createMachine(all, host, await loadGraph(all, host));
   let text = "";
   machine.consoles.get("com1")!.onByte = (byte) => text += String.fromCharCode(byte);
-  const stop = machine.run(1e9);
-  return { text, stop };
+  return { machine, output: () => text };
 }
 
 for (const image of ["protected", "long"]) {
@@ -27,3 +30,15 @@ for (const image of ["protected", "long"]) {
     });
   }
 }
+
+Deno.test("a run that is saved and restored anywhere goes on as if nothing had been", async () => {
+  const expected = Deno.readTextFileSync(`${HERE}expected/long.txt`), a = await start("long");
+  for (const ticks of [30_000, 60_000, 90_000, 100_000]) {
+    a.machine.run(ticks);
+    const b = await start("long"), before = a.output().length;
+    b.machine.restore(a.machine.snapshot());
+    assertEquals(b.machine.digest(), a.machine.digest());
+    assertEquals(b.machine.run(1e9), { kind: "exit", code: 33, pass: true });
+    assertEquals(a.output() + b.output(), expected, `saved after ${before} bytes`);
+  }
+});
