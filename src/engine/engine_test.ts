@@ -95,6 +95,8 @@ class Toy implements Core {
   readonly mapped = new Map<number, Mapping | undefined>();
   space = 1;
   flat = false;
+  /** Regions may look where code is, without effects. */
+  probed = true;
   pending = false;
   asleep = false;
   #cause = 0;
@@ -126,6 +128,9 @@ class Toy implements Core {
     if (m?.rights.includes(access)) return m.paddr + vaddr % PAGE;
     this.#cause = PAGE_FAULT + access;
     return -1;
+  }
+  probeFetch(lo: number, hi: number): number {
+    return this.probed ? this.translate(lo, hi, FETCH) : -1;
   }
   busFault(_lo: number, _hi: number, access: Access): void {
     this.#cause = BUS_FAULT + access;
@@ -611,6 +616,39 @@ both("blocks that run into the next page, and regions of several pages where cod
     t.pc = at;
     t.run(400);
     assertEquals([t.pc, t.r(1), t.r(3)], [at + 16, 100, 300]);
+  }
+});
+
+Deno.test("JIT: a region of several virtual pages runs only while all of them are where they were", () => {
+  for (const probed of [true, false]) {
+    for (const threshold of [1, 3, 20]) {
+      const t = new Rig({ jit: true, threshold }), other = CODE + 9 * PAGE;
+      t.core.probed = probed;
+      // A loop over the end of a page, by direct jumps.
+      const edge = CODE + PAGE - 8;
+      t.code(edge, ["addi", 4, 4, 1], ["j", 0, 0, 1]).code(edge + 8, ["addi", 5, 5, 1], ["j", 0, 0, -3]);
+      t.pc = edge;
+      t.all(4000);
+      assertEquals([t.pc, t.r(4), t.r(5)], [edge, 1000, 1000]);
+      assert(t.engine.stats.regions > 0);
+      // The second page moves, with another context; back again, with a third or with the first.
+      for (const [round, back] of [3, 1, 3].entries()) {
+        t.code(other, ["addi", 6, 6, 1], ["j", 0, 0, -3]);
+        t.core.mapped.set((CODE + PAGE) / PAGE, { paddr: other, rights: [FETCH] });
+        t.core.space = 2 + 10 * round;
+        t.all(400);
+        assertEquals([t.pc, t.r(4), t.r(5), t.r(6)], [edge, 1100 + 200 * round, 1000 + 100 * round, 100 + 100 * round]);
+        t.core.mapped.delete((CODE + PAGE) / PAGE);
+        t.core.space = back;
+        t.all(400);
+        assertEquals([t.pc, t.r(4), t.r(5), t.r(6)], [edge, 1200 + 200 * round, 1100 + 100 * round, 100 + 100 * round]);
+      }
+      // Not there at all.
+      t.core.mapped.set((CODE + PAGE) / PAGE, undefined);
+      t.core.space = 99;
+      t.all(10);
+      assertEquals([t.cause, t.epc, t.r(4)], [PAGE_FAULT + FETCH, edge + 8, 1601]);
+    }
   }
 });
 
