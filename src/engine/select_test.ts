@@ -1,0 +1,206 @@
+// What the interpreter is given: IR -> micro-ops, of RISC-V instructions and of IR made for the purpose. The texts are in tests/golden;
+// `deno test -A src/engine/select_test.ts -- --update` writes them anew, to be read before they are committed.
+import { assert, assertEquals } from "@std/assert";
+import { Builder, printIr } from "../ir/builder.ts";
+import { ARG, GUEST, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
+import { encode } from "../riscv/insn.ts";
+import { parseIsa } from "../riscv/isa.ts";
+import { F, MODE_FS, MODE_FS_DIRTY, X } from "../riscv/slots.ts";
+import { translateBlock } from "../riscv/translate.ts";
+import { Selector, SMALL } from "./select.ts";
+import { H_COUNT, HEADER_BYTES, UOP_BYTES, UOPS } from "./uops.ts";
+
+const GOLDEN = new URL("../../tests/golden/", import.meta.url).pathname;
+const SMALL_AT = 0x1_0000, LITERALS = 0x2_0000, ARENA = 0x4_0000;
+
+/** Compares with a file of tests/golden, or writes it. */
+async function golden(name: string, text: string): Promise<void> {
+  if (Deno.args.includes("--update")) await Deno.writeTextFile(GOLDEN + name, text);
+  assertEquals(text, await Deno.readTextFile(GOLDEN + name));
+}
+
+/** The micro-ops of a block as text: name, destination, operands; a jump's target; the pc's offset and `left` where they change. */
+function select(ir: Builder): string {
+  const buffer = new ArrayBuffer(0x8_0000), selector = new Selector(buffer, SMALL_AT, LITERALS), view = new DataView(buffer);
+  const end = selector.select(ir, ARENA), lines: string[] = [];
+  const literal = (at: number) => `#${view.getBigInt64(at, true)}`;
+  const place = (at: number): string => {
+    if (at === ZERO) return "#0";
+    if (at >= TEMP && at < TEMP + 8 * TEMPS) return `t${(at - TEMP) / 8}`;
+    if (at >= X(0) && at < F(0)) return `x${(at - GUEST) / 8}`;
+    if (at >= F(0) && at < F(32)) return `f${(at - F(0)) / 8}`;
+    if (at >= ARG && at < ARG + 32) return `arg${(at - ARG) / 8}`;
+    if (at === RESULT) return "result";
+    return at >= SMALL_AT ? literal(at) : `[0x${at.toString(16)}]`;
+  };
+  let before = "";
+  for (let at = ARENA + HEADER_BYTES; at < end; at += UOP_BYTES) {
+    const u = UOPS[view.getUint16(at, true)], dst = view.getUint16(at + 2, true), b = view.getUint32(at + 8, true);
+    const a = place(view.getUint16(at + 4, true)), c = place(view.getUint16(at + 6, true)), value = place(b);
+    const row = u.child ?? u.root, two = (row?.args.length ?? 0) > 1 ? `${a}, ${value}` : value;
+    const n = (at - ARENA - HEADER_BYTES) / UOP_BYTES;
+    const text = u.kind === "pure"
+      ? `${place(dst)} = ${u.name} ${row!.args.length === 3 ? `${a}, ${value}, ${c}` : two}`
+      : u.kind === "load"
+      ? `${place(dst)} = ${u.name} ${a}, ${value}`
+      : u.kind === "store"
+      ? `${u.name} ${a}, ${value} <- ${c}`
+      : u.kind === "branch"
+      ? `${u.name} ${two} -> ${n + dst}`
+      : u.name.startsWith("move")
+      ? `${place(dst)} = ${u.name} ${value}`
+      : u.name.startsWith("jump") && u.name !== "jumpTo"
+      ? `${u.name} 0x${view.getBigUint64(view.getUint32(at + 4, true), true).toString(16)}`
+      : u.name === "skipIf"
+      ? `skipIf ${value} -> ${n + 1 + dst}`
+      : u.name.startsWith("call")
+      ? `${u.name} ${b}`
+      : u.name === "jumpTo"
+      ? `jumpTo ${value}`
+      : u.name;
+    const where = `+${view.getUint16(at + 12, true)} left ${view.getUint16(at + 14, true)}`;
+    lines.push(`${String(n).padStart(3)}  ${text.padEnd(44)}${where === before ? "" : where}`.trimEnd());
+    before = where;
+  }
+  assertEquals(view.getUint16(ARENA + HEADER_BYTES + H_COUNT, true), ir.insns);
+  return lines.join("\n");
+}
+
+type Line = readonly [mnemonic: string, fields?: Readonly<Record<string, number>>];
+const BLOCKS: readonly (readonly [string, 32 | 64, readonly Line[]])[] = [
+  ["operands are registers and constants", 64, [
+    ["add", { rd: 5, rs1: 6, rs2: 7 }],
+    ["addi", { rd: 5, rs1: 5, imm: -1 }],
+    ["addi", { rd: 5, rs1: 0, imm: 7 }],
+    ["addi", { rd: 5, rs1: 6, imm: 0 }],
+    ["sub", { rd: 5, rs1: 0, rs2: 6 }],
+    ["slli", { rd: 5, rs1: 5, shamt: 40 }],
+    ["addi", { rd: 0, rs1: 0, imm: 0 }],
+    ["lui", { rd: 6, imm: 0x12345 << 12 }],
+    ["auipc", { rd: 7, imm: 0x7000 }],
+    ["jal", { rd: 0, imm: 16 }],
+  ]],
+  ["32-bit results are extended by the operation's own micro-op", 64, [
+    ["addw", { rd: 5, rs1: 6, rs2: 7 }],
+    ["addiw", { rd: 5, rs1: 5, imm: 0 }],
+    ["sraiw", { rd: 5, rs1: 5, shamt: 3 }],
+    ["mulw", { rd: 6, rs1: 5, rs2: 5 }],
+    ["remuw", { rd: 6, rs1: 5, rs2: 7 }],
+    ["sltu", { rd: 6, rs1: 5, rs2: 7 }],
+    ["sh1add.uw", { rd: 6, rs1: 5, rs2: 7 }],
+    ["jalr", { rd: 1, rs1: 1, imm: 0 }],
+  ]],
+  ["loads and stores add their address", 64, [
+    ["ld", { rd: 5, rs1: 2, imm: 16 }],
+    ["lbu", { rd: 5, rs1: 5, imm: 0 }],
+    ["sw", { rs1: 2, rs2: 5, imm: -4 }],
+    ["sd", { rs1: 2, rs2: 0, imm: 2047 }],
+    ["sb", { rs1: 0, rs2: 5, imm: 100 }],
+    ["ld", { rd: 0, rs1: 2, imm: 0 }],
+    ["fsd", { rs1: 2, rs2: 9, imm: 8 }],
+    ["flw", { rd: 9, rs1: 2, imm: 8 }],
+    ["jal", { rd: 1, imm: -4096 }],
+  ]],
+  ["branches compare; their jumps come behind the block", 64, [
+    ["beq", { rs1: 5, rs2: 6, imm: 32 }],
+    ["bltu", { rs1: 0, rs2: 6, imm: -4096 }],
+    ["addi", { rd: 5, rs1: 5, imm: 1 }],
+    ["bge", { rs1: 5, rs2: 0, imm: 8 }],
+    ["jalr", { rd: 0, rs1: 1, imm: 0 }],
+  ]],
+  ["atomics", 64, [
+    ["amoadd.w", { rd: 5, rs1: 6, rs2: 7, aq: 0, rl: 0 }],
+    ["lr.d", { rd: 5, rs1: 6, aq: 0, rl: 0 }],
+    ["sc.d", { rd: 5, rs1: 6, rs2: 7, aq: 0, rl: 0 }],
+    ["jal", { rd: 0, imm: 0 }],
+  ]],
+  ["helpers", 64, [
+    ["clmul", { rd: 5, rs1: 6, rs2: 7 }],
+    ["fsqrt.s", { rd: 5, rs1: 6, rm: 1 }],
+    ["csrrs", { rd: 5, rs1: 0, csr: 0xc00 }],
+  ]],
+  ["RV32", 32, [
+    ["add", { rd: 5, rs1: 6, rs2: 7 }],
+    ["lw", { rd: 5, rs1: 2, imm: 16 }],
+    ["sb", { rs1: 5, rs2: 6, imm: 0 }],
+    ["slt", { rd: 5, rs1: 6, rs2: 0 }],
+    ["mulh", { rd: 5, rs1: 6, rs2: 7 }],
+    ["bne", { rs1: 5, rs2: 0, imm: -16 }],
+    ["jalr", { rd: 1, rs1: 5, imm: 4 }],
+  ]],
+];
+
+Deno.test("RISC-V blocks: IR and micro-ops", async () => {
+  const text: string[] = [];
+  for (const [title, xlen, lines] of BLOCKS) {
+    const isa = parseIsa(`rv${xlen}gc_zba_zbb_zbc_zbs`),
+      bytes = new Uint8Array(2 * PAGE),
+      view = new DataView(bytes.buffer),
+      b = new Builder();
+    lines.forEach(([name, fields], i) => view.setUint32(4 * i, encode(isa.table.row(name), fields ?? {}), true));
+    b.reset(0x8000_0100 | 0, 0);
+    translateBlock(b, { bytes, at: 0, limit: PAGE, next: () => -1 }, lines.length, MODE_FS | MODE_FS_DIRTY, isa);
+    const source = lines.map(([name, f]) => `${name} ${Object.entries(f ?? {}).map(([k, v]) => `${k}=${v}`).join(" ")}`.trim());
+    text.push(`## RV${xlen}: ${title}\n${source.join("\n")}\n\n${printIr(b)}\n\n${select(b)}\n`);
+  }
+  await golden("riscv_blocks.txt", text.join("\n"));
+});
+
+/** A block of one or more instructions in IR. */
+function block(...instructions: readonly ((b: Builder) => void)[]): Builder {
+  const b = new Builder();
+  b.reset(0x1000, 0);
+  instructions.forEach((f, i) => {
+    b.insn(0x1000 + 4 * i, 0, 4 * i);
+    f(b);
+  });
+  if (!b.ended) b.jump(4);
+  return b;
+}
+
+Deno.test("a value is read where it is, unless its slot is written before its last use", () => {
+  const swap = block((b) => {
+    const x = b.getL(X(5)), y = b.getL(X(6));
+    b.set(X(5), y);
+    b.set(X(6), x);
+  });
+  assertEquals(select(swap).split("\n").slice(0, 3).map((l) => l.slice(5, 40).trim()), [
+    "t0 = move.l x5",
+    "x5 = move.l x6",
+    "x6 = move.l t0",
+  ]);
+  // A helper may write any slot.
+  const called = block((b) => {
+    const x = b.getL(X(5)), result = b.call(0, x);
+    b.set(X(6), b.add(x, result));
+  });
+  assert(select(called).includes("t0 = move.l x5"), select(called));
+});
+
+Deno.test("a branch whose operands need a move first leads to its own jump", () => {
+  const text = select(block((b) => b.branchIf(b.ltS(b.i32(1 << 20), b.getI(X(5))), 0x40)));
+  assertEquals(text.split("\n").map((l) => l.slice(5, 49).trim()), [
+    "t0 = move.i #1048576",
+    "branch(ltS.i) t0, x5 -> 3",
+    "jump 0x1004",
+    "jump 0x1040",
+  ]);
+});
+
+Deno.test("instructions without effects are there all the same: each has its pc and its tick", () => {
+  const text = select(block(() => {}, () => {}, (b) => b.set(X(5), b.i64(1))));
+  assertEquals(text.split("\n").map((l) => l.slice(5, 49).trim()), ["nop", "nop", "x5 = move.l #1", "jump 0x100c"]);
+  assertEquals(text.split("\n").map((l) => l.slice(49)), ["+0 left 3", "+4 left 2", "+8 left 1", "+8 left 0"]);
+});
+
+Deno.test("small constants are shared, large ones are literals, jumps to other pages are marked", () => {
+  const buffer = new ArrayBuffer(0x8_0000), selector = new Selector(buffer, SMALL_AT, LITERALS);
+  const literals = (n: number) => {
+    const from = selector.literalAt;
+    selector.select(block((b) => b.set(X(5), b.add(b.getL(X(5)), b.i64(n)))), ARENA);
+    return (selector.literalAt - from) / 8 - 1; // one is the jump's
+  };
+  assertEquals([-SMALL, -1, 0, SMALL - 1, SMALL, -SMALL - 1].map(literals), [0, 0, 0, 0, 1, 1]);
+  assert(select(block((b) => b.jump(PAGE))).includes("jumpFar 0x2000"));
+  assert(select(block((b) => b.jump(PAGE - 4))).includes("jump 0x1ffc"));
+});
