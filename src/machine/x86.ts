@@ -19,6 +19,7 @@ import { BIG, CODE, CS, DS, ES, FS, GRANULAR, GS, PRESENT, READABLE, S, SS, TR, 
 import type { Symbols } from "./elf.ts";
 import { mainRam, type X86Cpu as CpuNode } from "./graph.ts";
 import type { Platform, PlatformParts } from "./machine.ts";
+import { BuiltinBios } from "./x86_bios.ts";
 import { readX86Image, type X86Image } from "./x86_image.ts";
 
 const MIB = 2 ** 20;
@@ -139,6 +140,7 @@ class X86Platform implements Platform {
   readonly #image: X86Image;
   readonly #imageName: string;
   readonly #initrd: Uint8Array | undefined;
+  readonly #bios: BuiltinBios;
   /** The device that answers the first processor's acknowledge cycle. */
   #pic: Device | undefined;
 
@@ -157,6 +159,7 @@ class X86Platform implements Platform {
     this.#image = readX86Image(host.readFile(kernel), kernel, graph.boot.protocol);
     this.#initrd = initrd === undefined ? undefined : host.readFile(initrd);
     this.symbols = this.#image.symbols;
+    this.#bios = new BuiltinBios(parts, this.io, this.#image.disk);
     this.#check();
     const [segment, offset] = node.reset.split(":").map((t) => parseInt(t, 16));
     const model = modelByName(node.model), ports = new Ports(this.io), tscHz = graph.clock.tsc_hz ?? graph.clock.cpu_hz;
@@ -202,7 +205,15 @@ class X86Platform implements Platform {
     // Without local APICs nothing could start the other processors: they wait for a startup IPI.
     for (const c of this.cpus.slice(1)) c.core.init(true);
     const { core } = this.cpus[0], { bus } = this.parts;
+    // A machine without memory for a BIOS starts from the state after a reset.
+    const bios = this.#bios.possible;
+    this.#bios.core = core;
+    if (bios) this.#bios.powerOn(core);
     for (const s of this.#image.segments) bus.writeBytes(s.paddr, s.bytes, { rom: true });
+    if (this.#image.protocol === "bios" && bios) {
+      this.#bios.boot();
+      return;
+    }
     if (this.#image.protocol === "bios") {
       // The boot sector of the first disk, as a BIOS leaves it: CS:IP 0000:7c00, DL the drive.
       bus.writeBytes(0x7c00, this.#image.disk!.subarray(0, 512));
@@ -327,9 +338,11 @@ class X86Platform implements Platform {
   }
 
   save(): unknown {
-    return {};
+    return this.#bios.save();
   }
-  load(_state: unknown): void {}
+  load(state: unknown): void {
+    this.#bios.load(state);
+  }
 }
 
 /** A growing block of memory; offsets are from its start, aligned to 8 bytes. */

@@ -1,0 +1,207 @@
+// Int 13h: disks by cylinder, head and sector, and by block number. Data goes straight between disk and memory.
+// Sources: IBM PS/2 and PC BIOS Interface Technical Reference, "INT 13H"; Phoenix Enhanced Disk Drive Specification 3.0 (T13 D1572);
+// Ralf Brown's Interrupt List, release 61. Not modelled: formatting, ejecting, the device path of EDD 3.0.
+import { BDA, type BiosDisk, type BiosFunction, type BiosInterrupt, type Call, ROM_SEGMENT } from "./host.ts";
+
+const OK = 0x00, INVALID = 0x01, READ_ONLY = 0x03, NOT_FOUND = 0x04, NOT_READY = 0x80;
+/** Where the floppy parameter table is in the ROM segment (int 1Eh points to it), and the table. */
+export const FLOPPY_TABLE_AT = 0x7ec0;
+export const FLOPPY_TABLE = [0xaf, 0x02, 0x25, 0x02, 18, 0x1b, 0xff, 0x6c, 0xf6, 0x0f, 0x08];
+
+export interface Geometry {
+  readonly cylinders: number;
+  readonly heads: number;
+  readonly sectors: number;
+}
+/** Formats of floppies by their number of sectors, with the drive type that AH=08h reports. */
+const FLOPPIES: Readonly<Record<number, Geometry & { readonly type: number }>> = {
+  320: { cylinders: 40, heads: 1, sectors: 8, type: 1 },
+  360: { cylinders: 40, heads: 1, sectors: 9, type: 1 },
+  640: { cylinders: 40, heads: 2, sectors: 8, type: 1 },
+  720: { cylinders: 40, heads: 2, sectors: 9, type: 1 },
+  1440: { cylinders: 80, heads: 2, sectors: 9, type: 3 },
+  2400: { cylinders: 80, heads: 2, sectors: 15, type: 2 },
+  2880: { cylinders: 80, heads: 2, sectors: 18, type: 4 },
+  5760: { cylinders: 80, heads: 2, sectors: 36, type: 6 },
+};
+/** True when an image of this many bytes is a floppy's. */
+export const isFloppySize = (bytes: number) => bytes % 512 === 0 && bytes / 512 in FLOPPIES;
+export const floppyType = (disk: BiosDisk) => FLOPPIES[disk.sectors]?.type ?? 4;
+
+/** Cylinders, heads and sectors as int 13h counts them: a disk of more than 1024 cylinders is given more heads. */
+export function geometryOf(disk: BiosDisk): Geometry {
+  if (disk.kind === "floppy") return FLOPPIES[disk.sectors] ?? FLOPPIES[2880];
+  const sectors = 63;
+  let heads = 16;
+  if (disk.sectors > 1024 * heads * sectors) heads = [32, 64, 128].find((h) => disk.sectors <= 1024 * h * sectors) ?? 255;
+  return { cylinders: Math.max(1, Math.min(1024, Math.floor(disk.sectors / (heads * sectors)))), heads, sectors };
+}
+
+/** The disk of a drive number: floppies from 0, hard disks from 0x80, CDs from 0xe0. */
+export function diskOf(c: Call, drive: number): BiosDisk | undefined {
+  const of = (kind: BiosDisk["kind"]) => c.host.disks.filter((d) => d.kind === kind);
+  return drive >= 0xe0 ? of("cd")[drive - 0xe0] : drive >= 0x80 ? of("hard")[drive - 0x80] : of("floppy")[drive];
+}
+
+/** Ends a call with a status: in AH, in the data area, and carry when it is an error. */
+function finish(c: Call, status: number): void {
+  c.host.write(c.dl & 0x80 ? BDA.DISK_STATUS : BDA.FLOPPY_STATUS, 1, status);
+  c.ah = status;
+  c.carry = status !== OK;
+}
+
+type Transfer = "read" | "write" | "verify";
+
+/** Moves sectors; the status. */
+function transfer(c: Call, disk: BiosDisk, what: Transfer, lba: number, count: number, address: number): number {
+  if (lba + count > disk.sectors) return NOT_FOUND;
+  if (what === "verify") return OK;
+  if (what === "write") {
+    if (disk.readonly) return READ_ONLY;
+    return disk.write(lba, c.host.readBytes(address, count * disk.sectorSize)) ? OK : NOT_FOUND;
+  }
+  const data = disk.read(lba, count);
+  if (!data) return NOT_FOUND;
+  c.host.writeBytes(address, data);
+  return OK;
+}
+
+const byChs = (name: string, what: Transfer): BiosFunction => ({
+  name,
+  call(c) {
+    const disk = diskOf(c, c.dl), count = c.al;
+    if (!disk || disk.kind === "cd") return finish(c, disk ? INVALID : c.dl & 0x80 ? INVALID : NOT_READY);
+    const { cylinders, heads, sectors } = geometryOf(disk);
+    const cylinder = c.ch | (c.cl & 0xc0) << 2, head = c.dh, sector = c.cl & 0x3f;
+    if (count === 0 || count > 128 || sector === 0 || sector > sectors || head >= heads || cylinder >= cylinders + 1) {
+      c.al = 0;
+      return finish(c, count === 0 || count > 128 ? INVALID : NOT_FOUND);
+    }
+    const status = transfer(c, disk, what, (cylinder * heads + head) * sectors + sector - 1, count, c.at(c.es, c.bx));
+    if (status !== OK) c.al = 0;
+    finish(c, status);
+  },
+});
+
+/** EDD 3.0, 8.3: the disk address packet: length, 0, blocks, buffer, first block, and a flat address for those that are longer. */
+const byPacket = (name: string, what: Transfer): BiosFunction => ({
+  name,
+  call(c) {
+    const { host } = c, disk = diskOf(c, c.dl), at = c.at(c.ds, c.si), length = host.read(at, 1);
+    if (!disk || disk.kind === "floppy" || length < 16) return finish(c, INVALID);
+    const count = host.read(at + 2, 2), far = host.read(at + 4, 4);
+    const flat = far === 0xffff_ffff && length >= 24;
+    const address = flat ? host.read(at + 16, 4) : (far >>> 16) * 16 + (far & 0xffff);
+    const lba = host.read(at + 8, 4) + host.read(at + 12, 4) * 2 ** 32;
+    const status = transfer(c, disk, what, lba, count, address);
+    if (status !== OK) host.write(at + 2, 2, 0);
+    finish(c, status);
+  },
+});
+
+function parameters(c: Call): void {
+  const { host } = c, disk = diskOf(c, c.dl), hard = c.dl >= 0x80;
+  const count = host.disks.filter((d) => d.kind === (hard ? "hard" : "floppy")).length;
+  if (!disk || disk.kind === "cd") {
+    if (!hard && c.dl < 4) c.bx = c.cx = c.dx = 0;
+    return finish(c, INVALID);
+  }
+  const { cylinders, heads, sectors } = geometryOf(disk), last = cylinders - 1;
+  finish(c, OK);
+  c.al = 0;
+  c.cx = (last & 0xff) << 8 | last >> 2 & 0xc0 | sectors;
+  c.dx = heads - 1 << 8 | count;
+  if (hard) return;
+  c.bx = floppyType(disk);
+  c.es = ROM_SEGMENT;
+  c.di = FLOPPY_TABLE_AT;
+}
+
+/** EDD 3.0, 8.6: what is known of a disk; as much as the caller has room for. */
+function extendedParameters(c: Call): void {
+  const { host } = c, disk = diskOf(c, c.dl), at = c.at(c.ds, c.si), room = host.read(at, 2);
+  if (!disk || disk.kind === "floppy" || room < 26) return finish(c, INVALID);
+  const { cylinders, heads, sectors } = geometryOf(disk), hard = disk.kind === "hard", length = room >= 30 ? 30 : 26;
+  const block = new Uint8Array(length), view = new DataView(block.buffer);
+  view.setUint16(0, length, true);
+  view.setUint16(2, hard ? 0x02 : 0x74, true); // the geometry is valid; a CD is removable and can be locked
+  view.setUint32(4, hard ? Math.max(cylinders, Math.floor(disk.sectors / (heads * sectors))) : 0xffff_ffff, true);
+  view.setUint32(8, hard ? heads : 0xffff_ffff, true);
+  view.setUint32(12, hard ? sectors : 0xffff_ffff, true);
+  view.setBigUint64(16, BigInt(disk.sectors), true);
+  view.setUint16(24, disk.sectorSize, true);
+  if (length >= 30) view.setUint32(26, 0xffff_ffff, true);
+  host.writeBytes(at, block);
+  finish(c, OK);
+}
+
+/** Answers without doing anything when the drive is there. */
+const present = (name: string): BiosFunction => ({
+  name,
+  call: (c) => finish(c, diskOf(c, c.dl) ? OK : c.dl & 0x80 ? INVALID : NOT_READY),
+});
+
+export const int13: BiosInterrupt = {
+  vector: 0x13,
+  name: "disk",
+  functions: {
+    "00": { name: "reset", call: (c) => finish(c, c.dl < 0x80 || diskOf(c, c.dl) ? OK : INVALID) },
+    "01": {
+      name: "status",
+      call: (c) => {
+        const status = c.host.read(c.dl & 0x80 ? BDA.DISK_STATUS : BDA.FLOPPY_STATUS, 1);
+        c.ah = status;
+        c.carry = status !== OK;
+      },
+    },
+    "02": byChs("read", "read"),
+    "03": byChs("write", "write"),
+    "04": byChs("verify", "verify"),
+    "08": { name: "parameters", call: parameters },
+    "09": present("initialize"),
+    "0c": present("seek"),
+    "0d": present("reset"),
+    "10": present("ready"),
+    "11": present("recalibrate"),
+    "14": present("diagnostics"),
+    "15": {
+      name: "type",
+      call: (c) => {
+        const disk = diskOf(c, c.dl);
+        if (!disk || disk.kind === "cd") {
+          finish(c, OK);
+          return;
+        }
+        if (disk.kind === "hard") {
+          const { heads, sectors } = geometryOf(disk), all = Math.min(disk.sectors, 1024 * heads * sectors);
+          c.cx = all >>> 16;
+          c.dx = all & 0xffff;
+        }
+        c.ah = disk.kind === "hard" ? 3 : 1;
+        c.carry = false;
+      },
+    },
+    "16": present("disk change"),
+    "17": present("media type"),
+    "18": present("media type for formatting"),
+    "41": {
+      name: "EDD check",
+      call: (c) => {
+        const disk = diskOf(c, c.dl);
+        if (!disk || disk.kind === "floppy" || c.bx !== 0x55aa) return finish(c, INVALID);
+        finish(c, OK);
+        c.bx = 0xaa55;
+        c.ah = 0x30; // version 3.0
+        c.cx = 0x0007; // packets, locking, EDD
+      },
+    },
+    "42": byPacket("EDD read", "read"),
+    "43": byPacket("EDD write", "write"),
+    "44": byPacket("EDD verify", "verify"),
+    "45": present("lock"),
+    "47": present("EDD seek"),
+    "48": { name: "EDD parameters", call: extendedParameters },
+    "4e": present("set hardware configuration"),
+  },
+  unknown: (c) => finish(c, INVALID),
+};

@@ -1,0 +1,219 @@
+// The built-in BIOS on an x86 machine: the emulator behind the port that its stubs call, and the disk that it boots from.
+import type { Bus, BusTarget } from "../core/bus.ts";
+import {
+  BIOS_PORT,
+  biosCall,
+  type BiosDisk,
+  type BiosHost,
+  biosPowerOn,
+  type BiosState,
+  isFloppySize,
+  type MapEntry,
+  post,
+  type Register,
+  ROM_SEGMENT,
+  type Segment,
+  STUB_BYTES,
+} from "../firmware/bios/mod.ts";
+import { READ, WRITE } from "../ir/frontend.ts";
+import type { X86Cpu } from "../x86/cpu.ts";
+import { CS, DS, ES, setReal, SS } from "../x86/segments.ts";
+import { GPR } from "../x86/slots.ts";
+import type { Graph } from "./graph.ts";
+import type { PlatformParts } from "./machine.ts";
+
+/** The BIOS has its stack below the boot sector while it looks for one. */
+const BOOT_STACK = 0x7c00, BOOT_VECTOR = 0x19;
+const MIB = 2 ** 20, ROM = ROM_SEGMENT * 16, SECTOR = 512, PAGE = 4096;
+/** Lowest address of the memory that the BIOS keeps for itself, and of what lies under display memory and ROM. */
+const LOW_END = 0x9_fc00, HIDDEN = 0xa_0000;
+
+const SLOTS: Readonly<Record<Register, number>> = {
+  eax: GPR(0),
+  ecx: GPR(1),
+  edx: GPR(2),
+  ebx: GPR(3),
+  esp: GPR(4),
+  ebp: GPR(5),
+  esi: GPR(6),
+  edi: GPR(7),
+};
+const SEGMENT_NUMBERS: Readonly<Record<Segment, number>> = { es: ES, ss: SS, ds: DS };
+
+/** Where memory is, for E820 and the like: what the BIOS keeps for itself is reserved. */
+export function memoryMap(graph: Graph): MapEntry[] {
+  const map: MapEntry[] = [];
+  for (const { base, length } of graph.memories.filter((m) => m.kind === "ram").flatMap((m) => m.segments)) {
+    const end = base + length, usable = (from: number, to: number) => to > from && map.push({ base: from, length: to - from, type: 1 });
+    usable(base, Math.min(end, LOW_END));
+    usable(Math.max(base, MIB), end);
+    if (base <= LOW_END && end > LOW_END) map.push({ base: LOW_END, length: HIDDEN - LOW_END, type: 2 });
+  }
+  map.push({ base: ROM, length: MIB - ROM, type: 2 });
+  return map.sort((a, b) => a.base - b.base);
+}
+
+/** The image as a disk; what the guest writes stays in memory. */
+export class ImageDisk implements BiosDisk {
+  readonly sectorSize = SECTOR;
+  readonly readonly = false;
+  readonly kind: BiosDisk["kind"];
+  readonly sectors: number;
+  /** Sectors that were written, by number. */
+  written = new Map<number, Uint8Array>();
+
+  constructor(readonly image: Uint8Array) {
+    this.kind = isFloppySize(image.length) ? "floppy" : "hard";
+    this.sectors = Math.ceil(image.length / SECTOR);
+  }
+
+  read(lba: number, count: number): Uint8Array | undefined {
+    if (lba + count > this.sectors) return undefined;
+    const out = new Uint8Array(count * SECTOR);
+    out.set(this.image.subarray(lba * SECTOR, (lba + count) * SECTOR));
+    for (let i = 0; this.written.size > 0 && i < count; i++) {
+      const sector = this.written.get(lba + i);
+      if (sector) out.set(sector, i * SECTOR);
+    }
+    return out;
+  }
+
+  write(lba: number, data: Uint8Array): boolean {
+    if (lba + data.length / SECTOR > this.sectors) return false;
+    for (let at = 0; at < data.length; at += SECTOR) this.written.set(lba + at / SECTOR, data.slice(at, at + SECTOR));
+    return true;
+  }
+}
+
+export class BuiltinBios implements BiosHost {
+  state: BiosState = biosPowerOn();
+  readonly disks: readonly ImageDisk[];
+  readonly memoryMap: readonly MapEntry[];
+  readonly framebuffer: BiosHost["framebuffer"];
+  /** The processor that calls. */
+  core!: X86Cpu;
+
+  /** @param disk the image that is booted from, if it is one. */
+  constructor(readonly parts: PlatformParts, readonly io: Bus, disk: Uint8Array | undefined) {
+    this.disks = disk ? [new ImageDisk(disk)] : [];
+    this.memoryMap = memoryMap(parts.graph);
+    const lfb = parts.graph.devices.filter((d) => d.type === "vga").flatMap((d) => d.windows).find((w) => w.name === "lfb");
+    this.framebuffer = lfb && { address: lfb.base, length: lfb.length };
+    const trap: BusTarget = { access: { min: 1, max: 4 }, read: () => 0xff, write: () => this.#trapped() };
+    io.map(BIOS_PORT, 1, trap, "bios");
+  }
+
+  /** Whether the machine has memory where the BIOS is. */
+  get possible(): boolean {
+    const region = this.parts.bus.find(ROM);
+    return region?.bytes !== undefined && region.base + region.length >= MIB;
+  }
+
+  /** Leaves everything but the processor as a BIOS does before it boots. */
+  powerOn(core: X86Cpu): void {
+    this.core = core;
+    this.state = biosPowerOn();
+    for (const d of this.disks) d.written = new Map();
+    post(this);
+  }
+
+  /** The processor goes on with int 19h. */
+  boot(): void {
+    const { core } = this;
+    core.setSegment(CS, ROM_SEGMENT, ROM, 0, 0xffff, core.attr[CS]);
+    core.refresh();
+    this.setReg("esp", BOOT_STACK);
+    core.setEip(BOOT_VECTOR * STUB_BYTES, 0);
+  }
+
+  /** Only the stubs in ROM may call: a write by anybody else goes nowhere. */
+  #trapped(): void {
+    if (this.core.selector(CS) === ROM_SEGMENT && !this.core.code64) biosCall(this);
+  }
+
+  reg(name: Register): number {
+    return this.core.slotLo(SLOTS[name]) >>> 0;
+  }
+  setReg(name: Register, value: number): void {
+    this.core.setSlot(SLOTS[name], value | 0, 0);
+  }
+  segment(name: Segment): number {
+    return this.core.selector(SEGMENT_NUMBERS[name]);
+  }
+  setSegment(name: Segment, value: number): void {
+    setReal(this.core, SEGMENT_NUMBERS[name], value);
+  }
+
+  /** In virtual-8086 mode linear addresses may be paged; what is not mapped is address 0's page, as no BIOS call expects it. */
+  #paddr(address: number, access: "read" | "write"): number {
+    if (this.core.paging.levels === 0) return address;
+    return this.core.probe(BigInt(address), access === "read" ? READ : WRITE) ?? 0;
+  }
+  read(address: number, size: 1 | 2 | 4): number {
+    return this.parts.bus.read(this.#paddr(address, "read"), size);
+  }
+  write(address: number, size: 1 | 2 | 4, value: number): void {
+    this.parts.bus.write(this.#paddr(address, "write"), size, value);
+  }
+
+  readBytes(address: number, length: number): Uint8Array {
+    const out = new Uint8Array(length);
+    this.#pieces(address, length, "read", (paddr, from, bytes) => {
+      if (bytes) out.set(bytes, from);
+      else out[from] = this.parts.bus.read(paddr, 1);
+    });
+    return out;
+  }
+  writeBytes(address: number, data: Uint8Array): void {
+    const { bus } = this.parts;
+    this.#pieces(address, data.length, "write", (paddr, from, bytes) => {
+      if (bytes) bus.writeBytes(paddr, data.subarray(from, from + bytes.length));
+      else bus.write(paddr, 1, data[from]);
+    });
+  }
+  /** Calls `each` for every stretch of RAM, and for every byte of something else. */
+  #pieces(
+    address: number,
+    length: number,
+    access: "read" | "write",
+    each: (paddr: number, from: number, bytes: Uint8Array | undefined) => void,
+  ): void {
+    for (let done = 0; done < length;) {
+      const at = address + done, paddr = this.#paddr(at, access), r = this.parts.bus.find(paddr);
+      const ram = r?.bytes !== undefined && !(r.readonly && access === "write");
+      const limit = this.core.paging.levels === 0 ? Infinity : PAGE - at % PAGE;
+      const n = ram ? Math.min(length - done, limit, r.base + r.length - paddr) : 1;
+      each(paddr, done, ram ? r.bytes!.subarray(paddr - r.base, paddr - r.base + n) : undefined);
+      done += n;
+    }
+  }
+
+  writeRom(paddr: number, data: Uint8Array): void {
+    this.parts.bus.writeBytes(paddr, data, { rom: true });
+  }
+  in(port: number, size: 1 | 2 | 4): number {
+    return this.io.read(port, size);
+  }
+  out(port: number, size: 1 | 2 | 4, value: number): void {
+    this.io.write(port, size, value);
+  }
+  get nowNs(): number {
+    return this.parts.clock.nowNs;
+  }
+  stop(request: Parameters<BiosHost["stop"]>[0]): void {
+    this.parts.stop(request);
+  }
+  log(channel: "sbi" | "unimp" | "guest", text: () => string): void {
+    const { log } = this.parts.host;
+    if (log.on(channel)) log.line(channel, "bios", text());
+  }
+
+  save(): unknown {
+    return { state: structuredClone(this.state), disks: this.disks.map((d) => new Map(d.written)) };
+  }
+  load(saved: unknown): void {
+    const s = saved as { state: BiosState; disks: readonly Map<number, Uint8Array>[] };
+    this.state = structuredClone(s.state);
+    for (const [i, d] of this.disks.entries()) d.written = new Map(s.disks[i]);
+  }
+}
