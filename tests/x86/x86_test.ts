@@ -21,7 +21,7 @@ async function start(image: string, options: Partial<MachineOptions> = {}) {
   return { machine, output: () => text };
 }
 
-for (const image of ["protected", "long"]) {
+for (const image of ["real", "protected", "long"]) {
   for (const engine of ["interp", "jit"] as const) {
     Deno.test(`${image}: every case as expected (${engine})`, async () => {
       const { text, stop } = await run(image, { engine });
