@@ -1,7 +1,7 @@
 // A short run of the rows' fuzzer against the processor of the host, where that is AMD's, which the corner cases follow (a bsf of zero, C1 after fcomi),
 // has every extension, and runs Linux.
 import { assertEquals } from "@std/assert";
-import { run } from "./fuzz/x86_rows_fuzz.ts";
+import { run, runEngine } from "./fuzz/x86_rows_fuzz.ts";
 
 function suitable(): boolean {
   if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return false;
@@ -16,5 +16,12 @@ Deno.test({ name: "x86 rows do what the host's processor does: single instructio
     assertEquals(await run({ code: 64, segmented: false, cases: 2000, length: 8, rows: /./, command: "", seed: 21 }, directory), 0);
   } finally {
     Deno.removeSync(directory, { recursive: true });
+  }
+});
+
+Deno.test("the interpreter and compiled code do with x86 rows what the evaluator does", () => {
+  for (const code of [64, 32] as const) {
+    assertEquals(runEngine({ code, segmented: false, cases: 1500, length: 1, rows: /./, command: "", seed: 22 }), 0);
+    assertEquals(runEngine({ code, segmented: false, cases: 500, length: 8, rows: /./, command: "", seed: 23 }), 0);
   }
 });

@@ -2,13 +2,16 @@
 // loads all registers from a record, executes one instruction, and stores all registers back; its output is the reference for the evaluator.
 // 32-bit code runs natively too where the kernel allows it, else in qemu-i386. --memory segmented translates it as if segments had to be checked.
 // With --length N, cases are straight lines of up to N instructions on registers, so that flags go from one to the next.
-// Usage: deno run -A tests/fuzz/x86_rows_fuzz.ts [--cases N] [--length N] [--seed S] [--code 32|64] [--rows REGEXP] [--memory flat|segmented] [--run COMMAND]
+// Usage: deno run -A tests/fuzz/x86_rows_fuzz.ts [--cases N] [--length N] [--seed S] [--code 32|64] [--rows REGEXP] [--memory flat|segmented] [--run COMMAND] [--engine]
+// --engine compares the interpreter and compiled code with the evaluator instead, on the same cases.
 // Left out: privileged and system instructions, far transfers, ports, and the flags of UNDEFINED.
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
+import { Bus } from "../../src/core/bus.ts";
+import { Engine } from "../../src/engine/engine.ts";
 import { Builder } from "../../src/ir/builder.ts";
 import { type EvalMachine, evaluate, type Exit } from "../../src/ir/evaluate.ts";
-import { CONTINUE, type CoreEnv, FAULT, type Helper, type Status } from "../../src/ir/frontend.ts";
+import { type Code, CONTINUE, type Core, type CoreEnv, FAULT, type Helper, type Status } from "../../src/ir/frontend.ts";
 import { ARG, RESULT } from "../../src/ir/layout.ts";
 import { OK, RIP } from "../../src/x86/decode.ts";
 import { disassemble } from "../../src/x86/disasm.ts";
@@ -669,6 +672,106 @@ async function findCrash(command: string, file: string, code: 32 | 64, cases: re
   return cases[low];
 }
 
+// --- the engine: the same cases once more
+/** A processor of nothing but rows: flat memory, no exceptions, no interrupts. */
+class RowsCore implements Core {
+  readonly helpers: readonly Helper[];
+  readonly waiting = false;
+  readonly physical = false;
+  pageCacheable = true;
+  bits = 0;
+  faulted = false;
+  constructor(env: CoreEnv) {
+    const { u64 } = env, same = (): Status => (u64[RESULT >> 3] = u64[ARG >> 3], CONTINUE);
+    this.helpers = [...SYSTEM_HELPERS.map((name): Helper => ({ name, run: same })), ...instructionHelpers(env, () => FAULT)];
+  }
+  mode = () => this.bits;
+  regime = () => 0;
+  context = () => 1;
+  translate = (lo: number) => lo >>> 0;
+  busFault(): void {
+    this.faulted = true;
+  }
+  raise(): void {
+    this.faulted = true;
+  }
+  interrupt = () => false;
+  translateBlock(b: Builder, code: Code, max: number): void {
+    translateBlock(b, code, max, this.bits);
+  }
+}
+/** The engine with its memory: code, records, and what is at NEAR. */
+class EngineRig {
+  readonly engine: Engine;
+  readonly core: RowsCore;
+  readonly memory: Uint8Array[];
+  constructor(jit: boolean) {
+    const rams = [[CODE, 0x10_0000], [RECORDS, 0x10_0000], [NEAR & ~0xffff, 0x1_0000]];
+    this.engine = new Engine(
+      1,
+      rams.map(([base, length]) => ({ base, length, readonly: false })),
+      new Bus(),
+      jit ? { jit: true, threshold: 1 } : {},
+    );
+    this.engine.harts[0].core = this.core = new RowsCore(this.engine.harts[0]);
+    this.memory = rams.map((_, n) => this.engine.ramBytes(n));
+  }
+  /** Runs `c`, made by `rig` for record number 0; what the record holds afterwards. Twice, so that the second time may be compiled code. */
+  run(rig: Rig, c: Case, insns: number): Uint8Array {
+    const { engine, core, memory } = this, hart = engine.harts[0], pc = CODE + prologueLength(rig.code, c.near), end = pc + c.bytes.length;
+    const ram = c.near ? memory[2] : memory[1], at = c.near ? (NEAR & 0xffff) : BUFFER, size = RECORD - BUFFER;
+    memory[0].set([...c.bytes, 0xeb, 0xfe, ...new Array(16).fill(0x90)], pc - CODE);
+    engine.flushCode();
+    engine.select(0);
+    let out = c.before;
+    c.after.fill(0, ...c.ignored);
+    for (let round = 0; round < 3; round++) {
+      ram.set(c.before.subarray(BUFFER), at);
+      load({ ...rig, slots: new DataView(engine.memory.buffer), i32: hart.i32 } as Rig, new DataView(c.before.buffer));
+      core.bits = rig.mode | (mxcsrIsFast(hart.i32[MXCSR >> 2]) ? MODE_SSE_FAST : 0);
+      engine.setPc(0, BigInt(pc));
+      engine.refresh();
+      core.faulted = false;
+      // The loop after the end takes what is left of the budget.
+      engine.run(0, insns + (round === 2 ? 3 : 0));
+      const after = Number(engine.pc(0));
+      out = c.before.slice();
+      out.set(ram.subarray(at, at + size), BUFFER);
+      store({ ...rig, slots: new DataView(engine.memory.buffer), i32: hart.i32 } as Rig, new DataView(out.buffer));
+      if (c.after[TAKEN] && after !== end + 5 || !c.after[TAKEN] && after !== end || core.faulted) out[TAKEN] = 0xee;
+      else out[TAKEN] = c.after[TAKEN];
+      out.fill(0, ...c.ignored);
+      if (out.some((b, k) => b !== c.after[k])) return out;
+    }
+    return out;
+  }
+}
+/** The evaluator's results against the interpreter and compiled code. */
+export function runEngine(o: Options): number {
+  state = o.seed;
+  const rig = new Rig(o.code, false), rows = suitableRows(o), line = lineRows(rows), rigs = [new EngineRig(false), new EngineRig(true)];
+  let failures = 0, compiled = 0;
+  for (let n = 0; n < o.cases && failures < 20; n++) {
+    const row = pick(rows), c = o.length > 1 ? makeLine(rig, line, 0, o.length) : makeCase(rig, row, 0);
+    // Repeated instructions take a number of steps that is not kept; taken branches leave for other code.
+    if (!c || rig.insn.rep || c.after[TAKEN]) continue;
+    // Compiling takes most of the time: few cases go to the JIT.
+    for (const engine of n % 16 ? rigs.slice(0, 1) : rigs) {
+      if (engine === rigs[1]) compiled++;
+      const out = engine.run(rig, c, o.length > 1 ? c.text.split("\n").length : 1);
+      if (out.every((b, k) => b === c.after[k])) continue;
+      failures++;
+      console.log(`${engine === rigs[1] ? "JIT" : "interpreter"} (in the column of the host): ${difference(c, out)}`);
+    }
+  }
+  console.log(
+    `${o.code}-bit: ${o.cases} draws${
+      o.length > 1 ? " of lines" : ""
+    } in the interpreter, ${compiled} of them in the JIT, ${failures} differ from the evaluator`,
+  );
+  return failures;
+}
+
 /** What to run. */
 export interface Options {
   readonly code: 32 | 64;
@@ -681,15 +784,19 @@ export interface Options {
   readonly command: string;
   readonly seed: number;
 }
-/** Runs cases and prints a line of counts, and what differs; the number of failures. */
-export async function run(o: Options, directory: string): Promise<number> {
-  state = o.seed;
-  const rig = new Rig(o.code, o.segmented), file = join(directory, `rows${o.code}`);
-  const rows = x86Table().rows.filter((r) =>
+/** Rows that a user program can run, of those that were asked for. */
+function suitableRows(o: Options): Row[] {
+  return x86Table().rows.filter((r) =>
     !LEFT_OUT.test(r.mnemonic) && !r.cpl0 && !r.protectedOnly && o.rows.test(`${r.mnemonic} ${r.opcode}`) &&
     !(o.code === 64 ? r.invalid64 : r.only64) &&
     !r.operands.some((op) => op.where === "s" || op.where === "S" || op.where === "C" || op.where === "D")
   );
+}
+/** Runs cases and prints a line of counts, and what differs; the number of failures. */
+export async function run(o: Options, directory: string): Promise<number> {
+  state = o.seed;
+  const rig = new Rig(o.code, o.segmented), file = join(directory, `rows${o.code}`);
+  const rows = suitableRows(o);
   const counts = new Map<Row, number>(rows.map((r) => [r, 0])), line = lineRows(rows);
   let failures = 0, done = 0;
   while (done < o.cases && failures < 20) {
@@ -734,6 +841,7 @@ export async function run(o: Options, directory: string): Promise<number> {
 
 if (import.meta.main) {
   const args = parseArgs(Deno.args, {
+    boolean: ["engine"],
     string: ["cases", "length", "seed", "code", "rows", "memory", "run"],
     default: { cases: "1000000", length: "1", seed: "1", rows: ".", memory: "flat", run: "" },
   });
@@ -743,18 +851,16 @@ if (import.meta.main) {
     for (const code of [64, 32] as const) {
       const segmented = args.memory === "segmented";
       if (args.code !== undefined && Number(args.code) !== code || segmented && code === 64) continue;
-      failures += await run(
-        {
-          code,
-          segmented,
-          cases: Number(args.cases),
-          length: Number(args.length),
-          rows: new RegExp(String(args.rows)),
-          command: String(args.run),
-          seed: Number(args.seed),
-        },
-        directory,
-      );
+      const options: Options = {
+        code,
+        segmented,
+        cases: Number(args.cases),
+        length: Number(args.length),
+        rows: new RegExp(String(args.rows)),
+        command: String(args.run),
+        seed: Number(args.seed),
+      };
+      failures += args.engine ? runEngine(options) : await run(options, directory);
     }
   } finally {
     Deno.removeSync(directory, { recursive: true });
