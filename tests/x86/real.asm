@@ -376,7 +376,7 @@ tests:
 align 4
 ivt: dw 0x3ff
   dd 0
-short_ivt: dw 0x207
+short_ivt: dw 0x206
   dd 0
 gdt_pointer: dw 31
   dd gdt16 + 0x10000
