@@ -80,9 +80,9 @@ export class Insn {
   vvvv = 0;
   readonly operands: readonly [Operand, Operand, Operand, Operand] = [new Operand(), new Operand(), new Operand(), new Operand()];
 
-  /** True when an operand is in memory (string operands, too). */
+  /** True when an operand in memory is read or written (string operands, too); lea and hints have operands without a size. */
   get hasMemory(): boolean {
-    for (const o of this.operands) if (o.kind === MEM || o.kind === STRING) return true;
+    for (const o of this.operands) if (o.kind === MEM && o.size > 0 || o.kind === STRING) return true;
     return false;
   }
 }

@@ -133,7 +133,7 @@ export function system(): Row[] {
     x86("F3 0F 1E FB", "endbr32", q, nothing),
     x86("0F 20 /r", "mov Ry, Cy", "f64 cpl0", fromControl(H.readCr)),
     x86("0F 21 /r", "mov Ry, Dy", "f64 cpl0", fromControl(H.readDr)),
-    x86("0F 22 /r", "mov Cy, Ry", "f64 cpl0 lock", toControl(H.writeCr)),
+    x86("0F 22 /r", "mov Cy, Ry", "f64 cpl0", toControl(H.writeCr)),
     x86("0F 23 /r", "mov Dy, Ry", "f64 cpl0", toControl(H.writeDr)),
     x86("0F 30", "wrmsr", "cpl0", (b) => void b.call(H.wrmsr, ecx(b), pair(b))),
     x86("0F 31", "rdtsc", "", plain(H.rdtsc)),
