@@ -124,9 +124,8 @@ export function setCursorShape(host: BiosHost, start: number, end: number): void
   host.write(BDA.CURSOR_SHAPE, 2, start << 8 | end);
   const height = charHeight(host), crtc = word(host, BDA.CRTC);
   if (height > 8 && end < 8 && start < 0x20) {
-    const scaled = end + 1 === start ? start : (start + 1) * height / 8 - 1 | 0;
-    start = end !== start + 1 ? scaled : ((end + 1) * height / 8 | 0) - 2;
-    end = ((end + 1) * height / 8 | 0) - 1;
+    start = end === start + 1 ? ((end + 1) * height >> 3) - 2 : ((start + 1) * height >> 3) - 1;
+    end = ((end + 1) * height >> 3) - 1;
   }
   indexed(host, crtc, 0x0a, start);
   indexed(host, crtc, 0x0b, end);

@@ -1,0 +1,477 @@
+import { assert, assertEquals } from "@std/assert";
+import { builtinFont } from "../../core/font8x16.ts";
+import {
+  BDA,
+  type BiosDisk,
+  type BiosHost,
+  biosPowerOn,
+  CF,
+  type Register,
+  RESET_VECTOR,
+  ROM_SEGMENT,
+  type Segment,
+  STUB_BYTES,
+} from "./host.ts";
+import { HALT_AT, STUB_DONE, STUB_WAIT, ZF } from "./host.ts";
+import { geometryOf } from "./int13.ts";
+import { biosCall, biosCallName, INTERRUPTS, post } from "./mod.ts";
+
+const MIB = 2 ** 20, STACK = 0x9000;
+
+/** A machine of memory and registers; ports answer from `ports` and note what is written. */
+class FakeHost implements BiosHost {
+  readonly memory = new Uint8Array(4 * MIB);
+  readonly view = new DataView(this.memory.buffer);
+  readonly regs: Record<Register | Segment, number> = {
+    eax: 0,
+    ebx: 0,
+    ecx: 0,
+    edx: 0,
+    esi: 0,
+    edi: 0,
+    ebp: 0,
+    esp: STACK,
+    ds: 0,
+    es: 0,
+    ss: 0,
+  };
+  readonly ports = new Map<number, number>();
+  readonly written: [port: number, value: number][] = [];
+  readonly cmos = new Uint8Array(128);
+  readonly dispi = [0xb0c5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 256];
+  readonly dac = new Uint8Array(768);
+  readonly logged: string[] = [];
+  readonly stops: unknown[] = [];
+  disks: BiosDisk[] = [];
+  memoryMap = [
+    { base: 0, length: 0x9fc00, type: 1 },
+    { base: 0x9fc00, length: 0x400, type: 2 },
+    { base: MIB, length: 127 * MIB, type: 1 },
+    { base: 2 ** 32, length: 2 ** 30, type: 1 },
+  ];
+  framebuffer: BiosHost["framebuffer"] = { address: 0xfd00_0000, length: 16 * MIB };
+  nowNs = 0;
+  state = biosPowerOn();
+
+  reg = (name: Register) => this.regs[name];
+  setReg(name: Register, value: number): void {
+    assert(Number.isInteger(value) && value >= 0 && value < 2 ** 32, `${name} = ${value}`);
+    this.regs[name] = value;
+  }
+  segment = (name: Segment) => this.regs[name];
+  setSegment(name: Segment, value: number): void {
+    this.regs[name] = value;
+  }
+  read(address: number, size: 1 | 2 | 4): number {
+    return size === 1 ? this.view.getUint8(address) : size === 2 ? this.view.getUint16(address, true) : this.view.getUint32(address, true);
+  }
+  write(address: number, size: 1 | 2 | 4, value: number): void {
+    if (size === 1) this.view.setUint8(address, value);
+    else if (size === 2) this.view.setUint16(address, value, true);
+    else this.view.setUint32(address, value, true);
+  }
+  readBytes = (address: number, length: number) => this.memory.slice(address, address + length);
+  writeBytes(address: number, data: Uint8Array): void {
+    this.memory.set(data, address);
+  }
+  writeRom(paddr: number, data: Uint8Array): void {
+    this.memory.set(data, paddr);
+  }
+  in(port: number): number {
+    if (port === 0x71) return this.cmos[this.ports.get(0x70)!];
+    if (port === 0x1cf) return this.dispi[this.ports.get(0x1ce)!];
+    return this.ports.get(port) ?? 0xff;
+  }
+  out(port: number, _size: number, value: number): void {
+    this.written.push([port, value]);
+    this.ports.set(port, value);
+    if (port === 0x71) this.cmos[this.ports.get(0x70)!] = value;
+    if (port === 0x1cf) this.dispi[this.ports.get(0x1ce)!] = value;
+  }
+  stop(request: unknown): void {
+    this.stops.push(request);
+  }
+  log(_channel: string, text: () => string): void {
+    this.logged.push(text());
+  }
+
+  /** Calls an interrupt as its stub does. The result tells the flags and how the stub goes on. */
+  int(vector: number, regs: Partial<Record<Register | Segment, number>> = {}) {
+    Object.assign(this.regs, regs, { esp: STACK - 8, ss: 0 });
+    for (const [i, v] of [vector, 0x1234, 0x5678, CF | ZF | 0x200].entries()) this.write(STACK - 8 + 2 * i, 2, v);
+    assert(biosCall(this), "no such interrupt");
+    const sp = this.regs.esp, flags = this.read(sp + 6, 2), next = this.read(sp, 2) - vector * STUB_BYTES;
+    const r = (name: Register) => this.regs[name] & 0xffff;
+    return {
+      carry: (flags & CF) !== 0,
+      zero: (flags & ZF) !== 0,
+      waits: next === STUB_WAIT,
+      returns: next === STUB_DONE,
+      ax: r("eax"),
+      ah: r("eax") >> 8,
+      al: r("eax") & 0xff,
+      bx: r("ebx"),
+      cx: r("ecx"),
+      dx: r("edx"),
+    };
+  }
+  /** A row of the text screen. */
+  row(row: number, segment = 0xb800): string {
+    return String.fromCharCode(...Array.from({ length: 80 }, (_, i) => this.memory[segment * 16 + 160 * row + 2 * i])).trimEnd();
+  }
+  print(text: string): void {
+    for (const c of text) this.int(0x10, { eax: 0x0e00 | c.charCodeAt(0), ebx: 7 });
+  }
+}
+
+function started(disks: BiosDisk[] = []): FakeHost {
+  const host = new FakeHost();
+  host.disks = disks;
+  post(host);
+  host.written.length = 0;
+  return host;
+}
+
+function disk(sectors: number, kind: BiosDisk["kind"] = "hard"): BiosDisk & { readonly bytes: Uint8Array } {
+  const sectorSize = kind === "cd" ? 2048 : 512, bytes = new Uint8Array(Math.min(sectors, 4096) * sectorSize);
+  for (let i = 0; i < bytes.length; i += sectorSize) bytes.fill(i / sectorSize, i, i + sectorSize);
+  return {
+    kind,
+    sectorSize,
+    sectors,
+    readonly: kind === "cd",
+    bytes,
+    read: (lba, count) => bytes.slice(lba * sectorSize, (lba + count) * sectorSize),
+    write: (lba, data) => (bytes.set(data, lba * sectorSize), true),
+  };
+}
+
+Deno.test("POST: vectors lead to stubs in ROM, the data area and the chipset are as a BIOS leaves them", () => {
+  const h = started([disk(20160)]);
+  assertEquals(h.read(0x13 * 4, 4), 0xf000_0130);
+  assertEquals([...h.memory.subarray(0xf0130, 0xf013c)], [0x68, 0x13, 0, 0xe6, 0xb0, 0xc3, 0xcf, 0xfb, 0xf4, 0xfa, 0xeb, 0xf4]);
+  assertEquals(h.memory[0xf0000 + 0x1c * 16], 0xcf, "nobody serves int 1Ch");
+  assertEquals(h.read(0x60 * 4, 4), 0);
+  assertEquals([h.read(BDA.MEMORY_KIB, 2), h.read(BDA.DISKS, 1), h.read(BDA.MODE, 1), h.read(BDA.EBDA, 2)], [639, 1, 3, 0x9fc0]);
+  assertEquals([...h.memory.subarray(0xffff0, 0xffff5)], [0xea, 0x00, 0x10, 0x00, 0xf0], "the reset vector leads to the restart stub");
+  assertEquals(h.memory[0xffffe], 0xfc);
+  assertEquals(h.ports.get(0x21), 0xb8);
+  assertEquals(h.ports.get(0x60), 0x61);
+  assertEquals(h.cmos[0x34] | h.cmos[0x35] << 8, 112 * 16);
+  assertEquals(h.cmos[0x5b] | h.cmos[0x5c] << 8, 0x4000);
+  const font = h.read(0x43 * 4, 4), at = (font >>> 16) * 16 + (font & 0xffff);
+  assertEquals(h.readBytes(at, 4096), builtinFont(16));
+});
+
+Deno.test("POST: no two parts of the ROM overlap", () => {
+  const h = started(), end = RESET_VECTOR * STUB_BYTES + STUB_BYTES;
+  assert(end <= HALT_AT);
+  assertEquals([...h.memory.subarray(0xf0000 + HALT_AT, 0xf0000 + HALT_AT + 4)], [0xfa, 0xf4, 0xeb, 0xfc]);
+  assertEquals(
+    [...h.memory.subarray(0xf0081, 0xf0090)].slice(5),
+    [0xcd, 0x1c, 0x50, 0xb0, 0x20, 0xe6, 0x20, 0x58, 0xcf, 0x00].slice(0, 10),
+  );
+});
+
+Deno.test("a call of something that is no stub is refused", () => {
+  const h = started();
+  h.write(STACK - 8, 2, 0x60);
+  h.regs.esp = STACK - 8;
+  assertEquals(biosCall(h), false);
+});
+
+Deno.test("every interrupt and function has a name, and unknown ones come back", () => {
+  for (const i of INTERRUPTS) {
+    for (const [key, f] of Object.entries(i.functions)) assert(/^([0-9a-f]{2}|[0-9a-f]{4})$/.test(key) && f.name, `${i.name} ${key}`);
+  }
+  assertEquals(biosCallName(0x13, 0x4200), "int 13h, ax=4200 (disk: EDD read)");
+  const h = started();
+  for (const vector of [0x10, 0x13, 0x15, 0x16, 0x1a]) assert(h.int(vector, { eax: 0x7f00 }).returns);
+  assert(h.int(0x15, { eax: 0x7f00 }).carry);
+});
+
+Deno.test("int 10h: teletype writes, obeys control characters, and scrolls at the bottom", () => {
+  const h = started();
+  h.print("Hello\r\nWorld\b!\x07");
+  assertEquals([h.row(0), h.row(1)], ["Hello", "Worl!"]);
+  assertEquals(h.int(0x10, { eax: 0x0300, ebx: 0 }).dx, 0x0105);
+  assertEquals(h.written.filter(([p]) => p === 0x3d4).slice(-1)[0][1], 0x0f | 85 << 8);
+  for (let i = 0; i < 24; i++) h.print(`\r\nline ${i}`);
+  assertEquals([h.row(0), h.row(24), h.row(23)], ["Worl!", "line 23", "line 22"]);
+  assertEquals(h.int(0x10, { eax: 0x0300 }).dx, 24 << 8 | 7);
+  h.print("x".repeat(74));
+  assertEquals(h.int(0x10, { eax: 0x0300 }).dx, 24 << 8 | 1);
+});
+
+Deno.test("int 10h: cells with attributes, reading them, strings, windows that scroll both ways", () => {
+  const h = started();
+  h.int(0x10, { eax: 0x0200, ebx: 0, edx: 0x0502 });
+  h.int(0x10, { eax: 0x0941, ebx: 0x001e, ecx: 3 });
+  assertEquals(h.read(0xb8000 + 160 * 5 + 4, 4), 0x1e41_1e41);
+  assertEquals(h.int(0x10, { eax: 0x0800, ebx: 0 }).ax, 0x1e41);
+  h.int(0x10, { eax: 0x0a42, ebx: 0, ecx: 1 });
+  assertEquals(h.read(0xb8000 + 160 * 5 + 4, 2), 0x1e42, "AH=0Ah keeps the attribute");
+  assertEquals(h.int(0x10, { eax: 0x0300, ebx: 0 }).dx, 0x0502, "neither moves the cursor");
+  h.writeBytes(0x8000, new TextEncoder().encode("text"));
+  h.int(0x10, { eax: 0x1301, ebx: 0x4f, ecx: 4, edx: 0x0700, es: 0x800, ebp: 0 });
+  assertEquals([h.row(7), h.read(0xb8000 + 160 * 7, 2)], ["text", 0x4f74]);
+  assertEquals(h.int(0x10, { eax: 0x0300 }).dx, 0x0704);
+  h.int(0x10, { eax: 0x0602, ebx: 0x1700, ecx: 0x0500, edx: 0x0950 - 1 });
+  assertEquals([h.row(5), h.read(0xb8000 + 160 * 8, 2)], ["text", 0x1720]);
+  h.int(0x10, { eax: 0x0701, ebx: 0x0700, ecx: 0x0500, edx: 0x094f });
+  assertEquals([h.row(5), h.row(6)], ["", "text"]);
+  h.int(0x10, { eax: 0x0600, ebx: 0x0700, ecx: 0, edx: 0x184f });
+  assertEquals(h.row(6), "");
+});
+
+Deno.test("int 10h: modes, pages, cursor shape, what is there", () => {
+  const h = started();
+  assertEquals(h.int(0x10, { eax: 0x0f00 }).ax, 0x5003);
+  h.int(0x10, { eax: 0x0501 });
+  h.int(0x10, { eax: 0x0e58, ebx: 0x0100 });
+  assertEquals([h.memory[0xb9000], h.read(BDA.PAGE_START, 2)], [0x58, 0x1000]);
+  h.int(0x10, { eax: 0x0100, ecx: 0x0607 });
+  assertEquals(h.written.slice(-2).map(([, v]) => [v & 0xff, v >> 8]), [[0x0a, 14 - 1], [0x0b, 15]], "scaled to 16 lines");
+  h.int(0x10, { eax: 0x0013 });
+  assertEquals([h.int(0x10, { eax: 0x0f00 }).ax, h.read(BDA.COLUMNS, 2), h.read(BDA.ROWS, 1)], [0x2813, 40, 24]);
+  h.int(0x10, { eax: 0x0c2a, ecx: 319, edx: 199 });
+  assertEquals(h.memory[0xa0000 + 63999], 0x2a);
+  assertEquals(h.int(0x10, { eax: 0x0d00, ecx: 319, edx: 199 }).al, 0x2a);
+  h.print("A");
+  const font = builtinFont(8);
+  for (let y = 0; y < 8; y++) {
+    const shown = h.memory.subarray(0xa0000 + 320 * y, 0xa0000 + 320 * y + 8).reduce((bits, v, x) => bits | (v ? 0x80 >> x : 0), 0);
+    assertEquals(shown, font[0x41 * 8 + y]);
+  }
+  h.int(0x10, { eax: 0x0003 });
+  assertEquals(h.read(0xb8000, 2), 0x0720);
+  assertEquals(h.int(0x10, { eax: 0x1a00 }).bx & 0xff, 8);
+  assertEquals(h.int(0x10, { eax: 0x1130, ebx: 0x0600 }).cx, 16);
+  assertEquals([h.regs.es, h.regs.ebp], [ROM_SEGMENT, 0x8000]);
+});
+
+Deno.test("int 10h: VBE describes its modes and sets them through the Bochs registers", () => {
+  const h = started();
+  h.write(0x8000, 4, 0x3245_4256);
+  assertEquals(h.int(0x10, { eax: 0x4f00, es: 0x800, edi: 0 }).ax, 0x004f);
+  assertEquals([h.read(0x8000, 4), h.read(0x8004, 2), h.read(0x8012, 2)], [0x4153_4556, 0x0300, 256]);
+  const modes: number[] = [], list = h.read(0x800e, 4);
+  for (let at = (list >>> 16) * 16 + (list & 0xffff); h.read(at, 2) !== 0xffff; at += 2) modes.push(h.read(at, 2));
+  assert(modes.length > 20 && modes.includes(0x118) && modes.includes(0x143));
+  for (const mode of modes) {
+    assertEquals(h.int(0x10, { eax: 0x4f01, ecx: mode, edi: 0x200 }).ax, 0x004f);
+    assertEquals(h.read(0x8228, 4), 0xfd00_0000);
+    assertEquals(h.read(0x8210, 2), h.read(0x8212, 2) * Math.ceil(h.memory[0x8219] / 8));
+  }
+  h.int(0x10, { eax: 0x4f01, ecx: 0x143, edi: 0x200 });
+  assertEquals([h.read(0x8212, 2), h.read(0x8214, 2), h.memory[0x8219], h.memory[0x821b]], [800, 600, 32, 6]);
+  assertEquals([...h.memory.subarray(0x821f, 0x8227)], [8, 16, 8, 8, 8, 0, 8, 24]);
+  assertEquals(h.int(0x10, { eax: 0x4f01, ecx: 0x1ff }).ax, 0x014f);
+  assertEquals(h.int(0x10, { eax: 0x4f02, ebx: 0x4143 }).ax, 0x004f);
+  assertEquals(h.dispi.slice(1, 5), [800, 600, 32, 0x41]);
+  assertEquals(h.int(0x10, { eax: 0x4f03 }).bx, 0x4143);
+  h.int(0x10, { eax: 0x4f02, ebx: 3 });
+  assertEquals([h.dispi[4], h.int(0x10, { eax: 0x4f03 }).bx], [0, 3]);
+  h.framebuffer = undefined;
+  assertEquals(h.int(0x10, { eax: 0x4f00 }).ax, 0x4f00, "no VBE without a framebuffer");
+});
+
+Deno.test("int 11h and 12h: equipment and memory", () => {
+  const h = started([disk(2880, "floppy")]);
+  assertEquals(h.int(0x11).ax & 0xc3, 0x03);
+  assertEquals(h.int(0x12).ax, 639);
+});
+
+Deno.test("int 13h: by cylinder, head and sector", () => {
+  const hard = disk(20160), floppy = disk(2880, "floppy"), h = started([floppy, hard]);
+  assertEquals(geometryOf(hard), { cylinders: 20, heads: 16, sectors: 63 });
+  assertEquals(geometryOf(disk(8 * 2 ** 21)), { cylinders: 1024, heads: 255, sectors: 63 }, "8 GiB: the most that there is");
+  assertEquals(geometryOf(disk(2 ** 21)).heads, 64);
+  const read = h.int(0x13, { eax: 0x0202, ecx: 0x0001, edx: 0x0180, ebx: 0x100, es: 0x1000 });
+  assertEquals([read.carry, read.ah, read.al], [false, 0, 2]);
+  assertEquals([h.memory[0x10100], h.memory[0x10100 + 511], h.memory[0x10100 + 512], h.memory[0x10100 + 1024]], [63, 63, 64, 0]);
+  h.int(0x13, { eax: 0x0201, ecx: 0x0102, edx: 0x0100, ebx: 0, es: 0x2000 });
+  assertEquals(h.memory[0x20000], (1 * 2 + 1) * 18 + 1);
+  h.memory.fill(0xee, 0x20000, 0x20200);
+  assertEquals(h.int(0x13, { eax: 0x0301, ecx: 0x0003, edx: 0x0080, ebx: 0, es: 0x2000 }).carry, false);
+  assertEquals(hard.bytes[2 * 512], 0xee);
+  const parameters = h.int(0x13, { eax: 0x0800, edx: 0x80 });
+  assertEquals([parameters.cx, parameters.dx, parameters.carry], [19 << 8 | 63, 15 << 8 | 1, false]);
+  assertEquals([h.int(0x13, { eax: 0x0800, edx: 0 }).cx, h.regs.ebx & 0xff], [79 << 8 | 18, 4]);
+  for (const [ecx, edx] of [[0x0000, 0x80], [0x0040, 0x80], [0xff01, 0x80], [0x0001, 0x1080]]) {
+    const bad = h.int(0x13, { eax: 0x0201, ecx, edx, es: 0x2000, ebx: 0 });
+    assertEquals([bad.carry, bad.ah], [true, 4], `cx ${ecx.toString(16)}, dx ${edx.toString(16)}`);
+  }
+  assertEquals(h.int(0x13, { eax: 0x0201, ecx: 1, edx: 0x81 }).ah, 1);
+  assertEquals(h.int(0x13, { eax: 0x0100, edx: 0x81 }).ah, 1, "the last status");
+  assertEquals(h.int(0x13, { eax: 0x1500, edx: 0x80 }).ah, 3);
+  assertEquals([h.regs.ecx & 0xffff, h.regs.edx & 0xffff], [0, 20160]);
+  assertEquals(h.int(0x13, { eax: 0x1500, edx: 0 }).ah, 1);
+});
+
+Deno.test("int 13h: EDD by packets, to far and flat addresses", () => {
+  const hard = disk(4096), cd = disk(100, "cd"), h = started([hard, cd]);
+  const check = h.int(0x13, { eax: 0x4100, ebx: 0x55aa, edx: 0x80 });
+  assertEquals([check.carry, check.bx, check.cx & 1], [false, 0xaa55, 1]);
+  assert(h.int(0x13, { eax: 0x4100, ebx: 0x55aa, edx: 0x00 }).carry);
+  const packet = (length: number, count: number, far: number, lba: number, flat = 0) => {
+    for (const [i, v] of [length | count << 16, far, lba, 0, flat, 0].entries()) h.write(0x6000 + 4 * i, 4, v >>> 0);
+  };
+  packet(16, 3, 0x2000_0010, 4000);
+  assertEquals(h.int(0x13, { eax: 0x4200, edx: 0x80, ds: 0x600, esi: 0 }).carry, false);
+  assertEquals([h.memory[0x20010], h.memory[0x20010 + 1024]], [4000 & 0xff, 4002 & 0xff]);
+  packet(24, 1, 0xffff_ffff, 7, 0x20_0000);
+  assertEquals(h.int(0x13, { eax: 0x4200, edx: 0x80, ds: 0x600, esi: 0 }).ah, 0);
+  assertEquals(h.memory[0x20_0000], 7);
+  packet(16, 1, 0x2000_0010, 9);
+  h.memory.fill(0xaa, 0x20010, 0x20210);
+  h.int(0x13, { eax: 0x4300, edx: 0x80, ds: 0x600, esi: 0 });
+  assertEquals(hard.bytes[9 * 512], 0xaa);
+  packet(16, 2, 0x2000_0000, 4095);
+  assertEquals([h.int(0x13, { eax: 0x4200, edx: 0x80, ds: 0x600, esi: 0 }).ah, h.read(0x6002, 2)], [4, 0]);
+  packet(16, 1, 0x2000_0000, 5);
+  assertEquals(h.int(0x13, { eax: 0x4200, edx: 0xe0, ds: 0x600, esi: 0 }).ah, 0);
+  assertEquals(h.memory[0x20000 + 2047], 5);
+  assertEquals(h.int(0x13, { eax: 0x4300, edx: 0xe0, ds: 0x600, esi: 0 }).ah, 3, "a CD is read-only");
+  h.write(0x7000, 2, 30);
+  assertEquals(h.int(0x13, { eax: 0x4800, edx: 0x80, ds: 0x700, esi: 0 }).carry, false);
+  assertEquals([h.read(0x7000, 2), h.read(0x7004, 4), h.read(0x7008, 4), h.read(0x700c, 4), h.read(0x7010, 4), h.read(0x7018, 2)], [
+    30,
+    4,
+    16,
+    63,
+    4096,
+    512,
+  ]);
+});
+
+Deno.test("int 15h: the memory map entry by entry, and the older sizes", () => {
+  const h = started(), seen: [number, number, number][] = [];
+  let next = 0;
+  do {
+    const r = h.int(0x15, { eax: 0xe820, ebx: next, ecx: 24, edx: 0x534d_4150, es: 0x800, edi: 0 });
+    assertEquals([r.carry, h.regs.eax, h.regs.ecx], [false, 0x534d_4150, 20]);
+    seen.push([h.read(0x8000, 4) + h.read(0x8004, 4) * 2 ** 32, h.read(0x8008, 4) + h.read(0x800c, 4) * 2 ** 32, h.read(0x8010, 4)]);
+    next = h.regs.ebx;
+  } while (next);
+  assertEquals(seen, h.memoryMap.map((e) => [e.base, e.length, e.type]));
+  assert(h.int(0x15, { eax: 0xe820, ebx: 9, ecx: 24, edx: 0x534d_4150 }).carry);
+  assert(h.int(0x15, { eax: 0xe820, ebx: 0, ecx: 24, edx: 0 }).carry);
+  const e801 = h.int(0x15, { eax: 0xe801 });
+  assertEquals([e801.ax, e801.bx, e801.cx, e801.dx], [15 * 1024, 112 * 16, 15 * 1024, 112 * 16]);
+  assertEquals(h.int(0x15, { eax: 0x8800 }).ax, 63 * 1024);
+  assertEquals([h.int(0x15, { eax: 0xc100 }).carry, h.regs.es], [false, 0x9fc0]);
+  assertEquals([h.int(0x15, { eax: 0xc000 }).bx, h.regs.es, h.memory[0xf0000 + h.regs.ebx + 2]], [0x7ee0, 0xf000, 0xfc]);
+});
+
+Deno.test("int 15h: A20 by port 0x92, and moves of blocks by descriptors", () => {
+  const h = started();
+  h.ports.set(0x92, 0);
+  assertEquals(h.int(0x15, { eax: 0x2401 }).carry, false);
+  assertEquals(h.ports.get(0x92), 2);
+  assertEquals(h.int(0x15, { eax: 0x2402 }).al, 1);
+  h.int(0x15, { eax: 0x2400 });
+  assertEquals(h.int(0x15, { eax: 0x2402 }).al, 0);
+  assertEquals(h.int(0x15, { eax: 0x2403 }).bx, 3);
+  h.memory.set([1, 2, 3, 4], 0x5000);
+  for (const [at, base] of [[0x10, 0x5000], [0x18, 0x20_0000]]) {
+    h.write(0x6000 + at, 2, 0xffff);
+    h.write(0x6002 + at, 4, 0x9300_0000 | base);
+  }
+  assertEquals(h.int(0x15, { eax: 0x8700, ecx: 2, es: 0x600, esi: 0 }).ah, 0);
+  assertEquals([...h.memory.subarray(0x20_0000, 0x20_0005)], [1, 2, 3, 4, 0]);
+});
+
+Deno.test("int 15h, AH=86h waits until guest time has passed", () => {
+  const h = started();
+  h.nowNs = 1000;
+  assert(h.int(0x15, { eax: 0x8600, ecx: 0, edx: 2000 }).waits);
+  assertEquals(h.cmos[0x0b] & 0x40, 0x40, "the clock's periodic interrupt wakes it");
+  h.nowNs += 1_999_999;
+  assert(h.int(0x15, { eax: 0x8600, ecx: 0, edx: 2000 }).waits);
+  h.nowNs++;
+  const end = h.int(0x15, { eax: 0x8600, ecx: 0, edx: 2000 });
+  assertEquals([end.returns, end.carry, h.cmos[0x0b] & 0x40, h.state.waitUntilNs], [true, false, 0, -1]);
+});
+
+Deno.test("int 09h and 16h: scan codes become keys", () => {
+  const h = started();
+  const scan = (...codes: number[]) => {
+    for (const code of codes) {
+      h.ports.set(0x60, code);
+      h.int(0x09);
+      assertEquals(h.written.at(-1), [0x20, 0x20], "the interrupt is ended");
+    }
+  };
+  const read = (ah = 0) => h.int(0x16, { eax: ah << 8 }).ax;
+  assert(h.int(0x16, { eax: 0 }).waits, "no key yet");
+  assertEquals([h.read(STACK - 8 + 6, 2) & ZF, h.int(0x16, { eax: 0x0100 }).zero], [ZF, true]);
+  scan(0x1e, 0x9e);
+  const check = h.int(0x16, { eax: 0x0100 });
+  assertEquals([check.zero, check.ax], [false, 0x1e61]);
+  assertEquals(read(), 0x1e61);
+  scan(0x2a, 0x1e, 0x9e, 0x02, 0xaa);
+  assertEquals([read(), read()], [0x1e41, 0x0221]);
+  scan(0x1d, 0x2e, 0xae);
+  assertEquals(h.int(0x16, { eax: 0x0200 }).al, 4);
+  scan(0x9d, 0x38, 0x1e, 0xb8);
+  assertEquals([read(), read()], [0x2e03, 0x1e00]);
+  scan(0x3a, 0xba, 0x1e, 0x02, 0x2a, 0x1e, 0xaa, 0x3a);
+  assertEquals([read(), read(), read()], [0x1e41, 0x0231, 0x1e61], "CapsLock changes letters only, and Shift undoes it");
+  scan(0x1c, 0x01, 0x0e, 0x0f, 0x39, 0x3b, 0x57);
+  assertEquals([read(), read(), read(), read(), read(), read()], [0x1c0d, 0x011b, 0x0e08, 0x0f09, 0x3920, 0x3b00]);
+  assert(h.int(0x16, { eax: 0 }).waits, "F11 is no key of the old keyboard");
+  scan(0x57, 0xe0, 0x48, 0xe0, 0xc8, 0xe0, 0x1c, 0x48);
+  assertEquals([read(0x10), read(0x10), read(0x10), read(0x10)], [0x8500, 0x48e0, 0xe00d, 0x4800]);
+  scan(0xe0, 0x48, 0xe0, 0x1c);
+  assertEquals([read(), read()], [0x4800, 0x1c0d]);
+  scan(0x45, 0x48, 0x45);
+  assertEquals(read(), 0x4838, "NumLock makes digits of the keypad");
+  scan(0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5);
+  assertEquals(
+    [h.int(0x16, { eax: 0x0100 }).zero, h.int(0x16, { eax: 0x0200 }).al],
+    [true, 0],
+    "the pause key is none, and leaves no flag",
+  );
+  for (let i = 0; i < 20; i++) scan(0x1e);
+  for (let i = 0; i < 15; i++) assertEquals(read(), 0x1e61);
+  assert(h.int(0x16, { eax: 0 }).waits, "fifteen keys fit");
+  assertEquals(h.int(0x16, { eax: 0x0500, ecx: 0x1234 }).al, 0);
+  assertEquals(read(), 0x1234);
+  scan(0x1d, 0x38, 0xe0, 0x53);
+  assertEquals(h.stops, [{ kind: "reset" }]);
+});
+
+Deno.test("int 19h starts the first disk that has a boot sector; without one the BIOS says so and stops for good", () => {
+  const empty = disk(2880, "floppy"), hard = disk(100);
+  hard.bytes.set([0x90, 0x55, 0xaa].slice(1), 510);
+  const h = started([empty, hard]);
+  h.int(0x19);
+  const sp = h.regs.esp;
+  assertEquals([h.read(sp, 2), h.read(sp + 2, 2), h.read(sp + 4, 2)], [0x19 * STUB_BYTES + STUB_DONE, 0x7c00, 0]);
+  assertEquals([sp + 8, h.regs.edx, h.memory[0x7dfe], h.regs.ds, h.regs.es, h.regs.ss], [0x7c00, 0x80, 0x55, 0, 0, 0]);
+  const none = started([]);
+  none.int(0x19);
+  assertEquals([none.row(0), none.read(none.regs.esp, 2)], ["No bootable device.", HALT_AT]);
+  h.int(0x18);
+  assertEquals(h.read(h.regs.esp, 2), HALT_AT, "int 18h goes on with the next device: there is none");
+});
+
+Deno.test("int 1Ah and 08h: ticks, midnight, the clock", () => {
+  const h = started();
+  h.write(BDA.TICKS, 4, 0x18_00ae);
+  h.int(0x08);
+  assertEquals(h.int(0x1a, { eax: 0 }).cx, 0x18);
+  assertEquals(h.regs.edx & 0xffff, 0xaf);
+  h.int(0x08);
+  const after = h.int(0x1a, { eax: 0 });
+  assertEquals([after.cx, after.dx, after.al, h.int(0x1a, { eax: 0 }).al], [0, 0, 1, 0]);
+  h.int(0x1a, { eax: 0x0100, ecx: 1, edx: 2 });
+  assertEquals(h.read(BDA.TICKS, 4), 0x1_0002);
+  h.cmos.set([0x56, 0, 0x34, 0, 0x12, 0, 5, 0x20, 0x11, 0x26]);
+  const time = h.int(0x1a, { eax: 0x0200 }), date = h.int(0x1a, { eax: 0x0400 });
+  assertEquals([time.cx, time.dx >> 8, date.cx, date.dx], [0x1234, 0x56, 0x2026, 0x1120]);
+  h.int(0x1a, { eax: 0x0300, ecx: 0x0102, edx: 0x0300 });
+  assertEquals([h.cmos[4], h.cmos[2], h.cmos[0]], [1, 2, 3]);
+  assert(h.int(0x1a, { eax: 0xb101 }).carry, "there is no PCI BIOS");
+});
