@@ -43,16 +43,16 @@ export const MEAN_TARGETS: Readonly<Record<string, number>> = {
 type Bits = 64 | 32;
 
 /** Programs of guests/suite.c and how often each is run: once is about 150 million instructions. */
-const INTEGER = { sieve: 20, matmul: 16, quicksort: 8, crc: 12, fib: 10, list: 8, sha256: 20, copy: 16, search: 12 };
+const INTEGER = { sieve: 16, matmul: 16, quicksort: 5, crc: 9, fib: 6, list: 2, sha256: 20, copy: 13, search: 8 };
 const REAL = {
-  nbody_double: 4,
-  nbody_single: 2,
-  mandel_double: 4,
-  mandel_single: 2,
-  linpack_double: 8,
-  linpack_single: 4,
-  fft_double: 12,
-  fft_single: 6,
+  nbody_double: 2,
+  nbody_single: 1,
+  mandel_double: 2,
+  mandel_single: 1,
+  linpack_double: 4,
+  linpack_single: 2,
+  fft_double: 7,
+  fft_single: 3,
 };
 /** Programs of guests/system.c and how many events each has. */
 const SYSTEM = { syscall: 1_000_000, switch: 1_000_000, fault: 1_000_000, smc: 200_000 };
@@ -174,6 +174,5 @@ export function rows(divisor = 1): Row[] {
     ...programs(INTEGER, (name, n) => program("Integer, RV32", "bench_suite", 32, name, n)),
     ...programs(REAL, (name, n) => program("Floating point, RV64", "bench_suite", 64, name, n, { native: native(name, n) })),
     ...programs(SYSTEM, (name, n) => program("System-heavy, RV64", "system", 64, name, n)),
-    ...programs(SYSTEM, (name, n) => program("System-heavy, RV32", "system", 32, name, n)),
   ];
 }
