@@ -86,8 +86,8 @@ export function loadCr3(cpu: X86Cpu, lo: number, hi: number, keep = false): void
 
 /** SDM 4.4.1: the four entries are registers that are loaded with CR3. */
 function loadPdptes(cpu: X86Cpu, cr3: number): void {
-  const { env } = cpu, at = (cr3 & ~31) >>> 0, slot = env.ram(at, 32) >> 2, entries = new Int32Array(8);
-  if (slot >= 0) entries.set(env.i32.subarray(slot, slot + 8));
+  const { env } = cpu, at = (cr3 & ~31) >>> 0, slot = env.ram(at, 32), entries = new Int32Array(8);
+  if (slot >= 0) entries.set(env.i32.subarray(slot >>> 2, (slot >>> 2) + 8));
   for (let n = 0; n < 4; n++) if (entries[2 * n] & 1 && (entries[2 * n] & 0x1e6 || entries[2 * n + 1] & BEYOND)) cpu.fault(XCPT.GP, 0);
   for (let n = 0; n < 4; n++) {
     cpu.paging.pdpteLo[n] = entries[2 * n];

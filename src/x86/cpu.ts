@@ -258,10 +258,11 @@ export class X86Cpu implements Core {
   readonly #spaceHi = new Int32Array(SPACES);
   readonly #spaceId = new Int32Array(SPACES);
   #spaceNext = 0;
-  // Translations of the microcode's accesses: page and kind, physical page, and the flush count they belong to.
+  // Translations of the microcode's accesses: page and kind, physical page and its place in u8, and the flush count they belong to.
   readonly #walkLo = new Int32Array(WALKS);
   readonly #walkHi = new Int32Array(WALKS);
   readonly #walkPage = new Float64Array(WALKS);
+  readonly #walkHost = new Float64Array(WALKS);
   readonly #walkStamp = new Int32Array(WALKS);
   #stamp = 1;
   readonly registers: readonly RegisterInfo[];
@@ -468,14 +469,10 @@ export class X86Cpu implements Core {
   }
 
   // --- memory as microcode accesses it: linear addresses in halves; `user`: with the rights of CPL 3
+  /** Physical address for the microcode; throws FAULTED. */
   #physical(lo: number, hi: number, access: Access, user: boolean): number {
     const paging = this.paging;
     if (paging.levels === 0) return this.#gate(lo >>> 0);
-    const page = lo & -4096, kind = access | (user ? 4 : 0);
-    const w = ((lo >>> 12) ^ kind * 11) & (WALKS - 1);
-    if (this.#walkStamp[w] === this.#stamp && this.#walkLo[w] === (page | kind) && this.#walkHi[w] === hi) {
-      return this.#walkPage[w] + (lo & 0xfff);
-    }
     if (this.lma && !this.canonical(hi)) this.fault(XCPT.GP, 0);
     // Accesses to descriptor tables and the TSS are the supervisor's at any CPL, and SMAP holds for them; AC counts only below CPL 3.
     const smap = (this.s.cr4 & CR4_SMAP) !== 0 && !(this.s.cpl < 3 && this.systemFlags & AC);
@@ -484,36 +481,56 @@ export class X86Cpu implements Core {
       this.#pageFault(lo, hi);
       throw FAULTED;
     }
-    const physical = this.#gate(paddr);
-    this.#walkStamp[w] = this.#stamp;
-    this.#walkLo[w] = page | kind;
-    this.#walkHi[w] = hi;
-    this.#walkPage[w] = physical - (lo & 0xfff);
-    return physical;
+    return this.#gate(paddr);
   }
+  /** Index in u8 of `size` bytes that do not cross a page, -1 when that is no RAM; `#paddr` is their physical address. Throws FAULTED. */
+  #host(lo: number, hi: number, access: Access, user: boolean, size: number): number {
+    const offset = lo & 0xfff,
+      key = (lo & -4096) | access | (user ? 4 : 0),
+      w = ((lo >>> 12) ^ (access * 21 + (user ? 11 : 0))) & (WALKS - 1);
+    if (this.#walkStamp[w] === this.#stamp && this.#walkLo[w] === key && this.#walkHi[w] === hi) {
+      this.#paddr = this.#walkPage[w] + offset;
+      return this.#walkHost[w] + offset;
+    }
+    const paddr = this.#paddr = this.#physical(lo, hi, access, user), page = this.env.ram(paddr - offset, 4096);
+    if (page < 0) return this.env.ram(paddr, size);
+    this.#walkStamp[w] = this.#stamp;
+    this.#walkLo[w] = key;
+    this.#walkHi[w] = hi;
+    this.#walkPage[w] = paddr - offset;
+    this.#walkHost[w] = page;
+    return page + offset;
+  }
+  #paddr = 0;
   /** The A20 gate. */
   #gate(paddr: number): number {
     return this.s.a20 || !(paddr & 0x10_0000) ? paddr : paddr - 0x10_0000;
   }
 
   read8(lo: number, hi: number, user: boolean): number {
-    const at = this.env.ram(this.#physical(lo, hi, READ, user), 1);
+    const at = this.#host(lo, hi, READ, user, 1);
     return at < 0 ? 0xff : this.env.u8[at];
   }
   read16(lo: number, hi: number, user: boolean): number {
     if ((lo & 0xfff) === 0xfff) return this.#readBytes(lo, hi, 2, user);
-    const at = this.env.ram(this.#physical(lo, hi, READ, user), 2), u8 = this.env.u8;
+    const at = this.#host(lo, hi, READ, user, 2), u8 = this.env.u8;
     return at < 0 ? 0xffff : u8[at] | u8[at + 1] << 8;
   }
   /** Signed. */
   read32(lo: number, hi: number, user: boolean): number {
     if ((lo & 0xfff) > 0xffc) return this.#readBytes(lo, hi, 4, user);
-    const at = this.env.ram(this.#physical(lo, hi, READ, user), 4), u8 = this.env.u8;
+    const at = this.#host(lo, hi, READ, user, 4), u8 = this.env.u8;
     if (at < 0) return -1;
-    return at & 3 ? u8[at] | u8[at + 1] << 8 | u8[at + 2] << 16 | u8[at + 3] << 24 : this.env.i32[at >> 2];
+    return at & 3 ? u8[at] | u8[at + 1] << 8 | u8[at + 2] << 16 | u8[at + 3] << 24 : this.env.i32[at >>> 2];
   }
   /** Into valueLo and valueHi. */
   read64(lo: number, hi: number, user: boolean): void {
+    if (!(lo & 7)) {
+      const at = this.#host(lo, hi, READ, user, 8), word = at >>> 2;
+      this.valueLo = at < 0 ? -1 : this.env.i32[word];
+      this.valueHi = at < 0 ? -1 : this.env.i32[word + 1];
+      return;
+    }
     const low = this.read32(lo, hi, user), next = (lo + 4) | 0;
     this.valueHi = this.read32(next, this.#carry(next, 4, hi), user);
     this.valueLo = low;
@@ -535,28 +552,38 @@ export class X86Cpu implements Core {
     this.#write(lo, hi, value, 4, user);
   }
   write64(lo: number, hi: number, valueLo: number, valueHi: number, user: boolean): void {
+    if (!(lo & 7)) {
+      const at = this.#host(lo, hi, WRITE, user, 8);
+      if (at < 0) return;
+      this.env.i32[at >>> 2] = valueLo;
+      this.env.i32[(at >>> 2) + 1] = valueHi;
+      this.env.wrote(this.#paddr, 8);
+      return;
+    }
     const next = (lo + 4) | 0, nextHi = this.#carry(next, 4, hi);
     // Both halves are translated before either is written.
-    if ((lo & 0xfff) > 0xff8) this.#physical((lo + 7) | 0, this.#carry(lo + 7, 7, hi), WRITE, user);
+    if ((lo & 0xfff) > 0xff8) this.#host((lo + 7) | 0, this.#carry(lo + 7, 7, hi), WRITE, user, 1);
     this.#write(lo, hi, valueLo, 4, user);
     this.#write(next, nextHi, valueHi, 4, user);
   }
   #write(lo: number, hi: number, value: number, size: number, user: boolean): void {
-    const { env } = this, { u8 } = env, paddr = this.#physical(lo, hi, WRITE, user);
+    const { env } = this, { u8 } = env;
     if ((lo & 0xfff) + size > 0x1000) {
+      // The first page is translated before the second is written.
+      this.#host(lo, hi, WRITE, user, 1);
       for (let i = size - 1; i >= 0; i--) {
-        const p = this.#physical((lo + i) | 0, this.#carry(lo + i, i, hi), WRITE, user), at = env.ram(p, 1);
+        const at = this.#host((lo + i) | 0, this.#carry(lo + i, i, hi), WRITE, user, 1);
         if (at < 0) continue;
         u8[at] = value >>> (8 * i);
-        env.wrote(p, 1);
+        env.wrote(this.#paddr, 1);
       }
       return;
     }
-    const at = env.ram(paddr, size);
+    const at = this.#host(lo, hi, WRITE, user, size);
     if (at < 0) return;
-    if (size === 4 && !(at & 3)) env.i32[at >> 2] = value;
+    if (size === 4 && !(at & 3)) env.i32[at >>> 2] = value;
     else for (let i = 0; i < size; i++) u8[at + i] = value >>> (8 * i);
-    env.wrote(paddr, size);
+    env.wrote(this.#paddr, size);
   }
 
   // --- what the engine asks
