@@ -1,109 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { Builder, printIr } from "../ir/builder.ts";
-import { evaluate, type Exit } from "../ir/evaluate.ts";
-import { CONTINUE, type CoreEnv, FAULT, type Helper } from "../ir/frontend.ts";
-import { ARG } from "../ir/layout.ts";
+import { type Builder, printIr } from "../ir/builder.ts";
 import { readStatus, writeStatus } from "./flags.ts";
-import { H, SYSTEM_HELPERS } from "./helpers.ts";
+import { H } from "./helpers.ts";
 import { CF, ZF } from "./insn.ts";
-import {
-  FPU_EMPTY,
-  GPR,
-  MODE_CODE32,
-  MODE_CODE64,
-  MODE_CPL_SHIFT,
-  MODE_FLAT,
-  MODE_OSFXSR,
-  MODE_PROTECTED,
-  MODE_STACK32,
-  MODE_TF,
-  MODE_TS,
-  RFLAGS,
-  SEG_BASE,
-  SEG_READ_TOP,
-  SEG_WRITE_TOP,
-} from "./slots.ts";
-import { instructionHelpers, translateBlock } from "./translate.ts";
+import { FPU_EMPTY, MODE_CPL_SHIFT, MODE_OSFXSR, MODE_TF, MODE_TS, SEG_BASE, SEG_READ_TOP, SEG_WRITE_TOP } from "./slots.ts";
+import { Bench, bytesOf, FLAT32, LONG, REAL } from "./testing/bench.ts";
+import { translateBlock } from "./translate.ts";
 
-const FLAT32 = MODE_CODE32 | MODE_STACK32 | MODE_FLAT | MODE_PROTECTED | MODE_OSFXSR;
-const LONG = MODE_CODE64 | MODE_FLAT | MODE_PROTECTED | MODE_OSFXSR, REAL = 0;
-const bytesOf = (hex: string) => hex.split(" ").map((b) => parseInt(b, 16));
-
-/** A processor of slots and a little memory; pages that are not in `memory` fault. */
-class Bench {
-  readonly bytes = new Uint8Array(0x1_0000);
-  readonly slots = new DataView(this.bytes.buffer);
-  readonly i32 = new Int32Array(this.bytes.buffer);
-  readonly memory = new Map<bigint, number>();
-  readonly calls: string[] = [];
-  readonly builder = new Builder();
-  readonly helpers: readonly Helper[];
-  faults: number[] = [];
-
-  constructor() {
-    const env = { u8: this.bytes, i32: this.i32, u64: new BigUint64Array(this.bytes.buffer), changed: () => {} } as unknown as CoreEnv;
-    const fault = (name: string) => name === "segRead" || name === "segWrite" || name === "codeLimit" || name === "fpuError";
-    this.helpers = [
-      ...SYSTEM_HELPERS.map((name): Helper => ({
-        name,
-        run: () => {
-          this.calls.push(`${name} ${[0, 1, 2].map((n) => this.slots.getBigInt64(ARG + 8 * n, true)).join(" ")}`);
-          return fault(name) ? FAULT : CONTINUE;
-        },
-      })),
-      ...instructionHelpers(env, (vector) => {
-        this.faults.push(vector);
-        return FAULT;
-      }),
-    ];
-    this.slots.setBigUint64(RFLAGS, 2n, true);
-  }
-  translate(hex: string, mode: number, pc = 0x1000, max = 64): Builder {
-    const code = bytesOf(hex);
-    this.builder.reset(pc, 0);
-    translateBlock(
-      this.builder,
-      {
-        bytes: Uint8Array.from([...code, ...new Array(16).fill(0xf4)]),
-        at: 0,
-        limit: code.length + 16,
-        next: () => -1,
-      },
-      max,
-      mode,
-    );
-    return this.builder;
-  }
-  run(hex: string, mode: number, pc = 0x1000, max = bytesOf(hex).length): Exit {
-    const { memory } = this;
-    this.translate(hex, mode, pc, max);
-    return evaluate(this.builder, {
-      slots: this.slots,
-      helpers: this.helpers,
-      load: (address, size) => {
-        let v = 0n;
-        for (let n = BigInt(size) - 1n; n >= 0n; n--) {
-          const byte = memory.get(address + n);
-          if (byte === undefined) return undefined;
-          v = v << 8n | BigInt(byte);
-        }
-        return v;
-      },
-      store: (address, size, value) => {
-        for (let n = 0n; n < size; n++) if (!memory.has(address + n)) return false;
-        for (let n = 0n; n < size; n++) memory.set(address + n, Number(value >> 8n * n & 0xffn));
-        return true;
-      },
-    });
-  }
-  map(at: number, bytes: readonly number[]): void {
-    bytes.forEach((b, n) => this.memory.set(BigInt(at + n), b));
-  }
-  reg(n: number, value?: bigint): bigint {
-    if (value !== undefined) this.slots.setBigUint64(GPR(n), value, true);
-    return this.slots.getBigUint64(GPR(n), true);
-  }
-}
 const operations = (b: Builder, name: RegExp) => printIr(b).split("\n").filter((l) => name.test(l)).length;
 
 Deno.test("flags that nobody looks at are not recorded; comparisons go into the branch", () => {

@@ -1,0 +1,96 @@
+import { assertEquals } from "@std/assert";
+import { FPU_CW, FPU_EMPTY, FPU_REG, FPU_SW, FPU_TOP } from "./slots.ts";
+import { Bench, LONG } from "./testing/bench.ts";
+
+/** A processor after fninit with these values on the x87 stack, the top first. */
+function fresh(...stack: bigint[]): Bench {
+  const b = new Bench();
+  b.run("db e3", LONG, 0x1000, 1);
+  stack.forEach((v, n) => {
+    const r = 8 - stack.length + n;
+    b.slots.setBigUint64(FPU_REG(r), BigInt.asUintN(64, v), true);
+    b.slots.setUint16(FPU_REG(r) + 8, Number(v >> 64n), true);
+    b.slots.setInt32(FPU_EMPTY, b.slots.getInt32(FPU_EMPTY, true) & ~(1 << r), true);
+  });
+  b.slots.setInt32(FPU_TOP, (8 - stack.length) & 7, true);
+  return b;
+}
+function st(b: Bench, i: number): bigint {
+  const at = FPU_REG((b.slots.getInt32(FPU_TOP, true) + i) & 7);
+  return b.slots.getBigUint64(at, true) | BigInt(b.slots.getUint16(at + 8, true)) << 64n;
+}
+const status = (b: Bench) => b.slots.getInt32(FPU_SW, true);
+const HALF = 0x3ffe_8000_0000_0000_0000n,
+  ONE = 0x3fff_8000_0000_0000_0000n,
+  TWO = 0x4000_8000_0000_0000_0000n,
+  THREE = 0x4000_c000_0000_0000_0000n;
+const QUARTER = 0x3ffd_8000_0000_0000_0000n, INDEFINITE = 0xffff_c000_0000_0000_0000n;
+
+Deno.test("transcendental functions, square root and division give what a processor gives", () => {
+  // deno-fmt-ignore
+  const cases: readonly (readonly [string, readonly bigint[], bigint])[] = [
+    ["d9 fe", [ONE], 0x3ffe_d76a_a478_4867_7021n],          // fsin
+    ["d9 ff", [ONE], 0x3ffe_8a51_407d_a834_5c92n],          // fcos
+    ["d9 f0", [HALF], 0x3ffd_d413_cccf_e779_9211n],         // f2xm1
+    ["d9 f1", [THREE, ONE], 0x3fff_cae0_0d1c_fdeb_43d0n],   // fyl2x
+    ["d9 f9", [QUARTER, ONE], 0x3ffd_a4d3_c25e_68dc_57f2n], // fyl2xp1
+    ["d9 f3", [TWO, ONE], 0x3ffd_ed63_382b_0dda_7b45n],     // fpatan
+    ["d9 fa", [TWO], 0x3fff_b504_f333_f9de_6484n],          // fsqrt
+    ["d8 f1", [ONE, THREE], 0x3ffd_aaaa_aaaa_aaaa_aaabn],   // fdiv st, st(1)
+  ];
+  for (const [hex, stack, want] of cases) {
+    const b = fresh(...stack);
+    b.run(hex, LONG, 0x1000, 1);
+    assertEquals(st(b, 0).toString(16), want.toString(16), hex);
+    assertEquals(status(b) & 0x3f, 0x20, hex); // PE alone
+  }
+  const b = fresh(HALF);
+  b.run("d9 f2", LONG, 0x1000, 1); // fptan
+  assertEquals([st(b, 0), st(b, 1)], [ONE, 0x3ffe_8bda_7adf_9a3a_5219n]);
+});
+
+Deno.test("precision and rounding control, and C1", () => {
+  const b = fresh(ONE, THREE);
+  b.slots.setInt32(FPU_CW, 0x087f, true); // 24 bits, upwards
+  b.run("d8 f1", LONG, 0x1000, 1);
+  assertEquals(st(b, 0), 0x3ffd_aaaa_ab00_0000_0000n);
+  assertEquals(status(b) & 0x200, 0x200);
+});
+
+Deno.test("stack faults, invalid operations and divisions by zero, masked and not", () => {
+  let b = fresh();
+  b.run("d8 c1", LONG, 0x1000, 1); // fadd st, st(1), both empty
+  assertEquals([st(b, 0), status(b)], [INDEFINITE, 0x41]);
+  b = fresh(ONE, ONE, ONE, ONE, ONE, ONE, ONE, ONE);
+  b.run("d9 e8", LONG, 0x1000, 1); // fld1 on a full stack
+  assertEquals([st(b, 0), status(b)], [INDEFINITE, 0x241]);
+  b = fresh(ONE, 0n);
+  b.run("d8 f1", LONG, 0x1000, 1); // fdiv by zero
+  assertEquals([st(b, 0), status(b)], [0x7fff_8000_0000_0000_0000n, 4]);
+  // Unmasked, nothing changes but the status, and the next waiting instruction asks for the exception.
+  b = fresh(ONE, 0n);
+  b.slots.setInt32(FPU_CW, 0x37b, true);
+  b.run("de f9", LONG, 0x1000, 1); // fdivp st(1), st: 0 / 1 is fine
+  assertEquals(status(b), 0);
+  b = fresh(0n, ONE);
+  b.slots.setInt32(FPU_CW, 0x37b, true);
+  b.run("de f9", LONG, 0x1000, 1); // 1 / 0
+  assertEquals([st(b, 0), st(b, 1), status(b)], [0n, ONE, 0x8084]);
+  assertEquals(b.run("9b", LONG, 0x1000, 1).kind, "fault"); // fwait
+  assertEquals(b.calls.at(-1)!.split(" ")[0], "fpuError");
+  assertEquals(b.run("db e2", LONG, 0x1000, 1).kind, "next"); // fnclex does not wait
+  assertEquals(b.run("9b", LONG, 0x1000, 1).kind, "next");
+});
+
+Deno.test("a store that faults pops nothing", () => {
+  const b = fresh(THREE);
+  b.reg(3, 0x9000n);
+  for (const hex of ["d9 1b", "dd 1b", "db 3b", "df 33", "df 3b"]) { // fstp m32, m64, m80, fbstp, fistp m64
+    assertEquals(b.run(hex, LONG, 0x1000, 1).kind, "fault", hex);
+    assertEquals([b.slots.getInt32(FPU_TOP, true), st(b, 0)], [7, THREE], hex);
+  }
+  b.map(0x9000, new Array(10).fill(0xaa));
+  b.run("df 33", LONG, 0x1000, 1); // fbstp
+  assertEquals([...b.memory.values()], [3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  assertEquals(b.slots.getInt32(FPU_TOP, true), 0);
+});
