@@ -98,6 +98,8 @@ interface Slice {
   hart: number;
   /** Ticks that the present hart has had. */
   done: number;
+  /** When each hart begins: Infinity while it waits. What one hart wakes does not run before that, wherever the slice began. */
+  readonly from: number[];
 }
 
 /** Reads the machine file and the images, and builds the machine in its power-on state; `graph` is what `loadGraph` gave; x86 machines need it. @throws {ConfigError} */
@@ -258,8 +260,9 @@ export class Machine {
       ),
       hart: 0,
       done: 0,
+      from: this.cpus.map((c) => c.idle ? Infinity : 0),
     };
-    for (; slice.hart < this.cpus.length; slice.hart++, slice.done = 0) {
+    for (; slice.hart < this.cpus.length; slice.hart++, slice.done = Math.min(slice.from[slice.hart], slice.length)) {
       const cpu = this.cpus[slice.hart];
       while (slice.done < slice.length && !cpu.idle) {
         const before = slice.done;
@@ -292,7 +295,10 @@ export class Machine {
   /** A hart that may have been idle has work: harts after it in this slice see it at once, the others at its end. */
   #interrupted(hart: number): void {
     const slice = this.#slice;
-    if (slice && hart !== slice.hart) this.#cut(this.clock.ticks - this.clock.base + 1);
+    if (!slice || hart === slice.hart) return;
+    const now = this.clock.ticks - this.clock.base;
+    if (slice.from[hart] === Infinity) slice.from[hart] = now;
+    this.#cut(now + 1);
   }
   /** Ends the running slice after `length` ticks if it is longer. */
   #cut(length: number): void {
@@ -332,7 +338,7 @@ export class Machine {
     if (this.#stopped) return this.#stopped;
     const base = this.clock.base + (this.#slice?.done ?? 0);
     this.clock.elapsed = () => base - this.clock.base + c.executed;
-    this.#slice ??= { length: 1, hart: cpu, done: 0 };
+    this.#slice ??= { length: 1, hart: cpu, done: 0, from: this.cpus.map(() => 0) };
     // A breakpoint at the very instruction is passed over.
     if (c.run(1) === "breakpoint") c.run(1);
     this.#endSlice((this.#slice?.done ?? 0) + c.executed);
@@ -390,7 +396,7 @@ export class Machine {
       pages,
       alarms: this.clock.alarms.map((a) => a.at),
       output: { ...this.#output },
-      slice: this.#slice && { ...this.#slice },
+      slice: structuredClone(this.#slice),
       stopped: this.#stopped,
     };
   }
@@ -408,7 +414,7 @@ export class Machine {
     }
     this.engine.reset();
     this.clock.base = s.clock;
-    this.#slice = s.slice ? { ...s.slice as Slice } : undefined;
+    this.#slice = structuredClone(s.slice as Slice | undefined);
     const done = this.#slice?.done ?? 0;
     this.clock.elapsed = () => done;
     for (const [id, d] of this.#devices) d.state = structuredClone(s.devices[id]);

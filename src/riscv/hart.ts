@@ -81,7 +81,7 @@ export interface HartConfig {
   time(): number;
   /** Asks for a call of `timerDue()` when `time()` reaches a value; Infinity: never. A later request replaces an earlier one. */
   timer(at: number): void;
-  /** An interrupt has become deliverable: cut the running slice. May be called at any moment. */
+  /** An interrupt has become deliverable, or has ended a wait: cut the running slice. May be called at any moment. */
   onPending(): void;
   /** Called when a trap handler's first instruction has trapped; `traps.loop` tells how often in a row. */
   onTrapLoop?(): void;
@@ -668,11 +668,12 @@ export class Hart implements Core {
       this.deliverable = 0;
       return;
     }
+    const woken = s.waiting;
     s.waiting = false;
     let set = s.priv < 3 || s.status & MIE ? pending & ~s.mideleg : 0;
     if (set === 0 && (s.priv < 1 || (s.priv === 1 && s.status & SIE))) set = pending & s.mideleg;
     this.deliverable = set;
-    if (set !== 0 && before === 0) this.config.onPending();
+    if (woken || (set !== 0 && before === 0)) this.config.onPending();
   }
   /** Sets or clears bits of mip that firmware owns (SSIP, STIP, SEIP). */
   setPending(bits: number, pending: boolean): void {
