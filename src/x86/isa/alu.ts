@@ -3,7 +3,7 @@ import type { Val } from "../../ir/builder.ts";
 import { AX, DX, type Emit } from "../emit.ts";
 import { KIND } from "../flags.ts";
 import { H } from "../helpers.ts";
-import { CF, CONST, hex2, IMM, MEM, OF, type Operand, type Row, type Semantics, STATUS, x86 } from "../insn.ts";
+import { CF, CONST, hex2, IMM, MEM, OF, type Operand, REG, type Row, type Semantics, STATUS, x86 } from "../insn.ts";
 import { CC_A, CC_KIND, CC_RESULT, GPR } from "../slots.ts";
 
 const ALL = "!OSZAPC";
@@ -18,6 +18,9 @@ function write(b: Emit, d: Operand, make: () => Val, record: () => void): void {
     b.put(d, make());
   }
 }
+
+/** The result `r` that was just put into d, for the record: read back where that saves making it twice (once zero-extended). */
+const again = (b: Emit, d: Operand, r: Val): Val => b.long && d.kind === REG && d.size === 4 ? b.get(d) : r;
 
 /** x + y as a value of `size` bytes. */
 const sum = (b: Emit, size: number, x: Val, y: Val) => b.mask(size, b.add(x, y));
@@ -43,7 +46,7 @@ const logic = (op: "and" | "or" | "xor"): Binary => (b, d, s) => {
   }
   const x = b.modify(d), r = b[op](x, b.get(s));
   b.put(d, r);
-  b.flagsLogic(d.size, r);
+  if (b.wants(STATUS)) b.flagsLogic(d.size, again(b, d, r));
 };
 const adc: Binary = (b, d, s) => {
   const x = b.modify(d), y = b.get(s), c = b.carry(), size = d.size;
@@ -75,7 +78,7 @@ const step = (kind: number): Semantics => (b, d) => {
   const x = b.modify(d), one = b.imm(d.size, 1);
   const r = b.mask(d.size, kind === KIND.inc ? b.add(x, one) : b.sub(x, one));
   b.put(d, r);
-  b.flagsStep(kind, d.size, r);
+  if (b.wants(STATUS & ~CF)) b.flagsStep(kind, d.size, again(b, d, r));
 };
 const neg: Semantics = (b, d) => {
   const x = b.modify(d), zero = b.imm(d.size, 0);
@@ -135,8 +138,10 @@ const shift = (k: ShiftKind): Semantics => (b, d, s) => {
       return;
     }
     const count = b.like(x, n), r = k.result(b, size, x, count);
+    // The bit shifted out comes first: x may be gone afterwards.
+    const carry = b.wants(STATUS) ? k.carry(b, size, x, count) : x;
     b.put(d, r);
-    if (b.wants(STATUS)) b.flagsResult(k.kind, size, r, k.carry(b, size, x, count));
+    if (b.wants(STATUS)) b.flagsResult(k.kind, size, again(b, d, r), carry);
     return;
   }
   const count = n as Val, wide = size === 8 ? b.extU(count) : count, r = k.result(b, size, x, wide);
