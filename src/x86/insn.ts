@@ -168,8 +168,76 @@ function operandSpec(text: string): OperandSpec {
   return { text, where, sizes, n: 0, signed };
 }
 
-const specs = new Map<string, OperandSpec>();
-const isHex = (s: string) => s.length === 2 && /^[0-9A-F]{2}$/.test(s);
+const isDigit = (c: number) => c >= 48 && c <= 57 || c >= 65 && c <= 70;
+const isHex = (s: string) => s.length === 2 && isDigit(s.charCodeAt(0)) && isDigit(s.charCodeAt(1));
+
+/** Operand lists and marks come again and again: each is read once. */
+const operandLists = new Map<string, { operands: readonly OperandSpec[]; form: number }>();
+function readOperands(text: string): { operands: readonly OperandSpec[]; form: number } {
+  let known = operandLists.get(text);
+  if (!known) {
+    const operands = text.split(", ").map(operandSpec);
+    const form = operands.some((o) => MEMORY_ONLY === o.where) ? 1 : operands.some((o) => REGISTER_ONLY.includes(o.where)) ? 2 : 0;
+    operandLists.set(text, known = { operands, form });
+  }
+  return known;
+}
+const NO_OPERANDS = { operands: [], form: 0 };
+
+interface Marks {
+  invalid64: boolean;
+  only64: boolean;
+  default64: boolean;
+  forced64: boolean;
+  lock: boolean;
+  protectedOnly: boolean;
+  cpl0: boolean;
+  quiet: boolean;
+  unit: string;
+  writes: number;
+  reads: number;
+  counted: number;
+}
+const MARK_NAMES: Readonly<Record<string, keyof Marks>> = {
+  i64: "invalid64",
+  o64: "only64",
+  d64: "default64",
+  f64: "forced64",
+  lock: "lock",
+  prot: "protectedOnly",
+  cpl0: "cpl0",
+  quiet: "quiet",
+};
+const FLAG_MARKS: Readonly<Record<string, "writes" | "reads" | "counted">> = { "!": "writes", "?": "reads", "~": "counted" };
+const UNITS = ["fpu", "mmx", "sse", "fxsr"];
+const markLists = new Map<string, Marks>();
+function readMarks(text: string): Marks {
+  const known = markLists.get(text);
+  if (known) return known;
+  const m: Marks = {
+    invalid64: false,
+    only64: false,
+    default64: false,
+    forced64: false,
+    lock: false,
+    protectedOnly: false,
+    cpl0: false,
+    quiet: false,
+    unit: "",
+    writes: 0,
+    reads: 0,
+    counted: 0,
+  };
+  for (const word of text === "" ? [] : text.split(" ")) {
+    const name = MARK_NAMES[word], flags = FLAG_MARKS[word[0]];
+    if (name) (m[name] as boolean) = true;
+    else if (flags) m[flags] = [...word.slice(1)].reduce((mask, letter) => mask | FLAG_LETTERS[letter], 0);
+    else if (UNITS.includes(word)) m.unit = word;
+    else throw new Error(`unknown mark '${word}'`);
+  }
+  markLists.set(text, m);
+  return m;
+}
 const PREFIXES: Readonly<Record<string, number>> = { NP: 0, "66": 1, F3: 2, F2: 3 };
 const VEX_MAPS: Readonly<Record<string, number>> = { "0F": 5, "0F38": 6, "0F3A": 7 };
 
@@ -212,47 +280,11 @@ export function x86(opcode: string, syntax: string, marks: string, emit: Semanti
       plusI = true;
     } else throw new Error(`bad token '${t}' in "${opcode}"`);
   }
-  const space = syntax.indexOf(" "), operands: OperandSpec[] = [];
-  let form = 0;
-  if (space > 0) {
-    for (const t of syntax.slice(space + 1).split(", ")) {
-      let s = specs.get(t);
-      if (!s) specs.set(t, s = operandSpec(t));
-      operands.push(s);
-      if (MEMORY_ONLY === s.where) form = 1;
-      else if (REGISTER_ONLY.includes(s.where)) form = 2;
-    }
-  }
-  let invalid64 = false,
-    only64 = false,
-    default64 = false,
-    forced64 = false,
-    lock = false,
-    protectedOnly = false,
-    cpl0 = false,
-    quiet = false;
-  let unit = "", writes = 0, reads = 0, counted = 0;
-  if (marks !== "") {
-    for (const m of marks.split(" ")) {
-      if (m[0] === "!") { for (let i = 1; i < m.length; i++) writes |= FLAG_LETTERS[m[i]]; }
-      else if (m[0] === "?") { for (let i = 1; i < m.length; i++) reads |= FLAG_LETTERS[m[i]]; }
-      else if (m[0] === "~") { for (let i = 1; i < m.length; i++) counted |= FLAG_LETTERS[m[i]]; }
-      else if (m === "i64") invalid64 = true;
-      else if (m === "o64") only64 = true;
-      else if (m === "d64") default64 = true;
-      else if (m === "f64") forced64 = true;
-      else if (m === "lock") lock = true;
-      else if (m === "prot") protectedOnly = true;
-      else if (m === "cpl0") cpl0 = true;
-      else if (m === "quiet") quiet = true;
-      else if (m === "fpu" || m === "mmx" || m === "sse" || m === "fxsr") unit = m;
-      else throw new Error(`unknown mark '${m}' of "${opcode}"`);
-    }
-  }
+  const space = syntax.indexOf(" "), { operands, form } = space > 0 ? readOperands(syntax.slice(space + 1)) : NO_OPERANDS;
   // deno-fmt-ignore
   return {
     opcode, syntax, mnemonic: space > 0 ? syntax.slice(0, space) : syntax, marks, emit, map, byte: parseInt(first, 16), prefix, w, plusR, hasModrm, digit, fixed,
-    plusI, form, operands, invalid64, only64, default64, forced64, lock, protectedOnly, cpl0, quiet, unit, writes, reads, counted,
+    plusI, form, operands, ...readMarks(marks),
   };
 }
 
