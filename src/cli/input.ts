@@ -1,6 +1,9 @@
 // Stdin to the guest: a raw terminal with Ctrl-A commands, or a pipe that is fed as it is.
 import type { SerialConsole } from "../scenario/session.ts";
 
+/** Where typed bytes go. */
+export type Sink = Pick<SerialConsole, "enqueue" | "queued" | "onDrained">;
+
 const CTRL_A = 0x01;
 
 export interface InputHooks {
@@ -21,7 +24,7 @@ export class Input {
   #escaped = false;
   #raw = false;
 
-  constructor(readonly console: SerialConsole | undefined, readonly hooks: InputHooks) {}
+  constructor(readonly console: Sink | undefined, readonly hooks: InputHooks) {}
 
   /** Switches the terminal to raw mode, so that every key reaches the guest, and starts reading. */
   start(): void {

@@ -8,6 +8,7 @@ import { formatNs, parseDuration } from "../scenario/duration.ts";
 import { describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout } from "../scenario/failures.ts";
 import { describeAddress } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
+import { TerminalDisplay, Typist } from "./display.ts";
 import { Input } from "./input.ts";
 import type { Monitor } from "./monitor.ts";
 import { type CommandLine, COMMANDS } from "./options.ts";
@@ -36,6 +37,8 @@ interface Plan {
   readonly gdbPort: number | undefined;
   readonly wait: boolean;
   readonly stats: boolean;
+  readonly display: boolean;
+  readonly screenshot: string | undefined;
 }
 
 /** Runs the machine and returns the exit status. @throws {ConfigError} nothing was started. */
@@ -49,8 +52,10 @@ export async function run(line: CommandLine): Promise<number> {
   const scenario = plan.scenario === undefined ? undefined : await (await import("./script.ts")).loadScript(plan.scenario);
   const started = performance.now();
   const session = await boot(plan.machine, plan.boot);
+  checkScreen(session, plan);
   const host = new TerminalHost(session, {
     feed: scenario === undefined,
+    display: plan.display,
     jump: plan.boot.budget?.guest !== "none" || plan.expect.length > 0,
   });
   let status: number;
@@ -68,8 +73,28 @@ export async function run(line: CommandLine): Promise<number> {
   } finally {
     host.close();
   }
+  if (plan.screenshot !== undefined) await writeScreenshot(session, plan.screenshot);
   if (plan.stats) printStats(session, performance.now() - started);
   return status;
+}
+
+/** @throws {ConfigError} a screen is asked for that is not there. */
+function checkScreen(session: MachineSession, plan: Plan): void {
+  const option = plan.display ? "--display" : plan.screenshot === undefined ? undefined : "--screenshot";
+  if (option && !session.hasScreen) throw new ConfigError(`${option}: this machine has no screen`);
+  if (plan.display && !(Deno.stdout.isTerminal() && Deno.stdin.isTerminal())) {
+    throw new ConfigError("--display terminal: standard input and output are no terminal");
+  }
+}
+
+/** @throws {ConfigError} the file cannot be written. */
+async function writeScreenshot(session: MachineSession, path: string): Promise<void> {
+  const png = await session.screen.png();
+  try {
+    Deno.writeFileSync(path, png);
+  } catch (e) {
+    throw new ConfigError(`--screenshot: cannot be written: ${(e as Error).message}`, { file: path });
+  }
 }
 
 /** Runs to the end, or until everything in `expected` was printed in this order. */
@@ -159,6 +184,10 @@ function makePlan({ positional, values }: CommandLine): Plan {
     }
     return name as JitOption;
   });
+  const display = text("display");
+  if (display !== undefined && display !== "terminal" && display !== "none") {
+    throw new ConfigError(`--display: there is no display '${display}'; expected terminal or none`);
+  }
   const timeout = text("timeout"), initrd = text("initrd"), append = text("append"), trace = text("trace");
   if (timeout !== undefined) within("--timeout", () => parseDuration(timeout));
   const failOn = list("fail").map((r) => regexp("--fail", r));
@@ -189,6 +218,8 @@ function makePlan({ positional, values }: CommandLine): Plan {
     gdbPort: values.gdb === undefined ? undefined : port(text("gdb") || "1234"),
     wait: values.wait === true,
     stats: values.stats === true,
+    display: text("display") === "terminal",
+    screenshot: text("screenshot"),
   };
 }
 
@@ -251,11 +282,26 @@ class TerminalHost {
   /** The GDB server, when there is one: it may hold the machine. */
   debugger: { readonly paused: boolean; onBreakpoint(stop: Stop): void; onFinalStop(stop: Stop): void } | undefined;
 
-  /** @param how `feed`: stdin goes to the guest; `jump`: idle time is skipped also when somebody may still type. */
-  constructor(readonly session: MachineSession, readonly how: { readonly feed: boolean; readonly jump: boolean }) {
+  /** The guest's screen on this terminal, and who types on its keyboard. */
+  readonly #display: TerminalDisplay | undefined;
+  readonly #typist: Typist | undefined;
+
+  /**
+   * @param how `feed`: stdin goes to the guest; `jump`: idle time is skipped also when somebody may still type; `display`: the terminal shows
+   * the guest's screen.
+   */
+  constructor(
+    readonly session: MachineSession,
+    readonly how: { readonly feed: boolean; readonly jump: boolean; readonly display?: boolean },
+  ) {
     const console = session.consoles.values().next().value;
     this.output = new Output(() => this.#progress());
-    this.input = new Input(console, {
+    const show = (text: string) => writeAll(Deno.stdout, new TextEncoder().encode(text));
+    this.#display = how.display ? new TerminalDisplay(session.screen, show) : undefined;
+    this.#typist = how.display && session.hasKeyboard ? new Typist(session.keyboard.keys) : undefined;
+    const typist = this.#typist;
+    const keyboard = typist && { enqueue: (bytes: Uint8Array) => bytes.forEach((b) => typist.byte(b)), queued: 0, onDrained: () => {} };
+    this.input = new Input(keyboard ?? console, {
       onCommand: (key) => this.#command(key),
       monitorOpen: () => this.#monitor !== undefined,
       onMonitorByte: (b) => this.#monitor!.byte(b),
@@ -288,6 +334,7 @@ class TerminalHost {
       this.#listeners.push([signal as Deno.Signal, listener]);
     }
     if (this.how.feed) this.input.start();
+    this.#display?.start();
   }
 
   /** The status of whichever comes first: the work's, or that of a quit. */
@@ -303,6 +350,7 @@ class TerminalHost {
 
   /** Gives the terminal back. */
   close(): void {
+    this.#display?.close();
     this.output.flush();
     this.output.eraseProgress();
     this.input.restore();
@@ -316,14 +364,22 @@ class TerminalHost {
   }
 
   #afterSlice(): Promise<void> | void {
-    this.output.flush();
-    this.output.tick();
+    if (this.#display) this.#draw(this.#display);
+    else {
+      this.output.flush();
+      this.output.tick();
+    }
     if (this.output.broken) return this.quit(141);
     const { session } = this, { machine } = session;
     if (session.stop || !machine.cpus.every((c) => c.idle)) return this.#pacer.busy();
     const console = session.consoles.values().next().value, forever = machine.clock.next === Infinity && !console?.queued;
     if (forever && this.input.ended && this.how.feed) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
     return this.#pacer.idle(this.#pacing(), forever);
+  }
+
+  #draw(display: TerminalDisplay): void {
+    const now = performance.now();
+    if (display.draw(now)) this.#typist?.settle();
   }
 
   #progress(): string | undefined {

@@ -253,6 +253,10 @@ export class MachineSession implements AsyncDisposable {
     if (!this.#keyboard) throw new ConfigError(`this machine has no keyboard: it needs a device such as "i8042"`);
     return this.#keyboard;
   }
+  /** True when `keyboard` is there. */
+  get hasKeyboard(): boolean {
+    return this.#keyboard !== undefined;
+  }
   /** Keys that wait for the guest. */
   get queuedKeys(): number {
     return this.#keyboard?.keys.queued ?? 0;
