@@ -5,6 +5,8 @@ import { silent } from "../src/core/log.ts";
 import { JIT_OPTIONS, type JitOption } from "../src/engine/jit.ts";
 import { createMachine, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import type { Stop } from "../src/machine/stop.ts";
+import { encode } from "../src/riscv/insn.ts";
+import { parseIsa } from "../src/riscv/isa.ts";
 import { type Guest, GUESTS } from "./guests/guests.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -140,3 +142,82 @@ for (const guest of GUESTS) {
     });
   }
 }
+
+/**
+ * M-mode: hart 0 works for a while, wakes one of the others by its CLINT's msip, and so on. Those wait with interrupts off; woken, they note
+ * the time in a log, work for some 16 instructions, clear msip and wait again.
+ */
+function wakingProgram(): Uint8Array {
+  const { table } = parseIsa("rv64gc"),
+    words: number[] = [],
+    i = (name: string, f: Record<string, number>) => words.push(encode(table.row(name), f));
+  const to = (name: string, f: Record<string, number>, index: number) => i(name, { ...f, imm: 4 * (index - words.length) });
+  const a0 = 10, clint = 5, log = 6, t = 7, n = 8, other = 9, mhartid = 0xf14, mie = 0x304, mcycle = 0xb00, time = 0xc01;
+  i("csrrs", { rd: a0, rs1: 0, csr: mhartid });
+  i("lui", { rd: clint, imm: 0x200_0000 });
+  i("csrrwi", { rd: 0, uimm: 8, csr: mie });
+  i("auipc", { rd: log, imm: 0x1_0000 });
+  i("addi", { rd: log, rs1: log, imm: -12 });
+  i("slli", { rd: t, rs1: a0, shamt: 12 });
+  i("add", { rd: log, rs1: log, rs2: t });
+  i("addi", { rd: n, rs1: 0, imm: 1 });
+  const branch = words.length;
+  words.push(0);
+  // Hart 0: ever longer work, then the next one of harts 1 to 3.
+  i("addi", { rd: other, rs1: 0, imm: 1 });
+  const again = words.length;
+  i("slli", { rd: t, rs1: n, shamt: 3 });
+  i("addi", { rd: t, rs1: t, imm: -1 });
+  to("bne", { rs1: t, rs2: 0 }, words.length - 1);
+  i("addi", { rd: n, rs1: n, imm: 7 });
+  i("andi", { rd: n, rs1: n, imm: 1023 });
+  i("slli", { rd: t, rs1: other, shamt: 2 });
+  i("add", { rd: t, rs1: t, rs2: clint });
+  i("sw", { rs1: t, rs2: n, imm: 0 });
+  i("addi", { rd: other, rs1: other, imm: 1 });
+  i("andi", { rd: other, rs1: other, imm: 3 });
+  to("bne", { rs1: other, rs2: 0 }, again);
+  to("jal", { rd: 0 }, again - 1);
+  // The others.
+  const waits = words.length;
+  i("wfi", {});
+  i("csrrs", { rd: t, rs1: 0, csr: time });
+  i("sd", { rs1: log, rs2: t, imm: 0 });
+  i("csrrs", { rd: t, rs1: 0, csr: mcycle });
+  i("sd", { rs1: log, rs2: t, imm: 8 });
+  i("addi", { rd: log, rs1: log, imm: 16 });
+  i("addi", { rd: t, rs1: 0, imm: 8 });
+  i("addi", { rd: t, rs1: t, imm: -1 });
+  to("bne", { rs1: t, rs2: 0 }, words.length - 1);
+  i("slli", { rd: t, rs1: a0, shamt: 2 });
+  i("add", { rd: t, rs1: t, rs2: clint });
+  i("sw", { rs1: t, rs2: 0, imm: 0 });
+  to("jal", { rd: 0 }, waits);
+  words[branch] = encode(table.row("bne"), { rs1: a0, rs2: 0, imm: 4 * (waits - branch) });
+  return new Uint8Array(Uint32Array.from(words).buffer);
+}
+
+Deno.test("harts that wake others run alike however the run is cut", () => {
+  const program = wakingProgram(), until = 1_500_000;
+  const run = (engine: "interp" | "jit", steps: number) => {
+    const machine = createMachine({
+      file: ROOT + "machines/virt.toml",
+      kernel: "program",
+      engine,
+      tuning: { threshold: 5 },
+      set: { "cpu.harts": 4, "memory.dram.size": "4MiB", "firmware.sbi": "none", "boot.load": 0x8000_0000 },
+    }, { readFile: (path) => path === "program" ? program : readFile(path), log: silent });
+    // The last steps are the same for all: a run ends up to a slice behind what was asked for while two harts are awake.
+    for (let at = steps; at < until; at += steps) machine.run(at);
+    machine.run(until);
+    machine.run(until + 100_000);
+    const log = new BigUint64Array(machine.bus.readBytes(0x8001_1000, 4096).slice().buffer);
+    return { digest: machine.digest(), ticks: machine.clock.ticks, woken: log.filter((v) => v !== 0n).length };
+  };
+  const expected = run("interp", Infinity);
+  assertEquals(expected.woken > 50, true, `hart 1 was woken ${expected.woken / 2} times`);
+  for (const steps of [997, 10_007, 123_457]) {
+    assertEquals(run("interp", steps), expected, `steps of ${steps}`);
+    assertEquals(run("jit", steps), expected, `JIT, steps of ${steps}`);
+  }
+});
