@@ -1,10 +1,12 @@
 // Rebuilds the guests' images from their sources: `deno task guests [--only NAME]`.
 // Needs Debian's rustc-web, cargo-web, rust-web-src, lld, llvm and gcc-riscv64-unknown-elf. Equal sources give equal images on every machine:
-// no path of this machine gets into them.
+// no path of this machine gets into them. For the x86 guests, also nasm; see x86_build.ts.
 
 import { parseArgs } from "@std/cli";
 import { dirname, join } from "@std/path";
 import { type Arch, IMAGES } from "./guests.ts";
+import { X86_GUESTS } from "./x86.ts";
+import { buildX86 } from "./x86_build.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 const RUST = join(ROOT, "tests/guests/rust");
@@ -18,7 +20,8 @@ const CARGO = "/usr/bin/cargo";
 const RUST_TARGET: Record<Arch, string> = { riscv64: "riscv64gc-unknown-none-elf", riscv32: "riscv32imac-unknown-none-elf" };
 const C_TARGET: Record<Arch, string[]> = { riscv64: ["-march=rv64gc", "-mabi=lp64d"], riscv32: ["-march=rv32gc", "-mabi=ilp32d"] };
 const C_FLAGS = [
-  ..."-O2 -g0 -mcmodel=medany -ffreestanding -nostdlib -nostartfiles -ffp-contract=off -fno-math-errno -fno-tree-loop-distribute-patterns".split(" "),
+  ..."-O2 -g0 -mcmodel=medany -ffreestanding -nostdlib -nostartfiles -ffp-contract=off -fno-math-errno -fno-tree-loop-distribute-patterns"
+    .split(" "),
   "-Wall",
   "-Wno-unused-function",
   "-Wno-main",
@@ -80,8 +83,10 @@ async function cargoHome(): Promise<string> {
 
 const { only } = parseArgs(Deno.args, { string: ["only"] });
 const wanted = IMAGES.filter(({ name }) => only === undefined || name === only);
-if (wanted.length === 0) {
-  console.error(`no guest is called ${only}; there are: ${[...new Set(IMAGES.map(({ name }) => name))].join(" ")}`);
+// `--only x86` means all of them.
+const wantedX86 = X86_GUESTS.filter(({ name }) => only === undefined || only === "x86" || name === only);
+if (wanted.length + wantedX86.length === 0) {
+  console.error(`no guest is called ${only}; there are: ${[...new Set([...IMAGES, ...X86_GUESTS].map(({ name }) => name))].join(" ")}`);
   Deno.exit(2);
 }
 for (const arch of ["riscv64", "riscv32"] as const) {
@@ -101,7 +106,8 @@ for (const arch of ["riscv64", "riscv32"] as const) {
     await run("riscv64-unknown-elf-strip", ["--strip-debug", join(ROOT, image)], ROOT);
   }
 }
-for (const { image } of wanted) {
+if (wantedX86.length > 0) await buildX86(wantedX86, run, await cargoHome());
+for (const { image } of [...wanted, ...wantedX86]) {
   const bytes = await Deno.readFile(join(ROOT, image));
   const text = new TextDecoder("latin1").decode(bytes);
   for (const path of [ROOT, await cargoHome(), "/usr/lib/rustlib", "/usr/src"]) {

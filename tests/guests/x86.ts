@@ -1,0 +1,94 @@
+// The table of the x86 guests: what each image is, what is typed, how it must end. Tests of the emulator, the build and the QEMU oracle read it.
+
+/** How an image is made; `x86_build.ts` knows the kinds. */
+export type X86Kind =
+  /** NASM source that is the image: a boot sector. */
+  | "sector"
+  /** NASM source linked to an ELF kernel. */
+  | "elf"
+  /** Kernel in `rust_x86/src/bin`, or its tests, in a disk image of the bootloader crate; "mapped" has all physical memory in its page tables. */
+  | "rust"
+  | "rust-test"
+  | "rust-mapped";
+
+/** What is typed on the keyboard when the console has printed `after`. */
+export interface Typed {
+  readonly after: string;
+  readonly text: string;
+}
+
+export interface X86Guest {
+  /** Unique; expected are `expected/<name>.txt` on the serial port and `expected/<name>.screen` on the screen. */
+  readonly name: string;
+  readonly kind: X86Kind;
+  /** Path from the repository's root. Images below `cache/` are not in the repository. */
+  readonly image: string;
+  /** Status of the run: what was written to the debug exit, or "triple" for the processor's shutdown. */
+  readonly exit: number | "triple";
+  readonly typed: readonly Typed[];
+  /** Compare the screen, too. */
+  readonly screen: boolean;
+  readonly append: string;
+}
+
+type Row = Pick<X86Guest, "name" | "kind"> & Partial<X86Guest> & { readonly kept?: boolean };
+
+const SHELL: readonly Typed[] = [
+  { after: "> ", text: "echo hello\n" },
+  { after: "hello\n> ", text: "warn Hotx\b!\n" },
+  { after: "Hot!\n> ", text: "nonsense\n" },
+  { after: "command: nonsense\n> ", text: "exit\n" },
+];
+
+const ROWS: readonly Row[] = [
+  { name: "x86_sector", kind: "sector" },
+  { name: "x86_protected", kind: "sector" },
+  { name: "x86_multiboot", kind: "elf", append: "first second=2" },
+  { name: "x86_long", kind: "elf" },
+  { name: "x86_pvh", kind: "elf", append: "pvh words" },
+  { name: "x86_hello", kind: "rust" },
+  { name: "x86_vga", kind: "rust" },
+  { name: "x86_serial", kind: "rust" },
+  { name: "x86_tests_pass", kind: "rust-test", screen: false },
+  { name: "x86_tests_fail", kind: "rust-test", exit: 35, screen: false },
+  { name: "x86_panic", kind: "rust", exit: 35 },
+  { name: "x86_idt", kind: "rust", kept: true },
+  { name: "x86_triple", kind: "rust", exit: "triple", screen: false },
+  { name: "x86_timer", kind: "rust" },
+  { name: "x86_shell", kind: "rust", typed: SHELL, kept: true },
+  { name: "x86_memory", kind: "rust-mapped", kept: true },
+];
+
+const SUFFIX: Record<X86Kind, string> = { sector: "bin", elf: "elf", rust: "img", "rust-test": "img", "rust-mapped": "img" };
+
+export const X86_GUESTS: readonly X86Guest[] = ROWS.map(({ kept, ...row }): X86Guest => ({
+  image: `${kept || !row.kind.startsWith("rust") ? "tests/guests/bin" : "cache/guests"}/${row.name}.${SUFFIX[row.kind]}`,
+  exit: 33,
+  typed: [],
+  screen: true,
+  append: "",
+  ...row,
+}));
+
+/**
+ * A text screen as the expected files hold it: for each row that is not blank its number, its text and its attributes (a byte in hexadecimal, how
+ * often). `cells` are 80 by 25 words of character and attribute.
+ */
+export function screenText(cells: ArrayLike<number>): string {
+  const lines: string[] = [];
+  for (let row = 0; row < 25; row++) {
+    const words = Array.from({ length: 80 }, (_, column) => cells[row * 80 + column]);
+    // A NUL and the blank look alike; everything else in the cell counts.
+    const letters = words.map((w) => (w & 0xff) || 0x20);
+    const runs: [number, number][] = [];
+    for (const attribute of words.map((w) => w >> 8)) {
+      if (runs.at(-1)?.[0] === attribute) runs.at(-1)![1]++;
+      else runs.push([attribute, 1]);
+    }
+    const blank = letters.every((c) => c === 0x20) && runs.length === 1 && runs[0][0] === 7;
+    if (blank) continue;
+    const text = String.fromCharCode(...letters.map((c) => c >= 0x20 && c < 0x7f ? c : 0xb7)).trimEnd();
+    lines.push(`${String(row).padStart(2)} |${text}|${runs.map(([a, n]) => `${a.toString(16).padStart(2, "0")}*${n}`).join(" ")}`);
+  }
+  return lines.join("\n") + "\n";
+}

@@ -1,0 +1,34 @@
+// Every x86 guest must print and show what it does on QEMU, cell by cell, and end with its status. Images that are not in the repository are built by
+// `deno task guests --only x86`; without that their tests are left out.
+
+import { assertEquals } from "@std/assert";
+import { boot } from "../../mod.ts";
+import { normalise } from "./guests.ts";
+import { screenText, X86_GUESTS, type X86Guest } from "./x86.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+async function runs(guest: X86Guest): Promise<void> {
+  await using m = await boot(`${ROOT}machines/pc.toml`, { kernel: ROOT + guest.image, append: guest.append, budget: { guest: "20s" } });
+  for (const { after, text } of guest.typed) {
+    await m.serial.toPrint(after);
+    await m.keyboard.type(text);
+  }
+  const stop = await m.stopped();
+  const expected = (suffix: string) => Deno.readTextFile(`${ROOT}tests/guests/expected/${guest.name}.${suffix}`);
+  assertEquals(normalise(m.serial.text()), await expected("txt"));
+  assertEquals(stop.kind === "exit" ? stop.code : stop.kind, guest.exit === "triple" ? "tripleFault" : guest.exit);
+  if (guest.screen) assertEquals(screenText(m.screen.port.text()!.cells), await expected("screen"));
+}
+
+for (const guest of X86_GUESTS) {
+  Deno.test({ name: `${guest.name} does what it does on QEMU`, ignore: !exists(ROOT + guest.image), fn: () => runs(guest) });
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
