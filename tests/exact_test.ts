@@ -58,7 +58,7 @@ class Run {
       engine: variant.engine,
       ...(variant.tuning ? { tuning: variant.tuning } : {}),
       // Less memory than the guests are given elsewhere: digests take less time.
-      set: { "cpu.harts": harts, "memory.dram.size": "32MiB" },
+      set: { "cpu.harts": harts, [guest.arch.startsWith("riscv") ? "memory.dram.size" : "memory.ram.size"]: "32MiB" },
     }, { readFile, log: silent });
     this.#input = [...new TextEncoder().encode(guest.input.map((i) => i.send).join(""))];
   }
