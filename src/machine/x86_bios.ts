@@ -53,6 +53,12 @@ export function memoryMap(graph: Graph): MapEntry[] {
   return map.sort((a, b) => a.base - b.base);
 }
 
+/** An image of 1.44 MB is a floppy; one of another floppy's size only with a FAT parameter block, as a hard disk may have that size by chance. */
+function isFloppy(image: Uint8Array): boolean {
+  const bytesPerSector = image[11] | image[12] << 8;
+  return image.length === 1_474_560 || (isFloppySize(image.length) && bytesPerSector === SECTOR);
+}
+
 /** The image as a disk; what the guest writes stays in memory. */
 export class ImageDisk implements BiosDisk {
   readonly sectorSize = SECTOR;
@@ -63,7 +69,7 @@ export class ImageDisk implements BiosDisk {
   written = new Map<number, Uint8Array>();
 
   constructor(readonly image: Uint8Array) {
-    this.kind = isFloppySize(image.length) ? "floppy" : "hard";
+    this.kind = isFloppy(image) ? "floppy" : "hard";
     this.sectors = Math.ceil(image.length / SECTOR);
   }
 
