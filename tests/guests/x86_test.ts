@@ -25,6 +25,17 @@ for (const guest of X86_GUESTS) {
   Deno.test({ name: `${guest.name} does what it does on QEMU`, ignore: !exists(ROOT + guest.image), fn: () => runs(guest) });
 }
 
+Deno.test("a script types into the shell and sees its colours", async () => {
+  await using m = await boot(`${ROOT}machines/pc.toml`, { kernel: `${ROOT}tests/guests/bin/x86_shell.img`, budget: { guest: "20s" } });
+  await m.screen.toShow("> ", { fg: "lightgreen", bg: "black", row: -1 });
+  await m.keyboard.type("warn Careful\n");
+  await m.screen.toShow("Careful", { fg: "yellow", bg: "red" });
+  await m.keyboard.type("what?\n");
+  await m.screen.toShow("unknown command: what?", { fg: "lightred", bg: "black" });
+  await m.keyboard.type("EXIT\b\b\b\bexit\n");
+  assertEquals((await m.stopped()).kind, "exit");
+});
+
 function exists(path: string): boolean {
   try {
     return Deno.statSync(path).isFile;
