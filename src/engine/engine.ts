@@ -226,6 +226,8 @@ export class Engine {
   /** Blocks by their first micro-op, while they may get hot. */
   readonly #byIp = new Map<number, Block>();
   readonly #builder = new Builder();
+  /** Hits of pages that have no code at the moment, by page number. */
+  readonly #hits = new Map<number, number>();
   readonly #pages: (CodePage | undefined)[] = [];
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
@@ -805,7 +807,7 @@ export class Engine {
   #newCodePage(host: number): CodePage {
     for (const hart of this.harts) hart.protect(host & -PAGE);
     this.#u8[this.#codeMap + (host >>> 12)] = 1;
-    return { blocks: new Map(), regions: new Set(), hits: 0, lo: 0, hi: 0 };
+    return { blocks: new Map(), regions: new Set(), hits: this.#hits.get(host >>> 12) ?? 0, lo: 0, hi: 0 };
   }
 
   /** Drops what was translated from these bytes of the linear memory; true when the block that is running was among them. */
@@ -840,6 +842,7 @@ export class Engine {
       if (page.blocks.size === 0 && page.regions.size === 0) {
         this.#pages[p] = undefined;
         this.#u8[this.#codeMap + p] = 0;
+        this.#hits.set(p, page.hits);
       }
     }
     return current;
@@ -902,6 +905,7 @@ export class Engine {
       if (this.#table.get(i)) this.#freeElements.push(i);
       this.#table.set(i, null);
     }
+    this.#hits.clear();
     this.#regions.clear();
     this.#regionsDropped = this.stats.regions;
     this.#bytesDropped = this.stats.regionBytes;
