@@ -65,7 +65,7 @@ for (const row of wanted) {
   all.push(measured);
   console.log(line(cells(row.name, figures(measured))));
   const members = all.filter((m) => m.row.group === group), last = wanted.findLast((r) => r.group === group) === row;
-  const mean = last ? meanCells(group, members) : undefined;
+  const mean = last && only.length === 0 ? meanCells(group, members) : undefined;
   if (mean) console.log(line(mean));
 }
 if (only.length + kernels.length === 0 && !options.quick) await write();
@@ -129,6 +129,7 @@ async function write(): Promise<void> {
     return ratios.map((r) => ({ group: m.row.group, name: m.row.name, ratio: r, median: ratio }));
   });
   await plot(points, join(folder, "results.svg"));
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", join(folder, "results.md"), join(folder, "results.svg")] }).output();
   console.log("\nwrote tests/bench/results.md and results.svg");
 }
 
