@@ -143,8 +143,13 @@ class HartSlot implements CoreEnv {
   }
   /** Remembers that a TLB entry (its address) is in use. */
   fillNoted(at: number): void {
+    const entry = (at - this.tlbs) >> 4;
+    if (this.#noted[entry]) return;
+    this.#noted[entry] = 1;
     if (this.filledCount < this.filled.length) this.filled[this.filledCount++] = at;
   }
+  /** Entries that are in `filled`, or came when it was full. */
+  readonly #noted = new Uint8Array(2 * REGIMES * TLB_ENTRIES);
   /** Takes away write access to a host page. */
   protect(page: number): void {
     const { i32, i64, filled } = this, all = this.filledCount === filled.length;
@@ -165,8 +170,15 @@ class HartSlot implements CoreEnv {
   }
   flushTlb(): void {
     const { filled, i64 } = this;
-    if (this.filledCount < filled.length) { for (let i = 0; i < this.filledCount; i++) i64[filled[i] >> 3] = TLB_INVALID; }
-    else for (let at = this.tlbs; at < this.tlbs + REGIMES * TLB_SIZE; at += 16) i64[at >> 3] = TLB_INVALID;
+    if (this.filledCount < filled.length) {
+      for (let i = 0; i < this.filledCount; i++) {
+        i64[filled[i] >> 3] = TLB_INVALID;
+        this.#noted[(filled[i] - this.tlbs) >> 4] = 0;
+      }
+    } else {
+      for (let at = this.tlbs; at < this.tlbs + REGIMES * TLB_SIZE; at += 16) i64[at >> 3] = TLB_INVALID;
+      this.#noted.fill(0);
+    }
     this.filledCount = 0;
   }
   flushPage(lo: number, hi: number): void {
