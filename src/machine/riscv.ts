@@ -1,13 +1,10 @@
 // RISC-V machines: harts, the way from reset to the kernel, and what the built-in SBI needs.
 // Source: RISC-V SBI 2.0; OpenSBI's fw_dynamic (include/sbi/fw_dynamic.h, version 2); QEMU's reset code, hw/riscv/boot.c (7.2).
 import type { Alarm } from "../core/clock.ts";
-import type { Cpu, RegisterInfo, RunEnd } from "../core/cpu.ts";
 import type { CharPort } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { IrqLine } from "../core/irq.ts";
 import type { Engine } from "../engine/engine.ts";
 import { HSM, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
-import { type Access, FETCH, READ, WRITE } from "../ir/frontend.ts";
 import { Hart } from "../riscv/hart.ts";
 import { disassemble } from "../riscv/insn.ts";
 import { type Isa, parseIsa } from "../riscv/isa.ts";
@@ -17,6 +14,7 @@ import { EM_RISCV, type Symbols } from "./elf.ts";
 import { buildFdt } from "./fdt.ts";
 import { mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
 import { type Image, readImage } from "./image.ts";
+import { EngineCpu } from "./engine_cpu.ts";
 import type { Platform, PlatformParts } from "./machine.ts";
 
 const MIB = 2 ** 20;
@@ -24,44 +22,14 @@ const MIB = 2 ** 20;
 const TRAP_LOOP = 1000;
 
 /** A hart as the rest of the system sees it. */
-class RiscvCpu implements Cpu {
+class RiscvCpu extends EngineCpu<Hart> {
   readonly arch: "riscv32" | "riscv64";
-  readonly breakpoints = new Set<bigint>();
-  constructor(readonly index: number, readonly hart: Hart, readonly engine: Engine, readonly isa: Isa) {
+  constructor(index: number, readonly hart: Hart, engine: Engine, readonly isa: Isa) {
+    super(index, hart, engine);
     this.arch = isa.xlen === 64 ? "riscv64" : "riscv32";
   }
   get pc(): bigint {
     return this.hart.reg("pc");
-  }
-  reset(): void {
-    this.hart.reset();
-  }
-  run(budget: number): RunEnd {
-    return this.engine.run(this.index, budget);
-  }
-  get executed(): number {
-    return this.engine.running.index === this.index ? this.engine.executed : 0;
-  }
-  attention(): void {
-    this.engine.attention();
-  }
-  get idle(): boolean {
-    return this.hart.waiting;
-  }
-  input(name: string): IrqLine | undefined {
-    return this.hart.input(name);
-  }
-  get registers(): readonly RegisterInfo[] {
-    return this.hart.registers;
-  }
-  reg(name: string): bigint {
-    return this.hart.reg(name);
-  }
-  setReg(name: string, value: bigint): void {
-    this.hart.setReg(name, value);
-  }
-  translate(vaddr: bigint, access: "read" | "write" | "fetch"): number | undefined {
-    return this.hart.probe(vaddr, ({ read: READ, write: WRITE, fetch: FETCH } as const)[access] as Access);
   }
   disassemble(vaddr: bigint): { text: string; length: number } | undefined {
     const low = this.#parcel(vaddr);
@@ -82,20 +50,6 @@ class RiscvCpu implements Cpu {
     const paddr = this.translate(vaddr, "fetch"), host = paddr === undefined ? -1 : this.engine.hostOf(paddr, 2);
     const u8 = this.hart.env.u8;
     return host < 0 ? undefined : u8[host] | (u8[host + 1] << 8);
-  }
-  invalidate(paddr: number, length: number): void {
-    this.engine.wrote(paddr, length);
-  }
-  breakpointsChanged(): void {
-    this.engine.setBreakpoints(this.breakpoints);
-  }
-  save(): unknown {
-    return { hart: this.hart.save(), instructions: this.engine.harts[this.index].total };
-  }
-  load(state: unknown): void {
-    const s = state as { hart: unknown; instructions: number };
-    this.engine.harts[this.index].total = s.instructions;
-    this.hart.load(s.hart);
   }
 }
 
@@ -378,10 +332,9 @@ class RiscvPlatform implements Platform, SbiHost {
     hart.setPending(SSIP, false);
     return was;
   }
-  fence(index: number, kind: "i" | "vma", start: bigint, size: bigint, asid?: number): void {
+  fence(index: number, kind: "i" | "vma", start: bigint, size: bigint): void {
     // Instruction fetch is coherent here: nothing to do for "i".
     // Address space numbers are not told apart; a few pages are worth flushing one by one.
-    void asid;
     if (kind !== "vma") return;
     const { hart } = this.cpus[index], pages = size <= 64n * 4096n ? Number((size + (start & 4095n) + 4095n) >> 12n) : 0;
     if (pages === 0) return hart.fenceVma(0, 0, false);

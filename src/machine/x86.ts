@@ -1,12 +1,8 @@
 // x86 machines: processors, ports, the interrupt acknowledge cycle, and the way from reset to the kernel without a BIOS.
 // Sources: Multiboot Specification 0.6.96, 3.2 and 3.3; Xen's PVH boot ABI (docs/misc/pvh.pandoc and include/public/arch-x86/hvm/start_info.h, 4.16).
 import { Bus, type BusTarget, readTarget, type Region, type Size, writeTarget } from "../core/bus.ts";
-import type { Cpu, RegisterInfo, RunEnd } from "../core/cpu.ts";
 import type { Device } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { IrqLine } from "../core/irq.ts";
-import type { Engine } from "../engine/engine.ts";
-import { type Access, FETCH, READ, WRITE } from "../ir/frontend.ts";
 import type { CpuPorts } from "../x86/apic_hooks.ts";
 import { X86Cpu } from "../x86/cpu.ts";
 import { modelByName } from "../x86/cpuid.ts";
@@ -18,6 +14,7 @@ import { MODE_CODE32, MODE_CODE64 } from "../x86/slots.ts";
 import { BIG, CODE, CS, DS, ES, FS, GRANULAR, GS, PRESENT, READABLE, S, SS, TR, TSS32_BUSY, WRITABLE } from "../x86/segments.ts";
 import type { Symbols } from "./elf.ts";
 import { mainRam, type X86Cpu as CpuNode } from "./graph.ts";
+import { EngineCpu } from "./engine_cpu.ts";
 import type { Platform, PlatformParts } from "./machine.ts";
 import { BuiltinBios } from "./x86_bios.ts";
 import { readX86Image, type X86Image } from "./x86_image.ts";
@@ -32,44 +29,11 @@ const LOW_END = 0x9_fc00;
 const decoded = new Insn();
 
 /** A processor as the rest of the system sees it. */
-class X86 implements Cpu {
+class X86 extends EngineCpu<X86Cpu> {
   readonly arch = "x86_64";
-  readonly breakpoints = new Set<bigint>();
-  constructor(readonly index: number, readonly core: X86Cpu, readonly engine: Engine) {}
-
   /** Linear address: what breakpoints are compared with. */
   get pc(): bigint {
     return this.engine.pc(this.index);
-  }
-  reset(): void {
-    this.core.reset();
-  }
-  run(budget: number): RunEnd {
-    return this.engine.run(this.index, budget);
-  }
-  get executed(): number {
-    return this.engine.running.index === this.index ? this.engine.executed : 0;
-  }
-  attention(): void {
-    this.engine.attention();
-  }
-  get idle(): boolean {
-    return this.core.waiting;
-  }
-  input(name: string): IrqLine | undefined {
-    return this.core.input(name);
-  }
-  get registers(): readonly RegisterInfo[] {
-    return this.core.registers;
-  }
-  reg(name: string): bigint {
-    return this.core.reg(name);
-  }
-  setReg(name: string, value: bigint): void {
-    this.core.setReg(name, value);
-  }
-  translate(vaddr: bigint, access: "read" | "write" | "fetch"): number | undefined {
-    return this.core.probe(vaddr, ({ read: READ, write: WRITE, fetch: FETCH } as const)[access] as Access);
   }
   disassemble(vaddr: bigint): { text: string; length: number } | undefined {
     const bytes = this.#code(vaddr), mode = this.core.mode(), code = mode & MODE_CODE64 ? 64 : mode & MODE_CODE32 ? 32 : 16;
@@ -87,20 +51,6 @@ class X86 implements Cpu {
       bytes.push(u8[host]);
     }
     return bytes.length ? Uint8Array.from(bytes) : undefined;
-  }
-  invalidate(paddr: number, length: number): void {
-    this.engine.wrote(paddr, length);
-  }
-  breakpointsChanged(): void {
-    this.engine.setBreakpoints(this.breakpoints);
-  }
-  save(): unknown {
-    return { core: this.core.save(), instructions: this.engine.harts[this.index].total };
-  }
-  load(state: unknown): void {
-    const s = state as { core: unknown; instructions: number };
-    this.engine.harts[this.index].total = s.instructions;
-    this.core.load(s.core);
   }
 }
 
