@@ -210,11 +210,7 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
   addLeft(a).get(t).set(ip).br("enter");
   // lookup: the pc in v (and PC) through the jump cache.
   a.end();
-  a.get(v).op(W.wrap).tee(t).i32(12).op(W.i32ShrU).i32(JUMP_PAGES - 1).op(W.i32And).i32(JUMP_SLOTS).op(W.i32Mul);
-  a.get(t).i32(1).op(W.i32ShrU).get(t).i32(7).op(W.i32ShrU).op(W.i32Xor).i32(JUMP_SLOTS - 1).op(W.i32And).op(W.i32Add).i32(4).op(W.i32Shl)
-    .tee(e);
-  a.mem(W.i64Load, JUMP_CACHE).get(v).op(W.i64Eq).if();
-  a.get(e).mem(W.i32Load, JUMP_CACHE + 8).at(W.i32Load, CONTEXT).op(W.i32Eq).if();
+  jumpEntry(a, v, t, e);
   a.get(e).mem(W.i32Load, JUMP_CACHE + 12).set(ip).br("enter").end().end();
   leave(a, LEFT.lookup);
   // slow: the access of the micro-op at ip, whose address is in v, in TypeScript.
@@ -242,6 +238,17 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
   );
 }
 
-/** Index of a pc (low half) in the jump cache, in bytes from its start; the same function as in `lookup`. */
+/**
+ * Opens two ifs behind which local `entry` is the offset of the jump cache's entry for the pc in the i64 local `pc`, which is of the present
+ * context; `word` is an i32 local to work with. The function of the address is that of `jumpIndex`.
+ */
+export function jumpEntry(a: Asm, pc: number, word: number, entry: number): void {
+  a.get(pc).op(W.wrap).tee(word).i32(12).op(W.i32ShrU).i32(JUMP_PAGES - 1).op(W.i32And).i32(JUMP_SLOTS).op(W.i32Mul);
+  a.get(word).i32(1).op(W.i32ShrU).get(word).i32(7).op(W.i32ShrU).op(W.i32Xor).i32(JUMP_SLOTS - 1).op(W.i32And).op(W.i32Add);
+  a.i32(4).op(W.i32Shl).tee(entry).mem(W.i64Load, JUMP_CACHE).get(pc).op(W.i64Eq).if();
+  a.get(entry).mem(W.i32Load, JUMP_CACHE + 8).at(W.i32Load, CONTEXT).op(W.i32Eq).if();
+}
+
+/** Index of a pc (low half) in the jump cache, in bytes from its start. */
 export const jumpIndex = (lo: number): number =>
   (((lo >>> 12) & (JUMP_PAGES - 1)) * JUMP_SLOTS + (((lo >>> 1) ^ (lo >>> 7)) & (JUMP_SLOTS - 1))) << 4;

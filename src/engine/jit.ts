@@ -1,24 +1,9 @@
 // The JIT: a region's IR -> one wasm function. Guest registers are locals; the control flow is structured from the dominator tree
 // (Norman Ramsey, "Beyond Relooper", ICFP 2022); only fast paths are compiled. Whatever is rare leaves the function with everything
 // written back, and the interpreter does it. The function's parameter is the budget; its result is a reason of LEFT.
-import {
-  ARG,
-  BUDGET,
-  CONTEXT,
-  CURRENT,
-  IP,
-  JUMP_CACHE,
-  JUMP_PAGES,
-  JUMP_SLOTS,
-  PAGE,
-  PC,
-  RESULT,
-  TLB,
-  TLB_ENTRIES,
-  TLB_HALF,
-} from "../ir/layout.ts";
+import { ARG, BUDGET, CONTEXT, CURRENT, IP, JUMP_CACHE, PAGE, PC, RESULT, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
 import { OP, OPS } from "../ir/ops.ts";
-import { LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
+import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
 import type { Ir, RegionNode } from "./region.ts";
 import { RUNTIME } from "./runtime.ts";
 import { UOP } from "./uops.ts";
@@ -188,10 +173,7 @@ class Region {
     // "done": the helper of a callEnd has set the pc, and slots that must not be written back.
     a.storeAt(W.i64Store, PC, exitPc).op(0x0b);
     a.get(kind).i32(LEFT.lookup).op(W.i32Eq).if();
-    a.get(exitPc).op(W.wrap).tee(status).i32(12).op(W.i32ShrU).i32(JUMP_PAGES - 1).op(W.i32And).i32(JUMP_SLOTS).op(W.i32Mul);
-    a.get(status).i32(1).op(W.i32ShrU).get(status).i32(7).op(W.i32ShrU).op(W.i32Xor).i32(JUMP_SLOTS - 1).op(W.i32And).op(W.i32Add);
-    a.i32(4).op(W.i32Shl).tee(entry).mem(W.i64Load, JUMP_CACHE).get(exitPc).op(W.i64Eq).if();
-    a.get(entry).mem(W.i32Load, JUMP_CACHE + 8).at(W.i32Load, CONTEXT).op(W.i32Eq).if();
+    jumpEntry(a, exitPc, status, entry);
     a.get(entry).mem(W.i32Load, JUMP_CACHE + 12).tee(entry).mem(W.i32Load16U, 0).i32(UOP.region).op(W.i32Eq).if();
     // Tail calls: to the region, or to the interpreter (element 0 of the table).
     a.get(budget).get(entry).mem(W.i32Load, 8).op(W.returnCallIndirect).u(regionType).u(0).end();
