@@ -74,7 +74,10 @@ export async function run(line: CommandLine): Promise<number> {
     host.close();
   }
   if (plan.screenshot !== undefined) await writeScreenshot(session, plan.screenshot);
-  if (plan.stats) printStats(session, performance.now() - started);
+  if (plan.stats) {
+    const { statistics } = await import("./stats.ts");
+    writeAll(Deno.stderr, new TextEncoder().encode(statistics(session.machine, performance.now() - started)));
+  }
   return status;
 }
 
@@ -211,7 +214,7 @@ function makePlan({ positional, values }: CommandLine): Plan {
       ...(append !== undefined ? { append } : {}),
       ...(trace !== undefined ? { trace } : {}),
       ...(engine !== undefined ? { engine } : {}),
-      ...(off.length > 0 ? { tuning: { off } } : {}),
+      tuning: { off, profile: values.stats === true },
     },
     expect: list("expect").map((r) => regexp("--expect", r)),
     scenario: text("scenario"),
@@ -252,19 +255,6 @@ function whereabouts(session: MachineSession): string {
   const { machine } = session;
   return machine.cpus.map((c) => `bringup: cpu${c.index} at ${describeAddress(machine, c.pc)}${c.idle ? ", waiting for an interrupt" : ""}`)
     .join("\n");
-}
-
-function printStats(session: MachineSession, wallMs: number): void {
-  const { machine } = session, instructions = machine.stats.instructions ?? machine.clock.ticks;
-  const rows: Record<string, string | number> = {
-    "guest time": formatNs(machine.clock.nowNs),
-    "wall time": `${(wallMs / 1000).toFixed(3)} s`,
-    MIPS: (instructions / wallMs / 1000).toFixed(1),
-    ...machine.stats,
-    digest: machine.digest(),
-  };
-  const text = Object.entries(rows).map(([n, v]) => `bringup: ${n.padEnd(22)}${v}\n`).join("");
-  writeAll(Deno.stderr, new TextEncoder().encode(text));
 }
 
 /** Ties a session to this process: stdout, stdin, signals, monitor, debugger and pacing. */

@@ -31,6 +31,7 @@ import {
 } from "../ir/layout.ts";
 import { interpreterModule, jumpIndex, LEFT } from "./interpreter.ts";
 import { compileRegion, type JitOption } from "./jit.ts";
+import { Counters, SideExits } from "./profile.ts";
 import { findRegion } from "./region.ts";
 import { Selector, SMALL } from "./select.ts";
 import { OP } from "../ir/ops.ts";
@@ -105,6 +106,8 @@ export interface EngineOptions {
   readonly threshold?: number;
   /** JIT options that are switched off. */
   readonly off?: readonly JitOption[];
+  /** Count what costs something to count: instructions of regions, side exits by address, time of translation. */
+  readonly profile?: boolean;
 }
 /** Live regions and bytes of their code; beyond them everything is dropped and begins anew. */
 const MAX_REGIONS = 4096, MAX_REGION_BYTES = 64 << 20;
@@ -266,19 +269,13 @@ export class Engine {
   readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; next: () => number };
   #second = -1;
   /** Counters for `--stats`. */
-  readonly stats = {
-    regions: 0,
-    regionBytes: 0,
-    compileMs: 0,
-    sideExits: 0,
-    blocks: 0,
-    instructionsTranslated: 0,
-    tlbMisses: 0,
-    deviceAccesses: 0,
-    invalidations: 0,
-    lookups: 0,
-    flushes: 0,
-  };
+  readonly stats = new Counters();
+  /** With `profile`: where compiled code gave up. */
+  readonly sideExits: SideExits | undefined;
+  /** With `profile`: address of an i64 that counts the instructions of regions; else 0. */
+  readonly #regionCount: number;
+  /** With `profile`: milliseconds that translating blocks took. */
+  translateMs = 0;
 
   /**
    * @param rams windows of RAM and ROM, in guest-physical addresses; they are backed by the linear memory, zeroed
@@ -298,6 +295,8 @@ export class Engine {
     };
     const tlbs = take(harts * REGIMES * TLB_SIZE), saved = take(harts * (GUEST_END - GUEST + 16)), small = take(2 * SMALL * 8);
     this.#resume = take(HEADER_BYTES + UOP_BYTES) + HEADER_BYTES;
+    this.#regionCount = options.profile ? take(8) : 0;
+    this.sideExits = options.profile ? new SideExits(this.stats) : undefined;
     this.#literals = take(LITERAL_ARENA);
     this.#arena = this.#arenaAt = take(UOP_ARENA);
     this.rams = rams.map((r) => ({ ...r, offset: take(r.length, 65536) }));
@@ -375,6 +374,13 @@ export class Engine {
   /** Instructions of the slice under way or else of the last one. */
   get executed(): number {
     return this.#slice ? this.#slice - this.#leftNow : this.#done;
+  }
+  /** Instructions that regions ran; undefined without `profile`. */
+  get regionInstructions(): number | undefined {
+    return this.#regionCount ? Number(this.#i64[this.#regionCount >> 3]) : undefined;
+  }
+  get liveRegions(): number {
+    return this.#regions.size;
   }
   /** Makes `run` return after the current instruction. */
   attention(): void {
@@ -461,7 +467,10 @@ export class Engine {
       this.#resumeAt = undefined;
       let block = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], resume);
       if (block >= 0 && this.#u16[(block + H_COUNT) >> 1] > left) block = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true);
-      if (block < 0) core.raise();
+      if (block < 0) {
+        this.stats.faults++;
+        core.raise();
+      }
       left = block < 0 ? left - 1 : this.#enter(block, left);
     }
     hart.total += budget - left;
@@ -527,8 +536,12 @@ export class Engine {
       region.sides = 0;
       region.since = now;
     }
-    const block = budget > 0 ? this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true) : -1;
-    return block < 0 ? budget : this.#enter(block, budget);
+    const pc = this.#i64[PC >> 3], block = budget > 0 ? this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true) : -1;
+    if (block < 0) return budget;
+    this.sideExits?.before();
+    budget = this.#enter(block, budget);
+    this.sideExits?.after(BigInt.asUintN(64, pc));
+    return budget;
   }
 
   /** The instruction of the micro-op at `ip` faults: it takes its tick and its exception. */
@@ -536,6 +549,7 @@ export class Engine {
     const left = budget + this.#u16[(ip + 14) >> 1];
     this.#leftNow = left;
     this.#i64[PC >> 3] = this.#i64[(this.#i32[CURRENT >> 2] + H_PC) >> 3] + BigInt(this.#u16[(ip + 12) >> 1]);
+    this.stats.faults++;
     this.running.core.raise();
     return left - 1;
   }
@@ -596,7 +610,8 @@ export class Engine {
       if (!step && !b.crossing) this.#remember(lo, hi, context, b.ip);
       return b.ip;
     }
-    const block = this.#translate(host, lo, hi, key, step);
+    const started = this.#regionCount ? performance.now() : 0, block = this.#translate(host, lo, hi, key, step);
+    if (this.#regionCount) this.translateMs += performance.now() - started;
     if (!step && !block.crossing) this.#remember(lo, hi, context, block.ip);
     return block.ip;
   }
@@ -605,6 +620,7 @@ export class Engine {
   #fetch(lo: number, hi: number): number {
     const hart = this.running, { core } = hart, context = this.#i32[CONTEXT >> 2], offset = lo & (PAGE - 1), f = fetchIndex(lo, hi);
     if (hart.fetchLo[f] === lo - offset && hart.fetchHi[f] === hi && hart.fetchContext[f] === context) return hart.fetchHost[f] + offset;
+    this.stats.tlbFetches++;
     const paddr = core.translate(lo, hi, FETCH);
     if (paddr < 0) return -1;
     const host = this.hostOf(paddr, 1);
@@ -724,6 +740,7 @@ export class Engine {
       guard,
       memoryPages: this.memory.buffer.byteLength / 65536,
       off: this.#off,
+      count: this.#regionCount,
       ram: flat && !ram.readonly ? { ...ram, codeMap: this.#codeMap + ram.offset / PAGE } : undefined,
     });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(compiled.bytes), this.#regionImports);
@@ -869,6 +886,7 @@ export class Engine {
   }
   /** The region's entry is interpreted from now on, for good. */
   #revert(region: Region): void {
+    this.stats.regionsReverted++;
     this.#release(region);
     this.#u16[region.block.ip >> 1] = region.code;
     this.#i32[(region.block.ip + 8) >> 2] = region.operand;
@@ -884,6 +902,7 @@ export class Engine {
   }
   /** A region is dead, and with it its entry block. */
   #dropRegion(region: Region): boolean {
+    this.stats.regionsChanged++;
     this.#release(region);
     const { block } = region, page = this.#pages[block.at >>> 12];
     let kept: Block | undefined;
@@ -907,6 +926,7 @@ export class Engine {
       h.fetchContext.fill(-1);
       h.total = 0;
     }
+    if (this.#regionCount) this.#i64[this.#regionCount >> 3] = 0n;
     this.#resumeAt = undefined;
   }
   /** Drops every translation. Not while a block runs. */
@@ -918,6 +938,7 @@ export class Engine {
       this.#table.set(i, null);
     }
     this.#hits.clear();
+    this.stats.regionsEvicted += this.#regions.size;
     this.#regions.clear();
     this.#regionsDropped = this.stats.regions;
     this.#bytesDropped = this.stats.regionBytes;
@@ -936,7 +957,6 @@ export class Engine {
   #slow(ip: number, budget: number, lo: number, hi: number): Status {
     const u16 = this.#u16, i32 = this.#i32, code = u16[ip >> 1], size = SIZE[code];
     this.#leftNow = budget + u16[(ip + 14) >> 1];
-    this.stats.tlbMisses++;
     if (STORES[code]) {
       const at = u16[(ip + 6) >> 1] >> 2;
       this.#valueLo = i32[at];
@@ -997,6 +1017,7 @@ export class Engine {
   }
   /** Both pages are translated before either is read. */
   #loadAcross(lo: number, hi: number, size: number, rest: number, access: Access): Status {
+    this.stats.pageCrossings++;
     const core = this.running.core, nextLo = (lo + rest) | 0, nextHi = nextLo === 0 ? (hi + 1) | 0 : hi;
     const first = core.translate(lo, hi, access, size);
     if (first < 0) return FAULT;
@@ -1063,9 +1084,12 @@ export class Engine {
   #storeHost(host: number, size: number, low: number, high: number): void {
     const u8 = this.#u8;
     for (let i = 0; i < size; i++) u8[host + i] = i < 4 ? low >>> (8 * i) : high >>> (8 * i - 32);
-    if (this.#pages[host >>> 12] && this.#invalidate(host, size)) this.#attention = true;
+    if (!this.#pages[host >>> 12]) return;
+    this.stats.codePageStores++;
+    if (this.#invalidate(host, size)) this.#attention = true;
   }
   #storeAcross(lo: number, hi: number, size: number, rest: number): Status {
+    this.stats.pageCrossings++;
     const core = this.running.core, nextLo = (lo + rest) | 0, nextHi = nextLo === 0 ? (hi + 1) | 0 : hi;
     const first = core.translate(lo, hi, WRITE, size);
     if (first < 0) return FAULT;
@@ -1107,7 +1131,6 @@ export class Engine {
     const { core } = this.running, access = write ? WRITE : READ;
     const paddr = core.translate(lo, hi, access), ram = paddr < 0 ? undefined : this.#ramAt(paddr);
     if (!ram || !core.pageCacheable) return 0;
-    this.stats.tlbMisses++;
     return this.#fill(lo, hi, ram.offset + (paddr - ram.base), ram, access) ? 1 : 0;
   }
 
@@ -1116,6 +1139,8 @@ export class Engine {
     const page = host & -PAGE;
     if (page < ram.offset || page + PAGE > ram.offset + ram.length) return false;
     if (access === WRITE && (ram.readonly || this.#pages[host >>> 12])) return false;
+    if (access === WRITE) this.stats.tlbWrites++;
+    else this.stats.tlbReads++;
     const hart = this.running, i32 = this.#i32;
     const at = i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4);
     i32[at >> 2] = lo & -PAGE;

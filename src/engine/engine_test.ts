@@ -687,6 +687,34 @@ both("two harts have their own registers, pc and TLB, and share memory and code"
   assertEquals(r(1), before + 100);
 });
 
+Deno.test("JIT: instructions are counted by engine, and what is left to the interpreter by cause and address", () => {
+  const THRESHOLD = 20, ROUNDS = 1000, TOTAL = 3 * ROUNDS + 1;
+  const rig = (options: EngineOptions) => {
+    const t = new Rig(options).code(CODE, ["addi", 1, 1, 1], ["ld", 2, 10, 0], ["bne", 1, 5, -2], ["j"]);
+    t.set(5, ROUNDS).set(10, DATA);
+    t.all(TOTAL);
+    assertEquals([t.pc, t.r(1)], [CODE + 12, ROUNDS]);
+    return t;
+  };
+  // The block is entered so often before its region takes over.
+  const t = rig({ jit: true, threshold: THRESHOLD, profile: true }), interpreted = 3 * (THRESHOLD - 1);
+  assertEquals([t.engine.regionInstructions, t.engine.harts[0].total], [TOTAL - interpreted, TOTAL]);
+  assertEquals([t.engine.liveRegions, t.engine.stats.regions, t.engine.stats.sideExits], [1, 1, 0]);
+  assertEquals(rig({ profile: true }).engine.regionInstructions, 0);
+  assertEquals(rig({ jit: true, threshold: THRESHOLD }).engine.regionInstructions, undefined);
+  // A device, the end of a page, and a page that is not there, one after the other.
+  const exits = [[DEVICE, "device"], [DATA + PAGE - 4, "page crossing"], [DATA + 9 * PAGE, "fault"]] as const;
+  t.core.mapped.set(DATA / PAGE + 9, undefined);
+  for (const [address] of exits) {
+    t.pc = CODE;
+    t.set(1, ROUNDS - 2).set(10, address).all(4);
+  }
+  assertEquals(t.engine.sideExits!.top(9), exits.map(([, cause]) => ({ pc: BigInt(CODE + 4), cause, count: 1 })));
+  assertEquals([...t.engine.sideExits!.causes], exits.map(([, cause]) => [cause, 1]));
+  // The first instruction of each time was a region's.
+  assertEquals([t.engine.regionInstructions, t.engine.harts[0].total], [TOTAL - interpreted + 3, TOTAL + 12]);
+});
+
 Deno.test("memory that does not fit is refused", () => {
   let message = "";
   try {

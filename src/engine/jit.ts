@@ -70,6 +70,8 @@ export interface RegionTarget {
   readonly off: ReadonlySet<JitOption>;
   /** Address of the context (i32) in which its pages were last found in their places; 0 when it has one page only. */
   readonly guard: number;
+  /** Address of an i64 to which the instructions that the region runs are added; 0: they are not counted. */
+  readonly count: number;
   /** Set when addresses are physical in the region's mode. */
   readonly ram: PhysicalRam | undefined;
 }
@@ -157,11 +159,17 @@ class Region {
       a.at(W.i32Load, guard).at(W.i32Load, CONTEXT).op(W.i32Ne).if();
       a.i32(0).i32(block).mem(W.i32Store, IP).storeAt(W.i32Store, BUDGET, budget).i32(LEFT.verify).op(W.return).end();
     }
+    this.#count(a, W.i64Add);
     for (const [slot, s] of this.slots) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
     a.at(W.i32Load, TLB).set(tlb).i32(0).i32(block).mem(W.i32Store, CURRENT);
     // A tag that no page has.
     for (const c of this.#pageCaches.values()) a.i64(1).set(c.tag);
     return a.bytes;
+  }
+  /** The budget is added at the entry and what is left of it taken away at the exit. */
+  #count(a: Asm, op: number): void {
+    const { count } = this.target;
+    if (count) a.i32(0).at(W.i64Load, count).get(budget).op(W.extU).op(op).mem(W.i64Store, count);
   }
   writeBack(a: Asm): void {
     for (const [slot, s] of this.slots) if (s.written) a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
@@ -172,6 +180,7 @@ class Region {
     this.writeBack(a);
     // "done": the helper of a callEnd has set the pc, and slots that must not be written back.
     a.storeAt(W.i64Store, PC, exitPc).op(0x0b);
+    this.#count(a, W.i64Sub);
     a.get(kind).i32(LEFT.lookup).op(W.i32Eq).if();
     jumpEntry(a, exitPc, status, entry);
     a.get(entry).mem(W.i32Load, JUMP_CACHE + 12).tee(entry).mem(W.i32Load16U, 0).i32(UOP.region).op(W.i32Eq).if();

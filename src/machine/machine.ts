@@ -7,6 +7,7 @@ import type { CharPort, Device, KeyPort, ScreenPort, StopRequest } from "../core
 import { ConfigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { Engine, type EngineOptions } from "../engine/engine.ts";
+import type { SideExits } from "../engine/profile.ts";
 import type { Symbols } from "./elf.ts";
 import { type Graph, loadConfig, type MemoryNode } from "./graph.ts";
 import { riscvPlatform } from "./riscv.ts";
@@ -214,8 +215,20 @@ export class Machine {
   get idleForEver(): boolean {
     return this.clock.next === Infinity && this.cpus.every((c) => c.idle);
   }
+  /** Counters by name; those of single engines only with `tuning.profile`. */
   get stats(): Record<string, number> {
-    return { instructions: this.engine.harts.reduce((n, h) => n + h.total, 0), ticks: this.clock.ticks, ...this.engine.stats };
+    const { engine } = this, instructions = engine.harts.reduce((n, h) => n + h.total, 0), compiled = engine.regionInstructions;
+    return {
+      instructions,
+      ...(compiled === undefined ? {} : { interpreted: instructions - compiled, compiled, translateMs: engine.translateMs }),
+      ticks: this.clock.ticks,
+      ...engine.stats,
+      regionsAlive: engine.liveRegions,
+    };
+  }
+  /** Where compiled code left instructions to the interpreter; undefined without `tuning.profile`. */
+  get sideExits(): SideExits | undefined {
+    return this.engine.sideExits;
   }
 
   /**

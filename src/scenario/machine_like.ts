@@ -30,7 +30,12 @@ export interface MachineLike {
   snapshot(): unknown;
   restore(state: unknown): void;
   digest(): string;
-  readonly stats: Record<string, number>;
+  readonly stats: Readonly<Record<string, number>>;
+  /** Where compiled code left instructions to the interpreter, when that is counted. */
+  readonly sideExits?: {
+    readonly causes: ReadonlyMap<string, number>;
+    top(n: number): readonly { readonly pc: bigint; readonly cause: string; readonly count: number }[];
+  } | undefined;
 }
 
 /** "kernel::main+0x10" or the bare address. */
