@@ -5,7 +5,9 @@ import { dirname, join, resolve } from "@std/path";
 import { type Command, measure, type Run } from "./measure.ts";
 import { plot } from "./plot.ts";
 import { cells, figures, markdown, meanCells, type Measured } from "./report.ts";
-import { kernelRow, NATIVE, ROOT, type Row, rows } from "./rows.ts";
+import { NATIVE, ROOT, type Row } from "./row.ts";
+import { rows } from "./rows.ts";
+import { kernelRow } from "./rows_riscv.ts";
 
 const HELP = `deno task bench [options]
   --only TEXT  rows with this in their group or name; may be repeated; nothing is written
@@ -54,7 +56,7 @@ for (const row of wanted) {
     continue;
   }
   if (row.group !== group) {
-    console.log(`\n${group = row.group}\n${line(["", "ours", "least", "QEMU", "least", "ratio", "CPU", "MIPS", "native"])}`);
+    console.log(`\n${group = row.group}\n${line(["", "ours", "least", row.rival ?? "QEMU", "least", "ratio", "CPU", "MIPS", "native"])}`);
   }
   const measured = await measureRow(row).catch((error) => String(error.message));
   if (typeof measured === "string") {

@@ -1,6 +1,7 @@
 // What the measurements come to: the numbers of a row, and the table in Markdown.
 import { geometricMean, median, type Run } from "./measure.ts";
-import { MEAN_TARGETS, type Row } from "./rows.ts";
+import type { Row } from "./row.ts";
+import { MEAN_TARGETS } from "./rows.ts";
 
 /** The runs of a row: `ours[i]` and `other[i]` followed each other. */
 export interface Measured {
@@ -61,7 +62,7 @@ export function number(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(value < 1 ? 3 : 2);
 }
 
-const HEAD = ["", "ours", "least", "QEMU", "least", "ratio", "CPU ratio", "MIPS", "native", "target", "met"];
+const head = (rival: string) => ["", "ours", "least", rival, "least", "ratio", "CPU ratio", "MIPS", "native", "target", "met"];
 
 /** The line of a row, cell by cell. */
 export function cells(name: string, f: Figures): string[] {
@@ -88,10 +89,10 @@ export function markdown(all: readonly Measured[], preface: readonly string[]): 
     "",
   ];
   for (const [group, members] of Map.groupBy(all, ({ row }) => row.group)) {
-    const table = [HEAD, ...members.map((m) => cells(m.row.name, figures(m)))];
+    const table = [head(members[0].row.rival ?? "QEMU"), ...members.map((m) => cells(m.row.name, figures(m)))];
     const mean = meanCells(group, members);
     if (mean) table.push(mean);
-    const widths = HEAD.map((_, column) => Math.max(3, ...table.map((row) => [...row[column]].length)));
+    const widths = table[0].map((_, column) => Math.max(3, ...table.map((row) => [...row[column]].length)));
     const line = (row: readonly string[]) => `| ${row.map((cell, i) => cell + " ".repeat(widths[i] - [...cell].length)).join(" | ")} |`;
     lines.push(`## ${group}`, "", line(table[0]), line(widths.map((width) => "-".repeat(width))), ...table.slice(1).map(line), "");
   }

@@ -1,7 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { geometricMean, measure, median, type Run } from "./measure.ts";
 import { figures, markdown, type Measured } from "./report.ts";
-import { type Row, rows } from "./rows.ts";
+import type { Row } from "./row.ts";
+import { rows } from "./rows.ts";
 
 const run = (wallMs: number, more: Partial<Run> = {}): Run => ({
   wallMs,

@@ -1,36 +1,9 @@
-// The table of the benchmark: what is run, against what, and how good it must be. Counts are chosen so that QEMU takes half a second or more
-// where it can.
-import { basename, isAbsolute, join } from "@std/path";
-import type { Command } from "./measure.ts";
+// The table of the benchmark: what is run, against what, and how good it must be. Each file of rows has a function in `TABLES`.
+import type { Row } from "./row.ts";
+import { riscvRows } from "./rows_riscv.ts";
+import { x86Rows } from "./rows_x86.ts";
 
-export const ROOT = join(import.meta.dirname!, "..", "..");
-const path = (file: string) => isAbsolute(file) ? file : join(ROOT, file);
-/** Where the programs for the host are built; not in the repository. */
-export const NATIVE = path("cache/bench/suite");
-
-/**
- * One line of the table: `ours` and `other` are run alternately and must print the same below the firmware's banner, unless they
- * print times.
- */
-export interface Row {
-  readonly name: string;
-  readonly group: string;
-  readonly ours: Command;
-  readonly other?: Command;
-  /** The same work on the host itself, for orientation. */
-  readonly native?: Command;
-  /** What is compared: wall time, or the largest resident set. */
-  readonly measures: "time" | "memory";
-  /** Largest accepted quotient of ours and the other. */
-  readonly target?: number;
-  /** Largest accepted value of ours, in ms or MB; smallest accepted million instructions per second. */
-  readonly most?: number;
-  readonly leastMips?: number;
-  /** What it prints depends on the machine, and is not compared. */
-  readonly printsTimes?: boolean;
-  /** Files that must exist; without them the row is skipped. */
-  readonly needs?: readonly string[];
-}
+const TABLES: readonly ((count: (n: number) => number) => Row[])[] = [riscvRows, x86Rows];
 
 /** Groups whose geometric mean has a target. */
 export const MEAN_TARGETS: Readonly<Record<string, number>> = {
@@ -38,141 +11,13 @@ export const MEAN_TARGETS: Readonly<Record<string, number>> = {
   "Integer, RV32": 0.7,
   "Floating point, RV64": 0.8,
   "System-heavy, RV64": 1.0,
+  "Integer, x86-64": 0.7,
+  "Floating point, x86-64": 0.8,
+  "System-heavy, x86-64": 1.0,
 };
 
-type Bits = 64 | 32;
-
-/** Programs of guests/suite.c and how often each is run: once is about 150 million instructions. */
-const INTEGER = { sieve: 16, matmul: 16, quicksort: 5, crc: 9, fib: 6, list: 2, sha256: 20, copy: 13, search: 8 };
-const REAL = {
-  nbody_double: 2,
-  nbody_single: 1,
-  mandel_double: 2,
-  mandel_single: 1,
-  linpack_double: 4,
-  linpack_single: 2,
-  fft_double: 7,
-  fft_single: 3,
-};
-/** Programs of guests/system.c and how many events each has. */
-const SYSTEM = { syscall: 1_000_000, switch: 1_000_000, fault: 1_000_000, smc: 200_000 };
-
-const MARKER = "bringup: userspace is up";
-const LINUX = ["cache/linux/Image", "cache/linux/initramfs.cpio.gz", "cache/linux/fw_dynamic.bin"];
-const APPEND = "console=ttyS0 earlycon=sbi";
-
-function ours(kernel: string, args: readonly string[] = [], bits: Bits = 64, until?: string): Command {
-  const machine = path(bits === 64 ? "machines/virt.toml" : "machines/virt32.toml");
-  return {
-    program: Deno.execPath(),
-    args: ["run", "-A", path("mod.ts"), machine, path(kernel), ...args],
-    ...(until === undefined ? {} : { until }),
-  };
-}
-
-function qemu(kernel: string, args: readonly string[] = [], bits: Bits = 64, until?: string): Command {
-  return {
-    program: `qemu-system-riscv${bits}`,
-    args: ["-M", "virt", "-nographic", "-kernel", path(kernel), ...args],
-    ...(until === undefined ? {} : { until }),
-  };
-}
-
-/** The same M-mode image on both, with a parameter. */
-function program(group: string, image: string, bits: Bits, name: string, count: number, more: Partial<Row> = {}): Row {
-  const file = `tests/bench/bin/${image}.rv${bits}.elf`, parameter = `bench=${name}:${count}`;
-  return {
-    name,
-    group,
-    measures: "time",
-    ours: ours(file, ["--append", parameter], bits),
-    other: qemu(file, ["-bios", "none", "-append", parameter], bits),
-    ...more,
-  };
-}
-
-function linux(name: string, engine: string, target: number): Row {
-  return {
-    name,
-    group: "Debian's Linux to its first process",
-    measures: "time",
-    ours: ours(
-      LINUX[0],
-      ["--engine", engine, "--firmware", path(LINUX[2]), "--initrd", path(LINUX[1]), "--memory", "256MiB", "--append", APPEND],
-      64,
-      MARKER,
-    ),
-    other: qemu(LINUX[0], ["-m", "256M", "-bios", path(LINUX[2]), "-initrd", path(LINUX[1]), "-append", APPEND], 64, MARKER),
-    target,
-    needs: LINUX,
-  };
-}
-
-const hello = (bits: Bits) => `tests/guests/bin/hello.rv${bits}.elf`;
-const mHello = (bits: Bits) => `tests/guests/bin/m_hello.rv${bits}.elf`;
-
-/** An image of the user's own that starts in M-mode on RV64 and powers off. */
-export function kernelRow(file: string): Row {
-  return {
-    name: basename(file),
-    group: "Kernels of the command line",
-    measures: "time",
-    ours: ours(file),
-    other: qemu(file, ["-bios", "none"]),
-    printsTimes: true,
-  };
-}
-
-/** All rows; counts are divided by `divisor`, for a quick look. */
+/** All rows; how often programs run is divided by `divisor`, for a quick look. */
 export function rows(divisor = 1): Row[] {
   const count = (n: number) => Math.max(1, Math.round(n / divisor));
-  const programs = (table: Readonly<Record<string, number>>, make: (name: string, n: number) => Row) =>
-    Object.entries(table).map(([name, n]) => make(name, count(n)));
-  const start = "Start to exit";
-  const native = (name: string, n: number): Command => ({ program: NATIVE, args: [`${name}:${n}`] });
-  return [
-    {
-      name: "hello S-mode (QEMU: its own OpenSBI)",
-      group: start,
-      measures: "time",
-      ours: ours(hello(64)),
-      other: qemu(hello(64)),
-      target: 0.8,
-      most: 120,
-    },
-    {
-      name: "hello M-mode RV64",
-      group: start,
-      measures: "time",
-      ours: ours(mHello(64)),
-      other: qemu(mHello(64), ["-bios", "none"]),
-    },
-    {
-      name: "hello M-mode RV32",
-      group: start,
-      measures: "time",
-      ours: ours(mHello(32), [], 32),
-      other: qemu(mHello(32), ["-bios", "none"], 32),
-    },
-    {
-      name: "2 GiB machine (other: 128 MiB here)",
-      group: start,
-      measures: "time",
-      ours: ours(mHello(64), ["--memory", "2GiB"]),
-      other: ours(mHello(64), ["--memory", "128MiB"]),
-      target: 1.1,
-    },
-    program("Memory", "bench_suite", 64, "sieve", count(6), { name: "128 MiB machine, 1 MiB used", measures: "memory", most: 120 }),
-    {
-      ...program("Interpreter alone", "bench_suite", 64, "integer", 1),
-      ours: ours("tests/bench/bin/bench_suite.rv64.elf", ["--engine", "interp", "--append", "bench=integer:1"]),
-      leastMips: 300,
-    },
-    linux("JIT", "jit", 1.0),
-    linux("interpreter alone", "interp", 6.0),
-    ...programs(INTEGER, (name, n) => program("Integer, RV64", "bench_suite", 64, name, n, { target: 1.0, native: native(name, n) })),
-    ...programs(INTEGER, (name, n) => program("Integer, RV32", "bench_suite", 32, name, n)),
-    ...programs(REAL, (name, n) => program("Floating point, RV64", "bench_suite", 64, name, n, { native: native(name, n) })),
-    ...programs(SYSTEM, (name, n) => program("System-heavy, RV64", "system", 64, name, n)),
-  ];
+  return TABLES.flatMap((table) => table(count));
 }
