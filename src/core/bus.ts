@@ -10,6 +10,16 @@ export interface BusTarget {
   readonly access: { readonly min: Size; readonly max: Size };
   read(offset: number, size: Size): number;
   write(offset: number, size: Size, value: number): void;
+  /** Parts of the window that are plain memory now: processors reach them without the device. Disjoint; sorted by offset. */
+  readonly direct?: readonly Direct[];
+  /** Set by the bus; the device calls it when `direct` has changed. */
+  onDirect?: () => void;
+}
+
+/** A part of a device's window that is plain memory. */
+export interface Direct {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
 }
 
 /** One window of an address space: RAM or ROM (`bytes`), or a device (`target`). */
@@ -22,15 +32,26 @@ export interface Region {
   readonly target?: BusTarget;
 }
 
-/** One address space. Physical addresses are numbers below 2^53. */
+/** How the guest sees a shadow RAM: not at all, for reading only, or as RAM. */
+export type ShadowAccess = "off" | "read" | "write";
+
+/**
+ * One address space. Physical addresses are numbers below 2^53. Where windows overlap the order is: shadow RAM that is shown, windows of
+ * `map` and `mapRam` (which may not overlap each other), windows of `mapBehind`, the earlier before the later.
+ */
 export class Bus {
-  /** Sorted by base; disjoint. */
-  readonly regions: Region[] = [];
+  /** What the guest sees: sorted by base; disjoint. A window that others hide in part is there in pieces. */
+  regions: Region[] = [];
   #last: Region | undefined;
+  readonly #fixed: Region[] = [];
+  readonly #behind: Region[] = [];
+  readonly #shadows: { readonly base: number; readonly bytes: Uint8Array; readonly name: string; readonly pages: ShadowAccess[] }[] = [];
   /** Answers where nothing is mapped, with offsets that are addresses; without it an access there is a fault. */
   elsewhere: Region | undefined;
   /** Called after a device (not a CPU) has written RAM, so that translated code there is dropped. */
   onDmaWrite: (paddr: number, length: number) => void = () => {};
+  /** Called after `regions` has changed. */
+  onRemap: () => void = () => {};
 
   /** @throws {ConfigError} the window overlaps another. */
   map(base: number, length: number, target: BusTarget, name = "device"): void {
@@ -42,18 +63,65 @@ export class Bus {
     this.#insert({ base, length: bytes.length, bytes, name: options.name ?? "ram", readonly: options.readonly ?? false });
   }
 
-  /** Removes the window that starts at `base` (a PCI BAR that moves). */
-  unmap(base: number): void {
-    const i = this.regions.findIndex((r) => r.base === base);
-    if (i >= 0) this.regions.splice(i, 1);
-    this.#last = undefined;
+  /** A device's window behind all others, which may come and go (a PCI BAR); what it returns is for `unmap`. */
+  mapBehind(base: number, length: number, target: BusTarget, name = "device"): Region {
+    const region = { base, length, target, name, readonly: false };
+    this.#behind.push(region);
+    this.#watch(region);
+    this.#arrange();
+    return region;
+  }
+
+  /** Removes a window of `mapBehind`. */
+  unmap(region: Region): void {
+    const i = this.#behind.indexOf(region);
+    if (i >= 0) this.#behind.splice(i, 1);
+    this.#arrange();
+  }
+
+  /** RAM that a chipset can show in front of what else is there; hidden until `shadow` shows it. */
+  mapShadow(base: number, bytes: Uint8Array, name = "shadow"): void {
+    this.#shadows.push({ base, bytes, name, pages: Array<ShadowAccess>(bytes.length / PAGE).fill("off") });
+  }
+
+  /** Shows or hides the shadow RAM of a range (multiples of 4 KiB); without shadow RAM there nothing happens. */
+  shadow(base: number, length: number, access: ShadowAccess): void {
+    let changed = false;
+    for (const s of this.#shadows) {
+      for (const page of s.pages.keys()) {
+        const at = s.base + page * PAGE;
+        if (at < base || at >= base + length || s.pages[page] === access) continue;
+        s.pages[page] = access;
+        changed = true;
+      }
+    }
+    if (changed) this.#arrange();
   }
 
   #insert(r: Region): void {
-    const clash = this.regions.find((o) => r.base < o.base + o.length && o.base < r.base + r.length);
+    const clash = this.#fixed.find((o) => r.base < o.base + o.length && o.base < r.base + r.length);
     if (clash) throw new ConfigError(`'${r.name}' (${range(r)}) overlaps '${clash.name}' (${range(clash)})`);
-    this.regions.push(r);
+    this.#fixed.push(r);
+    this.#watch(r);
+    this.#arrange();
+  }
+
+  #watch({ target }: Region): void {
+    if (target) target.onDirect = () => this.#arrange();
+  }
+
+  /** Makes `regions` of what is mapped. */
+  #arrange(): void {
+    this.#last = undefined;
+    const shown = this.#shadows.flatMap((s) => shownParts(s.base, s.bytes, s.name, s.pages));
+    // Mostly nothing overlaps: while a machine is built there are many windows and every one comes here.
+    if (!shown.length && !this.#behind.length && !this.#fixed.some((r) => r.target?.direct)) this.regions = [...this.#fixed];
+    else {
+      this.regions = [];
+      for (const r of [...shown, ...withDirect(this.#fixed), ...withDirect(this.#behind)]) this.regions.push(...uncovered(r, this.regions));
+    }
     this.regions.sort((a, b) => a.base - b.base);
+    this.onRemap();
   }
 
   /** The window that holds `paddr`, or else `elsewhere`. */
@@ -145,6 +213,62 @@ export function writeTarget(t: BusTarget, offset: number, size: Size, value: num
     for (let i = 0; i < size; i += max) t.write(offset + i, max, ((value >>> (8 * i)) & mask) >>> 0);
   } else if (size >= min) t.write(offset, size, value >>> 0);
   else t.write(offset - offset % min, min, (value << (8 * (offset % min))) >>> 0);
+}
+
+const PAGE = 4096;
+
+/** The runs of pages with equal access that are shown. */
+function shownParts(base: number, bytes: Uint8Array, name: string, pages: readonly ShadowAccess[]): Region[] {
+  const out: Region[] = [];
+  for (let from = 0, to; from < pages.length; from = to) {
+    for (to = from + 1; to < pages.length && pages[to] === pages[from];) to++;
+    if (pages[from] === "off") continue;
+    const length = (to - from) * PAGE, at = from * PAGE;
+    out.push({ base: base + at, length, name, readonly: pages[from] === "read", bytes: bytes.subarray(at, at + length) });
+  }
+  return out;
+}
+
+/** Windows of devices with the memory that they show in front of them. */
+function withDirect(regions: readonly Region[]): Region[] {
+  return regions.flatMap((r) => [
+    ...(r.target?.direct ?? []).map(({ offset, bytes }) => ({
+      base: r.base + offset,
+      length: bytes.length,
+      bytes,
+      name: r.name,
+      readonly: false,
+    })),
+    r,
+  ]);
+}
+
+/** What of a window none of the others hides: itself, or pieces of it. */
+function uncovered(r: Region, others: readonly Region[]): Region[] {
+  let parts: [from: number, to: number][] = [[r.base, r.base + r.length]];
+  for (const o of others) {
+    const end = o.base + o.length;
+    if (o.base >= r.base + r.length || end <= r.base) continue;
+    parts = parts.flatMap(([from, to]): [number, number][] => [[from, Math.min(to, o.base)], [Math.max(from, end), to]])
+      .filter(([from, to]) => from < to);
+  }
+  return parts.map(([from, to]) => {
+    const { target, bytes } = r, skip = from - r.base, length = to - from;
+    if (length === r.length) return r;
+    return {
+      ...r,
+      base: from,
+      length,
+      ...(bytes && { bytes: bytes.subarray(skip, skip + length) }),
+      ...(target && {
+        target: {
+          access: target.access,
+          read: (offset: number, size: Size) => target.read(offset + skip, size),
+          write: (offset: number, size: Size, value: number) => target.write(offset + skip, size, value),
+        },
+      }),
+    };
+  });
 }
 
 const range = (r: { base: number; length: number }) => `0x${r.base.toString(16)}..0x${(r.base + r.length - 1).toString(16)}`;

@@ -3,6 +3,7 @@ import type { Bus, BusTarget } from "./bus.ts";
 import type { Clock } from "./clock.ts";
 import type { IrqLine } from "./irq.ts";
 import type { Channel } from "./log.ts";
+import type { PciBus, PciFunction, PciSlot } from "./pci.ts";
 import type { Config, Keys } from "./schema.ts";
 
 /** All a device is given. No CPU, no sibling, no host, no wall clock. */
@@ -11,6 +12,8 @@ export interface DeviceEnv {
   readonly clock: Clock;
   /** Memory as a bus master sees it. */
   readonly dma: Bus;
+  /** Port space, on machines that have one. */
+  readonly io?: Bus | undefined;
   /** Guest time at reset as seconds since 1970 (the machine's `clock.rtc`). */
   readonly epochSeconds: number;
   /** A line on a trace channel; `text` is called only when the channel is on. */
@@ -69,6 +72,10 @@ export interface Device<State extends object = object> {
   readonly screen?: ScreenPort;
   readonly keyboard?: KeyPort;
   readonly mouse?: MousePort;
+  /** What it is on a PCI bus; see `DeviceType.pci`. */
+  readonly pci?: PciFunction;
+  /** The bus that a host bridge offers. */
+  readonly pciBus?: PciBus;
 }
 
 /** What a screen shows, for the outside. Reading it changes nothing. */
@@ -129,11 +136,16 @@ export interface DeviceType<K extends Keys = Keys, C = Config<K>> {
   readonly spec: string;
   /** Keys of its own; `type at io irq console` and `count stride` belong to the wiring. `from` in a key takes a value of the machine. */
   readonly keys: K;
-  windows(config: C): readonly Window[];
+  /** Windows at fixed addresses; `plugged`: it is on a PCI bus, where BARs place the others. */
+  windows(config: C, plugged?: boolean): readonly Window[];
   /** Names of its interrupt outputs, in the order in which an `irq = [...]` list wires them. A `*` stands for every hart. */
   outputs?(config: C): readonly string[];
   /** Interrupt inputs it offers to others, for checking wires: highest number or names. */
   inputs?(config: C): Inputs;
+  /** Whether it may (or must) be plugged into a PCI bus: `pci = "pci:1.1"`. */
+  readonly pci?: "optional" | "required";
+  /** True for a host bridge: other devices are plugged into it. It is function 0.0 itself. */
+  readonly pciHost?: boolean;
   /** True when it has a `char` port and may be a machine's `console`. */
   readonly char?: boolean;
   /** Name of its device-tree node before the `@`; its id without trailing digits when absent. */
@@ -151,6 +163,8 @@ export interface DevicePorts {
   readonly irq: readonly IrqLine[];
   /** How many harts the machine has. */
   readonly harts: number;
+  /** Where it is plugged in. */
+  readonly pci?: PciSlot | undefined;
 }
 
 /** Keeps the type of the keys; returns its argument. */

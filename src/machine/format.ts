@@ -102,6 +102,11 @@ export const WIRING = {
     ],
     { optional: true, form: `an input like "plic:10", a list of inputs, or a table from output to input` },
   ),
+  pci: string('where it is plugged in: host bridge, device and function, as in "pci:1.1"', {
+    pattern: /^\w+:([12]?\d|3[01])\.[0-7]$/,
+    form: `a host bridge with device (0..31) and function (0..7), like "pci:1.1"`,
+    optional: true,
+  }),
   console: bool("its byte stream is a console of the machine: the terminal, `serial` in a scenario", { default: false }),
   count: int("how many of it there are, named `NAME[0]` and so on", { optional: true, min: 1, max: 1024 }),
   stride: size("distance between the windows of two instances", { optional: true, min: 1 }),

@@ -56,6 +56,8 @@ export interface DeviceNode {
   /** Interrupt outputs after `*` was spread over the harts: `DevicePorts.irq` has one wire for each. */
   readonly outputs: readonly string[];
   readonly console: boolean;
+  /** Where it is plugged into a PCI bus. */
+  readonly pci?: { readonly host: string; readonly device: number; readonly func: number };
   readonly place: Place;
 }
 
@@ -199,6 +201,7 @@ class GraphBuilder {
     for (const [id, node] of devices) this.#device(id, node);
     for (const wire of this.#wires) this.#wire(wire);
     this.#checkFanouts();
+    this.#checkPci();
     this.#checkOverlaps(memories);
     this.#checkReset(cpu, memories);
     const firmware = this.#firmware();
@@ -336,7 +339,8 @@ class GraphBuilder {
     if (common.stride !== undefined && common.count === undefined) {
       r.error("must be absent without 'count'", table.get("stride")!.place);
     }
-    const windows = this.#windows(table, type.windows(config), common, node.place);
+    const pci = this.#pciSlot(table, type, common);
+    const windows = this.#windows(table, type.windows(config, pci !== undefined), common, node.place);
     const declared = type.outputs?.(config) ?? [], inputs = type.inputs?.(config);
     const replicated = common.count !== undefined;
     if (replicated) {
@@ -355,11 +359,48 @@ class GraphBuilder {
         windows: windows.map((w) => ({ ...w, base: w.base + n * (common.stride ?? 0) })),
         outputs: spreadOutputs(declared, this.#harts),
         console: common.console,
+        ...(pci && { pci }),
         place: node.place,
       };
       this.#devices.push(device);
       this.#inputs.set(device.id, inputs);
       if (table.has("irq")) this.#wires.push({ device, irq: table.get("irq")!, declared, n });
+    }
+  }
+
+  /** Where a device is plugged in, if it is. */
+  #pciSlot(table: Table, type: AnyDeviceType, { pci, count }: Config<typeof format.WIRING>): DeviceNode["pci"] {
+    const r = this.#reader;
+    if (pci === undefined) {
+      if (type.pci === "required") {
+        const { place } = table.get("type")!;
+        r.error(`missing: a '${type.type}' must be plugged in, as in "pci:1.0"`, {
+          ...place,
+          key: place.key?.replace(/type$/, "pci") ?? "pci",
+        });
+      }
+      return undefined;
+    }
+    const { place } = table.get("pci")!;
+    if (!type.pci) r.error(`must be absent: a '${type.type}' is no PCI device`, place);
+    if (count !== undefined) r.error("must be absent: several devices cannot be in one slot", place);
+    const [, host, device, func] = /^(\w+):(\d+)\.(\d)$/.exec(pci)!;
+    return { host, device: Number(device), func: Number(func) };
+  }
+
+  /** Every device with a slot has one of its own, on a host bridge that exists. */
+  #checkPci(): void {
+    const r = this.#reader, isHost = (d: DeviceNode) => this.#types[d.type].pciHost === true;
+    const hosts = this.#devices.filter(isHost).map((d) => d.id), taken = new Map(hosts.map((id) => [`${id}:0.0`, id]));
+    for (const d of this.#devices) {
+      if (!d.pci) continue;
+      const { host, device, func } = d.pci, node = this.#devices.find((o) => o.id === host), slot = `${host}:${device}.${func}`;
+      const table = (this.#section("device").get(d.id)!.value as Table).get("pci")!;
+      if (!node) {
+        if (!this.#inputs.has(host)) r.error(`no device '${host}'${didYouMean(host, hosts)}`, table.place);
+      } else if (!isHost(node)) r.error(`'${host}' (${node.type}) has no PCI bus`, table.place);
+      else if (taken.has(slot)) r.error(`${slot} is already taken by '${taken.get(slot)}'`, table.place);
+      else taken.set(slot, d.id);
     }
   }
 

@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import type { AnyDeviceType, Device, DeviceEnv, StopRequest } from "../core/device.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
 import type { Log } from "../core/log.ts";
+import { PciSlot } from "../core/pci.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { type Edge, type Graph, targetName } from "./graph.ts";
 
@@ -29,6 +30,8 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
   const devices = new Map<string, Device>(), types = host.types ?? DEVICES;
   const harts = graph.cpu.harts, epochSeconds = Math.floor(graph.clock.rtc.getTime() / 1000);
   const inputs = new Inputs(host, devices);
+  const slots = new Map<string, PciSlot>(),
+    wrap = (target: BusTarget, name: string) => host.log.on("bus") ? traced(target, name, host.log) : target;
   const lines = new Map(graph.edges.map((e) => [e, inputs.join(e)]));
   for (const node of receiversFirst(graph)) {
     const type = types[node.type];
@@ -36,6 +39,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
       id: node.id,
       clock: host.clock,
       dma: host.bus,
+      io: host.io,
       epochSeconds,
       log: (channel, text) => {
         if (host.log.on(channel)) host.log.line(channel, node.id, text());
@@ -50,7 +54,9 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
         ? driven[0]
         : new Wire((level) => driven.forEach((l) => l.set(level)));
     });
-    const device = type.create(env, node.config, { irq, harts });
+    const pci = node.pci && new PciSlot(node.pci.device, node.pci.func, node.id, wrap);
+    if (pci) slots.set(node.id, pci);
+    const device = type.create(env, node.config, { irq, harts, pci });
     devices.set(node.id, device);
     if ((device.windows?.length ?? 0) !== node.windows.length) {
       throw new Error(`device type '${node.type}' declares ${node.windows.length} windows and implements ${device.windows?.length ?? 0}`);
@@ -59,8 +65,14 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
       const bus = w.bus === "io" ? host.io : host.bus;
       if (!bus) throw new Error(`'${node.id}' needs a port space`);
       const name = node.windows.length > 1 ? `${node.id}.${w.name}` : node.id;
-      bus.map(w.base, w.length, host.log.on("bus") ? traced(device.windows![i], name, host.log) : device.windows![i], name);
+      bus.map(w.base, w.length, wrap(device.windows![i], name), name);
     }
+  }
+  for (const { id, type, pci } of graph.devices) {
+    if (!pci) continue;
+    const { pci: fn } = devices.get(id)!;
+    if (!fn) throw new Error(`device type '${type}' does not say what it is on a PCI bus`);
+    devices.get(pci.host)!.pciBus!.plug(slots.get(id)!, fn);
   }
   inputs.settle();
   return devices;
