@@ -1,4 +1,5 @@
 // What a device is: one file in src/devices whose default export tells the wiring everything, and a class that models the block.
+import type { LocalApics } from "./apic.ts";
 import type { Bus, BusTarget } from "./bus.ts";
 import type { Clock } from "./clock.ts";
 import type { IrqLine } from "./irq.ts";
@@ -69,6 +70,10 @@ export interface Device<State extends object = object> {
   timeSource?(): number;
   /** An x86 interrupt acknowledge cycle: takes the pending request and returns its vector (0..255). */
   acknowledge?(): number;
+  /** The local APICs of x86 processors. */
+  readonly localApics?: LocalApics;
+  /** A processor has ended a level-triggered interrupt with this vector (an I/O APIC's business). */
+  endOfInterrupt?(vector: number): void;
   readonly screen?: ScreenPort;
   readonly keyboard?: KeyPort;
   readonly mouse?: MousePort;
@@ -163,6 +168,8 @@ export interface DevicePorts {
   readonly irq: readonly IrqLine[];
   /** How many harts the machine has. */
   readonly harts: number;
+  /** The hart whose access is under way. */
+  readonly hart: () => number;
   /** Where it is plugged in. */
   readonly pci?: PciSlot | undefined;
 }

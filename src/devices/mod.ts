@@ -5,7 +5,9 @@ import goldfishRtc from "./goldfish_rtc.ts";
 import i8042 from "./i8042.ts";
 import i8254 from "./i8254.ts";
 import i8259 from "./i8259.ts";
+import ioapic from "./ioapic.ts";
 import isaDebugExit from "./isa_debug_exit.ts";
+import lapic from "./lapic.ts";
 import mc146818 from "./mc146818.ts";
 import ns16550a from "./ns16550a.ts";
 import plic from "./plic.ts";
@@ -15,7 +17,21 @@ import unimplemented from "./unimplemented.ts";
 import vga from "./vga.ts";
 
 export const DEVICES: Readonly<Record<string, AnyDeviceType>> = Object.fromEntries(
-  [clint, goldfishRtc, i8042, i8254, i8259, isaDebugExit, mc146818, ns16550a, plic, portConsole, sifiveFinisher, unimplemented, vga].map((
-    type: AnyDeviceType,
-  ) => [type.type, type]),
+  [
+    clint,
+    goldfishRtc,
+    i8042,
+    i8254,
+    i8259,
+    ioapic,
+    isaDebugExit,
+    lapic,
+    mc146818,
+    ns16550a,
+    plic,
+    portConsole,
+    sifiveFinisher,
+    unimplemented,
+    vga,
+  ].map((type: AnyDeviceType) => [type.type, type]),
 );

@@ -173,6 +173,7 @@ export class Machine {
       ...(this.#platform.io ? { io: this.#platform.io } : {}),
       clock: this.clock,
       cpuInput: (hart, name) => this.cpus[hart].input(name),
+      hart: () => this.engine.running.index,
       log: host.log,
       stop: (request) => this.#ask(request),
     });

@@ -16,6 +16,8 @@ export interface WiringHost {
   readonly clock: Clock;
   /** An interrupt input of a hart; undefined when the CPU has none of that name (the wire then leads nowhere). */
   cpuInput(hart: number, name: string): IrqLine | undefined;
+  /** The hart whose access is under way; the first when absent. */
+  readonly hart?: () => number;
   readonly log: Log;
   stop(request: StopRequest): void;
   /** All of src/devices unless given; must be the table that the graph was made with. */
@@ -56,7 +58,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
     });
     const pci = node.pci && new PciSlot(node.pci.device, node.pci.func, node.id, wrap);
     if (pci) slots.set(node.id, pci);
-    const device = type.create(env, node.config, { irq, harts, pci });
+    const device = type.create(env, node.config, { irq, harts, hart: host.hart ?? (() => 0), pci });
     devices.set(node.id, device);
     if ((device.windows?.length ?? 0) !== node.windows.length) {
       throw new Error(`device type '${node.type}' declares ${node.windows.length} windows and implements ${device.windows?.length ?? 0}`);

@@ -70,7 +70,7 @@ export interface Bench<D extends Device> {
 export function bench<K extends Keys>(
   type: DeviceType<K>,
   given: Partial<Config<K>> = {},
-  options: { harts?: number; hz?: number; epochSeconds?: number; outputs?: number } = {},
+  options: { harts?: number; hart?: () => number; hz?: number; epochSeconds?: number; outputs?: number } = {},
 ): Bench<Device> {
   const clock = new VirtualClock(options.hz ?? 1_000_000_000);
   const log: string[] = [], stops: StopRequest[] = [], edges: string[] = [];
@@ -89,7 +89,7 @@ export function bench<K extends Keys>(
     log: (channel, text) => log.push(`${channel} ${text()}`),
     stop: (request) => stops.push(request),
   };
-  const dev = type.create(env, config, { irq, harts });
+  const dev = type.create(env, config, { irq, harts, hart: options.hart ?? (() => 0) });
   dev.reset();
   edges.length = 0;
   const target = (w: number) => {

@@ -37,7 +37,7 @@ class Wired implements Board {
   /** Adds a device, after its reset, with its windows at `bases`. */
   add(type: AnyDeviceType, bases: readonly number[], irq: readonly (IrqLine | undefined)[] = []): Device {
     const config = defaults(type.keys);
-    const device = type.create(this.#env, config, { irq: irq.map((line) => line ?? unconnected()), harts: this.harts });
+    const device = type.create(this.#env, config, { irq: irq.map((line) => line ?? unconnected()), harts: this.harts, hart: () => 0 });
     device.reset();
     for (const [i, w] of type.windows(config).entries()) {
       this.#spaces.push({ base: bases[i], length: w.length, target: device.windows![i] });
