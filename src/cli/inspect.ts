@@ -3,7 +3,7 @@ import { ConfigError } from "../core/errors.ts";
 import { describe, listDevices } from "../machine/describe.ts";
 import { buildFdt } from "../machine/fdt.ts";
 import { type Graph, loadConfig } from "../machine/graph.ts";
-import { findMachineFile, readFile } from "../scenario/host.ts";
+import { findMachineFile, openDisk, readFile } from "../scenario/host.ts";
 import type { CommandLine } from "./options.ts";
 import { writeAll } from "./output.ts";
 import { parseSet } from "./set.ts";
@@ -40,7 +40,11 @@ export function devices({ positional }: CommandLine): number {
 
 function load({ positional, values }: CommandLine, command: string): Graph {
   if (positional.length !== 1) throw new ConfigError(`one machine file is needed: bringup ${command} MACHINE.toml`);
-  return loadConfig(findMachineFile(positional[0]), { readFile, set: parseSet((values.set ?? []) as string[]) });
+  return loadConfig(findMachineFile(positional[0]), {
+    readFile,
+    fileSize: (p) => openDisk(p, { write: false }).size,
+    set: parseSet((values.set ?? []) as string[]),
+  });
 }
 
 function say(text: string): void {

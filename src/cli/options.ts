@@ -14,6 +14,11 @@ interface Option {
 export const RUN_OPTIONS = {
   append: { value: "TEXT", doc: "kernel command line" },
   initrd: { value: "FILE", doc: "initial RAM disk" },
+  disk: {
+    value: "FILE",
+    many: true,
+    doc: "put a disk image into the first free drive of its kind (hard disk, floppy, CD); writes to it stay in memory",
+  },
   memory: { value: "SIZE", doc: "size of the machine's RAM, such as 256MiB" },
   harts: { value: "N", doc: "number of harts" },
   set: { value: "KEY=VALUE", many: true, doc: "override a key of the machine file, such as memory.dram.size=2GiB" },

@@ -72,6 +72,7 @@ export async function run(line: CommandLine): Promise<number> {
     await gdb?.close(status);
   } finally {
     host.close();
+    session.machine.disks?.flush();
   }
   if (plan.screenshot !== undefined) await writeScreenshot(session, plan.screenshot);
   if (plan.stats) {
@@ -212,6 +213,7 @@ function makePlan({ positional, values }: CommandLine): Plan {
       ...(kernel !== undefined ? { kernel } : {}),
       ...(initrd !== undefined ? { initrd } : {}),
       ...(append !== undefined ? { append } : {}),
+      disks: list("disk"),
       ...(trace !== undefined ? { trace } : {}),
       ...(engine !== undefined ? { engine } : {}),
       tuning: { off, profile: values.stats === true },

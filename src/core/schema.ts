@@ -15,7 +15,8 @@ export type Key =
     /** `form` says in words what `pattern` accepts: "a text like ...". */
     | { readonly kind: "string"; readonly default?: string; readonly pattern?: RegExp; readonly form?: string }
     | { readonly kind: "choice"; readonly choices: readonly (string | number)[]; readonly default?: string | number }
-    | { readonly kind: "file"; readonly default?: string }
+    /** `large`: looked at piece by piece, so it is not read to see whether it is there. */
+    | { readonly kind: "file"; readonly default?: string; readonly large?: boolean }
     | { readonly kind: "time"; readonly default?: Date }
     | { readonly kind: "list"; readonly of: Key; readonly default?: readonly unknown[] }
     | { readonly kind: "table"; readonly keys: Keys }

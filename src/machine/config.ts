@@ -91,7 +91,12 @@ function setNode(given: unknown, place: Place): Node {
 export class Reader {
   readonly errors: ConfigError[] = [];
   /** `machine` looks up a value of the machine by key path, for keys whose default is taken from another. */
-  constructor(readonly readFile: ReadFile, readonly machine: (path: string) => unknown = () => undefined) {}
+  constructor(
+    readonly readFile: ReadFile,
+    readonly machine: (path: string) => unknown = () => undefined,
+    /** Bytes of a file without reading it all. */
+    readonly fileSize: (path: string) => number = (path) => readFile(path).length,
+  ) {}
 
   error(problem: string, place: Place): void {
     this.errors.push(new ConfigError(problem, place));
@@ -161,7 +166,7 @@ export class Reader {
       case "string":
         return textOf(node);
       case "file":
-        return this.#file(node);
+        return this.#file(node, key.large ? this.fileSize : this.readFile);
       case "time":
         return new Date(value as Date); // the parser's own kind of Date prints and clones differently
       default:
@@ -174,12 +179,12 @@ export class Reader {
   }
 
   /** A path relative to the file that names it; it must be readable. A name with "@" in front is for the machine to resolve. */
-  #file(node: Node): string | undefined {
+  #file(node: Node, look: (path: string) => unknown): string | undefined {
     const text = textOf(node)!;
     if (text.startsWith("@")) return text;
     const path = resolvePath(text, node.place);
     try {
-      this.readFile(path);
+      look(path);
       return path;
     } catch (e) {
       if (!(e instanceof ConfigError)) throw e;

@@ -3,6 +3,7 @@
 import type { AnyDeviceType, Inputs, Window } from "../core/device.ts";
 import type { Place } from "../core/errors.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
+import { type DiskKind, type DriveConfig, sizeProblem } from "../core/disk.ts";
 import type { Config } from "../core/schema.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { applySet, hex, isOverride, loadTree, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
@@ -47,6 +48,18 @@ export interface PlacedWindow {
   readonly length: number;
 }
 
+/** A drive of a device. */
+export interface DriveNode {
+  /** The key of its table in the device's, and its name to the device. */
+  readonly name: string;
+  /** Kinds of disks that could be there; the first unless `config` says otherwise. */
+  readonly kinds: readonly DiskKind[];
+  /** What the machine file says; absent: there is none unless the command line puts a disk there. */
+  readonly config?: DriveConfig;
+  /** Of its file, or of its table or device. */
+  readonly place: Place;
+}
+
 export interface DeviceNode {
   /** `uart0`, or `virtio[3]` for one of several. */
   readonly id: string;
@@ -55,6 +68,7 @@ export interface DeviceNode {
   readonly windows: readonly PlacedWindow[];
   /** Interrupt outputs after `*` was spread over the harts: `DevicePorts.irq` has one wire for each. */
   readonly outputs: readonly string[];
+  readonly drives: readonly DriveNode[];
   readonly console: boolean;
   /** Where it is plugged into a PCI bus. */
   readonly pci?: { readonly host: string; readonly device: number; readonly func: number };
@@ -107,6 +121,8 @@ export interface Graph {
 
 export interface LoadOptions {
   readonly readFile: ReadFile;
+  /** Bytes of a file that may be large; `readFile` tells it when this is absent. */
+  readonly fileSize?: (path: string) => number;
   /** Overrides by key path; `memory` alone is the size of the main RAM, `harts` the number of harts or cores, `firmware` the firmware. */
   readonly set?: Readonly<Record<string, unknown>>;
   /** The device types that a machine may name; all of src/devices unless given. */
@@ -163,6 +179,9 @@ interface Fanout {
   readonly to: readonly { readonly device: string; readonly moved: ReadonlyMap<number, number>; readonly place: Place }[];
 }
 
+/** What a drive's file is called that the command line names. */
+export const KERNEL = "@kernel";
+
 class GraphBuilder {
   readonly #reader: Reader;
   readonly #types: Readonly<Record<string, AnyDeviceType>>;
@@ -183,7 +202,7 @@ class GraphBuilder {
     this.#reader = new Reader(options.readFile, (path) => {
       const [section, key] = path.split(".");
       return section === "clock" ? this.#clock[key] : undefined;
-    });
+    }, options.fileSize);
   }
 
   build(): Graph {
@@ -342,6 +361,7 @@ class GraphBuilder {
     const pci = this.#pciSlot(table, type, common);
     const windows = this.#windows(table, type.windows(config, pci !== undefined), common, node.place);
     const declared = type.outputs?.(config) ?? [], inputs = type.inputs?.(config);
+    const drives = this.#drives(table, type, config, node.place);
     const replicated = common.count !== undefined;
     if (replicated) {
       this.#replicated.set(id, common.count!);
@@ -358,6 +378,7 @@ class GraphBuilder {
         config,
         windows: windows.map((w) => ({ ...w, base: w.base + n * (common.stride ?? 0) })),
         outputs: spreadOutputs(declared, this.#harts),
+        drives,
         console: common.console,
         ...(pci && { pci }),
         place: node.place,
@@ -366,6 +387,20 @@ class GraphBuilder {
       this.#inputs.set(device.id, inputs);
       if (table.has("irq")) this.#wires.push({ device, irq: table.get("irq")!, declared, n });
     }
+  }
+
+  #drives(table: Table, type: AnyDeviceType, config: Readonly<Record<string, unknown>>, place: Place): DriveNode[] {
+    return (type.drives ?? []).map((name) => {
+      const key = type.keys[name], node = table.get(name), keys = key.kind === "table" ? key.keys : {};
+      const kinds = keys.media?.kind === "choice" ? keys.media.choices as DiskKind[] : [];
+      const inner = node?.value instanceof Map ? node.value.get("file")?.place : undefined;
+      const drive = config[name] as DriveConfig | undefined, where = inner ?? node?.place ?? place;
+      if (drive?.file !== undefined && drive.file !== KERNEL) {
+        const problem = sizeProblem(drive.media, this.#reader.fileSize(drive.file));
+        if (problem) this.#reader.error(problem, where);
+      }
+      return { name, kinds, ...(drive && { config: drive }), place: where };
+    });
   }
 
   /** Where a device is plugged in, if it is. */

@@ -1,13 +1,12 @@
-// The built-in BIOS on an x86 machine: the emulator behind the port that its stubs call, and the disk that it boots from.
+// The built-in BIOS on an x86 machine: the emulator behind the port that its stubs call.
 import type { Bus, BusTarget } from "../core/bus.ts";
+import type { Disk } from "../core/disk.ts";
 import {
   BIOS_PORT,
   biosCall,
-  type BiosDisk,
   type BiosHost,
   biosPowerOn,
   type BiosState,
-  isFloppySize,
   type MapEntry,
   post,
   type Register,
@@ -24,7 +23,7 @@ import type { PlatformParts } from "./machine.ts";
 
 /** The BIOS has its stack below the boot sector while it looks for one. */
 const BOOT_STACK = 0x7c00, BOOT_VECTOR = 0x19;
-const MIB = 2 ** 20, ROM = ROM_SEGMENT * 16, SECTOR = 512, PAGE = 4096;
+const MIB = 2 ** 20, ROM = ROM_SEGMENT * 16, PAGE = 4096;
 /** Lowest address of the memory that the BIOS keeps for itself, and of what lies under display memory and ROM. */
 const LOW_END = 0x9_fc00, HIDDEN = 0xa_0000;
 
@@ -53,60 +52,23 @@ export function memoryMap(graph: Graph): MapEntry[] {
   return map.sort((a, b) => a.base - b.base);
 }
 
-/** An image of 1.44 MB is a floppy; one of another floppy's size only with a FAT parameter block, as a hard disk may have that size by chance. */
-function isFloppy(image: Uint8Array): boolean {
-  const bytesPerSector = image[11] | image[12] << 8;
-  return image.length === 1_474_560 || (isFloppySize(image.length) && bytesPerSector === SECTOR);
-}
-
-/** The image as a disk; what the guest writes stays in memory. */
-export class ImageDisk implements BiosDisk {
-  readonly sectorSize = SECTOR;
-  readonly readonly = false;
-  readonly kind: BiosDisk["kind"];
-  readonly sectors: number;
-  /** Sectors that were written, by number. */
-  written = new Map<number, Uint8Array>();
-
-  constructor(readonly image: Uint8Array) {
-    this.kind = isFloppy(image) ? "floppy" : "hard";
-    this.sectors = Math.ceil(image.length / SECTOR);
-  }
-
-  read(lba: number, count: number): Uint8Array | undefined {
-    if (lba + count > this.sectors) return undefined;
-    const out = new Uint8Array(count * SECTOR);
-    out.set(this.image.subarray(lba * SECTOR, (lba + count) * SECTOR));
-    for (let i = 0; this.written.size > 0 && i < count; i++) {
-      const sector = this.written.get(lba + i);
-      if (sector) out.set(sector, i * SECTOR);
-    }
-    return out;
-  }
-
-  write(lba: number, data: Uint8Array): boolean {
-    if (lba + data.length / SECTOR > this.sectors) return false;
-    for (let at = 0; at < data.length; at += SECTOR) this.written.set(lba + at / SECTOR, data.slice(at, at + SECTOR));
-    return true;
-  }
-}
-
 export class BuiltinBios implements BiosHost {
   state: BiosState = biosPowerOn();
-  readonly disks: readonly ImageDisk[];
   readonly memoryMap: readonly MapEntry[];
   readonly framebuffer: BiosHost["framebuffer"];
   /** The processor that calls. */
   core!: X86Cpu;
 
-  /** @param disk the image that is booted from, if it is one. */
-  constructor(readonly parts: PlatformParts, readonly io: Bus, disk: Uint8Array | undefined) {
-    this.disks = disk ? [new ImageDisk(disk)] : [];
+  constructor(readonly parts: PlatformParts, readonly io: Bus) {
     this.memoryMap = memoryMap(parts.graph);
     const lfb = parts.graph.devices.filter((d) => d.type === "vga").flatMap((d) => d.windows).find((w) => w.name === "lfb");
     this.framebuffer = lfb && { address: lfb.base, length: lfb.length };
     const trap: BusTarget = { access: { min: 1, max: 4 }, read: () => 0xff, write: () => this.#trapped() };
     io.map(BIOS_PORT, 1, trap, "bios");
+  }
+
+  get disks(): readonly Disk[] {
+    return this.parts.disks.all;
   }
 
   /** Whether the machine has memory where the BIOS is. */
@@ -119,7 +81,6 @@ export class BuiltinBios implements BiosHost {
   powerOn(core: X86Cpu): void {
     this.core = core;
     this.state = biosPowerOn();
-    for (const d of this.disks) d.written = new Map();
     post(this);
   }
 
@@ -215,11 +176,9 @@ export class BuiltinBios implements BiosHost {
   }
 
   save(): unknown {
-    return { state: structuredClone(this.state), disks: this.disks.map((d) => new Map(d.written)) };
+    return structuredClone(this.state);
   }
   load(saved: unknown): void {
-    const s = saved as { state: BiosState; disks: readonly Map<number, Uint8Array>[] };
-    this.state = structuredClone(s.state);
-    for (const [i, d] of this.disks.entries()) d.written = new Map(s.disks[i]);
+    this.state = structuredClone(saved as BiosState);
   }
 }

@@ -1,8 +1,10 @@
 // `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
+import type { DiskSource } from "../core/disk.ts";
 import { type Channel, silent } from "../core/log.ts";
+import type { OpenDisk } from "../machine/disks.ts";
 import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { SerialConsole, SessionScreen } from "./session.ts";
-import { findMachineFile, parseChannels, readFile, TraceLog } from "./host.ts";
+import { findMachineFile, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
 import type { Look } from "./screen.ts";
 import { MachineSession, type SessionOptions } from "./session.ts";
 
@@ -19,10 +21,19 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
   const { failOn, budget, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
-  const graph = await loadGraph(machineOptions, { readFile, log: silent });
+  const graph = await loadGraph(machineOptions, { readFile, openDisk, log: silent });
+  // Forks share what was read of an image, and only the first machine may change one.
+  const images = new Map<string, DiskSource>();
+  let first = true;
+  const openShared: OpenDisk = (path, { write }) => {
+    const key = `${path}${write ? " for writing" : ""}`, image = images.get(key) ?? openDisk(path, { write });
+    images.set(key, image);
+    return first ? image : { size: image.size, read: image.read };
+  };
   const create = () => {
     const log = new TraceLog(channels);
-    const machine = createMachine(machineOptions, { readFile, log }, graph);
+    const machine = createMachine(machineOptions, { readFile, openDisk: openShared, log }, graph);
+    first = false;
     log.nowNs = () => machine.clock.nowNs;
     return machine;
   };

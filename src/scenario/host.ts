@@ -1,4 +1,5 @@
 // What this host gives a machine: files, and lines of trace channels on stderr.
+import type { DiskSource } from "../core/disk.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import { type Channel, CHANNELS, type Log } from "../core/log.ts";
 
@@ -9,6 +10,61 @@ export function readFile(path: string): Uint8Array {
   } catch (e) {
     throw new ConfigError(whyUnreadable(path, e as Error), { file: path });
   }
+}
+
+/** Bytes that are read from an image at a time, and how many such pieces are kept. */
+const PIECE = 256 * 1024, PIECES = 256;
+
+/** An image, read piece by piece; no file stays open. @throws {ConfigError} it is missing, cannot be read, or not written though it should. */
+export function openDisk(path: string, how: { readonly write: boolean }): DiskSource {
+  /** Pieces that were read, the last one used last; those that the file has no more, as it was written there. */
+  const pieces = new Map<number, Uint8Array>(), originals = new Map<number, Uint8Array>();
+  const withFile = <T>(use: (f: Deno.FsFile) => T, write = false): T => {
+    try {
+      using file = Deno.openSync(path, { read: true, write });
+      return use(file);
+    } catch (e) {
+      throw new ConfigError(whyUnreadable(path, e as Error), { file: path });
+    }
+  };
+  const size = withFile((f) => f.statSync().isDirectory ? 0 : f.seekSync(0, Deno.SeekMode.End), how.write);
+  const piece = (n: number): Uint8Array => {
+    let bytes = originals.get(n) ?? pieces.get(n);
+    if (!bytes) {
+      bytes = new Uint8Array(Math.min(PIECE, size - n * PIECE));
+      withFile((f) => {
+        f.seekSync(n * PIECE, Deno.SeekMode.Start);
+        for (let at = 0, got: number | null; at < bytes!.length && (got = f.readSync(bytes!.subarray(at))); at += got);
+      });
+      if (pieces.size >= PIECES) pieces.delete(pieces.keys().next().value!);
+    } else pieces.delete(n);
+    pieces.set(n, bytes);
+    return bytes;
+  };
+  return {
+    size,
+    read(offset, length) {
+      const n = Math.floor(offset / PIECE), from = offset - n * PIECE;
+      if (length === 0 || from + length <= PIECE) return length ? piece(n).subarray(from, from + length) : new Uint8Array();
+      const out = new Uint8Array(length);
+      for (let at = 0; at < length;) {
+        const m = Math.floor((offset + at) / PIECE), start = offset + at - m * PIECE;
+        const part = piece(m).subarray(start, start + length - at);
+        out.set(part, at);
+        at += part.length;
+      }
+      return out;
+    },
+    ...(how.write && {
+      write(offset: number, data: Uint8Array) {
+        for (let n = Math.floor(offset / PIECE); n * PIECE < offset + data.length; n++) originals.set(n, piece(n));
+        withFile((f) => {
+          f.seekSync(offset, Deno.SeekMode.Start);
+          for (let at = 0; at < data.length;) at += f.writeSync(data.subarray(at));
+        }, true);
+      },
+    }),
+  };
 }
 
 function whyUnreadable(path: string, e: Error): string {

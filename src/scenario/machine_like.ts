@@ -30,6 +30,8 @@ export interface MachineLike {
   snapshot(): unknown;
   restore(state: unknown): void;
   digest(): string;
+  /** Files that the guest may change are brought up to date. */
+  readonly disks?: { flush(): void };
   readonly stats: Readonly<Record<string, number>>;
   /** Where compiled code left instructions to the interpreter, when that is counted. */
   readonly sideExits?: {

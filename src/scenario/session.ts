@@ -350,9 +350,10 @@ export class MachineSession implements AsyncDisposable {
     this.#wake();
   }
 
-  /** Ends the session: pending waits are rejected. */
+  /** Ends the session: pending waits are rejected, and disk images that may be written have what the guest wrote. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    this.machine.disks?.flush();
     for (const w of this.#waits) w.reject(new Error(`The session ended while it waited for ${w.what}`));
     this.#waits.clear();
     this.wake();

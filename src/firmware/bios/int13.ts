@@ -1,6 +1,7 @@
 // Int 13h: disks by cylinder, head and sector, and by block number. Data goes straight between disk and memory.
 // Sources: IBM PS/2 and PC BIOS Interface Technical Reference, "INT 13H"; Phoenix Enhanced Disk Drive Specification 3.0 (T13 D1572);
 // Ralf Brown's Interrupt List, release 61. Not modelled: formatting, ejecting, the device path of EDD 3.0.
+import { FLOPPIES } from "../../core/disk.ts";
 import { BDA, type BiosDisk, type BiosFunction, type BiosInterrupt, type Call, ROM_SEGMENT } from "./host.ts";
 
 const OK = 0x00, INVALID = 0x01, READ_ONLY = 0x03, NOT_FOUND = 0x04, NOT_READY = 0x80;
@@ -13,19 +14,6 @@ export interface Geometry {
   readonly heads: number;
   readonly sectors: number;
 }
-/** Formats of floppies by their number of sectors, with the drive type that AH=08h reports. */
-const FLOPPIES: Readonly<Record<number, Geometry & { readonly type: number }>> = {
-  320: { cylinders: 40, heads: 1, sectors: 8, type: 1 },
-  360: { cylinders: 40, heads: 1, sectors: 9, type: 1 },
-  640: { cylinders: 40, heads: 2, sectors: 8, type: 1 },
-  720: { cylinders: 40, heads: 2, sectors: 9, type: 1 },
-  1440: { cylinders: 80, heads: 2, sectors: 9, type: 3 },
-  2400: { cylinders: 80, heads: 2, sectors: 15, type: 2 },
-  2880: { cylinders: 80, heads: 2, sectors: 18, type: 4 },
-  5760: { cylinders: 80, heads: 2, sectors: 36, type: 6 },
-};
-/** True when an image of this many bytes is a floppy's. */
-export const isFloppySize = (bytes: number) => bytes % 512 === 0 && bytes / 512 in FLOPPIES;
 export const floppyType = (disk: BiosDisk) => FLOPPIES[disk.sectors]?.type ?? 4;
 
 /** Cylinders, heads and sectors as int 13h counts them: a disk of more than 1024 cylinders is given more heads. */

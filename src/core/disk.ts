@@ -1,0 +1,154 @@
+// Disks: sectors over the bytes of an image. What the guest writes stays in memory, sector by sector, as a part of the machine's state; it
+// goes to the image only where the machine file says so, and only when the guest flushes or the run ends.
+import { bool, choice, type Config, file, table } from "./schema.ts";
+
+export type DiskKind = "hard" | "floppy" | "cd";
+export const SECTOR_BYTES: Readonly<Record<DiskKind, number>> = { hard: 512, floppy: 512, cd: 2048 };
+
+/** The bytes of an image. */
+export interface DiskSource {
+  /** Bytes. */
+  readonly size: number;
+  /**
+   * Bytes from `offset` on, all of them inside the image, as they were when it was opened, whatever `write` has done since: snapshots and
+   * forks rely on that. The result may be shared and must not be written to.
+   */
+  read(offset: number, length: number): Uint8Array;
+  /** Changes the image; absent when nobody has allowed that. */
+  write?(offset: number, data: Uint8Array): void;
+}
+
+/** An image in memory, which is never changed. */
+export const memorySource = (bytes: Uint8Array): DiskSource => ({
+  size: bytes.length,
+  read: (offset, length) => bytes.subarray(offset, offset + length),
+});
+
+/** What was written to a disk: whole sectors by number. The arrays are never changed, so copies of the map may share them. */
+export type WrittenSectors = ReadonlyMap<number, Uint8Array>;
+
+/** A disk in its drive. */
+export class Disk {
+  readonly sectorSize: number;
+  readonly sectors: number;
+  #written = new Map<number, Uint8Array>();
+  /** Sectors that the image has now, where they are not those it had when it was opened. */
+  readonly #flushed = new Map<number, Uint8Array>();
+
+  /** `readonly`: the guest cannot write. An image that ends within a sector, or is no whole floppy, is filled up with zeros. */
+  constructor(readonly source: DiskSource, readonly kind: DiskKind, readonly readonly: boolean = kind === "cd") {
+    this.sectorSize = SECTOR_BYTES[kind];
+    const sectors = Math.ceil(source.size / this.sectorSize);
+    this.sectors = kind === "floppy" && !(sectors in FLOPPIES) ? FORMATS.find((n) => n >= sectors) ?? sectors : sectors;
+  }
+
+  /** `count` whole sectors from `lba` on; undefined when the disk ends before. The result may be shared and must not be written to. */
+  read(lba: number, count: number): Uint8Array | undefined {
+    if (lba < 0 || count < 0 || lba + count > this.sectors) return undefined;
+    const size = this.sectorSize, from = lba * size, length = count * size;
+    const image = this.source.read(from, Math.max(0, Math.min(length, this.source.size - from)));
+    if (image.length === length && this.#written.size === 0) return image;
+    const out = new Uint8Array(length);
+    out.set(image);
+    for (let i = 0; i < count; i++) {
+      const sector = this.#written.get(lba + i);
+      if (sector) out.set(sector, i * size);
+    }
+    return out;
+  }
+
+  /** Writes whole sectors; false when the disk ends before or cannot be written. */
+  write(lba: number, data: Uint8Array): boolean {
+    const size = this.sectorSize;
+    if (this.readonly || lba < 0 || data.length % size || lba + data.length / size > this.sectors) return false;
+    for (let at = 0; at < data.length; at += size) this.#written.set(lba + at / size, data.slice(at, at + size));
+    return true;
+  }
+
+  /** Brings an image that may be written up to date; does nothing to others. */
+  flush(): void {
+    const { source } = this;
+    if (!source.write) return;
+    // A restored snapshot may be older than what was flushed.
+    for (const lba of new Set([...this.#written.keys(), ...this.#flushed.keys()])) {
+      const now = this.#written.get(lba), from = lba * this.sectorSize, length = Math.min(this.sectorSize, source.size - from);
+      if (now === this.#flushed.get(lba) || length <= 0) continue;
+      source.write(from, (now ?? source.read(from, length)).subarray(0, length));
+      if (now) this.#flushed.set(lba, now);
+      else this.#flushed.delete(lba);
+    }
+  }
+
+  /** What was written, ascending by sector. */
+  save(): WrittenSectors {
+    return new Map([...this.#written].sort(([a], [b]) => a - b));
+  }
+  load(written: WrittenSectors): void {
+    this.#written = new Map(written);
+  }
+}
+
+const keys = <const K extends readonly DiskKind[]>(kinds: K) => ({
+  file: file(`the image in it, or "@kernel": the image that the command line names, if it is of this kind; absent: the drive is empty`, {
+    optional: true,
+    large: true,
+  }),
+  media: choice("what the drive takes", { choices: kinds, default: kinds[0] }),
+  overlay: bool("writes stay in memory; false: they go to the file when the guest flushes them and when the run ends", { default: true }),
+  readonly: bool("the guest cannot write", { default: false }),
+});
+
+/** A key for a drive of a device; its type names it in `drives`. Without the table there is no drive, unless an image is put there. */
+export const drive = <const K extends readonly DiskKind[]>(doc: string, kinds: K) => table(doc, keys(kinds), { optional: true });
+/** What a machine file says of a drive. */
+export type DriveConfig = Config<ReturnType<typeof keys>>;
+
+/** What a device finds in a drive. */
+export interface Drive {
+  readonly kind: DiskKind;
+  /** Undefined while the drive is empty. */
+  readonly disk: Disk | undefined;
+}
+
+/** Sizes of floppies in sectors, with their format. */
+export const FLOPPIES: Readonly<
+  Record<number, { readonly cylinders: number; readonly heads: number; readonly sectors: number; readonly type: number }>
+> = {
+  320: { cylinders: 40, heads: 1, sectors: 8, type: 1 },
+  360: { cylinders: 40, heads: 1, sectors: 9, type: 1 },
+  640: { cylinders: 40, heads: 2, sectors: 8, type: 1 },
+  720: { cylinders: 40, heads: 2, sectors: 9, type: 1 },
+  1440: { cylinders: 80, heads: 2, sectors: 9, type: 3 },
+  2400: { cylinders: 80, heads: 2, sectors: 15, type: 2 },
+  2880: { cylinders: 80, heads: 2, sectors: 18, type: 4 },
+  5760: { cylinders: 80, heads: 2, sectors: 36, type: 6 },
+};
+
+/** Sizes in sectors that a floppy drive takes an image of another size for: 720 KB, 1.44 MB, 2.88 MB. */
+const FORMATS = [1440, 2880, 5760], LARGEST_FLOPPY = 5760 * 512;
+
+/** Offset of the identifier of an ISO 9660 volume descriptor (ECMA-119, 8.1.2). */
+const CD_MARK_AT = 0x8001, CD_MARK = "CD001";
+
+/**
+ * What kind of disk an image is, by its contents and size: a file system of CDs; 1.44 MB; another floppy's size with a FAT parameter
+ * block, as a hard disk may have that size by chance; else a hard disk.
+ */
+export function kindOf(image: DiskSource): DiskKind {
+  const mark = image.size > CD_MARK_AT + CD_MARK.length ? image.read(CD_MARK_AT, CD_MARK.length) : new Uint8Array();
+  if (String.fromCharCode(...mark) === CD_MARK) return "cd";
+  if (image.size === 1_474_560) return "floppy";
+  if (image.size % 512 || !(image.size / 512 in FLOPPIES)) return "hard";
+  const [low, high] = image.read(11, 2);
+  return (low | high << 8) === 512 ? "floppy" : "hard";
+}
+
+/** What is wrong with an image of this many bytes in such a drive, if anything. */
+export function sizeProblem(kind: DiskKind, bytes: number): string | undefined {
+  if (bytes === 0) return "the image is empty";
+  if (kind === "floppy") {
+    return bytes > LARGEST_FLOPPY ? `an image of ${bytes} bytes is too large for a floppy, which has at most ${LARGEST_FLOPPY}` : undefined;
+  }
+  const sector = SECTOR_BYTES[kind];
+  return bytes % sector ? `an image of ${bytes} bytes does not consist of whole sectors of ${sector} bytes` : undefined;
+}

@@ -1,0 +1,73 @@
+import { assertEquals } from "@std/assert";
+import { Disk, type DiskSource, kindOf, memorySource, sizeProblem } from "./disk.ts";
+
+const disk = (bytes: number, kind: "hard" | "floppy" | "cd" = "hard") => new Disk(memorySource(new Uint8Array(bytes).fill(7)), kind);
+
+Deno.test("written sectors stay in memory; the last sector is filled up", () => {
+  const d = disk(1300), { source } = d;
+  assertEquals(d.sectors, 3);
+  assertEquals([...d.read(2, 1)!.subarray(275, 277)], [7, 0]);
+  assertEquals(d.read(2, 2), undefined);
+  assertEquals(d.write(1, new Uint8Array(1024).fill(9)), true);
+  assertEquals([d.read(0, 3)![511], d.read(0, 3)![512], d.read(2, 1)![0]], [7, 9, 9]);
+  assertEquals(d.write(2, new Uint8Array(1024)), false);
+  assertEquals(d.write(0, new Uint8Array(100)), false);
+  assertEquals(source.read(0, 1300).every((b) => b === 7), true);
+});
+
+Deno.test("the state is what was written, in the order of the sectors, and is not shared with what comes later", () => {
+  const d = disk(4096);
+  d.write(5, new Uint8Array(512).fill(1));
+  d.write(2, new Uint8Array(512).fill(2));
+  const saved = d.save();
+  assertEquals([...saved.keys()], [2, 5]);
+  d.write(2, new Uint8Array(512).fill(3));
+  d.load(saved);
+  assertEquals([d.read(2, 1)![0], d.read(0, 1)![0]], [2, 7]);
+});
+
+Deno.test("flushing writes what has changed, and an older state takes it back", () => {
+  const first = new Uint8Array(2048).fill(7), now = first.slice(), writes: number[] = [];
+  const source: DiskSource = {
+    ...memorySource(first),
+    write(offset, data) {
+      writes.push(offset);
+      now.set(data, offset);
+    },
+  };
+  const d = new Disk(source, "hard"), empty = d.save();
+  d.write(1, new Uint8Array(1024).fill(8));
+  assertEquals(writes, []);
+  d.flush();
+  d.flush();
+  assertEquals([writes, now[511], now[512], now[1535], now[1536]], [[512, 1024], 7, 8, 8, 7]);
+  d.load(empty);
+  assertEquals(d.read(1, 1)![0], 7);
+  d.flush();
+  assertEquals(now, first);
+});
+
+Deno.test("a disk that can only be read", () => {
+  assertEquals(disk(4096, "cd").write(0, new Uint8Array(2048)), false);
+  assertEquals(new Disk(memorySource(new Uint8Array(512)), "hard", true).write(0, new Uint8Array(512)), false);
+});
+
+Deno.test("the kind of an image; a floppy is filled up to a format", () => {
+  assertEquals(kindOf(memorySource(new Uint8Array(1_474_560))), "floppy");
+  const small = new Uint8Array(737_280);
+  assertEquals(kindOf(memorySource(small)), "hard");
+  small.set([0, 2], 11);
+  assertEquals(kindOf(memorySource(small)), "floppy");
+  const cd = new Uint8Array(0x9000);
+  cd.set(new TextEncoder().encode("CD001"), 0x8001);
+  assertEquals(kindOf(memorySource(cd)), "cd");
+  assertEquals([disk(512, "floppy").sectors, disk(163_840, "floppy").sectors, disk(5000, "cd").sectors], [1440, 320, 3]);
+});
+
+Deno.test("sizes that no disk has", () => {
+  assertEquals(sizeProblem("hard", 1024), undefined);
+  assertEquals(sizeProblem("hard", 1000), "an image of 1000 bytes does not consist of whole sectors of 512 bytes");
+  assertEquals(sizeProblem("cd", 512), "an image of 512 bytes does not consist of whole sectors of 2048 bytes");
+  assertEquals(sizeProblem("floppy", 3_000_000), "an image of 3000000 bytes is too large for a floppy, which has at most 2949120");
+  assertEquals(sizeProblem("hard", 0), "the image is empty");
+});

@@ -1,0 +1,93 @@
+// The disks of a machine: which image is in which drive, and their state.
+import { Disk, type DiskKind, type DiskSource, type Drive, kindOf, sizeProblem, type WrittenSectors } from "../core/disk.ts";
+import { ConfigError } from "../core/errors.ts";
+import { type DriveNode, type Graph, KERNEL } from "./graph.ts";
+
+interface Slot {
+  readonly device: string;
+  readonly node: DriveNode;
+  kind: DiskKind;
+  /** False: neither the machine file nor the command line wants a drive there. */
+  present: boolean;
+  disk?: Disk;
+}
+
+/** Opens an image; with `write` the file may be changed. @throws {ConfigError} it cannot be had. */
+export type OpenDisk = (path: string, how: { readonly write: boolean }) => DiskSource;
+
+export class MachineDisks {
+  readonly #slots: Slot[];
+  /** An image that is booted from and that no drive takes: only the BIOS sees it. */
+  #loose: Disk | undefined;
+  /** The image of the command line, when it is a disk. */
+  bootDisk: Disk | undefined;
+  filled = false;
+
+  constructor(graph: Graph, readonly images: readonly string[], readonly open: OpenDisk) {
+    this.#slots = graph.devices.flatMap(({ id, drives }) =>
+      drives.map((node) => ({ device: id, node, kind: node.config?.media ?? node.kinds[0], present: node.config !== undefined }))
+    );
+  }
+
+  /**
+   * Puts every image into its drive: those of the machine file, the kernel when it is a disk, then those of `--disk`, each in the first
+   * free drive of its kind. @throws {ConfigError} an image cannot be read, or there is no drive for it.
+   */
+  fill(kernel?: DiskSource): void {
+    this.filled = true;
+    for (const slot of this.#slots) {
+      const { config, place } = slot.node;
+      if (config?.file === undefined || config.file === KERNEL) continue;
+      try {
+        this.#insert(slot, this.open(config.file, { write: !config.overlay }));
+      } catch (e) {
+        throw e instanceof ConfigError ? new ConfigError(e.problem, place) : e;
+      }
+    }
+    if (kernel) {
+      const kind = kindOf(kernel), slot = this.#slots.find((s) => s.node.config?.file === KERNEL && s.kind === kind);
+      this.bootDisk = slot ? this.#insert(slot, kernel) : this.#loose = new Disk(kernel, kind);
+    }
+    for (const file of this.images) this.#insertAnywhere(file);
+  }
+
+  #insert(slot: Slot, source: DiskSource): Disk {
+    slot.present = true;
+    return slot.disk = new Disk(source, slot.kind, slot.kind === "cd" || (slot.node.config?.readonly ?? false));
+  }
+
+  #insertAnywhere(file: string): void {
+    const image = this.open(file, { write: false }), kind = kindOf(image), problem = sizeProblem(kind, image.size);
+    if (problem) throw new ConfigError(problem, { file });
+    const slot = this.#slots.find((s) => !s.disk && (s.node.config ? s.kind === kind : s.node.kinds.includes(kind)));
+    if (!slot) throw new ConfigError(`--disk: no free drive for a ${NAMES[kind]}`, { file });
+    slot.kind = kind;
+    this.#insert(slot, slot.node.config?.overlay === false ? this.open(file, { write: true }) : image);
+  }
+
+  /** The drives of a device by the names of their keys. */
+  drivesOf(device: string): Record<string, Drive> {
+    const mine = this.#slots.filter((s) => s.device === device && s.present);
+    return Object.fromEntries(mine.map((s) => [s.node.name, { kind: s.kind, disk: s.disk }]));
+  }
+
+  /** Floppies, then hard disks, then CDs, each in the order of the drives. */
+  get all(): Disk[] {
+    const disks = [...this.#slots.map((s) => s.disk), this.#loose].filter((d) => d !== undefined);
+    return ORDER.flatMap((kind) => disks.filter((d) => d.kind === kind));
+  }
+
+  /** Brings the files up to date that may be written. */
+  flush(): void {
+    for (const d of this.all) d.flush();
+  }
+  save(): WrittenSectors[] {
+    return this.all.map((d) => d.save());
+  }
+  load(saved: readonly WrittenSectors[]): void {
+    for (const [i, d] of this.all.entries()) d.load(saved[i]);
+  }
+}
+
+const ORDER: readonly DiskKind[] = ["floppy", "hard", "cd"];
+const NAMES: Readonly<Record<DiskKind, string>> = { floppy: "floppy", hard: "hard disk", cd: "CD" };
