@@ -150,13 +150,13 @@ export class SessionScreen extends Screen {
     const watch = (row: number) => {
       if (!found && (found = find(row))) this.session.machine.requestBreak();
     };
-    this.watchers.add(watch);
+    this.watch(watch);
     const how = Object.entries(look).map(([name, value]) => `${name} ${value}`).join(", ");
     return this.session.wait(
       `the screen to show ${show(pattern)}${how ? ` (${how})` : ""}`,
       within,
       () => found && { value: found },
-    ).finally(() => this.watchers.delete(watch));
+    ).finally(() => this.unwatch(watch));
   }
 }
 
@@ -402,8 +402,8 @@ export class MachineSession implements AsyncDisposable {
           turn = new Turn();
         }
         if (settled) {
-          // What follows a satisfied `await` runs before guest time goes on.
-          await new Promise((resolve) => setImmediate(resolve));
+          // What follows a satisfied `await` runs before guest time goes on. Nobody waits any more: then it does not go on anyway.
+          if (this.#waits.size > 0) await new Promise((resolve) => setImmediate(resolve));
           continue;
         }
         stop = this.#advance();
@@ -470,7 +470,7 @@ export class MachineSession implements AsyncDisposable {
     const screen = this.#screen;
     if (!screen) return;
     const matchers = new Set(patterns.map((p) => new ScreenMatcher(p)));
-    screen.watchers.add((row) => {
+    screen.watch((row) => {
       const text = this.#seen ? undefined : screen.port.text([...matchers].every((m) => m.byRow) ? row : -1);
       const found = text && [...matchers].find((m) => m.find(text, m.byRow ? row : -1));
       if (!found) return;
