@@ -75,12 +75,9 @@ export class TerminalDisplay {
   #shown: string[] = [];
   #cursor = "";
   #drawnMs = 0;
-  #changed = true;
   #started = false;
 
-  constructor(readonly screen: Screen, readonly write: (text: string) => void) {
-    screen.watchers.add(() => this.#changed = true);
-  }
+  constructor(readonly screen: Screen, readonly write: (text: string) => void) {}
 
   /** Switches to the terminal's second screen, so that what was there comes back. */
   start(): void {
@@ -93,14 +90,10 @@ export class TerminalDisplay {
     if (nowMs - this.#drawnMs < PICTURE_MS) return false;
     this.#drawnMs = nowMs;
     const text = this.screen.port.text(), cursor = text?.cursor;
-    let out = "";
-    if (this.#changed) {
-      this.#changed = false;
-      const lines = text ? ansiLines(text) : ["(a graphics mode: --screenshot shows it)"];
-      if (lines.length !== this.#shown.length) out += "\x1b[2J";
-      for (const [row, line] of lines.entries()) if (line !== this.#shown[row]) out += `\x1b[${row + 1};1H${line}\x1b[K`;
-      this.#shown = lines;
-    }
+    const lines = text ? ansiLines(text) : ["(a graphics mode: --screenshot shows it)"];
+    let out = lines.length === this.#shown.length ? "" : "\x1b[2J";
+    for (const [row, line] of lines.entries()) if (line !== this.#shown[row]) out += `\x1b[${row + 1};1H${line}\x1b[K`;
+    this.#shown = lines;
     const where = cursor?.visible ? `\x1b[${cursor.row + 1};${cursor.column + 1}H\x1b[?25h` : "\x1b[?25l";
     if (out || where !== this.#cursor) this.write(out + where);
     this.#cursor = where;

@@ -2,6 +2,7 @@
 import type { LocalApics } from "./apic.ts";
 import type { Bus, BusTarget } from "./bus.ts";
 import type { Clock } from "./clock.ts";
+import type { Drive } from "./disk.ts";
 import type { IrqLine } from "./irq.ts";
 import type { Channel } from "./log.ts";
 import type { PciBus, PciFunction, PciSlot } from "./pci.ts";
@@ -15,6 +16,8 @@ export interface DeviceEnv {
   readonly dma: Bus;
   /** Port space, on machines that have one. */
   readonly io?: Bus | undefined;
+  /** As many bytes as its type's `memory` says, 0 after power-on: processors reach them through `BusTarget.direct`; part of its state. */
+  readonly memory: Uint8Array;
   /** Guest time at reset as seconds since 1970 (the machine's `clock.rtc`). */
   readonly epochSeconds: number;
   /** A line on a trace channel; `text` is called only when the channel is on. */
@@ -89,8 +92,8 @@ export interface ScreenPort {
   text(row?: number): TextScreen | undefined;
   /** A picture of it: `rgb` has three bytes for each pixel, line by line. Blinking things are shown in their visible phase. */
   image(): { readonly width: number; readonly height: number; readonly rgb: Uint8Array };
-  /** Set by the host side; called when a character of this row has changed, or -1: anything may have changed. */
-  onChange: (row: number) => void;
+  /** Set by the host side; called when a character of this row has changed, or -1: anything may have changed. Costs time: only while needed. */
+  onChange: ((row: number) => void) | undefined;
 }
 
 /** The characters on a screen, row by row. */
@@ -143,10 +146,14 @@ export interface DeviceType<K extends Keys = Keys, C = Config<K>> {
   readonly keys: K;
   /** Windows at fixed addresses; `plugged`: it is on a PCI bus, where BARs place the others. */
   windows(config: C, plugged?: boolean): readonly Window[];
+  /** Bytes of memory on the device (`env.memory`); none when absent. */
+  memory?(config: C): number;
   /** Names of its interrupt outputs, in the order in which an `irq = [...]` list wires them. A `*` stands for every hart. */
   outputs?(config: C): readonly string[];
   /** Interrupt inputs it offers to others, for checking wires: highest number or names. */
   inputs?(config: C): Inputs;
+  /** Names of those of its keys that are drives (core/disk.ts), in the order in which they are filled. */
+  readonly drives?: readonly string[];
   /** Whether it may (or must) be plugged into a PCI bus: `pci = "pci:1.1"`. */
   readonly pci?: "optional" | "required";
   /** True for a host bridge: other devices are plugged into it. It is function 0.0 itself. */
@@ -172,6 +179,8 @@ export interface DevicePorts {
   readonly hart: () => number;
   /** Where it is plugged in. */
   readonly pci?: PciSlot | undefined;
+  /** Its drives by the names of their keys; one that the machine does not have is absent. */
+  readonly drives?: Readonly<Record<string, Drive>>;
 }
 
 /** Keeps the type of the keys; returns its argument. */

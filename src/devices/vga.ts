@@ -1,9 +1,10 @@
 // VGA with the Bochs extensions (VBE DISPI) and a linear framebuffer: what QEMU calls the standard VGA.
 // Sources: IBM PS/2 Hardware Interface Technical Reference (October 1990), "Video Subsystem"; the DISPI interface as documented in QEMU,
 // docs/specs/standard-vga.rst, and in Bochs' vbe.h.
-// Not modelled: smooth scrolling by pixels, the phase of blinking, underlining, light pen, interrupts, timing other than that of the status
+// Where the processor sees plain memory (text modes, mode 13h, VBE modes) the bus gets it directly, unless somebody watches the screen.
+// Not modelled: the read latches in those modes, smooth scrolling by pixels, the phase of blinking, underlining, light pen, interrupts, timing other than that of the status
 // register (70 Hz, 449 lines, whatever the CRTC says).
-import type { BusTarget } from "../core/bus.ts";
+import type { BusTarget, Direct } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type ScreenPort, type TextScreen } from "../core/device.ts";
 import { builtinFont } from "../core/font8x16.ts";
 import { bool, type Config, int, size } from "../core/schema.ts";
@@ -30,13 +31,13 @@ const DISPI_X_OFFSET = 8, DISPI_Y_OFFSET = 9, DISPI_MEMORY = 10;
 const DISPI_ON = 0x01, DISPI_CAPABILITIES = 0x02, DISPI_8_BITS = 0x20, DISPI_KEEP = 0x80;
 const DISPI_LATEST = 0xb0c5, DISPI_OLDEST = 0xb0c0, MAX_WIDTH = 2560, MAX_HEIGHT = 1600, DEPTHS = [4, 8, 15, 16, 24, 32];
 
-/** Memory is kept in pages that exist once they were written. */
-const PAGE = 0x4000, PAGE_SHIFT = 14;
+/** Bytes that are cleared at once. */
+const PAGE = 4096;
 /** 70.086 frames per second of 449 lines, of which 400 are shown. */
 const LINE_NS = 31_778, LINES = 449, SHOWN_LINES = 400, RETRACE_LINE = 412, RETRACE_LINES = 2, SHOWN_NS = 25_422;
 
 const zeros = (n: number) => Array<number>(n).fill(0);
-const powerOn = (pages: number) => ({
+const powerOn = () => ({
   misc: 0,
   feature: 0,
   sequencerIndex: 0,
@@ -59,9 +60,35 @@ const powerOn = (pages: number) => ({
   latch: zeros(4),
   dispiIndex: 0,
   dispi: [DISPI_LATEST, ...zeros(10)],
-  /** Byte i of plane p is at 4 * i + p. The linear framebuffer is the same memory. */
-  memory: Array<Uint8Array | null>(pages).fill(null),
+  /** Number of the arrangement in `FLAT` whose bytes are in the flat copy; -1: none. */
+  flat: -1,
 });
+
+/**
+ * Arrangements in which the processor's addresses are spread over the planes and it sees plain memory all the same. While one is in use its
+ * bytes are not in display memory but side by side behind it, so that the bus can have them. `at` is the place in display memory of the byte
+ * at an offset of the window, `from` the offset of a place in it, or -1.
+ */
+interface Flat {
+  /** Of the window, bytes. */
+  readonly offset: number;
+  readonly length: number;
+  at(offset: number): number;
+  from(at: number): number;
+}
+const oddEven = (offset: number): Flat => ({
+  offset,
+  length: 0x8000,
+  at: (i) => 4 * (i & ~1) + (i & 1),
+  from: (at) => (at & 6) === 0 && at < 0x2_0000 ? at >> 2 | at & 1 : -1,
+});
+const FLAT: readonly Flat[] = [oddEven(0x1_0000), oddEven(0x1_8000), {
+  offset: 0,
+  length: 0x1_0000,
+  at: (i) => 4 * (i & ~3) + (i & 3),
+  from: (at) => (at & 0xc) === 0 && at < 0x4_0000 ? at >> 2 | at & 3 : -1,
+}];
+const FLAT_BYTES = 0x1_0000;
 
 const keys = {
   vram: size("bytes of display memory", { default: 16 << 20, min: 256 << 10, max: 256 << 20, power2: true }),
@@ -80,6 +107,7 @@ export default defineDevice({
     { bus: "io", name: "ports", length: 0x30, at: 0x3b0 },
     { bus: "io", name: "vbe", length: 3, at: 0x1ce },
   ],
+  memory: (c) => c.vram + FLAT_BYTES,
   create: (env, config) => new Vga(env, config),
 });
 
@@ -87,20 +115,35 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
   state: ReturnType<typeof powerOn>;
   readonly windows: readonly BusTarget[];
   readonly screen: ScreenPort = this;
-  onChange: (row: number) => void = () => {};
+  #onChange: ((row: number) => void) | undefined;
+  /** Byte i of plane p is at 4 * i + p. The linear framebuffer is the same memory. */
+  readonly #planes: Uint8Array;
+  readonly #flatBytes: Uint8Array;
+  readonly #window: BusTarget & { direct: readonly Direct[] };
+  readonly #framebuffer: BusTarget & { direct: readonly Direct[] };
   /** What follows from the registers for a write to the memory window; undefined when they have changed. */
   #layout: { readonly start: number; readonly stride: number; readonly rows: number; readonly shift: number } | undefined;
 
   constructor(readonly env: DeviceEnv, readonly config: Config<typeof keys>) {
-    this.state = powerOn(config.vram / PAGE);
+    this.state = powerOn();
+    this.#planes = env.memory.subarray(0, config.vram);
+    this.#flatBytes = env.memory.subarray(config.vram);
     const bytes = { min: 1, max: 1 } as const;
+    this.#window = {
+      access: bytes,
+      read: (offset) => this.#readMemory(offset),
+      write: (offset, _size, value) => this.#writeMemory(offset, value),
+      direct: [],
+    };
+    this.#framebuffer = {
+      access: { min: 1, max: 4 },
+      read: (offset, size) => this.#readLinear(offset, size),
+      write: (offset, size, value) => this.#writeLinear(offset, size, value),
+      direct: [],
+    };
     this.windows = [
-      { access: bytes, read: (offset) => this.#readMemory(offset), write: (offset, _size, value) => this.#writeMemory(offset, value) },
-      {
-        access: { min: 1, max: 4 },
-        read: (offset, size) => this.#readLinear(offset, size),
-        write: (offset, size, value) => this.#writeLinear(offset, size, value),
-      },
+      this.#window,
+      this.#framebuffer,
       { access: bytes, read: (offset) => this.#readPort(offset), write: (offset, _size, value) => this.#writePort(offset, value) },
       {
         access: { min: 1, max: 2 },
@@ -111,13 +154,21 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
   }
 
   reset(): void {
-    this.state = powerOn(this.config.vram / PAGE);
+    this.state = powerOn();
     if (this.config.text_mode) this.#startText();
     this.#changed();
   }
 
   restored(): void {
     this.#changed();
+  }
+
+  get onChange(): ((row: number) => void) | undefined {
+    return this.#onChange;
+  }
+  set onChange(watcher: ((row: number) => void) | undefined) {
+    this.#onChange = watcher;
+    this.#offer();
   }
 
   /** Mode 3 with the built-in font, an empty screen and the cursor in its corner. */
@@ -139,13 +190,62 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
 
   // Memory.
 
+  /** Byte of display memory, wherever it is now. */
   #peek(i: number): number {
-    return this.state.memory[i >>> PAGE_SHIFT]?.[i & PAGE - 1] ?? 0;
+    const from = FLAT[this.state.flat]?.from(i) ?? -1;
+    return from >= 0 ? this.#flatBytes[from] : this.#planes[i] ?? 0;
   }
 
   #poke(i: number, value: number): void {
-    const { memory } = this.state, page = i >>> PAGE_SHIFT;
-    if (page < memory.length) (memory[page] ??= new Uint8Array(PAGE))[i & PAGE - 1] = value;
+    const from = FLAT[this.state.flat]?.from(i) ?? -1;
+    if (from >= 0) this.#flatBytes[from] = value;
+    else if (i < this.#planes.length) this.#planes[i] = value;
+  }
+
+  /** The arrangement that the registers ask for; -1 when the window is not plain memory, or that of a VBE mode. */
+  #flatMode(): number {
+    const { misc, graphics: gr, sequencer } = this.state, memory = sequencer[SR_MEMORY], planes = sequencer[SR_MAP_MASK] & 0xf;
+    if (this.#linear || !(misc & MISC_RAM) || gr[GR_MODE] & (3 | MODE_READ_COMPARE) || gr[GR_FUNCTION] & 0x1f) return -1;
+    if (gr[GR_ENABLE] & planes || gr[GR_MASK] !== 0xff) return -1;
+    const where = gr[GR_MISC] >> 2 & 3;
+    if (memory & MEMORY_CHAIN4) return where === 1 && planes === 0xf ? 2 : -1;
+    const text = !(memory & MEMORY_NO_ODD_EVEN) && gr[GR_MODE] & MODE_ODD_EVEN && !(gr[GR_READ_MAP] & 2) && planes === 3;
+    return text && where >= 2 ? where - 2 : -1;
+  }
+
+  /** Leaves an arrangement that the registers do not ask for any more. */
+  #settle(): void {
+    const old = FLAT[this.state.flat];
+    if (!old || this.#flatMode() === this.state.flat) return;
+    for (let i = 0; i < old.length; i++) this.#planes[old.at(i)] = this.#flatBytes[i];
+    this.state.flat = -1;
+  }
+
+  /** At an access through the window: takes up the arrangement that the registers ask for. Not sooner, since modes are set step by step. */
+  #flatten(): void {
+    if (this.state.flat >= 0) return;
+    const mode = this.#flatMode();
+    if (mode < 0) return;
+    const now = FLAT[mode];
+    for (let i = 0; i < now.length; i++) this.#flatBytes[i] = this.#planes[now.at(i)];
+    this.state.flat = mode;
+    this.#offer();
+  }
+
+  /** Lets the bus have what is plain memory. Who watches the screen has to see every write to it. */
+  #offer(): void {
+    const { flat, dispi } = this.state, now = FLAT[flat];
+    const text = now && !this.#onChange ? [{ offset: now.offset, bytes: this.#flatBytes.subarray(0, now.length) }] : [];
+    const from = dispi[DISPI_BANK] * 0x1_0000, bank = { offset: 0, bytes: this.#planes.subarray(from, from + 0x1_0000) };
+    this.#give(this.#window, this.#linear ? [bank] : text);
+    this.#give(this.#framebuffer, this.#linear ? [{ offset: 0, bytes: this.#planes }] : []);
+  }
+  #give(target: BusTarget & { direct: readonly Direct[] }, direct: readonly Direct[]): void {
+    const same = direct.length === target.direct.length &&
+      direct.every((d, i) => d.offset === target.direct[i].offset && d.bytes.byteOffset === target.direct[i].bytes.byteOffset);
+    if (same) return;
+    target.direct = direct;
+    target.onDirect?.();
   }
 
   #readLinear(offset: number, size: number): number {
@@ -156,7 +256,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
 
   #writeLinear(offset: number, size: number, value: number): void {
     for (let i = 0; i < size; i++) this.#poke(offset + i, value >>> 8 * i & 0xff);
-    this.onChange(-1);
+    this.#onChange?.(-1);
   }
 
   /** The VBE mode is on and has a linear layout. */
@@ -184,6 +284,9 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
   #readMemory(address: number): number {
     const { dispi, graphics: gr, sequencer, latch } = this.state;
     if (this.#linear) return address < 0x1_0000 ? this.#peek(dispi[DISPI_BANK] * 0x1_0000 + address) : 0xff;
+    this.#flatten();
+    const flat = FLAT[this.state.flat];
+    if (flat) return address >= flat.offset && address < flat.offset + flat.length ? this.#flatBytes[address - flat.offset] : 0xff;
     let offset = this.#offset(address), plane = gr[GR_READ_MAP] & 3;
     if (offset < 0) return 0xff;
     if (sequencer[SR_MEMORY] & MEMORY_CHAIN4) [plane, offset] = [offset & 3, offset & ~3];
@@ -201,6 +304,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
       if (address < 0x1_0000) this.#writeLinear(dispi[DISPI_BANK] * 0x1_0000 + address, 1, value);
       return;
     }
+    this.#flatten();
     let offset = this.#offset(address), planes = sequencer[SR_MAP_MASK] & 0xf;
     if (offset < 0) return;
     if (sequencer[SR_MEMORY] & MEMORY_CHAIN4) {
@@ -218,7 +322,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
       this.#poke(at, byte);
       changed = true;
     }
-    if (changed) this.onChange(gr[GR_MISC] & MISC_GRAPHICS || !(planes & 3) ? -1 : this.#rowOf(offset));
+    if (changed) this.#onChange?.(gr[GR_MISC] & MISC_GRAPHICS || !(planes & 3) ? -1 : this.#rowOf(offset));
   }
 
   /** What the graphics controller makes of a written byte for one plane. */
@@ -414,7 +518,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
         return;
       case DISPI_BANK:
         if (value < this.config.vram >> 16) dispi[i] = value;
-        return;
+        return this.#offer();
       case DISPI_ENABLE:
         this.#enable(value);
         break;
@@ -446,7 +550,14 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
     dispi[DISPI_WIDTH] = dispi[DISPI_X];
     dispi[DISPI_HEIGHT] = Math.min(0xffff, Math.floor(this.config.vram / Math.max(1, this.#pitch)));
     dispi[DISPI_X_OFFSET] = dispi[DISPI_Y_OFFSET] = dispi[DISPI_BANK] = 0;
-    if (!(value & DISPI_KEEP)) s.memory.fill(null);
+    if (!(value & DISPI_KEEP)) this.#clear();
+  }
+
+  /** Clears display memory, and touches no page of it that is clear already. */
+  #clear(): void {
+    this.#settle();
+    const words = new Int32Array(this.#planes.buffer, this.#planes.byteOffset, this.#planes.length >> 2);
+    for (let i = 0; i < words.length; i++) if (words[i] !== 0) words.fill(0, i, i = (i | PAGE / 4 - 1) + 1);
   }
 
   /** Bytes from one line of the VBE mode to the next. */
@@ -457,7 +568,9 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
 
   #changed(): void {
     this.#layout = undefined;
-    this.onChange(-1);
+    this.#settle();
+    this.#offer();
+    this.#onChange?.(-1);
   }
 
   // What is on the screen.

@@ -302,3 +302,53 @@ Deno.test("the built-in font: every drawn character differs from every other, an
   assertEquals([...font.subarray(16 * 0xdb, 16 * 0xdc)], Array(16).fill(0xff));
   assertEquals([8, 14, 16].map((h) => builtinFont(h as 8).length), [2048, 3584, 4096]);
 });
+
+Deno.test("vga: plain memory goes to the bus while nobody watches; watched or not, the same bytes are there", () => {
+  const run = (watched: boolean) => {
+    const { b, screen, mode, poke, peek, indexed } = card({ text_mode: true }), [window, lfb] = b.dev.windows!;
+    if (watched) screen.onChange = () => {};
+    // A processor's store: into plain memory where it is offered, else by the device.
+    const store = (paddr: number, value: number) => {
+      const offset = paddr - 0xa0000, d = window.direct!.find((d) => offset >= d.offset && offset < d.offset + d.bytes.length);
+      if (d) d.bytes[offset - d.offset] = value;
+      else poke(paddr, value);
+    };
+    const seen: unknown[] = [];
+    const offered = () => window.direct!.map((d) => [d.offset, d.bytes.length]);
+    assertEquals(offered(), []);
+    poke(0xb8000, 0x41);
+    assertEquals(offered(), watched ? [] : [[0x18000, 0x8000]]);
+    for (let i = 1; i < 0x8000; i += 77) store(0xb8000 + i, i & 0xff);
+    seen.push([...screen.text()!.cells], peek(0xb8000 + 78), peek(0xbffff), peek(0xa0000));
+    // The planes have it, too: byte 78 is in plane 0 at 78, byte 155 in plane 1 at 154.
+    seen.push(b.read(4 * 78, 1, LFB), b.read(4 * 154 + 1, 1, LFB));
+    b.write(4 * 80, 0x5a, 1, LFB);
+    seen.push(screen.text()!.cells[40]);
+    // A font is loaded into plane 2: not plain.
+    indexed(0x3c4, 2, 4), indexed(0x3c4, 4, 6), indexed(0x3ce, 5, 0), indexed(0x3ce, 6, 0), indexed(0x3ce, 4, 2);
+    assertEquals(offered(), []);
+    poke(0xa0000, 0xaa);
+    seen.push(peek(0xa0000));
+    mode(VGA_MODES[0x13]);
+    poke(0xa0000, 1);
+    assertEquals(offered(), watched ? [] : [[0, 0x10000]]);
+    for (let i = 0; i < 64000; i += 7) store(0xa0000 + i, i >> 8);
+    seen.push([...screen.image().rgb]);
+    seen.push([...b.memory.subarray(0, 0x4_0000)], lfb.direct!.length);
+    return seen;
+  };
+  assertEquals(run(true), run(false));
+});
+
+Deno.test("vga: a VBE mode offers the framebuffer and the bank at 0xa0000", () => {
+  const { b, vbe, peek } = card(), [window, lfb] = b.dev.windows!;
+  vbe(1, 640), vbe(2, 480), vbe(3, 32), vbe(4, 0x41);
+  assertEquals(lfb.direct!.map((d) => [d.offset, d.bytes.length]), [[0, 16 << 20]]);
+  vbe(5, 2);
+  lfb.direct![0].bytes[0x2_0010] = 0x77;
+  assertEquals([window.direct![0].bytes[0x10], window.direct![0].bytes.length, peek(0xa0010)], [0x77, 0x1_0000, 0x77]);
+  vbe(4, 0);
+  assertEquals([window.direct, lfb.direct], [[], []]);
+  vbe(4, 0x41);
+  assertEquals(b.read(0x2_0010, 1, LFB), 0, "switching on clears");
+});

@@ -227,7 +227,10 @@ const LONG = Uint8Array.from(UOPS, (u) => u.root?.result === "l" ? 1 : 0);
 
 export class Engine {
   readonly memory: WebAssembly.Memory;
-  readonly rams: readonly Ram[];
+  /** All memory of the machine, as it was allocated; without a base that of devices. */
+  readonly rams: readonly (Omit<Ram, "base"> & { readonly base?: number })[];
+  /** What guest addresses reach of it now, the largest first. */
+  #views: readonly Ram[];
   readonly harts: readonly HartSlot[];
   /** The hart whose registers are in the state window. */
   running: HartSlot;
@@ -278,12 +281,12 @@ export class Engine {
   translateMs = 0;
 
   /**
-   * @param rams windows of RAM and ROM, in guest-physical addresses; they are backed by the linear memory, zeroed
+   * @param rams windows of RAM and ROM, in guest-physical addresses, and memory without an address; they are backed by the linear memory, zeroed
    * @throws {RangeError} they do not fit a 32-bit linear memory (3.5 GiB in all)
    */
   constructor(
     harts: number,
-    rams: readonly { base: number; length: number; readonly: boolean }[],
+    rams: readonly { base?: number; length: number; readonly: boolean }[],
     readonly bus: Bus,
     readonly options: EngineOptions = {},
   ) {
@@ -300,6 +303,7 @@ export class Engine {
     this.#literals = take(LITERAL_ARENA);
     this.#arena = this.#arenaAt = take(UOP_ARENA);
     this.rams = rams.map((r) => ({ ...r, offset: take(r.length, 65536) }));
+    this.#views = this.rams.flatMap((r) => r.base === undefined ? [] : [{ ...r, base: r.base }]);
     this.#codeMap = take(Math.ceil(at / PAGE));
     const pages = Math.ceil(at / 65536);
     if (pages > 65536) throw new RangeError(`memory of ${Math.round(at / 2 ** 20)} MiB does not fit: at most 3.5 GiB in all`);
@@ -359,12 +363,31 @@ export class Engine {
   }
   /** Index in the linear memory of guest-physical RAM or ROM that holds all of `size` bytes; -1 elsewhere. */
   hostOf(paddr: number, size: number): number {
-    for (const r of this.rams) if (paddr >= r.base && paddr + size <= r.base + r.length) return r.offset + (paddr - r.base);
+    for (const r of this.#views) if (paddr >= r.base && paddr + size <= r.base + r.length) return r.offset + (paddr - r.base);
     return -1;
   }
   #ramAt(paddr: number): Ram | undefined {
-    for (const r of this.rams) if (paddr >= r.base && paddr < r.base + r.length) return r;
+    for (const r of this.#views) if (paddr >= r.base && paddr < r.base + r.length) return r;
     return undefined;
+  }
+  /** The bus has changed: addresses of memory are looked up anew, and code that is somewhere else now is translated anew. */
+  remapped(): void {
+    const views: Ram[] = [],
+      same = (a: Ram, b: Ram) => a.base === b.base && a.length === b.length && a.readonly === b.readonly && a.offset === b.offset;
+    for (const { base, bytes, readonly } of this.bus.regions) {
+      if (bytes?.buffer === this.#u8.buffer) views.push({ base, length: bytes.length, readonly, offset: bytes.byteOffset });
+    }
+    views.sort((a, b) => b.length - a.length);
+    const gone = this.#views.filter((v) => !views.some((w) => same(v, w)));
+    if (gone.length === 0 && views.length === this.#views.length) return;
+    this.#views = views;
+    for (const h of this.harts) {
+      h.flushTlb();
+      h.fetchContext.fill(-1);
+    }
+    const coded = (v: Ram) => this.#u8.subarray(this.#codeMap + (v.offset >>> 12), this.#codeMap + ((v.offset + v.length - 1) >>> 12) + 1);
+    if (!gone.some((v) => coded(v).includes(1))) return;
+    this.#flushSoon = this.#attention = true;
   }
 
   /** Instructions of the slice under way, the running one not counted; 0 between slices. */
@@ -649,7 +672,7 @@ export class Engine {
     if (
       this.#arenaAt + LARGEST_BLOCK > this.#arena + UOP_ARENA || selector.literalAt + Builder.CAPACITY * 8 > this.#literals + LITERAL_ARENA
     ) this.flushCode();
-    const ram = this.rams.find((r) => host >= r.offset && host < r.offset + r.length)!;
+    const ram = this.#views.find((r) => host >= r.offset && host < r.offset + r.length)!;
     code.at = host;
     code.limit = Math.min(PAGE - (host & (PAGE - 1)), ram.offset + ram.length - host);
     let max = step ? 1 : LONGEST_BLOCK;
@@ -698,8 +721,12 @@ export class Engine {
     if (!block || this.#breakpoints.size) return;
     this.#byIp.delete(ip);
     const started = performance.now(), b = this.#builder, code = this.#regionCode, { core } = this.running;
-    const ram = this.rams.find((r) => block.at >= r.offset && block.at < r.offset + r.length)!;
     const flat = core.physical, pages = new Map<number, number>(), mode = core.mode();
+    const pc = pageAddress(block.pcLo, block.pcHi) + offsetIn(block.pcLo);
+    const ram = this.#views.find((r) =>
+      block.at >= r.offset && block.at < r.offset + r.length && (!flat || pc === r.base + block.at - r.offset)
+    );
+    if (!ram) return;
     // Where a virtual page of the region is; -1 when the region must not go there.
     const hostPage = (lo: number, hi: number): number => {
       const key = pageAddress(lo, hi);

@@ -2,13 +2,16 @@
 // calls give the same run, instruction for instruction.
 import { Bus } from "../core/bus.ts";
 import { VirtualClock } from "../core/clock.ts";
+import { memorySource, type WrittenSectors } from "../core/disk.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { CharPort, Device, KeyPort, ScreenPort, StopRequest } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { DEVICES } from "../devices/mod.ts";
 import { Engine, type EngineOptions } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
 import type { Symbols } from "./elf.ts";
+import { MachineDisks, type OpenDisk } from "./disks.ts";
 import { type Graph, loadConfig, type MemoryNode } from "./graph.ts";
 import { riscvPlatform } from "./riscv.ts";
 import type { Stop } from "./stop.ts";
@@ -18,6 +21,8 @@ import { wireDevices } from "./wire.ts";
 export interface Host {
   /** @throws {ConfigError} the file is missing or cannot be read. */
   readFile(path: string): Uint8Array;
+  /** For disk images, which may be large; made of `readFile` when absent. */
+  readonly openDisk?: OpenDisk;
   readonly log: Log;
 }
 
@@ -32,6 +37,8 @@ export interface MachineOptions {
   /** Paths of the image to start and of its initial RAM disk; the machine file's when absent. */
   readonly kernel?: string;
   readonly initrd?: string;
+  /** Paths of disk images, each for the first free drive of its kind. */
+  readonly disks?: readonly string[];
   /** The kernel's command line; the machine file's when absent. */
   readonly append?: string;
   readonly engine?: "interp" | "jit";
@@ -64,6 +71,7 @@ export interface PlatformParts {
   readonly clock: VirtualClock;
   /** Devices by id; filled after the platform is made, before it is powered on. */
   readonly devices: ReadonlyMap<string, Device>;
+  readonly disks: MachineDisks;
   stop(request: StopRequest): void;
   /** Ends the run: the guest can do nothing sensible any more. */
   die(stop: Stop): void;
@@ -79,6 +87,7 @@ export interface Snapshot {
   readonly cpus: readonly unknown[];
   readonly devices: Readonly<Record<string, object>>;
   readonly firmware: unknown;
+  readonly disks: readonly WrittenSectors[];
   /** Pages of RAM that are not all zero, by index into the concatenated windows. */
   readonly pages: ReadonlyMap<number, Uint8Array>;
   readonly alarms: readonly number[];
@@ -108,7 +117,12 @@ export function createMachine(options: MachineOptions, host: Host, graph?: Graph
   return new Machine(graph ?? readGraph(options, host), options, host);
 }
 const readGraph = (options: MachineOptions, host: Host): Graph =>
-  loadConfig(options.file, { readFile: (p) => host.readFile(p), ...(options.set ? { set: options.set } : {}) });
+  loadConfig(options.file, {
+    readFile: (p) => host.readFile(p),
+    fileSize: (p) => openDisk(host)(p, { write: false }).size,
+    ...(options.set ? { set: options.set } : {}),
+  });
+const openDisk = (host: Host): OpenDisk => host.openDisk ?? ((path) => memorySource(host.readFile(path)));
 
 export class Machine {
   readonly bus = new Bus();
@@ -119,6 +133,7 @@ export class Machine {
   readonly symbols: Symbols;
   readonly engine: Engine;
   readonly #devices = new Map<string, Device>();
+  readonly disks: MachineDisks;
   readonly #platform: Platform;
   #stopped: Stop | undefined;
   #request: StopRequest | undefined;
@@ -133,10 +148,16 @@ export class Machine {
   constructor(readonly graph: Graph, readonly options: MachineOptions, readonly host: Host) {
     this.clock = new VirtualClock(graph.clock.cpu_hz);
     const windows = graph.memories.flatMap((m) => m.segments.map((s) => ({ memory: m, segment: s })));
+    const memories = graph.devices.map(({ id, type, config }) => ({ id, length: DEVICES[type].memory?.(config) ?? 0 })).filter((m) =>
+      m.length > 0
+    );
     try {
       this.engine = new Engine(
         graph.cpu.harts,
-        windows.map((w) => ({ base: w.segment.base, length: w.segment.length, readonly: w.memory.kind === "rom" })),
+        [
+          ...windows.map((w) => ({ base: w.segment.base, length: w.segment.length, readonly: w.memory.kind === "rom" })),
+          ...memories.map(({ length }) => ({ length, readonly: false })),
+        ],
         this.bus,
         { jit: options.engine !== "interp", ...options.tuning },
       );
@@ -148,6 +169,7 @@ export class Machine {
       this.bus.mapRam(w.segment.base, this.engine.ramBytes(i), { readonly: w.memory.kind === "rom", name: w.memory.id });
     }
     this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
+    this.disks = new MachineDisks(graph, options.disks ?? [], openDisk(host));
     const platform = platforms[graph.cpu.family];
     if (!platform) throw new Error(`the platform '${graph.cpu.family}' is not loaded: loadGraph comes first`);
     this.#platform = platform({
@@ -158,6 +180,7 @@ export class Machine {
       bus: this.bus,
       clock: this.clock,
       devices: this.#devices,
+      disks: this.disks,
       stop: (request) => this.#ask(request),
       die: (stop) => {
         this.#stopped ??= stop;
@@ -168,14 +191,17 @@ export class Machine {
     });
     this.cpus = this.#platform.cpus;
     this.symbols = this.#platform.symbols;
+    if (!this.disks.filled) this.disks.fill();
     const devices = wireDevices(graph, {
       bus: this.bus,
+      drives: (device) => this.disks.drivesOf(device),
       ...(this.#platform.io ? { io: this.#platform.io } : {}),
       clock: this.clock,
       cpuInput: (hart, name) => this.cpus[hart].input(name),
       hart: () => this.engine.running.index,
       log: host.log,
       stop: (request) => this.#ask(request),
+      memory: (id) => this.engine.ramBytes(windows.length + memories.findIndex((m) => m.id === id)),
     });
     for (const [id, device] of devices) this.#devices.set(id, device);
     const consoles = new Map<string, Tap>();
@@ -186,6 +212,8 @@ export class Machine {
     const own = this.#platform.ownConsole;
     if (consoles.size === 0 && own) consoles.set("sbi", new Tap(own, (byte) => this.#noteOutput("sbi", byte)));
     this.consoles = consoles;
+    this.bus.onRemap = () => this.engine.remapped();
+    this.engine.remapped();
     this.clock.onMoved = () => this.#clockMoved();
     this.#powerOn(windows.map((w) => w.memory));
   }
@@ -407,6 +435,7 @@ export class Machine {
       cpus: this.cpus.map((c) => c.save()),
       devices: Object.fromEntries([...this.#devices].map(([id, d]) => [id, structuredClone(d.state)])),
       firmware: this.#platform.save(),
+      disks: this.disks.save(),
       pages,
       alarms: this.clock.alarms.map((a) => a.at),
       output: { ...this.#output },
@@ -434,6 +463,7 @@ export class Machine {
     for (const [id, d] of this.#devices) d.state = structuredClone(s.devices[id]);
     for (const [i, c] of this.cpus.entries()) c.load(s.cpus[i]);
     this.#platform.load(s.firmware);
+    this.disks.load(s.disks);
     for (const d of this.#devices.values()) d.restored?.();
     for (const [i, a] of this.clock.alarms.entries()) a.at = s.alarms[i] ?? Infinity;
     this.clock.refresh();
@@ -452,6 +482,12 @@ export class Machine {
         h.word(page);
         for (let w = page * 1024, end = Math.min(w + 1024, words.length); w < end; w++) h.word(words[w]);
       });
+    }
+    for (const written of this.disks.save()) {
+      for (const [lba, sector] of written) {
+        h.word(lba);
+        for (const word of new Int32Array(sector.buffer, sector.byteOffset, sector.length >> 2)) h.word(word);
+      }
     }
     const rest = {
       clock: this.clock.ticks,

@@ -2,6 +2,7 @@
 import type { Bus, BusTarget } from "../core/bus.ts";
 import type { Clock } from "../core/clock.ts";
 import type { AnyDeviceType, Device, DeviceEnv, StopRequest } from "../core/device.ts";
+import type { Drive } from "../core/disk.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
 import type { Log } from "../core/log.ts";
 import { PciSlot } from "../core/pci.ts";
@@ -18,8 +19,12 @@ export interface WiringHost {
   cpuInput(hart: number, name: string): IrqLine | undefined;
   /** The hart whose access is under way; the first when absent. */
   readonly hart?: () => number;
+  /** The drives of a device by the names of their keys. */
+  drives?(device: string): Readonly<Record<string, Drive>>;
   readonly log: Log;
   stop(request: StopRequest): void;
+  /** Memory of a device, by its id: as many bytes, zero. Their own allocation when absent. */
+  memory?(id: string, bytes: number): Uint8Array;
   /** All of src/devices unless given; must be the table that the graph was made with. */
   readonly types?: Readonly<Record<string, AnyDeviceType>>;
 }
@@ -35,6 +40,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
   const slots = new Map<string, PciSlot>(),
     wrap = (target: BusTarget, name: string) => host.log.on("bus") ? traced(target, name, host.log) : target;
   const lines = new Map(graph.edges.map((e) => [e, inputs.join(e)]));
+  const memoryOf = (bytes: number, id: string) => bytes && host.memory ? host.memory(id, bytes) : new Uint8Array(bytes);
   for (const node of receiversFirst(graph)) {
     const type = types[node.type];
     const env: DeviceEnv = {
@@ -42,6 +48,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
       clock: host.clock,
       dma: host.bus,
       io: host.io,
+      memory: memoryOf(type.memory?.(node.config) ?? 0, node.id),
       epochSeconds,
       log: (channel, text) => {
         if (host.log.on(channel)) host.log.line(channel, node.id, text());
@@ -58,7 +65,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
     });
     const pci = node.pci && new PciSlot(node.pci.device, node.pci.func, node.id, wrap);
     if (pci) slots.set(node.id, pci);
-    const device = type.create(env, node.config, { irq, harts, hart: host.hart ?? (() => 0), pci });
+    const device = type.create(env, node.config, { irq, drives: host.drives?.(node.id) ?? {}, harts, hart: host.hart ?? (() => 0), pci });
     devices.set(node.id, device);
     if ((device.windows?.length ?? 0) !== node.windows.length) {
       throw new Error(`device type '${node.type}' declares ${node.windows.length} windows and implements ${device.windows?.length ?? 0}`);

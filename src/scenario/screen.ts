@@ -103,13 +103,20 @@ export function rowText(text: TextScreen, row: number): string {
 
 /** The screen of a machine. */
 export class Screen {
-  /** Called when something on it has changed; see `ScreenPort.onChange`. */
-  readonly watchers: Set<(row: number) => void> = new Set();
+  readonly #watchers: Set<(row: number) => void> = new Set();
 
-  constructor(readonly port: ScreenPort) {
-    port.onChange = (row) => {
-      for (const watch of this.watchers) watch(row);
+  constructor(readonly port: ScreenPort) {}
+
+  /** From now on `watcher` is called when something on it has changed; see `ScreenPort.onChange`. */
+  watch(watcher: (row: number) => void): void {
+    this.#watchers.add(watcher);
+    this.port.onChange = (row) => {
+      for (const w of this.#watchers) w(row);
     };
+  }
+  unwatch(watcher: (row: number) => void): void {
+    this.#watchers.delete(watcher);
+    if (this.#watchers.size === 0) this.port.onChange = undefined;
   }
 
   /** The rows of the text screen without the blanks at their ends; none in a graphics mode. */

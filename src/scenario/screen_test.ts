@@ -15,7 +15,7 @@ function screen(rows: readonly [text: string, attribute: number][], blink = true
 const port = (text: TextScreen | undefined): ScreenPort => ({
   text: () => text,
   image: () => ({ width: 2, height: 1, rgb: Uint8Array.of(255, 0, 0, 0, 0, 255) }),
-  onChange: () => {},
+  onChange: undefined,
 });
 
 Deno.test("the text of a screen is Unicode, with its colours by name", () => {

@@ -59,6 +59,8 @@ export interface Bench<D extends Device> {
   readonly stops: StopRequest[];
   /** RAM that a bus master sees, 64 KiB at 0. */
   readonly dma: Bus;
+  /** The device's own memory. */
+  readonly memory: Uint8Array;
   /** Lets guest time pass and fires the alarms in between, each at its own time. */
   passNs(ns: number): void;
   /** As a CPU's access: the widths that the device does not implement are split or widened as on the bus. */
@@ -81,10 +83,12 @@ export function bench<K extends Keys>(
   const irq = Array.from({ length: count }, (_, i) => new Wire((level) => edges.push(`${i}${level ? "+" : "-"}`)));
   const dma = new Bus();
   dma.mapRam(0, new Uint8Array(0x10000));
+  const memory = new Uint8Array(type.memory?.(config) ?? 0);
   const env: DeviceEnv = {
     id: "dut",
     clock,
     dma,
+    memory,
     epochSeconds: options.epochSeconds ?? 1_767_225_600,
     log: (channel, text) => log.push(`${channel} ${text()}`),
     stop: (request) => stops.push(request),
@@ -106,6 +110,7 @@ export function bench<K extends Keys>(
     log,
     stops,
     dma,
+    memory,
     passNs(ns) {
       const end = clock.base + Math.round(ns * clock.hz / 1e9);
       while (clock.next <= end) {
