@@ -157,7 +157,7 @@ export const BOOT = {
   x86: {
     ...boot,
     protocol: choice("kind of image; auto looks at the file", {
-      choices: ["auto", "bios", "multiboot1", "multiboot2", "pvh", "linux", "limine"],
+      choices: ["auto", "bios", "multiboot1", "multiboot2", "pvh", "linux", "linux64"],
       default: "auto",
     }),
   },

@@ -1,6 +1,5 @@
 // x86 machines: processors, ports, the interrupt acknowledge cycle, and what runs first after a reset.
 import { Bus, type BusTarget, readTarget, type Region, type Size, writeTarget } from "../core/bus.ts";
-import type { Device } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { CpuPorts } from "../x86/apic_hooks.ts";
 import { X86Cpu } from "../x86/cpu.ts";
@@ -11,13 +10,16 @@ import { Insn } from "../x86/insn.ts";
 import { x86Table } from "../x86/isa.ts";
 import { MODE_CODE32, MODE_CODE64 } from "../x86/slots.ts";
 import { CS, DS, ES, PRESENT, S, SS, WRITABLE } from "../x86/segments.ts";
-import type { Symbols } from "./elf.ts";
+import { Symbols } from "./elf.ts";
 import type { X86Cpu as CpuNode } from "./graph.ts";
 import { EngineCpu } from "./engine_cpu.ts";
 import type { Platform, PlatformParts } from "./machine.ts";
+import { Interrupts } from "./x86_apic.ts";
 import { BuiltinBios } from "./x86_bios.ts";
-import { startKernel } from "./x86_boot.ts";
+import { Boot, type BootModule, startKernel } from "./x86_boot.ts";
 import { readX86Image, type X86Image } from "./x86_image.ts";
+
+const LARGEST_KERNEL = 64 * 2 ** 20;
 
 /** Where `disassemble` decodes to. */
 const decoded = new Insn();
@@ -83,29 +85,29 @@ class X86Platform implements Platform {
   readonly io = new Bus();
   readonly #image: X86Image;
   readonly #imageName: string;
-  readonly #initrd: Uint8Array | undefined;
+  readonly #modules: readonly BootModule[];
   readonly #bios: BuiltinBios;
-  /** The device that answers the first processor's acknowledge cycle. */
-  #pic: Device | undefined;
+  readonly #interrupts = new Interrupts();
 
   constructor(readonly parts: PlatformParts) {
     const { graph, options, host, engine, clock, bus } = parts, node = graph.cpu as CpuNode;
     bus.elsewhere = openBus(2 ** 52);
     this.io.elsewhere = openBus(0x1_0000);
     const kernel = options.kernel ?? graph.boot.kernel, initrd = options.initrd ?? graph.boot.initrd;
-    if (kernel === undefined) {
-      throw new ConfigError("no kernel to start: name one on the command line or as boot.kernel", { file: graph.file });
-    }
     if (graph.firmware.kind === "file") {
       throw new ConfigError('a BIOS image cannot be started yet: only "builtin"', { file: graph.file, key: "firmware.bios" });
     }
-    this.#imageName = kernel;
-    this.#image = readX86Image(host.readFile(kernel), kernel, graph.boot.protocol);
-    this.#initrd = initrd === undefined ? undefined : host.readFile(initrd);
+    this.#imageName = kernel ?? "";
+    this.#image = kernel === undefined ? { protocol: "bios", entry: 0, segments: [], symbols: new Symbols() } : this.#readImage(kernel);
+    if (kernel === undefined) parts.disks.fill();
+    if (kernel === undefined && parts.disks.all.length === 0) {
+      throw new ConfigError("no kernel to start: name one on the command line or as boot.kernel", { file: graph.file });
+    }
+    this.#modules = this.#readModules(initrd ?? "");
     this.symbols = this.#image.symbols;
-    this.#bios = new BuiltinBios(parts, this.io, this.#image.disk);
+    this.#bios = new BuiltinBios(parts, this.io);
     this.#check();
-    const [segment, offset] = node.reset.split(":").map((t) => parseInt(t, 16));
+    const [segment, offset] = node.reset.split(":").map((t) => parseInt(t, 16)), interrupts = this.#interrupts;
     const model = modelByName(node.model), ports = new Ports(this.io), tscHz = graph.clock.tsc_hz ?? graph.clock.cpu_hz;
     this.cpus = engine.harts.map((slot, index) => {
       const core: X86Cpu = new X86Cpu(slot, {
@@ -117,7 +119,10 @@ class X86Platform implements Platform {
         ports,
         seed: graph.seed,
         tsc: () => clock.count(tscHz),
-        acknowledge: () => index === 0 ? this.#pic?.acknowledge?.() ?? -1 : -1,
+        get apic() {
+          return interrupts.apicOf(index);
+        },
+        acknowledge: () => interrupts.acknowledge(index),
         onPending: () => {
           engine.attention();
           parts.interrupted(index);
@@ -132,6 +137,21 @@ class X86Platform implements Platform {
     });
   }
 
+  /** Of an image too large for a kernel only the beginning is read. */
+  #readImage(kernel: string): X86Image {
+    const { host, graph, disks } = this.parts, source = disks.open(kernel, { write: false });
+    const start = source.size > LARGEST_KERNEL ? source.read(0, 0x1_0000) : host.readFile(kernel);
+    const image = readX86Image(start, kernel, graph.boot.protocol);
+    disks.fill(image.protocol === "bios" ? source : undefined);
+    return image;
+  }
+
+  /** Multiboot kernels may have several modules, each with arguments, as on QEMU's command line: "a.bin first,b.bin". */
+  #readModules(initrd: string): BootModule[] {
+    const several = this.#image.protocol.startsWith("multiboot"), texts = several ? initrd.split(",") : [initrd];
+    return texts.filter(Boolean).map((text) => ({ text, bytes: this.parts.host.readFile(several ? text.split(" ")[0] : text) }));
+  }
+
   /** @throws {ConfigError} a segment does not fit the machine's memory. */
   #check(): void {
     for (const s of this.#image.segments) {
@@ -144,10 +164,11 @@ class X86Platform implements Platform {
   }
 
   powerOn(): void {
-    this.#pic = [...this.parts.devices.values()].find((d) => d.acknowledge);
+    this.#interrupts.connect(this.parts.devices.values(), this.cpus.map((c) => c.core));
+    this.parts.engine.select(0);
     for (const c of this.cpus) c.reset();
-    // Without local APICs nothing could start the other processors: they wait for a startup IPI.
-    for (const c of this.cpus.slice(1)) c.core.init(true);
+    // The others wait for a startup IPI.
+    for (const c of this.cpus.slice(1)) c.core.init();
     const { core } = this.cpus[0], { bus } = this.parts;
     // A machine without memory for a BIOS starts from the state after a reset.
     const bios = this.#bios.possible;
@@ -160,7 +181,7 @@ class X86Platform implements Platform {
     }
     if (this.#image.protocol === "bios") {
       // The boot sector of the first disk, as a BIOS leaves it: CS:IP 0000:7c00, DL the drive.
-      bus.writeBytes(0x7c00, this.#image.disk!.subarray(0, 512));
+      bus.writeBytes(0x7c00, this.parts.disks.all[0].read(0, 1)!.subarray(0, 512));
       for (const n of [ES, CS, SS, DS]) core.setSegment(n, 0, 0, 0, 0xffff, PRESENT | S | WRITABLE);
       core.refresh();
       core.setReg("rsp", 0x7c00n);
@@ -168,7 +189,7 @@ class X86Platform implements Platform {
       core.setReg("rip", 0x7c00n);
       return;
     }
-    startKernel(this.parts, core, this.#image, this.#imageName, this.#initrd);
+    startKernel(new Boot(this.parts, this.#bios, this.#image, this.#imageName, this.#modules), core);
   }
 
   save(): unknown {

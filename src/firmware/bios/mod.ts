@@ -23,7 +23,7 @@ export {
   STUB_BYTES,
 } from "./host.ts";
 export type { Segment } from "./host.ts";
-export { isFloppySize } from "./int13.ts";
+export { setClosestMode } from "./vbe.ts";
 
 /** A hardware interrupt that nobody has taken over: it is only ended. */
 const hardware = (vector: number): BiosInterrupt => ({

@@ -1,6 +1,6 @@
 // VESA BIOS extensions over the Bochs VBE registers. Source: VESA BIOS Extension (VBE) Core Functions Standard 3.0 (September 1998),
 // section 4; mode numbers from 0x140 on as in the Bochs VBE interface. Not modelled: power management, protected-mode entry, DDC.
-import type { Call } from "./host.ts";
+import type { BiosHost, Call } from "./host.ts";
 import { dispi, readDispi, setMode } from "./video_text.ts";
 
 interface VbeMode {
@@ -115,11 +115,36 @@ function setVbeMode(c: Call, framebuffer: { readonly length: number }): number {
   const { host } = c, number = c.bx & 0x1ff, mode = VBE_MODES.find((m) => m.number === number);
   if (number < 0x100) return setMode(host, number | (c.bx & KEEP ? 0x80 : 0)) ? OK : FAILED;
   if (!mode || pitchOf(mode) * mode.height > framebuffer.length) return FAILED;
+  enter(host, mode, c.bx & (LINEAR | KEEP));
+  return OK;
+}
+
+function enter(host: BiosHost, mode: VbeMode, flags: number): void {
   dispi(host, 4, 0);
   for (const [i, v] of [[1, mode.width], [2, mode.height], [3, mode.bpp]]) dispi(host, i, v);
-  dispi(host, 4, 0x01 | (c.bx & LINEAR ? 0x40 : 0) | (c.bx & KEEP ? 0x80 : 0));
-  host.state.vbeMode = number | c.bx & LINEAR;
-  return OK;
+  dispi(host, 4, 0x01 | (flags & LINEAR ? 0x40 : 0) | (flags & KEEP ? 0x80 : 0));
+  host.state.vbeMode = mode.number | flags & LINEAR;
+}
+
+/**
+ * Sets the true-colour mode (24 or 32 bits, linear) that comes closest to a size and depth; 0 is no preference. Undefined without VBE or when
+ * none fits the display memory.
+ */
+export function setClosestMode(
+  host: BiosHost,
+  width: number,
+  height: number,
+  depth: number,
+): { address: number; pitch: number; width: number; height: number; depth: number } | undefined {
+  const { framebuffer } = host;
+  if (!framebuffer) return undefined;
+  const [w, h] = [width || 1024, height || 768], distance = (m: VbeMode) => Math.abs(m.width - w) + Math.abs(m.height - h);
+  const fits = VBE_MODES.filter((m) => m.bpp >= 24 && pitchOf(m) * m.height <= framebuffer.length);
+  const other = (m: VbeMode) => Number(m.bpp !== (depth === 24 ? 24 : 32));
+  const [mode] = fits.sort((a, b) => distance(a) - distance(b) || other(a) - other(b));
+  if (!mode) return undefined;
+  enter(host, mode, LINEAR);
+  return { address: framebuffer.address, pitch: pitchOf(mode), width: mode.width, height: mode.height, depth: mode.bpp };
 }
 
 const bytesPerPixel = (c: Call) => Math.max(1, readDispi(c.host, 3) + 7 >> 3);
