@@ -90,7 +90,7 @@ class X86Platform implements Platform {
   readonly #interrupts = new Interrupts();
 
   constructor(readonly parts: PlatformParts) {
-    const { graph, options, host, engine, clock, bus } = parts, node = graph.cpu as CpuNode;
+    const { graph, options, engine, clock, bus } = parts, node = graph.cpu as CpuNode;
     bus.elsewhere = openBus(2 ** 52);
     this.io.elsewhere = openBus(0x1_0000);
     const kernel = options.kernel ?? graph.boot.kernel, initrd = options.initrd ?? graph.boot.initrd;
