@@ -8,7 +8,7 @@ import { type IrqLine, Wire } from "./irq.ts";
 /** Registers of every configuration space. */
 export const PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_INTERRUPT_LINE = 0x3c;
 const VENDOR = 0x00, DEVICE = 0x02, REVISION = 0x08, CLASS = 0x09, CACHE_LINE = 0x0c, HEADER = 0x0e, BARS = 0x10, SUBSYSTEM = 0x2c;
-const ROM_BAR = 0x30, PIN = 0x3d, SPACE = 256;
+const ROM_BAR = 0x30, PIN = 0x3d, OWN = 0x40, SPACE = 256;
 const COMMAND_IO = 0x01, COMMAND_MEM = 0x02, COMMAND_WRITABLE = 0x0507, COMMAND_NO_INTX = 0x400, STATUS_INTX = 0x08;
 const STATUS_CLEARABLE = 0xf900, MULTI_FUNCTION = 0x80, BAR_IO = 1, BAR_64 = 4, BAR_PREFETCH = 8, ROM_ON = 1;
 
@@ -47,7 +47,7 @@ export interface PciFunction {
   readonly bars?: readonly (PciBar | undefined)[];
   /** Expansion ROM; its BAR decodes the next power of two of its length. */
   readonly rom?: Uint8Array;
-  /** Initial values besides those that follow from the above, and which bits the guest can write (none unless given). */
+  /** Initial values besides those that follow from the above, and which bits the guest can write (all from 0x40 on unless given). */
   readonly registers?: readonly { readonly at: number; readonly size: Size; readonly value?: number; readonly writable?: number }[];
   /** Windows that `registers` place; asked again after every write to one of them. */
   windows?(config: Uint8Array): readonly PciWindow[];
@@ -218,6 +218,7 @@ function layOut(fn: PciFunction): { initial: Uint8Array; writable: Uint8Array } 
   set(initial, SUBSYSTEM + 2, 2, fn.subsystem?.[1] ?? 0);
   initial[PIN] = fn.pin ?? 0;
   set(writable, PCI_COMMAND, 2, COMMAND_WRITABLE);
+  writable.fill(0xff, OWN);
   writable[CACHE_LINE] = writable[PCI_INTERRUPT_LINE] = 0xff;
   for (const [i, bar] of (fn.bars ?? []).entries()) {
     if (!bar) continue;
@@ -233,7 +234,7 @@ function layOut(fn: PciFunction): { initial: Uint8Array; writable: Uint8Array } 
   if (fn.rom) set(writable, ROM_BAR, 4, (2 ** 32 - romSize(fn.rom)) | ROM_ON);
   for (const r of fn.registers ?? []) {
     set(initial, r.at, r.size, r.value ?? 0);
-    set(writable, r.at, r.size, r.writable ?? 0);
+    if (r.writable !== undefined) set(writable, r.at, r.size, r.writable);
   }
   return { initial, writable };
 }

@@ -1,0 +1,57 @@
+// Windows that overlap: shadow RAM in front, devices' own memory, BARs behind, and what remains when they go.
+import { assertEquals, assertThrows } from "@std/assert";
+import { Bus, type BusTarget } from "./bus.ts";
+import { ConfigError } from "./errors.ts";
+
+const target = (value: number): BusTarget => ({ access: { min: 1, max: 4 }, read: (offset) => value + offset, write: () => {} });
+const map = (bus: Bus) => bus.regions.map((r) => `${r.name} ${r.base.toString(16)}+${r.length.toString(16)}${r.readonly ? " ro" : ""}`);
+
+Deno.test("windows of map may not overlap", () => {
+  const bus = new Bus();
+  bus.map(0x1000, 0x1000, target(0), "a");
+  const error = assertThrows(() => bus.map(0x1fff, 1, target(0), "b"), ConfigError);
+  assertEquals(error.message, "'b' (0x1fff..0x1fff) overlaps 'a' (0x1000..0x1fff)");
+});
+
+Deno.test("shadow RAM comes in front of ROM page by page, read-only or writable, and goes again", () => {
+  const bus = new Bus(), rom = new Uint8Array(0x4000).fill(0xaa), shadow = new Uint8Array(0x8000);
+  let changes = 0;
+  bus.mapRam(0x4000, rom, { readonly: true, name: "rom" });
+  bus.mapShadow(0, shadow);
+  bus.onRemap = () => changes++;
+  bus.write(0x4000, 1, 1);
+  bus.shadow(0x5000, 0x2000, "write");
+  assertEquals(map(bus), ["rom 4000+1000 ro", "shadow 5000+2000", "rom 7000+1000 ro"]);
+  bus.write(0x5004, 4, 0x1234_5678);
+  assertEquals([bus.read(0x4000, 1), bus.read(0x5004, 4), bus.read(0x7fff, 1)], [0xaa, 0x1234_5678, 0xaa]);
+  bus.shadow(0x5000, 0x1000, "read");
+  assertEquals(map(bus), ["rom 4000+1000 ro", "shadow 5000+1000 ro", "shadow 6000+1000", "rom 7000+1000 ro"]);
+  bus.write(0x5004, 4, 0);
+  assertEquals(bus.read(0x5004, 4), 0x1234_5678);
+  bus.shadow(0x5000, 0x1000, "read");
+  assertEquals(changes, 2, "what changes nothing is no change");
+  bus.shadow(0, 0x10000, "off");
+  assertEquals(map(bus), ["rom 4000+4000 ro"]);
+  assertEquals(bus.read(0x5004, 1), 0xaa);
+});
+
+Deno.test("windows behind fill what others leave, the earlier before the later", () => {
+  const bus = new Bus();
+  bus.map(0x1400, 0x100, target(0x1000), "fixed");
+  const first = bus.mapBehind(0x1000, 0x1000, target(0x2000), "first");
+  bus.mapBehind(0x1800, 0x1000, target(0x4000), "second");
+  assertEquals(map(bus), ["first 1000+400", "fixed 1400+100", "first 1500+b00", "second 2000+800"]);
+  assertEquals([bus.read(0x1410, 4), bus.read(0x1510, 4), bus.read(0x2004, 4)], [0x1010, 0x2510, 0x4804]);
+  bus.unmap(first);
+  assertEquals(map(bus), ["fixed 1400+100", "second 1800+1000"]);
+  assertEquals(bus.read(0x1804, 4), 0x4004);
+});
+
+Deno.test("memory that a device shows is RAM in its window, wherever the window is", () => {
+  const bus = new Bus(), bytes = new Uint8Array(16).fill(7), t: BusTarget = { ...target(0), direct: [{ offset: 0x10, bytes }] };
+  const bar = bus.mapBehind(0x8000, 0x100, t, "lfb");
+  assertEquals(map(bus), ["lfb 8000+10", "lfb 8010+10", "lfb 8020+e0"]);
+  assertEquals([bus.read(0x8014, 1), bus.read(0x8020, 1)], [7, 0x20]);
+  bus.unmap(bar);
+  assertEquals(map(bus), []);
+});
