@@ -23,7 +23,8 @@ import {
 } from "../ir/frontend.ts";
 import type { IrqLine } from "../core/irq.ts";
 import type { RegisterInfo } from "../core/cpu.ts";
-import type { ApicHooks, CpuPorts } from "./apic_hooks.ts";
+import type { LocalApic } from "../core/apic.ts";
+import type { CpuPorts } from "./apic_hooks.ts";
 import { type CpuidModel, Features } from "./cpuid.ts";
 import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, XCPT } from "./exceptions.ts";
 import { readStatus, writeStatus } from "./flags.ts";
@@ -123,7 +124,8 @@ export interface X86Config {
   /** How many processors the machine has (CPUID). */
   readonly cores: number;
   readonly ports: CpuPorts;
-  readonly apic?: ApicHooks;
+  /** Its local APIC; undefined on a machine that has none. */
+  readonly apic?: LocalApic | undefined;
   /** Seed of RDRAND. */
   readonly seed: number;
   /** The time-stamp counter since reset: an integer below 2^53. */
@@ -171,6 +173,8 @@ const powerOn = () => ({
   waiting: false,
   /** Waits for a startup IPI. */
   parked: false,
+  /** An INIT came while it was executing an instruction. */
+  initDue: false,
   /** After a triple fault. */
   shutdown: false,
   /** Levels of the wires. */
@@ -315,8 +319,16 @@ export class X86Cpu implements Core {
     this.setEip(offset, 0);
   }
 
+  /** The INIT signal; it is taken between two instructions. */
+  signalInit(): void {
+    const s = this.s;
+    if (this.env.base() === 0 && !this.waiting) s.initDue = true;
+    else this.init();
+    this.config.onPending();
+  }
+
   /** INIT (SDM 9.1.1, table 9-1): like reset, but caches, FPU and most MSRs stay. Other processors than the first then wait for a SIPI. */
-  init(park: boolean): void {
+  init(): void {
     const s = this.s, kept = { ...s };
     this.s = {
       ...powerOn(),
@@ -327,7 +339,7 @@ export class X86Cpu implements Core {
       msrs: kept.msrs,
       random: kept.random,
       tscOffset: kept.tscOffset,
-      parked: park,
+      parked: this.config.index !== 0,
     };
     for (let n = 0; n < 16; n++) this.setSlot(GPR(n), 0, 0);
     this.#resetRegisters();
@@ -724,8 +736,12 @@ export class X86Cpu implements Core {
 
   interrupt(): boolean {
     const s = this.s;
-    if (s.debugDue === 0 && !s.nmi && !s.intr) return false;
+    if (s.debugDue === 0 && !s.nmi && !s.intr && !s.initDue) return false;
     if (s.shutdown || s.parked) return false;
+    if (s.initDue) {
+      this.init();
+      return true;
+    }
     if (s.debugDue !== 0) {
       this.#debugTrap();
       return true;

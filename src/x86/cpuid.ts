@@ -33,8 +33,8 @@ const mask = (leaf: string, register: number, names: string): number =>
   names.split(" ").filter((n) => FEATURES[n][0] === leaf && FEATURES[n][1] === register).reduce((m, n) => m | 1 << FEATURES[n][2], 0);
 
 const MAX =
-  "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 sse3 ssse3 cx16 pcid sse4.1 sse4.2 " +
-  "movbe popcnt xsave rdrand hypervisor fsgsbase bmi1 smep bmi2 erms invpcid rdseed adx smap umip la57 rdpid xsaveopt xsavec lahf_lm abm syscall " +
+  "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 sse3 ssse3 cx16 pcid sse4.1 sse4.2 x2apic " +
+  "movbe popcnt tsc-deadline xsave rdrand hypervisor fsgsbase bmi1 smep bmi2 erms invpcid rdseed adx smap umip la57 rdpid xsaveopt xsavec lahf_lm abm syscall " +
   "nx pdpe1gb rdtscp lm";
 /** What AMD's leaf 0x8000_0001 repeats of leaf 1's EDX. */
 const AMD_COMMON = 0x0183_f3ff;

@@ -1,6 +1,7 @@
 // Model-specific registers: one row each. Intel SDM volume 4 (335592-083), table 2-2; AMD64 volume 2 (24593), appendix A, for SYSCALL's.
 // Memory types (MTRR, PAT), machine check banks and so on can be read and written and have no effect.
 import { writeEfer } from "./control.ts";
+import type { LocalApic } from "../core/apic.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { XCPT } from "./exceptions.ts";
 import { FS, GS } from "./segments.ts";
@@ -52,6 +53,13 @@ const base = (name: string, segment: number): MsrRow => ({
   },
 });
 
+/** The APIC whose timer has the TSC-deadline mode. */
+function deadlineTimer(cpu: X86Cpu): LocalApic {
+  const { apic } = cpu.config;
+  if (!apic || !cpu.features.has("tsc-deadline")) cpu.fault(XCPT.GP, 0);
+  return apic;
+}
+
 const SYSENTER_CS = 0x174, APIC_BASE = 0x1b, TSC_DEADLINE = 0x6e0;
 
 /** By number. */
@@ -68,15 +76,12 @@ export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
   [APIC_BASE]: {
     name: "IA32_APIC_BASE",
     read: (cpu: X86Cpu) => {
-      const { apic, index } = cpu.config;
+      const { apic } = cpu.config;
       if (!apic) cpu.fault(XCPT.GP, 0);
-      value(cpu, apic.baseLo | (index === 0 ? 0x100 : 0), apic.baseHi);
+      value(cpu, apic.baseLo, apic.baseHi);
     },
     write: (cpu: X86Cpu, lo, hi) => {
-      const { apic } = cpu.config;
-      if (!apic || lo & 0xff || hi & ~0xff) cpu.fault(XCPT.GP, 0);
-      apic.baseLo = lo & ~0x100;
-      apic.baseHi = hi;
+      if (!cpu.config.apic?.writeBase(lo, hi, cpu.features.has("x2apic"))) cpu.fault(XCPT.GP, 0);
     },
   },
   0x3a: plain("IA32_FEATURE_CONTROL", 0x3a, 1),
@@ -87,6 +92,18 @@ export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
     name: "IA32_SYSENTER_CS",
     read: (cpu) => value(cpu, cpu.s.sysenterCs, 0),
     write: (cpu, lo) => void (cpu.s.sysenterCs = lo & 0xffff),
+  },
+  [TSC_DEADLINE]: {
+    name: "IA32_TSC_DEADLINE",
+    read: (cpu) => {
+      const { deadline } = deadlineTimer(cpu), t = deadline === 0 ? 0 : deadline + cpu.s.tscOffset;
+      value(cpu, t % 2 ** 32 | 0, Math.floor(t / 2 ** 32));
+    },
+    // DEVIATION: a deadline stays where it is when the counter is written afterwards.
+    write: (cpu, lo, hi) => {
+      const t = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
+      deadlineTimer(cpu).deadline = t === 0 ? 0 : Math.max(1, t - cpu.s.tscOffset);
+    },
   },
   0x175: halves("IA32_SYSENTER_ESP", "sysenterEsp", true),
   0x176: halves("IA32_SYSENTER_EIP", "sysenterEip", true),
@@ -140,7 +157,7 @@ export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
   0xc001_1029: plain("DE_CFG", 0xc001_1029, 2),
 };
 
-const x2apic = (number: number): boolean => (number >= 0x800 && number < 0x900) || number === TSC_DEADLINE;
+const x2apic = (number: number): boolean => number >= 0x800 && number < 0x900;
 
 /** RDMSR: the value goes to cpu.valueLo and valueHi; `number` is unsigned. */
 export function readMsr(cpu: X86Cpu, number: number): void {

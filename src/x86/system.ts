@@ -375,14 +375,18 @@ function cpuid(cpu: X86Cpu): Status {
   if (number === 1) {
     b = (b & 0xff00) | config.index << 24 | (config.cores > 1 ? config.cores << 16 : 0);
     if (config.cores > 1) d |= 1 << 28;
-    if (!config.apic) d &= ~(1 << 9);
+    if (!(config.apic && config.apic.baseLo & 0x800)) d &= ~(1 << 9);
+    if (!config.apic) c &= ~(1 << 21 | 1 << 24);
     if (cpu.s.cr4 & CR4_OSXSAVE) c |= 1 << 27;
   } else if (number === 0xb) {
     d = config.index;
     if (subleaf === 1) [a, b, c] = [Math.ceil(Math.log2(config.cores)), config.cores, 0x201];
     else if (subleaf > 1) [a, b, c] = [0, 0, subleaf & 0xff];
-  } else if (number === 0x8000_0001 && !config.apic) d &= ~(1 << 9);
-  else if (number === 0x8000_0008) c = config.cores - 1;
+  } else if (number === 0x8000_0001) {
+    if (!(config.apic && config.apic.baseLo & 0x800)) d &= ~(1 << 9);
+    // Several processors in one package, as AMD says it.
+    if (config.cores > 1 && !features.intel) c |= 1 << 1;
+  } else if (number === 0x8000_0008) c = config.cores - 1;
   set32(cpu, RAX, a);
   set32(cpu, RBX, b);
   set32(cpu, RCX, c);
