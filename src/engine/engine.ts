@@ -16,7 +16,6 @@ import {
   GUEST_END,
   IP,
   JUMP_CACHE,
-  JUMP_PAGES,
   JUMP_SLOTS,
   PAGE,
   PC,
@@ -127,7 +126,7 @@ class HartSlot implements CoreEnv {
   /** Instructions begun in slices that are over. */
   total = 0;
   /** TLB entries filled since the last flush (addresses), so that a flush costs what was used. */
-  readonly filled = new Int32Array(4096);
+  readonly filled = new Int32Array(8192);
   filledCount = 0;
   /** Fetch translations: page (halves), context, host page or -1. */
   readonly fetchLo = new Int32Array(Fetch.ENTRIES);
@@ -142,24 +141,35 @@ class HartSlot implements CoreEnv {
     this.u32 = new Uint32Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.u64 = new BigUint64Array(buffer);
-    fillEntries(this.i32, tlbs, REGIMES * TLB_SIZE, [Number(TLB_INVALID), 0, 0, 0]);
   }
-  /** Remembers that a TLB entry (its address) is in use. */
-  fillNoted(at: number): void {
-    const entry = (at - this.tlbs) >> 4;
-    if (this.#noted[entry]) return;
-    this.#noted[entry] = 1;
+  /** Address of a regime's TLB, which is there from now on. */
+  tlb(regime: number): number {
+    const at = this.tlbs + regime * TLB_SIZE;
+    if (!(this.#regimes >>> regime & 1)) {
+      this.#regimes |= 1 << regime;
+      fillEntries(this.i32, at, TLB_SIZE, [TLB_INVALID, 0, 0, 0]);
+    }
+    return at;
+  }
+  /** A bit for each regime that has a TLB. */
+  #regimes = 0;
+  /** Fills a TLB entry. */
+  fill(at: number, lo: number, hi: number, addend: number): void {
+    const { i32 } = this, i = at >> 2;
+    i32[i] = lo;
+    i32[i + 1] = hi;
+    i32[i + 2] = addend;
+    if (i32[i + 3]) return;
+    i32[i + 3] = 1;
     if (this.filledCount < this.filled.length) this.filled[this.filledCount++] = at;
   }
-  /** Entries that are in `filled`, or came when it was full. */
-  readonly #noted = new Uint8Array(2 * REGIMES * TLB_ENTRIES);
   /** Takes away write access to a host page. */
   protect(page: number): void {
-    const { i32, i64, filled } = this, all = this.filledCount === filled.length;
+    const { i32, filled } = this, all = this.filledCount === filled.length;
     const count = all ? REGIMES * TLB_ENTRIES * 2 : this.filledCount;
     for (let i = 0; i < count; i++) {
       const at = all ? this.tlbs + 16 * i : filled[i];
-      if ((at - this.tlbs) & TLB_HALF && ((i32[at >> 2] + i32[(at >> 2) + 2]) | 0) === page) i64[at >> 3] = TLB_INVALID;
+      if ((at - this.tlbs) & TLB_HALF && ((i32[at >> 2] + i32[(at >> 2) + 2]) | 0) === page) i32[at >> 2] = TLB_INVALID;
     }
   }
   base(): number {
@@ -172,28 +182,27 @@ class HartSlot implements CoreEnv {
     this.engine.wrote(paddr, size);
   }
   flushTlb(): void {
-    const { filled, i64 } = this;
+    const { filled, i32 } = this;
     if (this.filledCount < filled.length) {
-      for (let i = 0; i < this.filledCount; i++) {
-        i64[filled[i] >> 3] = TLB_INVALID;
-        this.#noted[(filled[i] - this.tlbs) >> 4] = 0;
+      for (let n = 0; n < this.filledCount; n++) {
+        const i = filled[n] >> 2;
+        i32[i] = TLB_INVALID;
+        i32[i + 3] = 0;
       }
     } else {
-      for (let at = this.tlbs; at < this.tlbs + REGIMES * TLB_SIZE; at += 16) i64[at >> 3] = TLB_INVALID;
-      this.#noted.fill(0);
+      const regimes = this.#regimes;
+      this.#regimes = 0;
+      for (let r = 0; r < REGIMES; r++) if (regimes >>> r & 1) this.tlb(r);
     }
     this.filledCount = 0;
   }
-  flushPage(lo: number, hi: number): void {
+  flushPage(lo: number): void {
     const entry = ((lo >>> 12) & (TLB_ENTRIES - 1)) << 4;
-    for (let at = this.tlbs + entry; at < this.tlbs + REGIMES * TLB_SIZE; at += TLB_HALF) this.i64[at >> 3] = TLB_INVALID;
-    // Jump cache entries of that page are in one group; of every context, since a page may be global.
-    const group = JUMP_CACHE + ((lo >>> 12) & (JUMP_PAGES - 1)) * JUMP_SLOTS * 16, { i32 } = this;
-    for (let at = group >> 2; at < (group >> 2) + JUMP_SLOTS * 4; at += 4) {
-      if (((i32[at] ^ lo) & -PAGE) === 0 && i32[at + 1] === hi) i32[at + 2] = -1;
+    for (let left = this.#regimes, at = this.tlbs + entry; left !== 0; left >>>= 1, at += TLB_SIZE) {
+      if (!(left & 1)) continue;
+      this.i32[at >> 2] = TLB_INVALID;
+      this.i32[(at + TLB_HALF) >> 2] = TLB_INVALID;
     }
-    const f = fetchIndex(lo, hi);
-    this.fetchContext[f] = -1;
   }
   changed(): void {
     if (this.engine.running === this) this.engine.refresh();
@@ -435,7 +444,7 @@ export class Engine {
   /** Recomputes what depends on the running hart's mode. */
   refresh(): void {
     const hart = this.running, core = hart.core;
-    this.#i32[TLB >> 2] = hart.tlbs + core.regime() * TLB_SIZE;
+    this.#i32[TLB >> 2] = hart.tlb(core.regime());
     const key = (core.context() * 64 + hart.index) * 0x1_0000 + core.mode();
     let n = this.#contexts.get(key);
     if (n === undefined) {
@@ -452,7 +461,7 @@ export class Engine {
     for (const h of this.harts) h.fetchContext.fill(-1);
   }
   #clearJumpCache(): void {
-    fillEntries(this.#i32, JUMP_CACHE, JUMP_PAGES * JUMP_SLOTS * 16, [0, 0, -1, 0]);
+    this.#i32.fill(0, JUMP_CACHE >> 2, (JUMP_CACHE >> 2) + JUMP_SLOTS * 4);
   }
 
   /** Stops before any of these virtual addresses; drops every translation. */
@@ -1168,12 +1177,8 @@ export class Engine {
     if (access === WRITE && (ram.readonly || this.#pages[host >>> 12])) return false;
     if (access === WRITE) this.stats.tlbWrites++;
     else this.stats.tlbReads++;
-    const hart = this.running, i32 = this.#i32;
-    const at = i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4);
-    i32[at >> 2] = lo & -PAGE;
-    i32[(at >> 2) + 1] = hi;
-    i32[(at >> 2) + 2] = page - (lo & -PAGE);
-    hart.fillNoted(at);
+    const at = this.#i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4);
+    this.running.fill(at, lo & -PAGE, hi, page - (lo & -PAGE));
     return true;
   }
 }

@@ -1,6 +1,6 @@
 // The interpreter: one wasm function, a loop around a br_table with a handler for each micro-op, generated from the table.
 // It leaves with a reason; IP and BUDGET then hold where and how many instructions of the budget are left.
-import { BUDGET, CONTEXT, CURRENT, IP, JUMP_CACHE, JUMP_PAGES, JUMP_SLOTS, PAGE, PC, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
+import { BUDGET, CONTEXT, CURRENT, IP, JUMP_CACHE, JUMP_SLOTS, PAGE, PC, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
 import type { OpRow } from "../ir/ops.ts";
 import { RUNTIME } from "./runtime.ts";
 import { H_COUNT, H_HEAT, type Uop, UOP_BYTES, UOPS } from "./uops.ts";
@@ -243,12 +243,11 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
  * context; `word` is an i32 local to work with. The function of the address is that of `jumpIndex`.
  */
 export function jumpEntry(a: Asm, pc: number, word: number, entry: number): void {
-  a.get(pc).op(W.wrap).tee(word).i32(12).op(W.i32ShrU).i32(JUMP_PAGES - 1).op(W.i32And).i32(JUMP_SLOTS).op(W.i32Mul);
-  a.get(word).i32(1).op(W.i32ShrU).get(word).i32(7).op(W.i32ShrU).op(W.i32Xor).i32(JUMP_SLOTS - 1).op(W.i32And).op(W.i32Add);
-  a.i32(4).op(W.i32Shl).tee(entry).mem(W.i64Load, JUMP_CACHE).get(pc).op(W.i64Eq).if();
+  a.get(pc).op(W.wrap).tee(word).i32(3).op(W.i32Shl).get(word).i32(8).op(W.i32ShrU).op(W.i32Xor).i32((JUMP_SLOTS - 1) << 4).op(W.i32And)
+    .tee(entry);
+  a.mem(W.i64Load, JUMP_CACHE).get(pc).op(W.i64Eq).if();
   a.get(entry).mem(W.i32Load, JUMP_CACHE + 8).at(W.i32Load, CONTEXT).op(W.i32Eq).if();
 }
 
 /** Index of a pc (low half) in the jump cache, in bytes from its start. */
-export const jumpIndex = (lo: number): number =>
-  (((lo >>> 12) & (JUMP_PAGES - 1)) * JUMP_SLOTS + (((lo >>> 1) ^ (lo >>> 7)) & (JUMP_SLOTS - 1))) << 4;
+export const jumpIndex = (lo: number): number => ((lo << 3) ^ (lo >>> 8)) & ((JUMP_SLOTS - 1) << 4);

@@ -18,14 +18,14 @@ export const TEMP = 0x100, TEMPS = 256;
 /** The hart's own registers, laid out by its architecture; with PC the part that is exchanged when another hart runs. */
 export const GUEST = 0x1000, GUEST_END = 0x2000;
 
-/** Jump cache: pc -> micro-ops, for indirect jumps and jumps to other pages: JUMP_PAGES groups, one for each page number modulo that, of JUMP_SLOTS entries. Entries: pc i64, context i32, micro-ops i32. */
-export const JUMP_CACHE = 0x1_0000, JUMP_PAGES = 128, JUMP_SLOTS = 128;
+/** Jump cache: pc -> micro-ops, for indirect jumps and jumps to other pages. Entries: pc i64, context i32 (never 0), micro-ops i32. */
+export const JUMP_CACHE = 0x1_0000, JUMP_SLOTS = 32768;
 /** Data TLB: for each mode a read half and a write half. Entries: tag i64 (page address), host minus guest address i32, unused i32. */
-export const TLB_ENTRIES = 1024, TLB_HALF = TLB_ENTRIES * 16, TLB_SIZE = 2 * TLB_HALF;
-/** A tag that no page address equals. */
-export const TLB_INVALID = 1n;
+export const TLB_ENTRIES = 4096, TLB_HALF = TLB_ENTRIES * 16, TLB_SIZE = 2 * TLB_HALF;
+/** Low half of a tag that no page address equals. */
+export const TLB_INVALID = 1;
 /** Data TLBs of one hart, one for each `regime` (see frontend.ts): enough for several sets of rights in several address spaces. */
 export const REGIMES = 32;
 /** Where the TLBs begin. */
-export const TLBS = JUMP_CACHE + JUMP_PAGES * JUMP_SLOTS * 16;
+export const TLBS = JUMP_CACHE + JUMP_SLOTS * 16;
 export const PAGE = 4096;
