@@ -3,12 +3,15 @@
 import { assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
 import { JIT_OPTIONS, type JitOption } from "../src/engine/jit.ts";
-import { createMachine, type Machine, type MachineOptions } from "../src/machine/machine.ts";
+import { loadDevices } from "../src/devices/mod.ts";
+import { loadConfig } from "../src/machine/graph.ts";
+import { createMachine, type Host, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import { encode } from "../src/riscv/insn.ts";
 import { parseIsa } from "../src/riscv/isa.ts";
 import { type Guest, GUESTS } from "./guests/guests.ts";
 
+await loadDevices();
 const ROOT = new URL("..", import.meta.url).pathname;
 /** When a guest that has not ended is compared all the same. Benchmarks run much longer than a test may. */
 const END = 60_000_000, BENCH_END = 1_000_000;
@@ -45,13 +48,17 @@ function readFile(path: string): Uint8Array {
   return bytes;
 }
 
+/** Without waiting: the device types are loaded. */
+const create = (options: MachineOptions, readFile: Host["readFile"]): Machine =>
+  createMachine(options, { readFile, log: silent }, loadConfig(options.file, { readFile, set: options.set! }));
+
 class Run {
   readonly machine: Machine;
   readonly #input: readonly number[];
   #typed = 0;
 
   constructor(readonly guest: Guest, readonly harts: number, readonly variant: Variant) {
-    this.machine = createMachine({
+    this.machine = create({
       file: ROOT + guest.machine,
       kernel: ROOT + guest.image,
       append: guest.append,
@@ -59,7 +66,7 @@ class Run {
       ...(variant.tuning ? { tuning: variant.tuning } : {}),
       // Less memory than the guests are given elsewhere: digests take less time.
       set: { "cpu.harts": harts, [guest.arch.startsWith("riscv") ? "memory.dram.size" : "memory.ram.size"]: "32MiB" },
-    }, { readFile, log: silent });
+    }, readFile);
     this.#input = [...new TextEncoder().encode(guest.input.map((i) => i.send).join(""))];
   }
   get end(): number {
@@ -200,13 +207,13 @@ function wakingProgram(): Uint8Array {
 Deno.test("harts that wake others run alike however the run is cut", () => {
   const program = wakingProgram(), until = 1_500_000;
   const run = (engine: "interp" | "jit", steps: number) => {
-    const machine = createMachine({
+    const machine = create({
       file: ROOT + "machines/virt.toml",
       kernel: "program",
       engine,
       tuning: { threshold: 5 },
       set: { "cpu.harts": 4, "memory.dram.size": "4MiB", "firmware.sbi": "none", "boot.load": 0x8000_0000 },
-    }, { readFile: (path) => path === "program" ? program : readFile(path), log: silent });
+    }, (path) => path === "program" ? program : readFile(path));
     // The last steps are the same for all: a run ends up to a slice behind what was asked for while two harts are awake.
     for (let at = steps; at < until; at += steps) machine.run(at);
     machine.run(until);

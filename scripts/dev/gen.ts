@@ -2,18 +2,16 @@
 // Run: deno run -A scripts/dev/gen.ts (with --check: fails when a file is stale and writes nothing)
 const root = new URL("../../", import.meta.url);
 
-/** `src/devices/mod.ts` for device files of these names (without ".ts"). */
-export function devicesModule(names: readonly string[]): string {
-  const variable = (name: string) => name.replace(/_(\w)/g, (_, c) => c.toUpperCase());
-  const sorted = [...names].sort();
+/** `src/devices/files.ts` for device files of these names (without ".ts"). */
+export async function deviceTable(names: readonly string[]): Promise<string> {
+  const types = await Promise.all(
+    [...names].sort().map(async (name) => [(await import(new URL(`src/devices/${name}.ts`, root).href)).default.type, name]),
+  );
   return [
-    "// Every device type by its name in machine files. Written by scripts/dev/gen.ts from the files in this folder.",
-    `import type { AnyDeviceType } from "../core/device.ts";`,
-    ...sorted.map((name) => `import ${variable(name)} from "./${name}.ts";`),
-    "",
-    "export const DEVICES: Readonly<Record<string, AnyDeviceType>> = Object.fromEntries(",
-    `  [${sorted.map(variable).join(", ")}].map((type: AnyDeviceType) => [type.type, type]),`,
-    ");",
+    "// The file of every device type, by its name in machine files. Written by scripts/dev/gen.ts from the files in this folder.",
+    "export const FILES: Readonly<Record<string, string>> = {",
+    ...types.map(([type, name]) => `  ${JSON.stringify(type)}: "./${name}.ts",`),
+    "};",
     "",
   ].join("\n");
 }
@@ -22,7 +20,7 @@ export function devicesModule(names: readonly string[]): string {
 export function deviceFiles(): string[] {
   const dir = new URL("src/devices/", root);
   return [...Deno.readDirSync(dir)].map((e) => e.name)
-    .filter((name) => name.endsWith(".ts") && !name.endsWith("_test.ts") && name !== "mod.ts")
+    .filter((name) => name.endsWith(".ts") && !name.endsWith("_test.ts"))
     .filter((name) => /^export default defineDevice/m.test(Deno.readTextFileSync(new URL(name, dir))))
     .map((name) => name.slice(0, -3));
 }
@@ -54,10 +52,11 @@ async function emit(path: string, text: string, check: boolean): Promise<boolean
 
 if (import.meta.main) {
   const check = Deno.args.includes("--check");
-  const modules = await emit("src/devices/mod.ts", devicesModule(deviceFiles()), check);
+  const modules = await emit("src/devices/files.ts", await deviceTable(deviceFiles()), check);
   // Loaded only now: it imports the table that was just written.
   const { machineSchema } = await import("../../src/machine/json_schema.ts");
-  const { DEVICES } = await import("../../src/devices/mod.ts");
+  const { DEVICES, loadDevices } = await import("../../src/devices/mod.ts");
+  await loadDevices();
   const schema = await emit("machines/machine.schema.json", JSON.stringify(machineSchema(DEVICES), null, 2), check);
   Deno.exit(check && !(modules && schema) ? 1 : 0);
 }

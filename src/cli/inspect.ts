@@ -2,22 +2,22 @@
 import { ConfigError } from "../core/errors.ts";
 import { describe, listDevices } from "../machine/describe.ts";
 import { buildFdt } from "../machine/fdt.ts";
-import { type Graph, loadConfig } from "../machine/graph.ts";
+import { type Graph, loadConfigAndTypes } from "../machine/graph.ts";
 import { findMachineFile, openDisk, readFile } from "../scenario/host.ts";
 import type { CommandLine } from "./options.ts";
 import { writeAll } from "./output.ts";
 import { parseSet } from "./set.ts";
 
 /** Checks a machine file. @throws {ConfigError} everything that is wrong with it. */
-export function check(line: CommandLine): number {
-  const graph = load(line, "check");
+export async function check(line: CommandLine): Promise<number> {
+  const graph = await load(line, "check");
   say(`${graph.file}: ok: ${graph.name}, ${graph.cpu.arch}, ${graph.devices.length} devices\n`);
   return 0;
 }
 
 /** Prints the graph; `--dtb FILE` writes the device tree. @throws {ConfigError} */
-export function describeMachine(line: CommandLine): number {
-  const graph = load(line, "describe"), dtb = line.values.dtb as string | undefined;
+export async function describeMachine(line: CommandLine): Promise<number> {
+  const graph = await load(line, "describe"), dtb = line.values.dtb as string | undefined;
   if (dtb === undefined) {
     say(describe(graph));
     return 0;
@@ -32,15 +32,15 @@ export function describeMachine(line: CommandLine): number {
 }
 
 /** Prints every component with its keys. @throws {ConfigError} */
-export function devices({ positional }: CommandLine): number {
+export async function devices({ positional }: CommandLine): Promise<number> {
   if (positional.length > 0) throw new ConfigError(`unexpected argument '${positional[0]}'`);
-  say(listDevices());
+  say(await listDevices());
   return 0;
 }
 
-function load({ positional, values }: CommandLine, command: string): Graph {
+function load({ positional, values }: CommandLine, command: string): Promise<Graph> {
   if (positional.length !== 1) throw new ConfigError(`one machine file is needed: bringup ${command} MACHINE.toml`);
-  return loadConfig(findMachineFile(positional[0]), {
+  return loadConfigAndTypes(findMachineFile(positional[0]), {
     readFile,
     fileSize: (p) => openDisk(p, { write: false }).size,
     set: parseSet((values.set ?? []) as string[]),

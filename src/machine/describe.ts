@@ -1,7 +1,7 @@
 // Text about a machine and about the components that a machine can be made of, from the graph and the key tables.
 import type { AnyDeviceType } from "../core/device.ts";
 import type { Key, Keys } from "../core/schema.ts";
-import { DEVICES } from "../devices/mod.ts";
+import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { expected, hex } from "./config.ts";
 import { buildFdt, printFdt } from "./fdt.ts";
 import * as format from "./format.ts";
@@ -97,8 +97,9 @@ function aligned(rows: readonly (readonly Cell[])[]): string[] {
 }
 
 /** Every component with its windows, interrupts and keys: what `bringup devices` prints. */
-export function listDevices(types: Types = DEVICES): string {
-  const list = Object.values(types).sort((a, b) => a.type < b.type ? -1 : 1);
+export async function listDevices(types?: Types): Promise<string> {
+  await loadDevices();
+  const list = Object.values(types ?? DEVICES).sort((a, b) => a.type < b.type ? -1 : 1);
   return [
     ...list.map((t) => section(`${t.type}: ${t.doc}`, [["source:", t.spec], ...keyRows(t.keys)])),
     section(`${format.FANOUT_TYPE}: what drives its input n drives every target.`, keyRows(without(format.FANOUT, "type"))),

@@ -1,10 +1,12 @@
 // What `describe` and `devices` print.
 import { assert, assertEquals } from "@std/assert";
-import { DEVICES } from "../devices/mod.ts";
+import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { describe, listDevices, listKeys } from "./describe.ts";
 import * as format from "./format.ts";
 import { loadConfig } from "./graph.ts";
 import { memoryFiles, TOYS } from "./testing/toys.ts";
+
+await loadDevices();
 
 const virt = loadConfig(new URL("../../machines/virt.toml", import.meta.url).pathname, { readFile: (path) => Deno.readFileSync(path) });
 
@@ -61,8 +63,8 @@ Deno.test("describe: the processor and its clocks, in columns", () => {
   ]);
 });
 
-Deno.test("the list of keys says what is required, what is optional, and defaults", () => {
-  const rows = section(listDevices(TOYS), "keys: ");
+Deno.test("the list of keys says what is required, what is optional, and defaults", async () => {
+  const rows = section(await listDevices(TOYS), "keys: ");
   assertEquals(rows.slice(1, 5), [
     "divisor an integer from 1 to 256 default 1 a count",
     'buffer a size like 4096, 0x1000 or "128MiB" that is a power of two default 4096 memory of its own',
@@ -149,8 +151,8 @@ at = 0x200000
   assert(!out.includes("device tree"));
 });
 
-Deno.test("every type and every key is listed", () => {
-  const list = listDevices(), keys = listKeys();
+Deno.test("every type and every key is listed", async () => {
+  const list = await listDevices(), keys = listKeys();
   for (const type of Object.values(DEVICES)) {
     const rows = section(list, `${type.type}: ${type.doc}`);
     for (const key of Object.keys(type.keys)) assert(rows.some((r) => r.startsWith(`${key} `)), `${type.type}.${key}`);

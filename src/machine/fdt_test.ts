@@ -3,8 +3,10 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { buildFdt, type FdtOptions, isaExtensions, printFdt } from "./fdt.ts";
 import { type Graph, loadConfig } from "./graph.ts";
 import { TOYS } from "./testing/toys.ts";
-import { DEVICES } from "../devices/mod.ts";
+import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { defineDevice } from "../core/device.ts";
+
+await loadDevices();
 
 const machines = new URL("../../machines/", import.meta.url).pathname;
 const load = (file: string, set: Record<string, unknown> = {}): Graph =>

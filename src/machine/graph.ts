@@ -5,7 +5,7 @@ import type { Place } from "../core/errors.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import { type DiskKind, type DriveConfig, sizeProblem } from "../core/disk.ts";
 import type { Config } from "../core/schema.ts";
-import { DEVICES } from "../devices/mod.ts";
+import { DEVICE_NAMES, DEVICES, loadDevices } from "../devices/mod.ts";
 import { applySet, hex, isOverride, loadTree, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
 import * as format from "./format.ts";
 import type { Arch, Family } from "./format.ts";
@@ -129,10 +129,29 @@ export interface LoadOptions {
   readonly types?: Readonly<Record<string, AnyDeviceType>>;
 }
 
-/** Reads and checks a machine file. @throws {ConfigErrors} everything that is wrong with it. */
+/** Reads and checks a machine file; its device types are loaded already. @throws {ConfigErrors} everything that is wrong with it. */
 export function loadConfig(file: string, options: LoadOptions): Graph {
-  const base = loadTree(file, options.readFile), root = applySet(base, longForm(base, options.set ?? {}));
+  return new GraphBuilder(file, readRoot(file, options), options).build();
+}
+
+/** The same, loading the device types that the file names. */
+export async function loadConfigAndTypes(file: string, options: LoadOptions): Promise<Graph> {
+  const root = readRoot(file, options);
+  await loadDevices(namedTypes(root));
   return new GraphBuilder(file, root, options).build();
+}
+
+function readRoot(file: string, options: LoadOptions): Table {
+  const base = loadTree(file, options.readFile);
+  return applySet(base, longForm(base, options.set ?? {}));
+}
+
+function namedTypes(root: Table): string[] {
+  const devices = root.get("device")?.value;
+  if (!(devices instanceof Map)) return [];
+  return [...devices.values()].map(({ value }) => value instanceof Map ? value.get("type")?.value : undefined).filter((t) =>
+    typeof t === "string"
+  );
 }
 
 /** The overrides with the short ones as key paths of this machine. */
@@ -344,7 +363,7 @@ class GraphBuilder {
     if (name === format.FANOUT_TYPE) return this.#fanout(id, table, node.place);
     const type = Object.hasOwn(this.#types, name) ? this.#types[name] : undefined;
     if (!type) {
-      const names = [...Object.keys(this.#types), format.FANOUT_TYPE];
+      const names = [...(this.#types === DEVICES ? DEVICE_NAMES : Object.keys(this.#types)), format.FANOUT_TYPE];
       return r.error(`unknown device type '${name}'${didYouMean(name, names)}`, table.get("type")!.place);
     }
     const errors = r.errors.length;

@@ -1,9 +1,11 @@
 // Machine files to graphs: what is read, and one exact message for every kind of mistake.
 import { assertEquals } from "@std/assert";
 import { ConfigError, ConfigErrors } from "../core/errors.ts";
-import { DEVICES } from "../devices/mod.ts";
+import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { type Graph, loadConfig, targetName } from "./graph.ts";
 import { memoryFiles, TOYS } from "./testing/toys.ts";
+
+await loadDevices();
 
 const types = { ...DEVICES, ...TOYS };
 

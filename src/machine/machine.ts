@@ -12,7 +12,7 @@ import { Engine, type EngineOptions } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
 import type { Symbols } from "./elf.ts";
 import { MachineDisks, type OpenDisk } from "./disks.ts";
-import { type Graph, loadConfig, type MemoryNode } from "./graph.ts";
+import { type Graph, loadConfigAndTypes, type MemoryNode } from "./graph.ts";
 import { riscvPlatform } from "./riscv.ts";
 import type { Stop } from "./stop.ts";
 import { wireDevices } from "./wire.ts";
@@ -112,16 +112,10 @@ interface Slice {
   readonly from: number[];
 }
 
-/** Reads the machine file and the images, and builds the machine in its power-on state; `graph` is what `loadGraph` gave; x86 machines need it. @throws {ConfigError} */
-export function createMachine(options: MachineOptions, host: Host, graph?: Graph): Machine {
-  return new Machine(graph ?? readGraph(options, host), options, host);
+/** Reads the images, and builds the machine of `graph`, which `loadGraph` gave, in its power-on state. @throws {ConfigError} */
+export function createMachine(options: MachineOptions, host: Host, graph: Graph): Machine {
+  return new Machine(graph, options, host);
 }
-const readGraph = (options: MachineOptions, host: Host): Graph =>
-  loadConfig(options.file, {
-    readFile: (p) => host.readFile(p),
-    fileSize: (p) => openDisk(host)(p, { write: false }).size,
-    ...(options.set ? { set: options.set } : {}),
-  });
 const openDisk = (host: Host): OpenDisk => host.openDisk ?? ((path) => memorySource(host.readFile(path)));
 
 export class Machine {
@@ -527,12 +521,17 @@ export class Tap implements CharPort {
 
 type Family = Graph["cpu"]["family"];
 /** What is loaded: x86 only when a machine needs it, since its tables would cost every start a quarter of its time. */
+const X86 = new URL("./x86.ts", import.meta.url).href; // no literal in the import: what is behind one is read at every start
 const platforms: Partial<Record<Family, (parts: PlatformParts) => Platform>> = { riscv: riscvPlatform };
 
 /** Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. @throws {ConfigError} the file is wrong. */
 export async function loadGraph(options: MachineOptions, host: Host): Promise<Graph> {
-  const graph = readGraph(options, host);
-  if (graph.cpu.family === "x86") platforms.x86 ??= (await import("./x86.ts")).x86Platform;
+  const graph = await loadConfigAndTypes(options.file, {
+    readFile: (p) => host.readFile(p),
+    fileSize: (p) => openDisk(host)(p, { write: false }).size,
+    ...(options.set ? { set: options.set } : {}),
+  });
+  if (graph.cpu.family === "x86") platforms.x86 ??= (await import(X86)).x86Platform as typeof import("./x86.ts").x86Platform;
   return graph;
 }
 

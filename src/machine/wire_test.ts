@@ -6,10 +6,12 @@ import type { StopRequest } from "../core/device.ts";
 import { BusFault, ConfigError } from "../core/errors.ts";
 import { type IrqLine, Wire } from "../core/irq.ts";
 import type { Channel, Log } from "../core/log.ts";
-import { DEVICES } from "../devices/mod.ts";
+import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { loadConfig } from "./graph.ts";
 import { memoryFiles, type Toy, TOYS } from "./testing/toys.ts";
 import { wireDevices } from "./wire.ts";
+
+await loadDevices();
 
 const types = { ...DEVICES, ...TOYS };
 const RISCV = `schema = 1

@@ -1,0 +1,20 @@
+// The file of every device type, by its name in machine files. Written by scripts/dev/gen.ts from the files in this folder.
+export const FILES: Readonly<Record<string, string>> = {
+  "riscv.clint": "./clint.ts",
+  "goldfish.rtc": "./goldfish_rtc.ts",
+  "pci.i440fx": "./i440fx.ts",
+  "i8042": "./i8042.ts",
+  "i8254": "./i8254.ts",
+  "i8259.pair": "./i8259.ts",
+  "x86.ioapic": "./ioapic.ts",
+  "isa-debug-exit": "./isa_debug_exit.ts",
+  "x86.lapic": "./lapic.ts",
+  "mc146818": "./mc146818.ts",
+  "ns16550a": "./ns16550a.ts",
+  "isa.piix3": "./piix3.ts",
+  "riscv.plic": "./plic.ts",
+  "port-console": "./port_console.ts",
+  "sifive.test": "./sifive_finisher.ts",
+  "unimplemented": "./unimplemented.ts",
+  "vga": "./vga.ts",
+};
