@@ -126,6 +126,115 @@ Deno.test("PVH: the note's entry, and the start information in EBX", async () =>
   assert(cpu.idle);
 });
 
+/** Words as bytes. */
+function words(...values: number[]): Uint8Array {
+  return new Uint8Array(Int32Array.from(values.map((v) => v | 0)).buffer);
+}
+
+/** A file that begins with a Multiboot2 header of these tags (type and flags, contents), padded to 512 bytes. */
+function multiboot2(...tags: [type: number, flags: number, ...contents: number[]][]): Uint8Array {
+  const list = [...tags, [0, 0] as const].flatMap(([type, flags, ...contents]) => [
+    ...[type | flags << 16, 8 + 4 * contents.length, ...contents, ...(contents.length % 2 ? [0] : [])],
+  ]);
+  const length = 16 + 4 * list.length, file = new Uint8Array(512);
+  file.set(words(0xe852_50d6, 0, length, -(0xe852_50d6 + length), ...list));
+  return file;
+}
+const ADDRESSES = [2, 0, 0x20_0000, 0x20_0000, 0, 0x20_1000] as [number, number, ...number[]];
+
+Deno.test("Multiboot2: loaded by addresses, entered where the entry tag says, told by tags", async () => {
+  const m = await machineOf(
+    multiboot2(ADDRESSES, [3, 0, 0x20_0100]),
+    { append: "quiet x=1", initrd: "initrd first word" },
+    new Uint8Array([9]),
+  );
+  const { cpus: [cpu], bus } = m, info = Number(cpu.reg("rbx")), word = (at: number) => bus.read(at, 4);
+  assertEquals([cpu.reg("rax"), cpu.reg("rip")], [0x36d7_6289n, 0x20_0100n]);
+  const tags = new Map<number, number>();
+  let at = info + 8;
+  for (; word(at) !== 0; at += Math.ceil(word(at + 4) / 8) * 8) tags.set(word(at), at + 8);
+  assertEquals([...tags.keys()], [1, 2, 3, 4, 6]);
+  assertEquals(word(info), at + 8 - info);
+  const text = (at: number) => new TextDecoder().decode(bus.readBytes(at, 32)).split("\0")[0];
+  assertEquals([text(tags.get(1)!), text(tags.get(3)! + 8)], ["quiet x=1", "first word"]);
+  // Behind the kernel and its bss.
+  assertEquals([word(tags.get(3)!), word(tags.get(3)! + 4), bus.read(0x20_1000, 1)], [0x20_1000, 0x20_1001, 9]);
+  assertEquals([word(tags.get(4)!), word(tags.get(4)! + 4)], [639, 7 * 1024]);
+});
+
+Deno.test("Multiboot2: a relocatable kernel is moved when it lies outside its bounds, and is told where it is", async () => {
+  const relocatable = [10, 0, 0x30_0000, 0xffff_ffff, 0x10_0000, 0] as [number, number, ...number[]];
+  const m = await machineOf(multiboot2(ADDRESSES, [3, 0, 0x20_0100], relocatable)), { cpus: [cpu], bus } = m;
+  assertEquals([cpu.reg("rip"), bus.read(0x30_0000, 4)], [0x30_0100n, 0xe852_50d6]);
+  const tags = bus.readBytes(Number(cpu.reg("rbx")), 128), base = words(21, 12, 0x30_0000).join();
+  assert(tags.join().includes(base));
+});
+
+Deno.test("Multiboot: several modules with their arguments; a header that wants a screen that the machine does not have", async () => {
+  const image = new Uint8Array(64),
+    header = [0x1bad_b002, 0x1_0004, -(0x1bad_b002 + 0x1_0004), 0x10_0000, 0x10_0000, 0, 0, 0x10_0030, 0, 640, 480, 32];
+  image.set(words(...header));
+  const m = await machineOf(image, { initrd: "initrd one,kernel" }, new Uint8Array([7])), { cpus: [cpu], bus } = m;
+  const info = Number(cpu.reg("rbx")), word = (at: number) => bus.read(at, 4), modules = word(info + 24);
+  const text = (at: number) => new TextDecoder().decode(bus.readBytes(at, 32)).split("\0")[0];
+  assertEquals([word(info) & 0x1008, word(info + 20)], [0x8, 2]);
+  assertEquals([word(modules), word(modules + 4), text(word(modules + 8))], [0x10_1000, 0x10_1001, "initrd one"]);
+  assertEquals([word(modules + 16), word(modules + 20), text(word(modules + 24))], [0x10_2000, 0x10_2040, "kernel"]);
+});
+
+/** A bzImage whose code halts, with this version of the boot protocol. */
+function linux(version: number, change: (view: DataView) => void = () => {}): Uint8Array {
+  const view = new DataView(new ArrayBuffer(0x1000)), file = new Uint8Array(view.buffer);
+  file[0x1f1] = 1;
+  file[0x201] = 0x6a;
+  file[0x211] = 1;
+  view.setUint16(0x1fe, 0xaa55, true);
+  view.setUint32(0x202, 0x5372_6448, true);
+  view.setUint16(0x206, version, true);
+  view.setUint32(0x214, 0x10_0000, true);
+  view.setUint32(0x22c, 0x50_ffff, true);
+  view.setUint16(0x236, 1, true);
+  view.setUint32(0x238, 16, true);
+  view.setUint32(0x258, 0x20_0000, true);
+  view.setUint32(0x260, 0x10_0000, true);
+  file.fill(0xf4, 0x400);
+  change(view);
+  return file;
+}
+
+for (const [protocol, entry, cr0] of [["linux", 0x10_0000n, 0x11n], ["linux64", 0x10_0200n, 0x8000_0011n]] as const) {
+  Deno.test(`Linux by its boot protocol (${protocol}): entry state, boot parameters, memory map, initial RAM disk below its limit`, async () => {
+    const set = { "boot.protocol": protocol }, m = await machineOf(linux(0x020f), { append: "a=b", set }, new Uint8Array([1, 2, 3]));
+    const { cpus: [cpu], bus } = m, zero = Number(cpu.reg("rsi")), word = (at: number) => bus.read(zero + at, 4);
+    assertEquals(["rip", "cs", "ds", "cr0", "rbp"].map((r) => cpu.reg(r)), [entry, 0x10n, 0x18n, cr0, 0n]);
+    assertEquals([bus.read(zero + 0x210, 1), bus.read(zero + 0x211, 1), word(0x260)], [0xff, 1, 0x10_0000]);
+    assertEquals(new TextDecoder().decode(bus.readBytes(word(0x228), 4)), "a=b\0");
+    assertEquals([word(0x218), word(0x21c), [...bus.readBytes(word(0x218), 3)]], [0x50_f000, 3, [1, 2, 3]]);
+    const map = Array.from({ length: bus.read(zero + 0x1e8, 1) }, (_, i) => [0, 8, 16].map((o) => word(0x2d0 + 20 * i + o)));
+    assertEquals(map, [[0, 0x9_fc00, 1], [0x9_fc00, 0x400, 2], [0xf_0000, 0x1_0000, 2], [0x10_0000, 0x70_0000, 1]]);
+    m.run(10);
+    assert(cpu.idle);
+  });
+}
+
+Deno.test("a kernel and an initial RAM disk that do not fit are refused", async () => {
+  const rows: [Uint8Array, Partial<MachineOptions>, number, string][] = [
+    [linux(0x020f), { append: "x".repeat(17) }, 1, "kernel: the command line has 17 bytes; this kernel takes 16"],
+    [
+      linux(0x020f),
+      {},
+      0x30_0000,
+      "m.toml: no room for 3145728 bytes beside the kernel: an initial RAM disk or module, or the machine's memory",
+    ],
+    [linux(0x020f, (v) => v.setUint32(0x260, 0x80_0000, true)), {}, 1, "kernel: it goes to 0x200000..0x9fffff, which is not in memory"],
+  ];
+  for (const [kernel, options, initrd, message] of rows) {
+    let said = "";
+    await machineOf(kernel, options, new Uint8Array(initrd)).catch((e) => said = e.message);
+    assertEquals(said, message);
+  }
+});
+
 Deno.test("files that are no x86 kernel are told so in one line", () => {
   const rows: [Uint8Array, string, string][] = [
     [new Uint8Array(), "auto", "k: the file is empty"],
@@ -137,6 +246,17 @@ Deno.test("files that are no x86 kernel are told so in one line", () => {
     [sector(0xf4), "multiboot1", "k: boot.protocol is 'multiboot1', but this is a disk image"],
     [pvh(), "multiboot1", "k: boot.protocol is 'multiboot1', but this is a PVH kernel"],
     [multiboot(0xf4).slice(0, 30), "auto", "k: truncated Multiboot header"],
+    [multiboot2(ADDRESSES), "multiboot1", "k: boot.protocol is 'multiboot1', but this is a Multiboot2 kernel"],
+    [multiboot2(ADDRESSES), "auto", "k: its Multiboot2 header has addresses, but no entry address"],
+    [multiboot2(), "auto", "k: its Multiboot2 header has no addresses, and it is no ELF file"],
+    [multiboot2([11, 0]), "auto", "k: its Multiboot2 header insists on tag 11, which is not known"],
+    [multiboot2([1, 0, 6, 22]), "auto", "k: its Multiboot2 header insists on information of type 22, which is not known"],
+    [multiboot2([2, 0, 0x20_0000, 0x10_0000, 0, 0], [3, 0, 0]), "auto", "k: the addresses in its Multiboot header do not fit the file"],
+    [multiboot2(ADDRESSES).slice(0, 40), "auto", "k: truncated Multiboot2 header"],
+    [linux(0x0205), "auto", "k: boot protocol 2.05 is too old: Linux 2.6.22 (2.06) or later is needed"],
+    [linux(0x020f, (v) => v.setUint8(0x211, 0)), "auto", "k: a zImage, which is loaded below 1 MiB: a bzImage is needed"],
+    [linux(0x020f, (v) => v.setUint16(0x236, 0, true)), "linux64", "k: a kernel without a 64-bit entry"],
+    [linux(0x020f).slice(0, 0x400), "linux", "k: truncated kernel: its code begins at byte 1024, the file has 1024"],
   ];
   for (const [file, protocol, message] of rows) {
     const e = assertThrows(() => readX86Image(file, "k", protocol), ConfigError);

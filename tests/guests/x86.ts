@@ -4,8 +4,10 @@
 export type X86Kind =
   /** NASM source that is the image: a boot sector. */
   | "sector"
-  /** NASM source linked to an ELF kernel. */
+  /** NASM source linked to an ELF kernel; of "elf64" with 64 bits. QEMU cannot start Multiboot2 kernels and those of 64 bits itself: GRUB does. */
   | "elf"
+  | "multiboot2"
+  | "elf64"
   /** Kernel in `rust_x86/src/bin`, or its tests, in a disk image of the bootloader crate; "mapped" has all physical memory in its page tables. */
   | "rust"
   | "rust-test"
@@ -29,6 +31,8 @@ export interface X86Guest {
   /** Compare the screen, too. */
   readonly screen: boolean;
   readonly append: string;
+  /** A Multiboot module: a file in `asm/`, and its arguments. */
+  readonly module?: { readonly file: string; readonly text: string };
 }
 
 type Row = Pick<X86Guest, "name" | "kind"> & Partial<X86Guest> & { readonly kept?: boolean };
@@ -46,6 +50,14 @@ const ROWS: readonly Row[] = [
   { name: "x86_multiboot", kind: "elf", append: "first second=2" },
   { name: "x86_long", kind: "elf" },
   { name: "x86_pvh", kind: "elf", append: "pvh words" },
+  {
+    name: "x86_multiboot2",
+    kind: "multiboot2",
+    append: "first second=2",
+    module: { file: "x86_module.txt", text: "module arguments" },
+  },
+  { name: "x86_elf64", kind: "elf64" },
+  { name: "x86_framebuffer", kind: "multiboot2", screen: false },
   { name: "x86_hello", kind: "rust" },
   { name: "x86_vga", kind: "rust" },
   { name: "x86_serial", kind: "rust" },
@@ -59,7 +71,15 @@ const ROWS: readonly Row[] = [
   { name: "x86_memory", kind: "rust-mapped", kept: true },
 ];
 
-const SUFFIX: Record<X86Kind, string> = { sector: "bin", elf: "elf", rust: "img", "rust-test": "img", "rust-mapped": "img" };
+const SUFFIX: Record<X86Kind, string> = {
+  sector: "bin",
+  elf: "elf",
+  multiboot2: "elf",
+  elf64: "elf",
+  rust: "img",
+  "rust-test": "img",
+  "rust-mapped": "img",
+};
 
 export const X86_GUESTS: readonly X86Guest[] = ROWS.map(({ kept, ...row }): X86Guest => ({
   image: `${kept || !row.kind.startsWith("rust") ? "tests/guests/bin" : "cache/guests"}/${row.name}.${SUFFIX[row.kind]}`,

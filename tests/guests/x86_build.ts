@@ -20,7 +20,8 @@ export async function buildX86(guests: readonly X86Guest[], run: Run, cargoHome:
   await Deno.mkdir(join(ROOT, "cache/guests"), { recursive: true });
   for (const guest of guests) {
     if (guest.kind === "sector") await run("nasm", ["-f", "bin", "-o", join(ROOT, guest.image), `${guest.name}.asm`], ASM);
-    if (guest.kind === "elf") await buildElf(guest, run);
+    if (guest.kind === "elf" || guest.kind === "multiboot2") await buildElf(guest, run, "elf32", "elf_i386");
+    if (guest.kind === "elf64") await buildElf(guest, run, "elf64", "elf_x86_64");
   }
   const remap = await remapFlags(run, cargoHome);
   for (const kind of ["rust", "rust-test"] as const) {
@@ -31,14 +32,14 @@ export async function buildX86(guests: readonly X86Guest[], run: Run, cargoHome:
   }
 }
 
-/** A Multiboot kernel is an ELF32 file, even one that goes to long mode. */
-async function buildElf({ name, image }: X86Guest, run: Run): Promise<void> {
+/** QEMU starts ELF32 files only, even of kernels that go to long mode. */
+async function buildElf({ name, image }: X86Guest, run: Run, format: string, emulation: string): Promise<void> {
   await Deno.mkdir(TARGET, { recursive: true });
   const object = join(TARGET, `${name}.o`);
-  await run("nasm", ["-f", "elf32", "-o", object, `${name}.asm`], ASM);
+  await run("nasm", ["-f", format, "-o", object, `${name}.asm`], ASM);
   await run(
     "ld.lld",
-    ["-m", "elf_i386", "--build-id=none", "-z", "norelro", "--image-base=0x100000", "-o", join(ROOT, image), object],
+    ["-m", emulation, "--build-id=none", "-z", "norelro", "--image-base=0x100000", "-o", join(ROOT, image), object],
     ASM,
   );
   await run("llvm-objcopy", ["--strip-debug", join(ROOT, image)], ASM);

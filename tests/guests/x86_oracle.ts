@@ -54,15 +54,31 @@ class Monitor {
   }
 }
 
+/** A CD on which GRUB starts the kernel. */
+async function cdWithGrub(guest: X86Guest, folder: string): Promise<string> {
+  const tree = join(folder, "tree"), cd = join(folder, "cd.iso"), { module } = guest;
+  await Deno.mkdir(join(tree, "boot/grub"), { recursive: true });
+  await Deno.copyFile(join(ROOT, guest.image), join(tree, "kernel"));
+  if (module) await Deno.copyFile(join(ROOT, "tests/guests/asm", module.file), join(tree, module.file));
+  await Deno.writeTextFile(
+    join(tree, "boot/grub/grub.cfg"),
+    `insmod all_video\nmultiboot2 /kernel ${guest.append}\n${module ? `module2 /${module.file} ${module.text}\n` : ""}boot\n`,
+  );
+  const { success } = await new Deno.Command("grub-mkrescue", { args: ["-o", cd, tree], stderr: "null", stdout: "null" }).output();
+  if (!success) throw new Error("grub-mkrescue failed; it needs grub-pc-bin, grub-common, xorriso and mtools");
+  return cd;
+}
+
 /** Runs a guest to its end, typing its input. Without `debugExit` the end is a halt with interrupts off, and the screen is read. */
 async function runQemu(guest: X86Guest, folder: string, debugExit: boolean): Promise<Outcome> {
   const socket = join(folder, "monitor"), picture = join(folder, "screen");
-  const disk = guest.kind !== "elf";
+  const disk = guest.kind === "sector" || guest.kind.startsWith("rust");
+  const file = join(ROOT, guest.image), cd = guest.kind === "multiboot2" || guest.kind === "elf64";
   const child = new Deno.Command("qemu-system-x86_64", {
     args: [
       ...["-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", `unix:${socket},server,nowait`],
-      ...(disk ? ["-drive", `format=raw,file=${join(ROOT, guest.image)},snapshot=on`] : ["-kernel", join(ROOT, guest.image)]),
-      ...(guest.append ? ["-append", guest.append] : []),
+      ...(disk ? ["-drive", `format=raw,file=${file},snapshot=on`] : cd ? ["-cdrom", await cdWithGrub(guest, folder)] : ["-kernel", file]),
+      ...(guest.append && !cd ? ["-append", guest.append] : []),
       ...(debugExit ? ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"] : []),
     ],
     stdin: "null",

@@ -9,7 +9,11 @@ import { screenText, X86_GUESTS, type X86Guest } from "./x86.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 async function runs(guest: X86Guest): Promise<void> {
-  await using m = await boot(`${ROOT}machines/pc.toml`, { kernel: ROOT + guest.image, append: guest.append, budget: { guest: "20s" } });
+  const { module, append } = guest, initrd = module && `${ROOT}tests/guests/asm/${module.file} ${module.text}`;
+  await using m = await boot(`${ROOT}machines/pc.toml`, {
+    ...{ kernel: ROOT + guest.image, append, budget: { guest: "20s" } },
+    ...(initrd ? { initrd } : {}),
+  });
   for (const { after, text } of guest.typed) {
     await m.serial.toPrint(after);
     await m.keyboard.type(text);
@@ -24,6 +28,18 @@ async function runs(guest: X86Guest): Promise<void> {
 for (const guest of X86_GUESTS) {
   Deno.test({ name: `${guest.name} does what it does on QEMU`, ignore: !exists(ROOT + guest.image), fn: () => runs(guest) });
 }
+
+Deno.test("a Multiboot2 kernel draws on the screen that it asked for", async () => {
+  await using m = await boot(`${ROOT}machines/pc.toml`, {
+    kernel: `${ROOT}tests/guests/bin/x86_framebuffer.elf`,
+    budget: { guest: "20s" },
+  });
+  await m.stopped();
+  const { width, height, rgb } = m.screen.port.image(),
+    pixel = (x: number, y: number) => [...rgb.subarray(3 * (y * width + x)).subarray(0, 3)];
+  assertEquals([width, height], [800, 600]);
+  assertEquals([pixel(0, 0), pixel(265, 599), pixel(266, 300), pixel(797, 599)], [[255, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]]);
+});
 
 Deno.test("a script types into the shell and sees its colours", async () => {
   await using m = await boot(`${ROOT}machines/pc.toml`, { kernel: `${ROOT}tests/guests/bin/x86_shell.img`, budget: { guest: "20s" } });

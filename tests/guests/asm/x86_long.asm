@@ -4,8 +4,15 @@ MAGIC   equ 0x1badb002
 FLAGS   equ 0
 PRESENT equ 3
 LARGE   equ 0x83
-section .text progbits alloc exec align=4
+section .text progbits alloc exec align=8
+%ifdef MULTIBOOT2
+header: dd      0xe85250d6, 0, header.end - header, -(0xe85250d6 + header.end - header)
+        dw      0, 0
+        dd      8
+.end:
+%else
         dd      MAGIC, FLAGS, -(MAGIC + FLAGS)
+%endif
 global _start
 _start: mov     esp, stack.top
         call    clear
