@@ -57,6 +57,9 @@ export interface CharPort {
   take?(): number;
 }
 
+/** Something that firmware is told: an item of a fixed key, or a file. */
+export type FirmwareItem = { readonly bytes: Uint8Array } & ({ readonly key: number } | { readonly name: string });
+
 /** A model of one block. Snapshot = structuredClone(state). Nothing that the guest can see lives outside `state`. */
 export interface Device<State extends object = object> {
   state: State;
@@ -84,6 +87,8 @@ export interface Device<State extends object = object> {
   readonly pci?: PciFunction;
   /** The bus that a host bridge offers. */
   readonly pciBus?: PciBus;
+  /** Gives it what firmware reads from it (fw_cfg); no part of its state. */
+  provide?(items: readonly FirmwareItem[]): void;
 }
 
 /** What a screen shows, for the outside. Reading it changes nothing. */

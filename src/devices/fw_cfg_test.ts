@@ -1,0 +1,70 @@
+// fw_cfg by its specification: selector and data port, the file directory, DMA.
+import { assertEquals } from "@std/assert";
+import { bench } from "./testing/bench.ts";
+import type { FwCfg } from "./fw_cfg.ts";
+import fwCfg from "./fw_cfg.ts";
+
+const text = (s: string) => new TextEncoder().encode(s);
+
+function rig() {
+  const b = bench(fwCfg), dev = b.dev as FwCfg;
+  dev.provide([
+    { key: 0x05, bytes: Uint8Array.of(2, 0) },
+    { name: "etc/e820", bytes: text("map") },
+    { name: "bootorder", bytes: text("/pci") },
+  ]);
+  const select = (key: number) => b.write(0, key, 2);
+  const bytes = (n: number) => Array.from({ length: n }, () => b.read(1));
+  /** Runs a descriptor at 0x1000; its control word afterwards. */
+  const dma = (control: number, length: number, address: number) => {
+    const view = new DataView(new ArrayBuffer(16));
+    view.setUint32(0, control);
+    view.setUint32(4, length);
+    view.setBigUint64(8, BigInt(address));
+    b.dma.writeBytes(0x1000, new Uint8Array(view.buffer));
+    b.write(4, 0, 4);
+    b.write(8, 0x0010_0000, 4); // 0x1000, big-endian
+    return new DataView(b.dma.readBytes(0x1000, 4).buffer).getUint32(0);
+  };
+  return { ...b, select, bytes, dma, memory: (at: number, n: number) => [...b.dma.readBytes(at, n)] };
+}
+
+Deno.test("fw_cfg: signature, features, an item, zeros behind its end", () => {
+  const r = rig();
+  r.select(0);
+  assertEquals(String.fromCharCode(...r.bytes(4)), "QEMU");
+  r.select(1);
+  assertEquals(r.bytes(4), [3, 0, 0, 0]);
+  r.select(5);
+  assertEquals(r.bytes(4), [2, 0, 0, 0]);
+  r.select(0x1234);
+  assertEquals(r.bytes(2), [0, 0]);
+});
+
+Deno.test("fw_cfg: files are sorted by name, and their keys are in the directory", () => {
+  const r = rig();
+  r.select(0x19);
+  const entry = (size: number, key: number, name: string) => [0, 0, 0, size, 0, key, 0, 0, ...text(name.padEnd(56, "\0"))];
+  assertEquals(r.bytes(4 + 128), [0, 0, 0, 2, ...entry(4, 0x20, "bootorder"), ...entry(3, 0x21, "etc/e820")]);
+  r.select(0x21);
+  assertEquals(r.bytes(3), [...text("map")]);
+});
+
+Deno.test("fw_cfg: DMA selects, reads past the end, skips, and refuses to write", () => {
+  const r = rig();
+  assertEquals([r.read(4, 4), r.read(8, 4), r.read(4, 1)], [0x554d_4551, 0x4746_4320, 0x51]);
+  assertEquals(r.dma(0x21_000a, 5, 0x2000), 0);
+  assertEquals(r.memory(0x2000, 5), [...text("map"), 0, 0]);
+  assertEquals([r.dma(0x20_000c, 2, 0), r.dma(2, 2, 0x2000)], [0, 0]);
+  assertEquals(r.memory(0x2000, 2), [...text("ci")]);
+  assertEquals([r.dma(0x20_0018, 1, 0x2000), r.dma(0x2_0018, 1, 0x2000)], [1, 1]);
+  assertEquals(r.memory(0x2000, 2), [...text("ci")]);
+});
+
+Deno.test("fw_cfg: data outside RAM is an error, a descriptor there does nothing", () => {
+  const r = rig();
+  assertEquals(r.dma(0x20_000a, 2, 0x1_0000), 1);
+  r.write(4, 0x0100_0000, 4); // 4 GiB and up
+  r.write(8, 0, 4);
+  assertEquals(r.log, ["guest fw_cfg descriptor at 0x100000000 is not in RAM"]);
+});
