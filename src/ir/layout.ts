@@ -13,8 +13,8 @@ export const BUDGET = 0x58;
 export const TLB = 0x5c, CONTEXT = 0x60;
 /** Arguments of helper calls (i64 each), and their result. */
 export const ARG = 0x70, RESULT = 0x90;
-/** Temporaries of the interpreter, 8 bytes each. */
-export const TEMP = 0x100, TEMPS = 256;
+/** Temporaries of the interpreter, 8 bytes each: one instruction may need hundreds (ENTER, FNSAVE). */
+export const TEMP = 0x2000, TEMPS = 2048;
 /** The hart's own registers, laid out by its architecture; with PC the part that is exchanged when another hart runs. */
 export const GUEST = 0x1000, GUEST_END = 0x2000;
 

@@ -1,7 +1,7 @@
 // Turns x86 code into IR, one block at a time: decodes the instructions, finds out backwards which flags anybody may look at, then emits them.
 // A repeated string instruction is a block that jumps to itself: every iteration counts as one instruction, and interrupts come between iterations.
 // HOT: no bigint, no closures, no allocation.
-import type { Builder } from "../ir/builder.ts";
+import { Builder } from "../ir/builder.ts";
 import type { Code, CoreEnv, Helper, Status } from "../ir/frontend.ts";
 import { CUT, type DecodeTable, LONGEST, OK, type Outcome, TOO_LONG } from "./decode.ts";
 import { Emit, GP, NM, UD } from "./emit.ts";
@@ -13,8 +13,8 @@ import { sseHelpers } from "./sse.ts";
 import { x87Helpers } from "./x87.ts";
 import { MODE_EM, MODE_OSFXSR, MODE_TF, MODE_TS } from "./slots.ts";
 
-/** Longest block, in instructions. */
-const MAX_BLOCK = 64;
+/** Longest block, in instructions, and operations after which no further instruction is begun: the largest one (ENTER) takes less than what is left. */
+const MAX_BLOCK = 64, MAX_OPERATIONS = Builder.CAPACITY - 2048;
 
 const emitters = new WeakMap<Builder, Emit>();
 function emitterOf(b: Builder): Emit {
@@ -39,13 +39,18 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   e.reset(b.startLo, b.startHi);
   e.begin(mode);
   if (mode & MODE_TF || max < 1) max = 1;
-  const count = decodeBlock(e, table, code, max < MAX_BLOCK ? max : MAX_BLOCK);
+  let count = decodeBlock(e, table, code, max < MAX_BLOCK ? max : MAX_BLOCK);
   if (count < 0) {
     // The page that follows cannot be fetched from.
     e.insn(e.startLo, e.startHi, 0);
     if (mode & MODE_TF) e.call(H.step, e.here());
     e.callEnd(H.fetchFault, e.here());
-  } else emitBlock(e, count, mode);
+  }
+  // A block that gets too large is made again, shorter: which flags are live depends on where it ends.
+  for (let next; count > 0 && (next = emitBlock(e, count, mode)) < count; count = next) {
+    e.reset(b.startLo, b.startHi);
+    e.begin(mode);
+  }
   if (e === b) return;
   b.count = e.count;
   b.insns = e.insns;
@@ -86,7 +91,8 @@ function decodeBlock(e: Emit, table: DecodeTable, code: Code, max: number): numb
   return n;
 }
 
-function emitBlock(e: Emit, count: number, mode: number): void {
+/** Returns how many instructions the block may have: `count`, or fewer when they do not fit. */
+function emitBlock(e: Emit, count: number, mode: number): number {
   // Backwards: an instruction that may leave the block shows all flags, before it and after it.
   let after = STATUS;
   for (let n = count - 1; n >= 0; n--) {
@@ -107,6 +113,7 @@ function emitBlock(e: Emit, count: number, mode: number): void {
   }
   let offset = 0;
   for (let n = 0; n < count && !e.ended; n++) {
+    if (e.count > MAX_OPERATIONS) return n;
     const i = pool[n], lo = (e.startLo >>> 0) + offset;
     e.insn(lo | 0, e.long && lo > 0xffff_ffff ? e.startHi + 1 : e.startHi, offset);
     e.begin1(i, live[n]);
@@ -114,7 +121,7 @@ function emitBlock(e: Emit, count: number, mode: number): void {
     if (outcomes[n] !== OK) {
       if (outcomes[n] === TOO_LONG) e.raise(GP, 0);
       else e.raise(UD);
-      return;
+      return count;
     }
     if (allowed(e, i, mode)) {
       const [o0, o1, o2, o3] = i.operands;
@@ -123,6 +130,7 @@ function emitBlock(e: Emit, count: number, mode: number): void {
     offset += i.length;
   }
   if (!e.ended) e.jump(e.i.length);
+  return count;
 }
 
 /** True when the shift or rotate has a count that is known not to be zero. */

@@ -53,6 +53,16 @@ Deno.test("a repeated string instruction is one iteration per entry and can be r
   assertEquals([exit.pc, b.reg(7)], [0x1002n, 0x3004n]);
 });
 
+Deno.test("a block of large instructions ends before the builder is full, with the flags of its end recorded", () => {
+  const b = new Bench(), line = "01 c8 " + "60 ".repeat(20); // add eax, ecx; pusha, 20 times
+  const ir = b.translate(line.repeat(3).trim(), REAL);
+  assert(ir.count < 8192 && ir.insns > 20 && ir.insns < 63, `${ir.count} operations, ${ir.insns} instructions`);
+  const { insns } = ir, text = printIr(ir);
+  assertEquals(text, printIr(b.translate(line.repeat(3).trim(), REAL, 0x1000, insns)));
+  // Levels beyond all reason: one instruction of a thousand operations.
+  assertEquals(b.translate("c8 10 00 1f f4", REAL, 0x1000, 1).insns, 1);
+});
+
 Deno.test("a fault leaves registers and flags as they were", () => {
   const b = new Bench();
   writeStatus(b.i32, CF | ZF);
