@@ -1,14 +1,17 @@
 // The entry of the command line: reads the arguments and hands over to the subcommand, whose file is loaded only then.
 import { ConfigError } from "../core/errors.ts";
+import { lazy } from "../core/lazy.ts";
 import { type Command, type CommandLine, parseCommandLine } from "./options.ts";
 import { writeAll } from "./output.ts";
 
+const load = <Module>(path: string) => lazy<Module>(path, import.meta.url);
+
 const RUN: Record<Command, (line: CommandLine) => Promise<number>> = {
   run: async (line) => (await import("./run.ts")).run(line),
-  test: async (line) => (await import("./test_scripts.ts")).test(line),
-  check: async (line) => (await import("./inspect.ts")).check(line),
-  describe: async (line) => (await import("./inspect.ts")).describeMachine(line),
-  devices: async (line) => (await import("./inspect.ts")).devices(line),
+  test: async (line) => (await load<typeof import("./test_scripts.ts")>("./test_scripts.ts")).test(line),
+  check: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).check(line),
+  describe: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).describeMachine(line),
+  devices: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).devices(line),
 };
 
 /** Runs a command line and returns the exit status. A mistake of the user's is one line on stderr and status 2. */
@@ -16,7 +19,7 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     const line = parseCommandLine(args);
     if (line.values.help || args.length === 0 || args[0] === "help") {
-      const { helpText } = await import("./help.ts");
+      const { helpText } = await load<typeof import("./help.ts")>("./help.ts");
       writeAll(
         args.length ? Deno.stdout : Deno.stderr,
         new TextEncoder().encode(helpText(line.values.help ? line.command : undefined) + "\n"),

@@ -1,6 +1,7 @@
 // `bringup MACHINE.toml [KERNEL]`: runs a machine with this process's terminal or pipes as its console, and maps its end to the exit
 // status.
 import { ConfigError, didYouMean } from "../core/errors.ts";
+import { lazy } from "../core/lazy.ts";
 import { JIT_OPTIONS, type JitOption } from "../machine/machine.ts";
 import type { Stop } from "../machine/stop.ts";
 import { boot, type BootOptions } from "../scenario/boot.ts";
@@ -15,6 +16,8 @@ import { type CommandLine, COMMANDS } from "./options.ts";
 import { Output, writeAll } from "./output.ts";
 import { Pacer } from "./pacer.ts";
 import { parseSet } from "./set.ts";
+
+const load = <Module>(path: string) => lazy<Module>(path, import.meta.url);
 
 /** Exit status of each stop that has no code of its own. */
 const STATUS: Record<Exclude<Stop["kind"], "exit">, number> = {
@@ -44,12 +47,14 @@ interface Plan {
 /** Runs the machine and returns the exit status. @throws {ConfigError} nothing was started. */
 export async function run(line: CommandLine): Promise<number> {
   if (line.values.trace === "help") {
-    const { channelText } = await import("./help.ts");
+    const { channelText } = await load<typeof import("./help.ts")>("./help.ts");
     writeAll(Deno.stdout, new TextEncoder().encode(channelText() + "\n"));
     return 0;
   }
   const plan = makePlan(line);
-  const scenario = plan.scenario === undefined ? undefined : await (await import("./script.ts")).loadScript(plan.scenario);
+  const scenario = plan.scenario === undefined
+    ? undefined
+    : await (await load<typeof import("./script.ts")>("./script.ts")).loadScript(plan.scenario);
   const started = performance.now();
   const session = await boot(plan.machine, plan.boot);
   checkScreen(session, plan);
@@ -60,12 +65,14 @@ export async function run(line: CommandLine): Promise<number> {
   });
   let status: number;
   try {
-    const gdb = plan.gdbPort === undefined ? undefined : await (await import("../debug/gdb.ts")).serveGdb(session, {
-      port: plan.gdbPort,
-      wait: plan.wait,
-      onQuit: () => host.quit(0),
-      onMessage: (text) => host.output.note(`bringup: ${text}`),
-    });
+    const gdb = plan.gdbPort === undefined
+      ? undefined
+      : await (await load<typeof import("../debug/gdb.ts")>("../debug/gdb.ts")).serveGdb(session, {
+        port: plan.gdbPort,
+        wait: plan.wait,
+        onQuit: () => host.quit(0),
+        onMessage: (text) => host.output.note(`bringup: ${text}`),
+      });
     if (gdb) host.debugger = gdb;
     host.start();
     status = await host.race(scenario ? drive(session, scenario, host) : watch(session, plan.expect, host));
@@ -76,7 +83,7 @@ export async function run(line: CommandLine): Promise<number> {
   }
   if (plan.screenshot !== undefined) await writeScreenshot(session, plan.screenshot);
   if (plan.stats) {
-    const { statistics } = await import("./stats.ts");
+    const { statistics } = await load<typeof import("./stats.ts")>("./stats.ts");
     writeAll(Deno.stderr, new TextEncoder().encode(statistics(session.machine, performance.now() - started)));
   }
   return status;
@@ -384,12 +391,12 @@ class TerminalHost {
 
   #command(key: string): void {
     if (key === "x") return this.quit(0);
-    if (key === "h") import("./help.ts").then(({ KEYS }) => this.output.note(KEYS));
+    if (key === "h") load<typeof import("./help.ts")>("./help.ts").then(({ KEYS }) => this.output.note(KEYS));
     if (key === "c") this.#toggleMonitor();
   }
 
   async #toggleMonitor(): Promise<void> {
-    const { Monitor } = await import("./monitor.ts");
+    const { Monitor } = await load<typeof import("./monitor.ts")>("./monitor.ts");
     if (this.#monitor) {
       this.#monitor = undefined;
       writeAll(Deno.stderr, new TextEncoder().encode("\n"));

@@ -1,5 +1,6 @@
 // Device types by their names in machine files. They are loaded when a machine names them: each file costs a start a fifth of a millisecond.
 import type { AnyDeviceType } from "../core/device.ts";
+import { lazy } from "../core/lazy.ts";
 import { FILES } from "./files.ts";
 
 /** What is loaded. */
@@ -10,7 +11,6 @@ export const DEVICE_NAMES: readonly string[] = Object.keys(FILES);
 /** Loads the types of these names; those that do not exist are left out. */
 export async function loadDevices(names: Iterable<string> = DEVICE_NAMES): Promise<void> {
   const missing = [...new Set(names)].filter((name) => Object.hasOwn(FILES, name) && !Object.hasOwn(DEVICES, name));
-  // No literal in the import: the files behind one are read at every start, needed or not.
-  const loaded = await Promise.all(missing.map((name) => import(new URL(FILES[name], import.meta.url).href)));
+  const loaded = await Promise.all(missing.map((name) => lazy<{ default: AnyDeviceType }>(FILES[name], import.meta.url)));
   for (const [i, name] of missing.entries()) DEVICES[name] = loaded[i].default;
 }

@@ -6,13 +6,14 @@ import { memorySource, type WrittenSectors } from "../core/disk.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { CharPort, Device, KeyPort, ScreenPort, StopRequest } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
+import { lazy } from "../core/lazy.ts";
 import type { Log } from "../core/log.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { Engine, type EngineOptions } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
 import type { Symbols } from "./elf.ts";
 import { MachineDisks, type OpenDisk } from "./disks.ts";
-import { type Graph, loadConfigAndTypes, type MemoryNode } from "./graph.ts";
+import { type Graph, loadConfigAndTypes, type MemoryNode, type Segment } from "./graph.ts";
 import { riscvPlatform } from "./riscv.ts";
 import type { Stop } from "./stop.ts";
 import { wireDevices } from "./wire.ts";
@@ -141,7 +142,7 @@ export class Machine {
 
   constructor(readonly graph: Graph, readonly options: MachineOptions, readonly host: Host) {
     this.clock = new VirtualClock(graph.clock.cpu_hz);
-    const windows = graph.memories.flatMap((m) => m.segments.map((s) => ({ memory: m, segment: s })));
+    const windows = windowsOf(graph);
     const memories = graph.devices.map(({ id, type, config }) => ({ id, length: DEVICES[type].memory?.(config) ?? 0 })).filter((m) =>
       m.length > 0
     );
@@ -149,7 +150,11 @@ export class Machine {
       this.engine = new Engine(
         graph.cpu.harts,
         [
-          ...windows.map((w) => ({ base: w.segment.base, length: w.segment.length, readonly: w.memory.kind === "rom" })),
+          ...windows.map(({ memory, segment: { base, length }, hidden }) => ({
+            ...(hidden ? {} : { base }),
+            length,
+            readonly: memory.kind === "rom",
+          })),
           ...memories.map(({ length }) => ({ length, readonly: false })),
         ],
         this.bus,
@@ -160,7 +165,8 @@ export class Machine {
       throw new ConfigError(e.message, { file: graph.file, key: "memory" });
     }
     for (const [i, w] of windows.entries()) {
-      this.bus.mapRam(w.segment.base, this.engine.ramBytes(i), { readonly: w.memory.kind === "rom", name: w.memory.id });
+      if (w.hidden) this.bus.mapShadow(w.segment.base, this.engine.ramBytes(i), w.memory.id);
+      else this.bus.mapRam(w.segment.base, this.engine.ramBytes(i), { readonly: w.memory.kind === "rom", name: w.memory.id });
     }
     this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
     this.disks = new MachineDisks(graph, options.disks ?? [], openDisk(host));
@@ -209,7 +215,7 @@ export class Machine {
     this.bus.onRemap = () => this.engine.remapped();
     this.engine.remapped();
     this.clock.onMoved = () => this.#clockMoved();
-    this.#powerOn(windows.map((w) => w.memory));
+    this.#powerOn();
   }
 
   /** The first screen and the first keyboard among the devices. */
@@ -394,17 +400,16 @@ export class Machine {
     this.clock.refresh();
     for (const [i, r] of this.engine.rams.entries()) if (r.length) this.engine.ramBytes(i).fill(0);
     this.engine.reset();
-    this.#powerOn(this.graph.memories.flatMap((m) => m.segments.map(() => m)));
+    this.#powerOn();
     this.#attention();
   }
 
-  #powerOn(windows: readonly MemoryNode[]): void {
-    for (const [i, memory] of windows.entries()) {
-      const bytes = this.engine.ramBytes(i), { segments } = memory;
+  #powerOn(): void {
+    for (const [i, { memory, segment }] of windowsOf(this.graph).entries()) {
+      const bytes = this.engine.ramBytes(i);
       if (memory.fill === "random") fillRandom(bytes, this.graph.seed + i);
       if (memory.file) {
-        const content = this.host.readFile(memory.file), at = segments.find((s) => s.base === this.engine.rams[i].base)!.offset;
-        bytes.set(content.subarray(at, at + bytes.length));
+        bytes.set(this.host.readFile(memory.file).subarray(segment.offset, segment.offset + bytes.length));
       }
     }
     for (const device of this.#devices.values()) device.reset();
@@ -495,6 +500,14 @@ export class Machine {
   }
 }
 
+/** The memories of a machine, window by window: the engine keeps their bytes in this order. */
+function windowsOf(graph: Graph): { readonly memory: MemoryNode; readonly segment: Segment; readonly hidden: boolean }[] {
+  return graph.memories.flatMap((memory) => [
+    ...memory.segments.map((segment) => ({ memory, segment, hidden: false })),
+    ...memory.shadows.map((segment) => ({ memory, segment, hidden: true })),
+  ]);
+}
+
 /** A console as the outside sees it: what the guest writes is noted for the digest on its way. */
 export class Tap implements CharPort {
   onByte: (byte: number) => void = () => {};
@@ -521,7 +534,6 @@ export class Tap implements CharPort {
 
 type Family = Graph["cpu"]["family"];
 /** What is loaded: x86 only when a machine needs it, since its tables would cost every start a quarter of its time. */
-const X86 = new URL("./x86.ts", import.meta.url).href; // no literal in the import: what is behind one is read at every start
 const platforms: Partial<Record<Family, (parts: PlatformParts) => Platform>> = { riscv: riscvPlatform };
 
 /** Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. @throws {ConfigError} the file is wrong. */
@@ -531,7 +543,7 @@ export async function loadGraph(options: MachineOptions, host: Host): Promise<Gr
     fileSize: (p) => openDisk(host)(p, { write: false }).size,
     ...(options.set ? { set: options.set } : {}),
   });
-  if (graph.cpu.family === "x86") platforms.x86 ??= (await import(X86)).x86Platform as typeof import("./x86.ts").x86Platform;
+  if (graph.cpu.family === "x86") platforms.x86 ??= (await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url)).x86Platform;
   return graph;
 }
 
