@@ -53,6 +53,7 @@ type Cell = string | number;
 function memoryMap(graph: Graph): Cell[][] {
   const rows = [
     ...graph.memories.flatMap((m) => m.segments.map((s) => ({ base: s.base, length: s.length, id: m.id, what: m.kind as string }))),
+    ...graph.memories.flatMap((m) => m.shadows.map((s) => ({ base: s.base, length: s.length, id: m.id, what: `${m.kind}, hidden` }))),
     ...graph.devices.flatMap((d) =>
       d.windows.filter((w) => w.bus === "mem").map((w) => ({ base: w.base, length: w.length, id: d.id, what: `${d.type} ${w.name}` }))
     ),

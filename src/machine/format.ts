@@ -78,6 +78,13 @@ export const MEMORY = {
   fill: choice("contents at power-on; random is made from `seed`", { choices: ["zero", "random"], default: "zero" }),
   file: file("what the memory holds at power-on, from its base", { optional: true }),
   holes: list("addresses where this memory exists but cannot be seen", string("from..to", span), { default: [] as string[] }),
+  shadow: list(
+    "addresses where this memory is hidden until the chipset shows it, in front of what else is there",
+    string("from..to", span),
+    {
+      default: [] as string[],
+    },
+  ),
   gap: string("addresses that this memory leaves free: what does not fit below continues above", { ...span, optional: true }),
 } satisfies Keys;
 

@@ -37,6 +37,8 @@ export interface MemoryNode {
   readonly size: number;
   /** Ascending by base; RAM and ROM without holes have one. */
   readonly segments: readonly Segment[];
+  /** Parts that a chipset may show. */
+  readonly shadows: readonly Segment[];
   readonly place: Place;
 }
 
@@ -313,14 +315,18 @@ class GraphBuilder {
       const errors = r.errors.length, m = r.table(table, format.MEMORY, node.place);
       if (r.errors.length > errors) continue;
       const gap = m.gap === undefined ? undefined : this.#span(m.gap, table.get("gap")!.place);
-      const holes = m.holes.map((h, i) => this.#span(h, (table.get("holes")!.value as Node[])[i].place));
+      const spans = (key: "holes" | "shadow") =>
+        m[key].map((h, i) => this.#span(h, (table.get(key)!.value as Node[])[i].place)).filter((span) => span !== undefined);
+      const all = segments(m.at, m.size, spans("holes"), gap), hidden = spans("shadow");
+      if (hidden.flat().some((at) => at % 4096)) r.error("must begin and end at multiples of 4 KiB", table.get("shadow")!.place);
       out.push({
         id,
         kind: m.kind,
         fill: m.fill,
         ...(m.file !== undefined && { file: m.file }),
         size: m.size,
-        segments: segments(m.at, m.size, holes.filter((h) => h !== undefined), gap),
+        segments: cut(all, hidden),
+        shadows: hidden.flatMap(([from, to]) => cut(all, [[0, from], [to, Infinity]])),
         place: node.place,
       });
     }
@@ -673,8 +679,14 @@ function segments(at: number, size: number, holes: readonly [number, number][], 
     const below = gap[0] - at;
     parts = [{ base: at, length: below, offset: 0 }, { base: gap[1], length: size - below, offset: below }];
   }
-  for (const [from, to] of holes) {
-    parts = parts.flatMap((p) => {
+  return cut(parts, holes);
+}
+
+/** What of these parts is outside of all the ranges. */
+function cut(parts: readonly Segment[], ranges: readonly [number, number][]): Segment[] {
+  let out = [...parts];
+  for (const [from, to] of ranges) {
+    out = out.flatMap((p) => {
       const end = p.base + p.length,
         left = Math.min(Math.max(from - p.base, 0), p.length),
         right = Math.min(Math.max(end - to, 0), p.length);
@@ -682,7 +694,7 @@ function segments(at: number, size: number, holes: readonly [number, number][], 
       return [{ ...p, length: left }, above].filter((s) => s.length > 0);
     });
   }
-  return parts;
+  return out;
 }
 
 const only = (table: Table, keys: object): Table => new Map([...table].filter(([k]) => k in keys));
