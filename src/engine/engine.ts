@@ -355,7 +355,7 @@ export class Engine {
       e: {
         memory: this.memory,
         table: this.#table,
-        fill: (lo: number, hi: number, write: number) => this.#fillFor(lo, hi, write),
+        fill: (lo: number, hi: number, access: number) => this.#fillFor(lo, hi, access & 1 ? WRITE : READ, access >> 1),
         regionHelper: (index: number, left: number) => {
           this.#leftNow = left;
           const status = this.running.core.helpers[index].run();
@@ -1163,9 +1163,8 @@ export class Engine {
   }
 
   /** A TLB miss of compiled code: 1 when the TLB has the page now, 0 when the interpreter must do the access. */
-  #fillFor(lo: number, hi: number, write: number): number {
-    const { core } = this.running, access = write ? WRITE : READ;
-    const paddr = core.translate(lo, hi, access), ram = paddr < 0 ? undefined : this.#ramAt(paddr);
+  #fillFor(lo: number, hi: number, access: Access, size: number): number {
+    const { core } = this.running, paddr = core.translate(lo, hi, access, size), ram = paddr < 0 ? undefined : this.#ramAt(paddr);
     if (!ram || !core.pageCacheable) return 0;
     return this.#fill(lo, hi, ram.offset + (paddr - ram.base), ram, access) ? 1 : 0;
   }

@@ -38,7 +38,7 @@ export interface RegionCode {
 // Imports of every region's module.
 /** regionHelper(index, instructions left including the running one) -> Status. */
 const HELPER = 0;
-/** fill(address low, high, for writing) -> 1 when the TLB has the page now. */
+/** fill(address low, high, 1 for writing + 2 * bytes) -> 1 when the TLB has the page now. */
 const FILL = 1;
 /** Functions that are imported. */
 const IMPORTS = 2;
@@ -432,7 +432,7 @@ class Walk {
       lookUp();
       page();
       a.op(W.i64Ne).if();
-      this.#fill(half, page);
+      this.#fill(half, row.size!, page);
       a.end().get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
       return 0;
     }
@@ -441,7 +441,7 @@ class Walk {
     lookUp();
     page();
     a.op(W.i64Ne).if();
-    this.#fill(half, page);
+    this.#fill(half, row.size!, page);
     a.end();
     page();
     a.set(cache.tag).get(entry).mem(W.i32Load, half + 8).set(cache.addend).end();
@@ -466,9 +466,9 @@ class Walk {
     return ram.offset;
   }
   /** The TLB does not have the page of `va`: it is asked for; what crosses pages or is no memory is the interpreter's. */
-  #fill(half: number, page: () => void): void {
+  #fill(half: number, size: number, page: () => void): void {
     const a = this.#a;
-    a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32(half ? 1 : 0).call(FILL).op(W.i32Eqz);
+    a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32((half ? 1 : 0) | size << 1).call(FILL).op(W.i32Eqz);
     a.get(entry).mem(W.i64Load, half);
     page();
     a.op(W.i64Ne).op(W.i32Or).if();

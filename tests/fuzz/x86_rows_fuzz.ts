@@ -785,7 +785,7 @@ export interface Options {
   readonly seed: number;
 }
 /** Rows that a user program can run, of those that were asked for. */
-function suitableRows(o: Options): Row[] {
+export function suitableRows(o: Options): Row[] {
   return x86Table().rows.filter((r) =>
     !LEFT_OUT.test(r.mnemonic) && !r.cpl0 && !r.protectedOnly && o.rows.test(`${r.mnemonic} ${r.opcode}`) &&
     !(o.code === 64 ? r.invalid64 : r.only64) &&
