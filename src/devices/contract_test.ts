@@ -5,7 +5,7 @@ import { bench } from "./testing/bench.ts";
 
 const folder = new URL(".", import.meta.url);
 const files = [...Deno.readDirSync(folder)].map((e) => e.name)
-  .filter((name) => name.endsWith(".ts") && !name.endsWith("_test.ts") && name !== "mod.ts").sort();
+  .filter((name) => name.endsWith(".ts") && !name.endsWith("_test.ts") && name !== "mod.ts" && name !== "files.ts").sort();
 
 for (const file of files) {
   const type = (await import(new URL(file, folder).href)).default as DeviceType | undefined;

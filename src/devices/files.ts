@@ -1,11 +1,13 @@
 // The file of every device type, by its name in machine files. Written by scripts/dev/gen.ts from the files in this folder.
 export const FILES: Readonly<Record<string, string>> = {
   "riscv.clint": "./clint.ts",
+  "fw_cfg": "./fw_cfg.ts",
   "goldfish.rtc": "./goldfish_rtc.ts",
   "pci.i440fx": "./i440fx.ts",
   "i8042": "./i8042.ts",
   "i8254": "./i8254.ts",
   "i8259.pair": "./i8259.ts",
+  "ide.piix": "./ide.ts",
   "x86.ioapic": "./ioapic.ts",
   "isa-debug-exit": "./isa_debug_exit.ts",
   "x86.lapic": "./lapic.ts",

@@ -1,4 +1,6 @@
-// What an x86 machine can boot: looks at a file and says how it wants to be started. A disk image starts with a boot sector that ends in 55 AA.
+// What an x86 machine can boot: looks at a file and says how it wants to be started. A disk image starts with a boot sector that ends in 55 AA,
+// a CD has a file system.
+import { kindOf, memorySource } from "../core/disk.ts";
 import { ConfigError } from "../core/errors.ts";
 import { EM_386, EM_X86_64, isElf, machineName, readElf, type Segment, Symbols } from "./elf.ts";
 import type { Boot, Entry } from "./x86_boot.ts";
@@ -28,7 +30,8 @@ const DESCRIBED: Readonly<Record<X86Protocol, string>> = {
   linux64: "a Linux kernel",
 };
 
-const isDisk = (file: Uint8Array): boolean => file.length >= 512 && file[510] === 0x55 && file[511] === 0xaa;
+const isDisk = (file: Uint8Array): boolean =>
+  (file.length >= 512 && file[510] === 0x55 && file[511] === 0xaa) || kindOf(memorySource(file)) === "cd";
 const IS: Readonly<Record<X86Protocol, (file: Uint8Array) => boolean>> = {
   bios: (file) => !isElf(file) && isDisk(file),
   multiboot1: (file) => multiboot1Header(file) !== undefined,

@@ -2,7 +2,9 @@
 import { Bus, readTarget, writeTarget } from "../../core/bus.ts";
 import { VirtualClock } from "../../core/clock.ts";
 import type { Device, DeviceEnv, DeviceType, StopRequest } from "../../core/device.ts";
+import type { Drive } from "../../core/disk.ts";
 import { Wire } from "../../core/irq.ts";
+import type { PciSlot } from "../../core/pci.ts";
 import type { Config, Key, Keys } from "../../core/schema.ts";
 
 /** What a key has when a machine file does not mention it; a required key gets a small legal value. */
@@ -72,7 +74,15 @@ export interface Bench<D extends Device> {
 export function bench<K extends Keys>(
   type: DeviceType<K>,
   given: Partial<Config<K>> = {},
-  options: { harts?: number; hart?: () => number; hz?: number; epochSeconds?: number; outputs?: number } = {},
+  options: {
+    harts?: number;
+    hart?: () => number;
+    hz?: number;
+    epochSeconds?: number;
+    outputs?: number;
+    drives?: Readonly<Record<string, Drive>>;
+    pci?: PciSlot;
+  } = {},
 ): Bench<Device> {
   const clock = new VirtualClock(options.hz ?? 1_000_000_000);
   const log: string[] = [], stops: StopRequest[] = [], edges: string[] = [];
@@ -93,7 +103,13 @@ export function bench<K extends Keys>(
     log: (channel, text) => log.push(`${channel} ${text()}`),
     stop: (request) => stops.push(request),
   };
-  const dev = type.create(env, config, { irq, harts, hart: options.hart ?? (() => 0) });
+  const dev = type.create(env, config, {
+    irq,
+    harts,
+    hart: options.hart ?? (() => 0),
+    ...(options.drives && { drives: options.drives }),
+    ...(options.pci && { pci: options.pci }),
+  });
   dev.reset();
   edges.length = 0;
   const target = (w: number) => {
