@@ -11,7 +11,9 @@ export type X86Kind =
   /** Kernel in `rust_x86/src/bin`, or its tests, in a disk image of the bootloader crate; "mapped" has all physical memory in its page tables. */
   | "rust"
   | "rust-test"
-  | "rust-mapped";
+  | "rust-mapped"
+  /** Benchmarks in C, in `tests/bench/guests`: a PVH kernel in long mode. */
+  | "c";
 
 /** What is typed on the keyboard when the console has printed `after`. */
 export interface Typed {
@@ -69,6 +71,8 @@ const ROWS: readonly Row[] = [
   { name: "x86_timer", kind: "rust" },
   { name: "x86_shell", kind: "rust", typed: SHELL, kept: true },
   { name: "x86_memory", kind: "rust-mapped", kept: true },
+  { name: "bench_suite.x86_64", kind: "c", image: "tests/bench/bin/bench_suite.x86_64.elf", screen: false, append: "bench=crc:1" },
+  { name: "system.x86_64", kind: "c", image: "tests/bench/bin/system.x86_64.elf", screen: false, append: "bench=all:2000" },
 ];
 
 const SUFFIX: Record<X86Kind, string> = {
@@ -79,6 +83,7 @@ const SUFFIX: Record<X86Kind, string> = {
   rust: "img",
   "rust-test": "img",
   "rust-mapped": "img",
+  c: "elf",
 };
 
 export const X86_GUESTS: readonly X86Guest[] = ROWS.map(({ kept, ...row }): X86Guest => ({

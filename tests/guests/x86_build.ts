@@ -21,6 +21,7 @@ export async function buildX86(guests: readonly X86Guest[], run: Run, cargoHome:
   for (const guest of guests) {
     if (guest.kind === "sector") await run("nasm", ["-f", "bin", "-o", join(ROOT, guest.image), `${guest.name}.asm`], ASM);
     if (guest.kind === "elf" || guest.kind === "multiboot2") await buildElf(guest, run, "elf32", "elf_i386");
+    if (guest.kind === "c") await buildC(guest, run);
     if (guest.kind === "elf64") await buildElf(guest, run, "elf64", "elf_x86_64");
   }
   const remap = await remapFlags(run, cargoHome);
@@ -43,6 +44,23 @@ async function buildElf({ name, image }: X86Guest, run: Run, format: string, emu
     ASM,
   );
   await run("llvm-objcopy", ["--strip-debug", join(ROOT, image)], ASM);
+}
+
+const C_FLAGS = [
+  ..."-m64 -O2 -g0 -ffreestanding -nostdlib -static -fno-pic -no-pie -mno-red-zone -fno-stack-protector -fcf-protection=none -w".split(" "),
+  ..."-fno-asynchronous-unwind-tables -ffp-contract=off -fno-math-errno -fno-tree-loop-distribute-patterns -fno-builtin-memset".split(" "),
+  "-Wl,--build-id=none,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments",
+];
+/** Sources of the benchmarks, in `tests/bench/guests`. bench.c is built as for a host; crt.c is that host. */
+const C_SOURCES: Readonly<Record<string, readonly string[]>> = {
+  "bench_suite.x86_64": ["-DNATIVE", "x86/crt.c", "suite.c"],
+  "system.x86_64": ["x86/trap.S", "x86/crt.c", "x86/system.c"],
+};
+
+async function buildC({ name, image }: X86Guest, run: Run): Promise<void> {
+  const out = join(ROOT, image), folder = join(ROOT, "tests/bench/guests");
+  await run("gcc", [...C_FLAGS, "-Ix86/include", "-Tx86/link.ld", "x86/start.S", ...C_SOURCES[name], "-o", out], folder);
+  await run("llvm-objcopy", ["--strip-all", out], folder);
 }
 
 async function remapFlags(run: Run, cargoHome: string): Promise<string[]> {
