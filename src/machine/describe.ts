@@ -16,7 +16,7 @@ export function describe(graph: Graph, types: Types = DEVICES): string {
     ? [["isa", cpu.isa], ["harts", cpu.harts], ["mmu", cpu.mmu + (cpu.svade ? ", Svade" : "")], ["reset", hex(cpu.reset)]]
     : [["model", [cpu.model, ...cpu.features].join(" ")], ["cores", cpu.harts], ["reset", cpu.reset], ["triple fault", cpu.triple_fault]];
   const timer = clock.timebase_hz !== undefined ? ["timebase", `${clock.timebase_hz} Hz`] : ["time-stamp counter", `${clock.tsc_hz} Hz`];
-  const ports = portMap(graph);
+  const ports = portMap(graph), drives = driveList(graph);
   const kernel = cpu.family === "riscv"
     ? (firmware.kind === "none"
       ? "M-mode at its entry point"
@@ -33,6 +33,7 @@ export function describe(graph: Graph, types: Types = DEVICES): string {
     section("memory map", memoryMap(graph)),
     ...(ports.length ? [section("port map", ports)] : []),
     section("interrupts", interrupts(graph)),
+    ...(drives.length ? [section("drives", drives)] : []),
     section("boot", [
       ["firmware", firmware.kind === "file" ? firmware.path : firmware.kind],
       ["protocol", boot.protocol],
@@ -76,6 +77,23 @@ function interrupts(graph: Graph): Cell[][] {
         .map((e) => targetName(e.to) + (e.via ? ` (through ${e.via})` : ""));
       return [`${d.id}.${name}`, "->", to.join(", ") || "(nowhere)"];
     })
+  );
+}
+
+function driveList(graph: Graph): Cell[][] {
+  return graph.devices.flatMap((d) =>
+    d.drives.map(({ name, kinds, config }) => [
+      `${d.id}.${name}`,
+      config ? config.media : `(none: takes ${kinds.join(" or ")})`,
+      config ? config.file ?? "(empty)" : "",
+      config?.file === undefined
+        ? ""
+        : config.readonly || config.media === "cd"
+        ? "read-only"
+        : config.overlay
+        ? "writes stay in memory"
+        : "writes go to the file",
+    ])
   );
 }
 
