@@ -1,6 +1,8 @@
 // A short run of the rows' fuzzer against the processor of the host, where that is AMD's, which the corner cases follow (a bsf of zero, C1 after fcomi),
 // has every extension, and runs Linux.
 import { assertEquals } from "@std/assert";
+import { Random } from "./fuzz/random.ts";
+import { fuzzX86Programs } from "./fuzz/x86_programs_fuzz.ts";
 import { run, runEngine } from "./fuzz/x86_rows_fuzz.ts";
 
 function suitable(): boolean {
@@ -25,3 +27,9 @@ Deno.test("the interpreter and compiled code do with x86 rows what the evaluator
     assertEquals(runEngine({ code, segmented: false, cases: 500, length: 8, rows: /./, command: "", seed: 23 }), 0);
   }
 });
+
+for (const mode of ["real", "flat", "paged", "long"] as const) {
+  Deno.test(`random x86 programs, ${mode}: compiled code does what the interpreter does, at every instruction that is looked at`, () => {
+    assertEquals(fuzzX86Programs(new Random(24), 30_000, mode), 0);
+  });
+}

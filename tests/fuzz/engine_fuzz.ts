@@ -14,34 +14,10 @@ import { type OpRow, OPS } from "../../src/ir/ops.ts";
 import { Hart } from "../../src/riscv/hart.ts";
 import { disassemble, encode, extract, randomWord, type Row } from "../../src/riscv/insn.ts";
 import { type Isa, parseIsa } from "../../src/riscv/isa.ts";
+import { Random } from "./random.ts";
 
 const RAM = 0x8000_0000, RAM_BYTES = 1 << 20;
 const PASSES = Object.keys(JIT_OPTIONS) as JitOption[];
-
-// --- random numbers
-/** mulberry32. */
-class Random {
-  constructor(public state: number) {}
-  bits(): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return (t ^ (t >>> 14)) >>> 0;
-  }
-  unit = (): number => this.bits() / 2 ** 32;
-  below(n: number): number {
-    return Math.floor(this.unit() * n);
-  }
-  one(n: number): boolean {
-    return this.below(n) === 0;
-  }
-  pick<T>(from: readonly T[]): T {
-    return from[this.below(from.length)];
-  }
-  bits64(): bigint {
-    return (BigInt(this.bits()) << 32n) | BigInt(this.bits());
-  }
-}
 
 // --- part 1: random IR
 
@@ -623,7 +599,7 @@ function at(s: Subject, isa: Isa): string {
 
 /** Instructions of one program. */
 const LENGTH = 100_000;
-function fuzzPrograms(r: Random, total: number, xlen: 32 | 64): number {
+export function fuzzPrograms(r: Random, total: number, xlen: 32 | 64): number {
   const isa = parseIsa(`rv${xlen}${ISA}`),
     rows = new Rows(isa),
     subjects = OPTIONS.map(([name, o]) => new Subject(name, isa, o)),
