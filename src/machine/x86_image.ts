@@ -8,8 +8,8 @@ import { isLinux, readLinux } from "./x86_linux.ts";
 import { multiboot1Header, multiboot2Header, readMultiboot1, readMultiboot2 } from "./x86_multiboot.ts";
 import { pvhEntry, tellPvh } from "./x86_pvh.ts";
 
-/** In the order of preference; `linux64` is the other entry of a Linux kernel. */
-const PROTOCOLS = ["multiboot2", "multiboot1", "linux", "linux64", "pvh", "bios"] as const;
+/** In the order of preference: a disk may hold a Multiboot kernel in its first sectors. `linux64` is the other entry of a Linux kernel. */
+const PROTOCOLS = ["linux", "linux64", "bios", "multiboot2", "multiboot1", "pvh"] as const;
 export type X86Protocol = typeof PROTOCOLS[number];
 export interface X86Image {
   readonly protocol: X86Protocol;
