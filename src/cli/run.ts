@@ -203,7 +203,7 @@ function makePlan({ positional, values }: CommandLine): Plan {
   if (timeout !== undefined) within("--timeout", () => parseDuration(timeout));
   const failOn = list("fail").map((r) => regexp("--fail", r));
   const set = parseSet(list("set"));
-  const shorthand: [option: string, key: string][] = [["memory", "memory"], ["harts", "harts"], ["firmware", "firmware.sbi"]];
+  const shorthand: [option: string, key: string][] = [["memory", "memory"], ["harts", "harts"], ["firmware", "firmware"]];
   for (const [option, key] of shorthand) {
     const value = text(option);
     if (value === undefined) continue;

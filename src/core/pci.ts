@@ -45,8 +45,6 @@ export interface PciFunction {
   readonly pin?: 1 | 2 | 3 | 4;
   /** By number; undefined where there is none. */
   readonly bars?: readonly (PciBar | undefined)[];
-  /** Expansion ROM; its BAR decodes the next power of two of its length. */
-  readonly rom?: Uint8Array;
   /** Initial values besides those that follow from the above, and which bits the guest can write (all from 0x40 on unless given). */
   readonly registers?: readonly { readonly at: number; readonly size: Size; readonly value?: number; readonly writable?: number }[];
   /** Windows that `registers` place; asked again after every write to one of them. */
@@ -112,6 +110,7 @@ export interface PciBusParts {
 interface Plugged {
   readonly slot: PciSlot;
   readonly fn: PciFunction;
+  readonly rom: Uint8Array | undefined;
   /** Which bits the guest can write, and which it clears by writing ones. */
   readonly writable: Uint8Array;
   readonly initial: Uint8Array;
@@ -128,13 +127,13 @@ export class PciBus {
     this.#levels = parts.lines.map(() => 0);
   }
 
-  /** Connects a function. @throws {Error} the slot is taken, or a BAR's size is impossible. */
-  plug(slot: PciSlot, fn: PciFunction): void {
+  /** Connects a function. `rom` is what its expansion ROM holds. @throws {Error} the slot is taken, or a BAR's size is impossible. */
+  plug(slot: PciSlot, fn: PciFunction, rom?: Uint8Array): void {
     if (this.#functions.has(slot.key)) throw new Error(`PCI slot ${slot.key} is taken`);
-    const { initial, writable } = layOut(fn);
+    const { initial, writable } = layOut(fn, rom);
     slot.configOf = () => this.parts.config()[slot.key];
     slot.drive = this.#driver(slot.device, fn.pin);
-    this.#functions.set(slot.key, { slot, fn, initial, writable, mapped: new Map() });
+    this.#functions.set(slot.key, { slot, fn, rom, initial, writable, mapped: new Map() });
     // Software looks at function 0 for whether there are others.
     const first = this.#functions.get(`${slot.device}.0`);
     const others = [...this.#functions.values()].some((p) => p.slot.device === slot.device && p.slot.func > 0);
@@ -192,7 +191,7 @@ export class PciBus {
 
   /** Maps what the registers of a function say, and unmaps what they no longer say. */
   #place(p: Plugged): void {
-    const wanted = new Map(windowsOf(p.fn, p.slot.config).map((w) => [`${w.kind} ${w.name} ${w.base} ${w.length}`, w]));
+    const wanted = new Map(windowsOf(p).map((w) => [`${w.kind} ${w.name} ${w.base} ${w.length}`, w]));
     for (const [key, { bus, region }] of p.mapped) {
       if (wanted.has(key)) continue;
       bus.unmap(region);
@@ -208,7 +207,7 @@ export class PciBus {
 }
 
 /** A configuration space at power-on, and the bits of it that can be written. */
-function layOut(fn: PciFunction): { initial: Uint8Array; writable: Uint8Array } {
+function layOut(fn: PciFunction, rom?: Uint8Array): { initial: Uint8Array; writable: Uint8Array } {
   const initial = new Uint8Array(SPACE), writable = new Uint8Array(SPACE);
   set(initial, VENDOR, 2, fn.vendor);
   set(initial, DEVICE, 2, fn.device);
@@ -231,7 +230,7 @@ function layOut(fn: PciFunction): { initial: Uint8Array; writable: Uint8Array } 
     set(writable, at, 4, 2 ** 32 - Math.min(bar.size, 2 ** 32));
     if (bar.kind === "mem64") set(writable, at + 4, 4, 2 ** 32 - Math.ceil(bar.size / 2 ** 32));
   }
-  if (fn.rom) set(writable, ROM_BAR, 4, (2 ** 32 - romSize(fn.rom)) | ROM_ON);
+  if (rom) set(writable, ROM_BAR, 4, (2 ** 32 - romSize(rom)) | ROM_ON);
   for (const r of fn.registers ?? []) {
     set(initial, r.at, r.size, r.value ?? 0);
     if (r.writable !== undefined) set(writable, r.at, r.size, r.writable);
@@ -239,12 +238,12 @@ function layOut(fn: PciFunction): { initial: Uint8Array; writable: Uint8Array } 
   return { initial, writable };
 }
 
-/** An expansion ROM's BAR decodes at least 2 KiB, since bits 1 to 10 are reserved. */
+/** An expansion ROM's BAR decodes a power of two of at least 2 KiB, since bits 1 to 10 are reserved. */
 const romSize = (rom: Uint8Array) => Math.max(0x800, 2 ** Math.ceil(Math.log2(rom.length)));
 
 /** What a function answers at with these registers. An address of 0 or at the very top is what is left by finding out the size. */
-function windowsOf(fn: PciFunction, config: Uint8Array): PciWindow[] {
-  const out: PciWindow[] = [], command = get(config, PCI_COMMAND, 2);
+function windowsOf({ fn, rom, slot }: Plugged): PciWindow[] {
+  const out: PciWindow[] = [], { config } = slot, command = get(config, PCI_COMMAND, 2);
   for (const [i, bar] of (fn.bars ?? []).entries()) {
     if (!bar || !(command & (bar.kind === "io" ? COMMAND_IO : COMMAND_MEM))) continue;
     const low = get(config, BARS + 4 * i, 4), high = bar.kind === "mem64" ? get(config, BARS + 4 * i + 4, 4) : 0;
@@ -253,9 +252,9 @@ function windowsOf(fn: PciFunction, config: Uint8Array): PciWindow[] {
     if (base === 0 || end > limit || (bar.kind !== "io" && end === limit)) continue;
     out.push({ kind: bar.kind === "io" ? "io" : "mem", name: bar.name, base, length: bar.size, target: bar.target });
   }
-  const rom = get(config, ROM_BAR, 4), at = rom - rom % 0x800;
-  if (fn.rom && rom & ROM_ON && command & COMMAND_MEM && at && at + romSize(fn.rom) < 2 ** 32) {
-    out.push({ kind: "mem", name: "rom", base: at, length: romSize(fn.rom), target: new Rom(fn.rom) });
+  const bar = get(config, ROM_BAR, 4), at = bar - bar % 0x800;
+  if (rom && bar & ROM_ON && command & COMMAND_MEM && at && at + romSize(rom) < 2 ** 32) {
+    out.push({ kind: "mem", name: "rom", base: at, length: romSize(rom), target: new Rom(rom) });
   }
   return [...out, ...fn.windows?.(config) ?? []];
 }

@@ -16,13 +16,13 @@ const NIC: PciFunction = {
 };
 const COMMAND = 4, BAR0 = 0x10, BAR1 = 0x14, ROM = 0x30;
 
-function rig(...functions: [device: number, func: number, fn: PciFunction][]) {
+function rig(...functions: [device: number, func: number, fn: PciFunction, rom?: Uint8Array][]) {
   const state: { config: Record<string, Uint8Array> } = { config: {} }, mem = new Bus(), io = new Bus();
   const lines = Array.from({ length: 4 }, () => new Wire(() => {}));
   const bus = new PciBus({ mem, io, config: () => state.config, lines, route: (device, pin) => (device + pin - 1) & 3 });
-  const slots = functions.map(([device, func, fn]) => {
+  const slots = functions.map(([device, func, fn, rom]) => {
     const slot = new PciSlot(device, func, `f${device}${func}`);
-    bus.plug(slot, fn);
+    bus.plug(slot, fn, rom);
     return slot;
   });
   bus.reset();
@@ -68,11 +68,10 @@ Deno.test("BARs of 64 bits, expansion ROMs, windows of the function's own regist
   const { bus, mem, io, windows, slots } = rig([1, 0, {
     ...NIC,
     bars: [{ kind: "mem64", name: "big", size: 2 ** 33, target, prefetchable: true }],
-    rom: Uint8Array.of(0x55, 0xaa, 3),
     registers: [{ at: 0x40, size: 4, value: 0x501, writable: 0xffc1 }],
     windows: (config) => config[0x40] & 1 ? [{ kind: "io", name: "pm", base: get(config, 0x40, 4) & 0xffc0, length: 64, target }] : [],
     changed: (at, length) => changes.push(`${at} ${length}`),
-  }]);
+  }, Uint8Array.of(0x55, 0xaa, 3)]);
   assertEquals([bus.read(1, 0, BAR0, 4), windows(io)], [0xc, ["f10.pm 500"]]);
   for (const at of [BAR0, BAR1, ROM, 0x40]) bus.write(1, 0, at, 4, 0xffff_ffff);
   assertEquals([BAR0, BAR1, ROM, 0x40].map((at) => bus.read(1, 0, at, 4)), [0xc, 0xffff_fffe, 0xffff_f801, 0xffc1]);

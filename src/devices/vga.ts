@@ -7,9 +7,12 @@
 import type { BusTarget, Direct } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type ScreenPort, type TextScreen } from "../core/device.ts";
 import { builtinFont } from "../core/font8x16.ts";
+import type { PciFunction } from "../core/pci.ts";
 import { bool, type Config, int, size } from "../core/schema.ts";
 import { VGA_MODES, vgaPalette } from "../core/vga_modes.ts";
 
+/** Parts of the registers' window of the PCI function. */
+const REGISTER_PORTS = 0x400, REGISTER_VBE = 0x500, REGISTER_EXTENSION = 0x600, REGISTER_ENDIAN = 0x604, EXTENSION_BYTES = 8;
 /** Ports, as offsets from 0x3b0. The CRTC and status 1 are at 0x3b4 and 0x3ba (monochrome) or at 0x3d4 and 0x3da. */
 const MONO_CRTC = 0x04, MONO_STATUS = 0x0a, ATTRIBUTE = 0x10, ATTRIBUTE_DATA = 0x11, MISC = 0x12, SEQUENCER = 0x14, DAC_MASK = 0x16;
 const DAC_READ = 0x17, DAC_WRITE = 0x18, DAC_DATA = 0x19, FEATURE = 0x1a, MISC_READ = 0x1c, GRAPHICS = 0x1e, CRTC = 0x24, STATUS = 0x2a;
@@ -101,20 +104,22 @@ export default defineDevice({
   doc: "VGA with text, planar and linear modes, the Bochs VBE registers and a linear framebuffer.",
   spec: "IBM PS/2 Hardware Interface Technical Reference, October 1990, Video Subsystem; Bochs VBE DISPI",
   keys,
-  windows: (c) => [
+  windows: (c, plugged) => [
     { bus: "mem", name: "memory", length: 0x2_0000, at: 0xa_0000 },
-    { bus: "mem", name: "lfb", length: c.vram, at: c.lfb },
+    ...(plugged ? [] : [{ bus: "mem", name: "lfb", length: c.vram, at: c.lfb } as const]),
     { bus: "io", name: "ports", length: 0x30, at: 0x3b0 },
     { bus: "io", name: "vbe", length: 3, at: 0x1ce },
   ],
   memory: (c) => c.vram + FLAT_BYTES,
-  create: (env, config) => new Vga(env, config),
+  pci: "optional",
+  create: (env, config, ports) => new Vga(env, config, ports.pci !== undefined),
 });
 
 export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
   state: ReturnType<typeof powerOn>;
   readonly windows: readonly BusTarget[];
   readonly screen: ScreenPort = this;
+  readonly pci: PciFunction;
   #onChange: ((row: number) => void) | undefined;
   /** Byte i of plane p is at 4 * i + p. The linear framebuffer is the same memory. */
   readonly #planes: Uint8Array;
@@ -124,7 +129,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
   /** What follows from the registers for a write to the memory window; undefined when they have changed. */
   #layout: { readonly start: number; readonly stride: number; readonly rows: number; readonly shift: number } | undefined;
 
-  constructor(readonly env: DeviceEnv, readonly config: Config<typeof keys>) {
+  constructor(readonly env: DeviceEnv, readonly config: Config<typeof keys>, plugged: boolean) {
     this.state = powerOn();
     this.#planes = env.memory.subarray(0, config.vram);
     this.#flatBytes = env.memory.subarray(config.vram);
@@ -143,7 +148,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
     };
     this.windows = [
       this.#window,
-      this.#framebuffer,
+      ...(plugged ? [] : [this.#framebuffer]),
       { access: bytes, read: (offset) => this.#readPort(offset), write: (offset, _size, value) => this.#writePort(offset, value) },
       {
         access: { min: 1, max: 2 },
@@ -151,6 +156,23 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
         write: (offset, size, value) => this.#writeVbe(offset, size, value),
       },
     ];
+    const registers: BusTarget = {
+      access: { min: 1, max: 2 },
+      read: (offset, size) => this.#readRegister(offset, size),
+      write: (offset, size, value) => this.#writeRegister(offset, size, value),
+    };
+    this.pci = {
+      vendor: 0x1234,
+      device: 0x1111,
+      class: 0x03_0000,
+      revision: 2,
+      subsystem: [0x1af4, 0x1100],
+      bars: [
+        { kind: "mem", name: "lfb", size: config.vram, target: this.#framebuffer, prefetchable: true },
+        undefined,
+        { kind: "mem", name: "registers", size: 0x1000, target: registers },
+      ],
+    };
   }
 
   reset(): void {
@@ -492,6 +514,29 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
     if (size !== 2) this.env.log("guest", () => "the VBE registers are 16 bits wide");
     else if (offset === 0) this.state.dispiIndex = value;
     else this.#writeDispi(value);
+  }
+
+  /** The registers' window of the PCI function: the ports from 0x3c0, the VBE registers, QEMU's extension (its size, little-endian pixels). */
+  #readRegister(offset: number, size: number): number {
+    if (offset >= REGISTER_PORTS && offset < REGISTER_PORTS + 0x20) {
+      const port = offset - REGISTER_PORTS + ATTRIBUTE, low = this.#readPort(port);
+      return size === 1 ? low : low | this.#readPort(port + 1) << 8;
+    }
+    if (offset >= REGISTER_VBE && offset < REGISTER_VBE + 2 * this.state.dispi.length && size === 2) {
+      this.state.dispiIndex = (offset - REGISTER_VBE) >> 1;
+      return this.#readDispi();
+    }
+    if (offset === REGISTER_EXTENSION) return EXTENSION_BYTES;
+    return offset >= REGISTER_ENDIAN && offset < REGISTER_ENDIAN + 4 ? size === 1 ? 0x1e : 0x1e1e : 0;
+  }
+
+  #writeRegister(offset: number, size: number, value: number): void {
+    if (offset >= REGISTER_PORTS && offset < REGISTER_PORTS + 0x20) {
+      for (let i = 0; i < size; i++) this.#writePort(offset - REGISTER_PORTS + ATTRIBUTE + i, value >> 8 * i & 0xff);
+    } else if (offset >= REGISTER_VBE && offset < REGISTER_VBE + 2 * this.state.dispi.length && size === 2) {
+      this.state.dispiIndex = (offset - REGISTER_VBE) >> 1;
+      this.#writeDispi(value);
+    } else this.env.log("guest", () => `write of 0x${value.toString(16)} to register 0x${offset.toString(16)}`);
   }
 
   #readDispi(): number {

@@ -1,5 +1,6 @@
 // The machine format, as data: every key of a machine file except those that a device type declares itself.
 // The reader (graph.ts), `describe`, the device list and the JSON Schema are all made from these tables.
+import type { DiskKind } from "../core/disk.ts";
 import { bool, choice, either, file, int, type Keys, list, named, size, string, time, u64 } from "../core/schema.ts";
 
 /** The RISC-V keys serve riscv32 and riscv64, the x86 keys x86_64. */
@@ -139,7 +140,8 @@ export const FIRMWARE = {
     }),
   },
   x86: {
-    bios: string("builtin: served by the emulator; otherwise the path of a ROM image", { default: "builtin" }),
+    bios: string("builtin: served by the emulator; otherwise the path of a ROM image, such as SeaBIOS", { default: "builtin" }),
+    vga: file("the VGA's ROM for a BIOS that is not built in; the file vgabios-stdvga.bin beside the BIOS when absent", { optional: true }),
   },
 } satisfies Record<Family, Keys>;
 /** Values of the firmware key that are not paths. */
@@ -163,6 +165,13 @@ export const BOOT = {
   },
   x86: {
     ...boot,
+    order: list(
+      "kinds of disks in the order in which a BIOS tries them; the image of the command line comes first",
+      choice("kind", {
+        choices: ["floppy", "hard", "cd"] as DiskKind[],
+      }),
+      { default: ["floppy", "hard", "cd"] as DiskKind[] },
+    ),
     protocol: choice("kind of image; auto looks at the file", {
       choices: ["auto", "bios", "multiboot1", "multiboot2", "pvh", "linux", "linux64"],
       default: "auto",

@@ -4,7 +4,7 @@ import type { AnyDeviceType, Inputs, Window } from "../core/device.ts";
 import type { Place } from "../core/errors.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import { type DiskKind, type DriveConfig, sizeProblem } from "../core/disk.ts";
-import type { Config } from "../core/schema.ts";
+import type { Config, Keys } from "../core/schema.ts";
 import { DEVICE_NAMES, DEVICES, loadDevices } from "../devices/mod.ts";
 import { applySet, hex, isOverride, loadTree, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
 import * as format from "./format.ts";
@@ -109,12 +109,14 @@ export interface Graph {
   /** In file order. */
   readonly devices: readonly DeviceNode[];
   readonly edges: readonly Edge[];
-  readonly firmware: { readonly kind: "builtin" | "none" } | { readonly kind: "file"; readonly path: string };
+  readonly firmware: { readonly kind: "builtin" | "none" } | { readonly kind: "file"; readonly path: string; readonly vga?: string };
   readonly boot: {
     readonly protocol: string;
     readonly kernel?: string;
     readonly initrd?: string;
     readonly cmdline: string;
+    /** Kinds of disks in the order in which the built-in BIOS tries them. */
+    readonly order: readonly DiskKind[];
     readonly reset: "restart" | "stop";
     /** Where a raw image goes; 0 on x86. */
     readonly load: number;
@@ -265,6 +267,7 @@ class GraphBuilder {
         ...(boot.kernel !== undefined && { kernel: boot.kernel }),
         ...(boot.initrd !== undefined && { initrd: boot.initrd }),
         cmdline: boot.cmdline,
+        order: (boot as { order?: DiskKind[] }).order ?? [],
         reset: boot.reset,
         load: family === "x86" ? 0 : boot.load ?? origin + (arch === "riscv32" ? 0x40_0000 : 0x20_0000),
       },
@@ -643,14 +646,16 @@ class GraphBuilder {
 
   #firmware(): Graph["firmware"] {
     const family = this.#family, table = this.#section("firmware"), r = this.#reader;
-    const value = Object.values(r.table(table, format.FIRMWARE[family], this.#place("firmware")))[0] as string | undefined;
+    const [name] = Object.keys(format.FIRMWARE[family]),
+      config: Config<Keys> = r.table(table, format.FIRMWARE[family], this.#place("firmware"));
+    const value = config[name] as string | undefined;
     if (value === undefined || format.FIRMWARE_WORDS[family].includes(value)) return { kind: value as "builtin" | "none" };
-    const node = Object.keys(format.FIRMWARE[family]).map((k) => table.get(k)).find((n) => n !== undefined)!;
+    const node = table.get(name)!;
     const errors = r.errors.length, path = r.value(node, { kind: "file", doc: "firmware image" }) as string;
     if (r.errors.length > errors) {
       r.errors[errors] = new ConfigError(r.errors[errors].problem + didYouMean(value, format.FIRMWARE_WORDS[family]), node.place);
     }
-    return { kind: "file", path };
+    return { kind: "file", path, ...(config.vga !== undefined && { vga: config.vga as string }) };
   }
 }
 

@@ -8,6 +8,7 @@ import type { CharPort, Device, KeyPort, ScreenPort, StopRequest } from "../core
 import { ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
 import type { Log } from "../core/log.ts";
+import type { PciFunction } from "../core/pci.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { Engine, type EngineOptions } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
@@ -53,6 +54,8 @@ export interface Platform {
   readonly symbols: Symbols;
   /** Port space. */
   readonly io?: Bus;
+  /** What a PCI function's expansion ROM holds, when it has one. */
+  expansionRom?(fn: PciFunction): Uint8Array | undefined;
   /** Console of the built-in firmware; used when no device is the console. */
   readonly ownConsole?: CharPort;
   /** Puts registers and memory into the state at power-on; RAM is clear, devices are reset. */
@@ -199,6 +202,7 @@ export class Machine {
       clock: this.clock,
       cpuInput: (hart, name) => this.cpus[hart].input(name),
       hart: () => this.engine.running.index,
+      expansionRom: (fn) => this.#platform.expansionRom?.(fn),
       log: host.log,
       stop: (request) => this.#ask(request),
       memory: (id) => this.engine.ramBytes(windows.length + memories.findIndex((m) => m.id === id)),
@@ -543,7 +547,11 @@ export async function loadGraph(options: MachineOptions, host: Host): Promise<Gr
     fileSize: (p) => openDisk(host)(p, { write: false }).size,
     ...(options.set ? { set: options.set } : {}),
   });
-  if (graph.cpu.family === "x86") platforms.x86 ??= (await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url)).x86Platform;
+  if (graph.cpu.family !== "x86") return graph;
+  platforms.x86 ??= (await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url)).x86Platform;
+  if (graph.firmware.kind === "file") {
+    return (await lazy<typeof import("./x86_rom.ts")>("./x86_rom.ts", import.meta.url)).withRom(graph, host);
+  }
   return graph;
 }
 

@@ -5,7 +5,7 @@ import type { AnyDeviceType, Device, DeviceEnv, StopRequest } from "../core/devi
 import type { Drive } from "../core/disk.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
 import type { Log } from "../core/log.ts";
-import { PciSlot } from "../core/pci.ts";
+import { type PciFunction, PciSlot } from "../core/pci.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { type Edge, type Graph, targetName } from "./graph.ts";
 
@@ -21,6 +21,8 @@ export interface WiringHost {
   readonly hart?: () => number;
   /** The drives of a device by the names of their keys. */
   drives?(device: string): Readonly<Record<string, Drive>>;
+  /** What a PCI function's expansion ROM holds; it has none when this is undefined. */
+  expansionRom?(fn: PciFunction): Uint8Array | undefined;
   readonly log: Log;
   stop(request: StopRequest): void;
   /** Memory of a device, by its id: as many bytes, zero. Their own allocation when absent. */
@@ -81,7 +83,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
     if (!pci) continue;
     const { pci: fn } = devices.get(id)!;
     if (!fn) throw new Error(`device type '${type}' does not say what it is on a PCI bus`);
-    devices.get(pci.host)!.pciBus!.plug(slots.get(id)!, fn);
+    devices.get(pci.host)!.pciBus!.plug(slots.get(id)!, fn, host.expansionRom?.(fn));
   }
   inputs.settle();
   return devices;

@@ -1,6 +1,7 @@
 // x86 machines: processors, ports, the interrupt acknowledge cycle, and what runs first after a reset.
 import { Bus, type BusTarget, readTarget, type Region, type Size, writeTarget } from "../core/bus.ts";
 import { ConfigError } from "../core/errors.ts";
+import type { PciFunction } from "../core/pci.ts";
 import type { CpuPorts } from "../x86/apic_hooks.ts";
 import { X86Cpu } from "../x86/cpu.ts";
 import { modelByName } from "../x86/cpuid.ts";
@@ -18,7 +19,10 @@ import { Interrupts } from "./x86_apic.ts";
 import { BuiltinBios } from "./x86_bios.ts";
 import { Boot, type BootModule, startKernel } from "./x86_boot.ts";
 import { readX86Image, type X86Image } from "./x86_image.ts";
+import { informFirmware, vgaRom } from "./x86_rom.ts";
 
+/** Class and sub-class of a VGA. */
+const PCI_VGA = 0x0300;
 const LARGEST_KERNEL = 64 * 2 ** 20;
 
 /** Where `disassemble` decodes to. */
@@ -88,15 +92,13 @@ class X86Platform implements Platform {
   readonly #modules: readonly BootModule[];
   readonly #bios: BuiltinBios;
   readonly #interrupts = new Interrupts();
+  #vgaRom: Uint8Array | undefined;
 
   constructor(readonly parts: PlatformParts) {
     const { graph, options, engine, clock, bus } = parts, node = graph.cpu as CpuNode;
     bus.elsewhere = openBus(2 ** 52);
     this.io.elsewhere = openBus(0x1_0000);
     const kernel = options.kernel ?? graph.boot.kernel, initrd = options.initrd ?? graph.boot.initrd;
-    if (graph.firmware.kind === "file") {
-      throw new ConfigError('a BIOS image cannot be started yet: only "builtin"', { file: graph.file, key: "firmware.bios" });
-    }
     this.#imageName = kernel ?? "";
     this.#image = kernel === undefined ? { protocol: "bios", entry: 0, segments: [], symbols: new Symbols() } : this.#readImage(kernel);
     if (kernel === undefined) parts.disks.fill();
@@ -173,6 +175,7 @@ class X86Platform implements Platform {
     // A machine without memory for a BIOS starts from the state after a reset.
     const bios = this.#bios.possible;
     this.#bios.core = core;
+    if (this.parts.graph.firmware.kind === "file") return informFirmware(this.parts, this.#bios, []);
     if (bios) this.#bios.powerOn(core);
     for (const s of this.#image.segments) bus.writeBytes(s.paddr, s.bytes, { rom: true });
     if (this.#image.protocol === "bios" && bios) {
@@ -190,6 +193,13 @@ class X86Platform implements Platform {
       return;
     }
     startKernel(new Boot(this.parts, this.#bios, this.#image, this.#imageName, this.#modules), core);
+  }
+
+  /** A VGA has its BIOS with it, for a BIOS from a file; the built-in one needs none. */
+  expansionRom(fn: PciFunction): Uint8Array | undefined {
+    const { firmware } = this.parts.graph;
+    if (fn.class >> 8 !== PCI_VGA || firmware.kind !== "file") return undefined;
+    return this.#vgaRom ??= vgaRom(firmware, this.parts.host);
   }
 
   save(): unknown {

@@ -9,6 +9,7 @@ import {
   type BiosState,
   type MapEntry,
   post,
+  readPci,
   type Register,
   ROM_SEGMENT,
   type Segment,
@@ -52,23 +53,38 @@ export function memoryMap(graph: Graph): MapEntry[] {
   return map.sort((a, b) => a.base - b.base);
 }
 
+const FIRST_DRIVE: Readonly<Record<Disk["kind"], number>> = { floppy: 0, hard: 0x80, cd: 0xe0 };
+
 export class BuiltinBios implements BiosHost {
   state: BiosState = biosPowerOn();
   readonly memoryMap: readonly MapEntry[];
-  readonly framebuffer: BiosHost["framebuffer"];
   /** The processor that calls. */
   core!: X86Cpu;
 
   constructor(readonly parts: PlatformParts, readonly io: Bus) {
     this.memoryMap = memoryMap(parts.graph);
-    const lfb = parts.graph.devices.filter((d) => d.type === "vga").flatMap((d) => d.windows).find((w) => w.name === "lfb");
-    this.framebuffer = lfb && { address: lfb.base, length: lfb.length };
     const trap: BusTarget = { access: { min: 1, max: 4 }, read: () => 0xff, write: () => this.#trapped() };
     io.map(BIOS_PORT, 1, trap, "bios");
   }
 
   get disks(): readonly Disk[] {
     return this.parts.disks.all;
+  }
+  /** The image of the command line first, then every disk by its kind. */
+  get bootOrder(): readonly number[] {
+    const { disks, graph } = this.parts, all = disks.all;
+    const number = (d: Disk) => FIRST_DRIVE[d.kind] + all.filter((other) => other.kind === d.kind).indexOf(d);
+    const wanted = graph.boot.order.flatMap((kind) => all.filter((d) => d.kind === kind));
+    return [...new Set([...(disks.bootDisk ? [disks.bootDisk] : []), ...wanted].map(number))];
+  }
+
+  /** Where the machine file or BAR 0 has it. */
+  get framebuffer(): BiosHost["framebuffer"] {
+    const vga = this.parts.graph.devices.find((d) => d.type === "vga"), lfb = vga?.windows.find((w) => w.name === "lfb");
+    if (lfb) return { address: lfb.base, length: lfb.length };
+    if (!vga?.pci) return undefined;
+    const bar = readPci(this, 8 * vga.pci.device + vga.pci.func, 0x10, 4);
+    return { address: bar - bar % 16, length: vga.config.vram as number };
   }
 
   /** Whether the machine has memory where the BIOS is. */

@@ -77,10 +77,10 @@ class FakeHost implements BiosHost {
   writeRom(paddr: number, data: Uint8Array): void {
     this.memory.set(data, paddr);
   }
-  in(port: number): number {
+  in(port: number, size: number): number {
     if (port === 0x71) return this.cmos[this.ports.get(0x70)!];
     if (port === 0x1cf) return this.dispi[this.ports.get(0x1ce)!];
-    return this.ports.get(port) ?? 0xff;
+    return this.ports.get(port) ?? 2 ** (8 * size) - 1;
   }
   out(port: number, _size: number, value: number): void {
     this.written.push([port, value]);

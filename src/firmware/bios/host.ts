@@ -1,6 +1,8 @@
 // What the built-in BIOS needs of the machine, and the vocabulary of its interrupts.
 // Sources: IBM PS/2 and PC BIOS Interface Technical Reference (April 1987); Ralf Brown's Interrupt List, release 61.
 import type { StopRequest } from "../../core/device.ts";
+import type { Geometry } from "../../core/disk.ts";
+import type { Booted } from "./el_torito.ts";
 
 export const REGISTERS = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"] as const;
 export const SEGMENTS = ["ds", "es", "ss"] as const;
@@ -14,6 +16,8 @@ export interface BiosDisk {
   readonly sectorSize: number;
   readonly sectors: number;
   readonly readonly: boolean;
+  /** Cylinders, heads and sectors as int 13h counts them; of a CD they mean nothing. */
+  readonly chs: Geometry;
   /** `count` whole sectors; undefined when they cannot be read. */
   read(lba: number, count: number): Uint8Array | undefined;
   /** Writes whole sectors; false when they cannot be written. */
@@ -45,6 +49,8 @@ export interface BiosHost {
   out(port: number, size: 1 | 2 | 4, value: number): void;
   /** Floppies first, by drive number; then hard disks; then CDs. */
   readonly disks: readonly BiosDisk[];
+  /** Drive numbers in the order in which int 19h tries them. */
+  readonly bootOrder: readonly number[];
   readonly memoryMap: readonly MapEntry[];
   /** Bytes of display memory and the address of the linear framebuffer; undefined without VBE. */
   readonly framebuffer: { readonly address: number; readonly length: number } | undefined;
@@ -64,6 +70,10 @@ export const biosPowerOn = () => ({
   vbeMode: 0,
   /** Index of the boot device that int 18h tries next. */
   bootNext: 0,
+  /** What was booted from a CD. */
+  booted: undefined as Booted | undefined,
+  /** How often each CD was locked. */
+  locks: [] as number[],
 });
 export type BiosState = ReturnType<typeof biosPowerOn>;
 
@@ -187,6 +197,9 @@ export class Call {
   }
   get cl() {
     return this.cx & 0xff;
+  }
+  set cl(v) {
+    this.cx = this.cx & 0xff00 | v & 0xff;
   }
   get ch() {
     return this.cx >> 8;

@@ -1,34 +1,24 @@
 // Int 13h: disks by cylinder, head and sector, and by block number. Data goes straight between disk and memory.
 // Sources: IBM PS/2 and PC BIOS Interface Technical Reference, "INT 13H"; Phoenix Enhanced Disk Drive Specification 3.0 (T13 D1572);
-// Ralf Brown's Interrupt List, release 61. Not modelled: formatting, ejecting, the device path of EDD 3.0.
+// Ralf Brown's Interrupt List, release 61; where they leave a choice: as SeaBIOS. Not modelled: formatting hard disks, ejecting for good, the
+// device path of EDD 3.0.
 import { FLOPPIES } from "../../core/disk.ts";
+import { emulatedDisk, emulationStatus } from "./el_torito.ts";
 import { BDA, type BiosDisk, type BiosFunction, type BiosInterrupt, type Call, ROM_SEGMENT } from "./host.ts";
 
 const OK = 0x00, INVALID = 0x01, READ_ONLY = 0x03, NOT_FOUND = 0x04, NOT_READY = 0x80;
+const NOT_LOCKED = 0xb0, LOCKED = 0xb1, NOT_REMOVABLE = 0xb2, TOO_MANY_LOCKS = 0xb4;
 /** Where the floppy parameter table is in the ROM segment (int 1Eh points to it), and the table. */
 export const FLOPPY_TABLE_AT = 0x7ec0;
 export const FLOPPY_TABLE = [0xaf, 0x02, 0x25, 0x02, 18, 0x1b, 0xff, 0x6c, 0xf6, 0x0f, 0x08];
 
-export interface Geometry {
-  readonly cylinders: number;
-  readonly heads: number;
-  readonly sectors: number;
-}
 export const floppyType = (disk: BiosDisk) => FLOPPIES[disk.sectors]?.type ?? 4;
 
-/** Cylinders, heads and sectors as int 13h counts them: a disk of more than 1024 cylinders is given more heads. */
-export function geometryOf(disk: BiosDisk): Geometry {
-  if (disk.kind === "floppy") return FLOPPIES[disk.sectors] ?? FLOPPIES[2880];
-  const sectors = 63;
-  let heads = 16;
-  if (disk.sectors > 1024 * heads * sectors) heads = [32, 64, 128].find((h) => disk.sectors <= 1024 * h * sectors) ?? 255;
-  return { cylinders: Math.max(1, Math.min(1024, Math.floor(disk.sectors / (heads * sectors)))), heads, sectors };
-}
-
-/** The disk of a drive number: floppies from 0, hard disks from 0x80, CDs from 0xe0. */
-export function diskOf(c: Call, drive: number): BiosDisk | undefined {
-  const of = (kind: BiosDisk["kind"]) => c.host.disks.filter((d) => d.kind === kind);
-  return drive >= 0xe0 ? of("cd")[drive - 0xe0] : drive >= 0x80 ? of("hard")[drive - 0x80] : of("floppy")[drive];
+/** The disk of a drive number: floppies from 0, hard disks from 0x80, CDs from 0xe0; the one that a CD emulates comes before its like. */
+export function diskOf({ host }: Call, drive: number): BiosDisk | undefined {
+  const of = (kind: BiosDisk["kind"]) => host.disks.filter((d) => d.kind === kind);
+  const emulated = emulatedDisk(host), all = (kind: BiosDisk["kind"]) => emulated?.kind === kind ? [emulated, ...of(kind)] : of(kind);
+  return drive >= 0xe0 ? of("cd")[drive - 0xe0] : drive >= 0x80 ? all("hard")[drive - 0x80] : all("floppy")[drive];
 }
 
 /** Ends a call with a status: in AH, in the data area, and carry when it is an error. */
@@ -59,12 +49,9 @@ const byChs = (name: string, what: Transfer): BiosFunction => ({
   call(c) {
     const disk = diskOf(c, c.dl), count = c.al;
     if (!disk || disk.kind === "cd") return finish(c, disk ? INVALID : c.dl & 0x80 ? INVALID : NOT_READY);
-    const { cylinders, heads, sectors } = geometryOf(disk);
+    const { cylinders, heads, sectors } = disk.chs;
     const cylinder = c.ch | (c.cl & 0xc0) << 2, head = c.dh, sector = c.cl & 0x3f;
-    if (count === 0 || count > 128 || sector === 0 || sector > sectors || head >= heads || cylinder >= cylinders + 1) {
-      c.al = 0;
-      return finish(c, count === 0 || count > 128 ? INVALID : NOT_FOUND);
-    }
+    if (count === 0 || count > 128 || sector === 0 || sector > sectors || head >= heads || cylinder >= cylinders) return finish(c, INVALID);
     const status = transfer(c, disk, what, (cylinder * heads + head) * sectors + sector - 1, count, c.at(c.es, c.bx));
     if (status !== OK) c.al = 0;
     finish(c, status);
@@ -89,12 +76,13 @@ const byPacket = (name: string, what: Transfer): BiosFunction => ({
 
 function parameters(c: Call): void {
   const { host } = c, disk = diskOf(c, c.dl), hard = c.dl >= 0x80;
-  const count = host.disks.filter((d) => d.kind === (hard ? "hard" : "floppy")).length;
+  const count = host.disks.filter((d) => d.kind === (hard ? "hard" : "floppy")).length + (emulatedDisk(host)?.kind === disk?.kind ? 1 : 0);
   if (!disk || disk.kind === "cd") {
     if (!hard && c.dl < 4) c.bx = c.cx = c.dx = 0;
     return finish(c, INVALID);
   }
-  const { cylinders, heads, sectors } = geometryOf(disk), last = cylinders - 1;
+  // The last cylinder of a hard disk is for diagnostics.
+  const { cylinders, heads, sectors } = disk.chs, last = cylinders - (hard ? 2 : 1);
   finish(c, OK);
   c.al = 0;
   c.cx = (last & 0xff) << 8 | last >> 2 & 0xc0 | sectors;
@@ -109,7 +97,7 @@ function parameters(c: Call): void {
 function extendedParameters(c: Call): void {
   const { host } = c, disk = diskOf(c, c.dl), at = c.at(c.ds, c.si), room = host.read(at, 2);
   if (!disk || disk.kind === "floppy" || room < 26) return finish(c, INVALID);
-  const { cylinders, heads, sectors } = geometryOf(disk), hard = disk.kind === "hard", length = room >= 30 ? 30 : 26;
+  const { cylinders, heads, sectors } = disk.chs, hard = disk.kind === "hard", length = room >= 30 ? 30 : 26;
   const block = new Uint8Array(length), view = new DataView(block.buffer);
   view.setUint16(0, length, true);
   view.setUint16(2, hard ? 0x02 : 0x74, true); // the geometry is valid; a CD is removable and can be locked
@@ -121,6 +109,27 @@ function extendedParameters(c: Call): void {
   if (length >= 30) view.setUint32(26, 0xffff_ffff, true);
   host.writeBytes(at, block);
   finish(c, OK);
+}
+
+/** A floppy's track is filled; other disks need no formatting. */
+function format(c: Call): void {
+  const disk = diskOf(c, c.dl), count = c.al;
+  if (disk?.kind !== "floppy") return finish(c, disk || c.dl & 0x80 ? INVALID : NOT_READY);
+  const { cylinders, heads, sectors } = disk.chs;
+  if (count === 0 || count > sectors || c.ch >= cylinders || c.dh >= heads) return finish(c, INVALID);
+  if (disk.readonly) return finish(c, READ_ONLY);
+  disk.write((c.ch * heads + c.dh) * sectors, new Uint8Array(count * disk.sectorSize).fill(FLOPPY_TABLE[8]));
+  finish(c, OK);
+}
+
+/** EDD 3.0, 8.7: locks are counted; only a CD has them. */
+function lock(c: Call): void {
+  const disk = diskOf(c, c.dl), { locks } = c.host.state, n = c.dl - 0xe0;
+  if (!disk || disk.kind !== "cd" || c.al > 2) return finish(c, disk && c.al <= 2 ? OK : INVALID);
+  const held = locks[n] ?? 0, status = c.al === 0 && held === 255 ? TOO_MANY_LOCKS : c.al === 1 && held === 0 ? NOT_LOCKED : OK;
+  if (status === OK && c.al < 2) locks[n] = held + (c.al === 0 ? 1 : -1);
+  c.al = locks[n] ? 1 : 0;
+  finish(c, status);
 }
 
 /** Answers without doing anything when the drive is there. */
@@ -145,6 +154,7 @@ export const int13: BiosInterrupt = {
     "02": byChs("read", "read"),
     "03": byChs("write", "write"),
     "04": byChs("verify", "verify"),
+    "05": { name: "format track", call: format },
     "08": { name: "parameters", call: parameters },
     "09": present("initialize"),
     "0c": present("seek"),
@@ -156,12 +166,10 @@ export const int13: BiosInterrupt = {
       name: "type",
       call: (c) => {
         const disk = diskOf(c, c.dl);
-        if (!disk || disk.kind === "cd") {
-          finish(c, OK);
-          return;
-        }
+        if (!disk) return finish(c, OK); // with 0 in AH: there is none
+        c.host.write(c.dl & 0x80 ? BDA.DISK_STATUS : BDA.FLOPPY_STATUS, 1, OK);
         if (disk.kind === "hard") {
-          const { heads, sectors } = geometryOf(disk), all = Math.min(disk.sectors, 1024 * heads * sectors);
+          const { cylinders, heads, sectors } = disk.chs, all = (cylinders - 1) * heads * sectors;
           c.cx = all >>> 16;
           c.dx = all & 0xffff;
         }
@@ -186,9 +194,15 @@ export const int13: BiosInterrupt = {
     "42": byPacket("EDD read", "read"),
     "43": byPacket("EDD write", "write"),
     "44": byPacket("EDD verify", "verify"),
-    "45": present("lock"),
+    "45": { name: "lock", call: lock },
+    "46": {
+      name: "eject",
+      call: (c) => finish(c, diskOf(c, c.dl)?.kind !== "cd" ? NOT_REMOVABLE : c.host.state.locks[c.dl - 0xe0] ? LOCKED : OK),
+    },
     "47": present("EDD seek"),
     "48": { name: "EDD parameters", call: extendedParameters },
+    "49": { name: "media change", call: (c) => finish(c, diskOf(c, c.dl) ? OK : INVALID) },
+    "4b": { name: "CD emulation", call: (c) => finish(c, emulationStatus(c) ? OK : INVALID) },
     "4e": present("set hardware configuration"),
   },
   unknown: (c) => finish(c, INVALID),

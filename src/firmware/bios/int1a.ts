@@ -1,6 +1,7 @@
 // Int 1Ah: time of day; int 08h and 70h: the interrupts of timer and clock.
-// Source: IBM PS/2 and PC BIOS Interface Technical Reference, "INT 1AH", "INT 08H", "INT 70H". Not modelled: PCI BIOS (AH=B1h).
+// Source: IBM PS/2 and PC BIOS Interface Technical Reference, "INT 1AH", "INT 08H", "INT 70H"; PCI BIOS (AH=B1h) is in pci.ts.
 import { BDA, type BiosFunction, type BiosHost, type BiosInterrupt, type Call } from "./host.ts";
+import { PCI_FUNCTIONS } from "./pci.ts";
 
 const CMOS = 0x70, SECONDS = 0, MINUTES = 2, HOURS = 4, WEEKDAY = 6, DAY = 7, MONTH = 8, YEAR = 9, CENTURY = 0x32;
 const SECONDS_ALARM = 1, MINUTES_ALARM = 3, HOURS_ALARM = 5, B = 0x0b, C = 0x0c;
@@ -74,6 +75,7 @@ export const int1a: BiosInterrupt = {
       writeCmos(c.host, B, readCmos(c.host, B) & ~B_ALARM);
       c.carry = false;
     }),
+    ...PCI_FUNCTIONS,
   },
   unknown: (c) => void (c.carry = true),
 };

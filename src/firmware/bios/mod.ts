@@ -10,6 +10,7 @@ import { int09, int16 } from "./int16.ts";
 import { int18, int19 } from "./int19.ts";
 import { endSlave, int08, int1a, int70 } from "./int1a.ts";
 import { post as postWith } from "./post.ts";
+export { writeCmosSizes } from "./post.ts";
 
 export {
   BIOS_PORT,
@@ -23,6 +24,7 @@ export {
   STUB_BYTES,
 } from "./host.ts";
 export type { Segment } from "./host.ts";
+export { readPci } from "./pci.ts";
 export { setClosestMode } from "./vbe.ts";
 
 /** A hardware interrupt that nobody has taken over: it is only ended. */

@@ -8,6 +8,7 @@ import { FLOPPY_TABLE, FLOPPY_TABLE_AT, floppyType, geometryOf } from "./int13.t
 import { CONFIGURATION, CONFIGURATION_AT } from "./int15.ts";
 import { fromBcd, toBcd } from "./host.ts";
 import { readCmos, TICKS_PER_DAY, writeCmos } from "./int1a.ts";
+import { startPci } from "./pci.ts";
 import { ROM_FONTS, setMode } from "./video_text.ts";
 
 const ROM = ROM_SEGMENT * 16, MIB = 2 ** 20;
@@ -23,7 +24,8 @@ export function post(host: BiosHost, served: readonly number[]): void {
   writeVectors(host, served);
   writeDataArea(host);
   startChipset(host);
-  writeCmosSizes(host);
+  startPci(host);
+  writeCmosSizes(host, host.read(BDA.EQUIPMENT, 1));
   setMode(host, 3);
   setClock(host);
 }
@@ -109,8 +111,8 @@ function startChipset(host: BiosHost): void {
   if (port92 !== 0xff) out(0x92, (port92 | 2) & ~1);
 }
 
-/** Sizes of memory and disks, where old programs look for them. */
-function writeCmosSizes(host: BiosHost): void {
+/** Sizes of memory and disks, where old programs and BIOSes from files look for them; `equipment` without the floppies. */
+export function writeCmosSizes(host: BiosHost, equipment: number): void {
   const end = (limit: number) => Math.max(0, ...host.memoryMap.filter((e) => e.type === 1 && e.base < limit).map((e) => e.base + e.length));
   const below = end(2 ** 32), above = Math.max(0, end(Infinity) - 2 ** 32);
   const kib = Math.max(0, Math.min(0xffff, (below - MIB) / 1024)), blocks = Math.max(0, Math.min(0xffff, (below - 16 * MIB) / 0x1_0000));
@@ -122,7 +124,7 @@ function writeCmosSizes(host: BiosHost): void {
   writeCmos(host, 0x5d, above / 2 ** 32 & 0xff);
   const [first, second] = host.disks.filter((d) => d.kind === "floppy");
   writeCmos(host, 0x10, (first ? floppyType(first) << 4 : 0) | (second ? floppyType(second) : 0));
-  writeCmos(host, 0x14, host.read(BDA.EQUIPMENT, 1));
+  writeCmos(host, 0x14, equipment | (first ? 0x01 : 0) | (second ? 0x40 : 0));
   const hard = host.disks.filter((d) => d.kind === "hard");
   writeCmos(host, 0x12, (hard[0] ? 0xf0 : 0) | (hard[1] ? 0x0f : 0));
   for (const [i, disk] of hard.slice(0, 2).entries()) {
