@@ -4,6 +4,9 @@
 import { ARG, BUDGET, CONTEXT, CURRENT, IP, JUMP_CACHE, PAGE, PC, RESULT, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
 import { OP, OPS } from "../ir/ops.ts";
 import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
+import { Graph } from "./graph.ts";
+import { extend } from "./passes/extend.ts";
+import { type SlotHome, slotHomes } from "./slots.ts";
 import type { Ir, RegionNode } from "./region.ts";
 import { RUNTIME } from "./runtime.ts";
 import { UOP } from "./uops.ts";
@@ -16,6 +19,11 @@ const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from
 const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
 const READS = Uint8Array.from(OPS, (r) => r.effect === "reads" ? 1 : 0),
   WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
+/** Rows in whose midst the region may be left. */
+const LEAVES = Uint8Array.from(
+  OPS,
+  (r) => r.effect === "reads" || r.effect === "writes" || r.effect === "call" || r.effect === "ends" ? 1 : 0,
+);
 const NONE = 0x7fff_ffff;
 
 /** Passes that `--no-opt` switches off. */
@@ -26,6 +34,10 @@ export const JIT_OPTIONS = {
   physical: "direct access to RAM while there is no translation",
   /** Compare a computed jump with the instructions behind the region's calls. */
   returns: "return prediction inside a region",
+  /** Do without sign extensions that change nothing. */
+  extend: "sign extension elimination",
+  /** Store a register when it is set, rather than when the region is left, unless a loop carries it round. */
+  through: "no registers in locals for the exits' sake alone",
 } as const;
 export type JitOption = keyof typeof JIT_OPTIONS;
 
@@ -48,7 +60,7 @@ const budget = 0, tlb = 1, exitPc = 2, kind = 3, va = 4, entry = 5, status = 6, 
 interface SlotLocal {
   readonly local: number;
   readonly long: boolean;
-  readonly written: boolean;
+  readonly home: SlotHome;
 }
 
 /** A window of RAM that guest addresses reach without translation. */
@@ -83,6 +95,7 @@ export function compileRegion(nodes: readonly RegionNode[], target: RegionTarget
 /** What the nodes of one function share: its code, locals and exits. */
 class Region {
   readonly asm = new Asm();
+  readonly nodes: readonly RegionNode[];
   readonly graph: Graph;
   readonly slots = new Map<number, SlotLocal>();
   /** How often each slot is set anywhere in the region. */
@@ -92,18 +105,19 @@ class Region {
   readonly #pageCaches = new Map<string, { readonly tag: number; readonly addend: number }>();
   readonly #temps: { readonly i: number[]; readonly l: number[] } = { i: [], l: [] };
 
-  constructor(readonly nodes: readonly RegionNode[], readonly target: RegionTarget) {
-    this.graph = new Graph(nodes, !target.off.has("returns"));
-    const long = new Map<number, boolean>();
+  constructor(nodes: readonly RegionNode[], readonly target: RegionTarget) {
+    const predict = !target.off.has("returns");
+    if (!target.off.has("extend")) nodes = extend(new Graph(nodes, predict));
+    this.nodes = nodes;
+    this.graph = new Graph(nodes, predict);
     for (const { ir } of nodes) {
       for (let i = 0; i < ir.count; i++) {
-        const op = ir.op[i], s = ir.lo[i];
-        if (op !== GET_I && op !== GET_L && op !== SET_I && op !== SET_L) continue;
-        long.set(s, (long.get(s) ?? false) || op === GET_L || op === SET_L);
-        if (op === SET_I || op === SET_L) this.sets.set(s, (this.sets.get(s) ?? 0) + 1);
+        if (ir.op[i] === SET_I || ir.op[i] === SET_L) this.sets.set(ir.lo[i], (this.sets.get(ir.lo[i]) ?? 0) + 1);
       }
     }
-    for (const [s, l] of long) this.slots.set(s, { local: this.newLocal(l ? I64 : I32), long: l, written: this.sets.has(s) });
+    for (const home of slotHomes(this.graph, target.off.has("through"))) {
+      this.slots.set(home.slot, { local: this.newLocal(home.long ? I64 : I32), long: home.long, home });
+    }
   }
 
   newLocal(type: number): number {
@@ -135,7 +149,8 @@ class Region {
     a.block("done").block("exit");
     this.tree(0);
     a.end();
-    const body = new Asm().append(this.#prologue()).append(a.bytes).append(this.#epilogue()).bytes;
+    const prologue = this.#prologue(), body = new Asm().append(prologue).append(a.bytes).append(this.#epilogue()).bytes;
+    const unlikely = a.unlikely.map((at) => prologue.length + at);
     const bytes = wasmModule(
       [
         { name: "regionHelper", type: { params: [I32, I32], results: [I32] } },
@@ -143,7 +158,7 @@ class Region {
       ],
       [
         ...this.#runtime.map((n) => RUNTIME[n]),
-        { type: { params: [I32], results: [I32] }, locals: this.#types, body, export: "region" },
+        { type: { params: [I32], results: [I32] }, locals: this.#types, body, export: "region", unlikely },
         // Never called: gives the interpreter's type a number.
         { type: { params: [I32, I32], results: [I32] }, locals: [], body: UNREACHABLE },
       ],
@@ -156,11 +171,11 @@ class Region {
   #prologue(): Uint8Array {
     const a = new Asm(), { guard, block } = this.target;
     if (guard) {
-      a.at(W.i32Load, guard).at(W.i32Load, CONTEXT).op(W.i32Ne).if();
+      a.at(W.i32Load, guard).at(W.i32Load, CONTEXT).op(W.i32Ne).unlikelyIf();
       a.i32(0).i32(block).mem(W.i32Store, IP).storeAt(W.i32Store, BUDGET, budget).i32(LEFT.verify).op(W.return).end();
     }
     this.#count(a, W.i64Add);
-    for (const [slot, s] of this.slots) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
+    for (const [slot, s] of this.slots) if (s.home.atEntry) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
     a.at(W.i32Load, TLB).set(tlb).i32(0).i32(block).mem(W.i32Store, CURRENT);
     // A tag that no page has.
     for (const c of this.#pageCaches.values()) a.i64(1).set(c.tag);
@@ -172,7 +187,7 @@ class Region {
     if (count) a.i32(0).at(W.i64Load, count).get(budget).op(W.extU).op(op).mem(W.i64Store, count);
   }
   writeBack(a: Asm): void {
-    for (const [slot, s] of this.slots) if (s.written) a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
+    for (const [slot, s] of this.slots) if (s.home.kind === "carried") a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
   }
   /** Everything is written back; then on by the jump cache, or out. */
   #epilogue(): Uint8Array {
@@ -234,6 +249,8 @@ class Walk {
   /** For get and set: the next operation that may write the slot. */
   readonly #nextWrite: Int32Array;
   readonly #deferred: Uint8Array;
+  /** For a set: the slot is set again before the region can be left. */
+  readonly #covered: Uint8Array;
   /** Local of a value that has one; 0 when it has none. */
   readonly #local: Int32Array;
   #tempsI = 0;
@@ -256,21 +273,28 @@ class Walk {
     this.#last = new Int32Array(n);
     this.#nextWrite = new Int32Array(n);
     this.#deferred = new Uint8Array(n);
+    this.#covered = new Uint8Array(n);
     this.#local = new Int32Array(n);
     this.#left = this.#node.insns + 1;
     this.#analyse();
   }
 
   #analyse(): void {
-    const ir = this.#ir, slotNext = new Map<number, number>();
+    const ir = this.#ir, slotNext = new Map<number, number>(), setAgain = new Set<number>();
+    const calls = ir.op.some((op) => op === CALL || op === CALLUNLESS);
     let barrier = NONE, call = NONE;
     for (let i = ir.count - 1; i >= 0; i--) {
       const op = ir.op[i];
       let at = i;
       if (op === SET_I || op === SET_L || op === GET_I || op === GET_L) {
         this.#nextWrite[i] = Math.min(slotNext.get(ir.lo[i]) ?? NONE, call);
-        if (op === SET_I || op === SET_L) slotNext.set(ir.lo[i], i);
-      } else if (PURE[op] && this.#uses[i] === 1 && this.#last[i] <= barrier) {
+        if (op === SET_I || op === SET_L) {
+          slotNext.set(ir.lo[i], i);
+          if (setAgain.has(ir.lo[i])) this.#covered[i] = 1;
+          if (op === SET_L || !this.region.slots.get(ir.lo[i])!.long) setAgain.add(ir.lo[i]);
+        }
+      } else if (LEAVES[op] || (op === INSN && calls)) setAgain.clear();
+      else if (PURE[op] && this.#uses[i] === 1 && this.#last[i] <= barrier) {
         this.#deferred[i] = 1;
         at = this.#last[i];
       }
@@ -295,7 +319,7 @@ class Walk {
   emit(): void {
     const a = this.#a, ir = this.#ir, { region } = this, node = this.#node;
     // The node's instructions are taken off the budget at once; leaving early gives back what was skipped.
-    a.get(budget).i32(node.insns).op(W.i32Sub).tee(budget).i32(0).op(W.i32LtS).if();
+    a.get(budget).i32(node.insns).op(W.i32Sub).tee(budget).i32(0).op(W.i32LtS).unlikelyIf();
     this.#refund(node.insns);
     region.leave(LEFT.attention, node.pcLo, node.pcHi);
     a.end();
@@ -311,7 +335,7 @@ class Walk {
         if (!this.#uses[i] || this.#last[i] <= this.#nextWrite[i]) continue;
         this.#pushSlot(ir.lo[i], op === GET_L);
         this.#keep(i);
-      } else if (op === SET_I || op === SET_L) this.#setSlot(ir.lo[i], ir.a[i]);
+      } else if (op === SET_I || op === SET_L) this.#setSlot(i);
       else if (PURE[op]) {
         if (!this.#uses[i]) continue;
         this.#operation(i);
@@ -389,8 +413,8 @@ class Walk {
     this.#a.get(s.local);
     if (s.long && !long) this.#a.op(W.wrap);
   }
-  #setSlot(slot: number, v: number): void {
-    const s = this.region.slots.get(slot)!, a = this.#a, long = LONG[this.#ir.op[v]] === 1;
+  #setSlot(i: number): void {
+    const slot = this.#ir.lo[i], v = this.#ir.a[i], s = this.region.slots.get(slot)!, a = this.#a, long = LONG[this.#ir.op[v]] === 1;
     if (s.long && !long) {
       // Only the low half changes.
       a.get(s.local).i64(0, -1).op(W.i64And);
@@ -398,6 +422,7 @@ class Walk {
       a.op(W.extU).op(W.i64Or);
     } else this.#push(v);
     a.set(s.local);
+    if (s.home.kind === "through" && !this.#covered[i]) a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
     this.#version.set(slot, (this.#version.get(slot) ?? 0) + 1);
   }
 
@@ -431,16 +456,16 @@ class Walk {
     if (!cache) {
       lookUp();
       page();
-      a.op(W.i64Ne).if();
+      a.op(W.i64Ne).unlikelyIf();
       this.#fill(half, row.size!, page);
       a.end().get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
       return 0;
     }
     page();
-    a.get(cache.tag).op(W.i64Ne).if();
+    a.get(cache.tag).op(W.i64Ne).unlikelyIf();
     lookUp();
     page();
-    a.op(W.i64Ne).if();
+    a.op(W.i64Ne).unlikelyIf();
     this.#fill(half, row.size!, page);
     a.end();
     page();
@@ -455,12 +480,12 @@ class Walk {
     a.i64(ram.base | 0, Math.floor(ram.base / 2 ** 32)).op(W.i64Sub).tee(va);
     a.i64((ram.length - size) | 0, Math.floor((ram.length - size) / 2 ** 32)).op(W.i64GtU);
     if (row.effect === "writes" || row.rmw) {
-      a.if();
+      a.unlikelyIf();
       this.#side();
       a.end().get(va).op(W.wrap).i32(12).op(W.i32ShrU).mem(W.i32Load8U, ram.codeMap);
       if (size > 1) a.get(va).op(W.wrap).i32(size - 1).op(W.i32And).op(W.i32Or);
     }
-    a.if();
+    a.unlikelyIf();
     this.#side();
     a.end().get(va).op(W.wrap);
     return ram.offset;
@@ -471,7 +496,7 @@ class Walk {
     a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32((half ? 1 : 0) | size << 1).call(FILL).op(W.i32Eqz);
     a.get(entry).mem(W.i64Load, half);
     page();
-    a.op(W.i64Ne).op(W.i32Or).if();
+    a.op(W.i64Ne).op(W.i32Or).unlikelyIf();
     this.#side();
     a.end();
   }
@@ -489,7 +514,7 @@ class Walk {
     const a = this.#a, { region } = this;
     this.#push(this.#ir.a[i]);
     a.set(exitPc);
-    if (this.#mayFinish) a.get(finish).if().i32(LEFT.attention).set(kind).br("exit").end();
+    if (this.#mayFinish) a.get(finish).unlikelyIf().i32(LEFT.attention).set(kind).br("exit").end();
     for (const r of region.graph.returnsOf(this.index)) {
       const target = region.nodes[r];
       a.get(exitPc).i64(target.pcLo, target.pcHi).op(W.i64Eq).if();
@@ -504,9 +529,9 @@ class Walk {
     const a = this.#a, { region } = this;
     this.#arguments(args);
     region.writeBack(a);
-    a.i32(helper).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).if();
+    a.i32(helper).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).unlikelyIf();
     // A fault happens again when the interpreter runs the instruction.
-    a.get(status).i32(1).op(W.i32Eq).if();
+    a.get(status).i32(1).op(W.i32Eq).unlikelyIf();
     this.#side();
     a.end().i32(1).set(finish).end();
     for (const [slot, s] of region.slots) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
@@ -524,14 +549,14 @@ class Walk {
   #checkFinish(offset: number): void {
     if (!this.#mayFinish) return;
     this.#mayFinish = false;
-    const a = this.#a.get(finish).if();
+    const a = this.#a.get(finish).unlikelyIf();
     this.#refund(this.#left - 1);
     this.region.leave(LEFT.attention, ...this.#pc(offset));
     a.end();
   }
   /** The same where the instruction jumps. */
   #finishAt(pcLo: number, pcHi: number): void {
-    this.#a.get(finish).if();
+    this.#a.get(finish).unlikelyIf();
     this.region.leave(LEFT.attention, pcLo, pcHi);
     this.#a.end();
   }
@@ -541,81 +566,10 @@ class Walk {
     const a = this.#a, ir = this.#ir, { region } = this;
     this.#arguments([ir.a[i], ir.b[i], ir.c[i], ir.d[i]]);
     region.writeBack(a);
-    a.i32(ir.lo[i]).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).if();
+    a.i32(ir.lo[i]).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).unlikelyIf();
     this.#side();
     a.end();
     // The helper may have changed any slot: nothing is written back again.
     a.at(W.i64Load, PC).set(exitPc).i32(LEFT.attention).i32(LEFT.lookup).get(status).op(W.select).set(kind).br("done");
-  }
-}
-
-/** Order, dominators and the kinds of edges of a region's control flow. */
-class Graph {
-  /** Position in reverse postorder; -1 for nodes that are not reached. */
-  readonly order: Int32Array;
-  /** Immediate dominator. */
-  readonly parent: Int32Array;
-  readonly children: number[][];
-  /** Nodes that two or more forward edges reach. */
-  readonly joins: boolean[];
-  /** Nodes that a back edge reaches. */
-  readonly isLoop: boolean[];
-
-  constructor(readonly nodes: readonly RegionNode[], readonly predict: boolean) {
-    const n = nodes.length, successors = nodes.map((x, i) => [...x.targets.values(), ...this.returnsOf(i)].filter((t) => t >= 0));
-    this.order = new Int32Array(n).fill(-1);
-    const post: number[] = [], seen = new Uint8Array(n), stack: [number, number][] = [[0, 0]];
-    seen[0] = 1;
-    while (stack.length) {
-      const top = stack.at(-1)!, next = successors[top[0]][top[1]++];
-      if (next === undefined) post.push(stack.pop()![0]);
-      else if (!seen[next]) {
-        seen[next] = 1;
-        stack.push([next, 0]);
-      }
-    }
-    const rpo = post.reverse();
-    for (const [i, x] of rpo.entries()) this.order[x] = i;
-    // Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
-    const predecessors: number[][] = nodes.map(() => []);
-    for (const x of rpo) for (const s of successors[x]) predecessors[s].push(x);
-    this.parent = new Int32Array(n).fill(-1);
-    this.parent[0] = 0;
-    for (let changed = true; changed;) {
-      changed = false;
-      for (const x of rpo.slice(1)) {
-        let d = -1;
-        for (const p of predecessors[x]) if (this.parent[p] >= 0) d = d < 0 ? p : this.#meet(d, p);
-        if (this.parent[x] !== d) {
-          this.parent[x] = d;
-          changed = true;
-        }
-      }
-    }
-    this.children = nodes.map(() => []);
-    for (const x of rpo.slice(1)) this.children[this.parent[x]].push(x);
-    this.joins = nodes.map((_, x) =>
-      predecessors[x].filter((p) => this.order[p] < this.order[x]).length > 1 ||
-      (predecessors[x].some((p) => this.order[p] >= this.order[x] && !this.isBack(p, x)))
-    );
-    this.isLoop = nodes.map((_, x) => predecessors[x].some((p) => this.isBack(p, x)));
-  }
-  #meet(a: number, b: number): number {
-    while (a !== b) {
-      while (this.order[a] > this.order[b]) a = this.parent[a];
-      while (this.order[b] > this.order[a]) b = this.parent[b];
-    }
-    return a;
-  }
-  /** Whether the edge goes back to a node that dominates its origin. */
-  isBack(from: number, to: number): boolean {
-    for (let x = from;; x = this.parent[x]) {
-      if (x === to) return true;
-      if (x === 0 || this.order[x] < this.order[to]) return false;
-    }
-  }
-  /** Nodes that a computed jump at the end of node `i` is compared with. */
-  returnsOf(i: number): readonly number[] {
-    return this.predict ? this.nodes[i].returns : [];
   }
 }

@@ -73,6 +73,8 @@ export class Asm {
   #buffer = new Uint8Array(1024);
   #length = 0;
   readonly #labels: string[] = [];
+  /** Where an `if` is whose condition hardly ever holds. */
+  readonly unlikely: number[] = [];
 
   /** The code so far; valid until more is added. */
   get bytes(): Uint8Array<ArrayBuffer> {
@@ -166,6 +168,11 @@ export class Asm {
     this.#labels.push(label);
     return this.op(0x04).op(type);
   }
+  /** An `if` whose condition hardly ever holds: the compiler is told so. */
+  unlikelyIf(): this {
+    this.unlikely.push(this.#length);
+    return this.if();
+  }
   else(): this {
     return this.op(0x05);
   }
@@ -209,6 +216,8 @@ export interface WasmFunction {
   readonly locals: readonly number[];
   readonly body: Uint8Array;
   readonly export?: string;
+  /** See Asm; offsets in the body. */
+  readonly unlikely?: readonly number[];
 }
 export interface WasmImport {
   readonly name: string;
@@ -244,16 +253,30 @@ export function wasmModule(
   section(7, exported.length, (a) => {
     for (const [i, f] of exported) name(a, f.export!).op(0).u(imports.length + i);
   });
+  const heads = functions.map((f) => {
+    const head = new Asm(), runs: [count: number, type: number][] = [];
+    for (const t of f.locals) {
+      const last = runs.at(-1);
+      if (last?.[1] === t) last[0]++;
+      else runs.push([1, t]);
+    }
+    head.u(runs.length);
+    for (const [count, type] of runs) head.u(count).op(type);
+    return head;
+  });
+  const hinted = [...functions.entries()].filter(([, f]) => f.unlikely?.length);
+  if (hinted.length) {
+    // WebAssembly 3.0, branch hinting: offsets from the function's locals; 1 byte: 0 for unlikely.
+    const body = name(new Asm(), "metadata.code.branch_hint").u(hinted.length);
+    for (const [i, f] of hinted) {
+      body.u(imports.length + i).u(f.unlikely!.length);
+      for (const at of f.unlikely!) body.u(heads[i].bytes.length + at).u(1).u(0);
+    }
+    out.op(0).u(body.bytes.length).append(body.bytes);
+  }
   section(10, functions.length, (a) => {
-    for (const f of functions) {
-      const head = new Asm(), runs: [count: number, type: number][] = [];
-      for (const t of f.locals) {
-        const last = runs.at(-1);
-        if (last?.[1] === t) last[0]++;
-        else runs.push([1, t]);
-      }
-      head.u(runs.length);
-      for (const [count, type] of runs) head.u(count).op(type);
+    for (const [i, f] of functions.entries()) {
+      const head = heads[i];
       a.u(head.bytes.length + f.body.length + 1).append(head.bytes).append(f.body).op(0x0b);
     }
   });
