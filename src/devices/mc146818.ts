@@ -61,7 +61,7 @@ export class Mc146818 implements Device<ReturnType<typeof powerOn>>, BusTarget {
   }
 
   restored(): void {
-    this.#update();
+    this.#signal();
   }
 
   /** Sets a byte of the CMOS memory as the firmware would (sizes, boot order). */
@@ -234,10 +234,14 @@ export class Mc146818 implements Device<ReturnType<typeof powerOn>>, BusTarget {
   }
 
   #update(): void {
-    const s = this.state, b = s.ram[B];
     this.#collect();
+    this.#signal();
+  }
+  /** The line by the flags, and the alarm for the first event that would raise it. */
+  #signal(): void {
+    const s = this.state, b = s.ram[B];
     this.irq.set((s.flags & b & (B_PERIODIC | B_ALARM | B_UPDATE)) !== 0);
-    // Wake up for the first event that would raise the line; a flag that is up already raises nothing more.
+    // A flag that is up already raises nothing more.
     const waiting = b & ~s.flags, { clock } = this.env;
     let at = Infinity;
     const period = this.#period();
