@@ -22,7 +22,10 @@ export const RUN_OPTIONS = {
   memory: { value: "SIZE", doc: "size of the machine's RAM, such as 256MiB" },
   harts: { value: "N", doc: "number of harts" },
   set: { value: "KEY=VALUE", many: true, doc: "override a key of the machine file, such as memory.dram.size=2GiB" },
-  firmware: { value: "FILE", doc: "firmware.sbi (builtin, none, or the path of an OpenSBI, RustSBI or U-Boot image) or firmware.bios (builtin, or SeaBIOS's path)" },
+  firmware: {
+    value: "FILE",
+    doc: "firmware.sbi (builtin, none, or the path of an OpenSBI, RustSBI or U-Boot image) or firmware.bios (builtin, or SeaBIOS's path)",
+  },
   gdb: { value: "[PORT]", doc: "serve the GDB remote protocol on 127.0.0.1 (default port 1234)" },
   wait: { doc: "with --gdb: start stopped, until the debugger continues" },
   scenario: { value: "FILE", doc: "let a scenario script drive the machine" },
