@@ -31,6 +31,10 @@ export type WrittenSectors = ReadonlyMap<number, Uint8Array>;
 export class Disk {
   readonly sectorSize: number;
   readonly sectors: number;
+  /** What the drive reports, and what int 13h uses; of a CD they mean nothing. */
+  readonly geometry: Geometry;
+  readonly chs: Geometry;
+  readonly translation: Translation;
   #written = new Map<number, Uint8Array>();
   /** Sectors that the image has now, where they are not those it had when it was opened. */
   readonly #flushed = new Map<number, Uint8Array>();
@@ -40,6 +44,11 @@ export class Disk {
     this.sectorSize = SECTOR_BYTES[kind];
     const sectors = Math.ceil(source.size / this.sectorSize);
     this.sectors = kind === "floppy" && !(sectors in FLOPPIES) ? FORMATS.find((n) => n >= sectors) ?? sectors : sectors;
+    const floppy = kind === "floppy" ? FLOPPIES[this.sectors] ?? FLOPPIES[2880] : undefined;
+    const hard = floppy ? undefined : driveGeometry(sectors, source.size >= 512 ? source.read(0, 512) : new Uint8Array());
+    this.geometry = floppy ?? hard!;
+    this.chs = floppy ?? biosGeometry(sectors, hard!);
+    this.translation = hard?.translation ?? "none";
   }
 
   /** `count` whole sectors from `lba` on; undefined when the disk ends before. The result may be shared and must not be written to. */
@@ -110,10 +119,51 @@ export interface Drive {
   readonly disk: Disk | undefined;
 }
 
-/** Sizes of floppies in sectors, with their format. */
-export const FLOPPIES: Readonly<
-  Record<number, { readonly cylinders: number; readonly heads: number; readonly sectors: number; readonly type: number }>
-> = {
+export interface Geometry {
+  readonly cylinders: number;
+  readonly heads: number;
+  readonly sectors: number;
+}
+
+/** How a BIOS makes its geometry of a drive's: not at all, from the number of sectors, or by doubling the heads (the numbers are the CMOS's). */
+export const TRANSLATION = { none: 0, lba: 1, large: 2 } as const;
+export type Translation = keyof typeof TRANSLATION;
+
+/**
+ * Geometry that a hard disk's drive reports, and the translation that a PC's BIOS is told: by the partition table if it has one (as QEMU
+ * does it, so that a disk means the same in both), else 16 heads of 63 sectors.
+ */
+export function driveGeometry(sectors: number, first: Uint8Array): Geometry & { readonly translation: Translation } {
+  const standard = { cylinders: Math.max(2, Math.min(16383, Math.floor(sectors / (16 * 63)))), heads: 16, sectors: 63 };
+  const auto = (g: Geometry) => ({ ...g, translation: g.cylinders <= 1024 && g.heads <= 16 && g.sectors <= 63 ? "none" : "lba" } as const);
+  for (let at = 446; at < 510 && first[510] === 0x55 && first[511] === 0xaa; at += 16) {
+    const length = new DataView(first.buffer, first.byteOffset).getUint32(at + 12, true),
+      lastHead = first[at + 5],
+      perTrack = first[at + 6] & 63;
+    if (!length || !lastHead || !perTrack) continue;
+    const heads = lastHead + 1, cylinders = Math.floor(sectors / (heads * perTrack));
+    if (cylinders < 1 || cylinders > 16383) continue;
+    if (heads <= 16) return auto({ cylinders, heads, sectors: perTrack });
+    return { ...standard, translation: standard.cylinders * standard.heads <= 131_072 ? "large" : "lba" };
+  }
+  return auto(standard);
+}
+
+/** Geometry that int 13h uses for it: at most 1024 cylinders. */
+export function biosGeometry(sectors: number, drive: Geometry & { readonly translation: Translation }): Geometry {
+  let { cylinders, heads, sectors: perTrack } = drive;
+  if (drive.translation === "lba") {
+    perTrack = 63;
+    const tracks = Math.floor(sectors / 63);
+    heads = [16, 32, 64, 128].find((h) => Math.floor(tracks / 1024) <= h) ?? 255;
+    cylinders = Math.floor(tracks / heads);
+  }
+  for (; drive.translation === "large" && cylinders > 1024 && heads <= 127; heads *= 2) cylinders >>= 1;
+  return { cylinders: Math.min(1024, cylinders), heads, sectors: perTrack };
+}
+
+/** Sizes of floppies in sectors, with their format and the drive type that int 13h reports. */
+export const FLOPPIES: Readonly<Record<number, Geometry & { readonly type: number }>> = {
   320: { cylinders: 40, heads: 1, sectors: 8, type: 1 },
   360: { cylinders: 40, heads: 1, sectors: 9, type: 1 },
   640: { cylinders: 40, heads: 2, sectors: 8, type: 1 },

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Disk, type DiskSource, kindOf, memorySource, sizeProblem } from "./disk.ts";
+import { Disk, type DiskSource, kindOf, memorySource, sizeProblem, TRANSLATION } from "./disk.ts";
 
 const disk = (bytes: number, kind: "hard" | "floppy" | "cd" = "hard") => new Disk(memorySource(new Uint8Array(bytes).fill(7)), kind);
 
@@ -70,4 +70,21 @@ Deno.test("sizes that no disk has", () => {
   assertEquals(sizeProblem("cd", 512), "an image of 512 bytes does not consist of whole sectors of 2048 bytes");
   assertEquals(sizeProblem("floppy", 3_000_000), "an image of 3000000 bytes is too large for a floppy, which has at most 2949120");
   assertEquals(sizeProblem("hard", 0), "the image is empty");
+});
+
+Deno.test("geometry: 16 heads of 63 sectors unless the partition table knows better; translations of large disks", () => {
+  const of = (sectors: number, partition?: readonly number[]) => {
+    const first = new Uint8Array(512);
+    first.set([0x55, 0xaa], 510);
+    if (partition) first.set(partition, 446);
+    const d = new Disk({ size: sectors * 512, read: (_, n) => first.slice(0, n) }, "hard");
+    return [d.geometry, d.chs].flatMap((g) => [g.cylinders, g.heads, g.sectors]).concat(TRANSLATION[d.translation]);
+  };
+  assertEquals(of(100), [2, 16, 63, 2, 16, 63, 0]);
+  assertEquals(of(20_160), [20, 16, 63, 20, 16, 63, 0]);
+  assertEquals(of(2 ** 21), [2080, 16, 63, 1024, 32, 63, 1]);
+  assertEquals(of(8 * 2 ** 21), [16383, 16, 63, 1024, 255, 63, 1]);
+  const partition = (head: number, sector: number) => [0x80, 0, 1, 0, 6, head, sector, 9, 1, 0, 0, 0, 9, 0, 0, 0];
+  assertEquals(of(3200, partition(3, 8)), [100, 4, 8, 100, 4, 8, 0]);
+  assertEquals(of(2 ** 21, partition(254, 63)), [2080, 16, 63, 520, 64, 63, 2], "heads are doubled until the cylinders fit");
 });

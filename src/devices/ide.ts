@@ -7,7 +7,7 @@
 import type { BusTarget, Size } from "../core/bus.ts";
 import type { Alarm } from "../core/clock.ts";
 import { defineDevice, type Device, type DeviceEnv } from "../core/device.ts";
-import { type Disk, type Drive, drive } from "../core/disk.ts";
+import { type Disk, type Drive, drive, type Geometry } from "../core/disk.ts";
 import { BusFault } from "../core/errors.ts";
 import { type IrqLine, unconnected } from "../core/irq.ts";
 import type { PciFunction } from "../core/pci.ts";
@@ -30,7 +30,7 @@ const SECTOR = 512, COMMAND_NS = 1000;
 /** What the drive waits for. */
 type Phase = "idle" | "busy" | "in" | "out" | "packet" | "dma";
 
-const drivePowerOn = (cd: boolean, geometry: Geometry) => ({
+const drivePowerOn = (cd: boolean, geometry: Geometry = { cylinders: 0, heads: 0, sectors: 0 }) => ({
   // Registers are two deep; the older byte is in bits 8 to 15.
   feature: 0,
   count: 0x01,
@@ -62,16 +62,6 @@ const drivePowerOn = (cd: boolean, geometry: Geometry) => ({
 });
 type DriveState = ReturnType<typeof drivePowerOn>;
 
-interface Geometry {
-  readonly cylinders: number;
-  readonly heads: number;
-  readonly sectors: number;
-}
-/** ATA/ATAPI-7, 6.2.1: what a disk of this many sectors translates to at power-on. */
-export function defaultGeometry(sectors: number): Geometry {
-  return { cylinders: Math.max(1, Math.min(16383, Math.floor(sectors / (16 * 63)))), heads: 16, sectors: 63 };
-}
-
 const channelPowerOn = (drives: readonly (Unit | undefined)[]) => ({
   selected: 0,
   control: 0,
@@ -85,14 +75,13 @@ const channelPowerOn = (drives: readonly (Unit | undefined)[]) => ({
   bmCommand: 0,
   bmStatus: 0,
   bmTable: 0,
-  drives: drives.map((u) => drivePowerOn(u?.cd ?? false, u?.geometry ?? defaultGeometry(0))),
+  drives: drives.map((u) => drivePowerOn(u?.cd ?? false, u?.disk?.geometry)),
 });
 
 /** A drive that is there. */
 interface Unit {
   readonly cd: boolean;
   readonly disk: Disk | undefined;
-  readonly geometry: Geometry;
   readonly serial: string;
 }
 
@@ -167,7 +156,7 @@ export class Ide implements Device<{ channels: ReturnType<typeof channelPowerOn>
 function unitOf(drive: Drive | undefined, index: number): Unit | undefined {
   const cd = drive?.kind === "cd";
   if (!drive || (!cd && !drive.disk)) return undefined;
-  return { cd, disk: drive.disk, geometry: defaultGeometry(drive.disk?.sectors ?? 0), serial: `BU0000${index + 1}` };
+  return { cd, disk: drive.disk, serial: `BU0000${index + 1}` };
 }
 
 const bytewise = (size: Size, byte: (i: number) => number): number => {
@@ -699,7 +688,7 @@ const DISK_COMMANDS: Readonly<Record<number, Command>> = {
 };
 
 function descriptionOf(d: DriveState, u: Unit) {
-  const { cylinders, heads, sectors } = u.geometry;
+  const { cylinders, heads, sectors } = u.disk!.geometry;
   const { multiple, transferMode, writeCache } = d;
   const current = { heads: d.heads, sectors: d.sectors };
   return {

@@ -68,7 +68,7 @@ Deno.test("IDENTIFY DEVICE: geometry, sectors, model", () => {
   assertEquals(first.irq(), true);
   assertEquals([first.inp(STATUS), first.irq()], [DATA_READY, false], "reading the status acknowledges");
   const bytes = new DataView(Uint8Array.from(first.read(512)).buffer), word = (n: number) => bytes.getUint16(2 * n, true);
-  assertEquals([word(0), word(1), word(3), word(6)], [0x40, 1, 16, 63]);
+  assertEquals([word(0), word(1), word(3), word(6)], [0x40, 2, 16, 63]);
   assertEquals([bytes.getUint32(120, true), bytes.getBigUint64(200, true)], [2000, 2000n]);
   assertEquals([word(49) & 0x300, word(83) & 0x0400, word(88) & 0xff], [0x300, 0x400, 0x3f]);
   const model = Array.from({ length: 40 }, (_, i) => String.fromCharCode(bytes.getUint8(54 + (i ^ 1)))).join("").trim();

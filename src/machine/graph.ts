@@ -115,8 +115,8 @@ export interface Graph {
     readonly kernel?: string;
     readonly initrd?: string;
     readonly cmdline: string;
-    /** Kinds of disks in the order in which the built-in BIOS tries them. */
-    readonly order: readonly DiskKind[];
+    /** Kinds of disks in the order in which the built-in BIOS tries them; x86 only. */
+    readonly order?: readonly DiskKind[];
     readonly reset: "restart" | "stop";
     /** Where a raw image goes; 0 on x86. */
     readonly load: number;
@@ -267,7 +267,7 @@ class GraphBuilder {
         ...(boot.kernel !== undefined && { kernel: boot.kernel }),
         ...(boot.initrd !== undefined && { initrd: boot.initrd }),
         cmdline: boot.cmdline,
-        order: (boot as { order?: DiskKind[] }).order ?? [],
+        ...("order" in boot && { order: boot.order as DiskKind[] }),
         reset: boot.reset,
         load: family === "x86" ? 0 : boot.load ?? origin + (arch === "riscv32" ? 0x40_0000 : 0x20_0000),
       },

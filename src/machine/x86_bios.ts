@@ -74,7 +74,7 @@ export class BuiltinBios implements BiosHost {
   get bootOrder(): readonly number[] {
     const { disks, graph } = this.parts, all = disks.all;
     const number = (d: Disk) => FIRST_DRIVE[d.kind] + all.filter((other) => other.kind === d.kind).indexOf(d);
-    const wanted = graph.boot.order.flatMap((kind) => all.filter((d) => d.kind === kind));
+    const wanted = (graph.boot.order ?? []).flatMap((kind) => all.filter((d) => d.kind === kind));
     return [...new Set([...(disks.bootDisk ? [disks.bootDisk] : []), ...wanted].map(number))];
   }
 

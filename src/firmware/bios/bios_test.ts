@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { Disk } from "../../core/disk.ts";
 import { builtinFont } from "../../core/font8x16.ts";
 import {
   BDA,
@@ -13,7 +14,6 @@ import {
   STUB_BYTES,
 } from "./host.ts";
 import { HALT_AT, STUB_DONE, STUB_WAIT, ZF } from "./host.ts";
-import { geometryOf } from "./int13.ts";
 import { biosCall, biosCallName, INTERRUPTS, post } from "./mod.ts";
 
 const MIB = 2 ** 20, STACK = 0x9000;
@@ -43,6 +43,7 @@ class FakeHost implements BiosHost {
   readonly logged: string[] = [];
   readonly stops: unknown[] = [];
   disks: BiosDisk[] = [];
+  bootOrder: readonly number[] = [0, 0x80, 0x81, 0xe0];
   memoryMap = [
     { base: 0, length: 0x9fc00, type: 1 },
     { base: 0x9fc00, length: 0x400, type: 2 },
@@ -135,8 +136,12 @@ function started(disks: BiosDisk[] = []): FakeHost {
 function disk(sectors: number, kind: BiosDisk["kind"] = "hard"): BiosDisk & { readonly bytes: Uint8Array } {
   const sectorSize = kind === "cd" ? 2048 : 512, bytes = new Uint8Array(Math.min(sectors, 4096) * sectorSize);
   for (let i = 0; i < bytes.length; i += sectorSize) bytes.fill(i / sectorSize, i, i + sectorSize);
+  const { geometry, chs, translation } = new Disk({ size: sectors * sectorSize, read: (_, n) => new Uint8Array(n) }, kind);
   return {
     kind,
+    geometry,
+    chs,
+    translation,
     sectorSize,
     sectors,
     readonly: kind === "cd",
@@ -282,9 +287,6 @@ Deno.test("int 11h and 12h: equipment and memory", () => {
 
 Deno.test("int 13h: by cylinder, head and sector", () => {
   const hard = disk(20160), floppy = disk(2880, "floppy"), h = started([floppy, hard]);
-  assertEquals(geometryOf(hard), { cylinders: 20, heads: 16, sectors: 63 });
-  assertEquals(geometryOf(disk(8 * 2 ** 21)), { cylinders: 1024, heads: 255, sectors: 63 }, "8 GiB: the most that there is");
-  assertEquals(geometryOf(disk(2 ** 21)).heads, 64);
   const read = h.int(0x13, { eax: 0x0202, ecx: 0x0001, edx: 0x0180, ebx: 0x100, es: 0x1000 });
   assertEquals([read.carry, read.ah, read.al], [false, 0, 2]);
   assertEquals([h.memory[0x10100], h.memory[0x10100 + 511], h.memory[0x10100 + 512], h.memory[0x10100 + 1024]], [63, 63, 64, 0]);
@@ -294,16 +296,16 @@ Deno.test("int 13h: by cylinder, head and sector", () => {
   assertEquals(h.int(0x13, { eax: 0x0301, ecx: 0x0003, edx: 0x0080, ebx: 0, es: 0x2000 }).carry, false);
   assertEquals(hard.bytes[2 * 512], 0xee);
   const parameters = h.int(0x13, { eax: 0x0800, edx: 0x80 });
-  assertEquals([parameters.cx, parameters.dx, parameters.carry], [19 << 8 | 63, 15 << 8 | 1, false]);
+  assertEquals([parameters.cx, parameters.dx, parameters.carry], [18 << 8 | 63, 15 << 8 | 1, false]);
   assertEquals([h.int(0x13, { eax: 0x0800, edx: 0 }).cx, h.regs.ebx & 0xff], [79 << 8 | 18, 4]);
   for (const [ecx, edx] of [[0x0000, 0x80], [0x0040, 0x80], [0xff01, 0x80], [0x0001, 0x1080]]) {
     const bad = h.int(0x13, { eax: 0x0201, ecx, edx, es: 0x2000, ebx: 0 });
-    assertEquals([bad.carry, bad.ah], [true, 4], `cx ${ecx.toString(16)}, dx ${edx.toString(16)}`);
+    assertEquals([bad.carry, bad.ah], [true, 1], `cx ${ecx.toString(16)}, dx ${edx.toString(16)}`);
   }
   assertEquals(h.int(0x13, { eax: 0x0201, ecx: 1, edx: 0x81 }).ah, 1);
   assertEquals(h.int(0x13, { eax: 0x0100, edx: 0x81 }).ah, 1, "the last status");
   assertEquals(h.int(0x13, { eax: 0x1500, edx: 0x80 }).ah, 3);
-  assertEquals([h.regs.ecx & 0xffff, h.regs.edx & 0xffff], [0, 20160]);
+  assertEquals([h.regs.ecx & 0xffff, h.regs.edx & 0xffff], [0, 19 * 16 * 63]);
   assertEquals(h.int(0x13, { eax: 0x1500, edx: 0 }).ah, 1);
 });
 
@@ -453,6 +455,67 @@ Deno.test("int 19h starts the first disk that has a boot sector; without one the
   assertEquals([none.row(0), none.read(none.regs.esp, 2)], ["No bootable device.", HALT_AT]);
   h.int(0x18);
   assertEquals(h.read(h.regs.esp, 2), HALT_AT, "int 18h goes on with the next device: there is none");
+});
+
+/** A CD whose boot image, from block 20 on, has the byte 0xb0 + n in its n-th block. */
+function bootableCd(media: number, { sectors = 4, segment = 0 } = {}) {
+  const cd = disk(40, "cd"), entry = 19 * 2048;
+  cd.bytes.set([..."\0CD001\x01EL TORITO SPECIFICATION"].map((c) => c.charCodeAt(0)), 17 * 2048);
+  cd.bytes.set([19, 0, 0, 0], 17 * 2048 + 0x47);
+  cd.bytes.fill(0, entry, entry + 64);
+  cd.bytes.set([1], entry);
+  cd.bytes.set([0x55, 0xaa, 0x88, media, segment & 0xff, segment >> 8, 0, 0, sectors, 0, 20], entry + 30);
+  for (let n = 0; n < 20; n++) cd.bytes.fill(0xb0 + n, (20 + n) * 2048, (21 + n) * 2048);
+  return cd;
+}
+
+Deno.test("El Torito without emulation: the image is loaded and started, the drive is the CD", () => {
+  const h = started([bootableCd(0, { sectors: 5, segment: 0x1234 })]);
+  h.int(0x19);
+  const sp = h.regs.esp;
+  assertEquals([h.read(sp + 2, 2), h.read(sp + 4, 2), h.regs.edx], [0x2340, 0x1000, 0xe0]);
+  assertEquals([h.memory[0x12340], h.memory[0x12340 + 2048], h.memory[0x12340 + 2560]], [0xb0, 0xb1, 0]);
+  const status = h.int(0x13, { eax: 0x4b01, edx: 0xe0, ds: 0x600, esi: 0 });
+  assertEquals([status.carry, ...h.memory.subarray(0x6000, 0x6005), h.read(0x600c, 2)], [false, 19, 0, 0xe0, 0, 20, 0x1234]);
+  assertEquals(started([disk(40, "cd")]).int(0x13, { eax: 0x4b01, edx: 0xe0, ds: 0x600, esi: 0 }).carry, true);
+});
+
+Deno.test("El Torito with an emulated floppy: it is drive 0, the others move up, and it can be ended", () => {
+  const floppy = disk(2880, "floppy"), h = started([floppy, bootableCd(2, { sectors: 1 })]);
+  h.bootOrder = [0xe0];
+  h.int(0x19);
+  assertEquals([h.read(h.regs.esp + 2, 2), h.regs.edx, h.memory[0x7c00]], [0x7c00, 0, 0xb0]);
+  const read = (drive: number, sector: number) => {
+    const r = h.int(0x13, { eax: 0x0201, ecx: sector, edx: drive, es: 0x2000, ebx: 0 });
+    return [r.ah, h.memory[0x20000]];
+  };
+  assertEquals([read(0, 1), read(0, 5), read(1, 5)], [[0, 0xb0], [0, 0xb1], [0, 4]]);
+  assertEquals([h.int(0x11).ax & 0xc1, h.int(0x13, { eax: 0x0800, edx: 0 }).dx, h.regs.ecx & 0xffff], [0x41, 0x0102, 79 << 8 | 18]);
+  assertEquals(h.int(0x13, { eax: 0x0301, ecx: 1, edx: 0, es: 0x2000, ebx: 0 }).ah, 3);
+  assertEquals(h.int(0x13, { eax: 0x4b00, edx: 0, ds: 0x600, esi: 0 }).carry, false);
+  assertEquals([read(0, 5), h.int(0x11).ax & 0xc1], [[0, 4], 0x01]);
+});
+
+Deno.test("El Torito with an emulated hard disk: its partition table gives the geometry", () => {
+  const cd = bootableCd(4, { sectors: 1 }), h = started([cd]);
+  cd.bytes.set([0x80, 0, 1, 0, 6, 1, 4, 4], 20 * 2048 + 446);
+  h.int(0x19);
+  assertEquals([h.regs.edx, h.read(BDA.DISKS, 1)], [0x80, 1]);
+  assertEquals([h.int(0x13, { eax: 0x0800, edx: 0x80 }).cx, h.regs.edx & 0xffff], [3 << 8 | 4, 0x0101]);
+  h.int(0x13, { eax: 0x0201, ecx: 0x0102, edx: 0x0180, es: 0x2000, ebx: 0 }); // cylinder 1, head 1, sector 2: 13
+  assertEquals(h.memory[0x20000], 0xb3);
+});
+
+Deno.test("int 13h: formatting a floppy's track, locking and ejecting a CD", () => {
+  const floppy = disk(2880, "floppy"), h = started([floppy, disk(40, "cd")]);
+  assertEquals(h.int(0x13, { eax: 0x0512, ecx: 0x0201, edx: 0x0100 }).ah, 0);
+  const track = (2 * 2 + 1) * 18 * 512;
+  assertEquals([floppy.bytes[track - 1], floppy.bytes[track], floppy.bytes[track + 18 * 512 - 1]], [89, 0xf6, 0xf6]);
+  const cd = (ax: number) => {
+    const r = h.int(0x13, { eax: ax, edx: 0xe0 });
+    return [r.ah, r.al];
+  };
+  assertEquals([cd(0x4501), cd(0x4500), cd(0x4502), cd(0x4600), cd(0x4501)], [[0xb0, 0], [0, 1], [0, 1], [0xb1, 0], [0, 0]]);
 });
 
 Deno.test("int 1Ah and 08h: ticks, midnight, the clock", () => {

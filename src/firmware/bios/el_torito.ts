@@ -60,7 +60,9 @@ export function emulatedDisk(host: BiosHost): BiosDisk | undefined {
     sectorSize: BLOCK / RATIO,
     sectors: size,
     readonly: true,
+    geometry: booted.chs,
     chs: booted.chs,
+    translation: "none",
     read(lba, count) {
       const first = Math.floor(lba / RATIO), last = Math.ceil((lba + count) / RATIO), from = (lba - first * RATIO) * (BLOCK / RATIO);
       if (lba + count > size) return undefined;

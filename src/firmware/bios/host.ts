@@ -1,7 +1,7 @@
 // What the built-in BIOS needs of the machine, and the vocabulary of its interrupts.
 // Sources: IBM PS/2 and PC BIOS Interface Technical Reference (April 1987); Ralf Brown's Interrupt List, release 61.
 import type { StopRequest } from "../../core/device.ts";
-import type { Geometry } from "../../core/disk.ts";
+import type { Geometry, Translation } from "../../core/disk.ts";
 import type { Booted } from "./el_torito.ts";
 
 export const REGISTERS = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"] as const;
@@ -16,8 +16,10 @@ export interface BiosDisk {
   readonly sectorSize: number;
   readonly sectors: number;
   readonly readonly: boolean;
-  /** Cylinders, heads and sectors as int 13h counts them; of a CD they mean nothing. */
+  /** Cylinders, heads and sectors as the drive reports them and as int 13h counts them; of a CD they mean nothing. */
+  readonly geometry: Geometry;
   readonly chs: Geometry;
+  readonly translation: Translation;
   /** `count` whole sectors; undefined when they cannot be read. */
   read(lba: number, count: number): Uint8Array | undefined;
   /** Writes whole sectors; false when they cannot be written. */

@@ -1,10 +1,11 @@
 // The power-on self test, in no time: ROM, interrupt vectors, BIOS data area, and the chipset as a BIOS leaves it.
 // Sources: IBM PS/2 and PC BIOS Interface Technical Reference, "BIOS Data Area" and "Interrupt Vectors"; the register values are those that
 // kernels find under SeaBIOS.
+import { TRANSLATION } from "../../core/disk.ts";
 import { builtinFont } from "../../core/font8x16.ts";
 import { BDA, type BiosHost, EBDA_SEGMENT, HALT, HALT_AT, RESET_VECTOR, ROM_SEGMENT, STUB_BYTES, STUB_DONE, stubOf } from "./host.ts";
 import { FUNCTIONALITY, FUNCTIONALITY_AT } from "./int10.ts";
-import { FLOPPY_TABLE, FLOPPY_TABLE_AT, floppyType, geometryOf } from "./int13.ts";
+import { FLOPPY_TABLE, FLOPPY_TABLE_AT, floppyType } from "./int13.ts";
 import { CONFIGURATION, CONFIGURATION_AT } from "./int15.ts";
 import { fromBcd, toBcd } from "./host.ts";
 import { readCmos, TICKS_PER_DAY, writeCmos } from "./int1a.ts";
@@ -127,8 +128,9 @@ export function writeCmosSizes(host: BiosHost, equipment: number): void {
   writeCmos(host, 0x14, equipment | (first ? 0x01 : 0) | (second ? 0x40 : 0));
   const hard = host.disks.filter((d) => d.kind === "hard");
   writeCmos(host, 0x12, (hard[0] ? 0xf0 : 0) | (hard[1] ? 0x0f : 0));
+  writeCmos(host, 0x39, hard.slice(0, 4).reduce((byte, disk, i) => byte | TRANSLATION[disk.translation] << 2 * i, 0));
   for (const [i, disk] of hard.slice(0, 2).entries()) {
-    const { cylinders, heads, sectors } = geometryOf(disk), at = 0x1b + 9 * i;
+    const { cylinders, heads, sectors } = disk.geometry, at = 0x1b + 9 * i;
     writeCmos(host, 0x19 + i, 47);
     word(at, cylinders);
     writeCmos(host, at + 2, heads);
