@@ -687,6 +687,7 @@ export class Engine {
     let max = step ? 1 : LONGEST_BLOCK;
     for (;;) {
       b.reset(lo, hi);
+      b.memos = selector.templates;
       this.#second = 0;
       core.translateBlock(b, code, max);
       const cut = this.#firstBreakpoint(b);
@@ -761,6 +762,7 @@ export class Engine {
       code.limit = Math.min(PAGE - offsetIn(lo), ram.offset + ram.length - code.at);
       hosts.set(distance, code.at);
       b.reset(lo, hi);
+      b.memos = undefined;
       this.#second = 0;
       core.translateBlock(b, code, max);
       return this.#second === 0;
@@ -984,6 +986,7 @@ export class Engine {
     this.#pages.length = 0;
     this.#arenaAt = this.#arena;
     this.#selector.literalAt = this.#literals;
+    this.#selector.templates.clear();
     this.#clearJumpCache();
   }
 

@@ -3,6 +3,7 @@
 import { Builder } from "../ir/builder.ts";
 import { ARG, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
 import { OP, OPS } from "../ir/ops.ts";
+import { BRANCHES, CONSTANT, JUMPS, MAX_RELOCATIONS, Templates, WORDS } from "./memo.ts";
 import { FUSED_UOP, H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, PURE_UOP, UOP, UOP_BYTES } from "./uops.ts";
 
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
@@ -33,7 +34,15 @@ export class Selector {
   /** For get and set: index of the next operation that may write that slot. */
   readonly #nextWrite = new Int32Array(Builder.CAPACITY);
   readonly #slotNext = new Int32Array(0x2000).fill(NONE);
-  readonly #stubs = new Int32Array(3 * 256);
+  /** Branches and their jumps: the branch's micro-op, the jump's target (halves), `left` behind the branch's instruction. */
+  readonly #stubs = new Int32Array(4 * 256);
+  #stubCount = 0;
+  readonly templates = new Templates();
+  /** Of the instruction that is to be remembered: its first micro-op, and what of it depends on the pc. */
+  #learnFrom = 0;
+  readonly #relocations = new Int32Array(2 * MAX_RELOCATIONS);
+  /** -1: nothing is remembered. */
+  #relocationCount = -1;
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
   #ir!: Builder;
@@ -69,17 +78,25 @@ export class Selector {
     this.#i32[(first + H_HEAT) >> 2] = heat;
     this.#at = first;
     this.#left = ir.insns + 1;
-    let stubs = 0, insnStart = first, begun = false;
+    this.#stubCount = 0;
+    this.#relocationCount = -1;
+    let insnStart = first, begun = -1;
     for (let i = 0; i < ir.count; i++) {
       const op = ir.op[i];
       if (op === CONST_I || op === CONST_L || this.#deferred[i]) continue;
       if (op === INSN) {
-        if (begun && this.#at === insnStart) this.#emit(UOP.nop, 0, 0, 0, 0);
-        begun = true;
+        if (this.#relocationCount >= 0) this.#learn(begun, false);
+        if (begun >= 0 && this.#at === insnStart) this.#emit(UOP.nop, 0, 0, 0, 0);
+        begun = i;
         this.#left--;
         this.#pcOffset = ir.lo[i];
         this.#temp = TEMP;
         insnStart = this.#at;
+        if (ir.a[i] !== 0) this.#recall(ir.a[i]);
+        else if (ir.b[i] !== 0 && !this.templates.full) {
+          this.#relocationCount = 0;
+          this.#learnFrom = insnStart;
+        }
       } else if (op === SET_I || op === SET_L) {
         const v = ir.a[i];
         if (this.#folded(i, v)) continue;
@@ -90,6 +107,7 @@ export class Selector {
         else this.#emit(op === GET_L ? MOVE_L : MOVE_I, this.#loc[i] = this.#newTemp(), 0, 0, ir.lo[i]);
       } else if (op === WRAP) {
         this.#loc[i] = this.#b(ir.a[i]);
+        if (this.#isRelative(ir.a[i])) this.#relocationCount = -1;
       } else if (PURE[op]) {
         if (!this.#uses[i]) continue;
         this.#pure(i, op);
@@ -103,12 +121,13 @@ export class Selector {
         const v = ir.a[i];
         if (this.#deferred[v]) this.#binary(FUSED_UOP[BRANCH * 256 + ir.op[v]], v, 0);
         else this.#emit(UOP.branch, 0, 0, 0, this.#b(v));
-        this.#stubs[stubs++] = this.#at - UOP_BYTES; // a move of an operand may come before it
-        this.#stubs[stubs++] = i;
-        this.#stubs[stubs++] = this.#left - 1;
+        this.#stub(this.#at - UOP_BYTES, ir.lo[i], ir.hi[i]); // a move of an operand may come before it
+        this.#relocate(this.#at - UOP_BYTES, BRANCHES, ir.b[i]);
       } else if (op === JUMP) {
+        if (ir.c[i] === 0) this.#relocate(this.#at, JUMPS, ir.b[i]);
+        if (this.#relocationCount >= 0) this.#learn(begun, ir.c[i] === 0);
         this.#left--;
-        this.#jump(i);
+        this.#jump(ir.lo[i], ir.hi[i]);
       } else if (op === JUMPTO) {
         this.#emit(UOP.jumpTo, 0, 0, 0, this.#b(ir.a[i]));
       } else if (op === CALL || op === CALLEND) {
@@ -126,13 +145,69 @@ export class Selector {
         this.#u16[(skip >> 1) + 1] = (this.#at - skip) / UOP_BYTES - 1;
       } else throw new Error(`select: no micro-op for '${OPS[op].name}'`);
     }
-    for (let s = 0; s < stubs; s += 3) {
-      const from = this.#stubs[s];
+    if (this.#relocationCount >= 0) this.#learn(begun, true);
+    const stubs = this.#stubs;
+    for (let s = 0; s < this.#stubCount; s += 4) {
+      const from = stubs[s];
       this.#u16[(from >> 1) + 1] = (this.#at - from) / UOP_BYTES;
-      this.#left = this.#stubs[s + 2];
-      this.#jump(this.#stubs[s + 1]);
+      this.#left = stubs[s + 3];
+      this.#jump(stubs[s + 1], stubs[s + 2]);
     }
     return this.#at;
+  }
+  #stub(from: number, lo: number, hi: number): void {
+    const stubs = this.#stubs, s = this.#stubCount;
+    stubs[s] = from;
+    stubs[s + 1] = lo;
+    stubs[s + 2] = hi;
+    stubs[s + 3] = this.#left - 1;
+    this.#stubCount = s + 4;
+  }
+
+  /** Notes that the micro-op at `at`, or what follows the last one, depends on the pc plus `distance`. */
+  #relocate(at: number, kind: number, distance: number): void {
+    const n = this.#relocationCount;
+    if (n < 0) return;
+    if (n === MAX_RELOCATIONS) {
+      this.#relocationCount = -1;
+      return;
+    }
+    this.#relocations[2 * n] = kind | ((at - this.#learnFrom) / UOP_BYTES) << 2;
+    this.#relocations[2 * n + 1] = distance;
+    this.#relocationCount = n + 1;
+  }
+  /** Remembers the instruction that operation `insn` starts, whose micro-ops are written, but for the jump that may end it. */
+  #learn(insn: number, ends: boolean): void {
+    const ir = this.#ir, from = this.#learnFrom, count = (this.#at - from) / UOP_BYTES;
+    if (count < 256) {
+      this.templates.add(ir.memo!, ir.hi[insn], ends, this.#i32, from >> 2, count, this.#relocations, this.#relocationCount);
+    }
+    this.#relocationCount = -1;
+  }
+  /** Writes the micro-ops of a known instruction. */
+  #recall(known: number): void {
+    const i32 = this.#i32, ir = this.#ir, { pool } = this.templates, from = this.#at, counts = pool[known];
+    const last = this.#pcOffset | this.#left << 16;
+    let p = known + 1, to = from >> 2;
+    for (let n = counts & 0xff; n > 0; n--, p += WORDS, to += 4) {
+      i32[to] = pool[p];
+      i32[to + 1] = pool[p + 1];
+      i32[to + 2] = pool[p + 2];
+      i32[to + 3] = last;
+    }
+    this.#at = to << 2;
+    for (let n = counts >> 8; n > 0; n--, p += 2) {
+      const at = from + UOP_BYTES * (pool[p] >> 2), kind = pool[p] & 3, distance = pool[p + 1];
+      // A block does not go beyond its page, so its pcs have the same upper half.
+      const lo = ((ir.startLo + this.#pcOffset) >>> 0) + (distance >>> 0);
+      const hi = ir.memo!.narrow ? 0 : (ir.startHi + (distance >> 31) + (lo > 0xffff_ffff ? 1 : 0)) | 0;
+      if (kind === CONSTANT) i32[(at + 8) >> 2] = this.#newLiteral(lo | 0, hi);
+      else if (kind === BRANCHES) this.#stub(at, lo | 0, hi);
+      else {
+        this.#left--;
+        this.#jump(lo | 0, hi);
+      }
+    }
   }
 
   /** Backwards: uses, lifetimes, next writers of slots, and which values are left to their only user. */
@@ -210,11 +285,22 @@ export class Selector {
   #b(v: number): number {
     const ir = this.#ir, op = ir.op[v];
     if (op !== CONST_I && op !== CONST_L) return this.#loc[v];
+    if (ir.a[v] !== 0) {
+      this.#relocate(this.#at, CONSTANT, ir.b[v]);
+      return this.#newLiteral(ir.lo[v], ir.hi[v]);
+    }
     return this.#literal(ir.lo[v], op === CONST_L ? ir.hi[v] : ir.lo[v] >> 31);
   }
   #literal(lo: number, hi: number): number {
     if (lo === 0 && hi === 0) return ZERO;
     if (hi === lo >> 31 && lo >= -SMALL && lo < SMALL) return this.smallLiterals + 8 * (lo + SMALL);
+    return this.#newLiteral(lo, hi);
+  }
+  #isRelative(v: number): boolean {
+    const op = this.#ir.op[v];
+    return (op === CONST_I || op === CONST_L) && this.#ir.a[v] !== 0;
+  }
+  #newLiteral(lo: number, hi: number): number {
     const at = this.literalAt;
     this.#literalInto(at, lo, hi);
     this.literalAt += 8;
@@ -274,14 +360,9 @@ export class Selector {
     for (let n = 0; n < 4; n++) if (args[n] >= 0) this.#emit(MOVE_L, ARG + 8 * n, 0, 0, this.#b(args[n]));
   }
 
-  /** The jump to the constant pc of operation `i`. */
-  #jump(i: number): void {
-    const ir = this.#ir, lo = ir.lo[i], hi = ir.hi[i];
-    const far = hi !== ir.startHi || ((lo ^ ir.startLo) & -PAGE) !== 0;
-    const at = this.literalAt;
-    this.#literalInto(at, lo, hi);
-    this.literalAt += 8;
-    const from = this.#at;
+  /** The jump to a constant pc. */
+  #jump(lo: number, hi: number): void {
+    const ir = this.#ir, far = hi !== ir.startHi || ((lo ^ ir.startLo) & -PAGE) !== 0, at = this.#newLiteral(lo, hi), from = this.#at;
     this.#emit(far ? UOP.jumpFar : UOP.jump, 0, 0, 0, 0);
     this.#i32[(from >> 2) + 1] = at;
   }

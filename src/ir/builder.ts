@@ -8,6 +8,17 @@ export type Val = number & { readonly __val: unique symbol };
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"];
 const RESULT_L = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
 
+/** What the engine remembers of instructions of one instruction set in one mode. */
+export interface Memo {
+  /** Twice the number of the instruction with these bits, plus 1 when it ends its block; 0 when it is not known. */
+  find(word: number): number;
+  /** Addresses of instructions have 32 bits. */
+  readonly narrow: boolean;
+}
+export interface Memos {
+  of(isa: { readonly xlen: 32 | 64 }, mode: number): Memo;
+}
+
 /** IR of a block in flat arrays; reused from block to block. */
 export class Builder {
   static readonly CAPACITY = 8192;
@@ -34,6 +45,10 @@ export class Builder {
   insns = 0;
   /** True once an operation has ended the block. */
   ended = false;
+  /** Where whoever takes the block needs no operations of instructions that it knows already; undefined where all are wanted. */
+  memos: Memos | undefined = undefined;
+  /** The one in use for this block. */
+  memo: Memo | undefined = undefined;
 
   /** Starts a block at a pc given in halves. */
   reset(pcLo: number, pcHi: number): void {
@@ -41,6 +56,7 @@ export class Builder {
     this.startLo = this.pcLo = pcLo | 0;
     this.startHi = this.pcHi = pcHi | 0;
     this.ended = false;
+    this.memo = undefined;
   }
 
   /** Starts the next instruction at a pc given in halves; `offset` is its distance in bytes from the block's start. */
@@ -50,6 +66,35 @@ export class Builder {
     this.insns++;
     this.#push(INSN, 0, 0, 0);
     this.lo[this.count - 1] = offset;
+  }
+  /**
+   * Behind `insn`: whether `memo` knows an instruction with these bits, which then is complete. Else what is built until the next one starts is
+   * remembered. It may depend on nothing but the bits, the memo's mode and, by `relative`, branches and jumps, the pc; if it does: `unlike`.
+   */
+  recall(word: number): boolean {
+    const i = this.count - 1, known = this.memo!.find(word);
+    this.a[i] = known >> 1;
+    this.b[i] = known === 0 ? 1 : 0;
+    this.hi[i] = word;
+    this.#insn = i;
+    if (known & 1) this.ended = true;
+    return known !== 0;
+  }
+  #insn = 0;
+  /** What the current instruction does depends on more than `recall` allows for. */
+  unlike(): void {
+    if (this.memo) this.b[this.#insn] = 0;
+  }
+  /** Notes that a constant is the pc plus `n`. */
+  relative(v: Val, n: number): Val {
+    this.a[v] = 1;
+    this.b[v] = n;
+    return v;
+  }
+  /** Ends the block behind the current instruction, `length` bytes long, which does not end it itself. */
+  cut(length: number): void {
+    this.jump(length);
+    this.c[this.count - 1] = 1;
   }
 
   #push(op: number, a: number, b: number, c: number): Val {
@@ -68,6 +113,7 @@ export class Builder {
   /** The constant that `v` is when it fits 32 bits signed; undefined when it is not a constant. */
   constant(v: Val): number | undefined {
     const op = this.op[v];
+    if (this.a[v] !== 0) return undefined; // no constant, or another one at another pc
     if (op === CONST_I || (op === CONST_L && this.hi[v] === this.lo[v] >> 31)) return this.lo[v];
     return undefined;
   }
@@ -282,7 +328,7 @@ export class Builder {
   }
   #target(op: number, cond: Val, offset: number): void {
     const lo = (this.pcLo >>> 0) + (offset >>> 0);
-    const v = this.#push(op, cond, 0, 0);
+    const v = this.#push(op, cond, offset, 0);
     this.lo[v] = lo | 0;
     this.hi[v] = (this.pcHi + (offset >> 31) + (lo > 0xffff_ffff ? 1 : 0)) | 0;
   }

@@ -114,11 +114,11 @@ export class Emit extends Builder {
   }
   /** i64: address of this instruction plus `offset`, modulo 2^xlen. */
   pcAt(offset: number): Val {
-    return this.xlen === 64 ? this.pcPlus(offset) : this.i64Halves((this.pcLo + offset) | 0, 0);
+    return this.relative(this.xlen === 64 ? this.pcPlus(offset) : this.i64Halves((this.pcLo + offset) | 0, 0), offset);
   }
   /** As wide as an x register: address of this instruction plus `offset`. */
   pcX(offset: number): Val {
-    return this.xlen === 64 ? this.pcPlus(offset) : this.i32(this.pcLo + offset);
+    return this.relative(this.xlen === 64 ? this.pcPlus(offset) : this.i32(this.pcLo + offset), offset);
   }
   override branchIf(cond: Val, offset: number): void {
     super.branchIf(cond, offset);
@@ -130,7 +130,7 @@ export class Emit extends Builder {
   }
   /** True when a target at this distance is not a possible instruction address (Unpriv 1.5: only without C). */
   misaligned(offset: number): boolean {
-    return !this.compressed && ((this.pcLo + offset) & 3) !== 0;
+    return !this.compressed && (offset & 3) !== 0;
   }
   /** Ends the block with an exception; `tval` is i64. */
   raise(cause: number, tval: Val): void {
@@ -175,17 +175,20 @@ export class Emit extends Builder {
     return this.getL(F(n));
   }
   setF64(n: number, value: Val): void {
+    this.unlike();
     this.set(F(n), value);
     this.#boxed32 &= ~(1 << n);
   }
   /** f register as binary32 (i32): the canonical NaN when it is not NaN-boxed. */
   f32(n: number): Val {
+    this.unlike();
     if (this.#boxed32 & (1 << n)) return this.getI(F(n));
     const v = this.getL(F(n));
     return this.select(this.geU(v, this.i64Halves(0, -1)), this.wrap(v), this.i32(0x7fc0_0000));
   }
   /** Writes a binary32 in an i64 whose upper half is zero, NaN-boxed. */
   setF32(n: number, value: Val): void {
+    this.unlike();
     this.set(F(n), this.or(value, this.i64Halves(0, -1)));
     this.#boxed32 |= 1 << n;
   }

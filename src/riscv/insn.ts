@@ -24,6 +24,8 @@ interface Piece {
 interface Field {
   readonly name: string;
   readonly signed: boolean;
+  /** What is added: primed registers count from x8. */
+  readonly base: number;
   /** The highest bit that a piece gives, plus one. */
   width: number;
   readonly pieces: Piece[];
@@ -95,7 +97,10 @@ function parseField(row: string, start: number, end: number, bit: number, fields
   while (open < end && row.charCodeAt(open) !== OPEN) open++;
   const name = row.slice(start, open);
   let field = fields.find((f) => f.name === name);
-  if (!field) fields.push(field = { name, signed: name === "imm" || name === "nzimm", width: 0, pieces: [] });
+  if (!field) {
+    field = { name, signed: name === "imm" || name === "nzimm", base: name.endsWith("'") ? 8 : 0, width: 0, pieces: [] };
+    fields.push(field);
+  }
   if (open === end) {
     const width = WIDTH[name as keyof typeof WIDTH];
     if (!width) throw new Error(`unknown field '${name}' in row "${row}"`);
@@ -136,7 +141,7 @@ function fieldOf(f: Field, word: number): number {
   let v = 0;
   for (const p of f.pieces) v |= ((word >>> p.from) & lowBits(p.length)) << p.to;
   if (f.signed && f.width < 32) v = (v << (32 - f.width)) >> (32 - f.width);
-  return f.name.endsWith("'") ? v + 8 : v;
+  return v + f.base;
 }
 
 /** The values of a word's fields. */
@@ -150,7 +155,7 @@ export function extract(row: Row, word: number): Record<string, number> {
 export function encode(row: Row, values: Readonly<Record<string, number>>): number {
   let word = row.match;
   for (const f of row.fields) {
-    const v = values[f.name] - (f.name.endsWith("'") ? 8 : 0);
+    const v = values[f.name] - f.base;
     for (const p of f.pieces) word |= ((v >>> p.to) & lowBits(p.length)) << p.from;
   }
   return word >>> 0;
@@ -233,6 +238,14 @@ export interface Decoded {
   readonly length: number;
 }
 
+/** How a word of a row becomes an instruction: names and sources of its fields. */
+interface Plan {
+  readonly emit: Semantics;
+  readonly names: readonly string[];
+  /** A field of the word, or a number that the alias names. */
+  readonly sources: readonly (Field | number)[];
+}
+
 const CACHE_LIMIT = 1 << 16;
 
 /** A set of rows made ready for decoding. */
@@ -241,6 +254,7 @@ export class DecodeTable {
   readonly #buckets32: Row[][] = Array.from({ length: 256 }, () => []);
   readonly #byName = new Map<string, Row>();
   readonly #cache = new Map<number, Decoded>();
+  readonly #plans = new Map<Row, Plan | undefined>();
 
   constructor(readonly rows: readonly Row[]) {
     for (const r of rows) {
@@ -272,23 +286,26 @@ export class DecodeTable {
     if (known) return known;
     const row = this.find(word);
     if (!row) return undefined;
-    const d = this.#resolve(row, word);
-    if (!d) return undefined;
+    if (!this.#plans.has(row)) this.#plans.set(row, this.#plan(row));
+    const plan = this.#plans.get(row);
+    if (!plan) return undefined;
+    const fields: Record<string, number> = {}, { names, sources } = plan;
+    for (let i = 0; i < names.length; i++) {
+      const source = sources[i];
+      fields[names[i]] = typeof source === "number" ? source : fieldOf(source, word);
+    }
+    const d = { row, emit: plan.emit, fields, length: row.bits / 8 };
     if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear();
     this.#cache.set(word, d);
     return d;
   }
 
-  #resolve(row: Row, word: number): Decoded | undefined {
-    const fields = extract(row, word), length = row.bits / 8;
-    if (row.emit) return { row, emit: row.emit, fields, length };
+  /** Undefined for a reserved encoding. */
+  #plan(row: Row): Plan | undefined {
+    if (row.emit) return { emit: row.emit, names: row.fields.map((f) => f.name), sources: row.fields };
     if (row.expansion === undefined) return undefined;
-    const target = this.target(row);
-    const values: Record<string, number> = {}, given = operands(row.expansion);
-    operands(target.syntax).forEach((name, i) => {
-      values[fieldName(name)] = valueOf(given[i], fields, row);
-    });
-    return { row, emit: target.emit!, fields: values, length };
+    const target = this.target(row), sources = operands(row.expansion).map((operand) => sourceOf(operand, row));
+    return { emit: target.emit!, names: operands(target.syntax).map(fieldName), sources };
   }
 
   /** The instruction that an alias stands for. @throws {Error} it is not in the table, or the operands differ in number. */
@@ -309,9 +326,9 @@ function fieldName(operand: string): string {
   return operand[0] === "f" && operand !== "fm" ? "r" + operand.slice(1) : operand;
 }
 
-function valueOf(operand: string, fields: Readonly<Record<string, number>>, row: Row): number {
-  const name = fieldName(operand);
-  const v = fields[name] ?? FIXED[operand] ?? (isDigit(operand.charCodeAt(0)) ? Number(operand) : undefined);
+function sourceOf(operand: string, row: Row): Field | number {
+  const name = fieldName(operand), field = row.fields.find((f) => f.name === name);
+  const v = field ?? FIXED[operand] ?? (isDigit(operand.charCodeAt(0)) ? Number(operand) : undefined);
   if (v === undefined) throw new Error(`'${row.syntax}': unknown operand '${operand}' in '${row.expansion}'`);
   return v;
 }

@@ -32,16 +32,17 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   e.mode = mode;
   e.csrPlain = csrPlain;
   e.length = 4;
+  const memo = e.memo = b.memos?.of(isa, mode);
   for (let offset = 0, n = 0; !e.ended; n++) {
     const first = n === 0;
     if (n === MAX_BLOCK || n === max || offset >= limit || e.count > MAX_OPERATIONS) {
-      e.jump(e.length);
+      e.cut(e.length);
       break;
     }
     let word = bytes[at + offset] | (bytes[at + offset + 1] << 8), next = at + offset + 2;
     if ((word & 3) === 3 && offset + 2 >= limit) {
       if (!first) {
-        e.jump(e.length);
+        e.cut(e.length);
         break;
       }
       next = code.next();
@@ -55,11 +56,11 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
     const lo = (e.startLo >>> 0) + offset;
     e.insn(lo | 0, isa.xlen === 64 && lo > 0xffff_ffff ? e.startHi + 1 : e.startHi, offset);
     e.word = word;
-    e.length = (word & 3) === 3 ? 4 : 2;
+    offset += e.length = (word & 3) === 3 ? 4 : 2;
+    if (memo && e.recall(word)) continue;
     const d = table.decode(word);
     if (d) d.emit(e, d.fields);
     else e.illegal();
-    offset += e.length;
   }
   if (e === b) return;
   b.count = e.count;
@@ -67,6 +68,7 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   b.ended = e.ended;
   b.pcLo = e.pcLo;
   b.pcHi = e.pcHi;
+  b.memo = memo;
 }
 
 /** The helpers of HELPERS that follow SYSTEM_HELPERS. `illegal` records an illegal instruction exception for an instruction word. */

@@ -1,0 +1,95 @@
+// Micro-ops of instructions that were translated before, by the instruction's bits. Most instructions of a program are among a few thousand;
+// they are copied instead of being decoded, built and selected again. What depends on the pc is put right by relocations.
+// HOT: no bigint, no closures, no allocation (but for instructions seen for the first time).
+import type { Memo, Memos } from "../ir/builder.ts";
+
+/** Micro-ops without their last word (pcOffset and left). */
+export const WORDS = 3;
+/** Kinds of relocation: operand b of a micro-op is the address of a constant; a micro-op branches to a jump; a jump follows the micro-ops. */
+export const CONSTANT = 0, BRANCHES = 1, JUMPS = 2;
+/** Most relocations that one instruction may have, and instructions that are remembered before everything is forgotten. */
+export const MAX_RELOCATIONS = 16;
+const MAX_KNOWN = 1 << 17;
+
+/** Instructions of one instruction set in one mode. */
+class Table implements Memo {
+  #words = new Int32Array(1024);
+  #known = new Int32Array(1024);
+  #shift = 22;
+  #count = 0;
+
+  constructor(readonly narrow: boolean) {}
+
+  find(word: number): number {
+    const mask = this.#known.length - 1;
+    for (let i = Math.imul(word, MULTIPLIER) >>> this.#shift;; i = (i + 1) & mask) {
+      const known = this.#known[i];
+      if (known === 0 || this.#words[i] === word) return known;
+    }
+  }
+  add(word: number, known: number): void {
+    if (++this.#count * 2 > this.#known.length) this.#grow();
+    this.#put(word, known);
+  }
+  #put(word: number, known: number): void {
+    const mask = this.#known.length - 1;
+    let i = Math.imul(word, MULTIPLIER) >>> this.#shift;
+    while (this.#known[i] !== 0) i = (i + 1) & mask;
+    this.#words[i] = word;
+    this.#known[i] = known;
+  }
+  #grow(): void {
+    const words = this.#words, known = this.#known;
+    this.#words = new Int32Array(2 * words.length);
+    this.#known = new Int32Array(2 * known.length);
+    this.#shift--;
+    for (let i = 0; i < known.length; i++) if (known[i] !== 0) this.#put(words[i], known[i]);
+  }
+}
+/** 2^32 divided by the golden ratio: spreads the bits of a word over the upper ones. */
+const MULTIPLIER = 0x9e37_79b9 | 0;
+
+/** All of them. A known instruction's number is its place in `pool`, which holds micro-ops and relocations one after the other. */
+export class Templates implements Memos {
+  /** Number of micro-ops and of relocations * 256; then WORDS for each micro-op; then kind + 4 * its micro-op and distance from the pc for each relocation. */
+  pool = new Int32Array(1 << 14);
+  #end = 1;
+  #count = 0;
+  #tables = new Map<object, Table[]>();
+
+  of(isa: { readonly xlen: 32 | 64 }, mode: number): Memo {
+    let byMode = this.#tables.get(isa);
+    if (!byMode) this.#tables.set(isa, byMode = []);
+    return byMode[mode] ??= new Table(isa.xlen === 32);
+  }
+  /** Forgets all: their literals are gone. */
+  clear(): void {
+    this.#tables.clear();
+    this.#end = 1;
+    this.#count = 0;
+  }
+  /** Whether there is no room for more. */
+  get full(): boolean {
+    return this.#count >= MAX_KNOWN;
+  }
+  /** Remembers `count` micro-ops that begin at index `from` of `uops` and belong to an instruction; `ends`: it ends its block. */
+  add(memo: Memo, word: number, ends: boolean, uops: Int32Array, from: number, count: number, relocations: Int32Array, n: number): void {
+    if (this.#end + 1 + WORDS * count + 2 * n > this.pool.length) {
+      const larger = new Int32Array(2 * this.pool.length);
+      larger.set(this.pool);
+      this.pool = larger;
+    }
+    const { pool } = this;
+    let to = this.#end;
+    (memo as Table).add(word, to << 1 | (ends ? 1 : 0));
+    pool[to++] = count | n << 8;
+    for (let u = 0, i = from; u < count; u++, i += 4) {
+      pool[to++] = uops[i];
+      pool[to++] = uops[i + 1];
+      pool[to++] = uops[i + 2];
+    }
+    for (let r = 0; r < 2 * n; r++) pool[to++] = relocations[r];
+    this.#end = to;
+    this.#count++;
+  }
+}
