@@ -1,5 +1,6 @@
 // Debian's gdb-multiarch, driven by a script, does the tutorials' recipe on the Rust kernels: start stopped, break at the kernel's entry,
-// single-step, break in Rust code, print, continue to the exit.
+// single-step, break in Rust code, print, continue to the exit. On a PC one connection goes from the reset vector to the 64-bit kernel: the target
+// description is the 64-bit one throughout, so GDB itself disassembles real mode wrongly (as with QEMU); "monitor info code" does it right.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { cliArgs, installed, ROOT } from "./cli.ts";
 
@@ -12,10 +13,15 @@ function freePort(): number {
   return port;
 }
 
-/** Runs a guest that waits for GDB, and GDB with these commands after `target remote`. */
-async function debug(image: string, args: string[], commands: string[]): Promise<{ gdb: string; guest: string; code: number }> {
+/** Runs a guest that waits for GDB, and GDB with these commands after `target remote`; `symbols` is the guest's image unless given. */
+async function debug(
+  image: string,
+  args: string[],
+  commands: string[],
+  symbols = `tests/guests/bin/${image}`,
+): Promise<{ gdb: string; guest: string; code: number }> {
   const port = freePort();
-  const machine = image.includes("rv32") ? "machines/virt32.toml" : "machines/virt.toml";
+  const machine = image.startsWith("x86") ? "machines/pc.toml" : image.includes("rv32") ? "machines/virt32.toml" : "machines/virt.toml";
   const guest = new Deno.Command(Deno.execPath(), {
     args: cliArgs([machine, `tests/guests/bin/${image}`, "--gdb", String(port), "--wait", ...args]),
     cwd: ROOT,
@@ -32,7 +38,7 @@ async function debug(image: string, args: string[], commands: string[]): Promise
     text += new TextDecoder().decode(value);
   }
   reader.releaseLock();
-  const gdb = await gdbBatch([...script, `tests/guests/bin/${image}`]);
+  const gdb = await gdbBatch([...script, symbols]);
   const ended = await guest.output();
   return { gdb, guest: new TextDecoder().decode(ended.stdout), code: ended.code };
 }
@@ -134,5 +140,58 @@ Deno.test({
     assertStringIncludes(gdb, "detached");
     assertStringIncludes(guest, "[kernel] all programs have ended");
     assertEquals(code, 0);
+  },
+});
+
+/** The kernel's ELF file in a disk image of the bootloader crate: the last one that begins at a sector. */
+function kernelOf(image: string): Uint8Array<ArrayBuffer> {
+  const bytes = Deno.readFileSync(`${ROOT}tests/guests/bin/${image}`);
+  const at = Array.from({ length: bytes.length / 512 }, (_, i) => 512 * i).findLast((at) => bytes[at] === 0x7f && bytes[at + 1] === 0x45);
+  return bytes.slice(at);
+}
+
+Deno.test({
+  name: "gdb-multiarch: a PC from the boot sector in real mode to a symbol of the 64-bit kernel in one connection",
+  ignore,
+  fn: async () => {
+    const kernel = Deno.makeTempFileSync({ suffix: ".elf" });
+    try {
+      Deno.writeFileSync(kernel, kernelOf("x86_shell.img"));
+      const list = await gdbBatch(["-ex", "info functions prompt", "-ex", "info variables PICS", kernel]);
+      const [prompt, pics] = ["prompt", "PICS"].map((name) => new RegExp(`0x0*([0-9a-f]+)\\s+(\\S*x86_shell\\S*${name})`).exec(list)!);
+      const { gdb } = await debug("x86_shell.img", [], [
+        "break *0x7c00",
+        "continue",
+        "print $cs",
+        "print/x $cr0",
+        "monitor info code",
+        "stepi",
+        "print $rip",
+        "delete",
+        `break '${prompt[2]}'`,
+        "continue",
+        "print/x $cr0",
+        "print/x $efer",
+        "x/1i $pc",
+        "stepi",
+        `print (long) $rip - 0x${prompt[1]}`,
+        `print *(unsigned char (*)[14]) 0x${pics[1]}`,
+        "print sizeof($rsp)",
+        "delete",
+        "kill",
+      ], kernel);
+      assertMatch(gdb, /Breakpoint 1, 0x0*7c00 in/);
+      assertStringIncludes(gdb, "00007c00  xor ax, ax");
+      assertMatch(gdb, /Breakpoint 2, 0x[0-9a-f]+ in x86_shell\S*::prompt \(\)/);
+      assertMatch(gdb, /=> 0x[0-9a-f]+ <\S+prompt>:\s+push/);
+      const printed = [...gdb.matchAll(/^\$\d+ = (.*)$/gm)].map((m) => m[1]);
+      assertEquals(printed.slice(0, 3), ["0", "0x60000010", "(void (*)()) 0x7c02"]);
+      assertEquals(printed.slice(3, 6), ["0xe0010011", "0xd00", "1"]);
+      assertEquals(printed[7], "8");
+      // The lock, and vector offset, command and data port of two interrupt controllers, as characters.
+      assertEquals(printed[6], String.raw`"\000\000 \000!\000 \000\240\000\241\000("`);
+    } finally {
+      Deno.removeSync(kernel);
+    }
   },
 });

@@ -21,6 +21,7 @@ interface Command {
 const COMMANDS: Readonly<Record<string, Command>> = {
   help: { doc: "this list", run: () => Object.entries(COMMANDS).map(([n, c]) => `  ${n.padEnd(16)}${c.doc}`).join("\n") },
   "info registers": { doc: "registers of every cpu", run: (h) => registers(h.session) },
+  "info code": { doc: "the next instructions of every cpu, in its present mode", run: (h) => code(h.session) },
   "info time": { doc: "guest time and counters", run: (h) => time(h.session) },
   "info memory": { doc: "what is mapped where", run: (h) => memory(h.session) },
   pause: { doc: "stop guest time", run: (h) => (h.setPaused(true), "paused") },
@@ -54,6 +55,23 @@ function registers({ machine }: MachineSession): string {
     }
     const instruction = cpu.disassemble(cpu.pc);
     if (instruction) out.push(`  => ${instruction.text}`);
+  }
+  return out.join("\n");
+}
+
+const CODE_LINES = 8;
+
+/** What GDB cannot show of an x86 processor in real mode, as it takes all code for 64-bit code. */
+function code({ machine }: MachineSession): string {
+  const out: string[] = [];
+  for (const cpu of machine.cpus) {
+    out.push(`cpu${cpu.index}: pc ${describeAddress(machine, cpu.pc)}`);
+    for (let at = cpu.pc, i = 0; i < CODE_LINES; i++) {
+      const instruction = cpu.disassemble(at);
+      if (!instruction) break;
+      out.push(`  ${at.toString(16).padStart(8, "0")}  ${instruction.text}`);
+      at += BigInt(instruction.length);
+    }
   }
   return out.join("\n");
 }
