@@ -59,6 +59,7 @@ const wires = (g: Graph) =>
   g.edges.map((e) => `${e.from.device}.${g.devices.find((d) => d.id === e.from.device)!.outputs[e.from.output]} -> ${targetName(e.to)}`);
 
 const keys = (line: string) => `${BASE}[device.k]\ntype = "keys"\n${line}\n`;
+const BRIDGE = `[device.pci]\ntype = "pci.i440fx"\n`;
 const pic = `[device.pic]\ntype = "i8259.pair"\nio = [0x20, 0xa0]\n`;
 
 /** What is wrong, the file, what is reported ("TOML: ..." where the rest is the parser's). Overrides and further files follow where a case needs them. */
@@ -412,6 +413,41 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
     "m.toml:14: device.g.irq: a CPU has no input 'meis' (did you mean 'meip'?)",
   ],
   [
+    "pci: no such bridge",
+    `${PC}${BRIDGE}[device.isa]\ntype = "isa.piix3"\npci = "pcie:1.0"`,
+    "m.toml:15: device.isa.pci: no device 'pcie' (did you mean 'pci'?)",
+  ],
+  [
+    "pci: a device without a PCI bus",
+    `${PC}${BRIDGE}[device.isa]\ntype = "isa.piix3"\npci = "pci:1.0"\n[device.vga]\ntype = "vga"\npci = "isa:2.0"`,
+    "m.toml:18: device.vga.pci: 'isa' (isa.piix3) has no PCI bus",
+  ],
+  [
+    "pci: a slot for two, and that of the bridge",
+    `${PC}${BRIDGE}[device.isa]\ntype = "isa.piix3"\npci = "pci:2.0"\n[device.vga]\ntype = "vga"\npci = "pci:2.0"\n[device.ide]\ntype = "ide.piix"\npci = "pci:0.0"`,
+    "m.toml:18: device.vga.pci: pci:2.0 is already taken by 'isa'\nm.toml:21: device.ide.pci: pci:0.0 is already taken by 'pci'",
+  ],
+  [
+    "pci: missing",
+    `${PC}${BRIDGE}[device.isa]\ntype = "isa.piix3"`,
+    `m.toml:14: device.isa.pci: missing: a 'isa.piix3' must be plugged in, as in "pci:1.0"`,
+  ],
+  [
+    "pci: no PCI device",
+    `${PC}${BRIDGE}[device.g]\ntype = "gpio"\nat = 0\npci = "pci:1.0"`,
+    "m.toml:16: device.g.pci: must be absent: a 'gpio' is no PCI device",
+  ],
+  [
+    "pci: no slot",
+    `${PC}${BRIDGE}[device.isa]\ntype = "isa.piix3"\npci = "pci:32.0"`,
+    `m.toml:15: device.isa.pci: must be a host bridge with device (0..31) and function (0..7), like "pci:1.1", got "pci:32.0"`,
+  ],
+  [
+    "shadow: not whole pages",
+    `${BASE}shadow = ["0x8000_0000..0x8000_0800"]`,
+    "m.toml:11: memory.dram.shadow: must begin and end at multiples of 4 KiB",
+  ],
+  [
     "irq: an input that is driven",
     `${BASE}${PLIC}[device.g]\ntype = "gpio"\nat = 0x100\nirq = "cpu1.seip"`,
     "m.toml:18: device.g.irq: 'cpu1.seip' is already driven by 'plic' (line 14)",
@@ -728,6 +764,19 @@ Deno.test("holes before, across, inside, behind and around a memory", () => {
   assertEquals([rom("0..1").kind, rom("0..1").size, "file" in rom("0..1")], ["rom", 0x4000, false]);
   const file = load(`${BASE}[memory.rom]\nat = 0\nsize = 4096\nkind = "rom"\nfile = "rom.bin"\n`, {}, { "rom.bin": "x" });
   assertEquals(file.memories[1].file, "rom.bin");
+});
+
+Deno.test("shadow RAM is there, but not to be seen", () => {
+  const { memories: [ram] } = load(
+    BASE.replace("at = 0x8000_0000", "at = 0").replace("reset = 0x8000_0000", "reset = 0") +
+      `holes = ["640KiB..768KiB"]\nshadow = ["768KiB..896KiB", "896KiB..1MiB"]\n`,
+  );
+  assertEquals(ram.segments, [{ base: 0, length: 0xa_0000, offset: 0 }, { base: 0x10_0000, length: 0x7f0_0000, offset: 0x10_0000 }]);
+  assertEquals(ram.shadows, [{ base: 0xc_0000, length: 0x2_0000, offset: 0xc_0000 }, {
+    base: 0xe_0000,
+    length: 0x2_0000,
+    offset: 0xe_0000,
+  }]);
 });
 
 Deno.test("RAM of 128 MiB ends at 128 MiB: a gap above it moves nothing, a hole hides what is behind it", () => {

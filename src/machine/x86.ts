@@ -102,7 +102,7 @@ class X86Platform implements Platform {
     this.#imageName = kernel ?? "";
     this.#image = kernel === undefined ? { protocol: "bios", entry: 0, segments: [], symbols: new Symbols() } : this.#readImage(kernel);
     if (kernel === undefined) parts.disks.fill();
-    if (kernel === undefined && parts.disks.all.length === 0) {
+    if (kernel === undefined && parts.disks.all.length === 0 && graph.firmware.kind !== "file") {
       throw new ConfigError("no kernel to start: name one on the command line or as boot.kernel", { file: graph.file });
     }
     this.#modules = this.#readModules(initrd ?? "");

@@ -8,10 +8,13 @@ import { screenText, X86_GUESTS, type X86Guest } from "./x86.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-async function runs(guest: X86Guest): Promise<void> {
+/** Debian's package `seabios`. */
+const SEABIOS = "/usr/share/seabios/bios-256k.bin";
+
+async function runs(guest: X86Guest, firmware = "builtin"): Promise<void> {
   const { module, append } = guest, initrd = module && `${ROOT}tests/guests/asm/${module.file} ${module.text}`;
   await using m = await boot(`${ROOT}machines/pc.toml`, {
-    ...{ kernel: ROOT + guest.image, append, budget: { guest: "20s" } },
+    ...{ kernel: ROOT + guest.image, append, budget: { guest: "20s" }, set: { firmware } },
     ...(initrd ? { initrd } : {}),
   });
   for (const { after, text } of guest.typed) {
@@ -27,6 +30,12 @@ async function runs(guest: X86Guest): Promise<void> {
 
 for (const guest of X86_GUESTS) {
   Deno.test({ name: `${guest.name} does what it does on QEMU`, ignore: !exists(ROOT + guest.image), fn: () => runs(guest) });
+}
+
+if (!exists(SEABIOS)) console.log(`guests under SeaBIOS: skipped, there is no ${SEABIOS}`);
+for (const guest of X86_GUESTS.filter((g) => g.kind === "sector" || g.kind.startsWith("rust"))) {
+  const ignore = !exists(SEABIOS) || !exists(ROOT + guest.image);
+  Deno.test({ name: `${guest.name} does the same under SeaBIOS`, ignore, fn: () => runs(guest, SEABIOS) });
 }
 
 Deno.test("a Multiboot2 kernel draws on the screen that it asked for", async () => {

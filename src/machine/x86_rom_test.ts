@@ -1,0 +1,116 @@
+// A BIOS from a file: where it can be seen, which files are refused, and what it is told.
+import { assertEquals } from "@std/assert";
+import { ConfigError } from "../core/errors.ts";
+import { silent } from "../core/log.ts";
+import { createMachine, type Host, loadGraph, type Machine } from "./machine.ts";
+
+const KIB = 1024;
+/** Jumps to itself, which halts the run for good: what is looked at is there before the first instruction. */
+const rom = (bytes: number) => {
+  const out = Uint8Array.from({ length: bytes }, (_, i) => i >> 12);
+  out.set([0xf4, 0xeb, 0xfd], bytes - 16);
+  return out;
+};
+const machineFile = (more = "") =>
+  `schema = 1
+[cpu]
+arch = "x86_64"
+cores = 2
+[memory.ram]
+at = 0
+size = "8MiB"
+holes = ["640KiB..768KiB"]
+shadow = ["768KiB..1MiB"]
+[memory.low]
+at = 0xe0000
+size = "128KiB"
+kind = "rom"
+[device.pci]
+type = "pci.i440fx"
+[device.fw_cfg]
+type = "fw_cfg"
+[device.cmos]
+type = "mc146818"
+io = 0x70
+[firmware]
+bios = "bios.bin"
+${more}
+`;
+
+async function machine(files: Record<string, Uint8Array | string>): Promise<Machine> {
+  const host: Host = {
+    readFile: (path) => {
+      const content = files[path];
+      if (content === undefined) throw new ConfigError(`cannot read '${path}'`);
+      return typeof content === "string" ? new TextEncoder().encode(content) : content;
+    },
+    log: silent,
+  };
+  const options = { file: "m.toml" };
+  return createMachine(options, host, await loadGraph(options, host));
+}
+
+Deno.test("the ROM ends at 4 GiB, its last 128 KiB at 1 MiB, and the processor starts in its last 16 bytes", async () => {
+  const m = await machine({ "m.toml": machineFile(), "bios.bin": rom(256 * KIB) });
+  assertEquals(m.cpus[0].pc, 0xffff_fff0n);
+  assertEquals([0xfffc_0000, 0xfffe_0000, 0xe_0000, 0xf_f000].map((at) => m.bus.read(at, 1)), [0, 32, 32, 63]);
+  assertEquals(m.run(1_000_000)?.kind, undefined);
+  assertEquals(m.idleForEver, true);
+});
+
+Deno.test("a small ROM fills less below 1 MiB; one of half a page or without a place is refused", async () => {
+  const m = await machine({ "m.toml": machineFile(), "bios.bin": rom(64 * KIB) });
+  assertEquals([0xffff_0000, 0xf_0000, 0xf_1000].map((at) => m.bus.read(at, 1)), [0, 0, 1]);
+  const refused = async (files: Record<string, Uint8Array | string>) => {
+    const error = await machine(files).then(() => undefined, (e) => e);
+    return error instanceof ConfigError ? error.message : error;
+  };
+  assertEquals(
+    await refused({ "m.toml": machineFile(), "bios.bin": rom(100) }),
+    "m.toml: firmware.bios: a BIOS image must have a multiple of 64 KiB up to 16 MiB, 'bios.bin' has 100 bytes",
+  );
+  assertEquals(
+    await refused({ "m.toml": machineFile().replace(/\[memory.low\][^[]*/, ""), "bios.bin": rom(64 * KIB) }),
+    "m.toml: firmware.bios: there is no ROM that ends at 1 MiB for a BIOS image",
+  );
+});
+
+Deno.test("fw_cfg tells RAM, processors and the memory map, CMOS memory the sizes", async () => {
+  const m = await machine({ "m.toml": machineFile(), "bios.bin": rom(64 * KIB) }), fw = m.device("fw_cfg")!.windows![0];
+  const item = (key: number, bytes: number) => {
+    fw.write(0, 2, key);
+    return Array.from({ length: bytes }, () => fw.read(1, 1));
+  };
+  assertEquals(item(0x03, 8), [0, 0, 0x80, 0, 0, 0, 0, 0]);
+  assertEquals([item(0x05, 2), item(0x0f, 2)], [[2, 0], [2, 0]]);
+  const directory = item(0x19, 4 + 64);
+  assertEquals(directory.slice(0, 10), [0, 0, 0, 1, 0, 0, 0, 20, 0, 0x20]);
+  assertEquals(item(0x20, 20), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+  const cmos = m.device("cmos")!.windows![0];
+  const byte = (index: number) => (cmos.write(0, 1, index), cmos.read(1, 1));
+  assertEquals([0x15, 0x16, 0x17, 0x18, 0x34, 0x35, 0x14].map(byte), [0x80, 0x02, 0, 0x1c, 0, 0, 0x06]);
+});
+
+Deno.test("shadow RAM is shown while code runs from it: what was translated from the ROM is not run again", async () => {
+  // Calls e000:0000 in the ROM, shows the RAM there, writes other code into it and calls that.
+  const bytes = rom(128 * KIB),
+    code = [
+      ...[0xb8, 0x00, 0xe0, 0x8e, 0xd8], // mov ax, 0e000h; mov ds, ax
+      ...[0x9a, 0x00, 0x00, 0x00, 0xe0], // call e000:0000
+      ...[0x66, 0xb8, 0x5c, 0x00, 0x00, 0x80, 0xba, 0xf8, 0x0c, 0x66, 0xef], // mov eax, 8000005ch; mov dx, 0cf8h; out dx, eax
+      ...[0xba, 0xfe, 0x0c, 0xb0, 0x03, 0xee], // mov dx, 0cfeh; mov al, 3; out dx, al: PAM5, RAM from e0000 to e3fff
+      ...[0xc6, 0x06, 0x00, 0x00, 0xb1, 0xc6, 0x06, 0x01, 0x00, 0x02, 0xc6, 0x06, 0x02, 0x00, 0xcb], // mov cl, 2; retf
+      ...[0x9a, 0x00, 0x00, 0x00, 0xe0], // call e000:0000
+      0xf4, // hlt
+    ];
+  bytes.set([0xb3, 0x01, 0xcb]); // mov bl, 1; retf
+  bytes.set(code, 0x1_8000);
+  bytes.set([0xbc, 0x00, 0x70, 0xe9, 0x0a, 0x80], bytes.length - 16); // mov sp, 7000h; jmp to 8000h
+  const m = await machine({ "m.toml": machineFile(), "bios.bin": bytes });
+  m.run(1_000_000);
+  assertEquals(m.idleForEver, true);
+  assertEquals([m.cpus[0].reg("rbx"), m.cpus[0].reg("rcx")], [1n, 2n]);
+  assertEquals([0xe_0000, 0xfffe_0000].map((at) => m.bus.read(at, 4) & 0xff_ffff), [0xcb_02b1, 0xcb_01b3]);
+  m.reset();
+  assertEquals(m.bus.read(0xe_0000, 4) & 0xff_ffff, 0xcb_01b3);
+});
