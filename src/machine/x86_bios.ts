@@ -2,6 +2,7 @@
 import type { Bus, BusTarget } from "../core/bus.ts";
 import type { Disk } from "../core/disk.ts";
 import {
+  ACPI_BYTES,
   BIOS_PORT,
   biosCall,
   type BiosHost,
@@ -15,12 +16,14 @@ import {
   type Segment,
   STUB_BYTES,
 } from "../firmware/bios/mod.ts";
+import type { TablesDescription } from "../firmware/tables/mod.ts";
 import { READ, WRITE } from "../ir/frontend.ts";
 import type { X86Cpu } from "../x86/cpu.ts";
 import { CS, DS, ES, setReal, SS } from "../x86/segments.ts";
 import { GPR } from "../x86/slots.ts";
 import type { Graph } from "./graph.ts";
 import type { PlatformParts } from "./machine.ts";
+import { describeTables } from "./x86_tables.ts";
 
 /** The BIOS has its stack below the boot sector while it looks for one. */
 const BOOT_STACK = 0x7c00, BOOT_VECTOR = 0x19;
@@ -40,13 +43,14 @@ const SLOTS: Readonly<Record<Register, number>> = {
 };
 const SEGMENT_NUMBERS: Readonly<Record<Segment, number>> = { es: ES, ss: SS, ds: DS };
 
-/** Where memory is, for E820 and the like: what the BIOS keeps for itself is reserved. */
-export function memoryMap(graph: Graph): MapEntry[] {
+/** Where memory is, for E820 and the like: what the BIOS keeps for itself, and low memory from `tablesAt` on, is reserved. */
+export function memoryMap(graph: Graph, tablesAt = Infinity): MapEntry[] {
   const map: MapEntry[] = [];
   for (const { base, length } of graph.memories.filter((m) => m.kind === "ram").flatMap((m) => m.segments)) {
-    const end = base + length, usable = (from: number, to: number) => to > from && map.push({ base: from, length: to - from, type: 1 });
+    const whole = base + length, end = whole <= 2 ** 32 ? Math.min(whole, tablesAt) : whole, usable = (from: number, to: number) => to > from && map.push({ base: from, length: to - from, type: 1 });
     usable(base, Math.min(end, LOW_END));
     usable(Math.max(base, MIB), end);
+    if (end < whole) map.push({ base: end, length: whole - end, type: 2 });
     if (base <= LOW_END && end > LOW_END) map.push({ base: LOW_END, length: HIDDEN - LOW_END, type: 2 });
   }
   map.push({ base: ROM, length: MIB - ROM, type: 2 });
@@ -58,11 +62,13 @@ const FIRST_DRIVE: Readonly<Record<Disk["kind"], number>> = { floppy: 0, hard: 0
 export class BuiltinBios implements BiosHost {
   state: BiosState = biosPowerOn();
   readonly memoryMap: readonly MapEntry[];
+  readonly tables: TablesDescription;
   /** The processor that calls. */
   core!: X86Cpu;
 
   constructor(readonly parts: PlatformParts, readonly io: Bus) {
-    this.memoryMap = memoryMap(parts.graph);
+    this.tables = describeTables(parts.graph);
+    this.memoryMap = memoryMap(parts.graph, this.tables.pm ? this.tables.lowMemoryEnd - ACPI_BYTES : Infinity);
     const trap: BusTarget = { access: { min: 1, max: 4 }, read: () => 0xff, write: () => this.#trapped() };
     io.map(BIOS_PORT, 1, trap, "bios");
   }

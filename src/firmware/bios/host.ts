@@ -2,6 +2,7 @@
 // Sources: IBM PS/2 and PC BIOS Interface Technical Reference (April 1987); Ralf Brown's Interrupt List, release 61.
 import type { StopRequest } from "../../core/device.ts";
 import type { Geometry, Translation } from "../../core/disk.ts";
+import type { TablesDescription } from "../tables/mod.ts";
 import type { Booted } from "./el_torito.ts";
 
 export const REGISTERS = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"] as const;
@@ -54,6 +55,8 @@ export interface BiosHost {
   /** Drive numbers in the order in which int 19h tries them. */
   readonly bootOrder: readonly number[];
   readonly memoryMap: readonly MapEntry[];
+  /** What its tables say about the machine; absent: there are none. */
+  readonly tables?: TablesDescription;
   /** Bytes of display memory and the address of the linear framebuffer; undefined without VBE. */
   readonly framebuffer: { readonly address: number; readonly length: number } | undefined;
   /** Guest time since reset. */

@@ -1,6 +1,7 @@
 // PCI at POST, and int 1Ah, AH=B1h: PCI BIOS.
 // Sources: PCI BIOS Specification 2.1; addresses, interrupts and what else the chipset needs: as SeaBIOS 1.16 (src/fw/pciinit.c) leaves QEMU's
 // `pc`. Not modelled: bridges, the protected-mode entry point, special cycles, setting interrupt lines (AX=B10Fh).
+import { PM_BASE } from "../tables/mod.ts";
 import type { BiosFunction, BiosHost, Call } from "./host.ts";
 
 const ADDRESS = 0xcf8, DATA = 0xcfc, ENABLE = 0x8000_0000, SLOTS = 32, FUNCTIONS = 8;
@@ -11,7 +12,7 @@ const IO_BASE = 0xc000, MEM_TOP = 0xfec0_0000;
 /** Interrupt of each PIRQ: PIRQRC of the PIIX, and level-triggered in the 8259s. */
 const PIRQ_IRQ = [10, 10, 11, 11], PIRQRC = 0x60, ELCR = 0x4d0;
 /** Power management registers of the PIIX4. */
-const PM_BASE = 0xb000, SMB_BASE = 0xb100, SCI_IRQ = 9;
+const SMB_BASE = 0x700, SCI_IRQ = 9;
 export const NONE = 0xffff_ffff;
 
 type Size = 1 | 2 | 4;

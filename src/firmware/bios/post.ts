@@ -10,6 +10,7 @@ import { CONFIGURATION, CONFIGURATION_AT } from "./int15.ts";
 import { fromBcd, toBcd } from "./host.ts";
 import { readCmos, TICKS_PER_DAY, writeCmos } from "./int1a.ts";
 import { startPci } from "./pci.ts";
+import { placeTables, startApic } from "./tables.ts";
 import { ROM_FONTS, setMode } from "./video_text.ts";
 
 const ROM = ROM_SEGMENT * 16, MIB = 2 ** 20;
@@ -26,6 +27,8 @@ export function post(host: BiosHost, served: readonly number[]): void {
   writeDataArea(host);
   startChipset(host);
   startPci(host);
+  startApic(host);
+  placeTables(host);
   writeCmosSizes(host, host.read(BDA.EQUIPMENT, 1));
   setMode(host, 3);
   setClock(host);
