@@ -99,7 +99,7 @@ const PACKED_SSE_NAMES = Object.keys(PACKED_SSE) as (keyof typeof PACKED_SSE)[];
  * (comisd and its relatives: ZF, PF and CF). Packed ones: number of the destination register, low and high half of the source, immediate; they write the register.
  */
 export const SSE_HELPERS = [
-  ...FLOAT_NAMES.flatMap((n) => [`${n}ss`, `${n}sd`, `${n}ps`, `${n}pd`] as const),
+  ...FLOAT_NAMES.flatMap((n) => [`${n}ss`, `${n}sd`, `${n}ps`, `${n}pd`, `${n}ps2`] as const), // ps2: half a register, as a scalar one
   ...PACKED_BOTH_NAMES,
   ...PACKED_SSE_NAMES,
   "cmpss",
@@ -137,7 +137,6 @@ export const SSE_HELPERS = [
   "cvttpd2dq",
   "cvtpd2ps",
   "cvtps2pd",
-  "cvtdq2pd",
   "haddps",
   "hsubps",
   "haddpd",
@@ -155,7 +154,6 @@ export const SSE_HELPERS = [
   "cvtpd2pi", // any, low half, high half -> half
   "cvttpd2pi",
   "ldmxcsr", // value: raises #GP for reserved bits
-  "pmovmskb", // low half, high half -> mask
   "pcmpstr", // as a packed one; see sse.ts for the immediate
 ] as const;
 export type SseHelper = typeof SSE_HELPERS[number];

@@ -201,6 +201,7 @@ export function sseHelpers(env: CoreEnv, raise: (vector: number, error: number) 
     const f = EXACT[name], a = quick32(name), b = quick64(name);
     run[`${name}ss`] = scalar((x, y) => f(float, f32, x & M32, y & M32));
     run[`${name}sd`] = scalar((x, y) => f(float, f64, x, y));
+    run[`${name}ps2`] = scalar((x, y) => a(x & M32, y & M32) | (a(x >> 32n, y >> 32n) << 32n));
     run[`${name}ps`] = each32((x, y) => a(x, y));
     run[`${name}pd`] = each64((x, y) => b(x, y));
   }
@@ -237,7 +238,6 @@ export function sseHelpers(env: CoreEnv, raise: (vector: number, error: number) 
   run.cvttpd2dq = narrow((k) => toInt(f64, 32, true)(lanes64[2 + k]));
   run.cvtpd2ps = narrow((k) => f64.convert(float, lanes64[2 + k], f32));
   run.cvtps2pd = widened((k) => f32.convert(float, BigInt(u32[4 + k]), f64));
-  run.cvtdq2pd = widened((k) => f64.fromInt(float, BigInt(u32[4 + k] | 0)));
   run.haddps = horizontal32(false);
   run.hsubps = horizontal32(true);
   run.haddpd = horizontal64(false);
@@ -270,13 +270,6 @@ export function sseHelpers(env: CoreEnv, raise: (vector: number, error: number) 
     if (mxcsrIsFast(was) === mxcsrIsFast(value)) return CONTINUE;
     env.changed();
     return FINISH;
-  };
-  run.pmovmskb = () => {
-    const at = ARG;
-    let mask = 0;
-    for (let k = 0; k < 16; k++) mask |= (env.u8[at + k] >> 7) << k;
-    slots[RESULT >> 3] = BigInt(mask);
-    return CONTINUE;
   };
   // String comparisons: register arg 0 and its source; the immediate, with bit 8 for explicit lengths, bit 9 for 64-bit lengths, bit 10 for a mask as result.
   run.pcmpstr = () => {

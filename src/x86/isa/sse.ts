@@ -63,6 +63,27 @@ const laneDifference = (lane: string): Two => (b, x, y) => {
   const [low, high] = ADD_MASKS[lane], m = b.i64Halves(low | 0, low | 0), h = b.i64Halves(high | 0, high | 0);
   return b.xor(b.sub(b.or(x, h), b.and(y, m)), b.and(b.xor(x, b.not(y)), h));
 };
+/** A 32-bit lane of a half. */
+type Lane = readonly [half: Val, upper: boolean];
+const LOW32 = (b: Emit) => b.i64Halves(-1, 0), HIGH32 = (b: Emit) => b.i64Halves(0, -1);
+/** The half that two lanes make. */
+function join(b: Emit, [p, pUpper]: Lane, [q, qUpper]: Lane): Val {
+  if (p === q && !pUpper && qUpper) return p;
+  return b.or(pUpper ? b.shrU(p, b.i64(32)) : b.and(p, LOW32(b)), qUpper ? b.and(q, HIGH32(b)) : b.shl(q, b.i64(32)));
+}
+const laneOf = (b: Emit, v: Val, upper: boolean) => b.wrap(upper ? b.shrU(v, b.i64(32)) : v);
+/** The half whose lanes are these i32 values. */
+const fromLanes = (b: Emit, p: Val, q: Val) => b.or(b.extU(p), b.shl(b.extU(q), b.i64(32)));
+/** An operation on both lanes of halves. */
+const eachLane = (f: Two): Two => (b, x, y) =>
+  fromLanes(b, f(b, laneOf(b, x, false), laneOf(b, y, false)), f(b, laneOf(b, x, true), laneOf(b, y, true)));
+/** All ones in the lanes (8 or 16 bits) of a half where x and y are equal: the sum's top bit tells whether any of the others is set. */
+const laneEqual = (lane: "b" | "w"): Two => (b, x, y) => {
+  const [low, high] = ADD_MASKS[lane], m = b.i64Halves(low, low), v = b.xor(x, y);
+  const zero = b.and(b.not(b.or(b.add(b.and(v, m), m), v)), b.i64Halves(high | 0, high | 0));
+  return b.or(zero, b.sub(zero, b.shrU(zero, b.i64(lane === "b" ? 7 : 15))));
+};
+const allOnes = (b: Emit, condition: Val) => b.sub(b.like(condition, 0), condition);
 /** Operations that work on 64-bit halves alone, as IR. */
 const INLINE: Readonly<Record<string, Two>> = {
   pand: (b, x, y) => b.and(x, y),
@@ -77,16 +98,62 @@ const INLINE: Readonly<Record<string, Two>> = {
   psubb: laneDifference("b"),
   psubw: laneDifference("w"),
   psubd: laneDifference("d"),
+  pcmpeqb: laneEqual("b"),
+  pcmpeqw: laneEqual("w"),
+  pcmpeqd: eachLane((b, x, y) => allOnes(b, b.eq(x, y))),
+  pcmpgtd: eachLane((b, x, y) => allOnes(b, b.ltS(y, x))),
+  pmuludq: (b, x, y) => b.mul(b.and(x, LOW32(b)), b.and(y, LOW32(b))),
+  pmulld: eachLane((b, x, y) => b.mul(x, y)),
 };
+/** Which lanes of the destination (0 to 3) and of the source (4 to 7) make up the result, by the immediate. */
+const SHUFFLES: Readonly<Record<string, (imm: number) => readonly number[]>> = {
+  punpckldq: () => [0, 4, 1, 5],
+  punpckhdq: () => [2, 6, 3, 7],
+  unpcklps: () => [0, 4, 1, 5],
+  unpckhps: () => [2, 6, 3, 7],
+  punpcklqdq: () => [0, 1, 4, 5],
+  punpckhqdq: () => [2, 3, 6, 7],
+  movsldup: () => [4, 4, 6, 6],
+  movshdup: () => [5, 5, 7, 7],
+  pshufd: (imm) => [0, 2, 4, 6].map((at) => 4 + (imm >> at & 3)),
+  shufps: (imm) => [0, 2, 4, 6].map((at, k) => (k < 2 ? 0 : 4) + (imm >> at & 3)),
+  shufpd: (imm) => [imm & 1 ? 2 : 0, imm & 1 ? 3 : 1, imm & 2 ? 6 : 4, imm & 2 ? 7 : 5],
+};
+/** Bits that stay in each lane of a half that is shifted as a whole. */
+function shiftMask(bits: number, count: number, left: boolean): bigint {
+  const all = (1n << BigInt(bits)) - 1n, kept = left ? all << BigInt(count) & all : all >> BigInt(count);
+  let mask = 0n;
+  for (let at = 0; at < 64; at += bits) mask |= kept << BigInt(at);
+  return BigInt.asIntN(64, mask);
+}
+const LANE_BITS: Readonly<Record<string, number>> = { w: 16, d: 32, q: 64 };
+/** A half shifted by a constant; undefined: not here. */
+function shiftedHalf(b: Emit, name: string, v: Val, count: number): Val | undefined {
+  const bits = LANE_BITS[name.at(-1)!], left = name.startsWith("psll");
+  if (name === "psrad") {
+    const n = b.i32(Math.min(count, 31));
+    return fromLanes(b, b.shrS(laneOf(b, v, false), n), b.shrS(laneOf(b, v, true), n));
+  }
+  if (name.startsWith("psra")) return undefined;
+  if (count >= bits) return b.i64(0);
+  const moved = left ? b.shl(v, b.i64(count)) : b.shrU(v, b.i64(count));
+  return bits === 64 ? moved : b.and(moved, b.i64Big(shiftMask(bits, count, left)));
+}
 const immediate = (b: Emit, o: Operand) => b.i64(o.kind ? b.i.imm & 0xff : 0);
 
 const packedSse = (name: string): Semantics => {
   const inline = INLINE[name];
+  if (SHUFFLES[name]) return shuffle(name);
   if (!inline) return wide(name as HelperName);
   return (b, d, s) => {
     const [sl, sh] = both(b, s);
     put(b, d.n, inline(b, lo(b, d.n), sl), inline(b, hi(b, d.n), sh));
   };
+};
+const shuffle = (name: string): Semantics => (b, d, s, i) => {
+  const halves = [lo(b, d.n), hi(b, d.n), ...both(b, s)];
+  const [p, q, u, v] = SHUFFLES[name](i.kind ? b.i.imm & 0xff : 0).map((n): Lane => [halves[n >> 1], (n & 1) !== 0]);
+  put(b, d.n, join(b, p, q), join(b, u, v));
 };
 /** By a helper that writes the register. */
 const wide = (name: HelperName): Semantics => (b, d, s, i) => {
@@ -108,7 +175,21 @@ const packedMmx = (name: string): Semantics => {
   };
 };
 /** Shifts by an immediate count. */
-const shiftSse = (name: string): Semantics => (b, d) => void b.call(H[name as HelperName], b.i64(d.n), b.i64(b.i.imm & 0xff), b.i64(0));
+const shiftSse = (name: string): Semantics => (b, d) => {
+  const count = b.i.imm & 0xff, low = shiftedHalf(b, name, lo(b, d.n), count), high = low && shiftedHalf(b, name, hi(b, d.n), count);
+  if (low && high) put(b, d.n, low, high);
+  else b.call(H[name as HelperName], b.i64(d.n), b.i64(count), b.i64(0));
+};
+/** psrldq and pslldq: the register as a whole, by bytes. */
+const shiftBytes = (left: boolean): Semantics => (b, d) => {
+  const bits = 8 * Math.min(b.i.imm & 0xff, 16), l = lo(b, d.n), h = hi(b, d.n), zero = b.i64(0);
+  if (bits === 0) return;
+  const shift = (v: Val, by: number, toLeft: boolean) =>
+    by === 0 ? v : by >= 64 ? zero : toLeft ? b.shl(v, b.i64(by)) : b.shrU(v, b.i64(by));
+  const near = left ? l : h, far = left ? h : l, crossed = bits >= 64 ? shift(near, bits - 64, left) : shift(near, 64 - bits, !left);
+  const moved = bits >= 64 ? crossed : b.or(shift(far, bits, left), crossed), rest = shift(near, bits, left);
+  put(b, d.n, left ? rest : moved, left ? moved : rest);
+};
 const shiftMmx = (name: string): Semantics => (b, d) => {
   b.checkFpu();
   putMmx(b, d.n, b.call(H[`mmx.${name}` as HelperName], b.get(d), b.i64(b.i.imm & 0xff)));
@@ -170,28 +251,75 @@ function putScalar(b: Emit, n: number, double: boolean, v: Val): void {
   else putLow32(b, n, b.wrap(v));
 }
 
+/** The host's result of a scalar operation, and whether it has the guest's bits and flags. */
+function hostResult(b: Emit, name: FloatName, x: Val, y: Val): [r: Val, ok: Val] {
+  const t = suffix(b.isLong(x));
+  if (name === "sqrt") {
+    const r = b.pure(`fsqrt.${t}`, y);
+    return [r, b.and(isSafeOrZero(b, r, y), notTiny(b, y))];
+  }
+  let r: Val, ok: Val;
+  if (name === "min" || name === "max") {
+    const [p, q] = name === "min" ? [x, y] : [y, x];
+    r = b.select(b.pure(`flt.${t}`, p, q), x, y);
+    ok = b.and(isNumber(b, x), isNumber(b, y));
+  } else {
+    r = b.pure(`f${name}.${t}`, x, y);
+    ok = name === "mul"
+      ? b.or(isSafe(b, r), b.and(b.eqz(magnitude(b, r)), b.or(b.eqz(magnitude(b, x)), b.eqz(magnitude(b, y)))))
+      : name === "div"
+      ? isSafeOrZero(b, r, x)
+      : isFinite_(b, r);
+  }
+  return [r, b.and(ok, b.and(notTiny(b, x), notTiny(b, y)))];
+}
+/** The result is safe, or it is zero because the operand is. */
+const isSafeOrZero = (b: Emit, r: Val, x: Val) => b.or(isSafe(b, r), b.eqz(b.or(magnitude(b, r), magnitude(b, x))));
+
 const arithmetic = (name: FloatName, double: boolean): Semantics => {
   const helper = H[`${name}${double ? "sd" : "ss"}`];
   return (b, d, s) => {
     const y = value(b, s, double), x = double ? lo(b, d.n) : b.getI(XMM(d.n));
     if (!fast(b)) return putScalar(b, d.n, double, b.call(helper, b.i64(0), b.zx(x), b.zx(y)));
-    let r: Val, ok: Val;
-    if (name === "sqrt") {
-      r = b.pure(`fsqrt.${suffix(double)}`, y);
-      ok = b.and(isSafe(b, r), notTiny(b, y));
-    } else {
-      if (name === "min" || name === "max") {
-        const [p, q] = name === "min" ? [x, y] : [y, x];
-        r = b.select(b.pure(`flt.${suffix(double)}`, p, q), x, y);
-        ok = b.and(isNumber(b, x), isNumber(b, y));
-      } else {
-        r = b.pure(`f${name}.${suffix(double)}`, x, y);
-        ok = name === "add" || name === "sub" ? isFinite_(b, r) : isSafe(b, r);
-      }
-      ok = b.and(ok, b.and(notTiny(b, x), notTiny(b, y)));
-    }
+    const [r, ok] = hostResult(b, name, x, y);
     putScalar(b, d.n, double, b.callUnless(ok, b.zx(r), helper, b.zx(x), b.zx(y)));
   };
+};
+/** Half by half: nothing can fault while all exceptions are masked. */
+const packedArithmetic = (name: FloatName, double: boolean): Semantics => {
+  const slow = wide(`${name}${double ? "pd" : "ps"}`), helper = H[`${name}${double ? "sd" : "ps2"}`];
+  return (b, d, s, i, z) => {
+    if (!fast(b)) return slow(b, d, s, i, z);
+    const half = (x: Val, y: Val) => {
+      if (double) {
+        const [r, ok] = hostResult(b, name, x, y);
+        return b.callUnless(ok, r, helper, x, y);
+      }
+      const [p, pOk] = hostResult(b, name, laneOf(b, x, false), laneOf(b, y, false));
+      const [q, qOk] = hostResult(b, name, laneOf(b, x, true), laneOf(b, y, true));
+      return b.callUnless(b.and(pOk, qOk), fromLanes(b, p, q), helper, x, y);
+    };
+    const [yl, yh] = both(b, s), l = half(lo(b, d.n), yl);
+    put(b, d.n, l, half(hi(b, d.n), yh));
+  };
+};
+/** cmpss and cmpsd; cmppd half by half. */
+function comparisonMask(b: Emit, double: boolean, x: Val, y: Val): Val {
+  const t = suffix(double), imm = b.i.imm & 0xff;
+  const holds = (imm & 3) === 3 ? b.i32(0) : b.pure(`f${["eq", "lt", "le"][imm & 3]}.${t}`, x, y);
+  const mask = b.sub(b.i64(0), b.extU(imm & 4 ? b.eqz(holds) : holds));
+  const ok = b.and(b.and(isNumber(b, x), isNumber(b, y)), b.and(notTiny(b, x), notTiny(b, y)));
+  return b.callUnless(ok, double ? mask : b.and(mask, LOW32(b)), H[double ? "cmpsd" : "cmpss"], b.zx(x), b.zx(y), b.i64(imm));
+}
+const compareScalar = (double: boolean): Semantics => (b, d, s, i, z) => {
+  if (!fast(b)) return scalarHelper(double ? "cmpsd" : "cmpss", double)(b, d, s, i, z);
+  const y = value(b, s, double), x = double ? lo(b, d.n) : b.getI(XMM(d.n));
+  putScalar(b, d.n, double, comparisonMask(b, double, x, y));
+};
+const compareDoubles: Semantics = (b, d, s, i, z) => {
+  if (!fast(b)) return wide("cmppd")(b, d, s, i, z);
+  const [yl, yh] = both(b, s), l = comparisonMask(b, true, lo(b, d.n), yl);
+  put(b, d.n, l, comparisonMask(b, true, hi(b, d.n), yh));
 };
 const comparison = (name: "comiss" | "comisd" | "ucomiss" | "ucomisd"): Semantics => (b, d, s) => {
   const double = name.endsWith("d"), y = value(b, s, double), x = double ? lo(b, d.n) : b.getI(XMM(d.n)), t = suffix(double);
@@ -228,28 +356,64 @@ const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
   "l.4": [0xc1e0_0000 | 0, 0x41e0_0000],
   "l.8": [0xc3e0_0000 | 0, 0x43e0_0000],
 };
-const toInteger = (double: boolean, truncate: boolean): Semantics => (b, d, s) => {
-  const x = value(b, s, double), t = suffix(double), size = d.size;
+/** A float as an integer of `size` bytes: an i64. */
+function integerOf(b: Emit, x: Val, truncate: boolean, size: number): Val {
+  const double = b.isLong(x), t = suffix(double);
   const helper = H[`cvt${truncate ? "t" : ""}${double ? "sd" : "ss"}2si${size === 8 ? "q" : ""}` as HelperName];
-  let r: Val;
-  if (fast(b)) {
-    const n = truncate ? x : b.pure(`fnearest.${t}`, x), [low, high] = LIMITS[`${t}.${size}`];
-    const limit = (v: number) => double ? b.i64Halves(0, v) : b.i32(v);
-    const ok = b.and(b.pure(`fle.${t}`, limit(low), n), b.pure(`flt.${t}`, n, limit(high)));
-    r = b.callUnless(ok, b.zx(b.pure(`truncS.${t}.${size === 8 ? "l" : "i"}`, n)), helper, b.zx(x));
-  } else r = b.call(helper, b.i64(0), b.zx(x));
-  b.put(d, size === 8 ? r : b.wrap(r));
+  if (!fast(b)) return b.call(helper, b.i64(0), b.zx(x));
+  const n = truncate ? x : b.pure(`fnearest.${t}`, x), [low, high] = LIMITS[`${t}.${size}`];
+  const limit = (v: number) => double ? b.i64Halves(0, v) : b.i32(v);
+  const ok = b.and(b.pure(`fle.${t}`, limit(low), n), b.pure(`flt.${t}`, n, limit(high)));
+  return b.callUnless(ok, b.zx(b.pure(`truncS.${t}.${size === 8 ? "l" : "i"}`, n)), helper, b.zx(x));
+}
+const toInteger = (double: boolean, truncate: boolean): Semantics => (b, d, s) => {
+  const r = integerOf(b, value(b, s, double), truncate, d.size);
+  b.put(d, d.size === 8 ? r : b.wrap(r));
 };
-const toDouble: Semantics = (b, d, s) => {
-  const x = low32(b, s), helper = H.cvtss2sd;
-  if (!fast(b)) return b.set(XMM(d.n), b.call(helper, b.i64(0), b.extU(x)));
-  b.set(XMM(d.n), b.callUnless(b.and(isNumber(b, x), notTiny(b, x)), b.pure("fpromote", x), helper, b.extU(x)));
-};
-const toSingle: Semantics = (b, d, s) => {
-  const x = low64(b, s), helper = H.cvtsd2ss;
-  if (!fast(b)) return putLow32(b, d.n, b.wrap(b.call(helper, b.i64(0), x)));
+/** A single as a double, an i64, and the reverse. */
+function doubleOf(b: Emit, x: Val): Val {
+  if (!fast(b)) return b.call(H.cvtss2sd, b.i64(0), b.extU(x));
+  return b.callUnless(b.and(isNumber(b, x), notTiny(b, x)), b.pure("fpromote", x), H.cvtss2sd, b.extU(x));
+}
+function singleOf(b: Emit, x: Val): Val {
+  if (!fast(b)) return b.call(H.cvtsd2ss, b.i64(0), x);
   const r = b.pure("fdemote", x), ok = b.or(isSafe(b, r), b.eqz(magnitude(b, x)));
-  putLow32(b, d.n, b.wrap(b.callUnless(ok, b.extU(r), helper, x)));
+  return b.callUnless(ok, b.extU(r), H.cvtsd2ss, x);
+}
+const toDouble: Semantics = (b, d, s) => b.set(XMM(d.n), doubleOf(b, low32(b, s)));
+const toSingle: Semantics = (b, d, s) => putLow32(b, d.n, b.wrap(singleOf(b, low64(b, s))));
+/** Packed conversions, lane by lane while nothing can fault. */
+const packedToDouble: Semantics = (b, d, s, i, z) => {
+  if (!fast(b)) return wideLow("cvtps2pd")(b, d, s, i, z);
+  const v = low64(b, s), l = doubleOf(b, laneOf(b, v, false));
+  put(b, d.n, l, doubleOf(b, laneOf(b, v, true)));
+};
+const packedToSingle: Semantics = (b, d, s, i, z) => {
+  if (!fast(b)) return wide("cvtpd2ps")(b, d, s, i, z);
+  const [l, h] = both(b, s), low = singleOf(b, l);
+  put(b, d.n, join(b, [low, false], [singleOf(b, h), false]), b.i64(0));
+};
+/** 32-bit integers of a register as doubles: always exact. */
+const integersToDoubles: Semantics = (b, d, s) => {
+  const v = low64(b, s);
+  put(b, d.n, b.pure("fromS.i.l", laneOf(b, v, false)), b.pure("fromS.i.l", laneOf(b, v, true)));
+};
+const integersToSingles: Semantics = (b, d, s, i, z) => {
+  if (!fast(b)) return wide("cvtdq2ps")(b, d, s, i, z);
+  const half = (v: Val) => fromLanes(b, b.pure("fromS.i.i", laneOf(b, v, false)), b.pure("fromS.i.i", laneOf(b, v, true)));
+  const [l, h] = both(b, s);
+  put(b, d.n, half(l), half(h));
+};
+const packedToIntegers = (double: boolean, truncate: boolean): Semantics => (b, d, s, i, z) => {
+  if (!fast(b)) return wide(`cvt${truncate ? "t" : ""}${double ? "pd" : "ps"}2dq` as HelperName)(b, d, s, i, z);
+  const half = (p: Val, q: Val): Val => {
+    const low = integerOf(b, p, truncate, 4);
+    return join(b, [low, false], [integerOf(b, q, truncate, 4), false]);
+  };
+  const [l, h] = both(b, s);
+  if (double) return put(b, d.n, half(l, h), b.i64(0));
+  const low = half(laneOf(b, l, false), laneOf(b, l, true));
+  put(b, d.n, low, half(laneOf(b, h, false), laneOf(b, h, true)));
 };
 
 // --- moves
@@ -284,6 +448,11 @@ const signs = (double: boolean): Semantics => (b, d, s) => {
     : b.or(b.or(bit(l, 31, 0), bit(l, 63, 1)), b.or(b.and(b.shrU(h, b.i64(29)), b.i64(4)), bit(h, 63, 3)));
   b.put(d, d.size === 8 ? r : b.wrap(r));
 };
+/** The top bits of the eight bytes of a half: a product collects them in its topmost byte. */
+function byteSigns(b: Emit, v: Val): Val {
+  const signs = b.and(v, b.i64Halves(0x8080_8080 | 0, 0x8080_8080 | 0));
+  return b.shrU(b.mul(b.shrU(signs, b.i64(7)), b.i64Halves(0x1020_4080, 0x0102_0408)), b.i64(56));
+}
 /** Lane `k` of a register as i32 (lanes of 32 bits) or i64. */
 const lane32 = (b: Emit, n: number, k: number) => {
   const v = k < 2 ? lo(b, n) : hi(b, n);
@@ -371,8 +540,8 @@ export function sse(): Row[] {
     ]] as const
   ) {
     rows.push(
-      x86(`NP 0F ${opcode} /r`, `${name}ps Vps, Wps`, "sse", wide(`${name}ps`)),
-      x86(`66 0F ${opcode} /r`, `${name}pd Vpd, Wpd`, "sse", wide(`${name}pd`)),
+      x86(`NP 0F ${opcode} /r`, `${name}ps Vps, Wps`, "sse", packedArithmetic(name, false)),
+      x86(`66 0F ${opcode} /r`, `${name}pd Vpd, Wpd`, "sse", packedArithmetic(name, true)),
       x86(`F3 0F ${opcode} /r`, `${name}ss Vss, Wss`, "sse", arithmetic(name, false)),
       x86(`F2 0F ${opcode} /r`, `${name}sd Vsd, Wsd`, "sse", arithmetic(name, true)),
     );
@@ -405,16 +574,16 @@ export function sse(): Row[] {
     x86("NP 0F 16 /r", "movlhps Vq, Uq", "sse quiet", (b, d, s) => b.set(XMM(d.n) + 8, lo(b, s.n))),
     x86("NP 0F 17 /r", "movhps Mq, Vq", "sse quiet", storeHigh),
     x86("66 0F 17 /r", "movhpd Mq, Vq", "sse quiet", storeHigh),
-    x86("F3 0F 12 /r", "movsldup Vdq, Wdq", "sse", wide("movsldup")),
-    x86("F3 0F 16 /r", "movshdup Vdq, Wdq", "sse", wide("movshdup")),
+    x86("F3 0F 12 /r", "movsldup Vdq, Wdq", "sse", shuffle("movsldup")),
+    x86("F3 0F 16 /r", "movshdup Vdq, Wdq", "sse", shuffle("movshdup")),
     x86("F2 0F 12 /r", "movddup Vq, Wq", "sse quiet", (b, d, s) => {
       const v = low64(b, s);
       put(b, d.n, v, v);
     }),
-    x86("NP 0F 14 /r", "unpcklps Vps, Wps", "sse", wide("unpcklps")),
-    x86("66 0F 14 /r", "unpcklpd Vpd, Wpd", "sse", wide("punpcklqdq")),
-    x86("NP 0F 15 /r", "unpckhps Vps, Wps", "sse", wide("unpckhps")),
-    x86("66 0F 15 /r", "unpckhpd Vpd, Wpd", "sse", wide("punpckhqdq")),
+    x86("NP 0F 14 /r", "unpcklps Vps, Wps", "sse", shuffle("unpcklps")),
+    x86("66 0F 14 /r", "unpcklpd Vpd, Wpd", "sse", shuffle("punpcklqdq")),
+    x86("NP 0F 15 /r", "unpckhps Vps, Wps", "sse", shuffle("unpckhps")),
+    x86("66 0F 15 /r", "unpckhpd Vpd, Wpd", "sse", shuffle("punpckhqdq")),
     x86("NP 0F 28 /r", "movaps Vps, Wps", "sse", loadBoth(false)),
     x86("66 0F 28 /r", "movapd Vpd, Wpd", "sse", loadBoth(false)),
     x86("NP 0F 29 /r", "movaps Wps, Vps", "sse", storeBoth(false)),
@@ -439,7 +608,7 @@ export function sse(): Row[] {
     x86("NP 0F 50 /r", "movmskps Gy, Ups", "sse quiet", signs(false)),
     x86("66 0F 50 /r", "movmskpd Gy, Upd", "sse quiet", signs(true)),
     x86("66 0F D7 /r", "pmovmskb Gy, Udq", "sse", (b, d, s) => {
-      const r = b.call(H.pmovmskb, lo(b, s.n), hi(b, s.n));
+      const r = b.or(byteSigns(b, lo(b, s.n)), b.shl(byteSigns(b, hi(b, s.n)), b.i64(8)));
       b.put(d, d.size === 8 ? r : b.wrap(r));
     }),
     x86("66 0F F7 /r", "maskmovdqu Vdq, Udq", "sse", (b, d, s) => {
@@ -473,7 +642,7 @@ export function sse(): Row[] {
     }),
     x86("NP 0F D7 /r", "pmovmskb Gy, Nq", "mmx", (b, d, s) => {
       b.checkFpu();
-      const r = b.call(H.pmovmskb, b.get(s), b.i64(0));
+      const r = byteSigns(b, b.get(s));
       b.put(d, d.size === 8 ? r : b.wrap(r));
       enterMmx(b);
     }),
@@ -498,13 +667,13 @@ export function sse(): Row[] {
     }),
     // Shuffles, blends, single lanes.
     x86("NP 0F 70 /r", "pshufw Pq, Qq, Ib", "mmx", packedMmx("pshufw")),
-    x86("66 0F 70 /r", "pshufd Vdq, Wdq, Ib", "sse", wide("pshufd")),
+    x86("66 0F 70 /r", "pshufd Vdq, Wdq, Ib", "sse", shuffle("pshufd")),
     x86("F3 0F 70 /r", "pshufhw Vdq, Wdq, Ib", "sse", wide("pshufhw")),
     x86("F2 0F 70 /r", "pshuflw Vdq, Wdq, Ib", "sse", wide("pshuflw")),
-    x86("66 0F 73 /3", "psrldq Udq, Ib", "sse", shiftSse("psrldq")),
-    x86("66 0F 73 /7", "pslldq Udq, Ib", "sse", shiftSse("pslldq")),
-    x86("NP 0F C6 /r", "shufps Vps, Wps, Ib", "sse", wide("shufps")),
-    x86("66 0F C6 /r", "shufpd Vpd, Wpd, Ib", "sse", wide("shufpd")),
+    x86("66 0F 73 /3", "psrldq Udq, Ib", "sse", shiftBytes(false)),
+    x86("66 0F 73 /7", "pslldq Udq, Ib", "sse", shiftBytes(true)),
+    x86("NP 0F C6 /r", "shufps Vps, Wps, Ib", "sse", shuffle("shufps")),
+    x86("66 0F C6 /r", "shufpd Vpd, Wpd, Ib", "sse", shuffle("shufpd")),
     x86("NP 0F 3A 0F /r", "palignr Pq, Qq, Ib", "mmx", packedMmx("palignr")),
     x86("66 0F 3A 0F /r", "palignr Vdq, Wdq, Ib", "sse", wide("palignr")),
     x86("66 0F 3A 0C /r", "blendps Vps, Wps, Ib", "sse", wide("blendps")),
@@ -550,9 +719,9 @@ export function sse(): Row[] {
     x86("66 0F 3A 63 /r", "pcmpistri Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0)),
     // Floating point.
     x86("NP 0F C2 /r", "cmpps Vps, Wps, Ib", "sse", wide("cmpps")),
-    x86("66 0F C2 /r", "cmppd Vpd, Wpd, Ib", "sse", wide("cmppd")),
-    x86("F3 0F C2 /r", "cmpss Vss, Wss, Ib", "sse", scalarHelper("cmpss", false)),
-    x86("F2 0F C2 /r", "cmpsd Vsd, Wsd, Ib", "sse", scalarHelper("cmpsd", true)),
+    x86("66 0F C2 /r", "cmppd Vpd, Wpd, Ib", "sse", compareDoubles),
+    x86("F3 0F C2 /r", "cmpss Vss, Wss, Ib", "sse", compareScalar(false)),
+    x86("F2 0F C2 /r", "cmpsd Vsd, Wsd, Ib", "sse", compareScalar(true)),
     x86("NP 0F 2E /r", "ucomiss Vss, Wss", "sse !OSZAPC", comparison("ucomiss")),
     x86("66 0F 2E /r", "ucomisd Vsd, Wsd", "sse !OSZAPC", comparison("ucomisd")),
     x86("NP 0F 2F /r", "comiss Vss, Wss", "sse !OSZAPC", comparison("comiss")),
@@ -580,14 +749,14 @@ export function sse(): Row[] {
     x86("F2 0F 2D /r", "cvtsd2si Gy, Wsd", "sse", toInteger(true, false)),
     x86("F3 0F 5A /r", "cvtss2sd Vsd, Wss", "sse", toDouble),
     x86("F2 0F 5A /r", "cvtsd2ss Vss, Wsd", "sse", toSingle),
-    x86("NP 0F 5A /r", "cvtps2pd Vpd, Wq", "sse", wideLow("cvtps2pd")),
-    x86("66 0F 5A /r", "cvtpd2ps Vps, Wpd", "sse", wide("cvtpd2ps")),
-    x86("NP 0F 5B /r", "cvtdq2ps Vps, Wdq", "sse", wide("cvtdq2ps")),
-    x86("66 0F 5B /r", "cvtps2dq Vdq, Wps", "sse", wide("cvtps2dq")),
-    x86("F3 0F 5B /r", "cvttps2dq Vdq, Wps", "sse", wide("cvttps2dq")),
-    x86("66 0F E6 /r", "cvttpd2dq Vdq, Wpd", "sse", wide("cvttpd2dq")),
-    x86("F3 0F E6 /r", "cvtdq2pd Vpd, Wq", "sse", wideLow("cvtdq2pd")),
-    x86("F2 0F E6 /r", "cvtpd2dq Vdq, Wpd", "sse", wide("cvtpd2dq")),
+    x86("NP 0F 5A /r", "cvtps2pd Vpd, Wq", "sse", packedToDouble),
+    x86("66 0F 5A /r", "cvtpd2ps Vps, Wpd", "sse", packedToSingle),
+    x86("NP 0F 5B /r", "cvtdq2ps Vps, Wdq", "sse", integersToSingles),
+    x86("66 0F 5B /r", "cvtps2dq Vdq, Wps", "sse", packedToIntegers(false, false)),
+    x86("F3 0F 5B /r", "cvttps2dq Vdq, Wps", "sse", packedToIntegers(false, true)),
+    x86("66 0F E6 /r", "cvttpd2dq Vdq, Wpd", "sse", packedToIntegers(true, true)),
+    x86("F3 0F E6 /r", "cvtdq2pd Vpd, Wq", "sse", integersToDoubles),
+    x86("F2 0F E6 /r", "cvtpd2dq Vdq, Wpd", "sse", packedToIntegers(true, false)),
     x86("NP 0F 2A /r", "cvtpi2ps Vps, Qq", "mmx", (b, d, s) => {
       b.checkFpu();
       const v = b.get(s);
