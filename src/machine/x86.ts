@@ -4,6 +4,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { PciFunction } from "../core/pci.ts";
 import type { CpuPorts } from "../x86/apic_hooks.ts";
 import { X86Cpu } from "../x86/cpu.ts";
+import { firmwareFiles } from "../firmware/tables/mod.ts";
 import { modelByName } from "../x86/cpuid.ts";
 import { CUT, LONGEST, OK } from "../x86/decode.ts";
 import { disassemble } from "../x86/disasm.ts";
@@ -175,7 +176,7 @@ class X86Platform implements Platform {
     // A machine without memory for a BIOS starts from the state after a reset.
     const bios = this.#bios.possible;
     this.#bios.core = core;
-    if (this.parts.graph.firmware.kind === "file") return informFirmware(this.parts, this.#bios, []);
+    if (this.parts.graph.firmware.kind === "file") return informFirmware(this.parts, this.#bios, firmwareFiles(this.#bios.tables));
     if (bios) this.#bios.powerOn(core);
     for (const s of this.#image.segments) bus.writeBytes(s.paddr, s.bytes, { rom: true });
     if (this.#image.protocol === "bios" && bios) {

@@ -47,7 +47,8 @@ const SEGMENT_NUMBERS: Readonly<Record<Segment, number>> = { es: ES, ss: SS, ds:
 export function memoryMap(graph: Graph, tablesAt = Infinity): MapEntry[] {
   const map: MapEntry[] = [];
   for (const { base, length } of graph.memories.filter((m) => m.kind === "ram").flatMap((m) => m.segments)) {
-    const whole = base + length, end = whole <= 2 ** 32 ? Math.min(whole, tablesAt) : whole, usable = (from: number, to: number) => to > from && map.push({ base: from, length: to - from, type: 1 });
+    const whole = base + length, end = whole <= 2 ** 32 ? Math.min(whole, tablesAt) : whole;
+    const usable = (from: number, to: number) => to > from && map.push({ base: from, length: to - from, type: 1 });
     usable(base, Math.min(end, LOW_END));
     usable(Math.max(base, MIB), end);
     if (end < whole) map.push({ base: end, length: whole - end, type: 2 });

@@ -3,7 +3,8 @@
 import { ascii, le } from "./aml.ts";
 import type { TablesDescription } from "./description.ts";
 
-const MAKER = "bringup", KIB = 1024, MIB = 2 ** 20;
+/** The date is old on purpose: kernels take a recent one for the promise of recent habits, such as alarms by ACPI. */
+const MAKER = "bringup", DATE = "01/01/2014", KIB = 1024, MIB = 2 ** 20;
 const UNKNOWN = 2, OTHER = 1;
 
 /** A structure: its fixed part from the handle on, and its texts, which the fixed part names by 1, 2, ... */
@@ -18,7 +19,7 @@ function structures(d: TablesDescription): number[][] {
   const signature = [...le(d.signature, 4), ...le(0, 4)];
   return [
     // BIOS: PCI, boot from CD, ACPI.
-    structure(0, 0, [1, 2, 0, 0xe8, 3, 0, ...le(0x1_8080, 8), 1, 0, 0, 0, 0xff, 0xff], MAKER, "1.0", "01/01/2026"),
+    structure(0, 0, [1, 2, 0, 0xe8, 3, 0, ...le(0x1_8080, 8), 1, 0, 0, 0, 0xff, 0xff], MAKER, "1.0", DATE),
     structure(1, 0x100, [1, 2, 3, 0, ...Array<number>(16).fill(0), 6, 0, 0], MAKER, d.product, "1.0"),
     structure(3, 0x300, [1, OTHER, 0, 0, 0, 3, 3, 3, UNKNOWN, ...le(0, 4), 0, 0, 0, 0, 0], MAKER),
     structure(
