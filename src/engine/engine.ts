@@ -52,8 +52,8 @@ interface Block {
   readonly bytes: number;
   readonly pcLo: number;
   readonly pcHi: number;
-  /** Of an instruction that crosses into the next page: its bytes, compared at each look-up. */
-  readonly crossing: { readonly first: Uint8Array; readonly second: Uint8Array | undefined } | undefined;
+  /** Of an instruction that crosses into the next page: where that is, compared at each look-up; -1: it cannot be fetched from. */
+  readonly second: number | undefined;
   /** Where its page keeps it. */
   readonly key: number;
   /** Another block of the same place and mode at another virtual address. */
@@ -82,6 +82,8 @@ interface CodePage {
   /** Regions that have code here. */
   readonly regions: Set<Region>;
   readonly blocks: Map<number, Block>;
+  /** Blocks of instructions whose second part is here, by their first micro-op. */
+  readonly tails: Map<number, Block>;
   /** How often a write has hit code here. */
   hits: number;
   /** Which 64-byte granules hold translated code: low and high 32. */
@@ -280,6 +282,7 @@ export class Engine {
   readonly #code: { bytes: Uint8Array; at: number; limit: number; next: () => number };
   readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; next: () => number };
   #second = -1;
+  #nextOfRegion: () => number = () => -1;
   /** Counters for `--stats`. */
   readonly stats = new Counters();
   /** With `profile`: where compiled code gave up. */
@@ -330,7 +333,7 @@ export class Engine {
     this.running = this.harts[0];
     this.#code = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextPage() };
     // What is compiled may never run: looking for it must not walk page tables, which would be seen there.
-    this.#regionCode = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = -1 };
+    this.#regionCode = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextOfRegion() };
     this.#clearJumpCache();
     this.#u16[this.#resume >> 1] = UOP.resume;
     const module = new WebAssembly.Module(interpreterModule(pages));
@@ -638,13 +641,13 @@ export class Engine {
     const known = this.#pages[host >>> 12];
     for (let b = known?.blocks.get(key); b; b = b.next) {
       if (b.pcLo !== lo || b.pcHi !== hi) continue;
-      if (b.crossing && !this.#stillCrosses(b)) break;
-      if (!step && !b.crossing) this.#remember(lo, hi, context, b.ip);
+      if (b.second !== undefined && !this.#stillCrosses(b)) continue;
+      if (!step) this.#remember(lo, hi, context, b.ip);
       return b.ip;
     }
     const started = this.#regionCount ? performance.now() : 0, block = this.#translate(host, lo, hi, key, step);
     if (this.#regionCount) this.translateMs += performance.now() - started;
-    if (!step && !block.crossing) this.#remember(lo, hi, context, block.ip);
+    if (!step && block.second !== -1) this.#remember(lo, hi, context, block.ip);
     return block.ip;
   }
 
@@ -706,17 +709,17 @@ export class Engine {
       bytes,
       pcLo: lo,
       pcHi: hi,
-      crossing: crossing
-        ? {
-          first: this.#u8.slice(host, host + bytes),
-          second: this.#second < 0 ? undefined : this.#u8.slice(this.#second, this.#second + LONGEST_INSTRUCTION),
-        }
-        : undefined,
+      second: crossing ? this.#second : undefined,
       key,
       next: page.blocks.get(key),
     };
     page.blocks.set(key, block);
     mark(page, host >>> 12, block);
+    if (this.#second > 0) {
+      const p = this.#second >>> 12, tail = this.#pages[p] ??= this.#newCodePage(this.#second);
+      tail.tails.set(ip, block);
+      mark(tail, p, { at: this.#second, bytes: LONGEST_INSTRUCTION });
+    }
     if (heat) this.#byIp.set(ip, block);
     this.stats.blocks++;
     this.stats.instructionsTranslated += b.insns;
@@ -754,7 +757,11 @@ export class Engine {
       pages.set(key, host);
       return host;
     };
-    const hosts = new Map<number, number>();
+    const hosts = new Map<number, number>(), tails: { at: number; bytes: number }[] = [];
+    this.#nextOfRegion = () => {
+      const lo = ((b.startLo & -PAGE) + PAGE) | 0;
+      return hostPage(lo, lo === 0 ? (b.startHi + 1) | 0 : b.startHi);
+    };
     const nodes = findRegion(b, (distance, max) => {
       const low = (block.pcLo >>> 0) + distance, lo = low | 0, hi = (block.pcHi + Math.floor(low / 2 ** 32)) | 0, page = hostPage(lo, hi);
       if (page < 0 || (distance !== 0 && !this.#isWarm(page + offsetIn(lo), lo, hi, mode))) return false;
@@ -765,7 +772,8 @@ export class Engine {
       b.memos = undefined;
       this.#second = 0;
       core.translateBlock(b, code, max);
-      return this.#second === 0;
+      if (this.#second > 0) tails.push({ at: this.#second, bytes: LONGEST_INSTRUCTION });
+      return this.#second >= 0;
     });
     if (!nodes) return;
     if (this.stats.regions - this.#regionsDropped >= MAX_REGIONS || this.stats.regionBytes - this.#bytesDropped >= MAX_REGION_BYTES) {
@@ -793,7 +801,7 @@ export class Engine {
       since: this.running.instructions(),
       guard,
       pages: used,
-      ranges: nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.lastOffset + LONGEST_INSTRUCTION })),
+      ranges: [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.lastOffset + LONGEST_INSTRUCTION })), ...tails],
     };
     for (const r of region.ranges) {
       for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) {
@@ -813,7 +821,7 @@ export class Engine {
   #isWarm(host: number, lo: number, hi: number, mode: number): boolean {
     let b = this.#pages[host >>> 12]?.blocks.get((mode << 1) * PAGE + (host & (PAGE - 1)));
     while (b && (b.pcLo !== lo || b.pcHi !== hi)) b = b.next;
-    return b !== undefined && !b.crossing &&
+    return b !== undefined && b.second !== -1 &&
       (this.#u16[b.ip >> 1] === UOP.region || this.#heat - this.#i32[(b.ip + H_HEAT) >> 2] >= this.#heat / 128);
   }
   /** An i32 in the literal arena. */
@@ -851,30 +859,21 @@ export class Engine {
 
   /** The page in virtual memory after that of the block being translated: index in the linear memory, or -1 with the fault recorded. */
   #nextPage(): number {
-    const b = this.#builder,
-      core = this.running.core,
-      lo = ((b.startLo & -PAGE) + PAGE) | 0,
-      hi = lo === 0 ? (b.startHi + 1) | 0 : b.startHi;
-    const paddr = core.translate(lo, hi, FETCH);
-    if (paddr < 0) return -1;
-    const host = this.hostOf(paddr, 1);
-    if (host < 0) core.busFault(lo, hi, FETCH);
-    return host;
+    const b = this.#builder, lo = ((b.startLo & -PAGE) + PAGE) | 0, hi = lo === 0 ? (b.startHi + 1) | 0 : b.startHi;
+    return this.#fetch(lo, hi);
   }
-  /** Whether the bytes of a crossing instruction are what they were, at its present second page. */
+  /** Whether the second part of a crossing instruction is where it was. */
   #stillCrosses(b: Block): boolean {
     this.#builder.reset(b.pcLo, b.pcHi);
-    const second = this.#nextPage(), was = b.crossing!.second;
-    if (second < 0 || !was) return false;
-    for (let i = 0; i < was.length; i++) if (this.#u8[second + i] !== was[i]) return false;
-    return true;
+    const second = this.#nextPage();
+    return second >= 0 && second === b.second;
   }
 
   /** From now on writes to this host page are looked at: no TLB may let them by. */
   #newCodePage(host: number): CodePage {
     for (const hart of this.harts) hart.protect(host & -PAGE);
     this.#u8[this.#codeMap + (host >>> 12)] = 1;
-    return { blocks: new Map(), regions: new Set(), hits: this.#hits.get(host >>> 12) ?? 0, lo: 0, hi: 0 };
+    return { blocks: new Map(), tails: new Map(), regions: new Set(), hits: this.#hits.get(host >>> 12) ?? 0, lo: 0, hi: 0 };
   }
 
   /** Drops what was translated from these bytes of the linear memory; true when the block that is running was among them. */
@@ -901,12 +900,17 @@ export class Engine {
         if (kept) page.blocks.set(key, kept);
         else page.blocks.delete(key);
       }
+      for (const b of page.tails.values()) {
+        const tail = { at: b.second!, bytes: LONGEST_INSTRUCTION };
+        if (precise && (tail.at + tail.bytes <= host || tail.at >= host + size)) mark(page, p, tail);
+        else current = this.#remove(b) || current;
+      }
       for (const region of page.regions) {
         if (!precise || region.ranges.some((r) => r.at < host + size && r.at + r.bytes > host)) {
           current = this.#dropRegion(region) || current;
         } else for (const r of region.ranges) mark(page, p, r);
       }
-      if (page.blocks.size === 0 && page.regions.size === 0) {
+      if (page.blocks.size === 0 && page.regions.size === 0 && page.tails.size === 0) {
         this.#pages[p] = undefined;
         this.#u8[this.#codeMap + p] = 0;
         this.#hits.set(p, page.hits);
@@ -919,6 +923,7 @@ export class Engine {
   #drop(b: Block): boolean {
     this.#u16[b.ip >> 1] = UOP.stale;
     this.#byIp.delete(b.ip);
+    if (b.second! > 0) this.#pages[b.second! >>> 12]?.tails.delete(b.ip);
     this.stats.invalidations++;
     return b.ip === this.#i32[CURRENT >> 2];
   }
@@ -942,7 +947,11 @@ export class Engine {
   #dropRegion(region: Region): boolean {
     this.stats.regionsChanged++;
     this.#release(region);
-    const { block } = region, page = this.#pages[block.at >>> 12];
+    return this.#remove(region.block);
+  }
+  /** A block is dead, and its page is to forget it. */
+  #remove(block: Block): boolean {
+    const page = this.#pages[block.at >>> 12];
     let kept: Block | undefined;
     for (let b = page?.blocks.get(block.key); b; b = b.next) if (b.ip !== block.ip) kept = { ...b, next: kept };
     if (kept) page!.blocks.set(block.key, kept);
