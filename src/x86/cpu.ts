@@ -966,15 +966,17 @@ export class X86Cpu implements Core {
       state: structuredClone(this.s),
       segments: { limit: this.limit.slice(), attr: this.attr.slice(), baseLo: this.#baseLo.slice(), baseHi: this.#baseHi.slice() },
       pdptes: { lo: this.paging.pdpteLo.slice(), hi: this.paging.pdpteHi.slice() },
+      events: this.events.save(),
     };
   }
   load(saved: unknown): void {
-    const { registers, pc, state, segments, pdptes } = saved as {
+    const { registers, pc, state, segments, pdptes, events } = saved as {
       registers: Uint8Array;
       pc: [number, number];
       state: CpuState;
       segments: { limit: Uint32Array; attr: Int32Array; baseLo: Int32Array; baseHi: Int32Array };
       pdptes: { lo: Int32Array; hi: Int32Array };
+      events: ReturnType<EventLog["save"]>;
     };
     this.env.u8.set(registers, this.env.base() + GUEST);
     this.setPc(pc[0], pc[1]);
@@ -985,6 +987,7 @@ export class X86Cpu implements Core {
     this.#baseHi.set(segments.baseHi);
     this.paging.pdpteLo.set(pdptes.lo);
     this.paging.pdpteHi.set(pdptes.hi);
+    this.events.load(events);
     this.reload();
   }
 

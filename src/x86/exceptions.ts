@@ -102,6 +102,18 @@ export class EventLog {
 
   clear(): void {
     this.count = 0;
+    for (const list of [this.#what, this.#halves, this.#at]) list.fill(0);
+  }
+
+  /** Plain data for a snapshot, and back. */
+  save() {
+    return { count: this.count, what: this.#what.slice(), halves: this.#halves.slice(), at: this.#at.slice() };
+  }
+  load(saved: ReturnType<EventLog["save"]>): void {
+    this.count = saved.count;
+    this.#what.set(saved.what);
+    this.#halves.set(saved.halves);
+    this.#at.set(saved.at);
   }
 
   /** The last events, oldest first; at most 16. */
