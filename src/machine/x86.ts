@@ -1,10 +1,10 @@
 // x86 machines: processors, ports, the interrupt acknowledge cycle, and what runs first after a reset.
 import { Bus, type BusTarget, readTarget, type Region, type Size, writeTarget } from "../core/bus.ts";
 import { ConfigError } from "../core/errors.ts";
+import type { MapEntry } from "../firmware/bios/mod.ts";
 import type { PciFunction } from "../core/pci.ts";
 import type { CpuPorts } from "../x86/apic_hooks.ts";
 import { X86Cpu } from "../x86/cpu.ts";
-import { firmwareFiles } from "../firmware/tables/mod.ts";
 import { modelByName } from "../x86/cpuid.ts";
 import { CUT, LONGEST, OK } from "../x86/decode.ts";
 import { disassemble } from "../x86/disasm.ts";
@@ -20,7 +20,7 @@ import { Interrupts } from "./x86_apic.ts";
 import { BuiltinBios } from "./x86_bios.ts";
 import { Boot, type BootModule, startKernel } from "./x86_boot.ts";
 import { readX86Image, type X86Image } from "./x86_image.ts";
-import { informFirmware, vgaRom } from "./x86_rom.ts";
+import { RomBios, vgaRom } from "./x86_rom.ts";
 
 /** Class and sub-class of a VGA. */
 const PCI_VGA = 0x0300;
@@ -93,7 +93,7 @@ class X86Platform implements Platform {
   readonly #modules: readonly BootModule[];
   readonly #bios: BuiltinBios;
   readonly #interrupts = new Interrupts();
-  #vgaRom: Uint8Array | undefined;
+  readonly #rom: RomBios | undefined;
 
   constructor(readonly parts: PlatformParts) {
     const { graph, options, engine, clock, bus } = parts, node = graph.cpu as CpuNode;
@@ -109,6 +109,9 @@ class X86Platform implements Platform {
     this.#modules = this.#readModules(initrd ?? "");
     this.symbols = this.#image.symbols;
     this.#bios = new BuiltinBios(parts, this.io);
+    if (graph.firmware.kind === "file") {
+      this.#rom = new RomBios(parts, this.#bios, this.#image.protocol === "bios" ? undefined : (map) => this.#startKernel(map));
+    } else this.#bios.serve();
     this.#check();
     const [segment, offset] = node.reset.split(":").map((t) => parseInt(t, 16)), interrupts = this.#interrupts;
     const model = modelByName(node.model), ports = new Ports(this.io), tscHz = graph.clock.tsc_hz ?? graph.clock.cpu_hz;
@@ -176,9 +179,8 @@ class X86Platform implements Platform {
     // A machine without memory for a BIOS starts from the state after a reset.
     const bios = this.#bios.possible;
     this.#bios.core = core;
-    if (this.parts.graph.firmware.kind === "file") return informFirmware(this.parts, this.#bios, firmwareFiles(this.#bios.tables));
+    if (this.#rom) return this.#rom.powerOn();
     if (bios) this.#bios.powerOn(core);
-    for (const s of this.#image.segments) bus.writeBytes(s.paddr, s.bytes, { rom: true });
     if (this.#image.protocol === "bios" && bios) {
       this.#bios.boot();
       return;
@@ -193,14 +195,23 @@ class X86Platform implements Platform {
       core.setReg("rip", 0x7c00n);
       return;
     }
-    startKernel(new Boot(this.parts, this.#bios, this.#image, this.#imageName, this.#modules), core);
+    this.#startKernel();
+  }
+
+  /** The first processor goes on with the kernel; `map` is the memory map of a BIOS that is not the built-in one. */
+  #startKernel(map?: readonly MapEntry[]): void {
+    const { core } = this.cpus[0], { bus, engine } = this.parts;
+    engine.select(0);
+    core.reset();
+    for (const s of this.#image.segments) bus.writeBytes(s.paddr, s.bytes, { rom: true });
+    startKernel(new Boot(this.parts, this.#bios, this.#image, this.#imageName, this.#modules, map), core);
   }
 
   /** A VGA has its BIOS with it, for a BIOS from a file; the built-in one needs none. */
   expansionRom(fn: PciFunction): Uint8Array | undefined {
     const { firmware } = this.parts.graph;
     if (fn.class >> 8 !== PCI_VGA || firmware.kind !== "file") return undefined;
-    return this.#vgaRom ??= vgaRom(firmware, this.parts.host);
+    return vgaRom(firmware, this.parts.host);
   }
 
   save(): unknown {

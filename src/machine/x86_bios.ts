@@ -70,8 +70,12 @@ export class BuiltinBios implements BiosHost {
   constructor(readonly parts: PlatformParts, readonly io: Bus) {
     this.tables = describeTables(parts.graph);
     this.memoryMap = memoryMap(parts.graph, this.tables.pm ? this.tables.lowMemoryEnd - ACPI_BYTES : Infinity);
+  }
+
+  /** Takes the calls of its stubs. */
+  serve(): void {
     const trap: BusTarget = { access: { min: 1, max: 4 }, read: () => 0xff, write: () => this.#trapped() };
-    io.map(BIOS_PORT, 1, trap, "bios");
+    this.io.map(BIOS_PORT, 1, trap, "bios");
   }
 
   get disks(): readonly Disk[] {

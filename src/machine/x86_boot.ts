@@ -57,13 +57,12 @@ export class Boot {
     readonly image: X86Image,
     readonly imageName: string,
     readonly modules: readonly BootModule[],
+    /** Where memory is. */
+    readonly map: readonly MapEntry[] = bios.memoryMap,
   ) {
     this.#taken = image.segments.map((s) => ({ base: s.paddr, length: s.size }));
   }
 
-  get map(): readonly MapEntry[] {
-    return this.bios.memoryMap;
-  }
   get cmdline(): string {
     return this.parts.options.append ?? this.parts.graph.boot.cmdline;
   }

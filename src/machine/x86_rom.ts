@@ -1,13 +1,20 @@
 // A BIOS from a file: where its ROM is, and what the machine tells it through fw_cfg and CMOS memory.
-// Sources: QEMU 7.2, docs/specs/fw_cfg.rst and hw/i386 (which items and CMOS bytes there are); SeaBIOS 1.16, docs/Runtime_config.md.
+// Sources: QEMU 7.2, docs/specs/fw_cfg.rst and hw/i386 (which items and CMOS bytes there are); SeaBIOS 1.16, docs/Runtime_config.md;
+// BIOS Boot Specification 1.01, 3.3 (expansion ROMs that boot).
+import type { Alarm } from "../core/clock.ts";
 import type { FirmwareItem } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { BiosHost } from "../firmware/bios/mod.ts";
-import { writeCmosSizes } from "../firmware/bios/mod.ts";
+import { BIOS_PORT, type MapEntry, writeCmosSizes } from "../firmware/bios/mod.ts";
+import { firmwareFiles } from "../firmware/tables/mod.ts";
 import type { Graph, MemoryNode } from "./graph.ts";
 import type { Host, PlatformParts } from "./machine.ts";
+import type { BuiltinBios } from "./x86_bios.ts";
 
 const MIB = 2 ** 20, TOP = 2 ** 32;
+/** The option ROM that starts a kernel, and what is where in it. */
+const KERNEL_ROM = "genroms/kernel.bin", PNP_HEADER = 0x20, BOOTSTRAP = 0x40;
+/** CMOS memory, and where QEMU has kinds of boot devices in it: 1 floppy, 2 hard disk, 3 CD; four bits each. */
+const CMOS = 0x70, BOOT_ORDER = 0x3d, BOOT_ORDER_3 = 0x38;
 const VGA_ROM = "vgabios-stdvga.bin";
 /** Keys of fw_cfg items. */
 const RAM_SIZE = 0x03, CPUS = 0x05, NUMA = 0x0d, MAX_CPUS = 0x0f, IRQ0_OVERRIDE = 0x8002;
@@ -51,21 +58,73 @@ export function vgaRom({ path, vga }: { readonly path: string; readonly vga?: st
   }
 }
 
-/** Tells the firmware about the machine. `files` are those of the tables that it is to publish. */
-export function informFirmware(parts: PlatformParts, bios: BiosHost, files: readonly FirmwareItem[]): void {
-  const { graph, devices } = parts;
-  writeCmosSizes(bios, EQUIPMENT);
-  const ram = graph.memories.filter((m) => m.kind === "ram"), harts = graph.cpu.harts;
-  const items: FirmwareItem[] = [
-    { key: RAM_SIZE, bytes: numbers(8, ram.reduce((n, m) => n + m.size, 0)) },
-    { key: CPUS, bytes: numbers(2, harts) },
-    { key: MAX_CPUS, bytes: numbers(2, harts) },
-    { key: NUMA, bytes: numbers(8, 0, ...Array<number>(harts).fill(0)) },
-    { key: IRQ0_OVERRIDE, bytes: numbers(4, 1) },
-    { name: "etc/e820", bytes: e820(ram) },
-    ...files,
-  ];
-  for (const device of devices.values()) device.provide?.(items);
+/** A BIOS from a file at work: it finds devices itself and is told the rest by fw_cfg and CMOS memory. */
+export class RomBios {
+  readonly #start: Alarm;
+
+  /** @param bios gives access to the machine. @param start starts the kernel, when it is not the BIOS that loads it from a disk. */
+  constructor(readonly parts: PlatformParts, readonly bios: BuiltinBios, readonly start: ((map: readonly MapEntry[]) => void) | undefined) {
+    this.#start = parts.clock.alarm(() => start?.(this.#map()));
+    if (!start) return;
+    // Not in the middle of the OUT instruction.
+    const write = () => this.#start.scheduleAt(parts.clock.ticks);
+    bios.io.map(BIOS_PORT, 1, { access: { min: 1, max: 4 }, read: () => 0xff, write }, "kernel");
+  }
+
+  /** Fills fw_cfg and CMOS memory. */
+  powerOn(): void {
+    const { graph, devices } = this.parts, { bios } = this, ram = graph.memories.filter((m) => m.kind === "ram"), harts = graph.cpu.harts;
+    const items: FirmwareItem[] = [
+      { key: RAM_SIZE, bytes: numbers(8, ram.reduce((n, m) => n + m.size, 0)) },
+      { key: CPUS, bytes: numbers(2, harts) },
+      { key: MAX_CPUS, bytes: numbers(2, harts) },
+      { key: NUMA, bytes: numbers(8, 0, ...Array<number>(harts).fill(0)) },
+      { key: IRQ0_OVERRIDE, bytes: numbers(4, 1) },
+      { name: "etc/e820", bytes: e820(ram) },
+      ...firmwareFiles(bios.tables),
+      ...(this.start ? [{ name: KERNEL_ROM, bytes: kernelRom() }, { name: "bootorder", bytes: ascii(`/rom@${KERNEL_ROM}\0`) }] : []),
+    ];
+    for (const device of devices.values()) device.provide?.(items);
+    writeCmosSizes(bios, EQUIPMENT);
+    const kinds = [...new Set(bios.bootOrder.map((drive) => drive < 0x80 ? 1 : drive < 0xe0 ? 2 : 3))];
+    const cmos = (index: number, value: number) => (bios.out(CMOS, 1, index), bios.out(CMOS + 1, 1, value));
+    cmos(BOOT_ORDER, (kinds[0] ?? 0) | (kinds[1] ?? 0) << 4);
+    cmos(BOOT_ORDER_3, (kinds[2] ?? 0) << 4);
+  }
+
+  /** What the option ROM has collected. */
+  #map(): MapEntry[] {
+    const { bios } = this, bytes = bios.readBytes(bios.segment("es") * 16, bios.reg("edi") & 0xffff), view = new DataView(bytes.buffer);
+    const entry = (at: number) => ({
+      base: Number(view.getBigUint64(at, true)),
+      length: Number(view.getBigUint64(at + 8, true)),
+      type: view.getUint32(at + 16, true),
+    });
+    return Array.from({ length: Math.floor(bytes.length / E820_BYTES) }, (_, i) => entry(E820_BYTES * i));
+  }
+}
+
+/** An option ROM that boots: it lets the BIOS say where memory is, and calls the emulator. */
+function kernelRom(): Uint8Array {
+  const rom = new Uint8Array(512);
+  rom.set([0x55, 0xaa, rom.length / 512, 0xcb]); // signature, size; initialization: retf
+  rom.set([PNP_HEADER], 0x1a);
+  // Plug and Play BIOS Specification 1.0a, 3.2: revision 1, 32 bytes; a network device, with a bootstrap entry vector.
+  rom.set([...ascii("$PnP"), 1, 2], PNP_HEADER);
+  rom.set([BOOTSTRAP], PNP_HEADER + 0x1a);
+  rom.set([
+    ...[0xb8, 0x00, 0x70, 0x8e, 0xc0], // mov ax, 7000h; mov es, ax
+    ...[0x31, 0xff, 0x66, 0x31, 0xdb], // xor di, di; xor ebx, ebx
+    ...[0x66, 0xb8, 0x20, 0xe8, 0x00, 0x00], // next: mov eax, 0e820h
+    ...[0x66, 0xba, 0x50, 0x41, 0x4d, 0x53], // mov edx, "SMAP"
+    ...[0x66, 0xb9, E820_BYTES, 0x00, 0x00, 0x00], // mov ecx, 20
+    ...[0xcd, 0x15, 0x72, 0x08], // int 15h; jc done
+    ...[0x83, 0xc7, E820_BYTES, 0x66, 0x85, 0xdb], // add di, 20; test ebx, ebx
+    ...[0x75, 0xe2], // jnz next
+    ...[0xe6, BIOS_PORT, 0xeb, 0xfe], // done: out BIOS_PORT, al; stay there
+  ], BOOTSTRAP);
+  rom[rom.length - 1] = -rom.reduce((sum, byte) => sum + byte, 0);
+  return rom;
 }
 
 /** RAM as the chipset has it; what lies under the ROM and the screen counts, since the firmware knows of them. */
@@ -86,6 +145,8 @@ function e820(ram: readonly MemoryNode[]): Uint8Array {
   }
   return new Uint8Array(view.buffer);
 }
+
+const ascii = (text: string) => new TextEncoder().encode(text);
 
 /** Little-endian integers of `size` bytes each. */
 function numbers(size: 2 | 4 | 8, ...values: number[]): Uint8Array {

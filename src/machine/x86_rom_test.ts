@@ -83,9 +83,13 @@ Deno.test("fw_cfg tells RAM, processors and the memory map, CMOS memory the size
   };
   assertEquals(item(0x03, 8), [0, 0, 0x80, 0, 0, 0, 0, 0]);
   assertEquals([item(0x05, 2), item(0x0f, 2)], [[2, 0], [2, 0]]);
-  const directory = item(0x19, 4 + 64);
-  assertEquals(directory.slice(0, 10), [0, 0, 0, 1, 0, 0, 0, 20, 0, 0x20]);
-  assertEquals(item(0x20, 20), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+  const [, , , count, ...entries] = item(0x19, 4 + 64 * 8), text = (bytes: number[]) => String.fromCharCode(...bytes).replace(/\0.*/s, "");
+  const files = Array.from({ length: count }, (_, i) => entries.slice(64 * i, 64 * i + 64)).map((e) => ({
+    key: e[5],
+    name: text(e.slice(8)),
+  }));
+  assertEquals(files.map((f) => f.name), ["etc/e820", "etc/smbios/smbios-anchor", "etc/smbios/smbios-tables"]);
+  assertEquals(item(files[0].key, 20), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
   const cmos = m.device("cmos")!.windows![0];
   const byte = (index: number) => (cmos.write(0, 1, index), cmos.read(1, 1));
   assertEquals([0x15, 0x16, 0x17, 0x18, 0x34, 0x35, 0x14].map(byte), [0x80, 0x02, 0, 0x1c, 0, 0, 0x06]);

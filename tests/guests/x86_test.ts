@@ -3,6 +3,7 @@
 
 import { assertEquals } from "@std/assert";
 import { boot } from "../../mod.ts";
+import type { Machine } from "../../src/machine/machine.ts";
 import { normalise } from "./guests.ts";
 import { screenText, X86_GUESTS, type X86Guest } from "./x86.ts";
 
@@ -17,9 +18,13 @@ async function runs(guest: X86Guest, firmware = "builtin"): Promise<void> {
     ...{ kernel: ROOT + guest.image, append, budget: { guest: "20s" }, set: { firmware } },
     ...(initrd ? { initrd } : {}),
   });
-  for (const { after, text } of guest.typed) {
+  for (const { after, text, mouse = [] } of guest.typed) {
     await m.serial.toPrint(after);
-    await m.keyboard.type(text);
+    if (text) await m.keyboard.type(text);
+    for (const movement of mouse) {
+      (m.machine as Machine).device("kbd")!.mouse!.move(movement);
+      await m.run({ for: "1ms" });
+    }
   }
   const stop = await m.stopped();
   const expected = (suffix: string) => Deno.readTextFile(`${ROOT}tests/guests/expected/${guest.name}.${suffix}`);
@@ -33,7 +38,7 @@ for (const guest of X86_GUESTS) {
 }
 
 if (!exists(SEABIOS)) console.log(`guests under SeaBIOS: skipped, there is no ${SEABIOS}`);
-for (const guest of X86_GUESTS.filter((g) => g.kind === "sector" || g.kind.startsWith("rust"))) {
+for (const guest of X86_GUESTS) {
   const ignore = !exists(SEABIOS) || !exists(ROOT + guest.image);
   Deno.test({ name: `${guest.name} does the same under SeaBIOS`, ignore, fn: () => runs(guest, SEABIOS) });
 }
