@@ -472,7 +472,7 @@ class Apic implements LocalApic {
   /** How busy it is, for the choice of the lowest priority. */
   arbitration(): number {
     const { s } = this;
-    return Math.max(s.tpr, highest(s.isr) & 0xf0, highest(s.irr) & 0xf0, 0);
+    return Math.max(s.tpr >> 4, highest(s.isr) >> 4, highest(s.irr) >> 4) << 4;
   }
   /** The vector that may interrupt the processor now, or -1. */
   #deliverable(): number {
