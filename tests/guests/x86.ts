@@ -2,7 +2,7 @@
 
 /** How an image is made; `x86_build.ts` knows the kinds. */
 export type X86Kind =
-  /** NASM source that is the image: a boot sector. */
+  /** NASM source that is the image: a boot sector, and what it loads. */
   | "sector"
   /** NASM source linked to an ELF kernel; of "elf64" with 64 bits. QEMU cannot start Multiboot2 kernels and those of 64 bits itself: GRUB does. */
   | "elf"
@@ -19,6 +19,8 @@ export type X86Kind =
 export interface Typed {
   readonly after: string;
   readonly text: string;
+  /** Movements and buttons of the mouse, each a packet. */
+  readonly mouse?: readonly { readonly dx: number; readonly dy: number; readonly buttons: number }[];
 }
 
 export interface X86Guest {
@@ -46,9 +48,17 @@ const SHELL: readonly Typed[] = [
   { after: "command: nonsense\n> ", text: "exit\n" },
 ];
 
+const MOUSE: readonly Typed[] = [{
+  after: "ready\n",
+  text: "",
+  mouse: [{ dx: 10, dy: 5, buttons: 0 }, { dx: 0, dy: 0, buttons: 1 }, { dx: 0, dy: 0, buttons: 0 }],
+}];
+
 const ROWS: readonly Row[] = [
   { name: "x86_sector", kind: "sector" },
   { name: "x86_protected", kind: "sector" },
+  { name: "x86_bios", kind: "sector", screen: false },
+  { name: "x86_mouse", kind: "sector", screen: false, typed: MOUSE },
   { name: "x86_multiboot", kind: "elf", append: "first second=2" },
   { name: "x86_long", kind: "elf" },
   { name: "x86_pvh", kind: "elf", append: "pvh words" },

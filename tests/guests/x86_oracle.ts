@@ -101,8 +101,13 @@ async function runQemu(guest: X86Guest, folder: string, debugExit: boolean): Pro
         const at = text.indexOf(pending[0].after, searched);
         if (at < 0) break;
         searched = at + pending[0].after.length;
-        for (const c of pending.shift()!.text) {
+        const { text: typed, mouse = [] } = pending.shift()!;
+        for (const c of typed) {
           await monitor.ask(`sendkey ${keyName(c)} ${HOLD_MS}`);
+          await sleep(KEY_MS);
+        }
+        for (const { dx, dy, buttons } of mouse) {
+          await monitor.ask(dx || dy ? `mouse_move ${dx} ${dy}` : `mouse_button ${buttons}`);
           await sleep(KEY_MS);
         }
       }

@@ -71,6 +71,9 @@ export interface BiosHost {
 export const biosPowerOn = () => ({
   /** Guest time until which int 15h, AH=86h waits, or -1. */
   waitUntilNs: -1,
+  /** Guest time at which int 15h, AH=83h sets bit 7 of a byte, or -1; and the byte's address. */
+  eventAtNs: -1,
+  eventByte: 0,
   /** The VBE mode that is set, with its flags; 0 in a mode of AH=00h. */
   vbeMode: 0,
   /** Index of the boot device that int 18h tries next. */
@@ -259,12 +262,13 @@ export class Call {
   }
   /** Stops for good. */
   halt(): void {
-    this.#goOnAt(HALT_AT);
+    this.jump(HALT_AT);
   }
   #continueAt(offset: number): void {
-    this.#goOnAt(this.vector * STUB_BYTES + offset);
+    this.jump(this.vector * STUB_BYTES + offset);
   }
-  #goOnAt(offset: number): void {
+  /** Goes on with code at an offset of the ROM instead of the stub's end. */
+  jump(offset: number): void {
     this.host.write(this.at(this.host.segment("ss"), this.host.reg("esp")), 2, offset);
   }
 

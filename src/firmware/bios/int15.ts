@@ -1,11 +1,14 @@
 // Int 15h: system services: memory map, A20, block moves, waiting. Sources: IBM PS/2 and PC BIOS Interface Technical Reference,
 // "INT 15H"; ACPI Specification 6.3, 15.1 (E820); Ralf Brown's Interrupt List, release 61.
-// Not modelled: the switch to protected mode (AH=89h), the pointing device (AH=C2h), APM.
+// The pointing device and power management have files of their own.
+import { apm } from "./apm.ts";
 import { BDA, type BiosInterrupt, type Call, EBDA_SEGMENT, ROM_SEGMENT } from "./host.ts";
+import { periodic } from "./int1a.ts";
+import { pointingDevice } from "./mouse.ts";
+import { PROTECT } from "./rom_code.ts";
 
 const UNSUPPORTED = 0x86, MIB = 2 ** 20, SMAP = 0x534d_4150;
 const PORT_92 = 0x92, PORT_92_A20 = 0x02;
-const CMOS = 0x70, RTC_A = 0x0a, RTC_B = 0x0b, PERIODIC = 0x40, SLAVE_MASK = 0xa1;
 /** The configuration table (AH=C0h): its offset in the ROM segment, and what it says: model FCh, two PICs, RTC, keyboard intercept. */
 export const CONFIGURATION_AT = 0x7ee0;
 export const CONFIGURATION = [8, 0, 0xfc, 0, 1, 0x74, 0x40, 0, 0, 0];
@@ -58,28 +61,43 @@ function moveBlock(c: Call): void {
   ok(c);
 }
 
-/** The RTC's periodic interrupt, 1024 times a second, wakes the waiting stub. */
-function periodic(c: Call, on: boolean): void {
-  const { host } = c, read = (index: number) => (host.out(CMOS, 1, index), host.in(CMOS + 1, 1));
-  const write = (index: number, value: number) => (host.out(CMOS, 1, index), host.out(CMOS + 1, 1, value));
-  if (on) {
-    write(RTC_A, 0x26);
-    host.out(SLAVE_MASK, 1, host.in(SLAVE_MASK, 1) & ~1);
-  }
-  write(RTC_B, on ? read(RTC_B) | PERIODIC : read(RTC_B) & ~PERIODIC);
-}
-
 /** AH=86h: CX:DX microseconds. */
 function wait(c: Call): void {
   const { state, nowNs } = c.host;
   if (state.waitUntilNs < 0) {
     state.waitUntilNs = nowNs + (c.cx * 0x1_0000 + c.dx) * 1000;
-    periodic(c, true);
+    periodic(c.host, true);
   }
   if (nowNs < state.waitUntilNs) return c.again();
   state.waitUntilNs = -1;
-  periodic(c, false);
-  ok(c);
+  periodic(c.host, c.host.state.eventAtNs >= 0);
+  c.carry = false;
+}
+
+/** AH=83h: after CX:DX microseconds int 70h sets bit 7 of the byte at ES:BX. */
+function event(c: Call): void {
+  const { state, nowNs } = c.host;
+  if (c.al > 1 || (c.al === 0 && state.eventAtNs >= 0)) return fail(c);
+  state.eventAtNs = c.al === 0 ? nowNs + (c.cx * 0x1_0000 + c.dx) * 1000 : -1;
+  if (c.al === 0) state.eventByte = c.at(c.es, c.bx);
+  periodic(c.host, c.al === 0);
+  c.carry = false;
+}
+
+/** Descriptor of the BIOS's code, and a table's entry for it: ROM segment, 64 KiB, 16 bits. */
+const CODE_DESCRIPTOR = 0x38, CODE_LOW = 0x0000_ffff, CODE_HIGH = 0x0000_9b0f;
+
+/** AH=89h: BH and BL are the first vectors of the two interrupt controllers; ES:SI the table of descriptors. */
+function protect(c: Call): void {
+  const { host } = c, table = c.at(c.es, c.si);
+  host.out(PORT_92, 1, (host.in(PORT_92, 1) | PORT_92_A20) & ~1);
+  for (const [port, vector, wiring] of [[0x20, c.bh, 0x04], [0xa0, c.bl, 0x02]]) {
+    host.out(port, 1, 0x11);
+    for (const v of [vector, wiring, 0x01, 0xff]) host.out(port + 1, 1, v);
+  }
+  host.write(table + CODE_DESCRIPTOR, 4, CODE_LOW);
+  host.write(table + CODE_DESCRIPTOR + 4, 4, CODE_HIGH);
+  c.jump(PROTECT);
 }
 
 function gateA20(c: Call): void {
@@ -98,6 +116,9 @@ export const int15: BiosInterrupt = {
   functions: {
     "24": { name: "A20", call: gateA20 },
     "4f": { name: "key", call: (c) => c.carry = true },
+    "52": { name: "eject", call: ok },
+    "53": { name: "power management", call: apm },
+    "83": { name: "event", call: event },
     "86": { name: "wait", call: wait },
     "87": { name: "move block", call: moveBlock },
     "88": {
@@ -107,6 +128,7 @@ export const int15: BiosInterrupt = {
         c.carry = false;
       },
     },
+    "89": { name: "protected mode", call: protect },
     "90": { name: "device busy", call: ok },
     "91": { name: "device ready", call: ok },
     "c0": {
@@ -124,6 +146,7 @@ export const int15: BiosInterrupt = {
         c.carry = false;
       },
     },
+    "c2": { name: "pointing device", call: pointingDevice },
     "e801": {
       name: "memory sizes",
       call: (c) => {

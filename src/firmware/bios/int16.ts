@@ -111,7 +111,9 @@ export const int16: BiosInterrupt = {
     "02": { name: "shift flags", call: (c) => void (c.al = c.host.read(BDA.SHIFT, 1)) },
     "03": { name: "typematic rate", call: () => {} },
     "05": { name: "store", call: (c) => void (c.al = storeKey(c.host, c.cx) ? 0 : 1) },
-    "09": { name: "functions", call: (c) => void (c.al = 0x20) },
+    "09": { name: "functions", call: (c) => void (c.al = 0x30) },
+    // AB 83, as the controller translates it.
+    "0a": { name: "keyboard's number", call: (c) => void (c.bx = 0x41ab) },
     "10": { name: "read enhanced", call: (c) => readKey(c, true) },
     "11": { name: "check enhanced", call: (c) => checkKey(c, true) },
     "12": {
@@ -121,12 +123,15 @@ export const int16: BiosInterrupt = {
         c.ax = (second & 0x73 | third & 0x0c | (second & 4) << 5) << 8 | c.host.read(BDA.SHIFT, 1);
       },
     },
+    "6f08": { name: "vendor's keyboard", call: (c) => void (c.ah = 2) },
+    "92": { name: "has AH=10h to 12h", call: (c) => void (c.ah = 0x80) },
+    "a2": { name: "has AH=20h to 22h", call: () => {} },
   },
   unknown: (c) => c.host.log("unimp", () => `int 16h, ah=${c.ah.toString(16)}`),
 };
 
 /** One byte from the keyboard, in set 1. */
-function scanned(host: BiosHost, code: number): void {
+export function scanned(host: BiosHost, code: number): void {
   const third = host.read(BDA.SHIFT_3, 1), prefix = third & (E0 | E1);
   if (code === 0xe0 || code === 0xe1) return host.write(BDA.SHIFT_3, 1, third | (code === 0xe0 ? E0 : E1));
   const released = (code & 0x80) !== 0, scan = code & 0x7f, extended = (prefix & E0) !== 0;

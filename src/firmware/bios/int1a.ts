@@ -2,10 +2,13 @@
 // Source: IBM PS/2 and PC BIOS Interface Technical Reference, "INT 1AH", "INT 08H", "INT 70H"; PCI BIOS (AH=B1h) is in pci.ts.
 import { BDA, type BiosFunction, type BiosHost, type BiosInterrupt, type Call } from "./host.ts";
 import { PCI_FUNCTIONS } from "./pci.ts";
+import { ALARM } from "./rom_code.ts";
 
 const CMOS = 0x70, SECONDS = 0, MINUTES = 2, HOURS = 4, WEEKDAY = 6, DAY = 7, MONTH = 8, YEAR = 9, CENTURY = 0x32;
-const SECONDS_ALARM = 1, MINUTES_ALARM = 3, HOURS_ALARM = 5, B = 0x0b, C = 0x0c;
-const B_SET = 0x80, B_ALARM = 0x20, B_DAYLIGHT = 0x01;
+const SECONDS_ALARM = 1, MINUTES_ALARM = 3, HOURS_ALARM = 5, A = 0x0a, B = 0x0b, C = 0x0c;
+const B_SET = 0x80, B_PERIODIC = 0x40, B_ALARM = 0x20, B_DAYLIGHT = 0x01;
+/** Register A: 32.768 kHz, 1024 interrupts a second. */
+const PERIODIC_RATE = 0x26;
 const MASTER = 0x20, SLAVE = 0xa0, EOI = 0x20;
 /** Ticks of a day: 65536 counts of 1193182 Hz each. */
 export const TICKS_PER_DAY = 0x18_00b0;
@@ -92,14 +95,30 @@ export const int08: BiosInterrupt = {
   },
 };
 
-/** IRQ 8: reading register C lets the next one come. */
+/** The clock's periodic interrupt, 1024 times a second: waiting calls wake by it. */
+export function periodic(host: BiosHost, on: boolean): void {
+  if (on) {
+    writeCmos(host, A, PERIODIC_RATE);
+    host.out(SLAVE + 1, 1, host.in(SLAVE + 1, 1) & ~1);
+  }
+  const b = readCmos(host, B);
+  writeCmos(host, B, on ? b | B_PERIODIC : b & ~B_PERIODIC);
+}
+
+/** IRQ 8: reading register C lets the next one come. An alarm is int 4Ah. */
 export const int70: BiosInterrupt = {
   vector: 0x70,
   name: "clock interrupt",
   functions: {},
-  unknown: ({ host }) => {
-    readCmos(host, C);
+  unknown: (c) => {
+    const { host } = c, { state } = host, causes = readCmos(host, C) & readCmos(host, B);
+    if (state.eventAtNs >= 0 && host.nowNs >= state.eventAtNs) {
+      host.write(state.eventByte, 1, host.read(state.eventByte, 1) | 0x80);
+      state.eventAtNs = -1;
+      periodic(host, state.waitUntilNs >= 0);
+    }
     endSlave(host);
+    if (causes & B_ALARM) c.jump(ALARM);
   },
 };
 

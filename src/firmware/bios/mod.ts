@@ -5,10 +5,12 @@ import { int10 } from "./int10.ts";
 import { int11 } from "./int11.ts";
 import { int12 } from "./int12.ts";
 import { int13 } from "./int13.ts";
+import { int14, int17 } from "./int14.ts";
 import { int15 } from "./int15.ts";
 import { int09, int16 } from "./int16.ts";
 import { int18, int19 } from "./int19.ts";
 import { endSlave, int08, int1a, int70 } from "./int1a.ts";
+import { int74, int75 } from "./mouse.ts";
 import { post as postWith } from "./post.ts";
 export { writeCmosSizes } from "./post.ts";
 
@@ -48,8 +50,8 @@ const restart: BiosInterrupt = {
 };
 
 export const INTERRUPTS: readonly BiosInterrupt[] = [
-  ...[int08, int09, int10, int11, int12, int13, int15, int16, int18, int19, int1a, int70, restart],
-  ...[0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77].map(hardware),
+  ...[int08, int09, int10, int11, int12, int13, int14, int15, int16, int17, int18, int19, int1a, int70, int74, int75, restart],
+  ...[0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x71, 0x72, 0x73, 0x76, 0x77].map(hardware),
 ];
 const byVector = new Map(INTERRUPTS.map((i) => [i.vector, i]));
 

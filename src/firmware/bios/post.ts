@@ -11,6 +11,7 @@ import { fromBcd, toBcd } from "./host.ts";
 import { readCmos, TICKS_PER_DAY, writeCmos } from "./int1a.ts";
 import { startPci } from "./pci.ts";
 import { placeTables, startApic } from "./tables.ts";
+import { ROM_CODE } from "./rom_code.ts";
 import { ROM_FONTS, setMode } from "./video_text.ts";
 
 const ROM = ROM_SEGMENT * 16, MIB = 2 ** 20;
@@ -40,6 +41,7 @@ function writeRom(host: BiosHost, served: readonly number[]): void {
   rom.set(TIMER_TAIL, 0x08 * STUB_BYTES + STUB_DONE);
   rom.set(stubOf(RESET_VECTOR), RESET_VECTOR * STUB_BYTES);
   rom.set(HALT, HALT_AT);
+  for (const { at, code } of ROM_CODE) rom.set(code, at);
   for (const [height, at] of Object.entries(ROM_FONTS)) rom.set(builtinFont(Number(height) as 8 | 14 | 16), at);
   rom.set(FUNCTIONALITY, FUNCTIONALITY_AT);
   rom.set(FLOPPY_TABLE, FLOPPY_TABLE_AT);
