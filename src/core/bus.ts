@@ -143,6 +143,7 @@ export class Bus {
     const r = this.find(paddr);
     if (!r) throw new BusFault(paddr, "read");
     const offset = paddr - r.base;
+    if (offset + size > r.length) return this.#readAcross(paddr, size);
     if (r.bytes) {
       let v = 0;
       for (let i = size - 1; i >= 0; i--) v = v * 256 + r.bytes[offset + i];
@@ -151,18 +152,24 @@ export class Bus {
     return readTarget(r.target!, offset, size);
   }
 
+  /** An access that leaves its window goes byte by byte. */
+  #readAcross(paddr: number, size: Size): number {
+    let v = 0;
+    for (let i = size - 1; i >= 0; i--) v = v * 256 + this.read(paddr + i, 1);
+    return v;
+  }
+
   /** @throws {BusFault} nothing is mapped there. */
   write(paddr: number, size: Size, value: number): void {
     const r = this.find(paddr);
     if (!r) throw new BusFault(paddr, "write");
     const offset = paddr - r.base;
-    if (r.bytes) {
+    if (offset + size > r.length) { for (let i = 0; i < size; i++) this.write(paddr + i, 1, value >>> (8 * i) & 0xff); }
+    else if (r.bytes) {
       if (r.readonly) return;
       for (let i = 0; i < size; i++) r.bytes[offset + i] = value >>> (8 * i);
       this.onDmaWrite(paddr, size);
-      return;
-    }
-    writeTarget(r.target!, offset, size, value);
+    } else writeTarget(r.target!, offset, size, value);
   }
 
   /** Copies guest memory out (a loader, DMA, the debugger). Only RAM and ROM. @throws {BusFault} on anything else. */
@@ -199,7 +206,8 @@ export function readTarget(t: BusTarget, offset: number, size: Size): number {
     for (let i = size - max; i >= 0; i -= max) v = v * 2 ** (8 * max) + t.read(offset + i, max);
     return v;
   }
-  if (size >= min) return t.read(offset, size) >>> 0;
+  // A model may answer with more bits than it was asked for.
+  if (size >= min) return (t.read(offset, size) & (size === 4 ? -1 : 2 ** (8 * size) - 1)) >>> 0;
   const shift = 8 * (offset % min);
   const wide = t.read(offset - offset % min, min);
   return (wide >>> shift) & (2 ** (8 * size) - 1);

@@ -1,7 +1,7 @@
 // Windows that overlap: shadow RAM in front, devices' own memory, BARs behind, and what remains when they go.
 import { assertEquals, assertThrows } from "@std/assert";
 import { Bus, type BusTarget } from "./bus.ts";
-import { ConfigError } from "./errors.ts";
+import { BusFault, ConfigError } from "./errors.ts";
 
 const target = (value: number): BusTarget => ({ access: { min: 1, max: 4 }, read: (offset) => value + offset, write: () => {} });
 const map = (bus: Bus) => bus.regions.map((r) => `${r.name} ${r.base.toString(16)}+${r.length.toString(16)}${r.readonly ? " ro" : ""}`);
@@ -54,4 +54,14 @@ Deno.test("memory that a device shows is RAM in its window, wherever the window 
   assertEquals([bus.read(0x8014, 1), bus.read(0x8020, 1)], [7, 0x20]);
   bus.unmap(bar);
   assertEquals(map(bus), []);
+});
+
+Deno.test("an access that leaves its window goes byte by byte; a model's answer has no more bits than were asked for", () => {
+  const bus = new Bus(), ram = new Uint8Array(0x1000).fill(0x11), written: number[] = [];
+  bus.mapRam(0x1000, ram);
+  bus.map(0x2000, 0x10, { access: { min: 1, max: 4 }, read: () => 0xffff_ff22, write: (...access) => written.push(...access) });
+  assertEquals([bus.read(0x1ffe, 4), bus.read(0x2000, 2)], [0x2222_1111, 0xff22]);
+  bus.write(0x1fff, 2, 0x4433);
+  assertEquals([ram[0xfff], written], [0x33, [0, 1, 0x44]]);
+  assertThrows(() => bus.read(0x200e, 4), BusFault);
 });

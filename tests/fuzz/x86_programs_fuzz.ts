@@ -275,7 +275,7 @@ class Subject {
     const bus = new Bus(),
       device = {
         access: { min: 1, max: 4 } as const,
-        read: () => Math.imul(++this.asked, 0x9e37_79b9) >>> 0,
+        read: (_offset: number, size: number) => (Math.imul(++this.asked, 0x9e37_79b9) & (2 ** (8 * size) - 1)) >>> 0,
         write: () => this.cpu.input("intr")!.set(true),
       };
     bus.elsewhere = {
@@ -283,7 +283,7 @@ class Subject {
       length: 2 ** 52,
       name: "nothing",
       readonly: false,
-      target: { access: { min: 1, max: 4 }, read: () => 0xffff_ffff, write: () => {} },
+      target: { access: { min: 1, max: 4 }, read: (_offset, size) => 2 ** (8 * size) - 1, write: () => {} },
     };
     bus.map(DEVICE, PAGE, device);
     const engine = this.engine = new Engine(1, [{ base: 0, length: RAM_BYTES, readonly: false }], bus, options), env = engine.harts[0];
