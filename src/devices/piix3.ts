@@ -32,7 +32,7 @@ export class Piix3 implements Device {
     class: 0x06_0100,
     subsystem: [0x1af4, 0x1100],
     registers: [
-      { at: 0x04, size: 4, value: 0x0200_0007 },
+      { at: 0x04, size: 4, value: 0x0200_0000 },
       { at: 0x4c, size: 4, value: 0x0003_004d },
       { at: PIRQRC, size: 4, value: 0x8080_8080 },
       { at: 0x69, size: 1, value: 0x02 },

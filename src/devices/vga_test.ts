@@ -252,7 +252,7 @@ Deno.test("vga: VBE: identification, limits, a mode of 32 bits in the linear fra
   assertEquals(vbeRead(0), 0xb0c2);
   assertEquals(vbeRead(10), 256);
   vbe(4, 2);
-  assertEquals([1, 2, 3].map(vbeRead), [2560, 1600, 32]);
+  assertEquals([1, 2, 3].map(vbeRead), [16000, 12000, 32]);
   vbe(4, 0);
   vbe(1, 800), vbe(2, 600), vbe(3, 32), vbe(4, 0x41);
   assertEquals([6, 7].map(vbeRead), [800, 16 * 2 ** 20 / 3200 | 0]);

@@ -13,8 +13,8 @@ import type { BuiltinBios } from "./x86_bios.ts";
 const MIB = 2 ** 20, TOP = 2 ** 32;
 /** The option ROM that starts a kernel, and what is where in it. */
 const KERNEL_ROM = "genroms/kernel.bin", PNP_HEADER = 0x20, BOOTSTRAP = 0x40;
-/** CMOS memory, and where QEMU has kinds of boot devices in it: 1 floppy, 2 hard disk, 3 CD; four bits each. */
-const CMOS = 0x70, BOOT_ORDER = 0x3d, BOOT_ORDER_3 = 0x38;
+/** CMOS memory, and where QEMU has the kinds of boot devices in it, by four bits each: 0 is none. */
+const CMOS = 0x70, BOOT_ORDER = 0x3d, BOOT_ORDER_3 = 0x38, KINDS = ["floppy", "hard", "cd"];
 const VGA_ROM = "vgabios-stdvga.bin";
 /** Keys of fw_cfg items. */
 const RAM_SIZE = 0x03, CPUS = 0x05, NUMA = 0x0d, MAX_CPUS = 0x0f, IRQ0_OVERRIDE = 0x8002;
@@ -81,15 +81,18 @@ export class RomBios {
       { key: NUMA, bytes: numbers(8, 0, ...Array<number>(harts).fill(0)) },
       { key: IRQ0_OVERRIDE, bytes: numbers(4, 1) },
       { name: "etc/e820", bytes: e820(ram) },
+      // When nothing boots, that is the end.
+      { name: "etc/boot-fail-wait", bytes: Uint8Array.of(0xff, 0xff, 0xff, 0xff) },
       ...firmwareFiles(bios.tables),
       ...(this.start ? [{ name: KERNEL_ROM, bytes: kernelRom() }, { name: "bootorder", bytes: ascii(`/rom@${KERNEL_ROM}\0`) }] : []),
     ];
     for (const device of devices.values()) device.provide?.(items);
     writeCmosSizes(bios, EQUIPMENT);
-    const kinds = [...new Set(bios.bootOrder.map((drive) => drive < 0x80 ? 1 : drive < 0xe0 ? 2 : 3))];
+    const { bootDisk } = this.parts.disks, kinds = [...new Set([...(bootDisk ? [bootDisk.kind] : []), ...graph.boot.order ?? []])];
     const cmos = (index: number, value: number) => (bios.out(CMOS, 1, index), bios.out(CMOS + 1, 1, value));
-    cmos(BOOT_ORDER, (kinds[0] ?? 0) | (kinds[1] ?? 0) << 4);
-    cmos(BOOT_ORDER_3, (kinds[2] ?? 0) << 4);
+    const code = (i: number) => KINDS.indexOf(kinds[i]) + 1;
+    cmos(BOOT_ORDER, code(0) | code(1) << 4);
+    cmos(BOOT_ORDER_3, code(2) << 4);
   }
 
   /** What the option ROM has collected. */

@@ -88,11 +88,12 @@ Deno.test("fw_cfg tells RAM, processors and the memory map, CMOS memory the size
     key: e[5],
     name: text(e.slice(8)),
   }));
-  assertEquals(files.map((f) => f.name), ["etc/e820", "etc/smbios/smbios-anchor", "etc/smbios/smbios-tables"]);
-  assertEquals(item(files[0].key, 20), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+  assertEquals(files.map((f) => f.name), ["etc/boot-fail-wait", "etc/e820", "etc/smbios/smbios-anchor", "etc/smbios/smbios-tables"]);
+  assertEquals(item(files[1].key, 20), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
   const cmos = m.device("cmos")!.windows![0];
   const byte = (index: number) => (cmos.write(0, 1, index), cmos.read(1, 1));
   assertEquals([0x15, 0x16, 0x17, 0x18, 0x34, 0x35, 0x14].map(byte), [0x80, 0x02, 0, 0x1c, 0, 0, 0x06]);
+  assertEquals([0x3d, 0x38].map(byte), [0x21, 0x30], "floppy, hard disk, CD");
 });
 
 Deno.test("shadow RAM is shown while code runs from it: what was translated from the ROM is not run again", async () => {
