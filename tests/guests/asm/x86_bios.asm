@@ -126,7 +126,7 @@ mouse:  push    bp
         mov     dx, [bp + 6]
         clc
         call    report
-        inc     byte [moves]
+        inc     byte [cs:moves]
         pop     dx
         pop     cx
         pop     bx
