@@ -3,6 +3,7 @@ import type { LocalApics } from "./apic.ts";
 import type { Bus, BusTarget } from "./bus.ts";
 import type { Clock } from "./clock.ts";
 import type { Drive } from "./disk.ts";
+import type { DmaChannel } from "./dma.ts";
 import type { IrqLine } from "./irq.ts";
 import type { Channel } from "./log.ts";
 import type { PciBus, PciFunction, PciSlot } from "./pci.ts";
@@ -76,6 +77,8 @@ export interface Device<State extends object = object> {
   timeSource?(): number;
   /** An x86 interrupt acknowledge cycle: takes the pending request and returns its vector (0..255). */
   acknowledge?(): number;
+  /** A channel of a DMA controller, from 0. */
+  dma?(channel: number): DmaChannel;
   /** The local APICs of x86 processors. */
   readonly localApics?: LocalApics;
   /** A processor has ended a level-triggered interrupt with this vector (an I/O APIC's business). */
@@ -157,6 +160,8 @@ export interface DeviceType<K extends Keys = Keys, C = Config<K>> {
   outputs?(config: C): readonly string[];
   /** Interrupt inputs it offers to others, for checking wires: highest number or names. */
   inputs?(config: C): Inputs;
+  /** How many channels it has for other devices; only of a DMA controller. */
+  readonly dmaChannels?: number;
   /** Names of those of its keys that are drives (core/disk.ts), in the order in which they are filled. */
   readonly drives?: readonly string[];
   /** Whether it may (or must) be plugged into a PCI bus: `pci = "pci:1.1"`. */
@@ -184,6 +189,8 @@ export interface DevicePorts {
   readonly hart: () => number;
   /** Where it is plugged in. */
   readonly pci?: PciSlot | undefined;
+  /** The DMA channel that it is connected to. */
+  readonly dma?: DmaChannel | undefined;
   /** Its drives by the names of their keys; one that the machine does not have is absent. */
   readonly drives?: Readonly<Record<string, Drive>>;
 }

@@ -115,6 +115,11 @@ export const WIRING = {
     form: `a host bridge with device (0..31) and function (0..7), like "pci:1.1"`,
     optional: true,
   }),
+  dma: string('channel of a DMA controller that serves it: "dma:2"', {
+    optional: true,
+    pattern: /^\w+:\d+$/,
+    form: `a channel like "dma:2"`,
+  }),
   console: bool("its byte stream is a console of the machine: the terminal, `serial` in a scenario", { default: false }),
   count: int("how many of it there are, named `NAME[0]` and so on", { optional: true, min: 1, max: 1024 }),
   stride: size("distance between the windows of two instances", { optional: true, min: 1 }),

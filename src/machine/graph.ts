@@ -71,6 +71,8 @@ export interface DeviceNode {
   /** Interrupt outputs after `*` was spread over the harts: `DevicePorts.irq` has one wire for each. */
   readonly outputs: readonly string[];
   readonly drives: readonly DriveNode[];
+  /** The channel of a DMA controller that serves it. */
+  readonly dma?: { readonly device: string; readonly channel: number };
   readonly console: boolean;
   /** Where it is plugged into a PCI bus. */
   readonly pci?: { readonly host: string; readonly device: number; readonly func: number };
@@ -243,6 +245,7 @@ class GraphBuilder {
     for (const [id, node] of devices) this.#device(id, node);
     for (const wire of this.#wires) this.#wire(wire);
     this.#checkFanouts();
+    this.#checkDma();
     this.#checkPci();
     this.#checkOverlaps(memories);
     this.#checkReset(cpu, memories);
@@ -407,6 +410,7 @@ class GraphBuilder {
         windows: windows.map((w) => ({ ...w, base: w.base + n * (common.stride ?? 0) })),
         outputs: spreadOutputs(declared, this.#harts),
         drives,
+        ...(common.dma !== undefined && { dma: channel(common.dma) }),
         console: common.console,
         ...(pci && { pci }),
         place: node.place,
@@ -521,6 +525,21 @@ class GraphBuilder {
         if (!this.#inputs.has(device)) this.#reader.error(this.#noDevice(device), place);
         else if (this.#fanouts.has(device)) this.#reader.error("must be a device, not another fan-out", place);
       }
+    }
+  }
+
+  #checkDma(): void {
+    for (const [i, d] of this.#devices.entries()) {
+      if (!d.dma) continue;
+      const { device, channel } = d.dma,
+        place = { ...d.place, key: `${d.place.key}.dma` },
+        target = this.#devices.find((t) => t.id === device);
+      const channels = target && this.#types[target.type].dmaChannels;
+      const other = this.#devices.slice(0, i).find((o) => o.dma?.device === device && o.dma.channel === channel);
+      if (!target) this.#reader.error(`no device '${device}'${didYouMean(device, this.#devices.map((t) => t.id))}`, place);
+      else if (!channels) this.#reader.error(`'${device}' (${target.type}) is no DMA controller`, place);
+      else if (channel >= channels) this.#reader.error(`'${device}' has channels from 0 to ${channels - 1}, got ${channel}`, place);
+      else if (other) this.#reader.error(`channel ${channel} of '${device}' already serves '${other.id}'`, place);
     }
   }
 
@@ -658,6 +677,9 @@ class GraphBuilder {
     return { kind: "file", path, ...(config.vga !== undefined && { vga: config.vga as string }) };
   }
 }
+
+/** "dma:2" */
+const channel = (text: string) => ({ device: text.split(":")[0], channel: Number(text.split(":")[1]) });
 
 const numbers = (value: unknown) => [(value ?? []) as number | number[]].flat();
 

@@ -67,7 +67,8 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
     });
     const pci = node.pci && new PciSlot(node.pci.device, node.pci.func, node.id, wrap);
     if (pci) slots.set(node.id, pci);
-    const device = type.create(env, node.config, { irq, drives: host.drives?.(node.id) ?? {}, harts, hart: host.hart ?? (() => 0), pci });
+    const dma = node.dma && devices.get(node.dma.device)?.dma?.(node.dma.channel), drives = host.drives?.(node.id) ?? {};
+    const device = type.create(env, node.config, { irq, dma, drives, harts, hart: host.hart ?? (() => 0), pci });
     devices.set(node.id, device);
     if ((device.windows?.length ?? 0) !== node.windows.length) {
       throw new Error(`device type '${node.type}' declares ${node.windows.length} windows and implements ${device.windows?.length ?? 0}`);
@@ -89,13 +90,15 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
   return devices;
 }
 
-/** Devices that take interrupts come before those that drive them; otherwise the order of the file. */
+/** Devices that take interrupts, or serve DMA, come before those that need them; otherwise the order of the file. */
 function receiversFirst(graph: Graph): Graph["devices"] {
   const byId = new Map(graph.devices.map((d) => [d.id, d])), done = new Set<string>(), out: Graph["devices"][number][] = [];
   const visit = (id: string) => {
     if (done.has(id)) return; // also ends a cycle of wires, which needs no order: wires carry levels until both ends exist
     done.add(id);
     for (const e of graph.edges) if (e.from.device === id && "device" in e.to) visit(e.to.device);
+    const { dma } = byId.get(id)!;
+    if (dma) visit(dma.device);
     out.push(byId.get(id)!);
   };
   for (const d of graph.devices) visit(d.id);

@@ -3,6 +3,7 @@ import { Bus, readTarget, writeTarget } from "../../core/bus.ts";
 import { VirtualClock } from "../../core/clock.ts";
 import type { Device, DeviceEnv, DeviceType, StopRequest } from "../../core/device.ts";
 import type { Drive } from "../../core/disk.ts";
+import type { DmaChannel } from "../../core/dma.ts";
 import { Wire } from "../../core/irq.ts";
 import type { PciSlot } from "../../core/pci.ts";
 import type { Config, Key, Keys } from "../../core/schema.ts";
@@ -81,6 +82,7 @@ export function bench<K extends Keys>(
     epochSeconds?: number;
     outputs?: number;
     drives?: Readonly<Record<string, Drive>>;
+    dma?: DmaChannel;
     pci?: PciSlot;
   } = {},
 ): Bench<Device> {
@@ -108,6 +110,7 @@ export function bench<K extends Keys>(
     harts,
     hart: options.hart ?? (() => 0),
     ...(options.drives && { drives: options.drives }),
+    ...(options.dma && { dma: options.dma }),
     ...(options.pci && { pci: options.pci }),
   });
   dev.reset();
