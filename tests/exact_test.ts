@@ -76,7 +76,7 @@ const options = (guest: Guest): MachineOptions => ({
   kernel: ROOT + guest.image,
   append: guest.append,
   // Less memory than the guests are given elsewhere: digests take less time.
-  set: guest.x86 ? { "memory.ram.size": "32MiB" } : { "cpu.harts": guest.harts, "memory.dram.size": "32MiB" },
+  set: guest.x86 ? { harts: guest.harts, "memory.ram.size": "32MiB" } : { "cpu.harts": guest.harts, "memory.dram.size": "32MiB" },
 });
 
 class Run {
@@ -177,7 +177,6 @@ const guests: Guest[] = [
   ),
   ...X86_GUESTS.map((row): Guest => ({
     ...row,
-    harts: 1,
     x86: true,
     exit: row.name.startsWith("bench") ? undefined : row.exit,
     machine: "machines/pc.toml",

@@ -460,8 +460,9 @@ export class Machine {
     }
     this.engine.reset();
     this.clock.base = s.clock;
-    this.#slice = structuredClone(s.slice as Slice | undefined);
-    const done = this.#slice?.done ?? 0;
+    const slice = structuredClone(s.slice as Slice | undefined), done = slice?.done ?? 0;
+    // Wires that move while devices take up their states must not cut the slice: what is to be cut has been cut.
+    this.#slice = undefined;
     this.clock.elapsed = () => done;
     for (const [id, d] of this.#devices) d.state = structuredClone(s.devices[id]);
     for (const [i, c] of this.cpus.entries()) c.load(s.cpus[i]);
@@ -470,6 +471,7 @@ export class Machine {
     for (const d of this.#devices.values()) d.restored?.();
     for (const [i, a] of this.clock.alarms.entries()) a.at = s.alarms[i] ?? Infinity;
     this.clock.refresh();
+    this.#slice = slice;
     for (const k of Object.keys(this.#output)) delete this.#output[k];
     Object.assign(this.#output, s.output);
     this.#stopped = s.stopped;

@@ -35,6 +35,8 @@ export interface X86Guest {
   /** Compare the screen, too. */
   readonly screen: boolean;
   readonly append: string;
+  /** Processors. */
+  readonly harts: number;
   /** A Multiboot module: a file in `asm/`, and its arguments. */
   readonly module?: { readonly file: string; readonly text: string };
 }
@@ -63,6 +65,7 @@ const ROWS: readonly Row[] = [
   { name: "x86_multiboot", kind: "elf", append: "first second=2" },
   { name: "x86_long", kind: "elf" },
   { name: "x86_pvh", kind: "elf", append: "pvh words" },
+  { name: "x86_smp", kind: "elf", screen: false, harts: 4 },
   {
     name: "x86_multiboot2",
     kind: "multiboot2",
@@ -103,6 +106,7 @@ export const X86_GUESTS: readonly X86Guest[] = ROWS.map(({ kept, ...row }): X86G
   typed: [],
   screen: true,
   append: "",
+  harts: 1,
   ...row,
 }));
 

@@ -15,7 +15,7 @@ const SEABIOS = "/usr/share/seabios/bios-256k.bin";
 async function runs(guest: X86Guest, firmware = "builtin"): Promise<void> {
   const { module, append } = guest, initrd = module && `${ROOT}tests/guests/asm/${module.file} ${module.text}`;
   await using m = await boot(`${ROOT}machines/pc.toml`, {
-    ...{ kernel: ROOT + guest.image, append, budget: { guest: "20s" }, set: { firmware } },
+    ...{ kernel: ROOT + guest.image, append, budget: { guest: "20s" }, set: { firmware, harts: guest.harts } },
     ...(initrd ? { initrd } : {}),
   });
   for (const { after, text, mouse = [] } of guest.typed) {
