@@ -452,7 +452,7 @@ export class Engine {
     let n = this.#contexts.get(key);
     if (n === undefined) {
       if (this.#contexts.size === MAX_CONTEXTS) this.#forgetContexts();
-      this.#contexts.set(key, n = this.#contexts.size + 1);
+      this.#contexts.set(key, n = Math.imul(this.#contexts.size + 1, CONTEXT_STEP));
     }
     this.#i32[CONTEXT >> 2] = n;
   }
@@ -556,8 +556,10 @@ export class Engine {
       const generation = this.#generation;
       at = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], false);
       if (at < 0 || u16[(at + H_COUNT) >> 1] > budget) return budget;
-      const linkable = reason === LEFT.unlinked && generation === this.#generation && !(u16[(at + H_FLAGS) >> 1] & CROSSING);
-      if (linkable) i32[(ip + 8) >> 2] = at;
+      if (reason !== LEFT.unlinked || generation !== this.#generation) continue;
+      // What crosses depends on where the next page is, too.
+      if (u16[(at + H_FLAGS) >> 1] & CROSSING) u16[ip >> 1] = UOP.jumpFar;
+      else i32[(ip + 8) >> 2] = at;
     }
   }
 
@@ -672,7 +674,7 @@ export class Engine {
   /** Puts a block into the jump cache. */
   #remember(lo: number, hi: number, context: number, ip: number): void {
     if (this.#atBreakpoint()) return;
-    const i32 = this.#i32, at = (JUMP_CACHE + jumpIndex(lo)) >> 2;
+    const i32 = this.#i32, at = (JUMP_CACHE + jumpIndex(lo, context)) >> 2;
     i32[at] = lo;
     i32[at + 1] = hi;
     i32[at + 2] = context;
@@ -1203,6 +1205,8 @@ const MAX_REGION_PAGES = 8;
 const offsetIn = (address: number) => address & (PAGE - 1);
 /** A page's address as a number: exact, since its low bits are 0. */
 const pageAddress = (lo: number, hi: number) => hi * 2 ** 32 + ((lo & -PAGE) >>> 0);
+/** Contexts' numbers are multiples of this, an odd number * 16: the jump cache's index takes them in. */
+const CONTEXT_STEP = 0x9e370;
 /** Numbers of contexts given out before they start again. */
 const MAX_CONTEXTS = 1 << 16;
 /** Writes into a page's code after which only the code that was hit is dropped. */

@@ -510,6 +510,29 @@ both("an instruction across pages: its second page may be absent, be somewhere e
   assertEquals([t.pc, t.epc, t.r(1), t.r(2)], [VECTOR, at + 4, 10_120, 31]);
 });
 
+both("an instruction across pages that its own loop rewrites, in address spaces with different second pages", (make) => {
+  const at = CODE + PAGE - 12, next = CODE + PAGE, pages = [next, DATA], t = make();
+  t.code(at, ["sw", 3, 10, 0], ["addi", 3, 3, 1], ["wide", 1, 1, 0]);
+  for (const page of pages) t.code(page, [NAMES[0]], ["j", 0, 0, -4]);
+  t.pc = at;
+  let sum = 0, rounds = 0;
+  for (const turn of [0, 1, 0, 1, 1, 0]) {
+    t.core.space = 1 + turn;
+    t.core.env.flushTlb();
+    t.core.mapped.set(next / PAGE, { paddr: pages[turn], rights: [READ, WRITE, FETCH] });
+    t.set(10, next);
+    for (let n = 0; n < 40; n++) sum += rounds++;
+    assertEquals(t.run(160), 160);
+    assertEquals([t.pc, t.r(1), t.r(3)], [at, sum, rounds]);
+    // The same without the write: what it adds is the last value of this space.
+    t.set(10, DATA + 2 * PAGE);
+    assertEquals(t.run(160), 160);
+    sum += 40 * (rounds - 1);
+    rounds += 40;
+    assertEquals([t.pc, t.r(1), t.r(3)], [at, sum, rounds]);
+  }
+});
+
 both("helpers: CONTINUE goes on, and the count is exact inside", (make) => {
   const t = make().code(CODE, ["addi", 1, 1, 1], ["call", 2, 1], ["unless", 3, 4], ["callend", 0, 1, 2], ["addi", 9, 9, 1], [
     "addi",

@@ -243,11 +243,10 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
  * context; `word` is an i32 local to work with. The function of the address is that of `jumpIndex`.
  */
 export function jumpEntry(a: Asm, pc: number, word: number, entry: number): void {
-  a.get(pc).op(W.wrap).tee(word).i32(3).op(W.i32Shl).get(word).i32(8).op(W.i32ShrU).op(W.i32Xor).i32((JUMP_SLOTS - 1) << 4).op(W.i32And)
-    .tee(entry);
-  a.mem(W.i64Load, JUMP_CACHE).get(pc).op(W.i64Eq).if();
+  a.get(pc).op(W.wrap).tee(word).i32(3).op(W.i32Shl).get(word).i32(8).op(W.i32ShrU).op(W.i32Xor).at(W.i32Load, CONTEXT).op(W.i32Xor);
+  a.i32((JUMP_SLOTS - 1) << 4).op(W.i32And).tee(entry).mem(W.i64Load, JUMP_CACHE).get(pc).op(W.i64Eq).if();
   a.get(entry).mem(W.i32Load, JUMP_CACHE + 8).at(W.i32Load, CONTEXT).op(W.i32Eq).if();
 }
 
-/** Index of a pc (low half) in the jump cache, in bytes from its start. */
-export const jumpIndex = (lo: number): number => ((lo << 3) ^ (lo >>> 8)) & ((JUMP_SLOTS - 1) << 4);
+/** Index of a pc (low half) in a context in the jump cache, in bytes from its start. */
+export const jumpIndex = (lo: number, context: number): number => ((lo << 3) ^ (lo >>> 8) ^ context) & ((JUMP_SLOTS - 1) << 4);

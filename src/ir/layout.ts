@@ -19,7 +19,7 @@ export const TEMP = 0x2000, TEMPS = 2048;
 export const GUEST = 0x1000, GUEST_END = 0x2000;
 
 /** Jump cache: pc -> micro-ops, for indirect jumps and jumps to other pages. Entries: pc i64, context i32 (never 0), micro-ops i32. */
-export const JUMP_CACHE = 0x1_0000, JUMP_SLOTS = 32768;
+export const JUMP_CACHE = 0x1_0000, JUMP_SLOTS = 65536;
 /** Data TLB: for each mode a read half and a write half. Entries: tag i64 (page address), host minus guest address i32, unused i32. */
 export const TLB_ENTRIES = 4096, TLB_HALF = TLB_ENTRIES * 16, TLB_SIZE = 2 * TLB_HALF;
 /** Low half of a tag that no page address equals. */
