@@ -59,7 +59,7 @@ export function acpiTables(d: TablesDescription): AcpiTables {
   checksums.length = 0;
   const dsdt = add(table("DSDT", 2, dsdtBody(d))), fadt = add(table("FACP", 3, fadtBody(d, facs, dsdt)));
   for (const at of [36, 40]) pointers.push({ in: "tables", at: fadt + at, bytes: 4 });
-  for (const at of [132, 140]) pointers.push({ in: "tables", at: fadt + at, bytes: 8 });
+  pointers.push({ in: "tables", at: fadt + 140, bytes: 8 });
   const listed = [fadt];
   if (d.localApic !== undefined) listed.push(add(table("APIC", 3, madtBody(d, d.localApic))));
   if (d.hpet !== undefined) listed.push(add(table("HPET", 1, join(le(HPET_ID, 4), address(0, 64, d.hpet), 0, 0, 0, 0))));
@@ -99,7 +99,8 @@ function fadtBody(d: TablesDescription, facs: number, dsdt: number): number[] {
     // No C2 and C3, no cache to flush by reading, no duty cycle; the CMOS clock has its century at 32h.
     ...[le(0xfff, 2), le(0xfff, 2), zeros(8), 0x32, le(boot, 2), 0],
     ...[le(FADT_FLAGS | (reset ? FADT_RESET : 0), 4), reset ? address(1, 8, RESET_PORT) : none, reset ? FULL_RESET : 0, 0, 0, 0],
-    ...[le(facs, 8), le(dsdt, 8), ports(0, 32), none, ports(4, 16), none, none, ports(8, 32), ports(12, 32), none],
+    // The FACS must not be named twice.
+    ...[zeros(8), le(dsdt, 8), ports(0, 32), none, ports(4, 16), none, none, ports(8, 32), ports(12, 32), none],
   );
 }
 
@@ -171,7 +172,6 @@ function pciHost(d: TablesDescription, behind: readonly aml.Aml[]): aml.Aml {
     "PCI0",
     aml.name("_HID", aml.eisaId("PNP0A03")),
     aml.name("_UID", 0),
-    aml.name("_ADR", 0),
     aml.name("_CRS", passed),
     isaBridge ? aml.name("_PRT", aml.list(...routes)) : [],
     ...behind,
