@@ -181,13 +181,13 @@ const FORMATS = [1440, 2880, 5760], LARGEST_FLOPPY = 5760 * 512;
 const CD_MARK_AT = 0x8001, CD_MARK = "CD001";
 
 /**
- * What kind of disk an image is, by its contents and size: a file system of CDs; 1.44 MB; another floppy's size with a FAT parameter
+ * What kind of disk an image is, by its contents and size: 1.44 MB; a file system of CDs; another floppy's size with a FAT parameter
  * block, as a hard disk may have that size by chance; else a hard disk.
  */
 export function kindOf(image: DiskSource): DiskKind {
+  if (image.size === 1_474_560) return "floppy";
   const mark = image.size > CD_MARK_AT + CD_MARK.length ? image.read(CD_MARK_AT, CD_MARK.length) : new Uint8Array();
   if (String.fromCharCode(...mark) === CD_MARK) return "cd";
-  if (image.size === 1_474_560) return "floppy";
   if (image.size % 512 || !(image.size / 512 in FLOPPIES)) return "hard";
   const [low, high] = image.read(11, 2);
   return (low | high << 8) === 512 ? "floppy" : "hard";
