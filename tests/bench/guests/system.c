@@ -3,21 +3,23 @@
 //   syscall  system calls
 //   switch   calls that go on in another address space, with a full fence, as xv6 does
 //   fault    page faults, each of which maps one page and unmaps another
+//   fork     processes: page tables are copied, pages on write; the child writes to four of sixteen pages, ends, and all of it is freed
 //   smc      a function is rewritten and called, FENCE.I between; in M-mode
 //   all      all of them
 #include <stddef.h>
 #include "parameter.h"
 
 typedef uintptr_t word;
-enum { PAGE = 4096, ENTRIES = PAGE / sizeof(word), FAULT_PAGES = 256, PROCESSES = 2 };
+enum { PAGE = 4096, ENTRIES = PAGE / sizeof(word), FAULT_PAGES = 256, PROCESSES = 2, FORK_PAGES = 16, FREE_PAGES = 64 };
 // Page table bits (The RISC-V Instruction Set Manual, Volume II, 20211203, 4.3 and 4.4).
-enum { V = 1, R = 2, W = 4, X = 8, U = 16, ACCESSED = 64, DIRTY = 128 };
-enum { CALL_NOTHING, CALL_YIELD, CALL_EXIT };
+enum { V = 1, R = 2, W = 4, X = 8, U = 16, ACCESSED = 64, DIRTY = 128, COPY_ON_WRITE = 256 };
+enum { CALL_NOTHING, CALL_YIELD, CALL_EXIT, CALL_FORK, CALL_END };
 enum { CAUSE_ECALL = 8, CAUSE_LOAD = 13, CAUSE_STORE = 15 };
 
 #define USER 0x40000000u            // code, then a page of data
 #define USER_DATA (USER + PAGE)
 #define USER_FAULTS (USER + 0x100000)
+#define USER_FORK (USER + 0x10000)
 
 #define csr_write(name, value) __asm__ volatile("csrw " #name ", %0" ::"r"((word)(value)) : "memory")
 #define csr_read(name) ({ word value_; __asm__ volatile("csrr %0, " #name : "=r"(value_)::"memory"); value_; })
@@ -34,6 +36,11 @@ static uint8_t pool[FAULT_PAGES / 2][PAGE] __attribute__((aligned(4096)));
 static struct frame frames[PROCESSES];
 static word spaces[PROCESSES]; // values of satp
 static unsigned current;
+// Pages for processes that come and go, and how many tables map each.
+static uint8_t pages[FREE_PAGES][PAGE] __attribute__((aligned(4096)));
+static uint8_t references[FREE_PAGES], free_pages[FREE_PAGES];
+static unsigned free_count;
+static word *child[3]; // root, middle, leaf of process 1 while it was made by a fork
 
 void *memset(void *to, int value, size_t count) {
     for (volatile uint8_t *p = to; count; count--) *p++ = (uint8_t)value;
@@ -85,6 +92,23 @@ USER_CODE static void user_fault(word count) {
     user_call(CALL_EXIT, sum);
 }
 
+USER_CODE static void user_fork(word count) {
+    volatile word *area = (volatile word *)USER_FORK;
+    word sum = 0;
+    for (word i = 0; i < count; i++) {
+        word result = user_call(CALL_FORK, i);
+        if (result == 0) {
+            for (word page = 0; page < FORK_PAGES; page++) sum = 31 * sum + area[page * ENTRIES];
+            for (word page = i % 4; page < FORK_PAGES; page += 4) area[page * ENTRIES + 1] = sum += page;
+            user_call(CALL_END, sum);
+        }
+        sum = 31 * sum + result;
+        area[i % FORK_PAGES * ENTRIES] += result;
+        area[(i + 5) % FORK_PAGES * ENTRIES] ^= i;
+    }
+    user_call(CALL_EXIT, sum);
+}
+
 static word entry(const void *page, word bits) { return (word)page / PAGE << 10 | bits | V; }
 
 // One address space: the kernel at its physical addresses, the user's pages at USER.
@@ -123,10 +147,80 @@ static void map_page(word address) {
     __asm__ volatile("sfence.vma %0, zero" ::"r"(address) : "memory");
 }
 
+static void *take_page(void) {
+    unsigned page = free_pages[--free_count];
+    references[page] = 1;
+    return pages[page];
+}
+static void give_page(const void *at) {
+    unsigned page = (unsigned)((const uint8_t(*)[PAGE])at - pages);
+    if (--references[page] == 0) free_pages[free_count++] = (uint8_t)page;
+}
+static void copy_page(void *to, const void *from) {
+    for (unsigned i = 0; i < ENTRIES; i++) ((word *)to)[i] = ((const word *)from)[i];
+}
+static void *page_of(word entry) { return (void *)(entry >> 10 << 12); }
+
+enum { FORK_FIRST = (USER_FORK - USER) / PAGE };
+static void start_fork(void) {
+    free_count = 0;
+    for (unsigned page = 0; page < FREE_PAGES; page++) free_pages[free_count++] = (uint8_t)page;
+    for (unsigned i = 0; i < FORK_PAGES; i++) {
+        void *page = take_page();
+        memset(page, 0, PAGE);
+        leaves[0][FORK_FIRST + i] = entry(page, R | W | U | ACCESSED | DIRTY);
+    }
+}
+
+// Copies the tables of process 0; its pages are shared until one of the two writes.
+static void fork(void) {
+    for (unsigned i = 0; i < 3; i++) child[i] = take_page();
+    copy_page(child[0], roots[0]);
+    copy_page(child[1], middles[0]);
+    for (unsigned i = 0; i < FORK_PAGES; i++) {
+        word *shared = leaves[0] + FORK_FIRST + i;
+        if (*shared & W) *shared = (*shared & ~(word)W) | COPY_ON_WRITE;
+        references[(uint8_t(*)[PAGE])page_of(*shared) - pages]++;
+    }
+    copy_page(child[2], leaves[0]);
+#if __riscv_xlen == 64
+    child[0][1] = entry(child[1], 0);
+    child[1][0] = entry(child[2], 0);
+#else
+    child[0][256] = entry(child[2], 0);
+#endif
+    frames[1] = frames[0];
+    frames[1].x[10] = 0;
+    spaces[1] = (spaces[0] & ~(((word)1 << 22) - 1)) | (word)child[0] / PAGE;
+}
+static void end_child(void) {
+    for (unsigned i = 0; i < FORK_PAGES; i++) give_page(page_of(child[2][FORK_FIRST + i]));
+    for (unsigned i = 0; i < 3; i++) give_page(child[i]);
+}
+static void copy_on_write(word address) {
+    word *shared = (current ? child[2] : leaves[0]) + (address - USER) / PAGE;
+    void *old = page_of(*shared);
+    if (references[(uint8_t(*)[PAGE])old - pages] > 1) {
+        void *new = take_page();
+        copy_page(new, old);
+        give_page(old);
+        *shared = entry(new, R | W | U | ACCESSED | DIRTY);
+    } else *shared = entry(old, R | W | U | ACCESSED | DIRTY);
+    __asm__ volatile("sfence.vma %0, zero" ::"r"(address) : "memory");
+}
+static struct frame *switch_to(unsigned process) {
+    current = process;
+    csr_write(satp, spaces[process]);
+    __asm__ volatile("sfence.vma" ::: "memory");
+    return frames + process;
+}
+
 __attribute__((used)) struct frame *handle(struct frame *frame) {
     word cause = csr_read(scause);
     if (cause == CAUSE_LOAD || cause == CAUSE_STORE) {
-        map_page(csr_read(stval));
+        word address = csr_read(stval);
+        if (address < USER_FAULTS) copy_on_write(address);
+        else map_page(address);
         return frame;
     }
     if (cause != CAUSE_ECALL) {
@@ -139,10 +233,14 @@ __attribute__((used)) struct frame *handle(struct frame *frame) {
         frame->x[10] ^= 1;
         return frame;
     case CALL_YIELD:
-        current ^= 1;
-        csr_write(satp, spaces[current]);
-        __asm__ volatile("sfence.vma" ::: "memory");
-        return frames + current;
+        return switch_to(current ^ 1);
+    case CALL_FORK:
+        fork();
+        return switch_to(1);
+    case CALL_END:
+        frames[0].x[10] = frames[1].x[10] | 1;
+        end_child();
+        return switch_to(0);
     default:
         report(running, (uint32_t)frame->x[10]);
         next_program();
@@ -156,6 +254,7 @@ static const struct { const char *name; void (*code)(word); } programs[] = {
     { "syscall", user_syscall },
     { "switch", user_switch },
     { "fault", user_fault },
+    { "fork", user_fork },
 };
 
 // Starts the next program that is wanted, in all address spaces; powers off after the last one.
@@ -175,10 +274,8 @@ static void next_program(void) {
             frames[process].x[2] = USER_DATA + PAGE;
             frames[process].x[10] = count;
         }
-        current = 0;
-        csr_write(satp, spaces[0]);
-        __asm__ volatile("sfence.vma" ::: "memory");
-        resume(frames);
+        if (code == user_fork) start_fork();
+        resume(switch_to(0));
     }
     *(volatile uint32_t *)0x100000 = 0x5555;
     for (;;) { }
