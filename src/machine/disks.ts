@@ -59,7 +59,9 @@ export class MachineDisks {
   #insertAnywhere(file: string): void {
     const image = this.open(file, { write: false }), kind = kindOf(image), problem = sizeProblem(kind, image.size);
     if (problem) throw new ConfigError(problem, { file });
-    const slot = this.#slots.find((s) => !s.disk && (s.node.config ? s.kind === kind : s.node.kinds.includes(kind)));
+    // A drive that the machine has comes before one that it could have.
+    const free = this.#slots.filter((s) => !s.disk), fits = (s: Slot) => s.node.config === undefined && s.node.kinds.includes(kind);
+    const slot = free.find((s) => s.node.config && s.kind === kind) ?? free.find(fits);
     if (!slot) throw new ConfigError(`--disk: no free drive for a ${NAMES[kind]}`, { file });
     slot.kind = kind;
     this.#insert(slot, slot.node.config?.overlay === false ? this.open(file, { write: true }) : image);
