@@ -18,7 +18,7 @@ const REAL = {
   fft_single: 3,
 };
 /** Programs of guests/system.c and how many events each has. */
-const SYSTEM = { syscall: 1_000_000, switch: 1_000_000, fault: 1_000_000, smc: 200_000, fork: 50_000 };
+const SYSTEM = { syscall: 1_000_000, switch: 1_000_000, fault: 1_000_000, smc: 200_000, fork: 500_000 };
 
 const MARKER = "bringup: userspace is up";
 const LINUX = ["cache/linux/Image", "cache/linux/initramfs.cpio.gz", "cache/linux/fw_dynamic.bin"];

@@ -265,7 +265,8 @@ static void next_program(void) {
         if (!equal(wanted.name, "all") && !equal(wanted.name, programs[next].name)) continue;
         void (*code)(word) = programs[next].code;
         running = programs[next++].name;
-        word count = code == user_switch ? wanted.count / 2 : wanted.count;
+        // A fork is about ten events: calls, switches, pages that are copied.
+        word count = code == user_switch ? wanted.count / 2 : code == user_fork ? wanted.count / 10 : wanted.count;
         for (unsigned process = 0; process < PROCESSES; process++) {
             make_space(process, code);
             memset(data[process], 0, PAGE);
