@@ -117,6 +117,8 @@ const enum Fetch {
   ENTRIES = 256,
 }
 
+const RECENT = 64;
+
 /** Everything of one hart that is not its Core. */
 class HartSlot implements CoreEnv {
   core!: Core;
@@ -135,6 +137,11 @@ class HartSlot implements CoreEnv {
   readonly fetchHi = new Int32Array(Fetch.ENTRIES);
   readonly fetchContext = new Int32Array(Fetch.ENTRIES).fill(-1);
   readonly fetchHost = new Uint32Array(Fetch.ENTRIES);
+
+  /** Contexts of late, by a hash of the core's context and mode, and their numbers. */
+  readonly recentContext = new Int32Array(RECENT).fill(-1);
+  readonly recentMode = new Int32Array(RECENT);
+  readonly recentNumber = new Int32Array(RECENT);
 
   constructor(readonly engine: Engine, readonly index: number, readonly tlbs: number, readonly saved: number) {
     const buffer = engine.memory.buffer;
@@ -448,20 +455,29 @@ export class Engine {
   refresh(): void {
     const hart = this.running, core = hart.core;
     this.#i32[TLB >> 2] = hart.tlb(core.regime());
-    const key = (core.context() * 64 + hart.index) * 0x1_0000 + core.mode();
-    let n = this.#contexts.get(key);
-    if (n === undefined) {
-      if (this.#contexts.size === MAX_CONTEXTS) this.#forgetContexts();
-      this.#contexts.set(key, n = Math.imul(this.#contexts.size + 1, CONTEXT_STEP));
+    const context = core.context(), mode = core.mode(), recent = (Math.imul(context, 5) ^ mode ^ (mode >> 4)) & (RECENT - 1);
+    if (hart.recentContext[recent] !== context || hart.recentMode[recent] !== mode) {
+      const key = (context * 64 + hart.index) * 0x1_0000 + mode;
+      let n = this.#contexts.get(key);
+      if (n === undefined) {
+        if (this.#contexts.size === MAX_CONTEXTS) this.#forgetContexts();
+        this.#contexts.set(key, n = Math.imul(this.#contexts.size + 1, CONTEXT_STEP));
+      }
+      hart.recentContext[recent] = context;
+      hart.recentMode[recent] = mode;
+      hart.recentNumber[recent] = n;
     }
-    this.#i32[CONTEXT >> 2] = n;
+    this.#i32[CONTEXT >> 2] = hart.recentNumber[recent];
   }
 
   /** Numbers start again: nothing may carry an old one. */
   #forgetContexts(): void {
     this.#contexts.clear();
     this.#clearJumpCache();
-    for (const h of this.harts) h.fetchContext.fill(-1);
+    for (const h of this.harts) {
+      h.fetchContext.fill(-1);
+      h.recentContext.fill(-1);
+    }
   }
   #clearJumpCache(): void {
     this.#i32.fill(0, JUMP_CACHE >> 2, (JUMP_CACHE >> 2) + JUMP_SLOTS * 4);

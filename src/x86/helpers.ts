@@ -71,6 +71,13 @@ export const SYSTEM_HELPERS = [
   "fpuError", // none: an unmasked x87 exception is pending at a waiting instruction: raises #MF, or signals the interrupt controller when CR0.NE is 0
 ] as const;
 
+/** Those that end their block: what runs next is looked up in the new mode anyway. */
+export const ENDING_HELPERS: ReadonlySet<string> = new Set<typeof SYSTEM_HELPERS[number]>(
+  "exception fetchFault interrupt jumpFar callFar returnFar iret hlt syscall sysret sysenter sysexit".split(
+    " ",
+  ) as (typeof SYSTEM_HELPERS[number])[],
+);
+
 /** Helpers that belong to rows; `instructionHelpers` of translate.ts makes them. */
 export const INTEGER_HELPERS = [
   "status", // -> CF PF AF ZF SF OF as in RFLAGS

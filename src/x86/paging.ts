@@ -47,6 +47,8 @@ export class Paging {
   level = 0;
   /** Entries of the last walk by level: physical address and value in halves. */
   readonly entryAddress = new Float64Array(5);
+  /** Index in i32; below 0: a PDPTE register, inverted. */
+  readonly entryIndex = new Int32Array(5);
   readonly entryLo = new Int32Array(5);
   readonly entryHi = new Int32Array(5);
   /** After a successful walk: level of the leaf (0: 4 KiB). */
@@ -79,6 +81,7 @@ export class Paging {
     if (pae) {
       const n = lo >>> 30, pdpte = this.pdpteLo[n];
       this.entryAddress[2] = -1;
+      this.entryIndex[2] = ~n;
       this.entryLo[2] = pdpte;
       this.entryHi[2] = this.pdpteHi[n];
       if (!(pdpte & P)) return this.#fail(0, ABSENT, 2, access, user);
@@ -90,7 +93,7 @@ export class Paging {
       this.entryAddress[level] = at;
       this.entryLo[level] = this.entryHi[level] = 0;
       if (slot < 0) return this.#fail(0, NO_RAM, level, access, user);
-      const index = slot >>> 2, entry = env.i32[index], high = env.i32[index + 1];
+      const index = this.entryIndex[level] = slot >>> 2, entry = env.i32[index], high = env.i32[index + 1];
       this.entryLo[level] = entry;
       this.entryHi[level] = high;
       if (!(entry & P)) return this.#fail(0, ABSENT, level, access, user);
@@ -125,6 +128,7 @@ export class Paging {
     this.entryLo[1] = this.entryHi[0] = this.entryHi[1] = 0;
     if (slot < 0) return this.#fail(0, NO_RAM, 1, access, user);
     const entry = i32[slot >>> 2];
+    this.entryIndex[1] = slot >>> 2;
     this.entryLo[1] = entry;
     if (!(entry & P)) return this.#fail(0, ABSENT, 1, access, user);
     if (entry & PS && this.pse) {
@@ -143,6 +147,7 @@ export class Paging {
     this.entryLo[0] = 0;
     if (ptSlot < 0) return this.#fail(0, NO_RAM, 0, access, user);
     const pte = i32[ptSlot >>> 2];
+    this.entryIndex[0] = ptSlot >>> 2;
     this.entryLo[0] = pte;
     if (!(pte & P)) return this.#fail(0, ABSENT, 0, access, user);
     if (!this.#permitted(entry & pte, 0, access, user, smap, 0)) return -1;
@@ -182,13 +187,13 @@ export class Paging {
     return this.levels === 2 && level === 1 ? 22 : 12 + 9 * level;
   }
   #mark(lo: number, hi: number, level: number, access: Access): void {
-    const mark = level * MARKS + pageNumber(lo, hi, this.#shift(level), MARKS - 1);
+    const mark = level * MARKS + markOf(lo, hi, this.#shift(level));
     if (access === FETCH) this.#fetched[mark] = this.#fetchStamp;
     else if (level > 0) this.#large[mark] = this.#dataStamp;
   }
   #marked(marks: Uint32Array, stamp: number, lo: number, hi: number, from: number): boolean {
     for (let level = from; level < 3; level++) {
-      if (marks[level * MARKS + pageNumber(lo, hi, this.#shift(level), MARKS - 1)] === stamp) return true;
+      if (marks[level * MARKS + markOf(lo, hi, this.#shift(level))] === stamp) return true;
     }
     return false;
   }
@@ -210,6 +215,10 @@ export class Paging {
   }
 }
 
+/** A hash of the page's whole number: kernel and programs are gigabytes apart. */
+function markOf(lo: number, hi: number, shift: number): number {
+  return Math.imul(pageNumber(lo, hi, shift, -1), 0x9e37_79b1) >>> 22;
+}
 /** Low bits (`mask`) of an address shifted right. */
 function pageNumber(lo: number, hi: number, shift: number, mask: number): number {
   return (shift >= 32 ? hi >>> (shift - 32) : shift > 12 ? (lo >>> shift) | (hi << (32 - shift)) : lo >>> 12) & mask;
