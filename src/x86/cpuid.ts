@@ -22,11 +22,13 @@ const FEATURES: Readonly<Record<string, readonly [leaf: string, register: number
   x2apic: ["1", 2, 21], movbe: ["1", 2, 22], popcnt: ["1", 2, 23], "tsc-deadline": ["1", 2, 24], xsave: ["1", 2, 26], rdrand: ["1", 2, 30],
   hypervisor: ["1", 2, 31],
   fsgsbase: ["7", 1, 0], bmi1: ["7", 1, 3], smep: ["7", 1, 7], bmi2: ["7", 1, 8], erms: ["7", 1, 9], invpcid: ["7", 1, 10], rdseed: ["7", 1, 18],
-  adx: ["7", 1, 19], smap: ["7", 1, 20], umip: ["7", 2, 2], la57: ["7", 2, 16], rdpid: ["7", 2, 22],
-  xsaveopt: ["d.1", 0, 0], xsavec: ["d.1", 0, 1],
+  clflushopt: ["7", 1, 23], clwb: ["7", 1, 24], adx: ["7", 1, 19], smap: ["7", 1, 20], umip: ["7", 2, 2], la57: ["7", 2, 16], rdpid: ["7", 2, 22],
+  xsaveopt: ["d.1", 0, 0], xsavec: ["d.1", 0, 1], xsaves: ["d.1", 0, 3],
   lahf_lm: ["80000001", 2, 0], abm: ["80000001", 2, 5], syscall: ["80000001", 3, 11], nx: ["80000001", 3, 20], pdpe1gb: ["80000001", 3, 26],
   rdtscp: ["80000001", 3, 27], lm: ["80000001", 3, 29],
 };
+
+export const FEATURE_NAMES: readonly string[] = Object.keys(FEATURES);
 
 /** Bits of a list of features in one register. */
 const mask = (leaf: string, register: number, names: string): number =>
@@ -34,7 +36,7 @@ const mask = (leaf: string, register: number, names: string): number =>
 
 const MAX =
   "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 sse3 ssse3 cx16 pcid sse4.1 sse4.2 x2apic " +
-  "movbe popcnt tsc-deadline xsave rdrand hypervisor fsgsbase bmi1 smep bmi2 erms invpcid rdseed adx smap umip la57 rdpid xsaveopt xsavec lahf_lm abm syscall " +
+  "movbe popcnt tsc-deadline xsave rdrand hypervisor fsgsbase bmi1 smep bmi2 erms invpcid rdseed clflushopt clwb adx smap umip la57 rdpid xsaveopt xsavec lahf_lm abm syscall " +
   "nx pdpe1gb rdtscp lm";
 /** What AMD's leaf 0x8000_0001 repeats of leaf 1's EDX. */
 const AMD_COMMON = 0x0183_f3ff;

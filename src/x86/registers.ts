@@ -8,7 +8,8 @@ export const STATUS = CF | PF | AF | ZF | SF | OF;
 export const CR0_PE = 1, CR0_MP = 2, CR0_EM = 4, CR0_TS = 8, CR0_ET = 0x10, CR0_NE = 0x20, CR0_WP = 0x1_0000, CR0_AM = 0x4_0000;
 export const CR0_NW = 0x2000_0000, CR0_CD = 0x4000_0000, CR0_PG = 0x8000_0000 | 0;
 export const CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PAE = 0x20, CR4_PGE = 0x80, CR4_PCE = 0x100, CR4_OSFXSR = 0x200;
-export const CR4_UMIP = 0x800, CR4_LA57 = 0x1000, CR4_FSGSBASE = 0x1_0000, CR4_PCIDE = 0x2_0000, CR4_OSXSAVE = 0x4_0000;
+export const CR4_OSXMMEXCPT = 0x400, CR4_UMIP = 0x800, CR4_LA57 = 0x1000, CR4_FSGSBASE = 0x1_0000, CR4_PCIDE = 0x2_0000;
+export const CR4_OSXSAVE = 0x4_0000;
 export const CR4_SMEP = 0x10_0000, CR4_SMAP = 0x20_0000;
 export const EFER_SCE = 1, EFER_LME = 0x100, EFER_LMA = 0x400, EFER_NXE = 0x800;
 /** DR6 and DR7 (SDM volume 3B, 17.2). */

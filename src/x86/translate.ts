@@ -34,8 +34,8 @@ const joined = new Uint8Array(2 * LONGEST);
  * Builds the block of at most `max` instructions (1 or more) that starts at the builder's pc, for the mode bits of slots.ts. It ends where an
  * instruction ends it, before a page's end, or after 64 instructions; an instruction that crosses into the next page is always a block of its own.
  */
-export function translateBlock(b: Builder, code: Code, max: number, mode: number): void {
-  const e = emitterOf(b), table = x86Table();
+export function translateBlock(b: Builder, code: Code, max: number, mode: number, table: DecodeTable = x86Table()): void {
+  const e = emitterOf(b);
   e.reset(b.startLo, b.startHi);
   e.begin(mode);
   if (mode & MODE_TF || max < 1) max = 1;

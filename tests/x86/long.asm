@@ -1,6 +1,6 @@
 ; 64-bit mode: exceptions with their frames, page faults, rings, fast system calls, compatibility mode, ISTs, MSRs, interrupts.
 ; A Multiboot kernel that prints one line for each case on COM1; the expected text is what QEMU prints.
-; nasm -f bin long.asm -o bin/long.bin
+; nasm -f bin long.asm -o bin/long.bin; with -dFEATURES the cases of features.inc instead: bin/features.bin
 bits 32
 org 0x100000
 header: dd 0x1badb002, 0x10000, -(0x1badb002 + 0x10000)
@@ -56,7 +56,11 @@ long_start:
   lidt [idtr]
   mov ax, 0x40
   ltr ax
+%ifdef FEATURES
+  call features
+%else
   call tests
+%endif
   mov eax, 0x10
   out 0xf4, eax
   cli
@@ -253,6 +257,10 @@ caught:
   SAY "read"
   DONE
 %endmacro
+
+%ifdef FEATURES
+%include "features.inc"
+%endif
 
 tests:
   TRY "ud2"
