@@ -70,6 +70,8 @@ interface Region {
   readonly pages: readonly (readonly [page: number, host: number])[];
   /** Code it was made of, besides its entry block's: index in the linear memory, bytes. */
   readonly ranges: readonly { readonly at: number; readonly bytes: number }[];
+  /** It was compiled for `#free`. */
+  readonly trustsFree: boolean;
   /** What its first micro-op was: code and operand b. */
   readonly code: number;
   readonly operand: number;
@@ -799,13 +801,16 @@ export class Engine {
       return;
     }
     const used = [...pages].filter(([, host]) => host >= 0), guard = flat || used.length === 1 ? 0 : this.#newCell(this.#i32[CONTEXT >> 2]);
+    const ranges = [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.lastOffset + LONGEST_INSTRUCTION })), ...tails];
+    for (const r of ranges) for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) this.#pages[p] ??= this.#newCodePage(p * PAGE);
+    const physical = flat && !ram.readonly, free = physical && !this.#off.has("free") ? this.#freeOfCode(ram) : undefined;
     const compiled = compileRegion(nodes, {
       block: ip,
       guard,
       memoryPages: this.memory.buffer.byteLength / 65536,
       off: this.#off,
       count: this.#regionCount,
-      ram: flat && !ram.readonly ? { ...ram, codeMap: this.#codeMap + ram.offset / PAGE } : undefined,
+      ram: physical ? { ...ram, codeMap: this.#codeMap + ram.offset / PAGE, free } : undefined,
     });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(compiled.bytes), this.#regionImports);
     const element = this.#freeElements.pop() ?? this.#table.grow(1);
@@ -819,11 +824,12 @@ export class Engine {
       since: this.running.instructions(),
       guard,
       pages: used,
-      ranges: [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.lastOffset + LONGEST_INSTRUCTION })), ...tails],
+      ranges,
+      trustsFree: free !== undefined,
     };
-    for (const r of region.ranges) {
+    for (const r of ranges) {
       for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) {
-        const where = this.#pages[p] ??= this.#newCodePage(p * PAGE);
+        const where = this.#pages[p]!;
         where.regions.add(region);
         mark(where, p, r);
       }
@@ -887,8 +893,37 @@ export class Engine {
     return second >= 0 && second === b.second;
   }
 
+  /** The largest part of a RAM without code; undefined for all but one RAM, and when that has changed often. */
+  #freeOfCode(ram: Ram): { from: number; length: number } | undefined {
+    if (this.#free) return this.#free.ram.offset === ram.offset && this.#free.ram.length === ram.length ? this.#free : undefined;
+    if (this.#freeMoves > MAX_FREE_MOVES) return undefined;
+    const first = this.#codeMap + ram.offset / PAGE, map = this.#u8.subarray(first, first + Math.floor(ram.length / PAGE));
+    let from = 0, to = 0;
+    for (let at = 0; at < map.length;) {
+      const code = map.indexOf(1, at), end = code < 0 ? map.length : code;
+      // Code grows upwards: ever more is left for it each time that this had to move.
+      const start = at === 0 ? 0 : at + (1 << this.#freeMoves) - 1;
+      if (end - start > to - from) [from, to] = [start, end];
+      at = end + 1;
+    }
+    this.#free = { ram, from: from * PAGE, length: (to - from) * PAGE };
+    return this.#free;
+  }
+  /** Code is about to be translated from a page: regions that took it for granted that it has none are dropped. */
+  #takeFree(host: number): void {
+    const free = this.#free, at = host - (free?.ram.offset ?? 0);
+    if (!free || at < free.from || at >= free.from + free.length) return;
+    this.#free = undefined;
+    const trusting = [...this.#regions.values()].filter((r) => r.trustsFree);
+    if (trusting.length) this.#freeMoves++;
+    for (const r of trusting) this.#dropRegion(r);
+  }
+  #free: { readonly ram: Ram; readonly from: number; readonly length: number } | undefined;
+  #freeMoves = 0;
+
   /** From now on writes to this host page are looked at: no TLB may let them by. */
   #newCodePage(host: number): CodePage {
+    this.#takeFree(host & -PAGE);
     for (const hart of this.harts) hart.protect(host & -PAGE);
     this.#u8[this.#codeMap + (host >>> 12)] = 1;
     return { blocks: new Map(), tails: new Map(), regions: new Set(), hits: this.#hits.get(host >>> 12) ?? 0, lo: 0, hi: 0 };
@@ -1010,6 +1045,7 @@ export class Engine {
     this.#flushSoon = false;
     this.#byIp.clear();
     this.#u8.fill(0, this.#codeMap, this.#codeMap + this.#pages.length);
+    this.#free = undefined;
     this.#pages.length = 0;
     this.#arenaAt = this.#arena;
     this.#selector.literalAt = this.#literals;
@@ -1216,6 +1252,8 @@ export class Engine {
 const THRESHOLD = 3_000;
 /** A region that leaves this often after fewer instructions each is not worth its while. */
 const SIDES = 1024, SIDE_WORTH = 300;
+/** How often regions are dropped because there is code where they expected none. */
+const MAX_FREE_MOVES = 12;
 /** Pages that one region may have code in. */
 const MAX_REGION_PAGES = 8;
 const offsetIn = (address: number) => address & (PAGE - 1);

@@ -642,6 +642,63 @@ both("blocks that run into the next page, and regions of several pages where cod
   }
 });
 
+both("accesses off one base where addresses are physical: at both ends of RAM each does what it does alone", (make) => {
+  const end = RAM + RAM_BYTES, far = 0x1_0000_0000;
+  for (
+    const [base, loads, stores] of [[DATA, 2, 2], [end - 8, 1, 1], [end - 16, 2, 1], [end, 0, 0], [RAM - 8, 0, 0], [RAM, 2, 2], [far, 0, 0]]
+  ) {
+    for (const [instruction, works] of [["ld", loads], ["st", stores]] as const) {
+      const t = make().code(CODE, [instruction, 1, 10, 0], ["addi", 3, 3, 1], [instruction, 2, 10, instruction === "ld" ? 8 : 16], ["j"]);
+      t.core.flat = true;
+      t.set(1, 5).set(2, 6).set(10, base).all(20);
+      const access = instruction === "ld" ? READ : WRITE, at = works === 0 ? CODE : CODE + 8;
+      if (works < 2) assertEquals([...t.exception, t.r(3)], [BUS_FAULT + access, at, works === 0 ? 0 : 2, works]);
+      else assertEquals([t.pc, t.r(3), t.cause], [CODE + 12, 1, 0]);
+    }
+  }
+});
+
+both("a base register that is set between accesses, by an instruction or by a helper", (make) => {
+  const t = make().code(
+    CODE,
+    ["ld", 1, 10, 0],
+    ["add", 10, 10, 11],
+    ["ld", 2, 10, 8],
+    ["call", 10, 9],
+    ["ld", 3, 10, 8],
+    ["ld", 10, 10, 0],
+    ["ld", 4, 10, 0],
+    ["j"],
+  );
+  t.core.flat = true;
+  const put = (at: number, value: number) => t.view.setBigUint64(at - RAM, BigInt(value), true);
+  put(DATA, 1);
+  put(DATA + PAGE + 8, 2);
+  put(DATA + 3 * PAGE + 8, 3);
+  put(DATA + 3 * PAGE, DATA + 8);
+  put(DATA + 8, 4);
+  t.set(10, DATA).set(11, PAGE).set(9, DATA + 3 * PAGE - 100).all(20);
+  assertEquals([t.pc, t.r(1), t.r(2), t.r(3), t.r(4)], [CODE + 28, 1, 2, 3, 4]);
+});
+
+both("where addresses are physical, code may come to be where stores expected none, and is seen to change", (make) => {
+  const t = make();
+  t.core.flat = true;
+  // Stores the word in r5 to r6, sixteen times; then on to r8.
+  t.code(CODE, ["sw", 5, 6, 0], ["addi", 1, 1, 1], ["bne", 1, 12, -2], ["jr", 0, 8]);
+  t.set(12, 16).set(5, word("addi", 2, 2, 1));
+  for (let round = 0; round < 40; round++) {
+    // Ever more pages have code, up from DATA; each time what the stores wrote is run, twice with another instruction.
+    const place = DATA + round * PAGE;
+    for (const add of [1, 10, 100]) {
+      t.code(place + 4, ["j"]).set(1, 0).set(2, 0).set(5, word("addi", 2, 2, add)).set(6, place).set(8, place);
+      t.pc = CODE;
+      t.all(16 * 3 + 2);
+      assertEquals([t.pc, t.r(1), t.r(2)], [place + 4, 16, add], `round ${round}`);
+    }
+  }
+});
+
 Deno.test("JIT: a region of several virtual pages runs only while all of them are where they were", () => {
   for (const probed of [true, false]) {
     for (const threshold of [1, 3, 20]) {

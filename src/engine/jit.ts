@@ -6,14 +6,21 @@ import { OP, OPS } from "../ir/ops.ts";
 import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
 import { Graph } from "./graph.ts";
 import { extend } from "./passes/extend.ts";
-import { type SlotHome, slotHomes } from "./slots.ts";
+import { findSpans, type Place, type Span } from "./passes/spans.ts";
+import { type SlotHome, slotHomes, SlotTable } from "./slots.ts";
 import type { Ir, RegionNode } from "./region.ts";
 import { RUNTIME } from "./runtime.ts";
 import { UOP } from "./uops.ts";
 import { Asm, I32, I64, UNREACHABLE, W, wasmModule } from "./wasm.ts";
 
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
-const INSN = OP["insn"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"], ADD_L = OP["add.l"], EA32 = OP["ea32"];
+const INSN = OP["insn"],
+  BRANCH = OP["branch"],
+  JUMP = OP["jump"],
+  JUMPTO = OP["jumpTo"],
+  ADD_L = OP["add.l"],
+  EA32 = OP["ea32"],
+  EXTU = OP["extU"];
 const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"];
 const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
 const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
@@ -34,6 +41,10 @@ export const JIT_OPTIONS = {
   physical: "direct access to RAM while there is no translation",
   /** Compare a computed jump with the instructions behind the region's calls. */
   returns: "return prediction inside a region",
+  /** Check accesses off one base register together, where addresses are physical. */
+  spans: "one check of the bounds for accesses off one base register",
+  /** Where addresses are physical, take it that the largest part of RAM without code stays so. */
+  free: "stores need not look for code in the part of RAM that has none",
   /** Do without sign extensions that change nothing. */
   extend: "sign extension elimination",
   /** Store a register when it is set, rather than when the region is left, unless a loop carries it round. */
@@ -61,6 +72,8 @@ interface SlotLocal {
   readonly local: number;
   readonly long: boolean;
   readonly home: SlotHome;
+  /** How many operations of the region set it. */
+  readonly sets: number;
 }
 
 /** A window of RAM that guest addresses reach without translation. */
@@ -71,6 +84,8 @@ export interface PhysicalRam {
   readonly offset: number;
   /** Address of a byte for its first page and so on: not 0 where code was translated from. */
   readonly codeMap: number;
+  /** The part, from its byte `from`, that has no code: the region is dropped when that changes. */
+  readonly free: { readonly from: number; readonly length: number } | undefined;
 }
 
 /** What a region is compiled for. */
@@ -95,28 +110,20 @@ export function compileRegion(nodes: readonly RegionNode[], target: RegionTarget
 /** What the nodes of one function share: its code, locals and exits. */
 class Region {
   readonly asm = new Asm();
-  readonly nodes: readonly RegionNode[];
   readonly graph: Graph;
   readonly slots = new Map<number, SlotLocal>();
-  /** How often each slot is set anywhere in the region. */
-  readonly sets = new Map<number, number>();
   readonly #types: number[] = [I32, I64, I32, I64, I32, I32, I32];
   readonly #runtime: string[] = [];
   readonly #pageCaches = new Map<string, { readonly tag: number; readonly addend: number }>();
+  readonly #spans: number[] = [];
   readonly #temps: { readonly i: number[]; readonly l: number[] } = { i: [], l: [] };
 
-  constructor(nodes: readonly RegionNode[], readonly target: RegionTarget) {
-    const predict = !target.off.has("returns");
-    if (!target.off.has("extend")) nodes = extend(new Graph(nodes, predict));
-    this.nodes = nodes;
-    this.graph = new Graph(nodes, predict);
-    for (const { ir } of nodes) {
-      for (let i = 0; i < ir.count; i++) {
-        if (ir.op[i] === SET_I || ir.op[i] === SET_L) this.sets.set(ir.lo[i], (this.sets.get(ir.lo[i]) ?? 0) + 1);
-      }
-    }
-    for (const home of slotHomes(this.graph, target.off.has("through"))) {
-      this.slots.set(home.slot, { local: this.newLocal(home.long ? I64 : I32), long: home.long, home });
+  constructor(readonly nodes: readonly RegionNode[], readonly target: RegionTarget) {
+    const { off } = target, graph = this.graph = new Graph(nodes, !off.has("returns")), table = new SlotTable(nodes);
+    if (!off.has("extend")) extend(graph, table);
+    for (const [n, home] of slotHomes(graph, table, off.has("through")).entries()) {
+      const slot = table.slots[n], long = table.long[n];
+      this.slots.set(slot, { local: this.newLocal(long ? I64 : I32), long, home, sets: table.sets[n] });
     }
   }
 
@@ -128,6 +135,10 @@ class Region {
   temp(n: number, long: boolean): number {
     const pool = long ? this.#temps.l : this.#temps.i;
     return pool[n] ??= this.newLocal(long ? I64 : I32);
+  }
+  /** The local of the n-th span of a node: index of its first byte in the linear memory. */
+  spanLocal(n: number): number {
+    return this.#spans[n] ??= this.newLocal(I32);
   }
   /** Locals of a page cache; undefined when there are too many already. */
   pageCache(key: string): { readonly tag: number; readonly addend: number } | undefined {
@@ -235,6 +246,9 @@ class Region {
   }
 }
 
+/** Pushes a whole number below 2^53 as i64. */
+const i64 = (a: Asm, n: number) => a.i64(n | 0, Math.floor(n / 2 ** 32));
+
 /** Page caches of one region: beyond this many their locals cost more than they save. */
 const MAX_PAGE_CACHES = 40;
 
@@ -255,12 +269,15 @@ class Walk {
   readonly #local: Int32Array;
   #tempsI = 0;
   #tempsL = 0;
-  /** Instructions from the current one to the node's end, it included. */
+  /** Instructions that are taken off the budget already, the current one included. */
   #left: number;
   /** Of the current instruction, from the node's start. */
   #offset = 0;
   /** A helper of the current instruction may have asked to stop behind it. */
   #mayFinish = false;
+  /** Accesses, where addresses are physical, and the locals of spans that were checked. */
+  readonly #places: ReadonlyMap<number, Place>;
+  readonly #spanLocals = new Map<Span, number>();
   /** Sets of each slot so far. */
   readonly #version = new Map<number, number>();
 
@@ -275,7 +292,8 @@ class Walk {
     this.#deferred = new Uint8Array(n);
     this.#covered = new Uint8Array(n);
     this.#local = new Int32Array(n);
-    this.#left = this.#node.insns + 1;
+    this.#left = 1;
+    this.#places = region.target.ram ? findSpans(this.#ir, region.target.off.has("spans")) : new Map();
     this.#analyse();
   }
 
@@ -318,18 +336,14 @@ class Walk {
 
   emit(): void {
     const a = this.#a, ir = this.#ir, { region } = this, node = this.#node;
-    // The node's instructions are taken off the budget at once; leaving early gives back what was skipped.
-    a.get(budget).i32(node.insns).op(W.i32Sub).tee(budget).i32(0).op(W.i32LtS).unlikelyIf();
-    this.#refund(node.insns);
-    region.leave(LEFT.attention, node.pcLo, node.pcHi);
-    a.end();
     for (let i = 0; i < ir.count; i++) {
       const op = ir.op[i];
       if (op === CONST_I || op === CONST_L || this.#deferred[i]) continue;
       if (op === INSN) {
         this.#checkFinish(ir.lo[i]);
-        this.#left--;
         this.#offset = ir.lo[i];
+        if (this.#left === 1) this.#charge(i);
+        else this.#left--;
         this.#tempsI = this.#tempsL = 0;
       } else if (op === GET_I || op === GET_L) {
         if (!this.#uses[i] || this.#last[i] <= this.#nextWrite[i]) continue;
@@ -378,6 +392,25 @@ class Walk {
     }
   }
 
+  /**
+   * Takes the instructions from the one at operation `i` off the budget: those to the node's end or to a branch back in a loop, which
+   * then has nothing to give back. Leaving early gives back what was skipped.
+   */
+  #charge(i: number): void {
+    const a = this.#a, ir = this.#ir, { graph } = this.region;
+    let n = 0, back = false;
+    for (let k = i; k < ir.count; k++) {
+      if (ir.op[k] === INSN && back) break;
+      if (ir.op[k] === INSN) n++;
+      const to = ir.op[k] === BRANCH ? this.#node.targets.get(k)! : -1;
+      back ||= to >= 0 && graph.isBack(this.index, to);
+    }
+    this.#left = n;
+    a.get(budget).i32(n).op(W.i32Sub).tee(budget).i32(0).op(W.i32LtS).unlikelyIf();
+    this.#refund(n);
+    this.region.leave(LEFT.attention, ...this.#pc(this.#offset));
+    a.end();
+  }
   #refund(n: number): void {
     if (n) this.#a.get(budget).i32(n).op(W.i32Add).set(budget);
   }
@@ -439,7 +472,7 @@ class Walk {
   /** Leaves the host address of access `i` on the stack; returns the static offset that belongs to it. */
   #address(i: number, op: number): number {
     const { ram, off } = this.region.target;
-    if (ram && !off.has("physical")) return this.#physical(i, op, ram);
+    if (ram && !off.has("physical")) return this.#physical(i, ram);
     const a = this.#a, row = OPS[op], half = row.effect === "writes" || row.rmw ? TLB_HALF : 0, v = this.#ir.a[i];
     const page = () => {
       a.get(va);
@@ -473,22 +506,77 @@ class Walk {
     a.get(va).op(W.wrap).get(cache.addend).op(W.i32Add);
     return 0;
   }
-  /** The address is physical: it has to be in RAM, and a store must be aligned and not go where code was translated from. */
-  #physical(i: number, op: number, ram: PhysicalRam): number {
-    const a = this.#a, row = OPS[op], size = row.size!;
-    this.#push(this.#ir.a[i]);
-    a.i64(ram.base | 0, Math.floor(ram.base / 2 ** 32)).op(W.i64Sub).tee(va);
-    a.i64((ram.length - size) | 0, Math.floor((ram.length - size) / 2 ** 32)).op(W.i64GtU);
-    if (row.effect === "writes" || row.rmw) {
-      a.unlikelyIf();
-      this.#side();
-      a.end().get(va).op(W.wrap).i32(12).op(W.i32ShrU).mem(W.i32Load8U, ram.codeMap);
-      if (size > 1) a.get(va).op(W.wrap).i32(size - 1).op(W.i32And).op(W.i32Or);
+  /**
+   * The address is physical: all that the access's span reaches has to be in RAM, and where the span has stores, in no page that code was
+   * translated from.
+   */
+  #physical(i: number, ram: PhysicalRam): number {
+    const a = this.#a, { span, offset } = this.#places.get(i)!, free = span.stores ? ram.free : undefined, start = free?.from ?? 0;
+    const known = this.#spanLocals.get(span);
+    if (known !== undefined) {
+      a.get(known);
+      return offset - span.low;
     }
-    a.unlikelyIf();
+    // How far the span's first byte is behind the RAM's byte `start`.
+    const { narrow } = span, distance = narrow ? entry : va, length = span.high - span.low;
+    const add = (n: number) => narrow ? a.i32(n).op(W.i32Add) : i64(a, n).op(W.i64Add);
+    const ifBeyond = (from: number, bytes: number) => {
+      const most = (narrow ? Math.min(bytes, 2 ** 32 - ram.base - from) : bytes) - length;
+      if (most < 0) a.op(W.drop).i32(1);
+      else if (narrow) a.i32(most).op(W.i32GtU);
+      else i64(a, most).op(W.i64GtU);
+      a.unlikelyIf();
+    };
+    const ifCode = () => {
+      for (const last of length > 1 ? [0, length - 1] : [0]) {
+        a.get(distance);
+        if (!narrow) a.op(W.wrap);
+        if (start + last) a.i32(start + last).op(W.i32Add);
+        a.i32(12).op(W.i32ShrU).mem(W.i32Load8U, ram.codeMap);
+        if (last) a.op(W.i32Or);
+      }
+      a.unlikelyIf();
+    };
+    if (narrow) this.#pushNarrow(span.base);
+    else this.#push(span.base);
+    add(span.low - ram.base - start).tee(distance);
+    if (free) {
+      ifBeyond(start, free.length);
+      a.get(distance);
+      add(start);
+    }
+    ifBeyond(0, ram.length);
     this.#side();
-    a.end().get(va).op(W.wrap);
-    return ram.offset;
+    a.end();
+    if (span.stores) {
+      ifCode();
+      this.#side();
+      a.end();
+    }
+    if (free) a.end();
+    // The sum wraps: the first byte may be before `start`. It costs nothing, V8 must extend the low half in any case.
+    a.get(distance);
+    if (!narrow) a.op(W.wrap);
+    a.i32(ram.offset + start).op(W.i32Add);
+    if (span.count > 1) {
+      const local = this.region.spanLocal(this.#spanLocals.size);
+      this.#spanLocals.set(span, local);
+      a.tee(local);
+    }
+    return offset - span.low;
+  }
+  /** Pushes the low half of an address whose upper half is 0. */
+  #pushNarrow(v: number): void {
+    const ir = this.#ir, op = ir.op[v];
+    if (this.#deferred[v] && op === EXTU) this.#push(ir.a[v]);
+    else if (this.#deferred[v] && op === EA32) {
+      this.#push(ir.a[v]);
+      this.#push(ir.b[v]);
+      this.#a.op(W.i32Add);
+    } else {
+      this.#push(v);
+      if (LONG[op]) this.#a.op(W.wrap);
+    }
   }
   /** The TLB does not have the page of `va`: it is asked for; what crosses pages or is no memory is the interpreter's. */
   #fill(half: number, size: number, page: () => void): void {
@@ -506,7 +594,7 @@ class Walk {
     const base = op === ADD_L || op === EA32 ? ir.a[v] : v, got = ir.op[base];
     if (got !== GET_I && got !== GET_L) return `${half} ${this.index} ${v}`;
     const slot = ir.lo[base];
-    if ((this.region.sets.get(slot) ?? 0) <= 2) return `${half} s${slot}`;
+    if (this.region.slots.get(slot)!.sets <= 2) return `${half} s${slot}`;
     return `${half} s${slot} ${this.index} ${this.#version.get(slot) ?? 0}`;
   }
 

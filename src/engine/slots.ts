@@ -1,78 +1,119 @@
-// Where the slots that a region uses live while it runs: all in wasm locals, but what has to be in memory when the region is left differs.
-// A local that only the exits read costs V8 a register or a place in the frame, and moves at every join; a store at each set is cheaper.
-import { OP } from "../ir/ops.ts";
+// The slots that a region uses, and where they live while it runs: all in wasm locals, but what has to be in memory when the region is left
+// differs. A local that only the exits read costs V8 a register or a place in the frame, and moves at every join; a store at each set is
+// cheaper. HOT when regions are compiled: no sets, no maps but by node.
+import { OP, OPS } from "../ir/ops.ts";
 import type { Graph } from "./graph.ts";
+import type { RegionNode } from "./region.ts";
 
-const GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"], BRANCH = OP["branch"];
+const SET_I = OP["set.i"], SET_L = OP["set.l"], BRANCH = OP["branch"];
+const ON_SLOT = Uint8Array.from(OPS, (r) => /^[gs]et\./.test(r.name) ? 1 : 0);
+const WIDE = Uint8Array.from(OPS, (r) => /^[gs]et\.l/.test(r.name) ? 1 : 0);
+/** A region with no more slots keeps all of them in registers. */
+const FEW = 10;
+
+/** The slots of a region, numbered from 0. */
+export class SlotTable {
+  readonly slots: number[] = [];
+  /** Whether some operation has all 64 bits. */
+  readonly long: boolean[] = [];
+  /** How many operations set it. */
+  readonly sets: number[] = [];
+  /** By slot / 4: its number plus 1. */
+  readonly #numbers = new Uint16Array(0x4000);
+
+  constructor(nodes: readonly RegionNode[]) {
+    for (const { ir } of nodes) {
+      for (let i = 0; i < ir.count; i++) {
+        const op = ir.op[i];
+        if (!ON_SLOT[op]) continue;
+        let n = this.#numbers[ir.lo[i] >> 2] - 1;
+        if (n < 0) {
+          n = this.slots.push(ir.lo[i]) - 1;
+          this.long.push(false);
+          this.sets.push(0);
+          this.#numbers[ir.lo[i] >> 2] = n + 1;
+        }
+        if (WIDE[op]) this.long[n] = true;
+        if (op === SET_I || op === SET_L) this.sets[n]++;
+      }
+    }
+  }
+  /** The number of a slot of the region. */
+  of(slot: number): number {
+    return this.#numbers[slot >> 2] - 1;
+  }
+}
 
 export interface SlotHome {
-  readonly slot: number;
-  readonly long: boolean;
   /** read: never set; through: stored whenever it is set; carried: stored when the region is left. */
   readonly kind: "read" | "through" | "carried";
   /** Its local must hold it from the start. */
   readonly atEntry: boolean;
 }
 
-/** The slots of a region; `carryAll`: none is stored when set. */
-export function slotHomes(graph: Graph, carryAll: boolean): SlotHome[] {
-  const { nodes } = graph, long = new Map<number, boolean>(), sets = new Map<number, Set<number>>();
-  for (const [n, { ir }] of nodes.entries()) {
-    for (let i = 0; i < ir.count; i++) {
-      const op = ir.op[i], s = ir.lo[i];
-      if (op !== GET_I && op !== GET_L && op !== SET_I && op !== SET_L) continue;
-      long.set(s, (long.get(s) ?? false) || op === GET_L || op === SET_L);
-      if (op === SET_I || op === SET_L) (sets.get(s) ?? sets.set(s, new Set()).get(s)!).add(n);
+/** Homes of the table's slots; `carryAll`: none is stored when set. */
+export function slotHomes(graph: Graph, table: SlotTable, carryAll: boolean): SlotHome[] {
+  const { nodes } = graph, count = table.slots.length, { live, sets } = liveIn(graph, table);
+  const home = (s: number, through: boolean): SlotHome => {
+    const kind = !table.sets[s] ? "read" : through ? "through" : "carried";
+    return { kind, atEntry: kind === "carried" || live[s] === 1 };
+  };
+  // While there are few slots, V8 has registers for all.
+  if (carryAll || count <= FEW) return table.slots.map((_, s) => home(s, false));
+  // How deep in loops each node is, and the innermost one's first node.
+  const depth = new Uint8Array(nodes.length), innermost = new Int16Array(nodes.length).fill(-1);
+  const loops = [...nodes.keys()].filter((x) => graph.isLoop[x]).map((x) => ({ header: x, body: graph.loop(x) }));
+  for (const { header, body } of loops.sort((p, q) => q.body.size - p.body.size)) {
+    for (const n of body) {
+      depth[n]++;
+      innermost[n] = header;
     }
   }
-  const slots = [...long.keys()], live = liveIn(graph, long);
   // The depth of the deepest set whose innermost loop carries the slot round, and of the deepest other one.
-  const carries = new Map<number, number>(),
-    others = new Map<number, number>(),
-    deeper = (m: Map<number, number>, s: number, d: number) => {
-      if (d > (m.get(s) ?? -1)) m.set(s, d);
-    };
-  const loops = nodes.map((_, x) => x).filter((x) => graph.isLoop[x]).map((header) => ({ header, body: graph.loop(header) }));
-  for (const [n] of nodes.entries()) {
-    const around = loops.filter((l) => l.body.has(n)).sort((p, q) => p.body.size - q.body.size);
-    for (const [s, at] of sets) {
-      if (at.has(n)) deeper(around.length > 0 && live[around[0].header].has(s) ? carries : others, s, around.length);
+  const carries = new Uint8Array(count), others = new Uint8Array(count);
+  for (let n = 0; n < nodes.length; n++) {
+    for (let s = 0; s < count; s++) {
+      if (!sets[n * count + s]) continue;
+      const which = innermost[n] >= 0 && live[innermost[n] * count + s] ? carries : others;
+      if (depth[n] > which[s]) which[s] = depth[n];
     }
   }
-  const carried = (s: number) => carryAll || (carries.get(s) ?? -1) >= (others.get(s) ?? 0);
-  return slots.map((slot) => {
-    const kind = !sets.has(slot) ? "read" : carried(slot) ? "carried" : "through";
-    return { slot, long: long.get(slot)!, kind, atEntry: kind === "carried" || live[0].has(slot) };
-  });
+  return table.slots.map((_, s) => home(s, carries[s] === 0 || carries[s] < others[s]));
 }
 
-/** For each node the slots that it, or a node that it leads to, reads before they are set. */
-function liveIn(graph: Graph, long: ReadonlyMap<number, boolean>): Set<number>[] {
-  const { nodes } = graph;
-  const exposed: Set<number>[] = [], edges: { readonly to: number; readonly killed: ReadonlySet<number> }[][] = [];
-  for (const [n, { ir, targets }] of nodes.entries()) {
-    const killed = new Set<number>(), reads = new Set<number>(), out: { to: number; killed: ReadonlySet<number> }[] = [];
+/** For each node and slot: whether the node, or one that it leads to, reads it before it is set; and whether the node sets it. */
+function liveIn(graph: Graph, table: SlotTable): { live: Uint8Array; sets: Uint8Array } {
+  const { nodes } = graph, count = table.slots.length, live = new Uint8Array(nodes.length * count), sets = live.slice();
+  const edges: { readonly to: number; readonly killed: Uint8Array }[][] = [];
+  for (let n = 0; n < nodes.length; n++) {
+    const { ir, targets } = nodes[n], out: { to: number; killed: Uint8Array }[] = [], killed = sets.subarray(n * count, (n + 1) * count);
     for (let i = 0; i < ir.count; i++) {
-      const op = ir.op[i], s = ir.lo[i];
-      if (op === GET_I || op === GET_L || (op === SET_I && long.get(s))) {
-        if (!killed.has(s)) reads.add(s);
-      } else if (op === SET_I || op === SET_L) killed.add(s);
-      else if (op === BRANCH && targets.get(i)! >= 0) out.push({ to: targets.get(i)!, killed: new Set(killed) });
+      const op = ir.op[i];
+      if (ON_SLOT[op]) {
+        const s = table.of(ir.lo[i]), kills = op === SET_L || (op === SET_I && !table.long[s]);
+        if (kills) killed[s] = 1;
+        else if (!killed[s]) live[n * count + s] = 1;
+        // What changes half of a slot reads the other half, and it sets nothing that could stop being read.
+      } else if (op === BRANCH && targets.get(i)! >= 0) out.push({ to: targets.get(i)!, killed: killed.slice() });
     }
-    const to = new Set(out.map((e) => e.to)), last = ir.count - 1;
-    if (targets.has(last) && ir.op[last] !== BRANCH && targets.get(last)! >= 0) out.push({ to: targets.get(last)!, killed });
-    for (const t of graph.successors[n]) if (!to.has(t) && t !== targets.get(last)) out.push({ to: t, killed });
-    exposed.push(reads);
+    const last = ir.count - 1, to = ir.op[last] === BRANCH ? undefined : targets.get(last);
+    if (to !== undefined && to >= 0) out.push({ to, killed });
+    for (const r of graph.returnsOf(n)) out.push({ to: r, killed });
     edges.push(out);
   }
-  const live = exposed.map((r) => new Set(r)), post = nodes.map((_, n) => n).sort((a, b) => graph.order[b] - graph.order[a]);
+  const post = [...nodes.keys()].sort((a, b) => graph.order[b] - graph.order[a]);
   for (let changed = true; changed;) {
     changed = false;
     for (const n of post) {
-      const set = live[n], before = set.size;
-      for (const e of edges[n]) for (const s of live[e.to]) if (!e.killed.has(s)) set.add(s);
-      changed ||= set.size !== before;
+      for (const { to, killed } of edges[n]) {
+        for (let s = 0, from = to * count, at = n * count; s < count; s++) {
+          if (live[from + s] && !killed[s] && !live[at + s]) {
+            live[at + s] = 1;
+            changed = true;
+          }
+        }
+      }
     }
   }
-  return live;
+  return { live, sets };
 }

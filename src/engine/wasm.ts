@@ -80,12 +80,15 @@ export class Asm {
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#buffer.subarray(0, this.#length);
   }
+  /** Room for `n` more bytes. */
+  #reserve(n: number): void {
+    if (this.#length + n <= this.#buffer.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#buffer.length, this.#length + n));
+    larger.set(this.#buffer);
+    this.#buffer = larger;
+  }
   #byte(b: number): void {
-    if (this.#length === this.#buffer.length) {
-      const larger = new Uint8Array(2 * this.#length);
-      larger.set(this.#buffer);
-      this.#buffer = larger;
-    }
+    if (this.#length === this.#buffer.length) this.#reserve(1);
     this.#buffer[this.#length++] = b;
   }
   op(b: number): this {
@@ -99,7 +102,9 @@ export class Asm {
   }
   /** Code that was made elsewhere. */
   append(bytes: Uint8Array): this {
-    for (let i = 0; i < bytes.length; i++) this.#byte(bytes[i]);
+    this.#reserve(bytes.length);
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
     return this;
   }
   u(n: number): this {

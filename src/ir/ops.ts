@@ -19,7 +19,7 @@ export interface OpRow {
   readonly eval?: (...args: bigint[]) => bigint;
   /** wasm bytes with the operands on the stack, or the name of a function of `runtime.ts`. Pure rows only. */
   readonly wasm?: readonly number[] | string;
-  /** wasm byte that follows each operand: the reinterpretation of its bits as a float. */
+  /** wasm byte that follows each operand: the reinterpretation of its bits as a float, or its low half. */
   readonly each?: number;
   /** Memory rows: bytes of the access, whether a load extends the sign, and whether it needs write permission. */
   readonly size?: number;
@@ -141,6 +141,10 @@ const CONVERT: readonly OpRow[] = [
   { name: "extS",    args: "i",   result: "l", effect: "pure", wasm: [0xac], eval: (a) => s32(a) },
   { name: "extU",    args: "i",   result: "l", effect: "pure", wasm: [0xad], eval: (a) => a },
   { name: "ext32S",  args: "l",   result: "l", effect: "pure", wasm: [0xc4], eval: (a) => s32(a) },
+  // Logic of low halves, sign-extended.
+  { name: "andS.l",  args: "ll",  result: "l", effect: "pure", each: 0xa7, wasm: [0x71, 0xac], commutes: true, eval: (a, b) => s32(a & b) },
+  { name: "orS.l",   args: "ll",  result: "l", effect: "pure", each: 0xa7, wasm: [0x72, 0xac], commutes: true, eval: (a, b) => s32(a | b) },
+  { name: "xorS.l",  args: "ll",  result: "l", effect: "pure", each: 0xa7, wasm: [0x73, 0xac], commutes: true, eval: (a, b) => s32(a ^ b) },
   // A 32-bit effective address: the sum wraps, then is widened.
   { name: "ea32",    args: "ii",  result: "l", effect: "pure", wasm: [0x6a, 0xad], eval: (a, b) => (a + b) & M32 },
   // select(a, b, c): a when c is not zero, else b.

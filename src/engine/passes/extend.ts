@@ -1,17 +1,19 @@
 // Sign extensions: RV64's `*w` instructions extend each result from 32 bits. Where the operand is known to be extended, nothing is to be
-// done; and, or and xor of extended values are made of their low halves, so that the extension waits until somebody looks at the upper
-// half (and V8 sees 32-bit rotations in shift, shift, or).
+// done; and, or and xor of extended values become the rows that work on low halves, so that the extension waits until somebody looks at
+// the upper half (and V8 sees 32-bit rotations in shift, shift, or). Changes the operations in place. HOT when regions are compiled.
 import { OP, OPS } from "../../ir/ops.ts";
 import type { Graph } from "../graph.ts";
-import type { RegionNode } from "../region.ts";
-import { Edit } from "./edit.ts";
+import type { Ir } from "../region.ts";
+import type { SlotTable } from "../slots.ts";
 
-const GET_I = OP["get.i"], GET_L = OP["get.l"], SET_L = OP["set.l"], SET_I = OP["set.i"], CONST_I = OP["const.i"], CONST_L = OP["const.l"];
+const GET_I = OP["get.i"], GET_L = OP["get.l"], SET_L = OP["set.l"], SET_I = OP["set.i"], CONST_L = OP["const.l"];
 const EXTS = OP["extS"], EXTU = OP["extU"], EXT32S = OP["ext32S"], WRAP = OP["wrap"], BRANCH = OP["branch"];
 const AND_L = OP["and.l"], SHRS_L = OP["shrS.l"], SHRU_L = OP["shrU.l"], SELECT_L = OP["select.l"];
-/** and, or, xor: the i32 row of the i64 one. */
-const LOGIC = new Map(["and", "or", "xor"].map((n) => [OP[`${n}.l`], OP[`${n}.i`]]));
+/** and, or, xor: the row for low halves; 0 for other rows. */
+const LOW = Uint8Array.from(OPS, (r) => /^(and|or|xor)\.l$/.test(r.name) ? OP[r.name.replace(".", "S.")] : 0);
+const IS_LOW = Uint8Array.from(OPS, (r) => /^(and|or|xor)S\.l$/.test(r.name) ? 1 : 0);
 const CALLS = Uint8Array.from(OPS, (r) => r.effect === "call" ? 1 : 0);
+const ARITY = Uint8Array.from(OPS, (r) => r.args.length);
 /** Loads whose i64 result has equal bits 31 to 63. */
 const EXTENDED_LOAD = Uint8Array.from(
   OPS,
@@ -20,125 +22,142 @@ const EXTENDED_LOAD = Uint8Array.from(
 /** Rows whose i32 result is not negative. */
 const SMALL = Uint8Array.from(
   OPS,
-  (r) =>
-    r.result === "i" && (/^(eqz?|ne|[lg][te][SU]|f(eq|lt|le))\./.test(r.name) || r.name === "load8U.i" || r.name === "load16U.i") ? 1 : 0,
+  (r) => r.result === "i" && (/^(eqz?|ne|[lg][te][SU]|f(eq|lt|le))\./.test(r.name) || /^load(8|16)U/.test(r.name)) ? 1 : 0,
 );
 
-type Facts = ReadonlySet<number>;
+/** Takes sign extensions that change nothing out of the region. */
+export function extend(graph: Graph, table: SlotTable): void {
+  if (graph.nodes.some(({ ir }) => ir.op.includes(EXTS) || ir.op.includes(EXT32S))) new Extend(graph, table).run();
+}
 
-/** Walks one node with the slots that are extended at its start; tells each edge what is extended there. */
-class Walk {
-  readonly edit: Edit;
-  /** Slots that are extended now; of those, the ones that this node made from 32 bits. */
-  readonly slots: Set<number>;
-  readonly #fresh = new Set<number>();
+class Extend {
+  readonly #slots: number;
+  /** For each node and slot: extended at the node's start on every path that was seen. */
+  readonly #facts: Uint8Array;
+  readonly #reached: Uint8Array;
+  #changed = false;
+  /** While a node is walked: slots that are extended; of those, the ones that the node made from 32 bits. */
+  readonly #now: Uint8Array;
+  readonly #fresh: Uint8Array;
+  /** The last operation that may have changed it. */
+  readonly #changedAt: Int32Array;
+  /** Of its values: extended, made from 32 bits, and the value that takes its place. */
+  readonly #extended: Uint8Array;
+  readonly #made: Uint8Array;
+  readonly #instead: Int32Array;
 
-  constructor(node: RegionNode, facts: Facts, readonly edge: (to: number, facts: Facts) => void) {
-    this.edit = new Edit(node);
-    this.slots = new Set(facts);
+  constructor(readonly graph: Graph, readonly table: SlotTable) {
+    const { nodes } = graph, most = Math.max(...nodes.map((n) => n.ir.count));
+    this.#slots = table.slots.length;
+    this.#facts = new Uint8Array(nodes.length * this.#slots);
+    this.#reached = new Uint8Array(nodes.length);
+    this.#now = new Uint8Array(this.#slots);
+    this.#fresh = new Uint8Array(this.#slots);
+    this.#changedAt = new Int32Array(this.#slots);
+    this.#extended = new Uint8Array(most);
+    this.#made = new Uint8Array(most);
+    this.#instead = new Int32Array(most);
   }
 
-  run(): this {
-    const { edit, slots } = this, { ir, targets } = edit.node;
+  run(): void {
+    const { nodes, order } = this.graph;
+    const forward = [...nodes.keys()].filter((n) => order[n] >= 0).sort((p, q) => order[p] - order[q]);
+    this.#reached[0] = 1;
+    do {
+      this.#changed = false;
+      for (const n of forward) this.#walk(n, false);
+    } while (this.#changed);
+    for (const n of forward) this.#walk(n, true);
+  }
+
+  /** What holds now holds at the start of node `to`, unless another path says otherwise. */
+  #edge(to: number): void {
+    const facts = this.#facts, now = this.#now, at = to * this.#slots;
+    if (!this.#reached[to]) {
+      this.#reached[to] = 1;
+      facts.set(now, at);
+      this.#changed = true;
+      return;
+    }
+    for (let s = 0; s < now.length; s++) {
+      if (facts[at + s] && !now[s]) {
+        facts[at + s] = 0;
+        this.#changed = true;
+      }
+    }
+  }
+
+  #walk(n: number, rewrite: boolean): void {
+    const { ir, targets } = this.graph.nodes[n], { table } = this, now = this.#now, fresh = this.#fresh, instead = this.#instead;
+    now.set(this.#facts.subarray(n * this.#slots, (n + 1) * this.#slots));
+    fresh.fill(0);
+    this.#changedAt.fill(-1);
+    let replaced = false;
     for (let i = 0; i < ir.count; i++) {
       const op = ir.op[i];
-      if (op === BRANCH) {
-        edit.copy(i);
-        this.edge(targets.get(i)!, new Set(slots));
-      } else if (op === SET_L) {
-        const v = edit.at[ir.a[i]], s = ir.lo[i];
-        edit.copy(i);
-        if (this.#extended(v)) slots.add(s);
-        else slots.delete(s);
-        if (this.#isFresh(v)) this.#fresh.add(s);
-        else this.#fresh.delete(s);
+      instead[i] = i;
+      this.#made[i] = this.#extended[i] = 0;
+      if (replaced) {
+        const arity = ARITY[op];
+        if (arity > 0 && ir.a[i] >= 0) ir.a[i] = instead[ir.a[i]];
+        if (arity > 1 && ir.b[i] >= 0) ir.b[i] = instead[ir.b[i]];
+        if (arity > 2 && ir.c[i] >= 0) ir.c[i] = instead[ir.c[i]];
+        if (arity > 3 && ir.d[i] >= 0) ir.d[i] = instead[ir.d[i]];
+        if (arity > 4 && ir.e[i] >= 0) ir.e[i] = instead[ir.e[i]];
+      }
+      if (op === SET_L) {
+        const s = table.of(ir.lo[i]);
+        now[s] = this.#extended[ir.a[i]];
+        fresh[s] = this.#made[ir.a[i]];
+        this.#changedAt[s] = i;
       } else if (op === SET_I) {
-        edit.copy(i);
-        slots.delete(ir.lo[i]);
-        this.#fresh.delete(ir.lo[i]);
+        const s = table.of(ir.lo[i]);
+        now[s] = fresh[s] = 0;
+        this.#changedAt[s] = i;
       } else if (CALLS[op]) {
-        edit.copy(i);
-        slots.clear();
-        this.#fresh.clear();
-      } else if (op === EXTS || op === EXT32S) this.#extension(i);
-      else if (LOGIC.has(op)) this.#logic(i);
-      else edit.copy(i);
+        now.fill(0);
+        fresh.fill(0);
+        this.#changedAt.fill(i);
+      } else if (op === BRANCH) {
+        const to = targets.get(i)!;
+        if (to >= 0 && !rewrite) this.#edge(to);
+      } else if (op === GET_L) {
+        this.#extended[i] = now[table.of(ir.lo[i])];
+        this.#made[i] = fresh[table.of(ir.lo[i])];
+      } else if (op === EXTS || op === EXT32S) {
+        const v = ir.a[i];
+        this.#extended[i] = 1;
+        if (op === EXTS) this.#made[i] = 1;
+        if (!rewrite) continue;
+        if (op === EXTS && ir.op[v] === GET_I && now[table.of(ir.lo[v])] && this.#changedAt[table.of(ir.lo[v])] < v) {
+          ir.op[i] = GET_L;
+          ir.lo[i] = ir.lo[v];
+        } else if (op === EXT32S && this.#extended[v]) replaced = (instead[i] = v) >= 0;
+        else if (op === EXTS && ir.op[v] === WRAP && this.#extended[ir.a[v]]) replaced = (instead[i] = ir.a[v]) >= 0;
+      } else if (this.#isExtended(ir, i)) {
+        this.#extended[i] = 1;
+        if (!LOW[op] || !this.#extended[ir.a[i]] || !this.#extended[ir.b[i]] || !(this.#made[ir.a[i]] || this.#made[ir.b[i]])) continue;
+        this.#made[i] = 1;
+        if (rewrite) ir.op[i] = LOW[op];
+      }
     }
-    return this;
+    if (rewrite) return;
+    const last = ir.count - 1, to = ir.op[last] === BRANCH ? undefined : targets.get(last);
+    if (to !== undefined && to >= 0) this.#edge(to);
+    for (const r of this.graph.returnsOf(n)) this.#edge(r);
   }
 
-  #extension(i: number): void {
-    const { edit } = this, v = edit.at[edit.node.ir.a[i]], op = edit.opOf(v);
-    if (edit.node.ir.op[i] === EXT32S && this.#extended(v)) edit.at[i] = v;
-    else if (op === GET_I && this.slots.has(edit.loOf(v))) edit.at[i] = edit.add(GET_L, 0, 0, 0, 0, 0, edit.loOf(v));
-    else if (op === WRAP && this.#extended(edit.operand(v, 0))) edit.at[i] = edit.operand(v, 0);
-    else edit.copy(i);
-  }
-  #logic(i: number): void {
-    const { edit } = this, { ir } = edit.node, a = edit.at[ir.a[i]], b = edit.at[ir.b[i]];
-    if ((this.#isFresh(a) || this.#isFresh(b)) && this.#extended(a) && this.#extended(b)) {
-      edit.at[i] = edit.add(EXTS, edit.add(LOGIC.get(ir.op[i])!, this.#low(a), this.#low(b)));
-    } else edit.copy(i);
-  }
-  /** The low half of an extended value. */
-  #low(v: number): number {
-    const { edit } = this, op = edit.opOf(v);
-    if (op === EXTS) return edit.operand(v, 0);
-    if (op === CONST_L) return edit.add(CONST_I, 0, 0, 0, 0, 0, edit.loOf(v));
-    if (op === GET_L) return edit.add(GET_I, 0, 0, 0, 0, 0, edit.loOf(v));
-    return edit.add(WRAP, v);
-  }
-  /** Made from 32 bits in this node: its low half costs nothing. */
-  #isFresh(v: number): boolean {
-    const op = this.edit.opOf(v);
-    return op === EXTS || (op === GET_L && this.#fresh.has(this.edit.loOf(v)));
-  }
-  /** Whether the i64 value is certainly its own low half, sign-extended. */
-  #extended(v: number): boolean {
-    const { edit } = this, op = edit.opOf(v), a = edit.operand(v, 0), b = edit.operand(v, 1);
-    if (op === EXTS || op === EXT32S || EXTENDED_LOAD[op]) return true;
-    if (op === CONST_L) return edit.hiOf(v) === edit.loOf(v) >> 31;
-    if (op === GET_L) return this.slots.has(edit.loOf(v));
-    if (op === EXTU) return SMALL[edit.opOf(a)] === 1;
-    if (op === AND_L) return this.#isSmallConst(a) || this.#isSmallConst(b) || (this.#extended(a) && this.#extended(b));
-    if (LOGIC.has(op) || op === SELECT_L) return this.#extended(a) && this.#extended(b);
-    if (op === SHRS_L) return edit.opOf(b) === CONST_L && ((edit.loOf(b) & 63) >= 32 || this.#extended(a));
-    if (op === SHRU_L) return edit.opOf(b) === CONST_L && (edit.loOf(b) & 63) > 32;
+  /** Whether the i64 value `i` is certainly its own low half, sign-extended. */
+  #isExtended({ op: ops, a: as, b: bs, lo, hi }: Ir, i: number): boolean {
+    const op = ops[i], a = as[i], b = bs[i], extended = this.#extended;
+    if (EXTENDED_LOAD[op] || IS_LOW[op]) return true;
+    if (op === CONST_L) return hi[i] === lo[i] >> 31;
+    if (op === EXTU) return SMALL[ops[a]] === 1;
+    const small = (v: number) => ops[v] === CONST_L && hi[v] === 0 && lo[v] >= 0;
+    if (op === AND_L && (small(a) || small(b))) return true;
+    if (LOW[op] || op === SELECT_L) return extended[a] === 1 && extended[b] === 1;
+    if (op === SHRS_L) return ops[b] === CONST_L && ((lo[b] & 63) >= 32 || extended[a] === 1);
+    if (op === SHRU_L) return ops[b] === CONST_L && (lo[b] & 63) > 32;
     return false;
   }
-  #isSmallConst(v: number): boolean {
-    return this.edit.opOf(v) === CONST_L && this.edit.hiOf(v) === 0 && this.edit.loOf(v) >= 0;
-  }
-}
-
-/** The region without extensions that change nothing. */
-export function extend(graph: Graph): RegionNode[] {
-  const { nodes } = graph,
-    order = nodes.map((_, n) => n).filter((n) => graph.order[n] >= 0).sort((p, q) => graph.order[p] - graph.order[q]);
-  // What is extended at a node's start on every path; undefined: not yet reached.
-  const facts: (Set<number> | undefined)[] = nodes.map(() => undefined);
-  facts[0] = new Set();
-  for (let changed = true; changed;) {
-    changed = false;
-    for (const n of order) {
-      if (!facts[n]) continue;
-      const edge = (to: number, slots: Facts) => {
-        if (to < 0) return;
-        const old = facts[to], kept = old ? old.intersection(slots) : new Set(slots);
-        changed ||= kept.size !== old?.size;
-        facts[to] = kept;
-      };
-      const walk = new Walk(nodes[n], facts[n]!, edge).run();
-      for (const t of graph.successors[n]) if (!isBranchTarget(nodes[n], t)) edge(t, walk.slots);
-    }
-  }
-  return nodes.map((node, n) => facts[n] ? new Walk(node, facts[n]!, () => {}).run().edit.done() : node);
-}
-
-/** Whether only branches in the middle of a node lead to node `to`. */
-function isBranchTarget(node: RegionNode, to: number): boolean {
-  const last = node.ir.count - 1;
-  if (node.targets.get(last) === to && node.ir.op[last] !== BRANCH) return false;
-  if (node.returns.includes(to)) return false;
-  return [...node.targets.values()].includes(to);
 }
