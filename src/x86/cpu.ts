@@ -29,7 +29,7 @@ import { type CpuidModel, Features } from "./cpuid.ts";
 import type { DecodeTable } from "./decode.ts";
 import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, XCPT } from "./exceptions.ts";
 import { readStatus, writeStatus } from "./flags.ts";
-import { SYSTEM_HELPERS } from "./helpers.ts";
+import { ENDING_HELPERS, SYSTEM_HELPERS } from "./helpers.ts";
 import { deliver } from "./interrupts.ts";
 import { Paging } from "./paging.ts";
 import { deathReport, registerTable } from "./debug.ts";
@@ -91,8 +91,8 @@ import {
   CR0_TS,
   CR0_WP,
   CR4_LA57,
-  CR4_OSXMMEXCPT,
   CR4_OSFXSR,
+  CR4_OSXMMEXCPT,
   CR4_PAE,
   CR4_PSE,
   CR4_SMAP,
@@ -108,6 +108,7 @@ import {
   TF,
   VM,
 } from "./registers.ts";
+import { Spaces } from "./spaces.ts";
 import { Stack } from "./stack.ts";
 import { systemHelpers } from "./system.ts";
 import { x86Table } from "./isa.ts";
@@ -211,8 +212,6 @@ const powerOn = () => ({
 });
 export type CpuState = ReturnType<typeof powerOn>;
 
-/** CR3 values whose fetch contexts are remembered with PCIDs. */
-const SPACES = 16;
 /** Entries of the cache of translations for the microcode's own accesses. */
 const WALKS = 64;
 
@@ -258,13 +257,8 @@ export class X86Cpu implements Core {
   errorCode = 0;
   addressLo = 0;
   addressHi = 0;
-  // Fetch contexts: numbers of address spaces.
-  #space = 1;
-  #nextSpace = 2;
-  readonly #spaceLo = new Int32Array(SPACES);
-  readonly #spaceHi = new Int32Array(SPACES);
-  readonly #spaceId = new Int32Array(SPACES);
-  #spaceNext = 0;
+  /** Fetch contexts. */
+  readonly #spaces: Spaces;
   // Translations of the microcode's accesses: page and kind, physical page and its place in u8, and the flush count they belong to.
   readonly #walkLo = new Int32Array(WALKS);
   readonly #walkHi = new Int32Array(WALKS);
@@ -278,11 +272,15 @@ export class X86Cpu implements Core {
 
   constructor(readonly env: CoreEnv, readonly config: X86Config) {
     this.paging = new Paging(env);
+    this.#spaces = new Spaces(env.i32, this.paging);
     this.features = new Features(config.model, config.features);
     this.stack = new Stack(this);
     const own = systemHelpers(this);
     this.helpers = [
-      ...SYSTEM_HELPERS.map((name) => ({ name, run: () => this.#guarded(own[name]) })),
+      ...SYSTEM_HELPERS.map((name) => {
+        const run = own[name], ends = ENDING_HELPERS.has(name);
+        return { name, run: () => this.#guarded(run, ends) };
+      }),
       ...instructionHelpers(env, (vector, errorCode) => this.record(vector === XCPT.XM ? this.#simdException : vector, errorCode)),
     ];
     [this.registers, this.#access] = registerTable(this);
@@ -294,8 +292,8 @@ export class X86Cpu implements Core {
     return this.s.cr4 & CR4_OSXMMEXCPT ? XCPT.XM : XCPT.UD;
   }
 
-  /** Runs a helper; what it says, and FINISH when translated code must be looked up anew or an interrupt can be taken. */
-  #guarded(run: () => Status): Status {
+  /** Runs a helper; what it says, and FINISH when translated code of the same block must not go on. */
+  #guarded(run: () => Status, ends: boolean): Status {
     let status: Status;
     try {
       status = run();
@@ -305,7 +303,7 @@ export class X86Cpu implements Core {
     }
     if (this.#changed) {
       this.#changed = false;
-      if (status === CONTINUE) return FINISH;
+      if (status === CONTINUE && !ends) return FINISH;
     }
     return status;
   }
@@ -646,6 +644,7 @@ export class X86Cpu implements Core {
       this.#pageFault(lo, hi);
       return -1;
     }
+    if (access === FETCH) this.#spaces.fetched();
     return this.#gate(paddr);
   }
 
@@ -871,7 +870,7 @@ export class X86Cpu implements Core {
     if (aligned && !this.#aligned) this.env.flushTlb();
     this.#aligned = aligned;
     const regime = this.paging.levels === 0 ? 0 : s.cpl === 3 ? 3 : this.#smap ? 2 : 1;
-    const context = this.#space << 1 | (s.cpl === 3 ? 1 : 0);
+    const context = this.#spaces.id << 1 | (s.cpl === 3 ? 1 : 0);
     if (mode === this.#mode && regime === this.#regime && context === this.#context) return;
     this.#mode = mode;
     this.#regime = regime;
@@ -921,31 +920,15 @@ export class X86Cpu implements Core {
   /** Forgets every translation. */
   flushAll(): void {
     this.flushData();
-    this.#spaceId.fill(0);
     this.paging.fetchFlushed();
-    this.#space = this.#takeSpace();
+    this.#spaces.forget();
     this.refresh();
   }
   /** After a write to CR3: forgets translations unless `keep` (PCIDs, bit 63 of the value). */
   newRoot(keep: boolean): void {
     this.flushData();
-    const s = this.s;
-    let i = -1;
-    for (let n = 0; n < SPACES; n++) if (this.#spaceId[n] !== 0 && this.#spaceLo[n] === s.cr3Lo && this.#spaceHi[n] === s.cr3Hi) i = n;
-    if (i < 0 || !keep) {
-      if (i < 0) i = this.#spaceNext++ % SPACES;
-      this.#spaceLo[i] = s.cr3Lo;
-      this.#spaceHi[i] = s.cr3Hi;
-      this.#spaceId[i] = this.#takeSpace();
-    }
-    this.#space = this.#spaceId[i];
+    this.#spaces.enter(this.s.cr3Lo, this.s.cr3Hi, keep);
     this.refresh();
-  }
-  #takeSpace(): number {
-    // Wraps after half a thousand million flushes; what is left from so long ago has been evicted.
-    const id = this.#nextSpace;
-    this.#nextSpace = id === (1 << 29) - 1 ? 2 : id + 1;
-    return id;
   }
   /** INVLPG: forgets the page of a linear address. */
   flushPage(lo: number, hi: number): void {
