@@ -187,7 +187,9 @@ export class Hpet implements Device<ReturnType<typeof powerOn>>, BusTarget {
   #matched(n: number): void {
     const { state: s } = this, t = s.timers[n], bits = t.configuration & NARROW ? 32 : 64;
     if (t.configuration & PERIODIC && t.period > 0n) {
-      t.comparator = BigInt.asUintN(bits, t.comparator + t.period);
+      // Where the counter is faster than the processor, several periods may end at once.
+      const passed = BigInt.asUintN(bits, this.#counter - t.comparator) / t.period + 1n;
+      t.comparator = BigInt.asUintN(bits, t.comparator + passed * t.period);
       this.#schedule(n);
     }
     if (t.configuration & LEVEL) {

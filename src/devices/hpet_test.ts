@@ -88,6 +88,18 @@ Deno.test("periodic: the first write after VALUE_SET sets the comparator, the ne
   assertEquals([m.edges.length, m.get(timer(0) + COMPARATOR)], [6, 190]);
 });
 
+Deno.test("periods shorter than an instruction are not lost, and time goes on", () => {
+  const b = bench(hpet, {}, { hz: 1_000_000 }), set = (offset: number, value: number) => b.write(offset, value, 4);
+  set(timer(0), ON | PERIODIC | VALUE_SET | NARROW | ROUTE_2);
+  set(timer(0) + COMPARATOR, 100);
+  set(timer(0) + COMPARATOR, 30);
+  set(CONFIGURATION, 1);
+  b.passNs(1000);
+  assertEquals([b.edges, b.read(timer(0) + COMPARATOR, 4), b.clock.next], [["2+", "2-"], 130, 2]);
+  b.passNs(1000);
+  assertEquals([b.edges.length, b.read(timer(0) + COMPARATOR, 4), b.clock.next], [4, 220, 3]);
+});
+
 Deno.test("a comparator of 64 bits is set whole by two writes with VALUE_SET", () => {
   const m = setUp();
   m.set(timer(0), ON | PERIODIC | VALUE_SET);

@@ -3,7 +3,7 @@ import { Bus, type BusTarget, readTarget, type Region, type Size, writeTarget } 
 import { ConfigError } from "../core/errors.ts";
 import type { MapEntry } from "../firmware/bios/mod.ts";
 import type { PciFunction } from "../core/pci.ts";
-import type { CpuPorts } from "../x86/apic_hooks.ts";
+import type { CpuPorts } from "../x86/ports.ts";
 import { X86Cpu } from "../x86/cpu.ts";
 import { modelByName } from "../x86/cpuid.ts";
 import { CUT, LONGEST, OK } from "../x86/decode.ts";

@@ -24,7 +24,7 @@ import {
 import type { IrqLine } from "../core/irq.ts";
 import type { RegisterInfo } from "../core/cpu.ts";
 import type { LocalApic } from "../core/apic.ts";
-import type { CpuPorts } from "./apic_hooks.ts";
+import type { CpuPorts } from "./ports.ts";
 import { type CpuidModel, Features } from "./cpuid.ts";
 import type { DecodeTable } from "./decode.ts";
 import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, XCPT } from "./exceptions.ts";
