@@ -316,7 +316,7 @@ class Channel {
   }
   /** Ends a command with an error; `error` is for the register of that name. */
   abort(d: DriveState, error = ABRT): void {
-    Object.assign(d, { phase: "idle", status: DRDY | DSC | ERR, error, left: 0, data: new Uint8Array(), reply: undefined });
+    Object.assign(d, { phase: "idle", status: DRDY | ERR, error, left: 0, data: new Uint8Array(), reply: undefined });
     this.#setIrq(true);
   }
   /** The drive sends `length` bytes of the disk from byte `from` on, `block` of them for each interrupt. */
@@ -463,8 +463,7 @@ class Channel {
     if (outcome === "done") return this.#done(d, unit);
     if ("sense" in outcome) {
       d.count = REASON_COMMAND | REASON_IN;
-      this.abort(d, outcome.sense[0] << 4 | (outcome.sense[0] === 5 ? ABRT : 0));
-      d.status = DRDY | ERR;
+      this.abort(d, outcome.sense[0] << 4);
       return;
     }
     const { from, length, reply } = "reply" in outcome

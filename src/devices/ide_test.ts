@@ -5,7 +5,7 @@ import ide, { type Ide } from "./ide.ts";
 import { bench } from "./testing/bench.ts";
 
 const DATA = 0, ERROR = 1, COUNT = 2, LOW = 3, MID = 4, HIGH = 5, DEVICE = 6, STATUS = 7;
-const BUSY = 0x80, READY = 0x50, DATA_READY = 0x58, FAILED = 0x51;
+const BUSY = 0x80, READY = 0x50, DATA_READY = 0x58, FAILED = 0x41;
 
 /** A disk whose bytes tell their sector. */
 function numbered(sectors: number, size = 512): Uint8Array {
@@ -287,7 +287,7 @@ Deno.test("CD: errors are told by REQUEST SENSE", () => {
     second.inp(STATUS);
     return [bytes[2], bytes[12], bytes[13]];
   };
-  assertEquals([second.packet([0x28, 0, 0, 0, 0, 99, 0, 0, 2]), second.inp(ERROR), second.inp(COUNT)], [0x41, 0x54, 3]);
+  assertEquals([second.packet([0x28, 0, 0, 0, 0, 99, 0, 0, 2]), second.inp(ERROR), second.inp(COUNT)], [0x41, 0x50, 3]);
   assertEquals([sense(), sense()], [[5, 0x21, 0], [0, 0, 0]]);
   second.packet([0xff]);
   assertEquals(sense(), [5, 0x20, 0]);
@@ -316,7 +316,7 @@ Deno.test("CD: replies of the other commands", () => {
   assertEquals(ask([0x43, 2, 0, 0, 0, 0, 0xaa, 0, 20], 12), [0, 10, 1, 1, 0, 0x14, 0xaa, 0, 0, 0, 3, 25]);
   assertEquals(ask([0x5a, 0, 0x2a, 0, 0, 0, 0, 0, 28], 28).slice(0, 12), [0, 28, 1, 0, 0, 0, 0, 0, 0x2a, 20, 0x3b, 0]);
   assertEquals(ask([0x46, 0, 0, 0, 0, 0, 0, 0, 8], 8), [0, 0, 0, 36, 0, 0, 0, 8]);
-  assertEquals(ask([0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8], 8), [0, 6, 4, 0x10, 0, 2, 0, 0]);
+  assertEquals(ask([0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8], 8), [0, 4, 4, 0x10, 0, 2, 0, 0]);
   assertEquals(ask([0x51, 0, 0, 0, 0, 0, 0, 0, 34], 34).slice(0, 4), [0, 32, 0x0e, 1]);
 });
 

@@ -125,8 +125,8 @@ function configuration({ cdb, disk }: Packet): Outcome {
 function eventStatus({ cdb, cd, disk }: Packet): Outcome {
   if (!(cdb.getUint8(1) & 1)) return INVALID_FIELD; // asynchronous
   const limit = cdb.getUint16(7);
-  if (!(cdb.getUint8(4) & 0x10)) return reply([0, 2, 0x80, 0x10], limit);
-  return reply([0, 6, 4, 0x10, 0, (cd.open ? 1 : 0) | (disk ? 2 : 0), 0, 0], limit);
+  if (!(cdb.getUint8(4) & 0x10)) return reply([0, 0, 0x80, 0x10], limit);
+  return reply([0, 4, 4, 0x10, 0, (cd.open ? 1 : 0) | (disk ? 2 : 0), 0, 0], limit);
 }
 
 function startStop({ cdb, cd }: Packet): Outcome {
@@ -150,7 +150,7 @@ const COMMANDS: Readonly<Record<number, Command>> = {
     run: ({ cdb, cd }) => {
       const [key, code, qualifier] = cd.sense;
       cd.sense = [0, 0, 0];
-      return reply([0x70, 0, key, 0, 0, 0, 0, 10, 0, 0, 0, 0, code, qualifier, 0, 0, 0, 0], cdb.getUint8(4));
+      return reply([0xf0, 0, key, 0, 0, 0, 0, 10, 0, 0, 0, 0, code, qualifier, 0, 0, 0, 0], cdb.getUint8(4));
     },
   },
   0x12: {

@@ -33,7 +33,7 @@ export function identifyHardDisk(d: HardDisk): Uint8Array {
   text(bytes, 27, 40, "BRINGUP HARDDISK");
   word(47, 0x8000 | MULTIPLE_MAX);
   word(48, 1); // 32-bit accesses to the data port
-  word(49, 0x0f00); // IORDY, LBA, DMA
+  word(49, 0x0b00); // IORDY, LBA, DMA
   word(51, 0x0200, 0x0200);
   word(53, 7); // words 54 to 58, 64 to 70 and 88 are valid
   word(54, cylinders, heads, sectors, ...halves(cylinders * heads * sectors));
@@ -55,7 +55,7 @@ export function identifyCd(serial: string, transferMode: number): Uint8Array {
   text(bytes, 23, 8, FIRMWARE);
   text(bytes, 27, 40, "BRINGUP CD-ROM");
   word(48, 1);
-  word(49, 0x0f00);
+  word(49, 0x0b00);
   word(53, 7);
   dmaModes(word, transferMode);
   word(71, 30, 30);
