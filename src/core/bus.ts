@@ -10,6 +10,8 @@ export interface BusTarget {
   readonly access: { readonly min: Size; readonly max: Size };
   read(offset: number, size: Size): number;
   write(offset: number, size: Size, value: number): void;
+  /** Writes bytes one after the other, as `write` would; only devices that are faster so have it. */
+  writeBytes?(offset: number, data: Uint8Array): void;
   /** Parts of the window that are plain memory now: processors reach them without the device. Disjoint; sorted by offset. */
   readonly direct?: readonly Direct[];
   /** Set by the bus; the device calls it when `direct` has changed. */
@@ -273,6 +275,7 @@ function uncovered(r: Region, others: readonly Region[]): Region[] {
           access: target.access,
           read: (offset: number, size: Size) => target.read(offset + skip, size),
           write: (offset: number, size: Size, value: number) => target.write(offset + skip, size, value),
+          ...(target.writeBytes && { writeBytes: (offset: number, data: Uint8Array) => target.writeBytes!(offset + skip, data) }),
         },
       }),
     };

@@ -138,6 +138,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
       access: bytes,
       read: (offset) => this.#readMemory(offset),
       write: (offset, _size, value) => this.#writeMemory(offset, value),
+      writeBytes: (offset, data) => this.#writeWindow(offset, data),
       direct: [],
     };
     this.#framebuffer = {
@@ -345,6 +346,22 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
       changed = true;
     }
     if (changed) this.#onChange?.(gr[GR_MISC] & MISC_GRAPHICS || !(planes & 3) ? -1 : this.#rowOf(offset));
+  }
+
+  /** Many bytes: straight into the planes where the graphics controller changes nothing and addresses are those of a plane (a font, say). */
+  #writeWindow(address: number, data: Uint8Array): void {
+    const { graphics: gr, sequencer } = this.state, planes = sequencer[SR_MAP_MASK] & 0xf, memory = sequencer[SR_MEMORY];
+    const offset = this.#offset(address),
+      plain = !this.#linear && !(memory & MEMORY_CHAIN4) && memory & MEMORY_NO_ODD_EVEN &&
+        !(gr[GR_MODE] & 3) && !(gr[GR_FUNCTION] & 0x1f) && !(gr[GR_ENABLE] & planes) && gr[GR_MASK] === 0xff;
+    if (!plain || offset < 0 || this.#offset(address + data.length - 1) !== offset + data.length - 1) {
+      for (const [i, byte] of data.entries()) this.#writeMemory(address + i, byte);
+      return;
+    }
+    for (let p = 0; p < 4; p++) {
+      if (planes & 1 << p) { for (let i = 0, at = 4 * offset + p; i < data.length; i++, at += 4) this.#poke(at, data[i]); }
+    }
+    this.#onChange?.(-1);
   }
 
   /** What the graphics controller makes of a written byte for one plane. */

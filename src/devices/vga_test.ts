@@ -352,3 +352,24 @@ Deno.test("vga: a VBE mode offers the framebuffer and the bank at 0xa0000", () =
   vbe(4, 0x41);
   assertEquals(b.read(0x2_0010, 1, LFB), 0, "switching on clears");
 });
+
+Deno.test("vga: many bytes at once do what they do one by one, in every kind of mode", () => {
+  const data = Uint8Array.from({ length: 600 }, (_, i) => i * 7);
+  for (const number of [3, 0x12, 0x13, 0x0d, 4]) {
+    const [whole, single] = [card(), card()].map((c, n) => {
+      c.mode(VGA_MODES[number]);
+      const offset = number === 3 || number === 4 ? 0x1_8000 : 0x0010;
+      const write = (at: number, bytes: Uint8Array) =>
+        n === 0 ? c.b.dev.windows![MEMORY].writeBytes!(at, bytes) : bytes.forEach((v, i) => c.b.write(at + i, v, 1, MEMORY));
+      write(offset, data);
+      // A font goes to plane 2; then logic and a mask.
+      c.indexed(0x3c4, 2, 4), c.indexed(0x3c4, 4, 6), c.indexed(0x3ce, 5, 0), c.indexed(0x3ce, 6, 4);
+      write(0x40, data);
+      c.indexed(0x3ce, 8, 0x3c), c.indexed(0x3ce, 3, 0x18), c.indexed(0x3c4, 2, 0xf);
+      write(0x80, data);
+      write(0xfff0, data);
+      return c.b.memory;
+    });
+    assert(whole.every((v, i) => v === single[i]), `mode ${number}`);
+  }
+});

@@ -1,5 +1,5 @@
 // The built-in BIOS on an x86 machine: the emulator behind the port that its stubs call.
-import type { Bus, BusTarget } from "../core/bus.ts";
+import type { Bus, BusTarget, Region } from "../core/bus.ts";
 import type { Disk } from "../core/disk.ts";
 import {
   ACPI_BYTES,
@@ -152,32 +152,34 @@ export class BuiltinBios implements BiosHost {
 
   readBytes(address: number, length: number): Uint8Array {
     const out = new Uint8Array(length);
-    this.#pieces(address, length, "read", (paddr, from, bytes) => {
-      if (bytes) out.set(bytes, from);
+    this.#pieces(address, length, "read", (paddr, from, length, region) => {
+      if (region?.bytes) out.set(region.bytes.subarray(paddr - region.base, paddr - region.base + length), from);
       else out[from] = this.parts.bus.read(paddr, 1);
     });
     return out;
   }
   writeBytes(address: number, data: Uint8Array): void {
     const { bus } = this.parts;
-    this.#pieces(address, data.length, "write", (paddr, from, bytes) => {
-      if (bytes) bus.writeBytes(paddr, data.subarray(from, from + bytes.length));
+    this.#pieces(address, data.length, "write", (paddr, from, length, region) => {
+      const part = data.subarray(from, from + length);
+      if (region?.bytes) bus.writeBytes(paddr, part);
+      else if (region?.target?.writeBytes) region.target.writeBytes(paddr - region.base, part);
       else bus.write(paddr, 1, data[from]);
     });
   }
-  /** Calls `each` for every stretch of RAM, and for every byte of something else. */
+  /** Calls `each` for every stretch of RAM, or of a device that takes many bytes at once, and for every byte of something else. */
   #pieces(
     address: number,
     length: number,
     access: "read" | "write",
-    each: (paddr: number, from: number, bytes: Uint8Array | undefined) => void,
+    each: (paddr: number, from: number, length: number, region: Region | undefined) => void,
   ): void {
     for (let done = 0; done < length;) {
       const at = address + done, paddr = this.#paddr(at, access), r = this.parts.bus.find(paddr);
-      const ram = r?.bytes !== undefined && !(r.readonly && access === "write");
+      const whole = r && (access === "read" ? r.bytes : r.readonly ? undefined : r.bytes ?? r.target?.writeBytes);
       const limit = this.core.paging.levels === 0 ? Infinity : PAGE - at % PAGE;
-      const n = ram ? Math.min(length - done, limit, r.base + r.length - paddr) : 1;
-      each(paddr, done, ram ? r.bytes!.subarray(paddr - r.base, paddr - r.base + n) : undefined);
+      const n = whole ? Math.min(length - done, limit, r.base + r.length - paddr) : 1;
+      each(paddr, done, n, whole && r);
       done += n;
     }
   }

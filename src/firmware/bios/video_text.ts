@@ -66,7 +66,8 @@ function setModeData(host: BiosHost, number: number, mode: VgaMode, crtc: number
 
 function clear(host: BiosHost, mode: VgaMode): void {
   const blank = mode.graphicsSize ? 0 : 0x0720_0720, bytes = mode.segment === 0xa000 ? 0x1_0000 : 0x8000;
-  for (let at = 0; at < bytes; at += 4) host.write(mode.segment * 16 + at, 4, blank);
+  host.write(mode.segment * 16, 4, blank);
+  host.writeBytes(mode.segment * 16, new Uint8Array(new Uint32Array(bytes / 4).fill(blank).buffer));
 }
 
 /** Loads `font` (`height` bytes for each character) into plane 2 from character `first` on. */
@@ -76,7 +77,7 @@ export function loadFont(host: BiosHost, font: Uint8Array, height: number, first
   for (const [i, v] of [[4, 2], [5, 0], [6, 4]]) indexed(host, GRAPHICS, i, v);
   for (let c = 0; c * height < font.length; c++) {
     const at = 0xa_0000 + base + (first + c & 0xff) * 32;
-    for (let y = 0; y < height; y++) host.write(at + y, 1, font[c * height + y]);
+    host.writeBytes(at, font.subarray(c * height, c * height + height));
   }
   const mode = currentMode(host);
   for (const i of [2, 4]) indexed(host, SEQUENCER, i, mode.sequencer[i - 1]);
