@@ -8,8 +8,8 @@ const ISA_DEVICES: Readonly<Record<string, readonly { readonly name: string; rea
   mc146818: [{ name: "RTC", id: "PNP0B00" }],
   i8042: [{ name: "KBD", id: "PNP0303", output: "keyboard" }, { name: "MOU", id: "PNP0F13", output: "mouse" }],
   ns16550a: [{ name: "COM", id: "PNP0501" }],
-  "pc.floppy": [{ name: "FDC", id: "PNP0700" }],
-  "pc.lpt": [{ name: "LPT", id: "PNP0400" }],
+  i82077aa: [{ name: "FDC", id: "PNP0700" }],
+  lpt: [{ name: "LPT", id: "PNP0400" }],
 };
 
 export function describeTables(graph: Graph): TablesDescription {

@@ -34,12 +34,14 @@ Deno.test("pc.toml: processors, controllers, interrupts with their overrides, de
   ]);
   assertEquals([d.pci?.isaBridge, d.pci?.devices.includes(2)], ["1.0", true]);
   const isa = Object.fromEntries(d.isa.map((i) => [i.name, [i.id, i.ports[0]?.base, ...i.irqs]]));
-  assertEquals([isa.KBD1, isa.MOU1, isa.RTC1, isa.COM1, isa.COM2], [
+  assertEquals([isa.KBD1, isa.MOU1, isa.RTC1, isa.COM1, isa.COM2, isa.FDC1, isa.LPT1], [
     ["PNP0303", 0x60, 1],
     ["PNP0F13", undefined, 12],
     ["PNP0B00", 0x70, 8],
     ["PNP0501", 0x3f8, 4],
     ["PNP0501", 0x2f8, 3],
+    ["PNP0700", 0x3f0, 6],
+    ["PNP0400", 0x378, 7],
   ]);
 });
 
