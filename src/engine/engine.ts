@@ -109,6 +109,8 @@ export interface EngineOptions {
   readonly threshold?: number;
   /** JIT options that are switched off. */
   readonly off?: readonly JitOption[];
+  /** Verify the IR between the passes. */
+  readonly verify?: boolean;
   /** Count what costs something to count: instructions of regions, side exits by address, time of translation. */
   readonly profile?: boolean;
 }
@@ -803,12 +805,13 @@ export class Engine {
     const used = [...pages].filter(([, host]) => host >= 0), guard = flat || used.length === 1 ? 0 : this.#newCell(this.#i32[CONTEXT >> 2]);
     const ranges = [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.lastOffset + LONGEST_INSTRUCTION })), ...tails];
     for (const r of ranges) for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) this.#pages[p] ??= this.#newCodePage(p * PAGE);
-    const physical = flat && !ram.readonly, free = physical && !this.#off.has("free") ? this.#freeOfCode(ram) : undefined;
+    const physical = flat && !ram.readonly, free = physical ? this.#freeOfCode(ram) : undefined;
     const compiled = compileRegion(nodes, {
       block: ip,
       guard,
       memoryPages: this.memory.buffer.byteLength / 65536,
       off: this.#off,
+      verify: this.options.verify,
       count: this.#regionCount,
       ram: physical ? { ...ram, codeMap: this.#codeMap + ram.offset / PAGE, free } : undefined,
     });

@@ -266,7 +266,7 @@ function both(name: string, test: (make: (harts?: number) => Rig) => void): void
   Deno.test(`JIT: ${name}`, () => {
     const rigs: Rig[] = [];
     test((harts) => {
-      const rig = new Rig({ jit: true, threshold: 1 }, harts);
+      const rig = new Rig({ jit: true, threshold: 1, verify: true }, harts);
       rigs.push(rig);
       return rig;
     });

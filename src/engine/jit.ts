@@ -2,13 +2,15 @@
 // (Norman Ramsey, "Beyond Relooper", ICFP 2022); only fast paths are compiled. Whatever is rare leaves the function with everything
 // written back, and the interpreter does it. The function's parameter is the budget; its result is a reason of LEFT.
 import { ARG, BUDGET, CONTEXT, CURRENT, IP, JUMP_CACHE, PAGE, PC, RESULT, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
+import type { Ir } from "../ir/builder.ts";
 import { OP, OPS } from "../ir/ops.ts";
+import { verifyIr } from "../ir/verify.ts";
 import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
 import { Graph } from "./graph.ts";
 import { extend } from "./passes/extend.ts";
 import { findSpans, type Place, type Span } from "./passes/spans.ts";
 import { type SlotHome, slotHomes, SlotTable } from "./slots.ts";
-import type { Ir, RegionNode } from "./region.ts";
+import type { RegionNode } from "./region.ts";
 import { RUNTIME } from "./runtime.ts";
 import { UOP } from "./uops.ts";
 import { Asm, I32, I64, UNREACHABLE, W, wasmModule } from "./wasm.ts";
@@ -95,6 +97,8 @@ export interface RegionTarget {
   /** Size of the imported memory. */
   readonly memoryPages: number;
   readonly off: ReadonlySet<JitOption>;
+  /** Look at the IR before and behind each pass that changes it. */
+  readonly verify?: boolean | undefined;
   /** Address of the context (i32) in which its pages were last found in their places; 0 when it has one page only. */
   readonly guard: number;
   /** Address of an i64 to which the instructions that the region runs are added; 0: they are not counted. */
@@ -120,7 +124,12 @@ class Region {
 
   constructor(readonly nodes: readonly RegionNode[], readonly target: RegionTarget) {
     const { off } = target, graph = this.graph = new Graph(nodes, !off.has("returns")), table = new SlotTable(nodes);
-    if (!off.has("extend")) extend(graph, table);
+    const verify = () => nodes.forEach(({ ir }) => verifyIr(ir));
+    if (target.verify) verify();
+    if (!off.has("extend")) {
+      extend(graph, table);
+      if (target.verify) verify();
+    }
     for (const [n, home] of slotHomes(graph, table, off.has("through")).entries()) {
       const slot = table.slots[n], long = table.long[n];
       this.slots.set(slot, { local: this.newLocal(long ? I64 : I32), long, home, sets: table.sets[n] });
@@ -511,7 +520,10 @@ class Walk {
    * translated from.
    */
   #physical(i: number, ram: PhysicalRam): number {
-    const a = this.#a, { span, offset } = this.#places.get(i)!, free = span.stores ? ram.free : undefined, start = free?.from ?? 0;
+    const a = this.#a,
+      { span, offset } = this.#places.get(i)!,
+      free = span.stores && !this.region.target.off.has("free") ? ram.free : undefined,
+      start = free?.from ?? 0;
     const known = this.#spanLocals.get(span);
     if (known !== undefined) {
       a.get(known);

@@ -1,20 +1,7 @@
 // Finds what to compile together: the blocks that direct jumps, branches and likely returns reach from a hot one, as a control-flow graph
 // of IR. The same translation as the interpreter's makes them, so there is one meaning of every instruction.
-import type { Builder } from "../ir/builder.ts";
+import type { Builder, Ir } from "../ir/builder.ts";
 import { OP } from "../ir/ops.ts";
-
-/** IR of one node, copied out of the builder. */
-export interface Ir {
-  readonly count: number;
-  readonly op: Uint8Array;
-  readonly a: Int32Array;
-  readonly b: Int32Array;
-  readonly c: Int32Array;
-  readonly d: Int32Array;
-  readonly e: Int32Array;
-  readonly lo: Int32Array;
-  readonly hi: Int32Array;
-}
 
 /** A block of the region: straight code that may leave by branches in the middle. */
 export interface RegionNode {
@@ -25,6 +12,7 @@ export interface RegionNode {
   readonly insns: number;
   /** Bytes of code up to the start of its last instruction. */
   readonly lastOffset: number;
+  /** Copied out of the builder; passes change it. */
   readonly ir: Ir;
   /** Nodes that its branches, jump and predicted returns go to, in the order of its operations; -1 for targets outside. */
   readonly targets: ReadonlyMap<number, number>;

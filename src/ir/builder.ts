@@ -366,8 +366,21 @@ const OP_WRAP = OP["wrap"], OP_EXTS = OP["extS"], OP_EXTU = OP["extU"], OP_EXT32
 const OP_SELECT_I = OP["select.i"], OP_BRANCH = OP["branch"], OP_JUMP = OP["jump"], OP_JUMPTO = OP["jumpTo"];
 const OP_CALL = OP["call"], OP_CALLEND = OP["callEnd"], OP_CALLUNLESS = OP["callUnless"];
 
+/** The operations of a block, wherever they are kept; see Builder. */
+export interface Ir {
+  readonly count: number;
+  readonly op: Uint8Array;
+  readonly a: Int32Array;
+  readonly b: Int32Array;
+  readonly c: Int32Array;
+  readonly d: Int32Array;
+  readonly e: Int32Array;
+  readonly lo: Int32Array;
+  readonly hi: Int32Array;
+}
+
 /** The IR as text, the format of the goldens: one operation a line. */
-export function printIr(ir: Builder): string {
+export function printIr(ir: Ir): string {
   const lines: string[] = [];
   for (let i = 0; i < ir.count; i++) {
     const row = OPS[ir.op[i]],

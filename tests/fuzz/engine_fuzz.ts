@@ -138,9 +138,12 @@ function randomBlock(b: Builder, seed: number, first: number, max: number): void
 
 function fuzzIr(r: Random, total: number): number {
   const ram = [{ base: RAM, length: RAM_BYTES, readonly: false }];
-  const engines =
-    ([["interpreter", {}], ["JIT", { jit: true, threshold: 1 }], ["JIT without passes", { jit: true, threshold: 1, off: PASSES }]] as const)
-      .map(([name, options]) => ({ name, engine: new Engine(1, ram, new Bus(), options) }));
+  const engines = ([["interpreter", {}], ["JIT", { jit: true, threshold: 1, verify: true }], ["JIT without passes", {
+    jit: true,
+    threshold: 1,
+    off: PASSES,
+  }]] as const)
+    .map(([name, options]) => ({ name, engine: new Engine(1, ram, new Bus(), options) }));
   for (const { engine } of engines) engine.harts[0].core = new RandomCore(engine.harts[0]);
   const slots = new DataView(new ArrayBuffer(GUEST_END)), memory = new Uint8Array(RAM_BYTES), view = new DataView(memory.buffer);
   const core = new RandomCore({ u64: new BigUint64Array(slots.buffer) } as CoreEnv), b = new Builder();

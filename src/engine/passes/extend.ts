@@ -1,9 +1,10 @@
 // Sign extensions: RV64's `*w` instructions extend each result from 32 bits. Where the operand is known to be extended, nothing is to be
 // done; and, or and xor of extended values become the rows that work on low halves, so that the extension waits until somebody looks at
 // the upper half (and V8 sees 32-bit rotations in shift, shift, or). Changes the operations in place. HOT when regions are compiled.
+import type { Ir } from "../../ir/builder.ts";
 import { OP, OPS } from "../../ir/ops.ts";
 import type { Graph } from "../graph.ts";
-import type { Ir } from "../region.ts";
+
 import type { SlotTable } from "../slots.ts";
 
 const GET_I = OP["get.i"], GET_L = OP["get.l"], SET_L = OP["set.l"], SET_I = OP["set.i"], CONST_L = OP["const.l"];

@@ -1,7 +1,7 @@
 // Accesses off one base register that is not set in between: one check of all that they reach, at the first of them. If it fails, the
 // interpreter does that one instruction; so a check may cover accesses that are never made.
+import type { Ir } from "../../ir/builder.ts";
 import { OP, OPS } from "../../ir/ops.ts";
-import type { Ir } from "../region.ts";
 
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
 const ADD_L = OP["add.l"], EA32 = OP["ea32"], EXTU = OP["extU"];
