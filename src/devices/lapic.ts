@@ -129,8 +129,8 @@ export class LocalApicDevice implements Device<State>, BusTarget, LocalApics {
   }
 
   read(offset: number): number {
-    const apic = this.of[this.ports.hart()];
-    return offset < REGISTER_BYTES && apic.enabled && !apic.x2 ? apic.read(offset >> 4) >>> 0 : 0xffff_ffff;
+    const apic = this.of[this.ports.hart()], mode = apic.s.base & (BASE_ENABLED | BASE_X2APIC);
+    return offset < REGISTER_BYTES && mode === BASE_ENABLED ? apic.read(offset >> 4) >>> 0 : 0xffff_ffff;
   }
   write(offset: number, _size: number, value: number): void {
     const apic = this.of[this.ports.hart()];

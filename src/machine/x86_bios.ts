@@ -2,7 +2,7 @@
 import type { Bus, BusTarget, Region } from "../core/bus.ts";
 import type { Disk } from "../core/disk.ts";
 import {
-  ACPI_BYTES,
+  acpiAddress,
   BIOS_PORT,
   biosCall,
   type BiosHost,
@@ -69,7 +69,7 @@ export class BuiltinBios implements BiosHost {
 
   constructor(readonly parts: PlatformParts, readonly io: Bus) {
     this.tables = describeTables(parts.graph);
-    this.memoryMap = memoryMap(parts.graph, this.tables.pm ? this.tables.lowMemoryEnd - ACPI_BYTES : Infinity);
+    this.memoryMap = memoryMap(parts.graph, acpiAddress(this.tables));
   }
 
   /** Takes the calls of its stubs. */

@@ -1,5 +1,5 @@
 // The tables that a machine's graph gives, where the built-in BIOS and SeaBIOS put them.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { silent } from "../core/log.ts";
 import { loadDevices } from "../devices/mod.ts";
 import { loadConfig } from "./graph.ts";
@@ -81,6 +81,12 @@ Deno.test("the built-in BIOS has put all of them into memory, and leaves them ou
   const m = await machine();
   findTables(m);
   assert(m.bus.read(find(m, "RSD PTR ") + 24, 4) >= 0x7fe_0000);
+});
+
+Deno.test("with less than 2 MiB there is no room for ACPI; above 3 GiB the tables stay below the gap", async () => {
+  const small = await machine({ memory: "1MiB" }), large = await machine({ memory: "3300MiB" });
+  assertThrows(() => find(small, "RSD PTR "));
+  assertEquals(large.bus.read(find(large, "RSD PTR ") + 24, 4) >>> 17, 0xbffe_0000 >>> 17);
 });
 
 Deno.test({

@@ -26,7 +26,7 @@ export {
   STUB_BYTES,
 } from "./host.ts";
 export type { Segment } from "./host.ts";
-export { ACPI_BYTES } from "./tables.ts";
+export { acpiAddress } from "./tables.ts";
 export { readPci } from "./pci.ts";
 export { setClosestMode } from "./vbe.ts";
 
