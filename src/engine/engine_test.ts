@@ -776,8 +776,8 @@ Deno.test("JIT: instructions are counted by engine, and what is left to the inte
     assertEquals([t.pc, t.r(1)], [CODE + 12, ROUNDS]);
     return t;
   };
-  // The block is entered so often before its region takes over.
-  const t = rig({ jit: true, threshold: THRESHOLD, profile: true }), interpreted = 3 * (THRESHOLD - 1);
+  // The block, four instructions long, is entered so often before its region takes over.
+  const t = rig({ jit: true, threshold: THRESHOLD, profile: true }), interpreted = 3 * (THRESHOLD / 4 - 1);
   assertEquals([t.engine.regionInstructions, t.engine.harts[0].total], [TOTAL - interpreted, TOTAL]);
   assertEquals([t.engine.liveRegions, t.engine.stats.regions, t.engine.stats.sideExits], [1, 1, 0]);
   assertEquals(rig({ profile: true }).engine.regionInstructions, 0);

@@ -26,7 +26,7 @@ export const LEFT = {
   boundary: 7,
   /** Compiled code cannot run the instruction at PC: it is the interpreter's. */
   side: 8,
-  /** The block at IP has been entered often. */
+  /** The block at IP has been interpreted for long. */
   hot: 9,
   /** The region at IP has code in several pages, which must be where they were in the present context. */
   verify: 10,
@@ -195,8 +195,9 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
   a.get(budget).get(ip).i32(H_COUNT).op(W.i32Add).mem(W.i32Load16U, 0).tee(t).op(W.i32Sub).tee(budget).i32(0).op(W.i32LtS).if();
   a.get(budget).get(t).op(W.i32Add).set(budget);
   leave(a, LEFT.budget).end();
-  a.get(ip).i32(H_HEAT).op(W.i32Add).tee(e).get(e).mem(W.i32Load, 0).i32(1).op(W.i32Sub).tee(e).mem(W.i32Store, 0);
-  a.get(e).op(W.i32Eqz).if().get(budget).get(t).op(W.i32Add).set(budget);
+  a.get(ip).i32(H_HEAT).op(W.i32Add).tee(e).get(e).mem(W.i32Load, 0).get(t).op(W.i32Sub).tee(e).mem(W.i32Store, 0);
+  // Hot when this entry has brought it from above 0 to 0 or below.
+  a.get(t).i32(0).get(e).op(W.i32Sub).op(W.i32GtU).if().get(budget).get(t).op(W.i32Add).set(budget);
   leave(a, LEFT.hot).end();
   a.storeAt(W.i32Store, CURRENT, ip);
   a.loop("next");

@@ -67,7 +67,7 @@ export class Selector {
     this.#i32[(address >> 2) + 1] = hi;
   }
 
-  /** Writes the block's header and micro-ops at `at` (a multiple of 16); returns the address after them. The first micro-op is at `at + HEADER_BYTES`. `heat`: after how many entries the interpreter reports it hot; 0 never. */
+  /** Writes the block's header and micro-ops at `at` (a multiple of 16); returns the address after them. The first micro-op is at `at + HEADER_BYTES`. `heat`: after how many instructions the interpreter reports it hot; 0 never. */
   select(ir: Builder, at: number, heat = 0): number {
     this.#ir = ir;
     this.#analyse(ir);

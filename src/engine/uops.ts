@@ -8,7 +8,7 @@
 import { OP, type OpRow, OPS } from "../ir/ops.ts";
 
 export const UOP_BYTES = 16;
-/** Before a block's first micro-op: pc i64, instruction count u16, flags u16, entries until it is hot i32. */
+/** Before a block's first micro-op: pc i64, instruction count u16, flags u16, instructions until it is hot i32. */
 export const HEADER_BYTES = 16, H_PC = -16, H_COUNT = -8, H_FLAGS = -6, H_HEAT = -4;
 
 export type UopKind = "pure" | "load" | "store" | "branch" | "control";
