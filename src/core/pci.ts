@@ -191,6 +191,8 @@ export class PciBus {
 
   /** Maps what the registers of a function say, and unmaps what they no longer say. */
   #place(p: Plugged): void {
+    // While firmware looks for the sizes of BARs there is nothing to do.
+    if (!(get(p.slot.config, PCI_COMMAND, 2) & (COMMAND_IO | COMMAND_MEM)) && !p.mapped.size && !p.fn.windows) return;
     const wanted = new Map(windowsOf(p).map((w) => [`${w.kind} ${w.name} ${w.base} ${w.length}`, w]));
     for (const [key, { bus, region }] of p.mapped) {
       if (wanted.has(key)) continue;

@@ -105,7 +105,7 @@ function rangesOf(host: BiosHost, devfn: number): Range[] {
     const before = readPci(host, devfn, at, 4);
     writePci(host, devfn, at, 4, at === ROM_BAR ? 0xffff_f800 : NONE);
     const ones = readPci(host, devfn, at, 4);
-    writePci(host, devfn, at, 4, before);
+    if (ones !== before) writePci(host, devfn, at, 4, before);
     const io = at !== ROM_BAR && (ones & IO) !== 0, bits = io ? ones & 0xfffc | 0xffff_0000 : ones & ~0xf;
     if (bits === (io ? 0xffff_0000 | 0 : 0)) continue;
     const kind = io ? "io" : at !== ROM_BAR && ones & PREFETCHABLE ? "prefetchable" : "mem";
