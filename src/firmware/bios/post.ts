@@ -79,14 +79,23 @@ function serialPorts(host: BiosHost): number[] {
   });
 }
 
+/** Those of the parallel ports. */
+function parallelPorts(host: BiosHost): number[] {
+  return [0x378, 0x278, 0x3bc].filter((port) => {
+    host.out(port, 1, 0xaa);
+    return host.in(port, 1) === 0xaa;
+  });
+}
+
 function writeDataArea(host: BiosHost): void {
   host.writeBytes(0x400, new Uint8Array(0x100));
-  const serial = serialPorts(host), floppies = host.disks.filter((d) => d.kind === "floppy").length;
+  const serial = serialPorts(host), parallel = parallelPorts(host), floppies = host.disks.filter((d) => d.kind === "floppy").length;
   for (const [i, port] of serial.entries()) host.write(BDA.COM + 2 * i, 2, port);
+  for (const [i, port] of parallel.entries()) host.write(BDA.LPT + 2 * i, 2, port);
   host.write(BDA.EBDA, 2, EBDA_SEGMENT);
   host.write(EBDA_SEGMENT * 16, 1, 1);
-  // A coprocessor, 80 by 25 in colour, floppies, serial ports.
-  host.write(BDA.EQUIPMENT, 2, 0x0022 | (floppies ? 1 | floppies - 1 << 6 : 0) | serial.length << 9);
+  // A coprocessor, 80 by 25 in colour, floppies, serial and parallel ports.
+  host.write(BDA.EQUIPMENT, 2, 0x0022 | (floppies ? 1 | floppies - 1 << 6 : 0) | serial.length << 9 | parallel.length << 14);
   host.write(BDA.MEMORY_KIB, 2, EBDA_SEGMENT / 64);
   for (const [at, value] of [[BDA.KEY_HEAD, 0x1e], [BDA.KEY_TAIL, 0x1e], [BDA.KEY_START, 0x1e], [BDA.KEY_END, 0x3e]]) {
     host.write(at, 2, value);
