@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { builtinFont } from "../core/font8x16.ts";
+import { PciBus, PciSlot } from "../core/pci.ts";
 import { VGA_MODES, type VgaMode, vgaPalette } from "../core/vga_modes.ts";
 import { type Bench, bench } from "./testing/bench.ts";
 import type { Device } from "../core/device.ts";
@@ -372,4 +373,24 @@ Deno.test("vga: many bytes at once do what they do one by one, in every kind of 
     });
     assert(whole.every((v, i) => v === single[i]), `mode ${number}`);
   }
+});
+
+Deno.test("vga on PCI: ids, the framebuffer as BAR 0, ports and VBE registers as memory in BAR 2", () => {
+  const b = bench(vga, {}, { pci: new PciSlot(2, 0) }), { pci, windows } = b.dev, config: Record<string, Uint8Array> = {};
+  assertEquals([windows!.length, vga.windows(b.config as never, true).map((w) => w.name)], [3, ["memory", "ports", "vbe"]]);
+  const bus = new PciBus({ mem: b.dma, io: undefined, config: () => config, lines: [], route: () => 0 });
+  bus.plug(new PciSlot(2, 0), pci!);
+  bus.reset();
+  assertEquals([bus.read(2, 0, 0, 4), bus.read(2, 0, 8, 4)], [0x1111_1234, 0x0300_0002]);
+  for (const [at, value] of [[0x10, 0xe000_0000], [0x18, 0xf000_0000], [0x04, 2]]) bus.write(2, 0, at, 4, value);
+  const read = (offset: number, size: 1 | 2 | 4) => b.dma.read(0xf000_0000 + offset, size);
+  const write = (offset: number, size: 1 | 2, value: number) => b.dma.write(0xf000_0000 + offset, size, value);
+  write(0x402, 1, 0x67); // miscellaneous output: 0x3c2
+  write(0x404, 2, 0x0f02); // sequencer 2: 0x3c4 and 0x3c5
+  write(0x506, 2, 32); // VBE registers: depth
+  write(0x502, 2, 800);
+  assertEquals([read(0x40c, 1), read(0x404, 2), read(0x500, 2), read(0x506, 2), read(0x502, 2)], [0x67, 0x0f02, 0xb0c5, 32, 800]);
+  assertEquals([read(0x600, 4), read(0x604, 4), read(0x800, 4)], [8, 0x1e1e_1e1e, 0]);
+  b.dma.write(0xe000_1000, 4, 0x00ff_8040);
+  assertEquals(b.dma.read(0xe000_1000, 4), 0x00ff_8040);
 });
