@@ -1,9 +1,9 @@
-// Gets Debian's riscv64 Linux: `deno run -A scripts/dev/fetch_debian.ts [--force]`. Downloads the packages of Debian 13 (trixie) through apt with a
-// configuration of its own into ./cache/debian/, and leaves
-//   cache/linux/Image              the unmodified kernel of linux-image-riscv64
-//   cache/linux/initramfs.cpio.gz  busybox-static and the /init below
-//   cache/linux/fw_{jump,dynamic}.{bin,elf}  OpenSBI 1.6
-//   cache/linux/version.txt        the package versions
+// Gets Debian's Linux: `deno run -A scripts/dev/fetch_debian.ts [--arch riscv64|i386] [--force]`. Downloads the packages through apt with a
+// configuration of its own into ./cache/debian/, and leaves in ./cache/linux (riscv64, Debian 13) or ./cache/linux_i386 (Debian 12, the last with a kernel)
+//   Image, vmlinuz                 the unmodified kernel of linux-image-riscv64 or linux-image-686-pae
+//   initramfs.cpio.gz              busybox-static and the /init below
+//   fw_{jump,dynamic}.{bin,elf}    OpenSBI 1.6 (riscv64)
+//   version.txt                    the package versions
 // Exit status 3 and one line when the packages cannot be had (no apt, no network): tests that need them are then skipped.
 // The mirror is the one this machine's own apt sources name.
 
@@ -12,10 +12,33 @@ import { join } from "@std/path";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
 const PACKAGES_DIR = join(ROOT, "cache/debian");
-const OUT = join(ROOT, "cache/linux");
-const SUITE = "trixie";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
-const OUTPUTS = ["Image", "initramfs.cpio.gz", "fw_jump.bin", "fw_jump.elf", "fw_dynamic.bin", "fw_dynamic.elf", "version.txt"];
+const COMMON = ["initramfs.cpio.gz", "version.txt"];
+const SYSTEMS = {
+  riscv64: {
+    suite: "trixie",
+    kernel: "linux-image-riscv64",
+    image: "Image",
+    packages: ["opensbi", "busybox-static"],
+    out: "cache/linux",
+    outputs: ["Image", "fw_jump.bin", "fw_jump.elf", "fw_dynamic.bin", "fw_dynamic.elf", ...COMMON],
+  },
+  i386: {
+    suite: "bookworm",
+    kernel: "linux-image-686-pae",
+    image: "vmlinuz",
+    packages: ["busybox-static"],
+    out: "cache/linux_i386",
+    outputs: ["vmlinuz", ...COMMON],
+  },
+} as const;
+const { force, arch = "riscv64" } = parseArgs(Deno.args, { boolean: ["force"], string: ["arch"] });
+const system = SYSTEMS[arch as keyof typeof SYSTEMS];
+if (!system) {
+  console.error(`--arch ${arch}: there are ${Object.keys(SYSTEMS).join(" and ")}`);
+  Deno.exit(2);
+}
+const OUT = join(ROOT, system.out), OUTPUTS: readonly string[] = system.outputs;
 
 /** The first program: mounts what a shell needs, says so, and powers off when the shell ends. */
 const INIT = `#!/bin/busybox sh
@@ -62,7 +85,7 @@ async function download(): Promise<{ readonly tree: string; readonly versions: s
   await Deno.mkdir(join(PACKAGES_DIR, "lists/partial"), { recursive: true });
   await Deno.mkdir(join(PACKAGES_DIR, "archives/partial"), { recursive: true });
   const sources = join(PACKAGES_DIR, "sources.list");
-  await Deno.writeTextFile(sources, `deb [arch=riscv64 signed-by=${KEYRING}] ${await mirror()} ${SUITE} main\n`);
+  await Deno.writeTextFile(sources, `deb [arch=${arch} signed-by=${KEYRING}] ${await mirror()} ${system.suite} main\n`);
   await Deno.writeTextFile(join(PACKAGES_DIR, "status"), "");
   const options = [
     `Dir::State::Lists=${PACKAGES_DIR}/lists`,
@@ -71,15 +94,15 @@ async function download(): Promise<{ readonly tree: string; readonly versions: s
     `Dir::Etc::SourceList=${sources}`,
     "Dir::Etc::SourceParts=/dev/null",
     "Dir::Etc::PreferencesParts=/dev/null",
-    "APT::Architecture=riscv64",
-    "APT::Architectures=riscv64",
+    `APT::Architecture=${arch}`,
+    `APT::Architectures=${arch}`,
     "APT::Sandbox::User=",
   ].flatMap((option) => ["-o", option]);
   await run("apt-get", [...options, "-qq", "update"]);
-  const depends = await run("apt-cache", [...options, "depends", "linux-image-riscv64"]);
+  const depends = await run("apt-cache", [...options, "depends", system.kernel]);
   const kernel = depends.match(/Depends: (linux-image-\S+)/)?.[1];
-  if (kernel === undefined) throw new Unavailable("linux-image-riscv64 depends on no kernel image");
-  await run("apt-get", [...options, "-qq", "download", kernel, "opensbi", "busybox-static"], PACKAGES_DIR);
+  if (kernel === undefined) throw new Unavailable(`${system.kernel} depends on no kernel image`);
+  await run("apt-get", [...options, "-qq", "download", kernel, ...system.packages], PACKAGES_DIR);
   const tree = join(PACKAGES_DIR, "tree");
   let versions = "";
   for await (const { name } of Deno.readDir(PACKAGES_DIR)) {
@@ -144,11 +167,13 @@ async function findFile(folder: string, pattern: RegExp): Promise<string> {
 async function build(): Promise<void> {
   const { tree, versions } = await download();
   await Deno.mkdir(OUT, { recursive: true });
-  await Deno.copyFile(await findFile(join(tree, "boot"), /^vmlinu[xz]-/), join(OUT, "Image"));
+  await Deno.copyFile(await findFile(join(tree, "boot"), /^vmlinu[xz]-/), join(OUT, system.image));
   for (const name of OUTPUTS.filter((name) => name.startsWith("fw_"))) {
     await Deno.copyFile(join(tree, "usr/lib/riscv64-linux-gnu/opensbi/generic", name), join(OUT, name));
   }
-  const busybox = await Deno.readFile(await findFile(join(tree, "usr/bin"), /^busybox$/));
+  const busybox = await Deno.readFile(
+    await findFile(join(tree, "usr/bin"), /^busybox$/).catch(() => findFile(join(tree, "bin"), /^busybox$/)),
+  );
   const archive = cpio([
     ...["bin", "dev", "proc", "sys"].map((path) => ({ path, mode: 0o40755 })),
     { path: "dev/console", mode: 0o20600, device: [5, 1] },
@@ -160,7 +185,6 @@ async function build(): Promise<void> {
   await Deno.remove(tree, { recursive: true }); // half a gigabyte of modules
 }
 
-const { force } = parseArgs(Deno.args, { boolean: ["force"] });
 const complete = async () =>
   (await Promise.allSettled(OUTPUTS.map((name) => Deno.stat(join(OUT, name))))).every(({ status }) => status === "fulfilled");
 if (force || !await complete()) {
@@ -168,7 +192,7 @@ if (force || !await complete()) {
     await build();
   } catch (error) {
     if (!(error instanceof Unavailable)) throw error;
-    console.error(`Cannot get Debian's riscv64 Linux: ${error.message}`);
+    console.error(`Cannot get Debian's ${arch} Linux: ${error.message}`);
     Deno.exit(3);
   }
 }

@@ -5,7 +5,7 @@ import { dirname, join, resolve } from "@std/path";
 import { type Command, measure, type Run } from "./measure.ts";
 import { plot } from "./plot.ts";
 import { cells, figures, markdown, meanCells, type Measured } from "./report.ts";
-import { NATIVE, ROOT, type Row } from "./row.ts";
+import { NATIVE, path, ROOT, type Row } from "./row.ts";
 import { rows } from "./rows.ts";
 import { kernelRow } from "./rows_riscv.ts";
 
@@ -50,9 +50,9 @@ const loadBefore = Deno.loadavg()[0], all: Measured[] = [];
 const failures: string[] = [];
 let group = "";
 for (const row of wanted) {
-  const missing = (row.needs ?? []).filter((file) => !exists(join(ROOT, file)));
+  const missing = (row.needs ?? []).filter((file) => !exists(path(file)));
   if (missing.length > 0) {
-    console.log(`skipped: ${row.group}, ${row.name}: ${missing.join(", ")} not there (scripts/dev/fetch_debian.ts gets them)`);
+    console.log(`skipped: ${row.group}, ${row.name}: ${missing.join(", ")} not there (see README.md)`);
     continue;
   }
   if (row.group !== group) {
