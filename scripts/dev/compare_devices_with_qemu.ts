@@ -19,10 +19,10 @@ const hex = (n: number) => n.toString(16);
 async function ask(board: keyof typeof QEMU, list: readonly Access[]): Promise<number[]> {
   const [program, ...args] = QEMU[board];
   const child = new Deno.Command(program, { args: [...args, ...QUIET], stdin: "piped", stdout: "piped", stderr: "null" }).spawn();
-  const [write, read] = board === "pc" ? ["out", "in"] : ["write", "read"];
-  const commands = list.map((a) =>
-    `${a.kind === "W" ? write : read}${LETTER[a.size]} 0x${hex(a.address)}${a.kind === "W" ? ` 0x${hex(a.value)}` : ""}\n`
-  );
+  const commands = list.map((a) => {
+    const [write, read] = board === "pc" && a.address < 0x1_0000 ? ["out", "in"] : ["write", "read"];
+    return `${a.kind === "W" ? write : read}${LETTER[a.size]} 0x${hex(a.address)}${a.kind === "W" ? ` 0x${hex(a.value)}` : ""}\n`;
+  });
   const stdin = child.stdin.getWriter();
   const sent = stdin.write(new TextEncoder().encode(commands.join("")));
   const answers: number[] = [];

@@ -4,6 +4,8 @@ import { VirtualClock } from "../../core/clock.ts";
 import type { AnyDeviceType, Device, DeviceEnv } from "../../core/device.ts";
 import { type IrqLine, unconnected } from "../../core/irq.ts";
 import clint from "../clint.ts";
+import hpet from "../hpet.ts";
+import ioapic from "../ioapic.ts";
 import goldfishRtc from "../goldfish_rtc.ts";
 import i8042 from "../i8042.ts";
 import i8254 from "../i8254.ts";
@@ -27,6 +29,7 @@ class Wired implements Board {
     id: "board",
     clock: new VirtualClock(1e9),
     dma: new Bus(),
+    memory: new Uint8Array(),
     epochSeconds: Date.parse(`${RTC_BASE}Z`) / 1000,
     log: () => {},
     stop: () => {},
@@ -70,6 +73,8 @@ function pc(): Board {
   board.add(i8042, [0x60, 0x64, 0x92], [pic.input!("1"), pic.input!("12")]);
   board.add(mc146818, [0x70]);
   board.add(i8254, [0x40, 0x61]);
+  board.add(ioapic, [0xfec0_0000]);
+  board.add(hpet, [0xfed0_0000]);
   return board;
 }
 

@@ -334,6 +334,51 @@ const goldfish: Family = {
   },
 };
 
+const IOAPIC = 0xfec0_0000;
+
+const ioapic: Family = {
+  board: "pc",
+  size: 4,
+  step(s) {
+    // Input 2 is the timer's, whose line is high in QEMU.
+    const n = s.pick(0, 1, ...Array.from({ length: 21 }, (_, i) => i + 3)), register = s.pick(0, 1, 2, 0x10 + 2 * n, 0x11 + 2 * n);
+    s.write(IOAPIC, register);
+    // QEMU keeps reserved bits of the table.
+    if (s.random(2)) s.write(IOAPIC + 0x10, s.random(2 ** 32));
+    else s.read(IOAPIC + 0x10, register < 0x10 ? ALL : register & 1 ? 0xff00_0000 : 0x1_ffff);
+    if (!s.random(8)) s.write(IOAPIC + 0x40, s.byte());
+    if (!s.random(8)) s.read(IOAPIC);
+  },
+};
+
+const HPET = 0xfed0_0000, HPET_TIMERS = HPET + 0x100;
+
+const hpet: Family = {
+  board: "pc",
+  size: 4,
+  step(s) {
+    // Without the enable bit the counter stands. QEMU drops the upper half of what is set with bit 6, and keeps one that is
+    // written in 32-bit mode (bit 8).
+    const timer = HPET_TIMERS + 0x20 * s.random(3), value = s.random(2 ** 32);
+    switch (s.random(8)) {
+      case 0:
+        return s.write(HPET + 0x10, s.pick(0, 2));
+      case 1:
+        return s.write(HPET + 0xf0 + s.pick(0, 4), value);
+      case 2:
+        return s.write(timer, s.random(0x4000) & ~0x140);
+      case 3:
+        return s.write(timer + s.pick(8, 12), value);
+      case 4:
+        return s.read(timer + s.pick(8, 12));
+      case 5:
+        return s.read(timer + s.pick(0, 4));
+      default:
+        return s.read(HPET + s.pick(0, 4, 0x10, 0x20, 0xf0, 0xf4));
+    }
+  },
+};
+
 export const FAMILIES: Readonly<Record<string, Family>> = {
   "uart-pc": uart(COM1),
   "uart-virt": uart(UART0),
@@ -344,6 +389,8 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
   plic,
   clint,
   goldfish,
+  ioapic,
+  hpet,
 };
 
 /** At least `length` accesses for a device; the same seed gives the same ones. */
