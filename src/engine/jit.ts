@@ -74,8 +74,8 @@ interface SlotLocal {
   readonly local: number;
   readonly long: boolean;
   readonly home: SlotHome;
-  /** How many operations of the region set it. */
-  readonly sets: number;
+  /** How often the region sets it to something else than itself and a constant. */
+  readonly moves: number;
 }
 
 /** A window of RAM that guest addresses reach without translation. */
@@ -132,7 +132,7 @@ class Region {
     }
     for (const [n, home] of slotHomes(graph, table, off.has("through")).entries()) {
       const slot = table.slots[n], long = table.long[n];
-      this.slots.set(slot, { local: this.newLocal(long ? I64 : I32), long, home, sets: table.sets[n] });
+      this.slots.set(slot, { local: this.newLocal(long ? I64 : I32), long, home, moves: table.moves[n] });
     }
   }
 
@@ -606,7 +606,7 @@ class Walk {
     const base = op === ADD_L || op === EA32 ? ir.a[v] : v, got = ir.op[base];
     if (got !== GET_I && got !== GET_L) return `${half} ${this.index} ${v}`;
     const slot = ir.lo[base];
-    if (this.region.slots.get(slot)!.sets <= 2) return `${half} s${slot}`;
+    if (this.region.slots.get(slot)!.moves <= 2) return `${half} s${slot}`;
     return `${half} s${slot} ${this.index} ${this.#version.get(slot) ?? 0}`;
   }
 

@@ -1,7 +1,7 @@
 // Finds what to compile together: the blocks that direct jumps, branches and likely returns reach from a hot one, as a control-flow graph
 // of IR. The same translation as the interpreter's makes them, so there is one meaning of every instruction.
 import type { Builder, Ir } from "../ir/builder.ts";
-import { OP } from "../ir/ops.ts";
+import { OP, OPS } from "../ir/ops.ts";
 
 /** A block of the region: straight code that may leave by branches in the middle. */
 export interface RegionNode {
@@ -25,6 +25,7 @@ export type TranslateAt = (at: number, max: number) => boolean;
 
 const INSN = OP["insn"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"], SET_L = OP["set.l"], SET_I = OP["set.i"];
 const CONST_L = OP["const.l"], CONST_I = OP["const.i"];
+const WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
 /** Limits of a region. */
 const MAX_NODES = 96, MAX_INSNS = 1500, LONGEST = 64;
 
@@ -45,9 +46,10 @@ export function findRegion(b: Builder, translate: TranslateAt): RegionNode[] | u
       else if (op === BRANCH || op === JUMP) {
         const to = distance(b, b.lo[i], b.hi[i]);
         if (to !== undefined) queue.push(at + to);
-      } else if ((op === SET_L || op === SET_I) && isConst(b.op[b.a[i]])) {
-        // A register that gets the address behind the last instruction: a call.
-        const to = distance(b, b.lo[b.a[i]], b.op[b.a[i]] === CONST_L ? b.hi[b.a[i]] : b.startHi);
+      } else if (op === SET_L || op === SET_I || WRITES[op]) {
+        // A register, or a place on the stack, that gets the address behind the last instruction: a call.
+        const v = WRITES[op] ? b.b[i] : b.a[i];
+        const to = isConst(b.op[v]) ? distance(b, b.lo[v], b.op[v] === CONST_L ? b.hi[v] : b.startHi) : undefined;
         if (to !== undefined && starts.length > 0 && to > starts.at(-1)! - at && to <= starts.at(-1)! - at + 8) call = at + to;
       }
     }

@@ -4,8 +4,10 @@
 import { OP, OPS } from "../ir/ops.ts";
 import type { Graph } from "./graph.ts";
 import type { RegionNode } from "./region.ts";
+import type { Ir } from "../ir/builder.ts";
 
-const SET_I = OP["set.i"], SET_L = OP["set.l"], BRANCH = OP["branch"];
+const SET_I = OP["set.i"], SET_L = OP["set.l"], BRANCH = OP["branch"], GET_I = OP["get.i"], GET_L = OP["get.l"];
+const ADD_I = OP["add.i"], ADD_L = OP["add.l"], SUB_I = OP["sub.i"], SUB_L = OP["sub.l"], CONST_I = OP["const.i"], CONST_L = OP["const.l"];
 const ON_SLOT = Uint8Array.from(OPS, (r) => /^[gs]et\./.test(r.name) ? 1 : 0);
 const WIDE = Uint8Array.from(OPS, (r) => /^[gs]et\.l/.test(r.name) ? 1 : 0);
 /** A region with no more slots keeps all of them in registers. */
@@ -18,6 +20,8 @@ export class SlotTable {
   readonly long: boolean[] = [];
   /** How many operations set it. */
   readonly sets: number[] = [];
+  /** How often each is set to something else than itself and a constant. */
+  readonly moves: number[] = [];
   /** By slot / 4: its number plus 1. */
   readonly #numbers = new Uint16Array(0x4000);
 
@@ -31,10 +35,14 @@ export class SlotTable {
           n = this.slots.push(ir.lo[i]) - 1;
           this.long.push(false);
           this.sets.push(0);
+          this.moves.push(0);
           this.#numbers[ir.lo[i] >> 2] = n + 1;
         }
         if (WIDE[op]) this.long[n] = true;
-        if (op === SET_I || op === SET_L) this.sets[n]++;
+        if (op === SET_I || op === SET_L) {
+          this.sets[n]++;
+          if (!isStep(ir, i)) this.moves[n]++;
+        }
       }
     }
   }
@@ -79,6 +87,13 @@ export function slotHomes(graph: Graph, table: SlotTable, carryAll: boolean): Sl
     }
   }
   return table.slots.map((_, s) => home(s, carries[s] === 0 || carries[s] < others[s]));
+}
+
+/** Whether a slot is set to itself and a constant: a stack pointer. */
+function isStep(ir: Ir, i: number): boolean {
+  const v = ir.a[i], op = ir.op[v], left = ir.op[ir.a[v]], right = ir.op[ir.b[v]];
+  if (op !== ADD_I && op !== ADD_L && op !== SUB_I && op !== SUB_L) return false;
+  return (left === GET_I || left === GET_L) && ir.lo[ir.a[v]] === ir.lo[i] && (right === CONST_I || right === CONST_L);
 }
 
 /** For each node and slot: whether the node, or one that it leads to, reads it before it is set; and whether the node sets it. */

@@ -277,6 +277,11 @@ export class Emit extends Builder {
   wants(mask: number): boolean {
     return (this.live & mask) !== 0;
   }
+  /** A value of the record. In 64-bit code its slots are whole, so that nothing has to be kept of what they were. */
+  setFlag(slot: number, v: Val): void {
+    const n = this.long && !this.isLong(v) ? this.constant(v) : undefined;
+    this.set(slot, n !== undefined ? this.i64Halves(n, 0) : this.long ? this.zx(v) : v);
+  }
   flagsAdd(size: number, x: Val, y: Val): void {
     this.#two(KIND.add, size, x, y);
   }
@@ -285,40 +290,40 @@ export class Emit extends Builder {
   }
   #two(kind: number, size: number, x: Val, y: Val): void {
     if (!this.wants(STATUS)) return;
-    this.set(CC_A, x);
-    this.set(CC_B, y);
+    this.setFlag(CC_A, x);
+    this.setFlag(CC_B, y);
     this.#record(kind, size);
   }
   /** `kind`: adc or sbb. */
   flagsCarry(kind: number, size: number, x: Val, y: Val, result: Val): void {
     if (!this.wants(STATUS)) return;
-    this.set(CC_RESULT, result);
+    this.setFlag(CC_RESULT, result);
     this.#two(kind, size, x, y);
   }
   flagsLogic(size: number, result: Val): void {
     if (!this.wants(STATUS)) return;
-    this.set(CC_RESULT, result);
+    this.setFlag(CC_RESULT, result);
     this.#record(KIND.logic, size);
   }
   /** `kind`: one with CF in bit 0 of `x`. */
   flagsResult(kind: number, size: number, result: Val, x: Val): void {
     if (!this.wants(STATUS)) return;
-    this.set(CC_RESULT, result);
-    this.set(CC_A, x);
+    this.setFlag(CC_RESULT, result);
+    this.setFlag(CC_A, x);
     this.#record(kind, size);
   }
   /** inc and dec: CF stays. */
   flagsStep(kind: number, size: number, result: Val): void {
     if (!this.wants(STATUS & ~CF)) return;
     // CF must be known before the record that holds it is overwritten.
-    if (this.wants(CF)) this.set(CC_A, this.carry());
-    this.set(CC_RESULT, result);
+    if (this.wants(CF)) this.setFlag(CC_A, this.carry());
+    this.setFlag(CC_RESULT, result);
     this.#record(kind, size);
   }
   /** All six flags as an i32 image. */
   flagsImage(image: Val): void {
     if (!this.wants(STATUS)) return;
-    this.set(CC_RESULT, image);
+    this.setFlag(CC_RESULT, image);
     this.#record(KIND.image, 1);
   }
   /** Those flags of `mask` are set as `image` (which has no others) has them; the others stay. */

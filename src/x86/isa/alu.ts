@@ -122,9 +122,10 @@ function countOf(b: Emit, size: number, s: Operand): number | Val {
 /** Records a shift by a count that may be zero: then the record stays as it was. */
 function shiftFlags(b: Emit, kind: number, size: number, count: Val, result: Val, carry: Val): void {
   if (!b.wants(STATUS)) return;
-  const old = (slot: number) => size === 8 ? b.getL(slot) : b.getI(slot), log = size === 8 ? 3 : size >> 1;
-  b.set(CC_RESULT, b.select(count, result, old(CC_RESULT)));
-  b.set(CC_A, b.select(count, carry, old(CC_A)));
+  const log = size === 8 ? 3 : size >> 1;
+  for (const [slot, v] of [[CC_RESULT, result], [CC_A, carry]] as const) {
+    b.set(slot, b.long ? b.select(count, b.zx(v), b.getL(slot)) : b.select(count, v, b.getI(slot)));
+  }
   b.set(CC_KIND, b.select(count, b.i32(kind | log), b.getI(CC_KIND)));
   b.flagsUnknown();
 }
