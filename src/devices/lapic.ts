@@ -21,7 +21,7 @@ const TIMER = 0, LINT0 = 3, LINT1 = 4, ERROR = 5;
 const LVT_WRITABLE = [0x7_00ff, 0x1_07ff, 0x1_07ff, 0x1_a7ff, 0x1_a7ff, 0x1_00ff];
 const LVT_MASKED = 0x1_0000, LVT_LEVEL = 0x8000, LVT_REMOTE_IRR = 0x4000, LVT_TIMER_MODE = 0x6_0000;
 const ONE_SHOT = 0, PERIODIC = 0x2_0000, TSC_DEADLINE = 0x4_0000;
-const SVR_ENABLED = 0x100, SVR_WRITABLE = 0x3ff;
+const SVR_ENABLED = 0x100, SVR_WRITABLE = 0x1ff;
 const BASE_BOOTSTRAP = 0x100, BASE_X2APIC = 0x400, BASE_ENABLED = 0x800;
 /** Where messages of I/O APICs and devices go, and where the registers are. */
 const WINDOW = 0xfee0_0000, WINDOW_BYTES = 0x10_0000, REGISTER_BYTES = 0x1000;

@@ -8,7 +8,7 @@ import type { BiosHost } from "./host.ts";
 const ACPI_BYTES = 0x2_0000, LEAST_END = 0x20_0000;
 /** Where the ROM has room for the others. */
 const ROM_AT = 0xf_c000, ROM_END = 0xf_ff00;
-const SPURIOUS = 0xf0, LINT0 = 0x350, LINT1 = 0x360, ENABLED_FF = 0x1ff, EXT_INT = 0x700, NMI = 0x400;
+const SPURIOUS = 0xf0, LINT0 = 0x350, LINT1 = 0x360, ENABLED_FF = 0x1ff, EXT_INT = 0x8700, NMI = 0x8400;
 
 /** Where the ACPI tables begin; undefined for a machine that has none, or no memory for them. */
 export const acpiAddress = (d: TablesDescription): number | undefined =>
