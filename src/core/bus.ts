@@ -39,7 +39,7 @@ export type ShadowAccess = "off" | "read" | "write";
 
 /**
  * One address space. Physical addresses are numbers below 2^53. Where windows overlap the order is: shadow RAM that is shown, windows of
- * `map` and `mapRam` (which may not overlap each other), windows of `mapBehind`, the earlier before the later.
+ * `map` and `mapRam` (which may not overlap each other), windows of `mapBehind` in the order of their names.
  */
 export class Bus {
   /** What the guest sees: sorted by base; disjoint. A window that others hide in part is there in pieces. */
@@ -69,6 +69,8 @@ export class Bus {
   mapBehind(base: number, length: number, target: BusTarget, name = "device"): Region {
     const region = { base, length, target, name, readonly: false };
     this.#behind.push(region);
+    // Not by time: a machine restored from a snapshot maps them in another order.
+    this.#behind.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
     this.#watch(region);
     this.#arrange();
     return region;
