@@ -50,6 +50,7 @@ export class VirtualClock implements Clock {
   onMoved: () => void = () => {};
   readonly alarms: ClockAlarm[] = [];
   #next = Infinity;
+  readonly #ratios = new Map<number, { readonly n: number; readonly d: number }>();
 
   constructor(readonly hz: number) {}
 
@@ -57,16 +58,26 @@ export class VirtualClock implements Clock {
     return this.base + this.elapsed();
   }
   get nowNs(): number {
-    const t = this.ticks;
-    return Math.floor(t / this.hz) * 1e9 + Math.floor((t % this.hz) * 1e9 / this.hz);
+    const t = this.ticks, seconds = Math.floor(t / this.hz);
+    return seconds * 1e9 + Math.floor((t - seconds * this.hz) * 1e9 / this.hz);
   }
   count(hz: number): number {
-    const t = this.ticks, g = gcd(hz, this.hz), n = hz / g, d = this.hz / g;
-    return Math.floor(t / d) * n + Math.floor((t % d) * n / d);
+    // Guests poll counters: no remainders of doubles, which are slow.
+    const { n, d } = this.#ratio(hz), t = this.ticks, whole = Math.floor(t / d);
+    return whole * n + Math.floor((t - whole * d) * n / d);
   }
   tickOf(count: number, hz: number): number {
-    const g = gcd(hz, this.hz), n = hz / g, d = this.hz / g;
+    const { n, d } = this.#ratio(hz);
     return Math.floor(count / n) * d + Math.ceil((count % n) * d / n);
+  }
+  /** Counts of `hz` in so many ticks, in lowest terms. */
+  #ratio(hz: number): { readonly n: number; readonly d: number } {
+    let ratio = this.#ratios.get(hz);
+    if (!ratio) {
+      const g = gcd(hz, this.hz);
+      this.#ratios.set(hz, ratio = { n: hz / g, d: this.hz / g });
+    }
+    return ratio;
   }
   alarm(onFire: () => void): Alarm {
     const a = new ClockAlarm(this, onFire, this.alarms.length);
