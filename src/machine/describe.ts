@@ -5,7 +5,7 @@ import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { expected, hex } from "./config.ts";
 import { buildFdt, printFdt } from "./fdt.ts";
 import * as format from "./format.ts";
-import { type Graph, targetName } from "./graph.ts";
+import { type DeviceNode, type Graph, targetName } from "./graph.ts";
 
 type Types = Readonly<Record<string, AnyDeviceType>>;
 
@@ -16,7 +16,7 @@ export function describe(graph: Graph, types: Types = DEVICES): string {
     ? [["isa", cpu.isa], ["harts", cpu.harts], ["mmu", cpu.mmu + (cpu.svade ? ", Svade" : "")], ["reset", hex(cpu.reset)]]
     : [["model", [cpu.model, ...cpu.features].join(" ")], ["cores", cpu.harts], ["reset", cpu.reset], ["triple fault", cpu.triple_fault]];
   const timer = clock.timebase_hz !== undefined ? ["timebase", `${clock.timebase_hz} Hz`] : ["time-stamp counter", `${clock.tsc_hz} Hz`];
-  const ports = portMap(graph), drives = driveList(graph);
+  const ports = portMap(graph), pci = pciMap(graph), drives = driveList(graph);
   const kernel = cpu.family === "riscv"
     ? (firmware.kind === "none"
       ? "M-mode at its entry point"
@@ -32,6 +32,7 @@ export function describe(graph: Graph, types: Types = DEVICES): string {
     ]),
     section("memory map", memoryMap(graph)),
     ...(ports.length ? [section("port map", ports)] : []),
+    ...(pci.length ? [section("PCI", pci)] : []),
     section("interrupts", interrupts(graph)),
     ...(drives.length ? [section("drives", drives)] : []),
     section("boot", [
@@ -68,6 +69,12 @@ function portMap(graph: Graph): Cell[][] {
     .map((
       { base, length, name, d },
     ) => [`0x${base.toString(16)}..0x${(base + length - 1).toString(16)}`, length, d.id, `${d.type} ${name}`]);
+}
+
+function pciMap(graph: Graph): Cell[][] {
+  const slot = ({ host, device, func }: NonNullable<DeviceNode["pci"]>) => `${host}:${device}.${func}`;
+  return graph.devices.flatMap((d) => d.pci ? [{ ...d.pci, d }] : []).sort((a, b) => a.device - b.device || a.func - b.func)
+    .map(({ d }) => [slot(d.pci!), d.id, d.type]);
 }
 
 function interrupts(graph: Graph): Cell[][] {

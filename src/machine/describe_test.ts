@@ -111,6 +111,13 @@ Deno.test("describe: what a machine file says about booting", () => {
   assertEquals(boot({ firmware: "none" })[3], "kernel starts in M-mode at its entry point");
 });
 
+Deno.test("describe: a PC's PCI slots, in order", () => {
+  const text = `schema = 1\n[cpu]\narch = "x86_64"\n[memory.ram]\nat = 0\nsize = "640KiB"\n[device.vga]\ntype = "vga"\npci = "bridge:10.0"
+[device.isa]\ntype = "isa.piix3"\npci = "bridge:1.0"\n[device.bridge]\ntype = "pci.i440fx"\n`;
+  const out = describe(loadConfig("pc.toml", { readFile: () => new TextEncoder().encode(text) }));
+  assertEquals(section(out, "PCI"), ["bridge:1.0 isa isa.piix3", "bridge:10.0 vga vga"]);
+});
+
 Deno.test("describe: a PC has a port map and no device tree", () => {
   const text = `schema = 1
 name = "pc"
