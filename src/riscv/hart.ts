@@ -332,7 +332,7 @@ export class Hart implements Core {
       return -1;
     }
     const paddr = mmu.walk(lo, hi, access, priv === 0, s.status, false);
-    if (paddr >= 0 && access === FETCH) this.#code[this.#spaceIndex].note(lo, hi, paddr, priv);
+    if (paddr >= 0 && access === FETCH) this.#code[this.#spaceIndex].note(lo, hi, paddr, priv, mmu);
     if (paddr < 0) this.fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
     else this.pageCacheable = mmu.whole;
     return paddr;
@@ -343,7 +343,7 @@ export class Hart implements Core {
     if (priv === 3 || mmu.levels === 0 || mmu.walk(lo, hi, FETCH, priv === 0, status, true) < 0 || !mmu.accessed) return -1;
     // Now that it is known to change nothing: once more, so that fences take the page into account.
     const paddr = mmu.walk(lo, hi, FETCH, priv === 0, status, false);
-    this.#code[this.#spaceIndex].note(lo, hi, paddr, priv);
+    this.#code[this.#spaceIndex].note(lo, hi, paddr, priv, mmu);
     return mmu.whole ? paddr : -1;
   }
 
@@ -588,6 +588,7 @@ export class Hart implements Core {
     if (before === s.menvcfgHi) return;
     this.#applyMenvcfg();
     this.#flushData();
+    this.#forgetSpaces(); // entries may mean something else now
     this.#newSpaces(false);
     this.#armTimer();
   }
@@ -730,11 +731,14 @@ export class Hart implements Core {
   /** Whether the pages of code that this space has run are mapped as they were. Systems fence often and move their code rarely. */
   #sameCode(code: CodePages): boolean {
     if (code.count > CodePages.CAPACITY) return false;
+    if (code.sameEntries(this.env.i32)) return true;
+    code.forgetEntries();
     for (let i = 0; i < code.count; i++) {
       // A cleared A bit has to be set by the next fetch.
       if (this.mmu.walk(code.lo[i], code.hi[i], FETCH, code.priv[i] === 0, this.s.status, true) !== code.paddr[i] || !this.mmu.accessed) {
         return false;
       }
+      code.noteEntries(this.mmu);
     }
     return true;
   }
@@ -762,7 +766,7 @@ export class Hart implements Core {
     this.#spaceLo[i] = satpLo;
     this.#spaceHi[i] = satpHi;
     this.#spaceFences[i] = this.#fences;
-    this.#code[i].count = 0;
+    this.#code[i].clear();
     // Another space had this place, and these data TLBs.
     this.#flushData();
     this.#space = this.#spaceId[i] = this.#takeSpace();
@@ -936,7 +940,53 @@ class CodePages {
   readonly hi = new Int32Array(CodePages.CAPACITY);
   readonly priv = new Uint8Array(CodePages.CAPACITY);
   readonly paddr = new Float64Array(CodePages.CAPACITY);
-  note(lo: number, hi: number, paddr: number, priv: number): void {
+  // The page table entries, of all levels, that say so: where they are (index into i32) and what they were. Few where pages are large.
+  #entries = 0;
+  readonly #index = new Int32Array(CodePages.CAPACITY);
+  readonly #entryLo = new Int32Array(CodePages.CAPACITY);
+  readonly #entryHi = new Int32Array(CodePages.CAPACITY);
+  /** The entries are not all there, or one has changed in between. */
+  #incomplete = false;
+
+  clear(): void {
+    this.count = 0;
+    this.forgetEntries();
+  }
+  forgetEntries(): void {
+    this.#entries = 0;
+    this.#incomplete = false;
+  }
+  /** Remembers the entries of the walk that the MMU has just done. */
+  noteEntries(mmu: Mmu): void {
+    const wide = mmu.config.xlen === 64;
+    for (let level = mmu.level; level < mmu.levels; level++) {
+      const index = mmu.env.ram(mmu.pteAddress[level], wide ? 8 : 4) >>> 2, lo = mmu.pteLo[level], hi = wide ? mmu.pteHi[level] : -1;
+      let i = 0;
+      while (i < this.#entries && this.#index[i] !== index) i++;
+      if (i === this.#entries) {
+        if (i === CodePages.CAPACITY) {
+          this.#incomplete = true;
+          return;
+        }
+        this.#entries++;
+        this.#index[i] = index;
+        this.#entryLo[i] = lo;
+        this.#entryHi[i] = hi;
+      } else if (this.#entryLo[i] !== lo || this.#entryHi[i] !== hi) this.#incomplete = true;
+    }
+    this.#wide = wide;
+  }
+  #wide = true;
+  /** Whether the entries are what they were; if not, the pages may still be where they were. */
+  sameEntries(i32: Int32Array): boolean {
+    if (this.#incomplete) return false;
+    for (let i = 0; i < this.#entries; i++) {
+      const index = this.#index[i];
+      if (i32[index] !== this.#entryLo[i] || (this.#wide && i32[index + 1] !== this.#entryHi[i])) return false;
+    }
+    return true;
+  }
+  note(lo: number, hi: number, paddr: number, priv: number, mmu: Mmu): void {
     const offset = lo & 0xfff, n = this.count;
     if (n > CodePages.CAPACITY) return;
     for (let i = 0; i < n; i++) if (this.lo[i] === lo - offset && this.hi[i] === hi && this.priv[i] === priv) return;
@@ -946,6 +996,7 @@ class CodePages {
     this.hi[n] = hi;
     this.priv[n] = priv;
     this.paddr[n] = paddr - offset;
+    this.noteEntries(mmu);
   }
 }
 

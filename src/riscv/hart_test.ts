@@ -99,6 +99,35 @@ Deno.test("sfence.vma of an address: one page, unless it lies in a superpage; co
   assertNotEquals(hart.context(), now);
 });
 
+Deno.test("entries that change and leave the code where it is keep the context; a page fetched before its entry changed is looked at", () => {
+  const { hart, env, fence } = paged(), before = hart.context(), software = 1n << 8n;
+  hart.translate(0x2000, 0, FETCH);
+  hart.translate(0x4000_1000, 0, FETCH);
+  env.poke64(0x8000_3010, 0x8000_a000n >> 2n | BigInt(FULL) | software);
+  env.poke64(0x8000_1008, 0x8000_0000n >> 2n | BigInt(FULL) | software);
+  for (let n = 0; n < 3; n++) fence();
+  // The same entries in another table.
+  for (let i = 0; i < 8; i++) env.poke64(0x8000_4000 + 8 * i, BigInt(0x8000_8000 + 0x1000 * i) >> 2n | BigInt(FULL));
+  env.poke64(0x8000_2000, 0x8000_4000n >> 2n | 1n);
+  for (let n = 0; n < 2; n++) fence();
+  assertEquals(hart.context(), before);
+  // Only the new table counts now.
+  env.poke64(0x8000_3010, 0n);
+  fence();
+  assertEquals(hart.context(), before);
+  env.poke64(0x8000_4010, 0n);
+  fence();
+  assertNotEquals(hart.context(), before);
+  // Both pages are in one large page, which moves for the second one's fetch only.
+  const now = hart.context();
+  hart.translate(0x4000_1000, 0, FETCH);
+  env.poke64(0x8000_1008, 0xc000_0000n >> 2n | BigInt(FULL));
+  assertEquals(hart.translate(0x4000_2000, 0, FETCH), 0xc000_2000);
+  env.poke64(0x8000_1008, 0x8000_0000n >> 2n | BigInt(FULL) | software);
+  fence();
+  assertNotEquals(hart.context(), now);
+});
+
 Deno.test("a space that was left is looked at when it is entered again after a fence", () => {
   const { hart, env, fence } = paged(), first = hart.context();
   hart.translate(0x2000, 0, FETCH);
