@@ -55,13 +55,7 @@ function setUp(toml: string, files: Record<string, Uint8Array> = {}, images: str
     return { disks, opened, places };
   });
 }
-const errorOf = async (toml: string, files = {}) => {
-  try {
-    await setUp(toml, files);
-  } catch (e) {
-    return (e as Error).message;
-  }
-};
+const errorOf = (toml: string, files = {}): Promise<string> => setUp(toml, files).then(() => "no error", (e: Error) => e.message);
 
 Deno.test("the image of the command line goes into the drive of its kind that asks for it", async () => {
   for (const [image, place] of [[HARD, "disk0 hard 51200"], [CD, "disk2 cd 36864"], [FLOPPY, "drive0 floppy 1474560"]] as const) {
