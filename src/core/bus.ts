@@ -189,16 +189,16 @@ export class Bus {
     return out;
   }
 
-  /** Copies into RAM, ROM included when `rom` (a loader). @throws {BusFault} on anything else. */
+  /** Copies into RAM, ROM included when `rom` (a loader). @throws {BusFault} on anything else; what comes before that is written. */
   writeBytes(paddr: number, data: Uint8Array, options: { rom?: boolean } = {}): void {
     for (let done = 0; done < data.length;) {
       const r = this.find(paddr + done);
       if (!r?.bytes || (r.readonly && !options.rom)) throw new BusFault(paddr + done, "write");
       const to = paddr + done - r.base, n = Math.min(data.length - done, r.length - to);
       r.bytes.set(data.subarray(done, done + n), to);
+      this.onDmaWrite(paddr + done, n);
       done += n;
     }
-    this.onDmaWrite(paddr, data.length);
   }
 }
 

@@ -66,3 +66,13 @@ Deno.test("an access that leaves its window goes byte by byte; a model's answer 
   assertEquals([ram[0xfff], written], [0x33, [0, 1, 0x44]]);
   assertThrows(() => bus.read(0x200e, 4), BusFault);
 });
+
+Deno.test("what DMA has written is told, window by window, also when it then meets something else than RAM", () => {
+  const bus = new Bus(), told: number[][] = [];
+  bus.mapRam(0x1000, new Uint8Array(0x100));
+  bus.mapRam(0x1100, new Uint8Array(0x100));
+  bus.onDmaWrite = (...range) => told.push(range);
+  bus.writeBytes(0x10f0, new Uint8Array(0x20));
+  assertThrows(() => bus.writeBytes(0x11f0, new Uint8Array(0x20)), BusFault);
+  assertEquals(told, [[0x10f0, 0x10], [0x1100, 0x10], [0x11f0, 0x10]]);
+});

@@ -88,7 +88,8 @@ export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget {
     if (!descriptor) return this.env.log("guest", () => `fw_cfg descriptor at 0x${at.toString(16)} is not in RAM`);
     const [control, length, address] = [descriptor.getUint32(0), descriptor.getUint32(4), Number(descriptor.getBigUint64(8))];
     const ok = reachable(() => this.#perform(control, length, address));
-    dma.writeBytes(at, Uint8Array.of(0, 0, 0, ok ? 0 : DMA_ERROR));
+    // A descriptor in ROM stays as it is.
+    reachable(() => dma.writeBytes(at, Uint8Array.of(0, 0, 0, ok ? 0 : DMA_ERROR)));
   }
 
   /** False when it cannot be done. */
@@ -99,10 +100,12 @@ export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget {
       const item = this.#items.get(s.selected)?.subarray(s.offset, s.offset + length) ?? new Uint8Array();
       s.offset += item.length;
       if (!(control & DMA_READ) || length === 0) return true;
-      // Behind the end there are zeros.
-      const bytes = new Uint8Array(length);
-      bytes.set(item);
-      this.env.dma.writeBytes(address, bytes);
+      this.env.dma.writeBytes(address, item);
+      // Behind the end there are zeros, in pieces: the guest may ask for 4 GiB.
+      const zeros = new Uint8Array(Math.min(length - item.length, 0x1_0000));
+      for (let done = item.length; done < length; done += zeros.length) {
+        this.env.dma.writeBytes(address + done, zeros.subarray(0, length - done));
+      }
       return true;
     }
     return !(control & DMA_WRITE);

@@ -26,7 +26,7 @@ function rig() {
     b.write(8, 0x0010_0000, 4); // 0x1000, big-endian
     return new DataView(b.dma.readBytes(0x1000, 4).buffer).getUint32(0);
   };
-  return { ...b, select, bytes, dma, memory: (at: number, n: number) => [...b.dma.readBytes(at, n)] };
+  return { ...b, space: b.dma, select, bytes, dma, memory: (at: number, n: number) => [...b.dma.readBytes(at, n)] };
 }
 
 Deno.test("fw_cfg: signature, features, an item, zeros behind its end", () => {
@@ -67,4 +67,15 @@ Deno.test("fw_cfg: data outside RAM is an error, a descriptor there does nothing
   r.write(4, 0x0100_0000, 4); // 4 GiB and up
   r.write(8, 0, 4);
   assertEquals(r.log, ["guest fw_cfg descriptor at 0x100000000 is not in RAM"]);
+});
+
+Deno.test("fw_cfg: a length of 4 GiB ends where RAM ends, and a descriptor in ROM stays as it is", () => {
+  const r = rig();
+  assertEquals(r.dma(5 << 16 | 0x0a, 0xffff_ffff, 0x2000), 1);
+  assertEquals(r.memory(0x2000, 3), [2, 0, 0]);
+  const rom = new Uint8Array(16);
+  rom.set([0, 5, 0, 8]);
+  r.space.mapRam(0x10_0000, rom, { readonly: true });
+  r.write(8, 0x0000_1000, 4); // 0x10_0000, big-endian
+  assertEquals([rom[3], r.bytes(1)], [8, [2]]);
 });
