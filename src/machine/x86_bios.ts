@@ -69,7 +69,7 @@ export class BuiltinBios implements BiosHost {
 
   constructor(readonly parts: PlatformParts, readonly io: Bus) {
     this.tables = describeTables(parts.graph);
-    this.memoryMap = memoryMap(parts.graph, acpiAddress(this.tables));
+    this.memoryMap = memoryMap(parts.graph, this.possible ? acpiAddress(this.tables) : undefined);
   }
 
   /** Takes the calls of its stubs. */
