@@ -6,10 +6,13 @@ import type { FirmwareItem } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
 import { BIOS_PORT, type MapEntry, writeCmosSizes } from "../firmware/bios/mod.ts";
 import { firmwareFiles } from "../firmware/tables/mod.ts";
+import { CS } from "../x86/segments.ts";
 import type { Graph, MemoryNode } from "./graph.ts";
 import type { Host, PlatformParts } from "./machine.ts";
 import type { BuiltinBios } from "./x86_bios.ts";
 
+/** Option ROMs are in segments from here on. */
+const ROM_SEGMENTS = 0xc000;
 const MIB = 2 ** 20, TOP = 2 ** 32;
 /** The option ROM that starts a kernel, and what is where in it. */
 const KERNEL_ROM = "genroms/kernel.bin", PNP_HEADER = 0x20, BOOTSTRAP = 0x40;
@@ -66,8 +69,11 @@ export class RomBios {
   constructor(readonly parts: PlatformParts, readonly bios: BuiltinBios, readonly start: ((map: readonly MapEntry[]) => void) | undefined) {
     this.#start = parts.clock.alarm(() => start?.(this.#map()));
     if (!start) return;
-    // Not in the middle of the OUT instruction.
-    const write = () => this.#start.scheduleAt(parts.clock.ticks);
+    // Only for the option ROM; and not in the middle of the OUT instruction.
+    const write = () => {
+      const { core } = bios;
+      if (!core.protectedMode && core.selector(CS) >= ROM_SEGMENTS) this.#start.scheduleAt(parts.clock.ticks);
+    };
     bios.io.map(BIOS_PORT, 1, { access: { min: 1, max: 4 }, read: () => 0xff, write }, "kernel");
   }
 
