@@ -13,37 +13,36 @@ const MAX_KNOWN = 1 << 17;
 
 /** Instructions of one instruction set in one mode. */
 class Table implements Memo {
-  #words = new Int32Array(1024);
-  #known = new Int32Array(1024);
-  #shift = 22;
+  /** Pairs: an instruction's bits, and what `find` gives. */
+  #pairs = new Int32Array(1 << 11);
+  #shift = 21;
   #count = 0;
 
   constructor(readonly narrow: boolean) {}
 
   find(word: number): number {
-    const mask = this.#known.length - 1;
-    for (let i = Math.imul(word, MULTIPLIER) >>> this.#shift;; i = (i + 1) & mask) {
-      const known = this.#known[i];
-      if (known === 0 || this.#words[i] === word) return known;
+    const pairs = this.#pairs, mask = pairs.length - 1;
+    for (let i = Math.imul(word, MULTIPLIER) >>> this.#shift & -2;; i = (i + 2) & mask) {
+      const known = pairs[i + 1];
+      if (known === 0 || pairs[i] === word) return known;
     }
   }
   add(word: number, known: number): void {
-    if (++this.#count * 2 > this.#known.length) this.#grow();
+    if (++this.#count * 4 > this.#pairs.length) this.#grow();
     this.#put(word, known);
   }
   #put(word: number, known: number): void {
-    const mask = this.#known.length - 1;
-    let i = Math.imul(word, MULTIPLIER) >>> this.#shift;
-    while (this.#known[i] !== 0) i = (i + 1) & mask;
-    this.#words[i] = word;
-    this.#known[i] = known;
+    const pairs = this.#pairs, mask = pairs.length - 1;
+    let i = Math.imul(word, MULTIPLIER) >>> this.#shift & -2;
+    while (pairs[i + 1] !== 0) i = (i + 2) & mask;
+    pairs[i] = word;
+    pairs[i + 1] = known;
   }
   #grow(): void {
-    const words = this.#words, known = this.#known;
-    this.#words = new Int32Array(2 * words.length);
-    this.#known = new Int32Array(2 * known.length);
+    const old = this.#pairs;
+    this.#pairs = new Int32Array(2 * old.length);
     this.#shift--;
-    for (let i = 0; i < known.length; i++) if (known[i] !== 0) this.#put(words[i], known[i]);
+    for (let i = 0; i < old.length; i += 2) if (old[i + 1] !== 0) this.#put(old[i], old[i + 1]);
   }
 }
 /** 2^32 divided by the golden ratio: spreads the bits of a word over the upper ones. */
