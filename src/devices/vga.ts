@@ -69,28 +69,35 @@ const powerOn = () => ({
 
 /**
  * Arrangements in which the processor's addresses are spread over the planes and it sees plain memory all the same. While one is in use its
- * bytes are not in display memory but side by side behind it, so that the bus can have them. `at` is the place in display memory of the byte
- * at an offset of the window, `from` the offset of a place in it, or -1.
+ * bytes are not in display memory but side by side behind it, so that the bus can have them. Units of 2 or 4 bytes are side by side in the
+ * window and four times as far from each other in display memory. `from` is the offset of a place in it, or -1.
  */
 interface Flat {
   /** Of the window, bytes. */
   readonly offset: number;
   readonly length: number;
-  at(offset: number): number;
+  readonly unit: 2 | 4;
   from(at: number): number;
 }
 const oddEven = (offset: number): Flat => ({
   offset,
   length: 0x8000,
-  at: (i) => 4 * (i & ~1) + (i & 1),
+  unit: 2,
   from: (at) => (at & 6) === 0 && at < 0x2_0000 ? at >> 2 | at & 1 : -1,
 });
 const FLAT: readonly Flat[] = [oddEven(0x1_0000), oddEven(0x1_8000), {
   offset: 0,
   length: 0x1_0000,
-  at: (i) => 4 * (i & ~3) + (i & 3),
+  unit: 4,
   from: (at) => (at & 0xc) === 0 && at < 0x4_0000 ? at >> 2 | at & 3 : -1,
 }];
+/** Copies units of a flat copy to where they are in display memory, or the reverse. */
+function spread(flat: Uint8Array, planes: Uint8Array, { length, unit }: Flat, back: boolean): void {
+  const Units = unit === 2 ? Uint16Array : Uint32Array;
+  const near = new Units(flat.buffer, flat.byteOffset, length / unit), far = new Units(planes.buffer, planes.byteOffset, 4 * near.length);
+  if (back) { for (let i = 0; i < near.length; i++) near[i] = far[4 * i]; }
+  else for (let i = 0; i < near.length; i++) far[4 * i] = near[i];
+}
 const FLAT_BYTES = 0x1_0000;
 
 const keys = {
@@ -240,7 +247,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
   #settle(): void {
     const old = FLAT[this.state.flat];
     if (!old || this.#flatMode() === this.state.flat) return;
-    for (let i = 0; i < old.length; i++) this.#planes[old.at(i)] = this.#flatBytes[i];
+    spread(this.#flatBytes, this.#planes, old, false);
     this.state.flat = -1;
   }
 
@@ -249,8 +256,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
     if (this.state.flat >= 0) return;
     const mode = this.#flatMode();
     if (mode < 0) return;
-    const now = FLAT[mode];
-    for (let i = 0; i < now.length; i++) this.#flatBytes[i] = this.#planes[now.at(i)];
+    spread(this.#flatBytes, this.#planes, FLAT[mode], true);
     this.state.flat = mode;
     this.#offer();
   }

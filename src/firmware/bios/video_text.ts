@@ -40,8 +40,8 @@ export function setMode(host: BiosHost, number: number): boolean {
   host.out(DAC_INDEX, 1, 0);
   for (const v of vgaPalette(mode.palette)) host.out(DAC_DATA, 1, v);
   setModeData(host, number, mode, crtc);
-  if (!(number & 0x80)) clear(host, mode);
   if (!mode.graphicsSize) loadFont(host, builtinFont(16), 16, 0, 0);
+  if (!(number & 0x80)) clear(host, mode);
   return true;
 }
 
