@@ -62,6 +62,7 @@ const ROWS: readonly Row[] = [
   { name: "x86_bios", kind: "sector", screen: false },
   { name: "x86_pci", kind: "sector", screen: false },
   { name: "x86_disk", kind: "sector", screen: false },
+  { name: "x86_int13", kind: "sector", screen: false },
   { name: "x86_mouse", kind: "sector", screen: false, typed: MOUSE },
   { name: "x86_multiboot", kind: "elf", append: "first second=2" },
   { name: "x86_long", kind: "elf" },

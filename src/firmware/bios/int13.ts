@@ -68,6 +68,7 @@ const byPacket = (name: string, what: Transfer): BiosFunction => ({
     const flat = far === 0xffff_ffff && length >= 24;
     const address = flat ? host.read(at + 16, 4) : (far >>> 16) * 16 + (far & 0xffff);
     const lba = host.read(at + 8, 4) + host.read(at + 12, 4) * 2 ** 32;
+    if (lba >= disk.sectors) return finish(c, INVALID);
     const status = transfer(c, disk, what, lba, count, address);
     if (status !== OK) host.write(at + 2, 2, 0);
     finish(c, status);
@@ -166,7 +167,7 @@ export const int13: BiosInterrupt = {
       name: "type",
       call: (c) => {
         const disk = diskOf(c, c.dl);
-        if (!disk) return finish(c, OK); // with 0 in AH: there is none
+        if (!disk) return finish(c, INVALID);
         c.host.write(c.dl & 0x80 ? BDA.DISK_STATUS : BDA.FLOPPY_STATUS, 1, OK);
         if (disk.kind === "hard") {
           const { cylinders, heads, sectors } = disk.chs, all = (cylinders - 1) * heads * sectors;
@@ -177,7 +178,10 @@ export const int13: BiosInterrupt = {
         c.carry = false;
       },
     },
-    "16": present("disk change"),
+    "16": {
+      name: "disk change",
+      call: (c) => finish(c, diskOf(c, c.dl)?.kind === "floppy" ? OK : c.dl & 0x80 ? INVALID : NOT_READY),
+    },
     "17": present("media type"),
     "18": present("media type for formatting"),
     "41": {
@@ -203,7 +207,10 @@ export const int13: BiosInterrupt = {
     "48": { name: "EDD parameters", call: extendedParameters },
     "49": { name: "media change", call: (c) => finish(c, diskOf(c, c.dl) ? OK : INVALID) },
     "4b": { name: "CD emulation", call: (c) => finish(c, emulationStatus(c) ? OK : INVALID) },
-    "4e": present("set hardware configuration"),
+    "4e": {
+      name: "set hardware configuration",
+      call: (c) => finish(c, diskOf(c, c.dl) && [1, 3, 4, 6].includes(c.al) ? OK : INVALID),
+    },
   },
   unknown: (c) => finish(c, INVALID),
 };

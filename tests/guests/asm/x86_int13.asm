@@ -1,0 +1,149 @@
+; What int 13h answers for the disk that this was booted from and for one that is not there: every call prints AX, BX, CX, DX and
+; the carry flag on COM1. A boot sector and the sectors behind it.
+bits 16
+org 0x7c00
+        xor     ax, ax
+        mov     ds, ax
+        mov     es, ax
+        mov     ss, ax
+        mov     sp, 0x7c00
+        mov     ax, 0x0200 + SECTORS    ; the rest, from the drive in DL
+        mov     bx, 0x7e00
+        mov     cx, 2
+        mov     dh, 0
+        int     0x13
+        jmp     0:start
+        times   510 - ($ - $$) db 0
+        dw      0xaa55
+
+BUFFER  equ     0x6000
+
+; Calls int 13h with AX=%1, BX=%2, CX=%3, DX=%4 and prints what comes back.
+%macro  try 4
+        mov     ax, %1
+        mov     bx, %2
+        mov     cx, %3
+        mov     dx, %4
+        mov     si, packet
+        int     0x13
+        call    report
+%endmacro
+
+start:  try     0x0000, 0, 0, 0x80
+        try     0x0000, 0, 0, 0x81
+        try     0x0201, BUFFER, 0x0001, 0x0080
+        mov     ax, [BUFFER + 510]
+        call    word16
+        try     0x0202, BUFFER, 0x003f, 0x0080 ; across a track
+        try     0x0200, BUFFER, 0x0001, 0x0080 ; nothing
+        try     0x0281, BUFFER, 0x0001, 0x0080 ; too much
+        try     0x0201, BUFFER, 0x0000, 0x0080 ; sectors count from 1
+        try     0x0201, BUFFER, 0xff01, 0x0080 ; cylinder 255
+        try     0x0201, BUFFER, 0x0001, 0x1080 ; head 16
+        try     0x0201, BUFFER, 0x0001, 0x0081 ; no such disk
+        try     0x0100, 0, 0, 0x80
+        try     0x0401, BUFFER, 0x0001, 0x0080
+        try     0x0800, 0, 0, 0x80
+        push    0
+        pop     es
+        try     0x0800, 0, 0, 0x81
+        push    0
+        pop     es
+        try     0x0c00, 0, 0x0001, 0x80
+        try     0x0d00, 0, 0, 0x80
+        try     0x1000, 0, 0, 0x80
+        try     0x1100, 0, 0, 0x80
+        try     0x1400, 0, 0, 0x80
+        try     0x1500, 0, 0, 0x80
+        try     0x1500, 0, 0, 0x81
+        try     0x1600, 0, 0, 0x80
+        try     0x4100, 0x55aa, 0, 0x80
+        try     0x4100, 0x55aa, 0, 0x81
+        try     0x4200, 0, 0, 0x80
+        mov     ax, [packet + 2]        ; how many it were
+        call    word16
+        mov     dword [packet + 8], 0x100000
+        try     0x4200, 0, 0, 0x80      ; past the end
+        mov     dword [packet + 8], 0
+        try     0x4400, 0, 0, 0x80
+        try     0x4500, 0, 0, 0x80
+        try     0x4600, 0, 0, 0x80
+        try     0x4700, 0, 0, 0x80
+        mov     word [BUFFER], 26
+        mov     ax, 0x4800
+        mov     dl, 0x80
+        mov     si, BUFFER
+        int     0x13
+        call    report
+        mov     si, BUFFER
+        mov     di, 13
+.edd:   lodsw
+        call    word16
+        dec     di
+        jnz     .edd
+        try     0x4900, 0, 0, 0x80
+        try     0x4e01, 0, 0, 0x80
+        try     0x4e99, 0, 0, 0x80
+        try     0x9900, 0, 0, 0x80
+        movzx   ax, byte [0x475]
+        call    word16
+        mov     al, 10
+        call    put
+        mov     al, 0x10
+        out     0xf4, al
+        cli
+        hlt
+
+report: pushf
+        push    dx
+        push    cx
+        push    bx
+        call    word16
+        pop     ax
+        push    ax
+        call    word16
+        mov     ax, [esp + 2]
+        call    word16
+        mov     ax, [esp + 4]
+        call    word16
+        mov     ax, [esp + 6]
+        test    al, 1
+        mov     al, '-'
+        jz      .flag
+        mov     al, 'c'
+.flag:  call    put
+        mov     al, 10
+        call    put
+        pop     bx
+        pop     cx
+        pop     dx
+        popf
+        ret
+word16: mov     cx, 4
+.digit: rol     ax, 4
+        push    ax
+        and     al, 15
+        cmp     al, 10
+        sbb     al, 0x69
+        das
+        call    put
+        pop     ax
+        loop    .digit
+        mov     al, ' '
+put:    push    dx
+        push    ax
+        mov     dx, 0x3fd
+.full:  in      al, dx
+        test    al, 0x20
+        jz      .full
+        pop     ax
+        mov     dx, 0x3f8
+        out     dx, al
+        pop     dx
+        ret
+
+packet: dw      16, 2
+        dw      BUFFER, 0
+        dq      0
+SECTORS equ     ($ - $$) / 512
+        times   100 * 512 - ($ - $$) db 0
