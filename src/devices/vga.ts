@@ -93,8 +93,9 @@ const FLAT: readonly Flat[] = [oddEven(0x1_0000), oddEven(0x1_8000), {
 }];
 /** Copies units of a flat copy to where they are in display memory, or the reverse. */
 function spread(flat: Uint8Array, planes: Uint8Array, { length, unit }: Flat, back: boolean): void {
-  const Units = unit === 2 ? Uint16Array : Uint32Array;
-  const near = new Units(flat.buffer, flat.byteOffset, length / unit), far = new Units(planes.buffer, planes.byteOffset, 4 * near.length);
+  const units = ({ buffer, byteOffset }: Uint8Array, bytes: number) =>
+    unit === 2 ? new Uint16Array(buffer, byteOffset, bytes / 2) : new Uint32Array(buffer, byteOffset, bytes / 4);
+  const near = units(flat, length), far = units(planes, 4 * length);
   if (back) { for (let i = 0; i < near.length; i++) near[i] = far[4 * i]; }
   else for (let i = 0; i < near.length; i++) far[4 * i] = near[i];
 }
