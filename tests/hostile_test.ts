@@ -7,6 +7,8 @@ import { BusFault } from "../src/core/errors.ts";
 import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import type { X86Cpu } from "../src/x86/cpu.ts";
+import { SOFTWARE } from "../src/x86/exceptions.ts";
+import { CS, DS, ES, REAL_DATA, SS } from "../src/x86/segments.ts";
 import { Random } from "./fuzz/random.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -120,3 +122,42 @@ for (const target of TARGETS) {
     });
   }
 }
+
+/** Interrupts of the BIOS, each followed by an endless loop; function numbers that exist come up often. */
+const CALLS = [0x05, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x1a];
+
+Deno.test("pc: BIOS calls with random registers never throw or hang", async () => {
+  const kernel = SECTOR.slice();
+  CALLS.forEach((n, i) => kernel.set([0xcd, n, 0xeb, 0xfe], 4 * i));
+  const { make } = await rig({ ...TARGETS[0], kernel }), { machine } = make(), { core } = machine.cpus[0] as unknown as { core: X86Cpu };
+  // The power-on self-test, up to the boot sector.
+  machine.run(1_000_000);
+  const r = new Random(7), origin = machine.snapshot();
+  let calls = 0;
+  for (let n = 0; n < 2000; n++) {
+    if (n % 200 === 0) machine.restore(structuredClone(origin));
+    machine.bus.writeBytes(0x7c00, kernel.subarray(0, 512));
+    for (const name of ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp"]) {
+      core.setReg(name, BigInt(r.pick([r.bits(), r.below(256), r.below(0x10000)])));
+    }
+    if (r.one(2)) {
+      core.setReg("rax", BigInt(r.pick([0x4f00, 0x1000, 0x1100, 0x4200, 0xe800, 0xb100, 0]) + r.below(0x80) + (r.below(0x20) << 8)));
+    }
+    core.s.waiting = false;
+    core.setReg("rsp", 0x7000n);
+    for (const g of [ES, DS]) {
+      const selector = r.pick([0, 0x40, 0x9000, 0xb800, 0xf000, 0xffff, r.below(0x1_0000)]);
+      core.setSegment(g, selector, selector << 4, 0, 0xffff, REAL_DATA);
+    }
+    for (const g of [CS, SS]) core.setSegment(g, 0, 0, 0, 0xffff, REAL_DATA);
+    core.refresh();
+    core.setReg("rip", BigInt(0x7c00 + 4 * r.below(CALLS.length)));
+    const started = performance.now();
+    machine.run(machine.clock.base + 3000);
+    assert(performance.now() - started < HANG, `call ${n} hangs`);
+    if (core.events.last().some((e) => e.kind === SOFTWARE && CALLS.includes(e.vector))) calls++;
+    if (machine.stopped) machine.restore(structuredClone(origin));
+    else core.events.clear();
+  }
+  assert(calls > 1500, `${calls} calls`);
+});
