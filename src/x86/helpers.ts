@@ -12,6 +12,7 @@ export const SYSTEM_HELPERS = [
   "interrupt", // * vector, kind (0: int n, 1: int3, 2: into, 3: int1), here, next
   "segRead", // linear address, offset (zero-extended), segment | bytes << 8 -> linear address; raises #GP or #SS if that may not be read
   "segWrite", // the same for writing
+  "storeSelector", // linear address, offset, segment | bytes << 8, value: a word, with the checks of segWrite
   "codeLimit", // linear address, new EIP -> linear address: raises #GP if the EIP is above the limit or not canonical
   "jumpFar", // * selector | operand bytes << 16, offset, here, next
   "callFar", // * selector | operand bytes << 16, offset, here, next

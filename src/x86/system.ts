@@ -103,6 +103,11 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
     interrupt: () => softwareInterrupt(cpu, lo(0) & 0xff, lo(1), lo(3), hi(3)),
     segRead: () => check(false),
     segWrite: () => check(true),
+    storeSelector: () => {
+      check(true);
+      cpu.write16(lo(0), hi(0), lo(3) & 0xffff, cpu.cpl === 3);
+      return CONTINUE;
+    },
     codeLimit: () => {
       if (cpu.code64 ? !cpu.canonical(hi(1)) : lo(1) >>> 0 > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
       return result(lo(0), hi(0));

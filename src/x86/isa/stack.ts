@@ -56,8 +56,12 @@ const enter: Semantics = (b) => {
     const from = b.mask(stack, b.add(bp, b.like(bp, -size * n)));
     b.stackStore(-size * ++depth, size, b.loadSized(size, b.linear(2, from, size, false)));
   }
-  if (level > 0) b.stackStore(-size * ++depth, size, size === 8 || stack === 8 ? frame : b.mask(size, frame));
+  // FrameTemp is all of ESP even where the stack pointer is SP.
+  const pushed = size === 4 && stack === 2 ? b.or(b.and(b.reg(SP, 4), b.i32(0xffff_0000 | 0)), frame) : frame;
+  if (level > 0) b.stackStore(-size * ++depth, size, size === 8 || stack === 8 ? pushed : b.mask(size, pushed));
   const sp = b.spPlus(-size * depth - b.i.imm);
+  // It faults where a write at the new top of the stack would.
+  b.modifySized(size, b.linear(2, sp, size, true));
   b.setReg(BP, stack, frame);
   b.setSp(sp);
 };

@@ -2,7 +2,7 @@
 import type { Val } from "../../ir/builder.ts";
 import { AX, CX, DX, type Emit, UD } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { type Row, type Semantics, x86, ZF } from "../insn.ts";
+import { MEM, type Row, type Semantics, x86, ZF } from "../insn.ts";
 import { GPR, SEG_BASE } from "../slots.ts";
 
 /** A helper without arguments that does it all. */
@@ -41,9 +41,12 @@ const describe = (helper: number): Semantics => (b, d, s) => {
   b.flagsSome(ZF, b.shl(b.eqz(bad), b.i32(6)));
 };
 const verify = (helper: number): Semantics => (b, s) => b.flagsSome(ZF, b.shl(b.wrap(b.call(helper, b.zx(b.get(s)))), b.i32(6)));
+/** Memory is written, and has to be writable, only when the selector changes. */
 const arpl: Semantics = (b, d, s) => {
-  const x = b.modify(d), rpl = b.and(b.get(s), b.i32(3)), lower = b.ltU(b.and(x, b.i32(3)), rpl);
-  b.put(d, b.select(lower, b.or(b.and(x, b.i32(0xfffc)), rpl), x));
+  const at = d.kind === MEM ? b.address(2, false) : undefined, x = at === undefined ? b.get(d) : b.loadSized(2, at);
+  const rpl = b.and(b.get(s), b.i32(3)), lower = b.ltU(b.and(x, b.i32(3)), rpl), y = b.or(b.and(x, b.i32(0xfffc)), rpl);
+  if (at === undefined) b.put(d, b.select(lower, y, x));
+  else b.callUnless(b.eqz(lower), at, H.storeSelector, b.zx(b.ea()), b.i64(b.i.segment | 2 << 8), b.zx(y));
   b.flagsSome(ZF, b.shl(lower, b.i32(6)));
 };
 const fromControl = (helper: number): Semantics => (b, d, s) => {
