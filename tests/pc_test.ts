@@ -1,5 +1,7 @@
 // A boot sector on machines/pc.toml under the built-in BIOS: what a scenario sees of its screen, and how it types.
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { silent } from "../src/core/log.ts";
+import { createMachine, loadGraph } from "../src/machine/machine.ts";
 import { boot, type BootOptions } from "../src/scenario/boot.ts";
 import { ScenarioTimeout } from "../src/scenario/failures.ts";
 import { FailPatternSeen } from "../src/scenario/failures.ts";
@@ -109,4 +111,26 @@ Deno.test("a picture of the PC's screen is a PNG file of 720 by 400", async () =
     const png = await m.screen.png(), view = new DataView(png.buffer, png.byteOffset);
     assertEquals([view.getUint32(16), view.getUint32(20)], [720, 400]);
   });
+});
+
+Deno.test("a run is the same whether the screen is watched or not; only what is watched costs device accesses", async () => {
+  const root = new URL("..", import.meta.url).pathname, host = { readFile: (path: string) => Deno.readFileSync(path), log: silent };
+  const options = { file: `${root}machines/pc.toml`, kernel: `${root}tests/guests/bin/x86_memory.img` };
+  const graph = await loadGraph(options, host);
+  const [watched, plain, half] = [1, 0, 2].map((how) => {
+    const m = createMachine(options, host, graph);
+    if (how) m.screen!.onChange = () => {};
+    if (how === 2) {
+      // Not watched in the middle of the run.
+      m.run(500_000);
+      m.screen!.onChange = undefined;
+      m.run(3_000_000);
+      m.screen!.onChange = () => {};
+    }
+    while (!m.stopped) m.run(m.clock.ticks + 10_000_000);
+    return m;
+  });
+  assertEquals(plain.digest(), watched.digest());
+  assertEquals(half.digest(), watched.digest());
+  assert(watched.stats.deviceAccesses > plain.stats.deviceAccesses + 1000);
 });
