@@ -39,7 +39,10 @@ class RandomCore implements Core {
   onStop: () => void = () => {};
   pageCacheable = true;
   readonly waiting = false;
-  readonly physical = false;
+  /** Addresses are physical for half of the seeds: everything in RAM is there. */
+  get physical(): boolean {
+    return isFlat(this.seed);
+  }
   /** Instructions that faulted. */
   faults = 0;
   constructor(readonly env: CoreEnv) {}
@@ -60,10 +63,11 @@ class RandomCore implements Core {
     this.onStop();
     return FINISH;
   }
-  mode = () => 0;
-  regime = () => 0;
+  mode = () => this.physical ? 1 : 0;
+  regime = () => this.physical ? 1 : 0;
   context = () => 1;
-  translate(lo: number, _hi: number, access: Access): number {
+  translate(lo: number, hi: number, access: Access): number {
+    if (this.physical) return (hi >>> 0) * 2 ** 32 + (lo >>> 0);
     const page = ((lo >>> 0) - DATA) >> 12;
     return page === 2 || (page === 3 && access === WRITE) ? -1 : lo >>> 0;
   }
@@ -81,6 +85,9 @@ class RandomCore implements Core {
   }
 }
 
+/** Parts of RAM that blocks may have written. */
+const WRITTEN = [[0x7000, 0x1_1000], [RAM_BYTES - 128, RAM_BYTES]] as const;
+const isFlat = (seed: number) => (seed >>> 20 & 1) === 1;
 const blockLength = (seed: number) => 1 + (seed >>> 4) % 10;
 /** The block of a seed from instruction `first` on: instructions of four bytes, each of random operations on values of its own. */
 function randomBlock(b: Builder, seed: number, first: number, max: number): void {
@@ -105,6 +112,11 @@ function randomBlock(b: Builder, seed: number, first: number, max: number): void
     const result = (row: OpRow, v: Val) => values[row.result as "i" | "l"].push(v);
     // An address in the data pages, at their ends more often than not.
     const address = (): Val => {
+      // Off a register, which may hold anything, so that several are checked together.
+      if (isFlat(seed) && r.one(2)) {
+        const base = slot(1 + r.below(3)), offset = 8 * (r.below(6) - 2);
+        return r.one(3) ? b.ea32(b.getI(base), b.i32(offset)) : b.add(b.getL(base), b.i64(offset));
+      }
       const base = b.and(value("l"), b.i64(0x1f)), at = DATA + PAGE * r.below(8) - (r.one(2) ? 16 : 2048);
       return r.one(3) ? b.ea32(b.wrap(base), b.i32(at)) : b.add(b.or(base, b.i64Halves(at & -32, 0)), b.i64(r.below(8)));
     };
@@ -154,12 +166,16 @@ function fuzzIr(r: Random, total: number): number {
     // Code must be somewhere: the first pages of RAM.
     const pc = RAM + r.below(0x1000 / 4) * 4 + PAGE * (blocks & 3);
     b.reset(pc | 0, 0);
+    core.seed = seed;
     randomBlock(b, seed, 0, 64);
     const state = Array.from({ length: SLOTS }, () => r.pick([r.bits64(), BigInt(r.below(64)), BigInt(DATA + r.below(8 * PAGE)), -1n]));
+    for (let n = 1; n < 4 && isFlat(seed); n++) {
+      if (r.below(4)) state[n] = BigInt(r.pick([DATA + r.below(8 * PAGE), RAM + RAM_BYTES - 8 * r.below(6)]));
+    }
     state.forEach((v, n) => slots.setBigUint64(slot(n), BigInt.asUintN(64, v), true));
     for (let at = 0x8000; at < 0x1_0000; at += 4) if (at % PAGE < 64 || at % PAGE > PAGE - 64) view.setUint32(at, r.bits(), true);
     for (const { engine } of subjects) {
-      engine.ramBytes(0).set(memory.subarray(0x7000, 0x1_1000), 0x7000);
+      for (const [from, to] of WRITTEN) engine.ramBytes(0).set(memory.subarray(from, to), from);
       engine.setPc(0, BigInt(pc));
       const { u64 } = engine.harts[0], core = engine.harts[0].core as RandomCore;
       state.forEach((v, n) => u64[slot(n) >> 3] = BigInt.asUintN(64, v));
@@ -170,7 +186,7 @@ function fuzzIr(r: Random, total: number): number {
     }
     const at = (address: bigint, size: number, access: Access): number => {
       const lo = Number(address), first = core.translate(lo, 0, access);
-      if (first < 0 || core.translate(lo + size - 1, 0, access) < 0 || lo < RAM || lo + size > RAM + RAM_BYTES) return -1;
+      if (lo >= 2 ** 32 || first < 0 || core.translate(lo + size - 1, 0, access) < 0 || lo < RAM || lo + size > RAM + RAM_BYTES) return -1;
       return lo - RAM;
     };
     const exit = evaluate(b, {
@@ -199,7 +215,7 @@ function fuzzIr(r: Random, total: number): number {
       const { u64 } = engine.harts[0], got = [engine.pc(0), ...Array.from({ length: SLOTS }, (_, n) => u64[slot(n) >> 3])];
       const ram = engine.ramBytes(0);
       let differs = count !== exit.insns || expected.some((v, i) => v !== got[i]);
-      for (let i = 0x7000; i < 0x1_1000; i++) if (ram[i] !== memory[i]) differs = true;
+      for (const [from, to] of WRITTEN) for (let i = from; i < to; i++) if (ram[i] !== memory[i]) differs = true;
       if (!differs) continue;
       failures++;
       console.log(`IR: ${name} differs, block ${blocks}, seed ${seed}: ${exit.kind} after ${exit.insns} instructions, ${count} here`);
