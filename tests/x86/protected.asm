@@ -880,6 +880,21 @@ bits 32
   xor ecx, ecx
   div ecx
   DONE
+%ifndef QEMU ; TCG checks no rights; Intel and AMD processors do this
+  TRY "arpl, read-only, nothing to do"
+  mov ax, 0x60
+  mov es, ax
+  xor ebx, ebx
+  arpl [es:data], bx
+  SAY "no fault"
+  DONE
+  TRY "arpl, read-only"
+  mov ax, 0x60
+  mov es, ax
+  mov ebx, 3
+  arpl [es:data], bx
+  DONE
+%endif
   ret
 
 ; int 0x40: leaves ring 3
