@@ -880,7 +880,7 @@ bits 32
   xor ecx, ecx
   div ecx
   DONE
-%ifndef QEMU ; TCG checks no rights; Intel and AMD processors do this
+%ifndef QEMU ; TCG checks no rights; this is what the host's processor does
   TRY "arpl, read-only, nothing to do"
   mov ax, 0x60
   mov es, ax
