@@ -52,7 +52,7 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [[VIRT, bin("hello"), "--trace", "irk"], /--trace: no channel 'irk' \(did you mean 'irq'\?\)/],
   [
     [VIRT, bin("hello"), "--no-opt", "page"],
-    /--no-opt: there is no pass 'page'; expected pages, physical, returns \(did you mean 'pages'\?\)/,
+    /--no-opt: there is no pass 'page'; expected pages, physical, returns[a-z, ]* \(did you mean 'pages'\?\)/,
   ],
   [[VIRT, bin("hello"), "--engine", "fast"], /--engine: there is no engine 'fast'/],
   [[VIRT, bin("hello"), "--set", "harts"], /--set harts: expected KEY=VALUE/],

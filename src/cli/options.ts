@@ -37,7 +37,7 @@ export const RUN_OPTIONS = {
   trace: { value: "CHANNELS", doc: "write trace lines to stderr: guest,irq,... or all; help lists the channels" },
   stats: { doc: "print counters to stderr at the end" },
   engine: { value: "ENGINE", doc: "interp or jit (the default)" },
-  "no-opt": { value: "NAME", many: true, doc: "switch off one of the JIT's passes: physical, pages or returns" },
+  "no-opt": { value: "NAME", many: true, doc: "switch off one of the JIT's passes; a wrong name lists them" },
   help: { short: "h", doc: "this text" },
 } as const satisfies Record<string, Option>;
 
