@@ -407,6 +407,7 @@ export class Engine {
     for (const h of this.harts) {
       h.flushTlb();
       h.fetchContext.fill(-1);
+      h.core?.remapped?.();
     }
     const coded = (v: Ram) => this.#u8.subarray(this.#codeMap + (v.offset >>> 12), this.#codeMap + ((v.offset + v.length - 1) >>> 12) + 1);
     if (!gone.some((v) => coded(v).includes(1))) return;
@@ -1108,7 +1109,10 @@ export class Engine {
     const ram = this.#ramAt(paddr);
     if (!ram || paddr + size > ram.base + ram.length) return this.#loadDevice(paddr, size) ? CONTINUE : this.#busFault(lo, hi, access);
     const host = ram.offset + (paddr - ram.base);
-    if (core.pageCacheable) this.#fill(lo, hi, host, ram, access);
+    if (core.pageCacheable) {
+      this.#fill(lo, hi, host, ram, access);
+      if (access === READ && core.writable) this.#fill(lo, hi, host, ram, WRITE);
+    }
     this.#loadHost(host, size);
     return CONTINUE;
   }
@@ -1235,7 +1239,9 @@ export class Engine {
   #fillFor(lo: number, hi: number, access: Access, size: number): number {
     const { core } = this.running, paddr = core.translate(lo, hi, access, size), ram = paddr < 0 ? undefined : this.#ramAt(paddr);
     if (!ram || !core.pageCacheable) return 0;
-    return this.#fill(lo, hi, ram.offset + (paddr - ram.base), ram, access) ? 1 : 0;
+    const host = ram.offset + (paddr - ram.base);
+    if (access === READ && core.writable) this.#fill(lo, hi, host, ram, WRITE);
+    return this.#fill(lo, hi, host, ram, access) ? 1 : 0;
   }
 
   /** Lets the fast path have a page, unless writes to it must be seen. */

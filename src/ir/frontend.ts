@@ -41,6 +41,10 @@ export interface Core {
   regime(): number;
   /** Identifies the present translation of fetches: equal numbers mean that virtual code addresses map alike. Below 2^31. */
   context(): number;
+  /** After a successful `translate` for reading: writing would have been allowed as well, and have changed nothing else. */
+  readonly writable?: boolean;
+  /** Physical addresses lead to other places in memory now: what was remembered of them is to be forgotten. */
+  remapped?(): void;
   /**
    * Physical address of a virtual one (halves), with all effects (accessed and dirty bits). -1 on a fault, which is recorded.
    * Sets `pageCacheable`: whether the whole 4 KiB page answers alike for this kind of access. `size` is that of the access in bytes, from there on

@@ -503,9 +503,7 @@ export class X86Cpu implements Core {
   }
   /** Index in u8 of `size` bytes that do not cross a page, -1 when that is no RAM; `#paddr` is their physical address. Throws FAULTED. */
   #host(lo: number, hi: number, access: Access, user: boolean, size: number): number {
-    const offset = lo & 0xfff,
-      key = (lo & -4096) | access | (user ? 4 : 0),
-      w = ((lo >>> 12) ^ (access * 21 + (user ? 11 : 0))) & (WALKS - 1);
+    const offset = lo & 0xfff, key = (lo & -4096) | access | (user ? 4 : 0), w = walkIndex(lo, access, user);
     if (this.#walkStamp[w] === this.#stamp && this.#walkLo[w] === key && this.#walkHi[w] === hi) {
       this.#paddr = this.#walkPage[w] + offset;
       return this.#walkHost[w] + offset;
@@ -613,6 +611,10 @@ export class X86Cpu implements Core {
   }
   context(): number {
     return this.#context;
+  }
+
+  get writable(): boolean {
+    return this.paging.levels === 0 || this.paging.writable;
   }
 
   get physical(): boolean {
@@ -912,6 +914,10 @@ export class X86Cpu implements Core {
     p.wp = (s.cr0 & CR0_WP) !== 0;
     p.smep = (s.cr4 & CR4_SMEP) !== 0;
   }
+  /** Physical addresses lead to other places in memory now. */
+  remapped(): void {
+    this.#stamp++;
+  }
   flushData(): void {
     this.env.flushTlb();
     this.paging.dataFlushed();
@@ -935,7 +941,10 @@ export class X86Cpu implements Core {
     if (this.paging.mayBeLarge(lo, hi)) this.flushData();
     else {
       this.env.flushPage(lo, hi);
-      this.#stamp++;
+      for (const access of [READ, WRITE] as const) {
+        this.#walkStamp[walkIndex(lo, access, false)] = 0;
+        this.#walkStamp[walkIndex(lo, access, true)] = 0;
+      }
     }
     if (this.paging.mayBeFetched(lo, hi)) this.flushAll();
   }
@@ -1002,6 +1011,8 @@ export class X86Cpu implements Core {
   }
 }
 
+/** Where a page is in the cache of the microcode's accesses. */
+const walkIndex = (lo: number, access: Access, user: boolean): number => ((lo >>> 12) ^ (access * 21 + (user ? 11 : 0))) & (WALKS - 1);
 const FLAT_SEGMENTS = [ES, CS, SS, DS], BREAKPOINT_BYTES = [1, 2, 8, 4];
 
 /** Level-sensitive. */

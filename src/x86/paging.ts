@@ -51,6 +51,8 @@ export class Paging {
   readonly entryIndex = new Int32Array(5);
   readonly entryLo = new Int32Array(5);
   readonly entryHi = new Int32Array(5);
+  /** After a successful walk: a write would be allowed as well, and change nothing in the entries. */
+  writable = false;
   /** After a successful walk: level of the leaf (0: 4 KiB). */
   leaf = 0;
   // Which pages were translated since the last flush, by level and a hash: INVLPG of a page that was not fetched from leaves the fetch
@@ -115,6 +117,7 @@ export class Paging {
       const set = entry | A | (access === WRITE ? D : 0);
       if (set !== entry && !dry) this.#update(index, at, level, set);
       if (!dry) this.#mark(lo, hi, level, access);
+      this.writable = (set & D) !== 0 && ((rights & RW) !== 0 || (!user && !this.wp));
       this.leaf = level;
       if (level === 0) return table + (lo & 0xfff);
       return level === 1 ? table - table % 0x20_0000 + (lo & 0x1f_ffff) : table - table % 0x4000_0000 + (lo & 0x3fff_ffff);
@@ -138,6 +141,7 @@ export class Paging {
       const set = entry | A | (access === WRITE ? D : 0);
       if (set !== entry && !dry) this.#update(slot >>> 2, at, 1, set);
       if (!dry) this.#mark(lo, 0, 1, access);
+      this.writable = (set & D) !== 0 && ((entry & RW) !== 0 || (!user && !this.wp));
       this.leaf = 1;
       return (entry >>> 13 & 0xff) * 2 ** 32 + (((entry & 0xffc0_0000) | (lo & 0x3f_ffff)) >>> 0);
     }
@@ -154,6 +158,7 @@ export class Paging {
     const set = pte | A | (access === WRITE ? D : 0);
     if (set !== pte && !dry) this.#update(ptSlot >>> 2, ptAt, 0, set);
     if (!dry) this.#mark(lo, 0, 0, access);
+    this.writable = (set & D) !== 0 && ((entry & pte & RW) !== 0 || (!user && !this.wp));
     this.leaf = 0;
     return ((pte & -4096) >>> 0) + (lo & 0xfff);
   }
