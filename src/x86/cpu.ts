@@ -37,6 +37,7 @@ import {
   BIG,
   CODE,
   CS,
+  DPL_SHIFT,
   DS,
   ES,
   EXPAND_DOWN,
@@ -429,7 +430,8 @@ export class X86Cpu implements Core {
     const old = this.slotLo(RFLAGS);
     if (mask & STATUS) {
       const window = this.#window();
-      writeStatus(window, (readStatus(window) & ~mask) | (value & mask & STATUS));
+      const kept = (mask & STATUS) === STATUS ? 0 : readStatus(window) & ~mask;
+      writeStatus(window, kept | (value & mask & STATUS));
     }
     this.setSlot(RFLAGS, (old & ~mask) | (value & mask & ~STATUS) | 2, 0);
   }
@@ -459,6 +461,14 @@ export class X86Cpu implements Core {
     this.limit[n] = limit;
     this.attr[n] = attr;
     this.setBase(n, baseLo, baseHi);
+  }
+  /** The same with base 0 and limit 2^32 - 1; cheap where only the privilege changes. */
+  setFlatSegment(n: number, selector: number, attr: number): void {
+    const same = ((attr ^ this.attr[n]) & ~(3 << DPL_SHIFT)) === 0 && this.limit[n] === 0xffff_ffff &&
+      (this.#baseLo[n] | this.#baseHi[n]) === 0;
+    if (!same) return this.setSegment(n, selector, 0, 0, 0xffff_ffff, attr);
+    this.env.i32[(this.env.base() + SELECTOR(n)) >> 2] = selector;
+    this.attr[n] = attr;
   }
   #setSegmentSlots(n: number): void {
     if (n < FS) this.setSlot(SEG_BASE(n), this.code64 ? 0 : this.#baseLo[n], this.code64 ? 0 : this.#baseHi[n]);

@@ -224,8 +224,8 @@ const FLAT_CODE = GRANULAR | PRESENT | S | CODE | READABLE | ACCESSED, FLAT_DATA
 
 /** CS and SS as the fast system calls load them: flat, without a look at the tables. */
 function flatSegments(cpu: X86Cpu, code: number, stack: number, cpl: number, long: boolean): void {
-  cpu.setSegment(CS, (code & 0xfffc) | cpl, 0, 0, 0xffff_ffff, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
-  cpu.setSegment(SS, (stack & 0xfffc) | cpl, 0, 0, 0xffff_ffff, FLAT_DATA | cpl << DPL_SHIFT);
+  cpu.setFlatSegment(CS, (code & 0xfffc) | cpl, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
+  cpu.setFlatSegment(SS, (stack & 0xfffc) | cpl, FLAT_DATA | cpl << DPL_SHIFT);
   cpu.s.cpl = cpl;
   cpu.refresh();
 }
@@ -239,16 +239,14 @@ export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
     const flags = cpu.flags & ~RF, fromLong = cpu.code64;
     cpu.setSlot(RCX, fromLong ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, fromLong ? nextHi : 0);
     cpu.setSlot(R11, flags, 0);
-    flatSegments(cpu, s.starHi & 0xffff, (s.starHi & 0xffff) + 8, 0, true);
     cpu.setFlags(0, (s.fmask & ~2) | RF);
-    cpu.refresh();
+    flatSegments(cpu, s.starHi & 0xffff, (s.starHi & 0xffff) + 8, 0, true);
     if (fromLong) cpu.setPc(s.lstarLo, s.lstarHi);
     else cpu.setPc(s.cstarLo, s.cstarHi);
   } else {
     cpu.setSlot(RCX, (nextLo - cpu.baseLo(CS)) | 0, 0);
-    flatSegments(cpu, s.starHi & 0xffff, (s.starHi & 0xffff) + 8, 0, false);
     cpu.setFlags(0, IF | RF | VM);
-    cpu.refresh();
+    flatSegments(cpu, s.starHi & 0xffff, (s.starHi & 0xffff) + 8, 0, false);
     cpu.setEip(s.starLo, 0);
   }
   return cpu.done();
