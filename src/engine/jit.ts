@@ -84,8 +84,6 @@ export interface PhysicalRam {
   readonly base: number;
   readonly length: number;
   readonly offset: number;
-  /** Address of a byte for its first page and so on: not 0 where code was translated from. */
-  readonly codeMap: number;
   /** The part, from its byte `from`, that has no code: the region is dropped when that changes. */
   readonly free: { readonly from: number; readonly length: number } | undefined;
 }
@@ -481,100 +479,79 @@ class Walk {
   /** Leaves the host address of access `i` on the stack; returns the static offset that belongs to it. */
   #address(i: number, op: number): number {
     const { ram, off } = this.region.target;
-    if (ram && !off.has("physical")) return this.#physical(i, ram);
-    const a = this.#a, row = OPS[op], half = row.effect === "writes" || row.rmw ? TLB_HALF : 0, v = this.#ir.a[i];
-    const page = () => {
-      a.get(va);
-      if (row.size! > 1) a.i64(row.size! - 1).op(W.i64Add);
-      a.i64(-PAGE).op(W.i64And);
-    };
-    const lookUp = () => {
-      a.get(va).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(entry);
-      a.mem(W.i64Load, half);
-    };
+    const a = this.#a,
+      { size, effect, rmw } = OPS[op],
+      stores = effect === "writes" || rmw,
+      half = stores ? TLB_HALF : 0,
+      v = this.#ir.a[i];
+    const free = off.has("free") ? undefined : ram?.free, writes = this.#places.get(i)?.span.stores;
+    if (ram && !off.has("physical") && (free || !writes)) return this.#physical(i, ram, writes ? free : undefined);
     this.#push(v);
     a.set(va);
     const cache = off.has("pages") ? undefined : this.region.pageCache(this.#pageKey(v, half));
     if (!cache) {
-      lookUp();
-      page();
-      a.op(W.i64Ne).unlikelyIf();
-      this.#fill(half, row.size!, page);
-      a.end().get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
+      this.#lookUp(half, size!, size!);
+      a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
       return 0;
     }
-    page();
+    this.#page(size!);
     a.get(cache.tag).op(W.i64Ne).unlikelyIf();
-    lookUp();
-    page();
-    a.op(W.i64Ne).unlikelyIf();
-    this.#fill(half, row.size!, page);
-    a.end();
-    page();
+    this.#lookUp(half, size!, size!);
+    this.#page(size!);
     a.set(cache.tag).get(entry).mem(W.i32Load, half + 8).set(cache.addend).end();
     a.get(va).op(W.wrap).get(cache.addend).op(W.i32Add);
     return 0;
   }
-  /**
-   * The address is physical: all that the access's span reaches has to be in RAM, and where the span has stores, in no page that code was
-   * translated from.
-   */
-  #physical(i: number, ram: PhysicalRam): number {
-    const a = this.#a,
-      { span, offset } = this.#places.get(i)!,
-      free = span.stores && !this.region.target.off.has("free") ? ram.free : undefined,
-      start = free?.from ?? 0;
+  /** Pushes the page of the last of `length` bytes at `va`. */
+  #page(length: number): void {
+    this.#a.get(va);
+    if (length > 1) this.#a.i64(length - 1).op(W.i64Add);
+    this.#a.i64(-PAGE).op(W.i64And);
+  }
+  /** Sets `entry` to the TLB entry of `length` bytes at `va`, which an access of `size` bytes asks for; what is in no page alone is the interpreter's. */
+  #lookUp(half: number, size: number, length: number): void {
+    const a = this.#a;
+    a.get(va).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(entry);
+    a.mem(W.i64Load, half);
+    this.#page(length);
+    a.op(W.i64Ne).unlikelyIf();
+    a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32((half ? 1 : 0) | size << 1).call(FILL).op(W.i32Eqz);
+    a.get(entry).mem(W.i64Load, half);
+    this.#page(length);
+    a.op(W.i64Ne).op(W.i32Or).unlikelyIf();
+    this.#side();
+    a.end().end();
+  }
+  /** The address is physical: mostly all that the access's span reaches is in RAM, in its part without code if the span has stores. */
+  #physical(i: number, ram: PhysicalRam, free: PhysicalRam["free"]): number {
+    const a = this.#a, { span, offset } = this.#places.get(i)!, start = free?.from ?? 0, half = span.stores ? TLB_HALF : 0;
     const known = this.#spanLocals.get(span);
     if (known !== undefined) {
       a.get(known);
       return offset - span.low;
     }
     // How far the span's first byte is behind the RAM's byte `start`.
-    const { narrow } = span, distance = narrow ? entry : va, length = span.high - span.low;
+    const { narrow } = span, distance = narrow ? entry : va, length = span.high - span.low, first = ram.base + start;
+    const index = span.count > 1 ? this.region.spanLocal(this.#spanLocals.size) : status;
     const add = (n: number) => narrow ? a.i32(n).op(W.i32Add) : i64(a, n).op(W.i64Add);
-    const ifBeyond = (from: number, bytes: number) => {
-      const most = (narrow ? Math.min(bytes, 2 ** 32 - ram.base - from) : bytes) - length;
-      if (most < 0) a.op(W.drop).i32(1);
-      else if (narrow) a.i32(most).op(W.i32GtU);
-      else i64(a, most).op(W.i64GtU);
-      a.unlikelyIf();
-    };
-    const ifCode = () => {
-      for (const last of length > 1 ? [0, length - 1] : [0]) {
-        a.get(distance);
-        if (!narrow) a.op(W.wrap);
-        if (start + last) a.i32(start + last).op(W.i32Add);
-        a.i32(12).op(W.i32ShrU).mem(W.i32Load8U, ram.codeMap);
-        if (last) a.op(W.i32Or);
-      }
-      a.unlikelyIf();
-    };
     if (narrow) this.#pushNarrow(span.base);
     else this.#push(span.base);
-    add(span.low - ram.base - start).tee(distance);
-    if (free) {
-      ifBeyond(start, free.length);
-      a.get(distance);
-      add(start);
-    }
-    ifBeyond(0, ram.length);
-    this.#side();
-    a.end();
-    if (span.stores) {
-      ifCode();
-      this.#side();
-      a.end();
-    }
-    if (free) a.end();
-    // The sum wraps: the first byte may be before `start`. It costs nothing, V8 must extend the low half in any case.
+    add(span.low - first).tee(distance);
+    const bytes = free?.length ?? ram.length, most = (narrow ? Math.min(bytes, 2 ** 32 - first) : bytes) - length;
+    if (most < 0) a.op(W.drop).i32(1);
+    else if (narrow) a.i32(most).op(W.i32GtU);
+    else i64(a, most).op(W.i64GtU);
+    a.unlikelyIf().get(distance);
+    // Elsewhere: other memory, or a page with code. The TLB knows.
+    add(first);
+    if (narrow) a.op(W.extU);
+    a.set(va);
+    this.#lookUp(half, OPS[this.#ir.op[i]].size!, length);
+    a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add).set(index).else();
     a.get(distance);
     if (!narrow) a.op(W.wrap);
-    a.i32(ram.offset + start).op(W.i32Add);
-    if (span.count > 1) {
-      const local = this.region.spanLocal(this.#spanLocals.size);
-      this.#spanLocals.set(span, local);
-      a.tee(local);
-    }
+    a.i32(ram.offset + start).op(W.i32Add).set(index).end().get(index);
+    if (span.count > 1) this.#spanLocals.set(span, index);
     return offset - span.low;
   }
   /** Pushes the low half of an address whose upper half is 0. */
@@ -589,16 +566,6 @@ class Walk {
       this.#push(v);
       if (LONG[op]) this.#a.op(W.wrap);
     }
-  }
-  /** The TLB does not have the page of `va`: it is asked for; what crosses pages or is no memory is the interpreter's. */
-  #fill(half: number, size: number, page: () => void): void {
-    const a = this.#a;
-    a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32((half ? 1 : 0) | size << 1).call(FILL).op(W.i32Eqz);
-    a.get(entry).mem(W.i64Load, half);
-    page();
-    a.op(W.i64Ne).op(W.i32Or).unlikelyIf();
-    this.#side();
-    a.end();
   }
   /** Accesses that probably stay in one page share a cache: those off one base register that is not set in between. */
   #pageKey(v: number, half: number): string {
