@@ -814,7 +814,7 @@ export class Engine {
       off: this.#off,
       verify: this.options.verify,
       count: this.#regionCount,
-      ram: physical ? { ...ram, free } : undefined,
+      ram: physical ? { ...ram, free, only: this.#views.filter((v) => !v.readonly).length === 1 } : undefined,
     });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(compiled.bytes), this.#regionImports);
     const element = this.#freeElements.pop() ?? this.#table.grow(1);

@@ -84,6 +84,8 @@ export interface PhysicalRam {
   readonly base: number;
   readonly length: number;
   readonly offset: number;
+  /** There is no other RAM. */
+  readonly only: boolean;
   /** The part, from its byte `from`, that has no code: the region is dropped when that changes. */
   readonly free: { readonly from: number; readonly length: number } | undefined;
 }
@@ -541,16 +543,29 @@ class Walk {
     if (most < 0) a.op(W.drop).i32(1);
     else if (narrow) a.i32(most).op(W.i32GtU);
     else i64(a, most).op(W.i64GtU);
-    a.unlikelyIf().get(distance);
-    // Elsewhere: other memory, or a page with code. The TLB knows.
-    add(first);
-    if (narrow) a.op(W.extU);
-    a.set(va);
-    this.#lookUp(half, OPS[this.#ir.op[i]].size!, length);
-    a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add).set(index).else();
-    a.get(distance);
-    if (!narrow) a.op(W.wrap);
-    a.i32(ram.offset + start).op(W.i32Add).set(index).end().get(index);
+    const inRam = () => {
+      a.get(distance);
+      if (!narrow) a.op(W.wrap);
+      a.i32(ram.offset + start).op(W.i32Add).set(index);
+    };
+    a.unlikelyIf();
+    if (ram.only && !span.stores) {
+      // V8 unrolls loops only while they are small and call nothing.
+      this.#side();
+      a.end();
+      inRam();
+    } else {
+      // Elsewhere: other memory, or a page with code. The TLB knows.
+      a.get(distance);
+      add(first);
+      if (narrow) a.op(W.extU);
+      a.set(va);
+      this.#lookUp(half, OPS[this.#ir.op[i]].size!, length);
+      a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add).set(index).else();
+      inRam();
+      a.end();
+    }
+    a.get(index);
     if (span.count > 1) this.#spanLocals.set(span, index);
     return offset - span.low;
   }

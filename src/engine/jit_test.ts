@@ -13,7 +13,7 @@ import { findRegion, type RegionNode } from "./region.ts";
 import { regionText } from "./testing/wasm_text.ts";
 
 const GOLDEN = new URL("../../tests/golden/riscv_regions.txt", import.meta.url).pathname;
-const CODE = 0x8000_0100, RAM = { base: 0x8000_0000, length: 1 << 20, offset: 0x10_0000 };
+const CODE = 0x8000_0100, RAM = { base: 0x8000_0000, length: 1 << 20, offset: 0x10_0000, only: true };
 
 type Line = readonly [mnemonic: string, fields?: Readonly<Record<string, number>>];
 
