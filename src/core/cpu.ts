@@ -35,8 +35,10 @@ export interface Cpu {
   attention(): void;
   /** True while it waits for an interrupt and none is pending. */
   readonly idle: boolean;
-  /** Interrupt inputs by name: "msip" "mtip" "meip" "seip" (RISC-V), "intr" "nmi" (x86); undefined when there is none. */
+  /** Interrupt inputs by name: "msip" "mtip" "meip" "seip" (RISC-V), "intr" "nmi" "a20m" "ignne" (x86); undefined when there is none. */
   input(name: string): IrqLine | undefined;
+  /** Connects an output: "ferr" (x86). */
+  connect?(output: string, line: IrqLine): void;
   readonly registers: readonly RegisterInfo[];
   /** @throws {Error} no register of that name. Values are unsigned. */
   reg(name: string): bigint;

@@ -24,4 +24,5 @@ export const FILES: Readonly<Record<string, string>> = {
   "sifive.test": "./sifive_finisher.ts",
   "unimplemented": "./unimplemented.ts",
   "vga": "./vga.ts",
+  "x87-error": "./x87_error.ts",
 };

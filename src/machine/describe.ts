@@ -5,7 +5,7 @@ import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { expected, hex } from "./config.ts";
 import { buildFdt, printFdt } from "./fdt.ts";
 import * as format from "./format.ts";
-import { type DeviceNode, type Graph, targetName } from "./graph.ts";
+import { type DeviceNode, type Edge, type Graph, targetName } from "./graph.ts";
 
 type Types = Readonly<Record<string, AnyDeviceType>>;
 
@@ -78,13 +78,16 @@ function pciMap(graph: Graph): Cell[][] {
 }
 
 function interrupts(graph: Graph): Cell[][] {
-  return graph.devices.flatMap((d) =>
-    d.outputs.map((name, output) => {
-      const to = graph.edges.filter((e) => e.from.device === d.id && e.from.output === output)
-        .map((e) => targetName(e.to) + (e.via ? ` (through ${e.via})` : ""));
-      return [`${d.id}.${name}`, "->", to.join(", ") || "(nowhere)"];
-    })
-  );
+  const row = (name: string, is: (from: Edge["from"]) => boolean) => {
+    const to = graph.edges.filter((e) => is(e.from)).map((e) => targetName(e.to) + (e.via ? ` (through ${e.via})` : ""));
+    return [name, "->", to.join(", ") || "(nowhere)"];
+  };
+  return [
+    ...graph.edges.flatMap(({ from }) => "hart" in from ? [row(`cpu${from.hart}.${from.output}`, (f) => f === from)] : []),
+    ...graph.devices.flatMap((d) =>
+      d.outputs.map((name, output) => row(`${d.id}.${name}`, (from) => "device" in from && from.device === d.id && from.output === output))
+    ),
+  ];
 }
 
 function driveList(graph: Graph): Cell[][] {

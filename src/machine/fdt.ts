@@ -140,7 +140,7 @@ function interrupts(
     properties: ReadonlyMap<string, FdtProperties>;
   },
 ): FdtProperties {
-  const edges = graph.edges.filter((e) => e.from.device === device.id);
+  const edges = graph.edges.filter(({ from }) => "device" in from && from.device === device.id);
   const cells = (to: Edge["to"]): { parent: number; specifier: number[] } | undefined => {
     if ("hart" in to) return { parent: tree.cpuHandles[to.hart].intc, specifier: [LOCAL_INTERRUPTS[to.input]] };
     const parent = tree.handles.get(to.device), wide = tree.properties.get(to.device)?.["#interrupt-cells"];

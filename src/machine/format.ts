@@ -51,6 +51,7 @@ export const CPU = {
       default: "f000:fff0",
     }),
     triple_fault: choice("what a triple fault does", { choices: ["stop", "reset"], default: "stop" }),
+    ferr: string("where the first processor's FERR# leads (x87 errors while CR0.NE is clear)", { optional: true }),
   },
 } satisfies Record<Family, Keys>;
 
@@ -190,5 +191,5 @@ export const SECTIONS = ["cpu", "clock", "memory", "device", "firmware", "boot"]
 /** Interrupt inputs of a processor and, on RISC-V, their local interrupt numbers (privileged 1.12, table 3.6). */
 export const CPU_INPUTS: Record<Family, Readonly<Record<string, number>>> = {
   riscv: { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 },
-  x86: { intr: 0, nmi: 1, smi: 2, a20m: 3 },
+  x86: { intr: 0, nmi: 1, smi: 2, a20m: 3, ignne: 4 },
 };

@@ -79,9 +79,9 @@ export interface DeviceNode {
   readonly place: Place;
 }
 
-/** One wire from an output of a device to an input of a device or of a hart. */
+/** One wire from an output of a device or of a hart to an input of a device or of a hart. */
 export interface Edge {
-  readonly from: { readonly device: string; readonly output: number };
+  readonly from: { readonly device: string; readonly output: number } | { readonly hart: number; readonly output: string };
   readonly to: { readonly device: string; readonly input: string } | { readonly hart: number; readonly input: string };
   /** The fan-out that it went through. */
   readonly via?: string;
@@ -192,6 +192,9 @@ export function mainRam(graph: Graph): MemoryNode {
 /** `cpu0.msip`, `plic:10`. */
 export const targetName = (to: Edge["to"]) => "hart" in to ? `cpu${to.hart}.${to.input}` : `${to.device}:${to.input}`;
 
+/** The device, or `cpu0.ferr`. */
+const sourceName = (from: Edge["from"]) => "hart" in from ? `cpu${from.hart}.${from.output}` : from.device;
+
 /** Inputs that an output drives. */
 interface Target {
   readonly to: Edge["to"];
@@ -244,6 +247,7 @@ class GraphBuilder {
     const devices = this.#section("device");
     for (const [id, node] of devices) this.#device(id, node);
     for (const wire of this.#wires) this.#wire(wire);
+    if ("ferr" in cpu && cpu.ferr) this.#connect({ hart: 0, output: "ferr" }, cpu.ferr, 0, this.#section("cpu").get("ferr")!.place);
     this.#checkFanouts();
     this.#checkDma();
     this.#checkPci();
@@ -570,17 +574,17 @@ class GraphBuilder {
   #output(device: DeviceNode, declared: string, node: Node, n: number): void {
     const text = node.value as string;
     if (text === "") return;
-    if (!declared.includes("*")) return this.#connect(device, declared, text, n, node.place);
+    const from = (output: string) => ({ device: device.id, output: device.outputs.indexOf(output) });
+    if (!declared.includes("*")) return this.#connect(from(declared), text, n, node.place);
     if (!text.includes("*")) {
       return this.#reader.error(`must contain '*', because the output '${declared}' exists once for each hart, got "${text}"`, node.place);
     }
     for (let hart = 0; hart < this.#harts; hart++) {
-      this.#connect(device, declared.replaceAll("*", String(hart)), text.replaceAll("*", String(hart)), n, node.place);
+      this.#connect(from(declared.replaceAll("*", String(hart))), text.replaceAll("*", String(hart)), n, node.place);
     }
   }
 
-  #connect(device: DeviceNode, output: string, text: string, n: number, place: Place): void {
-    const from = { device: device.id, output: device.outputs.indexOf(output) };
+  #connect(from: Edge["from"], text: string, n: number, place: Place): void {
     const targets = this.#targets(text, n);
     if (typeof targets === "string") return this.#reader.error(targets, place);
     for (const { to, via } of targets) {
@@ -588,7 +592,7 @@ class GraphBuilder {
       const shared = "device" in to && this.#inputs.get(to.device)?.shared;
       if (same && !shared) {
         const where = same.place.file === place.file && same.place.line ? ` (line ${same.place.line})` : "";
-        this.#reader.error(`'${targetName(to)}' is already driven by '${same.from.device}'${where}`, place);
+        this.#reader.error(`'${targetName(to)}' is already driven by '${sourceName(same.from)}'${where}`, place);
       } else this.#edges.push({ from, to, ...(via !== undefined && { via }), place });
     }
   }

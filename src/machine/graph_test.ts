@@ -56,7 +56,18 @@ function problem(...args: Parameters<typeof load>): string {
 }
 
 const wires = (g: Graph) =>
-  g.edges.map((e) => `${e.from.device}.${g.devices.find((d) => d.id === e.from.device)!.outputs[e.from.output]} -> ${targetName(e.to)}`);
+  g.edges.map(({ from, to }) =>
+    "hart" in from
+      ? `cpu${from.hart}.${from.output} -> ${targetName(to)}`
+      : `${from.device}.${g.devices.find((d) => d.id === from.device)!.outputs[from.output]} -> ${targetName(to)}`
+  );
+
+Deno.test("a processor's output must lead to an input that exists", () => {
+  const text = PC.replace("cores = 2", 'cores = 2\nferr = "pic:13"');
+  assertEquals(problem(text), `m.toml:5: cpu.ferr: no device 'pic'`);
+  const driven = text + '[device.pic]\ntype = "i8259.pair"\n[device.g]\ntype = "gpio"\nio = 0x100\nirq = "pic:13"\n';
+  assertEquals(problem(driven), "m.toml:5: cpu.ferr: 'pic:13' is already driven by 'g' (line 14)");
+});
 
 const keys = (line: string) => `${BASE}[device.k]\ntype = "keys"\n${line}\n`;
 const BRIDGE = `[device.pci]\ntype = "pci.i440fx"\n`;

@@ -201,6 +201,7 @@ export class Machine {
       ...(this.#platform.io ? { io: this.#platform.io } : {}),
       clock: this.clock,
       cpuInput: (hart, name) => this.cpus[hart].input(name),
+      cpuOutput: (hart, name, line) => this.cpus[hart].connect?.(name, line),
       hart: () => this.engine.running.index,
       expansionRom: (fn) => this.#platform.expansionRom?.(fn),
       log: host.log,

@@ -17,6 +17,8 @@ export interface WiringHost {
   readonly clock: Clock;
   /** An interrupt input of a hart; undefined when the CPU has none of that name (the wire then leads nowhere). */
   cpuInput(hart: number, name: string): IrqLine | undefined;
+  /** Connects an output of a hart. */
+  cpuOutput?(hart: number, name: string, line: IrqLine): void;
   /** The hart whose access is under way; the first when absent. */
   readonly hart?: () => number;
   /** The drives of a device by the names of their keys. */
@@ -58,7 +60,9 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
       stop: (request) => host.stop(request),
     };
     const irq = node.outputs.map((_, output) => {
-      const driven = graph.edges.filter((e) => e.from.device === node.id && e.from.output === output).map((e) => lines.get(e)!);
+      const driven = graph.edges.filter(({ from }) => "device" in from && from.device === node.id && from.output === output).map((e) =>
+        lines.get(e)!
+      );
       return driven.length === 0
         ? unconnected()
         : driven.length === 1
@@ -86,6 +90,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
     if (!fn) throw new Error(`device type '${type}' does not say what it is on a PCI bus`);
     devices.get(pci.host)!.pciBus!.plug(slots.get(id)!, fn, host.expansionRom?.(fn));
   }
+  for (const [{ from }, line] of lines) if ("hart" in from) host.cpuOutput?.(from.hart, from.output, line);
   inputs.settle();
   return devices;
 }
@@ -96,7 +101,7 @@ function receiversFirst(graph: Graph): Graph["devices"] {
   const visit = (id: string) => {
     if (done.has(id)) return; // also ends a cycle of wires, which needs no order: wires carry levels until both ends exist
     done.add(id);
-    for (const e of graph.edges) if (e.from.device === id && "device" in e.to) visit(e.to.device);
+    for (const e of graph.edges) if ("device" in e.from && e.from.device === id && "device" in e.to) visit(e.to.device);
     const { dma } = byId.get(id)!;
     if (dma) visit(dma.device);
     out.push(byId.get(id)!);

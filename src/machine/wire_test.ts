@@ -37,9 +37,11 @@ function build(text: string, channels: readonly Channel[] = []) {
     if (!cpu.has(key)) cpu.set(key, new Wire((level) => changes.push(`${key} ${level ? "high" : "low"}`)));
     return cpu.get(key);
   };
-  const devices = wireDevices(graph, { bus, io, clock, cpuInput, log, types, stop: (r) => stops.push(r) });
+  const outputs = new Map<string, IrqLine>(),
+    cpuOutput = (hart: number, name: string, line: IrqLine) => outputs.set(`cpu${hart}.${name}`, line);
+  const devices = wireDevices(graph, { bus, io, clock, cpuInput, cpuOutput, log, types, stop: (r) => stops.push(r) });
   for (const d of devices.values()) d.reset();
-  return { graph, bus, io, clock, devices, stops, lines, changes, toy: (id: string) => devices.get(id) as Toy };
+  return { graph, bus, io, clock, devices, stops, lines, changes, outputs, toy: (id: string) => devices.get(id) as Toy };
 }
 
 const PLIC = `[device.uart0]
@@ -111,6 +113,13 @@ Deno.test("an output drives every target of a fan-out; a shared input is high wh
   assertEquals([m.toy("pic").state.levels, m.toy("ioapic").state.levels], [{ 0: false }, { 2: true }]);
   gpio.set(false);
   assertEquals(m.toy("ioapic").state.levels, { 2: false });
+});
+
+Deno.test("an output of a processor reaches the input that the machine file names", () => {
+  const m = build(PC.replace('arch = "x86_64"', 'arch = "x86_64"\nferr = "ioapic:13"'));
+  assertEquals([...m.outputs.keys()], ["cpu0.ferr"]);
+  m.outputs.get("cpu0.ferr")!.set(true);
+  assertEquals(m.toy("ioapic").state.levels, { 13: true });
 });
 
 Deno.test("windows answer on their own bus at their own address, and nowhere else", () => {

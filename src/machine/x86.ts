@@ -1,6 +1,7 @@
 // x86 machines: processors, ports, the interrupt acknowledge cycle, and what runs first after a reset.
 import { Bus, type BusTarget, readTarget, type Region, type Size, writeTarget } from "../core/bus.ts";
 import { ConfigError } from "../core/errors.ts";
+import type { IrqLine } from "../core/irq.ts";
 import type { MapEntry } from "../firmware/bios/mod.ts";
 import type { PciFunction } from "../core/pci.ts";
 import type { CpuPorts } from "../x86/ports.ts";
@@ -32,6 +33,9 @@ const decoded = new Insn();
 /** A processor as the rest of the system sees it. */
 class X86 extends EngineCpu<X86Cpu> {
   readonly arch = "x86_64";
+  connect(_ferr: string, line: IrqLine): void {
+    this.core.ferr = line;
+  }
   /** Linear address: what breakpoints are compared with. */
   get pc(): bigint {
     return this.engine.pc(this.index);

@@ -46,7 +46,8 @@ const PASSED: Readonly<Record<string, string>> = { pit: "irq0", rtc: "irq8" };
 /** Inputs of one kind of interrupt controller that a device's outputs lead to. */
 function inputsOf(graph: Graph, device: DeviceNode, controller: string, output?: string): number[] {
   return graph.edges.flatMap(({ from, to }) => {
-    if (from.device !== device.id || !("device" in to) || (output !== undefined && device.outputs[from.output] !== output)) return [];
+    if (!("device" in from) || from.device !== device.id || !("device" in to)) return [];
+    if (output !== undefined && device.outputs[from.output] !== output) return [];
     const receiver = graph.devices.find((d) => d.id === to.device)!;
     if (receiver.type === "x86.hpet") return inputsOf(graph, receiver, controller, PASSED[to.input]);
     return receiver.type === controller ? [Number(to.input)] : [];

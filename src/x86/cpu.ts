@@ -56,6 +56,8 @@ import {
 import { resetFpu } from "./state.ts";
 import {
   CODE_LIMIT,
+  FPU_ERROR,
+  FPU_SW,
   GPR,
   MODE_CODE32,
   MODE_CODE64,
@@ -141,8 +143,6 @@ export interface X86Config {
   onPending(): void;
   /** The processor has shut down: a fault while a double fault was delivered. */
   onTripleFault(report: string): void;
-  /** x87 errors with CR0.NE clear go to a wire (FERR). */
-  onFpuError?(): void;
 }
 
 /** Everything that a snapshot holds apart from the slots and segment registers. */
@@ -188,6 +188,8 @@ const powerOn = () => ({
   nmi: false,
   nmiMasked: false,
   a20: true,
+  ignne: false,
+  ferr: false,
   /** FS and GS have theirs in their segment. */
   kernelGsLo: 0,
   kernelGsHi: 0,
@@ -215,6 +217,8 @@ export type CpuState = ReturnType<typeof powerOn>;
 
 /** Entries of the cache of translations for the microcode's own accesses. */
 const WALKS = 64;
+/** What `reportFpuError` records instead of an exception. */
+const FREEZE = 256;
 
 export class X86Cpu implements Core {
   s: CpuState = powerOn();
@@ -258,6 +262,8 @@ export class X86Cpu implements Core {
   errorCode = 0;
   addressLo = 0;
   addressHi = 0;
+  /** FERR#: an x87 error waits while CR0.NE is clear; undefined where nobody would hear of it. */
+  ferr: IrqLine | undefined;
   /** Fetch contexts. */
   readonly #spaces: Spaces;
   // Translations of the microcode's accesses: page and kind, physical page and its place in u8, and the flush count they belong to.
@@ -282,10 +288,17 @@ export class X86Cpu implements Core {
         const run = own[name], ends = ENDING_HELPERS.has(name);
         return { name, run: () => this.#guarded(run, ends) };
       }),
-      ...instructionHelpers(env, (vector, errorCode) => this.record(vector === XCPT.XM ? this.#simdException : vector, errorCode)),
+      ...instructionHelpers(
+        env,
+        (vector, errorCode) => this.record(vector === XCPT.XM ? this.#simdException : vector, errorCode),
+        () => this.fpuErrorMayBeGone(),
+      ),
     ];
     [this.registers, this.#access] = registerTable(this);
-    this.#inputs = new Map<string, IrqLine>([["intr", new IntrInput(this)], ["nmi", new NmiInput(this)], ["a20m", new A20Input(this)]]);
+    this.#inputs = new Map<string, IrqLine>([["intr", new IntrInput(this)], ["nmi", new NmiInput(this)], ["a20m", new A20Input(this)], [
+      "ignne",
+      new IgnneInput(this),
+    ]]);
   }
 
   /** SDM volume 3A, 2.5: without CR4.OSXMMEXCPT an unmasked SIMD floating-point exception is #UD. */
@@ -311,10 +324,11 @@ export class X86Cpu implements Core {
 
   /** Puts the processor into its state after power on (SDM 9.1.1); wires keep their levels. */
   reset(): void {
-    const { i32 } = this.env, base = this.env.base() >> 2, { intr, nmiLine, a20 } = this.s;
+    const { i32 } = this.env, base = this.env.base() >> 2, { intr, nmiLine, a20, ignne } = this.s;
     i32.fill(0, base + (GUEST >> 2), base + (GUEST_END >> 2));
     this.s = powerOn();
-    Object.assign(this.s, { intr, nmiLine, a20 });
+    Object.assign(this.s, { intr, nmiLine, a20, ignne });
+    this.ferr?.set(false);
     const seed = this.config.seed + 0x9e37_79b9 * (this.config.index + 1);
     for (let i = 0; i < 4; i++) this.s.random[i] = Math.imul(seed + i, 0x85eb_ca6b) | 1;
     resetFpu(this);
@@ -343,6 +357,8 @@ export class X86Cpu implements Core {
       intr: kept.intr,
       nmiLine: kept.nmiLine,
       a20: kept.a20,
+      ignne: kept.ignne,
+      ferr: kept.ferr,
       msrs: kept.msrs,
       random: kept.random,
       tscOffset: kept.tscOffset,
@@ -701,6 +717,11 @@ export class X86Cpu implements Core {
     const vector = this.vector;
     if (vector < 0) throw new Error("no exception is recorded");
     this.s.debugDue = 0;
+    if (vector === FREEZE) {
+      this.vector = -1;
+      this.s.waiting = this.done() === CONTINUE;
+      return;
+    }
     this.event(vector, EXCEPTION, this.errorCode);
   }
 
@@ -793,6 +814,24 @@ export class X86Cpu implements Core {
     this.event(XCPT.DB, EXCEPTION, 0);
   }
 
+  /**
+   * A waiting x87 instruction finds an error while CR0.NE is clear (SDM volume 1, 8.7.2): unless IGNNE# lets it go on, FERR# goes up, and
+   * the processor stops before the instruction until an interrupt comes.
+   */
+  reportFpuError(): Status {
+    if (this.s.ignne || !this.ferr) return CONTINUE;
+    this.#setFerr(true);
+    return this.record(FREEZE, 0);
+  }
+  /** After the x87's status word was replaced: FERR# falls when no error is left. */
+  fpuErrorMayBeGone(): void {
+    if (this.s.ferr && !(this.slotLo(FPU_SW) & FPU_ERROR)) this.#setFerr(false);
+  }
+  #setFerr(level: boolean): void {
+    this.s.ferr = level;
+    this.ferr?.set(level);
+  }
+
   /** Begins an interrupt shadow: the next instruction is executed before any interrupt. */
   shadow(): void {
     this.s.shadowAt = this.env.instructions() + 1;
@@ -812,7 +851,7 @@ export class X86Cpu implements Core {
   get waiting(): boolean {
     return this.s.waiting || this.s.parked;
   }
-  /** "intr", "nmi" or "a20m" (high while address bit 20 is masked); undefined when there is none. */
+  /** "intr", "nmi", "ignne" or "a20m" (high while address bit 20 is masked); undefined when there is none. */
   input(name: string): IrqLine | undefined {
     return this.#inputs.get(name);
   }
@@ -999,6 +1038,7 @@ export class X86Cpu implements Core {
     this.paging.pdpteLo.set(pdptes.lo);
     this.paging.pdpteHi.set(pdptes.hi);
     this.events.load(events);
+    this.ferr?.set(this.s.ferr);
     this.reload();
   }
 
@@ -1048,6 +1088,16 @@ class NmiInput implements IrqLine {
     if (!rising) return;
     s.nmi = true;
     this.cpu.wake();
+  }
+}
+/** High: x87 errors are ignored while CR0.NE is clear. */
+class IgnneInput implements IrqLine {
+  constructor(readonly cpu: X86Cpu) {}
+  get level(): boolean {
+    return this.cpu.s.ignne;
+  }
+  set(level: boolean): void {
+    this.cpu.s.ignne = level;
   }
 }
 class A20Input implements IrqLine {

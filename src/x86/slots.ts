@@ -33,6 +33,8 @@ export const CODE_LIMIT = GUEST + 0x8c0;
 export const FPU_REG = (n: number): number => GUEST + 0x900 + 16 * n;
 /** i32 each: control word, status word without TOP, TOP, bit n set when register n is empty. */
 export const FPU_CW = GUEST + 0x980, FPU_SW = GUEST + 0x984, FPU_TOP = GUEST + 0x988, FPU_EMPTY = GUEST + 0x98c;
+/** Bit of the status word: an unmasked exception is pending (ES). */
+export const FPU_ERROR = 0x80;
 /** Last x87 instruction: opcode (11 bits, i32), CS and DS selectors (i32), offsets of instruction and operand (i64). */
 export const FPU_OPCODE = GUEST + 0x990, FPU_CS = GUEST + 0x994, FPU_DS = GUEST + 0x998, FPU_IP = GUEST + 0x9a0, FPU_DP = GUEST + 0x9a8;
 /** i32: MXCSR. */

@@ -78,6 +78,7 @@ function unpackX87(cpu: X86Cpu, wide: boolean): void {
     cpu.setSlot(slot, view.getInt32(at, true), view.getInt32(at + 4, true));
     cpu.setSlot(slot + 8, view.getUint16(at + 8, true), 0);
   }
+  cpu.fpuErrorMayBeGone();
 }
 
 const xmmCount = (cpu: X86Cpu): number => cpu.code64 ? 16 : 8;

@@ -5,6 +5,7 @@ import { writeCr0, writeCr3, writeCr4 } from "./control.ts";
 import type { X86Cpu } from "./cpu.ts";
 import {
   AC,
+  CR0_NE,
   CR0_TS,
   CR4_DE,
   CR4_FSGSBASE,
@@ -316,9 +317,8 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
     xsave: () => xsave(cpu, lo(0), hi(0), lo(1) !== 0, lo(2)),
     xrstor: () => xrstor(cpu, lo(0), hi(0), lo(1) !== 0, lo(2)),
     fpuError: () => {
-      if (cpu.s.cr0 & 0x20) cpu.fault(XCPT.MF, 0);
-      cpu.config.onFpuError?.();
-      return CONTINUE;
+      if (cpu.s.cr0 & CR0_NE) cpu.fault(XCPT.MF, 0);
+      return cpu.reportFpuError();
     },
   };
 }

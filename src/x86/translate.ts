@@ -167,7 +167,11 @@ function allowed(e: Emit, i: Insn, mode: number): boolean {
   }
 }
 
-/** The helpers of HELPERS that follow SYSTEM_HELPERS. `raise` records an exception (error code -1: none) and returns FAULT. */
-export function instructionHelpers(env: CoreEnv, raise: (vector: number, error: number) => Status): Helper[] {
-  return [...integerHelpers(env, raise), ...sseHelpers(env, raise), ...x87Helpers(env)];
+/** The helpers of HELPERS that follow SYSTEM_HELPERS. `raise` records an exception (error code -1: none) and returns FAULT; `fpuCleared` hears that x87 exceptions may be gone. */
+export function instructionHelpers(
+  env: CoreEnv,
+  raise: (vector: number, error: number) => Status,
+  fpuCleared: () => void = () => {},
+): Helper[] {
+  return [...integerHelpers(env, raise), ...sseHelpers(env, raise), ...x87Helpers(env, fpuCleared)];
 }

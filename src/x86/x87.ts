@@ -71,8 +71,8 @@ function widen(v: bigint, t: FloatFormat): bigint {
   return sign | (BigInt(1 - bias - (t.precision - length) + 16383) << 64n) | (fraction << BigInt(64 - length));
 }
 
-/** The helpers in the order of X87_HELPERS. */
-export function x87Helpers(env: CoreEnv): Helper[] {
+/** The helpers in the order of X87_HELPERS; `cleared` is called when pending exceptions may be gone. */
+export function x87Helpers(env: CoreEnv, cleared: () => void): Helper[] {
   const { i32, u64 } = env, float = new FloatEnv("x87"), quiet = new FloatEnv("x87");
   const arg = (n: number) => u64[(ARG >> 3) + n], small = (n: number) => i32[(ARG >> 2) + 2 * n];
   const result = (v: bigint): Status => {
@@ -568,6 +568,7 @@ export function x87Helpers(env: CoreEnv): Helper[] {
   const summary = () => {
     const pending = i32[FPU_SW >> 2] & ~i32[FPU_CW >> 2] & 0x3f;
     status(ES | BUSY, pending ? ES | BUSY : 0);
+    cleared();
   };
   const initialise = () => {
     i32[FPU_CW >> 2] = 0x37f;
@@ -579,6 +580,7 @@ export function x87Helpers(env: CoreEnv): Helper[] {
         0;
     i32[FPU_EMPTY >> 2] = 0xff;
     u64[FPU_IP >> 3] = u64[FPU_DP >> 3] = 0n;
+    cleared();
   };
   const statusWord = () => i32[FPU_SW >> 2] & ~0x3800 | i32[FPU_TOP >> 2] << 11;
   /** Word k of the environment (control, status, tags, IP, CS and opcode, DP, DS); layout 0: 16 bits real, 1: 16 bits protected, 2: 32 bits real, 3: 32 bits protected. */
@@ -629,7 +631,10 @@ export function x87Helpers(env: CoreEnv): Helper[] {
 
   const CONTROL: readonly (() => void)[] = [
     initialise,
-    () => status(0x80ff, 0), // fnclex
+    () => { // fnclex
+      status(0x80ff, 0);
+      cleared();
+    },
     () => { // fldcw
       i32[FPU_CW >> 2] = small(1) & 0x1f7f | 0x40;
       summary();
