@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { cliArgs, installed, ROOT, runCli } from "./cli.ts";
 
-const VIRT = "machines/virt.toml";
+const VIRT = "machines/virt.toml", PC = "machines/pc.toml", SECTOR = "tests/guests/bin/x86_sector.bin";
 const bin = (name: string) => `tests/guests/bin/${name}.rv64.elf`;
 const scratch = Deno.makeTempDirSync({ prefix: "bringup-cli-" });
 globalThis.addEventListener("unload", () => Deno.removeSync(scratch, { recursive: true }));
@@ -64,13 +64,31 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [[VIRT, bin("hello"), "--memory", "12 apples"], /--memory: memory\.dram\.size: must be a size like .*, got 12 apples$/],
   [[VIRT, bin("hello"), "--memory", "1MiB"], /outside|RAM/],
   [[VIRT, bin("hello"), "--initrd", "no.cpio"], /no\.cpio: no such file/],
-  [[VIRT, bin("hello"), "--firmware", "no.bin"], /firmware\.sbi: no such file/],
+  [[VIRT, bin("hello"), "--firmware", "no.bin"], /^bringup: --firmware: firmware\.sbi: 'no\.bin': no such file$/],
   [[VIRT, file("empty.elf", "")], /empty\.elf/],
   [[VIRT, file("truncated.elf", elf.slice(0, 0x1100))], /truncated/],
   [[VIRT, file("header.elf", elf.slice(0, 40))], /truncated|too short/],
   [[VIRT, file("x86.elf", patched(18, 62))], /x86/],
   [[VIRT, "tests/guests/bin/hello.rv32.elf"], /32-bit|riscv32|64/],
   [["machines/virt32.toml", bin("hello")], /64-bit|riscv64|32/],
+  [[PC], /no kernel to start/],
+  [[PC, SECTOR, "--disk", "no.img"], /^bringup: no\.img: no such file$/],
+  [[PC, SECTOR, "--disk", "tests"], /^bringup: tests: cannot be read: Is a directory$/],
+  [[PC, SECTOR, "--disk", ""], /^bringup: --disk needs a value: FILE$/],
+  [[PC, SECTOR, "--disk", "README.md"], /README\.md: an image of \d+ bytes does not consist of whole sectors of 512 bytes$/],
+  [[PC, SECTOR, "--set", "device.ide=false", "--disk", SECTOR], /x86_sector\.bin: --disk: no free drive for a hard disk$/],
+  [[PC, SECTOR, "--firmware", "none"], /^bringup: --firmware: firmware\.bios: 'none': no such file$/],
+  [[PC, SECTOR, "--firmware", "README.md"], /pc\.toml: firmware\.bios: a BIOS image must have a multiple of 64 KiB/],
+  [
+    [PC, SECTOR, "--firmware", file("bios.bin", new Uint8Array(0x1_0000)), "--set", `firmware.vga=${file("vga.bin", "no ROM")}`],
+    /pc\.toml: firmware\.vga: '.*vga\.bin' is no expansion ROM: it does not begin with 55 AA$/,
+  ],
+  [[PC, bin("hello")], /cannot tell how to boot it: a disk image, a Multiboot, Linux or PVH kernel is needed/],
+  [[PC, SECTOR, "--set", "boot.protocol=linux"], /boot\.protocol is 'linux', but this is a disk image$/],
+  [[PC, SECTOR, "--set", "device.vga=false", "--screenshot", "x.png"], /^bringup: --screenshot: this machine has no screen$/],
+  [["machines/microvm.toml", SECTOR, "--memory", "16KiB"], /x86_sector\.bin: it goes to 0x7c00\.\.0x7dff, which is not in memory$/],
+  [["check", PC, "--set", "cpu.model=qemu46"], /pc\.toml: cpu\.model: no CPU model 'qemu46' \(did you mean 'qemu64'\?\)$/],
+  [["check", PC, "--set", 'cpu.features=["+sse5"]'], /pc\.toml: cpu\.features: no CPU feature 'sse5'/],
   [["check"], /one machine file is needed/],
   [["check", VIRT, VIRT], /one machine file is needed/],
   [["check", VIRT, "--memory", "1"], /unknown option '--memory'/],

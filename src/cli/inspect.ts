@@ -1,8 +1,10 @@
 // `bringup check`, `describe` and `devices`: what a machine file says, without running it.
 import { ConfigError } from "../core/errors.ts";
+import { silent } from "../core/log.ts";
 import { describe, listDevices } from "../machine/describe.ts";
 import { buildFdt } from "../machine/fdt.ts";
-import { type Graph, loadConfigAndTypes } from "../machine/graph.ts";
+import type { Graph } from "../machine/graph.ts";
+import { loadGraph } from "../machine/machine.ts";
 import { findMachineFile, openDisk, readFile } from "../scenario/host.ts";
 import type { CommandLine } from "./options.ts";
 import { writeAll } from "./output.ts";
@@ -40,11 +42,8 @@ export async function devices({ positional }: CommandLine): Promise<number> {
 
 function load({ positional, values }: CommandLine, command: string): Promise<Graph> {
   if (positional.length !== 1) throw new ConfigError(`one machine file is needed: bringup ${command} MACHINE.toml`);
-  return loadConfigAndTypes(findMachineFile(positional[0]), {
-    readFile,
-    fileSize: (p) => openDisk(p, { write: false }).size,
-    set: parseSet((values.set ?? []) as string[]),
-  });
+  const options = { file: findMachineFile(positional[0]), set: parseSet((values.set ?? []) as string[]) };
+  return loadGraph(options, { readFile, openDisk, log: silent });
 }
 
 function say(text: string): void {

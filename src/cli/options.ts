@@ -121,7 +121,8 @@ function checkValues(args: readonly string[], options: Record<string, Option>): 
       continue;
     }
     const next = args[++i];
-    if (next === undefined || (next.startsWith("-") && next !== "-")) throw new ConfigError(`--${name} needs a value: ${option.value}`);
+    const none = next === undefined || (next.startsWith("-") && next !== "-") || (next === "" && option.value === "FILE");
+    if (none) throw new ConfigError(`--${name} needs a value: ${option.value}`);
   }
 }
 

@@ -104,7 +104,7 @@ async function writeScreenshot(session: MachineSession, path: string): Promise<v
   try {
     Deno.writeFileSync(path, png);
   } catch (e) {
-    throw new ConfigError(`--screenshot: cannot be written: ${(e as Error).message}`, { file: path });
+    throw new ConfigError(`--screenshot: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
   }
 }
 

@@ -28,7 +28,7 @@ export function loadTree(file: string, readFile: ReadFile, above: readonly strin
   if (path === file || above.includes(path)) {
     throw new ConfigErrors([new ConfigError(`'${base.value}' extends this file again`, base.place)]);
   }
-  return merge(withPlace(base.place, () => loadTree(path, readFile, [...above, file])), own);
+  return merge(namedBy(base, () => loadTree(path, readFile, [...above, file])), own);
 }
 
 /**
@@ -188,7 +188,7 @@ export class Reader {
       return path;
     } catch (e) {
       if (!(e instanceof ConfigError)) throw e;
-      this.error(e.problem, node.place);
+      this.error(`'${text}': ${e.problem}`, node.place);
       return undefined;
     }
   }
@@ -340,12 +340,14 @@ function decode(bytes: Uint8Array, file: string): string {
   }
 }
 
-/** Runs `body`; an error without a place of its own gets this one. */
-function withPlace<T>(place: Place, body: () => T): T {
+/** Runs `body`; what it finds wrong with a file itself is the mistake of the text that names the file. */
+function namedBy<T>({ value, place }: Node, body: () => T): T {
   try {
     return body();
   } catch (e) {
-    if (e instanceof ConfigError && !(e instanceof ConfigErrors)) throw new ConfigErrors([new ConfigError(e.problem, place)]);
+    if (e instanceof ConfigError && !(e instanceof ConfigErrors)) {
+      throw new ConfigErrors([new ConfigError(`'${value}': ${e.problem}`, place)]);
+    }
     throw e;
   }
 }

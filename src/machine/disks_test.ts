@@ -100,7 +100,7 @@ disk3 = { media = "cd" }
 
 Deno.test("mistakes are told with their place", async () => {
   const drive = (rest: string) => `[device.ide]\ntype = "ide.piix"\n[device.ide.disk0]\n${rest}\n`;
-  assertEquals(await errorOf(drive(`file = "no.img"`)), "m.toml:10: device.ide.disk0.file: no such file");
+  assertEquals(await errorOf(drive(`file = "no.img"`)), "m.toml:10: device.ide.disk0.file: 'no.img': no such file");
   assertEquals(
     await errorOf(drive(`file = "odd.img"`), { "odd.img": new Uint8Array(700) }),
     "m.toml:10: device.ide.disk0.file: an image of 700 bytes does not consist of whole sectors of 512 bytes",

@@ -177,13 +177,6 @@ function longForm(root: Table, set: Readonly<Record<string, unknown>>): Override
   );
 }
 
-/** The node of a device. @throws {Error} there is none. */
-export function deviceNode(graph: Graph, id: string): DeviceNode {
-  const node = graph.devices.find((d) => d.id === id);
-  if (!node) throw new Error(`no device '${id}' in ${graph.name}`);
-  return node;
-}
-
 /** The main RAM. */
 export function mainRam(graph: Graph): MemoryNode {
   return graph.memories.find((m) => m.kind === "ram")!;
@@ -533,6 +526,7 @@ class GraphBuilder {
   }
 
   #checkDma(): void {
+    const controllers = this.#devices.filter((d) => this.#types[d.type].dmaChannels).map((d) => d.id);
     for (const [i, d] of this.#devices.entries()) {
       if (!d.dma) continue;
       const { device, channel } = d.dma,
@@ -540,7 +534,7 @@ class GraphBuilder {
         target = this.#devices.find((t) => t.id === device);
       const channels = target && this.#types[target.type].dmaChannels;
       const other = this.#devices.slice(0, i).find((o) => o.dma?.device === device && o.dma.channel === channel);
-      if (!target) this.#reader.error(`no device '${device}'${didYouMean(device, this.#devices.map((t) => t.id))}`, place);
+      if (!target) this.#reader.error(`no device '${device}'${didYouMean(device, controllers)}`, place);
       else if (!channels) this.#reader.error(`'${device}' (${target.type}) is no DMA controller`, place);
       else if (channel >= channels) this.#reader.error(`'${device}' has channels from 0 to ${channels - 1}, got ${channel}`, place);
       else if (other) this.#reader.error(`channel ${channel} of '${device}' already serves '${other.id}'`, place);

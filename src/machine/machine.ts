@@ -551,7 +551,9 @@ export async function loadGraph(options: MachineOptions, host: Host): Promise<Gr
     ...(options.set ? { set: options.set } : {}),
   });
   if (graph.cpu.family !== "x86") return graph;
-  platforms.x86 ??= (await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url)).x86Platform;
+  const x86 = await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url);
+  x86.checkCpu(graph);
+  platforms.x86 ??= x86.x86Platform;
   if (graph.firmware.kind === "file") {
     return (await lazy<typeof import("./x86_rom.ts")>("./x86_rom.ts", import.meta.url)).withRom(graph, host);
   }

@@ -6,26 +6,29 @@ import type { MapEntry } from "../firmware/bios/mod.ts";
 import type { PciFunction } from "../core/pci.ts";
 import type { CpuPorts } from "../x86/ports.ts";
 import { X86Cpu } from "../x86/cpu.ts";
-import { modelByName } from "../x86/cpuid.ts";
+import { Features, modelByName } from "../x86/cpuid.ts";
 import { CUT, LONGEST, OK } from "../x86/decode.ts";
 import { disassemble } from "../x86/disasm.ts";
 import { Insn } from "../x86/insn.ts";
 import { x86Table } from "../x86/isa.ts";
 import { MODE_CODE32, MODE_CODE64 } from "../x86/slots.ts";
 import { CS, DS, ES, PRESENT, S, SS, WRITABLE } from "../x86/segments.ts";
-import { Symbols } from "./elf.ts";
-import type { X86Cpu as CpuNode } from "./graph.ts";
+import { isElf, Symbols } from "./elf.ts";
+import type { Graph, X86Cpu as CpuNode } from "./graph.ts";
 import { EngineCpu } from "./engine_cpu.ts";
 import type { Platform, PlatformParts } from "./machine.ts";
 import { Interrupts } from "./x86_apic.ts";
 import { BuiltinBios } from "./x86_bios.ts";
 import { Boot, type BootModule, startKernel } from "./x86_boot.ts";
 import { readX86Image, type X86Image } from "./x86_image.ts";
+import { isLinux } from "./x86_linux.ts";
 import { RomBios, vgaRom } from "./x86_rom.ts";
 
 /** Class and sub-class of a VGA. */
 const PCI_VGA = 0x0300;
-const LARGEST_KERNEL = 64 * 2 ** 20;
+/** Larger files that are no kernels by their first bytes are disks. */
+const LARGE = 64 * 2 ** 20, FIRST_BYTES = 0x1_0000;
+const BOOT_SECTOR = 0x7c00;
 
 /** Where `disassemble` decodes to. */
 const decoded = new Insn();
@@ -81,6 +84,16 @@ class Ports implements CpuPorts {
     const r = this.bus.find(port)!;
     if (port + size <= r.base + r.length) return writeTarget(r.target!, port - r.base, size as Size, value);
     for (let i = 0; i < size; i++) this.out((port + i) & 0xffff, 1, value >>> (8 * i) & 0xff);
+  }
+}
+
+/** @throws {ConfigError} there is no such CPU model, or no such feature. */
+export function checkCpu({ cpu, file }: Graph): void {
+  const { model, features } = cpu as CpuNode;
+  try {
+    new Features(modelByName(model), features);
+  } catch (e) {
+    throw e instanceof ConfigError ? new ConfigError(e.problem, { ...e.place, file }) : e;
   }
 }
 
@@ -147,10 +160,11 @@ class X86Platform implements Platform {
     });
   }
 
-  /** Of an image too large for a kernel only the beginning is read. */
+  /** Of a large disk only the beginning is read. */
   #readImage(kernel: string): X86Image {
     const { host, graph, disks } = this.parts, source = disks.open(kernel, { write: false });
-    const start = source.size > LARGEST_KERNEL ? source.read(0, 0x1_0000) : host.readFile(kernel);
+    const first = source.read(0, Math.min(source.size, FIRST_BYTES));
+    const start = source.size > LARGE && !isElf(first) && !isLinux(first) ? first : host.readFile(kernel);
     const image = readX86Image(start, kernel, graph.boot.protocol);
     disks.fill(image.protocol === "bios" ? source : undefined);
     return image;
@@ -162,9 +176,10 @@ class X86Platform implements Platform {
     return texts.filter(Boolean).map((text) => ({ text, bytes: this.parts.host.readFile(several ? text.split(" ")[0] : text) }));
   }
 
-  /** @throws {ConfigError} a segment does not fit the machine's memory. */
+  /** @throws {ConfigError} a segment, or a boot sector that no BIOS loads, does not fit the machine's memory. */
   #check(): void {
-    for (const s of this.#image.segments) {
+    const sector = this.#image.protocol === "bios" && !this.#rom && !this.#bios.possible;
+    for (const s of sector ? [{ paddr: BOOT_SECTOR, size: 512 }] : this.#image.segments) {
       const r = this.parts.bus.find(s.paddr);
       if (r?.bytes && s.paddr + s.size <= r.base + r.length) continue;
       throw new ConfigError(`it goes to 0x${s.paddr.toString(16)}..0x${(s.paddr + s.size - 1).toString(16)}, which is not in memory`, {
@@ -191,12 +206,12 @@ class X86Platform implements Platform {
     }
     if (this.#image.protocol === "bios") {
       // The boot sector of the first disk, as a BIOS leaves it: CS:IP 0000:7c00, DL the drive.
-      bus.writeBytes(0x7c00, this.parts.disks.all[0].read(0, 1)!.subarray(0, 512));
+      bus.writeBytes(BOOT_SECTOR, this.parts.disks.all[0].read(0, 1)!.subarray(0, 512));
       for (const n of [ES, CS, SS, DS]) core.setSegment(n, 0, 0, 0, 0xffff, PRESENT | S | WRITABLE);
       core.refresh();
-      core.setReg("rsp", 0x7c00n);
+      core.setReg("rsp", BigInt(BOOT_SECTOR));
       core.setReg("rdx", 0x80n);
-      core.setReg("rip", 0x7c00n);
+      core.setReg("rip", BigInt(BOOT_SECTOR));
       return;
     }
     this.#startKernel();
@@ -213,9 +228,7 @@ class X86Platform implements Platform {
 
   /** A VGA has its BIOS with it, for a BIOS from a file; the built-in one needs none. */
   expansionRom(fn: PciFunction): Uint8Array | undefined {
-    const { firmware } = this.parts.graph;
-    if (fn.class >> 8 !== PCI_VGA || firmware.kind !== "file") return undefined;
-    return vgaRom(firmware, this.parts.host);
+    return fn.class >> 8 === PCI_VGA ? vgaRom(this.parts.graph, this.parts.host) : undefined;
   }
 
   save(): unknown {

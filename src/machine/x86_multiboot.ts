@@ -65,6 +65,8 @@ export function readMultiboot1(file: Uint8Array, name: string): X86Image {
 
 /** Header tags of the second version. */
 const TAG = { END: 0, REQUEST: 1, ADDRESS: 2, ENTRY: 3, FRAMEBUFFER: 5, RELOCATABLE: 10 } as const, LAST_TAG = 10, OPTIONAL = 1;
+/** Sizes of the tags whose fields are read. */
+const TAG_BYTES: Readonly<Record<number, number>> = { [TAG.ADDRESS]: 24, [TAG.ENTRY]: 12, [TAG.FRAMEBUFFER]: 20, [TAG.RELOCATABLE]: 24 };
 /** Information tags of the second version. */
 const INFO = {
   END: 0,
@@ -94,7 +96,9 @@ export function readMultiboot2(file: Uint8Array, name: string): X86Image {
   for (let at = header + 16; at + 8 <= end;) {
     const type = view.getUint16(at, true), optional = (view.getUint16(at + 2, true) & OPTIONAL) !== 0, size = view.getUint32(at + 4, true);
     if (type === TAG.END) break;
-    if (size < 8 || at + size > end) throw bad(`its Multiboot2 header tag ${type} has an impossible size of ${size} bytes`);
+    if (size < (TAG_BYTES[type] ?? 8) || at + size > end) {
+      throw bad(`its Multiboot2 header tag ${type} has an impossible size of ${size} bytes`);
+    }
     if (type > LAST_TAG && !optional) throw bad(`its Multiboot2 header insists on tag ${type}, which is not known`);
     const unknown = type === TAG.REQUEST && !optional && words(view, at + 8, at + size).find((t) => t > LAST_INFO);
     if (unknown) throw bad(`its Multiboot2 header insists on information of type ${unknown}, which is not known`);

@@ -50,9 +50,15 @@ export function withRom(graph: Graph, host: Host): Graph {
   return { ...graph, memories: graph.memories.map((m) => m === low ? rom : m) };
 }
 
-/** The VGA's ROM: the one that the machine file names, or the usual one beside the BIOS if it is there. @throws {ConfigError} the named one is missing. */
-export function vgaRom({ path, vga }: { readonly path: string; readonly vga?: string }, host: Host): Uint8Array | undefined {
-  if (vga !== undefined) return host.readFile(vga);
+/** The VGA's ROM: the one that the machine file names, or the usual one beside the BIOS if it is there. @throws {ConfigError} the named one is none. */
+export function vgaRom({ file, firmware }: Graph, host: Host): Uint8Array | undefined {
+  if (firmware.kind !== "file") return undefined;
+  const { path, vga } = firmware;
+  if (vga !== undefined) {
+    const rom = host.readFile(vga);
+    if (rom[0] === 0x55 && rom[1] === 0xaa) return rom;
+    throw new ConfigError(`'${vga}' is no expansion ROM: it does not begin with 55 AA`, { file, key: "firmware.vga" });
+  }
   try {
     return host.readFile(path.replace(/[^/]*$/, VGA_ROM));
   } catch (e) {

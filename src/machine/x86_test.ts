@@ -253,6 +253,7 @@ Deno.test("files that are no x86 kernel are told so in one line", () => {
     [multiboot2([1, 0, 6, 22]), "auto", "k: its Multiboot2 header insists on information of type 22, which is not known"],
     [multiboot2([2, 0, 0x20_0000, 0x10_0000, 0, 0], [3, 0, 0]), "auto", "k: the addresses in its Multiboot header do not fit the file"],
     [multiboot2(ADDRESSES).slice(0, 40), "auto", "k: truncated Multiboot2 header"],
+    [multiboot2(ADDRESSES, [3, 0]), "auto", "k: its Multiboot2 header tag 3 has an impossible size of 8 bytes"],
     [linux(0x0205), "auto", "k: boot protocol 2.05 is too old: Linux 2.6.22 (2.06) or later is needed"],
     [linux(0x020f, (v) => v.setUint8(0x211, 0)), "auto", "k: a zImage, which is loaded below 1 MiB: a bzImage is needed"],
     [linux(0x020f, (v) => v.setUint16(0x236, 0, true)), "linux64", "k: a kernel without a 64-bit entry"],

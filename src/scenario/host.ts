@@ -27,7 +27,10 @@ export function openDisk(path: string, how: { readonly write: boolean }): DiskSo
       throw new ConfigError(whyUnreadable(path, e as Error), { file: path });
     }
   };
-  const size = withFile((f) => f.statSync().isDirectory ? 0 : f.seekSync(0, Deno.SeekMode.End), how.write);
+  const size = withFile((f) => {
+    if (f.statSync().isDirectory) throw new Error("Is a directory");
+    return f.seekSync(0, Deno.SeekMode.End);
+  }, how.write);
   const piece = (n: number): Uint8Array => {
     let bytes = originals.get(n) ?? pieces.get(n);
     if (!bytes) {
