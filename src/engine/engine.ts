@@ -1134,7 +1134,9 @@ export class Engine {
     if (second < 0) return FAULT;
     let low = 0, high = 0;
     for (let i = 0; i < size; i++) {
-      if (!this.#loadPhysical(i < rest ? first + i : second + i - rest, 1)) return this.#busFault(lo, hi, access);
+      if (!this.#loadPhysical(i < rest ? first + i : second + i - rest, 1)) {
+        return i < rest ? this.#busFault(lo, hi, access) : this.#busFault(nextLo, nextHi, access);
+      }
       if (i < 4) low |= this.#valueLo << (8 * i);
       else high |= this.#valueLo << (8 * i - 32);
     }
@@ -1204,12 +1206,21 @@ export class Engine {
     if (first < 0) return FAULT;
     const second = core.translate(nextLo, nextHi, WRITE, size - rest);
     if (second < 0) return FAULT;
-    const low = this.#valueLo, high = this.#valueHi;
+    const low = this.#valueLo, high = this.#valueHi, at = (i: number) => i < rest ? first + i : second + i - rest;
+    // A fault changes nothing, so what may refuse comes first: places where nothing is, then devices, then memory.
     for (let i = 0; i < size; i++) {
-      const paddr = i < rest ? first + i : second + i - rest, byte = (i < 4 ? low >>> (8 * i) : high >>> (8 * i - 32)) & 0xff;
-      const ram = this.#ramAt(paddr);
-      if (ram) { if (!ram.readonly) this.#storeHost(ram.offset + (paddr - ram.base), 1, byte, 0); }
-      else if (!this.#storeDevice(paddr, 1, byte, 0)) return this.#busFault(lo, hi, WRITE);
+      if (this.#ramAt(at(i)) || this.bus.find(at(i))?.target) continue;
+      return i < rest ? this.#busFault(lo, hi, WRITE) : this.#busFault(nextLo, nextHi, WRITE);
+    }
+    for (const inMemory of [false, true]) {
+      for (let i = 0; i < size; i++) {
+        const paddr = at(i), ram = this.#ramAt(paddr), byte = (i < 4 ? low >>> (8 * i) : high >>> (8 * i - 32)) & 0xff;
+        if ((ram !== undefined) !== inMemory || ram?.readonly) continue;
+        if (ram) this.#storeHost(ram.offset + (paddr - ram.base), 1, byte, 0);
+        else if (!this.#storeDevice(paddr, 1, byte, 0)) {
+          return i < rest ? this.#busFault(lo, hi, WRITE) : this.#busFault(nextLo, nextHi, WRITE);
+        }
+      }
     }
     return CONTINUE;
   }

@@ -100,6 +100,8 @@ class Toy implements Core {
   pending = false;
   asleep = false;
   #cause = 0;
+  /** Low half of the address of the last access that nothing answered. */
+  faultAt = 0;
   /** Instructions begun when the last helper ran and when the last exception was taken, by the engine's count. */
   counted = -1;
   raised = -1;
@@ -132,7 +134,8 @@ class Toy implements Core {
   probeFetch(lo: number, hi: number): number {
     return this.probed ? this.translate(lo, hi, FETCH) : -1;
   }
-  busFault(_lo: number, _hi: number, access: Access): void {
+  busFault(lo: number, _hi: number, access: Access): void {
+    this.faultAt = lo >>> 0;
     this.#cause = BUS_FAULT + access;
   }
   raise(): void {
@@ -334,6 +337,38 @@ both("an access across pages that faults on the second one changes nothing", (ma
     assertEquals([...t.exception, t.r(1), t.r(2), t.r(3)], [PAGE_FAULT + access, CODE + 4, 1, 1, -1, 0]);
     assertEquals(t.view.getUint8(DATA + PAGE - 1 - RAM), 0);
   }
+});
+
+both("a store across pages of which one refuses changes nothing, whether nothing is there or a device refuses", (make) => {
+  const end = RAM + RAM_BYTES;
+  for (const flat of [false, true]) {
+    for (const instruction of ["sh", "sw", "st"] as const) {
+      const t = make().code(CODE, ["addi", 1, 1, 1], [instruction, 2, 10, -1], ["addi", 3, 3, 1], ["bne", 0, 1, -3]);
+      t.core.flat = flat;
+      t.set(10, DATA).set(2, -1).run(400);
+      t.view.setUint8(RAM_BYTES - 1, 0x5a);
+      t.set(10, end).set(1, 0).set(3, 0);
+      t.pc = CODE;
+      t.all(10);
+      assertEquals([t.cause, t.epc, t.r(1), t.r(3)], [BUS_FAULT + WRITE, CODE + 4, 1, 0], instruction);
+      assertEquals([t.core.faultAt, t.view.getUint8(RAM_BYTES - 1)], [end, 0x5a]);
+    }
+  }
+  // The second page is a device that takes the first 8 bytes only; the first one is memory.
+  const t = make().code(CODE, ["st", 2, 10, -1], ["addi", 3, 3, 1], ["bne", 0, 11, -2], ["j"]).set(2, -1).set(10, DATA + PAGE).set(11, 1);
+  t.run(300);
+  t.view.setUint8(DATA + PAGE - 1 - RAM, 0x5a);
+  t.core.mapped.set(DATA / PAGE + 1, { paddr: DEVICE + 8, rights: [READ, WRITE] });
+  t.core.env.flushTlb();
+  t.pc = CODE;
+  t.all(10);
+  assertEquals([t.cause, t.epc, t.core.faultAt], [BUS_FAULT + WRITE, CODE, DATA + PAGE]);
+  assertEquals([t.view.getUint8(DATA + PAGE - 1 - RAM), t.accesses], [0x5a, []]);
+  // And one that takes them all.
+  t.core.mapped.set(DATA / PAGE + 1, { paddr: DEVICE, rights: [READ, WRITE] });
+  t.pc = CODE;
+  t.all(1);
+  assertEquals([t.pc, t.view.getUint8(DATA + PAGE - 1 - RAM), t.accesses.length], [CODE + 4, 255, 7]);
 });
 
 /** What may follow the instruction that is stopped at; where the next instruction is. */
