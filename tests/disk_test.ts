@@ -79,5 +79,5 @@ Deno.test("a disk that cannot be written, and one that is not there", () =>
       ConfigError,
       "did you mean 'hd.img'?",
     );
-    await assertRejects(() => boot("machines/pc.toml", { kernel: IMAGE, disks: [folder] }), ConfigError, "empty");
+    await assertRejects(() => boot("machines/pc.toml", { kernel: IMAGE, disks: [folder] }), ConfigError, "Is a directory");
   }));

@@ -512,11 +512,11 @@ class Channel {
   /** Moves everything at once: all descriptors, or as many as the transfer needs. */
   #runDma(d: DriveState, unit: Unit): void {
     const { state, env } = this, out = isWrite(d.command), { from, left, reply } = d;
-    const data = out ? new Uint8Array(left) : reply ?? bytesOf(unit.disk, from, left);
-    if (!data || (out && from + left > unit.disk!.sectors * SECTOR)) {
+    if (!reply && from + left > unit.disk!.sectors * unit.disk!.sectorSize) {
       state.bmStatus &= ~BM_ACTIVE;
       return this.#notFound(d);
     }
+    const written = new Uint8Array(out ? left : 0);
     let at = 0, last = false;
     try {
       for (let n = 0; at < left && !last; n++) {
@@ -524,8 +524,9 @@ class Channel {
         const entry = new DataView(env.dma.readBytes(state.bmTable + 8 * n, 8).buffer);
         const address = entry.getUint32(0, true) & ~1, size = entry.getUint16(4, true) & ~1 || 0x1_0000, length = Math.min(size, left - at);
         last = !!(entry.getUint16(6, true) & 0x8000) && at + size <= left;
-        if (out) data.set(env.dma.readBytes(address >>> 0, length), at);
-        else env.dma.writeBytes(address >>> 0, data.subarray(at, at + length));
+        if (out) written.set(env.dma.readBytes(address >>> 0, length), at);
+        // Piece by piece: READ (12) may ask for a whole DVD.
+        else env.dma.writeBytes(address >>> 0, reply?.subarray(at, at + length) ?? bytesOf(unit.disk, from + at, length)!);
         at += length;
       }
     } catch (e) {
@@ -534,7 +535,7 @@ class Channel {
       state.bmStatus = state.bmStatus & ~BM_ACTIVE | BM_FAILED;
       return this.abort(d);
     }
-    if (at === left && out && !unit.disk!.write(from / SECTOR, data)) {
+    if (at === left && out && !unit.disk!.write(from / SECTOR, written)) {
       state.bmStatus &= ~BM_ACTIVE;
       return this.abort(d);
     }

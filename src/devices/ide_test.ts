@@ -278,6 +278,22 @@ Deno.test("CD: READ (12) by DMA", () => {
   assertEquals(b.dma.readBytes(0x4000, 2048), numbered(100, 2048).subarray(99 * 2048));
 });
 
+Deno.test("CD: DMA of a whole DVD reads what the descriptors have room for", () => {
+  let largest = 0;
+  const read = (_offset: number, length: number) => {
+    largest = Math.max(largest, length);
+    return new Uint8Array(length).fill(7);
+  };
+  const { second, ...b } = setUp({ disk2: { kind: "cd", disk: new Disk({ size: 4_000_000 * 2048, read }, "cd") } });
+  largest = 0;
+  b.dma.write(0x100, 4, 0x4000);
+  b.dma.write(0x104, 4, 0x8000_0800);
+  second.packet([0xa8, 0, 0, 0, 0, 0, 0, 0x3d, 0x09, 0x00], { feature: 1 });
+  second.startMaster(0x100, 8);
+  b.passNs(2000);
+  assertEquals([largest, ...b.dma.readBytes(0x47ff, 2)], [2048, 7, 0]);
+});
+
 Deno.test("CD: errors are told by REQUEST SENSE", () => {
   const { second } = setUp();
   const sense = () => {
