@@ -1180,6 +1180,13 @@ export class Engine {
   #store(lo: number, hi: number, size: number): Status {
     const core = this.running.core, rest = PAGE - (lo & (PAGE - 1));
     if (rest < size) return this.#storeAcross(lo, hi, size, rest);
+    const entry = this.#entry(lo, WRITE) >> 2, i32 = this.#i32;
+    if (i32[entry] === ((lo & -PAGE) | HAS_CODE) && i32[entry + 1] === hi) {
+      const host = (lo + i32[entry + 2]) >>> 0;
+      this.#storeHost(host, size, this.#valueLo, this.#valueHi);
+      if (!this.#pages[host >>> 12]) i32[entry] = lo & -PAGE;
+      return CONTINUE;
+    }
     const paddr = core.translate(lo, hi, WRITE, size);
     if (paddr < 0) return FAULT;
     const ram = this.#ramAt(paddr);
@@ -1255,16 +1262,21 @@ export class Engine {
     return this.#fill(lo, hi, host, ram, access) ? 1 : 0;
   }
 
-  /** Lets the fast path have a page, unless writes to it must be seen. */
+  /** Address of the TLB entry that a page has its place in. */
+  #entry(lo: number, access: Access): number {
+    return this.#i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4);
+  }
+
+  /** Lets the fast path have a page, unless writes to it must be seen: then the entry is for `#store` alone. */
   #fill(lo: number, hi: number, host: number, ram: Ram, access: Access): boolean {
     const page = host & -PAGE;
     if (page < ram.offset || page + PAGE > ram.offset + ram.length) return false;
-    if (access === WRITE && (ram.readonly || this.#pages[host >>> 12])) return false;
+    if (access === WRITE && ram.readonly) return false;
     if (access === WRITE) this.stats.tlbWrites++;
     else this.stats.tlbReads++;
-    const at = this.#i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4);
-    this.running.fill(at, lo & -PAGE, hi, page - (lo & -PAGE));
-    return true;
+    const code = access === WRITE && this.#pages[host >>> 12] !== undefined;
+    this.running.fill(this.#entry(lo, access), (lo & -PAGE) | (code ? HAS_CODE : 0), hi, page - (lo & -PAGE));
+    return !code;
   }
 }
 
@@ -1273,6 +1285,8 @@ export class Engine {
  * several 100,000 instructions; a kernel that boots compiles three times as many regions at 30,000 and takes a fifth longer.
  */
 const THRESHOLD = 200_000;
+/** In a TLB entry's page: the page has code. No address's page has such a bit, so that compiled code misses the entry. */
+const HAS_CODE = 2;
 /** A region that leaves this often after fewer instructions each is not worth its while. */
 const SIDES = 1024, SIDE_WORTH = 300;
 /** How often regions are dropped because there is code where they expected none. */
