@@ -239,10 +239,11 @@ Deno.test("`bringup test` runs scripts as tests, also outside of this repository
   assertStringIncludes(text, "1 passed");
 });
 
-Deno.test("the README's scenario and options are true", async () => {
+Deno.test("the README's scenarios and options are true", async () => {
   const readme = Deno.readTextFileSync(`${ROOT}README.md`);
-  const ran = await runCli(["test", file("readme_test.ts", /```ts\n([^]*?)```/.exec(readme)![1])]);
-  assertEquals(ran.code, 0, ran.stdout + ran.stderr);
+  const scripts = [...readme.matchAll(/```ts\n([^]*?)```/g)].map(([, text], i) => file(`readme${i}_test.ts`, text));
+  const ran = await runCli(["test", ...scripts]);
+  assertEquals([ran.code, scripts.length], [0, 2], ran.stdout + ran.stderr);
   const help = (await runCli(["--help"])).stdout;
   for (const [option] of readme.matchAll(/--[a-z]+/g)) if (option !== "--help") assertStringIncludes(help + "--dtb", option);
 });

@@ -506,6 +506,17 @@ Deno.test("El Torito with an emulated hard disk: its partition table gives the g
   assertEquals(h.memory[0x20000], 0xb3);
 });
 
+Deno.test("El Torito: a hard disk image without sectors has no sectors, whatever is asked of it", () => {
+  const h = started([bootableCd(4, { sectors: 0 })]);
+  h.int(0x19);
+  const calls = [0x0201, 0x0800, 0x1500, 0x4200, 0x4800].map((eax) =>
+    h.int(0x13, { eax, ecx: 1, edx: 0x80, ds: 0x600, esi: 0, es: 0x2000 })
+  );
+  assertEquals(calls[0].carry, true);
+  h.write(0x6000, 2, 30);
+  assertEquals([h.int(0x13, { eax: 0x4800, edx: 0x80, ds: 0x600, esi: 0 }).carry, h.read(0x6010, 4)], [false, 0]);
+});
+
 Deno.test("int 13h: formatting a floppy's track, locking and ejecting a CD", () => {
   const floppy = disk(2880, "floppy"), h = started([floppy, disk(40, "cd")]);
   assertEquals(h.int(0x13, { eax: 0x0512, ecx: 0x0201, edx: 0x0100 }).ah, 0);

@@ -45,7 +45,7 @@ export function loadBootImage(host: BiosHost, cd: BiosDisk, number: number): Boo
 /** A floppy's format; of a hard disk what the first partition's end says. */
 function geometry(kind: number, image: Uint8Array): Geometry {
   if (kind !== HARD_DISK) return FLOPPIES[EMULATED_FLOPPIES[kind]] ?? { cylinders: 0, heads: 0, sectors: 0 };
-  const [head, sector, cylinder] = image.subarray(451, 454);
+  const [head = 0, sector = 0, cylinder = 0] = image.subarray(451, 454);
   return { cylinders: ((sector & 0xc0) << 2 | cylinder) + 1, heads: head + 1, sectors: sector & 0x3f };
 }
 
