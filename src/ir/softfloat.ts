@@ -1,7 +1,7 @@
 // Exact IEEE 754 arithmetic on bit patterns: the slow path and the oracle of guest floating point. Sources: IEEE 754-2019; RISC-V Unprivileged ISA
 // 20240411, chapters "F", "D", "Zfh", "Zfa"; Intel SDM vol. 1, sections 4.8 (table 4-7: NaNs) and 4.9 (exceptions), chapters 8 (x87) and 11 (SSE).
 // Values are unsigned bigints: 16, 32 or 64 bits, and 80 bits for x87's extended format (sign and exponent in bits 79..64).
-// Not modelled: the results of unmasked x86 exceptions.
+// Not modelled: the results of unmasked x86 exceptions, but for the x87's overflow and underflow.
 //
 // When may wasm's (round-to-nearest) operation stand in for this file? It gives the same bits, and no flag but NX can be raised, when the result is
 // finite (no NaN, no infinity) and, by operation:
@@ -45,6 +45,8 @@ export class FloatEnv {
   daz = false;
   /** Tiny results become zero (MXCSR.FTZ, underflow masked). */
   ftz = false;
+  /** OF and UF as far as their exceptions are unmasked (x87): see `#beyond`. */
+  unmasked = 0;
   /** Significand bits of x87 sums, products, quotients and roots (precision control): 24, 53 or 64. */
   precision = 64;
   /** Whether the last rounded result was rounded away from zero (x87's C1); untouched by results that need no rounding. */
@@ -320,6 +322,11 @@ export class FloatFormat {
     return done(r === 0n ? this.#zero(A.sign) : this.#round(env, sign, B.exp - 1, r, p), Number(q & 7n));
   }
 
+  /** (-1)^sign * sig * 2^exp (0 < sig < 2^1023), rounded once to all of the format's precision. */
+  rounded(env: FloatEnv, sign: boolean, exp: number, sig: bigint): bigint {
+    return this.#round(env, sign, exp, sig, this.precision);
+  }
+
   /** The integral value next to a in mode `rm`; raises NX when `exact` and the value changed. */
   roundToIntegral(env: FloatEnv, a: bigint, rm: Rounding = env.rm, exact = true): bigint {
     this.#unpack(env, a, A);
@@ -548,6 +555,10 @@ export class FloatFormat {
   /** Rounds sig * 2^exp (sig > 0) to `prec` bits and packs it. A sig that stands for lost bits by an odd last bit has at least two bits too many. */
   #round(env: FloatEnv, sign: boolean, exp: number, sig: bigint, prec: number): bigint {
     const e = exp + bitLength(sig) - 1, emin = this.#emin;
+    if (env.unmasked && (e < emin || e >= this.#bias)) {
+      const beyond = this.#beyond(env, sign, e, sig, prec);
+      if (beyond !== undefined) return beyond;
+    }
     const cut = Math.max(e, emin) - prec + 1 - exp;
     let m = shiftRound(env.rm, sign, sig, cut);
     const lost = inexact;
@@ -578,6 +589,27 @@ export class FloatFormat {
       m = away ? this.infinity : this.maxFinite - ((1n << BigInt(this.precision - prec)) - 1n);
     }
     return sign ? m | this.signBit : m;
+  }
+
+  /**
+   * A result out of range whose exception is unmasked (SDM vol. 1, 8.5.4, 8.5.5): rounded as if the exponent had no bounds, then the exponent
+   * is moved by 24576 towards the range. Underflow is raised for exact results, too. Undefined when the rounded number is in range, or masked.
+   */
+  #beyond(env: FloatEnv, sign: boolean, e: number, sig: bigint, prec: number): bigint | undefined {
+    let m = shiftRound(env.rm, sign, sig, bitLength(sig) - prec);
+    const lost = inexact, away = up;
+    if (m >> BigInt(prec) !== 0n) {
+      m >>= 1n;
+      e++;
+    }
+    const flag = e < this.#emin ? UF : e > this.#bias ? OF : 0;
+    if (!(env.unmasked & flag)) return undefined;
+    const biased = e + this.#bias + (flag === UF ? 24576 : -24576), far = biased <= 0 || biased >= this.#maxExp;
+    env.flags |= flag | (lost || far ? NX : 0);
+    // What even that does not bring into the range (fscale) is infinite or zero in every rounding mode, as processors have it.
+    env.roundedUp = far ? flag === OF : away;
+    const magnitude = !far ? BigInt(biased) << this.#fieldN | m << BigInt(this.precision - prec) : flag === OF ? this.infinity : 0n;
+    return sign ? magnitude | this.signBit : magnitude;
   }
 
   #quieted(a: bigint): bigint {

@@ -1,6 +1,6 @@
 // The transcendental functions of the x87, rounded correctly: series in fixed point with 320 bits after the point. Intel SDM volume 1 (253665-083), 8.3.6 to 8.3.10.
 // Angles are reduced by the pi of 66 bits that processors use (8.3.8). DEVIATION: their results may be off by one unit in the last place, these are not.
-import { f80, type FloatEnv, NX } from "../ir/softfloat.ts";
+import { f80, type FloatEnv } from "../ir/softfloat.ts";
 
 const P = 320, N = BigInt(P), ONE = 1n << N;
 const SIGN = 1n << 79n, EXPONENT = 0x7fffn << 64n, INTEGER = 1n << 63n, M64 = (1n << 64n) - 1n;
@@ -33,28 +33,10 @@ export interface Rounded {
 
 /** m * 2^e, where m stands for a number that is not exactly that, as an extended number in the environment's rounding mode; flags are raised. */
 function round(env: FloatEnv, negative: boolean, m: bigint, e: number): Rounded {
-  const keep = env.precision, sign = negative ? SIGN : 0n;
-  env.precision = 64;
-  // As the exact sum of two numbers that do not overlap, which is then rounded once; the odd last bit of the second one stands for the rest.
-  const extra = m.toString(2).length - 128, top = shift(m, -extra) | 1n, exponent = e + extra + 127;
-  const high = top >> 64n, low = top & M64, lowBits = low.toString(2).length;
-  const hi = sign | 16383n << 64n | high, lo = sign | BigInt(16383 - 64 - (64 - lowBits)) << 64n | low << BigInt(64 - lowBits);
-  env.roundedUp = false;
-  let value = f80.add(env, hi, lo);
-  const up = env.roundedUp;
-  // Back to its place; at the edges of the range by exact factors, the last of which rounds once more.
-  const place = exponent + Number((value & EXPONENT) >> 64n);
-  if (place > 0 && place < 0x7fff) value = (value & ~EXPONENT) | BigInt(place) << 64n;
-  else {
-    for (let left = exponent; left !== 0;) {
-      const step = Math.max(-16000, Math.min(16000, left));
-      value = f80.mul(env, value, BigInt(16383 + step) << 64n | INTEGER);
-      left -= step;
-    }
-  }
-  env.precision = keep;
-  env.flags |= NX;
-  return { value, up };
+  const extra = m.toString(2).length - 128;
+  // The odd last bit stands for the rest.
+  const value = f80.rounded(env, negative, e + extra, shift(m, -extra) | 1n);
+  return { value, up: env.roundedUp };
 }
 function finish(env: FloatEnv, negative: boolean, m: bigint, e: number): bigint {
   const r = round(env, negative, m, e);

@@ -1,6 +1,5 @@
 // The helpers of x87 instructions: the register stack, exact 80-bit arithmetic by ../ir/softfloat.ts, exceptions. Intel SDM volume 1 (253665-083), chapter 8.
 // Transcendental functions are rounded correctly (transcendental.ts), which processors do not promise in the last place.
-// Not modelled: results under unmasked overflow and underflow (the masked result is delivered, and the exception raised).
 import { CONTINUE, type CoreEnv, type Helper, type Status } from "../ir/frontend.ts";
 import { ARG, RESULT } from "../ir/layout.ts";
 import {
@@ -12,9 +11,11 @@ import {
   type FloatFormat,
   NV,
   NX,
+  OF,
   type Rounding,
   RTZ,
   toX86Flags,
+  UF,
   UNORDERED,
   X86_ROUNDING,
 } from "../ir/softfloat.ts";
@@ -102,6 +103,7 @@ export function x87Helpers(env: CoreEnv, cleared: () => void): Helper[] {
   const begin = () => {
     const cw = i32[FPU_CW >> 2];
     float.flags = 0;
+    float.unmasked = (cw & 8 ? 0 : OF) | (cw & 0x10 ? 0 : UF);
     float.rm = X86_ROUNDING[cw >> 10 & 3];
     float.precision = [24, 64, 53, 64][cw >> 8 & 3];
     float.roundedUp = false;
@@ -256,6 +258,7 @@ export function x87Helpers(env: CoreEnv, cleared: () => void): Helper[] {
     }
     // Overflow and underflow, too, keep an unmasked exception's result from memory.
     const stops = toX86Flags(float.flags) & ~i32[FPU_CW >> 2] & 0x1f;
+    if (stops) float.flags &= ~NX;
     if (!end() || stops) return result(arg(1));
     if (small(2)) pop();
     return result(r);
@@ -438,16 +441,8 @@ export function x87Helpers(env: CoreEnv, cleared: () => void): Helper[] {
       : raw > limit
       ? limit
       : raw;
-    // As a product of two normal numbers, which rounds once.
-    let m = x & M64, e = (x & EXPONENT) === 0n ? -16382 : Number((x & EXPONENT) >> 64n) - 16383;
-    for (; (m & ONE) === 0n; m <<= 1n) e--;
-    const goal = Math.max(-16600, Math.min(16500, e + Number(far))), half = goal < 0 ? -8191 : 8191, keep = float.precision;
-    float.precision = 64;
-    const r = f80.mul(float, (x & SIGN) | BigInt(16383 + half) << 64n | m, power(goal - half));
-    float.precision = keep;
-    return r;
+    return f80.rounded(float, (x & SIGN) !== 0n, Math.max(Number((x & EXPONENT) >> 64n), 1) - 16383 - 63 + Number(far), x & M64);
   };
-  const power = (n: number) => (BigInt(n + 16383) << 64n) | ONE;
   const extract = (): void => {
     if (empty(0)) {
       stackFault(false);

@@ -82,6 +82,28 @@ Deno.test("stack faults, invalid operations and divisions by zero, masked and no
   assertEquals(b.run("9b", LONG, 0x1000, 1).kind, "next");
 });
 
+Deno.test("unmasked overflow and underflow: registers get the result with a moved exponent, memory gets nothing", () => {
+  const huge = 0x7ffe_8000_0000_0000_0000n, tiny = 0x0001_8000_0000_0000_0000n;
+  const cases: readonly (readonly [string, readonly bigint[], bigint, number])[] = [
+    ["d8 c9", [huge, THREE], 0x1fff_c000_0000_0000_0000n, 0x8088], // fmul st, st(1): exponent - 24576
+    ["d8 c9", [tiny, QUARTER], 0x5fff_8000_0000_0000_0000n, 0x8090], // + 24576, though the result is exact
+    ["d9 fd", [huge, 0x400e_8000_0000_0000_0000n], 0x7fff_8000_0000_0000_0000n, 0x82a8], // fscale by far too much
+    ["d9 f0", [tiny], 0x6000_b172_17f7_d1cf_79acn, 0x82b0], // f2xm1: x * ln 2
+  ];
+  for (const [hex, stack, want, sw] of cases) {
+    const b = fresh(...stack);
+    b.slots.setInt32(FPU_CW, 0x367, true); // overflow and underflow unmasked
+    b.run(hex, LONG, 0x1000, 1);
+    assertEquals([st(b, 0).toString(16), status(b).toString(16)], [want.toString(16), sw.toString(16)], hex);
+  }
+  const b = fresh(huge);
+  b.slots.setInt32(FPU_CW, 0x367, true);
+  b.reg(3, 0x9000n);
+  b.map(0x9000, [1, 2, 3, 4]);
+  b.run("d9 1b", LONG, 0x1000, 1); // fstp m32
+  assertEquals([[...b.memory.values()], st(b, 0), status(b)], [[1, 2, 3, 4], huge, 0x8088]);
+});
+
 Deno.test("a store that faults pops nothing", () => {
   const b = fresh(THREE);
   b.reg(3, 0x9000n);

@@ -444,8 +444,8 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   }
   for (let k = 0; k < 16; k++) v.setBigUint64(REGS + 8 * k, code === 64 ? regs[k] : k < 8 ? regs[k] & mask : 0n, true);
   v.setUint32(FLAGS, (random32() & (STATUS | DF)) | 0x202, true);
-  // Some exceptions unmasked: their signal would come with the next waiting instruction only, and there is none. (Overflow and underflow stay masked.)
-  const unmasked = row.unit === "fpu" && below(4) === 0 ? below(64) & 0x27 : 0;
+  // Some exceptions unmasked: their signal would come with the next waiting instruction only, and there is none.
+  const unmasked = row.unit === "fpu" && below(4) === 0 ? below(64) & 0x3f : 0;
   v.setUint16(FX, (0x007f & ~unmasked) | (pick([3, 3, 3, 0, 2]) << 8) | (pick([0, 0, 1, 2, 3]) << 10), true);
   const empty = pick([0, 0, 0, 0xff, below(256)]);
   v.setUint16(FX + 2, (below(8) << 11) | (random32() & 0x4700) | (unmasked || below(2) ? 0 : below(64)), true);
