@@ -32,14 +32,9 @@ export const LEFT = {
   verify: 10,
 } as const;
 
-/** Imports: (micro-op, budget, address low, address high) -> Status, and (helper, micro-op, budget) -> Status. */
-export interface InterpreterImports {
-  slow(ip: number, budget: number, lo: number, hi: number): number;
-  helper(index: number, ip: number, budget: number): number;
-}
-
 // Parameters and locals of the function.
 const ip = 0, budget = 1, v = 2, e = 3, tlb = 4, t = 5;
+/** Imports: slow(ip, budget, address low, address high) and helper(index, ip, budget); both return a Status. */
 const SLOW = 0, HELPER = 1;
 const runtimeNames = Object.keys(RUNTIME);
 const FIRST_RUNTIME = 2;

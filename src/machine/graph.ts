@@ -17,8 +17,6 @@ export type X86Cpu = Config<Omit<typeof format.CPU.x86, "arch" | "cores">> & {
   readonly family: "x86";
   readonly harts: number;
 };
-export type RiscvClock = Config<typeof format.CLOCK.riscv>;
-export type X86Clock = Config<typeof format.CLOCK.x86>;
 
 /** One contiguous part of a memory: `length` bytes from `offset` of its contents, seen at `base`. */
 export interface Segment {

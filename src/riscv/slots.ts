@@ -7,8 +7,6 @@ export const X = (n: number): number => GUEST + 8 * n;
 export const F = (n: number): number => GUEST + 0x100 + 8 * n;
 /** i32: fcsr's accrued flags and rounding mode. */
 export const FFLAGS = GUEST + 0x200, FRM = GUEST + 0x204;
-/** i64: mstatus as RV64 has it (RV32 takes mstatush from the upper half). */
-export const MSTATUS = GUEST + 0x208;
 /** i64: address and value of the last LR (address all ones: none), as QEMU does it: SC succeeds while memory still holds the value. */
 export const RES_ADDRESS = GUEST + 0x210, RES_VALUE = GUEST + 0x218;
 /** First slot free for CSRs (i64 each), up to GUEST_END. */
