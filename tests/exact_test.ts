@@ -5,7 +5,7 @@ import { silent } from "../src/core/log.ts";
 import { JIT_OPTIONS, type JitOption } from "../src/engine/jit.ts";
 import { loadDevices } from "../src/devices/mod.ts";
 import { type Graph, loadConfig } from "../src/machine/graph.ts";
-import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../src/machine/machine.ts";
+import { createMachine, type Host, loadGraph, loadPlatform, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import { encode } from "../src/riscv/insn.ts";
 import { parseIsa } from "../src/riscv/isa.ts";
@@ -13,6 +13,7 @@ import { GUESTS } from "./guests/guests.ts";
 import { X86_GUESTS } from "./guests/x86.ts";
 
 await loadDevices();
+await loadPlatform("riscv");
 const ROOT = new URL("..", import.meta.url).pathname;
 /** When a guest that has not ended is compared all the same: x86 guests wait a second for a timer. Benchmarks run much longer than a test may. */
 const END = 60_000_000, X86_END = 2_000_000_000, BENCH_END = 1_000_000;

@@ -15,7 +15,6 @@ import type { SideExits } from "../engine/profile.ts";
 import type { Symbols } from "./elf.ts";
 import { MachineDisks, type OpenDisk } from "./disks.ts";
 import { type Graph, loadConfigAndTypes, type MemoryNode, type Segment } from "./graph.ts";
-import { riscvPlatform } from "./riscv.ts";
 import type { Stop } from "./stop.ts";
 import { wireDevices } from "./wire.ts";
 
@@ -540,8 +539,14 @@ export class Tap implements CharPort {
 }
 
 type Family = Graph["cpu"]["family"];
-/** What is loaded: x86 only when a machine needs it, since its tables would cost every start a quarter of its time. */
-const platforms: Partial<Record<Family, (parts: PlatformParts) => Platform>> = { riscv: riscvPlatform };
+/** What is loaded. Neither family's instructions are of use to the other, and they are a third of all files. */
+const platforms: Partial<Record<Family, (parts: PlatformParts) => Platform>> = {};
+
+/** Makes machines of a family possible. */
+export async function loadPlatform(family: Family): Promise<void> {
+  if (family === "x86") platforms.x86 ??= (await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url)).x86Platform;
+  else platforms.riscv ??= (await lazy<typeof import("./riscv.ts")>("./riscv.ts", import.meta.url)).riscvPlatform;
+}
 
 /** Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. @throws {ConfigError} the file is wrong. */
 export async function loadGraph(options: MachineOptions, host: Host): Promise<Graph> {
@@ -550,10 +555,9 @@ export async function loadGraph(options: MachineOptions, host: Host): Promise<Gr
     fileSize: (p) => openDisk(host)(p, { write: false }).size,
     ...(options.set ? { set: options.set } : {}),
   });
+  await loadPlatform(graph.cpu.family);
   if (graph.cpu.family !== "x86") return graph;
-  const x86 = await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url);
-  x86.checkCpu(graph);
-  platforms.x86 ??= x86.x86Platform;
+  (await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url)).checkCpu(graph);
   if (graph.firmware.kind === "file") {
     return (await lazy<typeof import("./x86_rom.ts")>("./x86_rom.ts", import.meta.url)).withRom(graph, host);
   }
