@@ -963,9 +963,11 @@ export class X86Cpu implements Core {
     p.wp = (s.cr0 & CR0_WP) !== 0;
     p.smep = (s.cr4 & CR4_SMEP) !== 0;
   }
-  /** Physical addresses lead to other places in memory now. */
+  /** Physical addresses lead to other places in memory now: so do those of the page tables. */
   remapped(): void {
     this.#stamp++;
+    this.#spaces.forget();
+    this.env.changed();
   }
   flushData(): void {
     this.env.flushTlb();
