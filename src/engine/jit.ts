@@ -28,12 +28,10 @@ const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from
 const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
 const READS = Uint8Array.from(OPS, (r) => r.effect === "reads" ? 1 : 0),
   WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
-/** Rows in whose midst the region may be left. */
-const LEAVES = Uint8Array.from(
-  OPS,
-  (r) => r.effect === "reads" || r.effect === "writes" || r.effect === "call" || r.effect === "ends" ? 1 : 0,
-);
 const NONE = 0x7fff_ffff;
+const NO_SLOTS: ReadonlySet<number> = new Set();
+/** Most slots that are late at any time: each is stored at every exit. */
+const MAX_LATE = 6;
 
 /** Passes that `--no-opt` switches off. */
 export const JIT_OPTIONS = {
@@ -49,7 +47,7 @@ export const JIT_OPTIONS = {
   free: "stores need not look for code in the part of RAM that has none",
   /** Do without sign extensions that change nothing. */
   extend: "sign extension elimination",
-  /** Store a register when it is set, rather than when the region is left, unless a loop carries it round. */
+  /** Store a register once it is set, unless it is set again first, rather than when the region is left, unless a loop carries it round. */
   through: "no registers in locals for the exits' sake alone",
 } as const;
 export type JitOption = keyof typeof JIT_OPTIONS;
@@ -226,14 +224,14 @@ class Region {
     return a.storeAt(W.i32Store, BUDGET, budget).get(kind).bytes;
   }
 
-  /** The code of node `x` and of all that it dominates. Does not fall through. */
-  tree(x: number): void {
+  /** The code of node `x` and of all that it dominates, entered with slots of which only the locals are right. Does not fall through. */
+  tree(x: number, late: ReadonlySet<number> = NO_SLOTS): void {
     const a = this.asm, g = this.graph;
     if (g.isLoop[x]) a.loop(`n${x}`);
     // Nodes where paths join come behind the blocks that end in front of them, the last one in order outermost.
     const joins = g.children[x].filter((c) => g.joins[c]).sort((p, q) => g.order[q] - g.order[p]);
     for (const j of joins) a.block(`n${j}`);
-    new Walk(this, x).emit();
+    new Walk(this, x, late).emit();
     for (const j of joins.reverse()) {
       a.end();
       this.tree(j);
@@ -241,16 +239,29 @@ class Region {
     if (g.isLoop[x]) a.end();
   }
 
-  /** From node `from` to node `to`, or out to the pc in halves. Does not fall through. */
-  edge(from: number, to: number, pcLo: number, pcHi: number): void {
-    const g = this.graph;
-    if (to >= 0 && this.asm.isOpen(`n${to}`) && (g.joins[to] || g.isLoop[to])) this.asm.br(`n${to}`);
-    else if (to >= 0 && !g.joins[to] && g.parent[to] === from && !g.isBack(from, to)) this.tree(to);
-    else this.leave(LEFT.lookup, pcLo, pcHi);
+  /** From node `from` to node `to`, or out to the pc in halves; `late` as for `tree`. Does not fall through. */
+  edge(from: number, to: number, pcLo: number, pcHi: number, late: ReadonlySet<number>): void {
+    const g = this.graph, open = to >= 0 && this.asm.isOpen(`n${to}`) && (g.joins[to] || g.isLoop[to]);
+    if (!open && to >= 0 && !g.joins[to] && g.parent[to] === from && !g.isBack(from, to)) {
+      if (!g.isLoop[to]) return this.tree(to, late);
+      this.store(late);
+      this.tree(to);
+    } else if (open) {
+      this.store(late);
+      this.asm.br(`n${to}`);
+    } else this.leave(LEFT.lookup, pcLo, pcHi, late);
+  }
+  /** Stores slots from their locals. */
+  store(late: ReadonlySet<number>): void {
+    for (const slot of late) {
+      const s = this.slots.get(slot)!;
+      this.asm.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
+    }
   }
 
   /** Writes back and leaves with the pc in halves. */
-  leave(reason: number, pcLo: number, pcHi: number): void {
+  leave(reason: number, pcLo: number, pcHi: number, late: ReadonlySet<number>): void {
+    this.store(late);
     this.asm.i64(pcLo, pcHi).set(exitPc).i32(reason).set(kind).br("exit");
   }
 }
@@ -272,8 +283,6 @@ class Walk {
   /** For get and set: the next operation that may write the slot. */
   readonly #nextWrite: Int32Array;
   readonly #deferred: Uint8Array;
-  /** For a set: the slot is set again before the region can be left. */
-  readonly #covered: Uint8Array;
   /** Local of a value that has one; 0 when it has none. */
   readonly #local: Int32Array;
   #tempsI = 0;
@@ -290,7 +299,11 @@ class Walk {
   /** Sets of each slot so far. */
   readonly #version = new Map<number, number>();
 
-  constructor(readonly region: Region, readonly index: number) {
+  /** Slots of the kind `through` whose last value is still in the local only: mostly it is replaced before anybody can see it. */
+  readonly #late: Set<number>;
+
+  constructor(readonly region: Region, readonly index: number, late: ReadonlySet<number>) {
+    this.#late = new Set(late);
     this.#a = region.asm;
     this.#node = region.nodes[index];
     this.#ir = this.#node.ir;
@@ -299,7 +312,6 @@ class Walk {
     this.#last = new Int32Array(n);
     this.#nextWrite = new Int32Array(n);
     this.#deferred = new Uint8Array(n);
-    this.#covered = new Uint8Array(n);
     this.#local = new Int32Array(n);
     this.#left = 1;
     this.#places = region.target.ram ? findSpans(this.#ir, region.target.off.has("spans")) : new Map();
@@ -307,21 +319,15 @@ class Walk {
   }
 
   #analyse(): void {
-    const ir = this.#ir, slotNext = new Map<number, number>(), setAgain = new Set<number>();
-    const calls = ir.op.some((op) => op === CALL || op === CALLUNLESS);
+    const ir = this.#ir, slotNext = new Map<number, number>();
     let barrier = NONE, call = NONE;
     for (let i = ir.count - 1; i >= 0; i--) {
       const op = ir.op[i];
       let at = i;
       if (op === SET_I || op === SET_L || op === GET_I || op === GET_L) {
         this.#nextWrite[i] = Math.min(slotNext.get(ir.lo[i]) ?? NONE, call);
-        if (op === SET_I || op === SET_L) {
-          slotNext.set(ir.lo[i], i);
-          if (setAgain.has(ir.lo[i])) this.#covered[i] = 1;
-          if (op === SET_L || !this.region.slots.get(ir.lo[i])!.long) setAgain.add(ir.lo[i]);
-        }
-      } else if (LEAVES[op] || (op === INSN && calls)) setAgain.clear();
-      else if (PURE[op] && this.#uses[i] === 1 && this.#last[i] <= barrier) {
+        if (op === SET_I || op === SET_L) slotNext.set(ir.lo[i], i);
+      } else if (PURE[op] && this.#uses[i] === 1 && this.#last[i] <= barrier) {
         this.#deferred[i] = 1;
         at = this.#last[i];
       }
@@ -376,14 +382,15 @@ class Walk {
         a.if();
         this.#refund(this.#left - 1);
         if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
-        region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i]);
+        region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i], this.#late);
         a.end();
       } else if (op === JUMP) {
         if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
-        region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i]);
+        region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i], this.#late);
       } else if (op === JUMPTO) this.#jumpTo(i);
       else if (op === CALL) {
         this.#call([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
+        this.#late.clear();
         if (this.#uses[i]) {
           a.at(W.i64Load, RESULT);
           this.#keep(i);
@@ -417,7 +424,7 @@ class Walk {
     this.#left = n;
     a.get(budget).i32(n).op(W.i32Sub).tee(budget).i32(0).op(W.i32LtS).unlikelyIf();
     this.#refund(n);
-    this.region.leave(LEFT.attention, ...this.#pc(this.#offset));
+    this.region.leave(LEFT.attention, ...this.#pc(this.#offset), this.#late);
     a.end();
   }
   #refund(n: number): void {
@@ -464,14 +471,24 @@ class Walk {
       a.op(W.extU).op(W.i64Or);
     } else this.#push(v);
     a.set(s.local);
-    if (s.home.kind === "through" && !this.#covered[i]) a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
+    if (s.home.kind === "through") this.#delay(slot);
     this.#version.set(slot, (this.#version.get(slot) ?? 0) + 1);
+  }
+
+  /** A slot has been set; too many that wait are stored, the longest waiting one first. */
+  #delay(slot: number): void {
+    this.#late.delete(slot);
+    this.#late.add(slot);
+    if (this.#late.size <= MAX_LATE) return;
+    const [first] = this.#late;
+    this.region.store(new Set([first]));
+    this.#late.delete(first);
   }
 
   /** Leaves before the current instruction, which the interpreter then runs. */
   #side(): void {
     this.#refund(this.#left);
-    this.region.leave(LEFT.side, ...this.#pc(this.#offset));
+    this.region.leave(LEFT.side, ...this.#pc(this.#offset), this.#late);
   }
   #pc(offset: number): [number, number] {
     const lo = (this.#node.pcLo >>> 0) + offset;
@@ -596,11 +613,12 @@ class Walk {
     const a = this.#a, { region } = this;
     this.#push(this.#ir.a[i]);
     a.set(exitPc);
+    region.store(this.#late);
     if (this.#mayFinish) a.get(finish).unlikelyIf().i32(LEFT.attention).set(kind).br("exit").end();
     for (const r of region.graph.returnsOf(this.index)) {
       const target = region.nodes[r];
       a.get(exitPc).i64(target.pcLo, target.pcHi).op(W.i64Eq).if();
-      region.edge(this.index, r, target.pcLo, target.pcHi);
+      region.edge(this.index, r, target.pcLo, target.pcHi, NO_SLOTS);
       a.end();
     }
     a.i32(LEFT.lookup).set(kind).br("exit");
@@ -610,6 +628,7 @@ class Walk {
   #call(args: readonly number[], helper: number): void {
     const a = this.#a, { region } = this;
     this.#arguments(args);
+    region.store(this.#late);
     region.writeBack(a);
     a.i32(helper).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).unlikelyIf();
     // A fault happens again when the interpreter runs the instruction.
@@ -633,13 +652,13 @@ class Walk {
     this.#mayFinish = false;
     const a = this.#a.get(finish).unlikelyIf();
     this.#refund(this.#left - 1);
-    this.region.leave(LEFT.attention, ...this.#pc(offset));
+    this.region.leave(LEFT.attention, ...this.#pc(offset), this.#late);
     a.end();
   }
   /** The same where the instruction jumps. */
   #finishAt(pcLo: number, pcHi: number): void {
     this.#a.get(finish).unlikelyIf();
-    this.region.leave(LEFT.attention, pcLo, pcHi);
+    this.region.leave(LEFT.attention, pcLo, pcHi, this.#late);
     this.#a.end();
   }
 
@@ -647,6 +666,7 @@ class Walk {
   #callEnd(i: number): void {
     const a = this.#a, ir = this.#ir, { region } = this;
     this.#arguments([ir.a[i], ir.b[i], ir.c[i], ir.d[i]]);
+    region.store(this.#late);
     region.writeBack(a);
     a.i32(ir.lo[i]).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).unlikelyIf();
     this.#side();
