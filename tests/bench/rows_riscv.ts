@@ -1,4 +1,4 @@
-// The rows of RISC-V guests. Counts are chosen so that QEMU takes half a second or more where it can.
+// The rows of RISC-V guests. Counts are chosen so that QEMU takes one to two seconds: the start of a process has rows of its own.
 import { basename } from "@std/path";
 import type { Command } from "./measure.ts";
 import { bringup, NATIVE, path, qemu, type Row } from "./row.ts";
@@ -6,16 +6,16 @@ import { bringup, NATIVE, path, qemu, type Row } from "./row.ts";
 type Bits = 64 | 32;
 
 /** Programs of guests/suite.c and how often each is run: once is about 150 million instructions. */
-const INTEGER = { sieve: 16, matmul: 16, quicksort: 5, crc: 9, fib: 6, list: 2, sha256: 20, copy: 13, search: 8 };
+const INTEGER = { sieve: 48, matmul: 48, quicksort: 15, crc: 27, fib: 18, list: 6, sha256: 60, copy: 39, search: 24 };
 const REAL = {
-  nbody_double: 2,
-  nbody_single: 1,
-  mandel_double: 2,
-  mandel_single: 1,
-  linpack_double: 4,
-  linpack_single: 2,
-  fft_double: 7,
-  fft_single: 3,
+  nbody_double: 4,
+  nbody_single: 2,
+  mandel_double: 4,
+  mandel_single: 2,
+  linpack_double: 8,
+  linpack_single: 4,
+  fft_double: 14,
+  fft_single: 6,
 };
 /** Programs of guests/system.c and how many events each has. */
 const SYSTEM = { syscall: 1_000_000, switch: 1_000_000, fault: 1_000_000, smc: 200_000, fork: 500_000 };

@@ -2,16 +2,16 @@
 import { bringup, path, qemu, type Row } from "./row.ts";
 
 /** Programs of guests/suite.c in long mode and how often each is run. */
-const INTEGER = { sieve: 12, matmul: 16, quicksort: 5, crc: 9, fib: 10, list: 2, sha256: 16, copy: 13, search: 8 };
+const INTEGER = { sieve: 36, matmul: 48, quicksort: 15, crc: 27, fib: 30, list: 6, sha256: 48, copy: 39, search: 24 };
 const REAL = {
-  nbody_double: 2,
-  nbody_single: 2,
-  mandel_double: 3,
-  mandel_single: 3,
-  linpack_double: 4,
-  linpack_single: 4,
-  fft_double: 5,
-  fft_single: 5,
+  nbody_double: 4,
+  nbody_single: 4,
+  mandel_double: 6,
+  mandel_single: 6,
+  linpack_double: 8,
+  linpack_single: 8,
+  fft_double: 10,
+  fft_single: 10,
 };
 /** Programs of guests/x86/system.c and how many events each has. */
 const SYSTEM = { syscall: 1_000_000, switch: 1_000_000, fault: 1_000_000, smc: 200_000 };
