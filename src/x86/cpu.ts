@@ -3,8 +3,8 @@
 // (253666-083, 253668-083). Instructions are in isa/*.ts; what they call is in system.ts, far.ts, interrupts.ts, tasks.ts.
 // A check that fails deep inside such a function throws FAULTED after the exception was recorded; nothing of the guest's state has been
 // changed by then, and the helper's wrapper or the delivery loop catches it. Translated code never sees it.
-// Not modelled: SMM, VMX, SVM, protection keys, CET, VME (CR4.VME, PVI), machine checks, performance counters, #SS for a non-canonical
-// stack access by an ordinary instruction (#GP).
+// Not modelled: SMM, VMX, SVM, protection keys, CET, VME (CR4.VME, PVI), machine checks, performance counters, #SS where a helper (FXSAVE,
+// XSAVE) meets a non-canonical operand on the stack (#GP).
 import { ARG, GUEST, GUEST_END, PC, RESULT } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
@@ -26,8 +26,8 @@ import type { RegisterInfo } from "../core/cpu.ts";
 import type { LocalApic } from "../core/apic.ts";
 import type { CpuPorts } from "./ports.ts";
 import { type CpuidModel, Features } from "./cpuid.ts";
-import type { DecodeTable } from "./decode.ts";
-import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, XCPT } from "./exceptions.ts";
+import { type DecodeTable, LONGEST, OK } from "./decode.ts";
+import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, wide, XCPT } from "./exceptions.ts";
 import { readStatus, writeStatus } from "./flags.ts";
 import { ENDING_HELPERS, SYSTEM_HELPERS } from "./helpers.ts";
 import { deliver } from "./interrupts.ts";
@@ -112,7 +112,8 @@ import {
   VM,
 } from "./registers.ts";
 import { Spaces } from "./spaces.ts";
-import { Stack } from "./stack.ts";
+import { Insn } from "./insn.ts";
+import { isStackAccess, Stack } from "./stack.ts";
 import { systemHelpers } from "./system.ts";
 import { x86Table } from "./isa.ts";
 import { instructionHelpers, translateBlock } from "./translate.ts";
@@ -217,8 +218,8 @@ export type CpuState = ReturnType<typeof powerOn>;
 
 /** Entries of the cache of translations for the microcode's own accesses. */
 const WALKS = 64;
-/** What `reportFpuError` records instead of an exception. */
-const FREEZE = 256;
+/** What `reportFpuError` records instead of an exception; an operand that is not canonical: `raise` finds out which exception that is. */
+const FREEZE = 256, NOT_CANONICAL = 257;
 
 export class X86Cpu implements Core {
   s: CpuState = powerOn();
@@ -656,7 +657,9 @@ export class X86Cpu implements Core {
     }
     if (this.paging.levels === 0) return this.#gate(lo >>> 0);
     if (hi !== 0 && !this.canonical(hi)) {
-      this.record(XCPT.GP, 0);
+      this.record(access === FETCH ? XCPT.GP : NOT_CANONICAL, 0);
+      this.addressLo = lo;
+      this.addressHi = hi;
       return -1;
     }
     const user = s.cpl === 3;
@@ -714,7 +717,7 @@ export class X86Cpu implements Core {
   }
 
   raise(): void {
-    const vector = this.vector;
+    let vector = this.vector;
     if (vector < 0) throw new Error("no exception is recorded");
     this.s.debugDue = 0;
     if (vector === FREEZE) {
@@ -722,7 +725,21 @@ export class X86Cpu implements Core {
       this.s.waiting = this.done() === CONTINUE;
       return;
     }
+    if (vector === NOT_CANONICAL) vector = this.#onStack() ? XCPT.SS : XCPT.GP;
     this.event(vector, EXCEPTION, this.errorCode);
+  }
+
+  /** Whether the operand at `address` of the instruction at the pc is on the stack (64-bit mode). */
+  #onStack(): boolean {
+    const bytes: number[] = [], pc = wide(this.pcLo, this.pcHi), table = this.#table ??= x86Table(this.features);
+    for (let n = 0; n < LONGEST; n++) {
+      const paddr = this.probe(pc + BigInt(n), FETCH), at = paddr === undefined ? -1 : this.env.ram(paddr, 1);
+      if (at < 0) break;
+      bytes.push(this.env.u8[at]);
+    }
+    if (table.decode(faulting, Uint8Array.from(bytes), 0, bytes.length, 64) !== OK) return false;
+    const rsp = wide(this.slotLo(GPR(4)), this.slotHi(GPR(4))), at = wide(this.addressLo, this.addressHi);
+    return isStackAccess(faulting, Number(BigInt.asIntN(64, at - rsp)));
   }
 
   /** Delivers an event, or what comes of it; the pc is the return address. */
@@ -1065,6 +1082,8 @@ export class X86Cpu implements Core {
 
 /** Where a page is in the cache of the microcode's accesses. */
 const walkIndex = (lo: number, access: Access, user: boolean): number => ((lo >>> 12) ^ (access * 21 + (user ? 11 : 0))) & (WALKS - 1);
+/** Where `#onStack` decodes to. */
+const faulting = new Insn();
 const FLAT_SEGMENTS = [ES, CS, SS, DS], BREAKPOINT_BYTES = [1, 2, 8, 4];
 
 /** Level-sensitive. */

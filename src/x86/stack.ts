@@ -3,10 +3,21 @@
 // Intel SDM volume 3A (253668-083), 6.12 to 6.14; volume 1 (253665), 6.2.
 import type { X86Cpu } from "./cpu.ts";
 import { XCPT } from "./exceptions.ts";
+import type { Insn } from "./insn.ts";
 import { BIG, SS, withinLimit } from "./segments.ts";
 import { GPR } from "./slots.ts";
 
 const RSP = GPR(4);
+
+const PUSHES = /^(push|pushf|call|enter)$/, POPS = /^(pop|popf|ret|leave)$/;
+
+/** Whether an access of an instruction of 64-bit code, `distance` bytes above RSP, is one to the stack: its own, or by its operand's base. */
+export function isStackAccess(i: Insn, distance: number): boolean {
+  const { mnemonic } = i.row,
+    own = PUSHES.test(mnemonic) ? distance >= -8 && distance < 0 : POPS.test(mnemonic) && distance >= 0 && distance < 8;
+  if (i.hasMemory) return own || i.segment === SS;
+  return PUSHES.test(mnemonic) || POPS.test(mnemonic);
+}
 
 export class Stack {
   /** The stack pointer. */

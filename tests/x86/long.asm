@@ -311,6 +311,42 @@ tests:
   DONE
 
   READ "not canonical", 0x0000800000000000
+%ifndef QEMU ; #GP in every segment; Linux on a processor tells #SS by SIGBUS, and these by the same signals
+%macro ONSTACK 2+ ; rbx is not canonical
+  TRY %1
+  mov rbx, 0x8000000000001000
+  lea rdx, [area]
+  %2
+  SAY "no fault"
+  DONE
+%endmacro
+  SETGATE 12, stubs + 12 * 16, 0x8e01
+  SETGATE 13, stubs + 13 * 16, 0x8e01
+  ONSTACK "not canonical: [rbx]", mov rax, [rbx]
+  ONSTACK "not canonical: ss: [rbx]", db 0x36, 0x8b, 0x03
+  ONSTACK "not canonical: ds: [rbp]", db 0x48, 0x89, 0xdd, 0x3e, 0x8b, 0x45, 0x08
+  ONSTACK "not canonical: fs: [rbp]", db 0x48, 0x89, 0xdd, 0x64, 0x8b, 0x45, 0x08
+  ONSTACK "not canonical: [rbp] of SSE", db 0x48, 0x89, 0xdd, 0x0f, 0x10, 0x45, 0x08
+  ONSTACK "not canonical: [rax + rbp]", db 0x48, 0x89, 0xdd, 0x31, 0xc0, 0x8b, 0x04, 0x28
+  ONSTACK "not canonical: [rbp + rbx]", db 0x31, 0xed, 0x8b, 0x44, 0x1d, 0x00
+  ONSTACK "not canonical: [r13]", db 0x49, 0x89, 0xdd, 0x41, 0x8b, 0x45, 0x00
+  ONSTACK "not canonical: leave", db 0x48, 0x89, 0xdd, 0xc9
+  ONSTACK "not canonical: push [rbx]", push qword [rbx]
+  ONSTACK "not canonical: pop [rbx]", db 0x50, 0x8f, 0x03
+  ONSTACK "not canonical: call [rbx]", call [rbx]
+  ONSTACK "not canonical: push", db 0x48, 0x89, 0xdc, 0x50
+  ONSTACK "not canonical: pop", db 0x48, 0x89, 0xdc, 0x58
+  ONSTACK "not canonical: call", db 0x48, 0x89, 0xdc, 0xe8, 0, 0, 0, 0
+  ONSTACK "not canonical: ret", db 0x48, 0x89, 0xdc, 0xc3
+  ONSTACK "not canonical: enter", db 0x48, 0x89, 0xdc, 0xc8, 8, 0, 0
+  ONSTACK "not canonical: pushf", db 0x48, 0x89, 0xdc, 0x9c
+  ONSTACK "not canonical: popf", db 0x48, 0x89, 0xdc, 0x9d
+  ONSTACK "not canonical: retf", db 0x48, 0x89, 0xdc, 0xcb
+  ONSTACK "not canonical: push [rdx]", db 0x48, 0x89, 0xdc, 0xff, 0x32
+  ONSTACK "not canonical: pop [rdx]", db 0x48, 0x89, 0xdc, 0x8f, 0x02
+  SETGATE 12, stubs + 12 * 16, 0x8e00
+  SETGATE 13, stubs + 13 * 16, 0x8e00
+%endif
   READ "canonical high, absent", 0xffff800000000000
   READ "absent PML4", 0x0000008000000000
   READ "absent PDPT", 0x0000000080000000
