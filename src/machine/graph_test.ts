@@ -64,9 +64,9 @@ const wires = (g: Graph) =>
 
 Deno.test("a processor's output must lead to an input that exists", () => {
   const text = PC.replace("cores = 2", 'cores = 2\nferr = "pic:13"');
-  assertEquals(problem(text), `m.toml:5: cpu.ferr: no device 'pic'`);
-  const driven = text + '[device.pic]\ntype = "i8259.pair"\n[device.g]\ntype = "gpio"\nio = 0x100\nirq = "pic:13"\n';
-  assertEquals(problem(driven), "m.toml:5: cpu.ferr: 'pic:13' is already driven by 'g' (line 14)");
+  assertEquals(problem(text), `m.toml:6: cpu.ferr: no device 'pic'`);
+  const driven = text + pic + '[device.g]\ntype = "gpio"\nio = 0x100\nirq = "pic:13"\n';
+  assertEquals(problem(driven), "m.toml:6: cpu.ferr: 'pic:13' is already driven by 'g' (line 18)");
 });
 
 const keys = (line: string) => `${BASE}[device.k]\ntype = "keys"\n${line}\n`;
