@@ -651,6 +651,11 @@ export class X86Cpu implements Core {
   translate(lo: number, hi: number, access: Access, size = 1): number {
     const s = this.s;
     this.pageCacheable = true;
+    if (hi !== 0 && !this.code64) {
+      // The second part of an access that wraps at 4 GiB; the TLB would keep it under an address that nobody flushes.
+      hi = 0;
+      this.pageCacheable = false;
+    }
     if (this.#dataBreakpoints && access !== FETCH) {
       this.pageCacheable = false;
       this.#matchBreakpoints(lo, hi, access, size);

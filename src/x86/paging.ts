@@ -1,6 +1,8 @@
 // HOT: no bigint, no closures, no allocation.
 // Address translation: 32-bit, PAE, 4-level and 5-level paging with 4 KiB, 2 MiB (4 MiB) and 1 GiB pages. Intel SDM volume 3A (253668-083), chapter 4.
 // Every walk goes to memory: the engine's TLB is the cache. Physical addresses are doubles below 2^40.
+// The accessed bit of an entry is set when the walk goes on by it, also when the next entry is absent (SDM 4.8; QEMU does the same, and
+// kvm-unit-tests lets a processor do either).
 // Not modelled: protection keys, memory types, caching of paging structures (a change of an entry may be seen before INVLPG).
 import { type Access, type CoreEnv, FETCH, WRITE } from "../ir/frontend.ts";
 
