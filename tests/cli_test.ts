@@ -84,6 +84,10 @@ const MISTAKES: [args: string[], line: RegExp][] = [
     /pc\.toml: firmware\.vga: '.*vga\.bin' is no expansion ROM: it does not begin with 55 AA$/,
   ],
   [[PC, bin("hello")], /cannot tell how to boot it: a disk image, a Multiboot, Linux or PVH kernel is needed/],
+  [
+    [PC, "tests/guests/bin/x86_multiboot.elf", "--append", "a".repeat(30_000)],
+    /^bringup: command line, names of modules and section headers do not fit into 24576 bytes$/,
+  ],
   [[PC, SECTOR, "--set", "boot.protocol=linux"], /boot\.protocol is 'linux', but this is a disk image$/],
   [[PC, SECTOR, "--set", "device.vga=false", "--screenshot", "x.png"], /^bringup: --screenshot: this machine has no screen$/],
   [["machines/microvm.toml", SECTOR, "--memory", "16KiB"], /x86_sector\.bin: it goes to 0x7c00\.\.0x7dff, which is not in memory$/],

@@ -156,7 +156,9 @@ class Table {
   reserve(bytes: number): number {
     const at = this.#length;
     this.#length += Math.ceil(bytes / 8) * 8;
-    if (this.#length > this.view.byteLength) throw new ConfigError("the kernel's command line is too long");
+    if (this.#length > this.view.byteLength) {
+      throw new ConfigError(`command line, names of modules and section headers do not fit into ${BOOT_INFO_BYTES} bytes`);
+    }
     return at;
   }
   /** A text with its terminating zero; its address. */
