@@ -9,7 +9,7 @@ import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
 import { Graph } from "./graph.ts";
 import { extend } from "./passes/extend.ts";
 import { findSpans, type Place, type Span } from "./passes/spans.ts";
-import { type SlotHome, slotHomes, SlotTable } from "./slots.ts";
+import { FEW, type SlotHome, slotHomes, SlotTable } from "./slots.ts";
 import type { RegionNode } from "./region.ts";
 import { RUNTIME } from "./runtime.ts";
 import { UOP } from "./uops.ts";
@@ -118,6 +118,7 @@ class Region {
   readonly #runtime: string[] = [];
   readonly #pageCaches = new Map<string, { readonly tag: number; readonly addend: number }>();
   readonly #spans: number[] = [];
+  readonly #farConstants = new Map<number, number>();
   readonly #temps: { readonly i: number[]; readonly l: number[] } = { i: [], l: [] };
 
   constructor(readonly nodes: readonly RegionNode[], readonly target: RegionTarget) {
@@ -146,6 +147,13 @@ class Region {
   /** The local of the n-th span of a node: index of its first byte in the linear memory. */
   spanLocal(n: number): number {
     return this.#spans[n] ??= this.newLocal(I32);
+  }
+  /** The local of a constant that no instruction of the host can add; undefined where V8 had better make it each time. */
+  farConstant(n: number): number | undefined {
+    if (n > -(2 ** 31) || this.slots.size > FEW) return undefined;
+    let local = this.#farConstants.get(n);
+    if (!local) this.#farConstants.set(n, local = this.newLocal(I64));
+    return local;
   }
   /** Locals of a page cache; undefined when there are too many already. */
   pageCache(key: string): { readonly tag: number; readonly addend: number } | undefined {
@@ -195,6 +203,8 @@ class Region {
     this.#count(a, W.i64Add);
     for (const [slot, s] of this.slots) if (s.home.atEntry) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
     a.at(W.i32Load, TLB).set(tlb).i32(0).i32(block).mem(W.i32Store, CURRENT);
+    // The TLB is below 2^32, so the right-hand side is 0; V8 must not know, or it makes `mov` and `add` of what is one `lea`.
+    for (const [n, local] of this.#farConstants) i64(a, n).get(tlb).op(W.extU).i64(32).op(W.i64ShrU).op(W.i64Or).set(local);
     // A tag that no page has.
     for (const c of this.#pageCaches.values()) a.i64(1).set(c.tag);
     return a.bytes;
@@ -555,7 +565,10 @@ class Walk {
     const add = (n: number) => narrow ? a.i32(n).op(W.i32Add) : i64(a, n).op(W.i64Add);
     if (narrow) this.#pushNarrow(span.base);
     else this.#push(span.base);
-    add(span.low - first).tee(distance);
+    const far = narrow ? undefined : this.region.farConstant(span.low - first);
+    if (far) a.get(far).op(W.i64Add);
+    else add(span.low - first);
+    a.tee(distance);
     const bytes = free?.length ?? ram.length, most = (narrow ? Math.min(bytes, 2 ** 32 - first) : bytes) - length;
     if (most < 0) a.op(W.drop).i32(1);
     else if (narrow) a.i32(most).op(W.i32GtU);

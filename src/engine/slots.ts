@@ -11,7 +11,7 @@ const ADD_I = OP["add.i"], ADD_L = OP["add.l"], SUB_I = OP["sub.i"], SUB_L = OP[
 const ON_SLOT = Uint8Array.from(OPS, (r) => /^[gs]et\./.test(r.name) ? 1 : 0);
 const WIDE = Uint8Array.from(OPS, (r) => /^[gs]et\.l/.test(r.name) ? 1 : 0);
 /** A region with no more slots keeps all of them in registers. */
-const FEW = 16;
+export const FEW = 16;
 
 /** The slots of a region, numbered from 0. */
 export class SlotTable {
