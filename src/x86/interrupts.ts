@@ -3,7 +3,7 @@
 // volume 2A. Not modelled: interrupt redirection of CR4.VME, user interrupts, shadow stacks.
 import type { Status } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
-import { AC, DF, ID, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM } from "./registers.ts";
+import { AC, DF, DR6_BT, ID, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM } from "./registers.ts";
 import { type EventKind, EXCEPTION, hasErrorCode, SOFTWARE, SOFTWARE_TRAP, XCPT } from "./exceptions.ts";
 import {
   ATTRIBUTES,
@@ -337,6 +337,7 @@ export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nex
   cpu.events.record(vector, SOFTWARE, s.cpl, 0, nextLo, nextHi, 0, 0, cpu.env.instructions());
   // INT1 checks no privilege, and is an event from outside.
   deliver(cpu, vector, kind === 3 ? EXCEPTION : kind === 0 ? SOFTWARE : SOFTWARE_TRAP, 0, nextLo, nextHi);
-  s.debugDue = 0;
+  // No single step after the handler was entered; a task's T bit is another matter.
+  s.debugDue &= DR6_BT;
   return cpu.done();
 }

@@ -599,6 +599,20 @@ tests:
   SAY "returned"
   clts
   DONE
+%ifndef QEMU ; which ignores the T bit
+  mov word [task + 0x64], 1
+  TRY "task with the T bit: jmp"
+  mov dword [task + 0x20], task_jump
+  jmp 0xb0:0
+  clts
+  DONE
+  TRY "task with the T bit: int"
+  mov dword [task + 0x20], task_call
+  int 0x42
+  clts
+  DONE
+  mov word [task + 0x64], 0
+%endif
   TRY "task too short"
   jmp 0xc0:0
   DONE
