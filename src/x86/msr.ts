@@ -62,14 +62,17 @@ function deadlineTimer(cpu: X86Cpu): LocalApic {
 
 const SYSENTER_CS = 0x174, APIC_BASE = 0x1b, TSC_DEADLINE = 0x6e0;
 
+/** The time-stamp counter into cpu.valueLo and valueHi. Guests poll it: no remainder of doubles, which is slow. */
+export function readTsc(cpu: X86Cpu): void {
+  const t = cpu.config.tsc() + cpu.s.tscOffset, hi = Math.floor(t / 2 ** 32);
+  value(cpu, t - hi * 2 ** 32, hi);
+}
+
 /** By number. */
 export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
   0x10: {
     name: "IA32_TIME_STAMP_COUNTER",
-    read: (cpu) => {
-      const t = cpu.config.tsc() + cpu.s.tscOffset;
-      value(cpu, t % 2 ** 32 | 0, Math.floor(t / 2 ** 32));
-    },
+    read: readTsc,
     write: (cpu, lo, hi) => void (cpu.s.tscOffset = (hi >>> 0) * 2 ** 32 + (lo >>> 0) - cpu.config.tsc()),
   },
   0x17: fixed("IA32_PLATFORM_ID", 0),

@@ -28,7 +28,7 @@ import { XCPT } from "./exceptions.ts";
 import { farReturn, farTransfer, syscall, sysenter, sysexit, sysret } from "./far.ts";
 import type { SYSTEM_HELPERS } from "./helpers.ts";
 import { FLAGS_ANY, iret, softwareInterrupt } from "./interrupts.ts";
-import { readMsr, writeMsr } from "./msr.ts";
+import { readMsr, readTsc, writeMsr } from "./msr.ts";
 import {
   ATTRIBUTES,
   CALL16,
@@ -94,7 +94,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
   };
   const tsc = (): Status => {
     if (cpu.s.cr4 & CR4_TSD && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
-    readMsr(cpu, 0x10);
+    readTsc(cpu);
     return pair(cpu.valueLo, cpu.valueHi);
   };
   return {
