@@ -279,3 +279,19 @@ Deno.test("harts that wake others run alike however the run is cut", () => {
     assertEquals(run("jit", steps), expected, `JIT, steps of ${steps}`);
   }
 });
+
+Deno.test("what is compiled follows from the guest's run alone, not from the wall clock", () => {
+  const image = `${ROOT}tests/bench/bin/system.rv64.elf`, until = 2 ** 25;
+  const run = (next: (m: Machine) => number) => {
+    const m = create(
+      { file: ROOT + "machines/virt.toml", kernel: image, append: "bench=all:20000", tuning: { threshold: 20_000 } },
+      readFile,
+    );
+    while (m.clock.ticks < until) m.run(Math.min(until, next(m)));
+    const { blocks, lookups, regions, regionBytes, regionsChanged, sideExits } = m.stats;
+    return { digest: m.digest(), blocks, lookups, regions, regionBytes, regionsChanged, sideExits };
+  };
+  const whole = run(() => until);
+  assertEquals(whole.regions > 10, true, `${whole.regions} regions`);
+  assertEquals(run((m) => m.clock.ticks + m.sliceTicks), whole);
+});

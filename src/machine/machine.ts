@@ -101,8 +101,13 @@ export interface Snapshot {
 
 /** Instructions that a hart runs before the next one has its turn, when several are awake. Such a slice is never cut by the caller's wishes: the run must not depend on them. */
 const QUANTUM = 20_000;
-/** The longest slice; the engine counts in 30 bits. */
-const LONGEST = 2 ** 28;
+/**
+ * A hart that is alone awake stops at every multiple of so many ticks, and a session's slices end there: where the engine is cut decides which
+ * blocks it meets, and what it compiles must not follow the wall clock. 0.2 ms of compiled code, 1 to 2 ms of interpreted code.
+ */
+const GRID = 2 ** 19;
+/** The next tick at which a hart that is alone awake stops. */
+const gridAfter = (ticks: number) => (Math.floor(ticks / GRID) + 1) * GRID;
 const PAGE = 4096;
 
 /** The part of guest time that is being run: every hart gets `length` ticks, one after the other. */
@@ -236,9 +241,9 @@ export class Machine {
   get stopped(): Stop | undefined {
     return this.#stopped;
   }
-  /** Ticks that take about 10 ms of wall time, by what the last ones took. */
+  /** Ticks up to a point of the grid that take about 10 ms of wall time, by what the last ones took. */
   get sliceTicks(): number {
-    return Math.floor(this.#sliceTicks);
+    return gridAfter(this.clock.ticks + this.#sliceTicks - GRID / 2) - this.clock.ticks;
   }
   /** Ticks of guest time that have passed in all, those before resets included. */
   get age(): number {
@@ -290,7 +295,7 @@ export class Machine {
     }
     const ticks = this.clock.base - from, ms = performance.now() - wall;
     if (ms > 2) {
-      this.#sliceTicks = Math.min(1e9, Math.max(10_000, this.#sliceTicks / 2 + Math.min(ticks * 10 / ms, 4 * this.#sliceTicks) / 2));
+      this.#sliceTicks = Math.min(1e9, Math.max(GRID, this.#sliceTicks / 2 + Math.min(ticks * 10 / ms, 4 * this.#sliceTicks) / 2));
     } else if (ticks >= this.#sliceTicks) this.#sliceTicks = Math.min(1e9, this.#sliceTicks * 2);
     return stop ?? this.#stopped;
   }
@@ -301,7 +306,7 @@ export class Machine {
     const slice = this.#slice ??= {
       length: Math.max(
         1,
-        Math.min(this.clock.next, awake > 1 ? this.clock.base + QUANTUM : Math.min(untilTicks, this.clock.base + LONGEST)) -
+        Math.min(this.clock.next, awake > 1 ? this.clock.base + QUANTUM : Math.min(untilTicks, gridAfter(this.clock.base))) -
           this.clock.base,
       ),
       hart: 0,
