@@ -1,4 +1,4 @@
-// HOT: no bigint (but for the debugger's side), no closures, no allocation.
+// HOT: no bigint (but for the debugger's side and `#onStack`), no closures, no allocation.
 // An x86 processor: modes, segment registers, memory as its microcode sees it, events, what the engine asks. Intel SDM volumes 2 and 3
 // (253666-083, 253668-083). Instructions are in isa/*.ts; what they call is in system.ts, far.ts, interrupts.ts, tasks.ts.
 // A check that fails deep inside such a function throws FAULTED after the exception was recorded; nothing of the guest's state has been
