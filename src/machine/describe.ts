@@ -16,7 +16,7 @@ export function describe(graph: Graph, types: Types = DEVICES): string {
     ? [["isa", cpu.isa], ["harts", cpu.harts], ["mmu", cpu.mmu + (cpu.svade ? ", Svade" : "")], ["reset", hex(cpu.reset)]]
     : [["model", [cpu.model, ...cpu.features].join(" ")], ["cores", cpu.harts], ["reset", cpu.reset], ["triple fault", cpu.triple_fault]];
   const timer = clock.timebase_hz !== undefined ? ["timebase", `${clock.timebase_hz} Hz`] : ["time-stamp counter", `${clock.tsc_hz} Hz`];
-  const ports = portMap(graph), pci = pciMap(graph), drives = driveList(graph);
+  const ports = portMap(graph), pci = pciMap(graph, types), drives = driveList(graph);
   const kernel = cpu.family === "riscv"
     ? (firmware.kind === "none"
       ? "M-mode at its entry point"
@@ -71,10 +71,12 @@ function portMap(graph: Graph): Cell[][] {
     ) => [`0x${base.toString(16)}..0x${(base + length - 1).toString(16)}`, length, d.id, `${d.type} ${name}`]);
 }
 
-function pciMap(graph: Graph): Cell[][] {
-  const slot = ({ host, device, func }: NonNullable<DeviceNode["pci"]>) => `${host}:${device}.${func}`;
-  return graph.devices.flatMap((d) => d.pci ? [{ ...d.pci, d }] : []).sort((a, b) => a.device - b.device || a.func - b.func)
-    .map(({ d }) => [slot(d.pci!), d.id, d.type]);
+function pciMap(graph: Graph, types: Types): Cell[][] {
+  const slots = graph.devices.flatMap(({ id, type, pci }) => {
+    const slot = pci ?? (types[type].pciHost ? { host: id, device: 0, func: 0 } : undefined);
+    return slot ? [{ ...slot, id, type }] : [];
+  });
+  return slots.sort((a, b) => a.device - b.device || a.func - b.func).map((s) => [`${s.host}:${s.device}.${s.func}`, s.id, s.type]);
 }
 
 function interrupts(graph: Graph): Cell[][] {

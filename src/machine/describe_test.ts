@@ -115,7 +115,7 @@ Deno.test("describe: a PC's PCI slots, in order", () => {
   const text = `schema = 1\n[cpu]\narch = "x86_64"\n[memory.ram]\nat = 0\nsize = "640KiB"\n[device.vga]\ntype = "vga"\npci = "bridge:10.0"
 [device.isa]\ntype = "isa.piix3"\npci = "bridge:1.0"\n[device.bridge]\ntype = "pci.i440fx"\n`;
   const out = describe(loadConfig("pc.toml", { readFile: () => new TextEncoder().encode(text) }));
-  assertEquals(section(out, "PCI"), ["bridge:1.0 isa isa.piix3", "bridge:10.0 vga vga"]);
+  assertEquals(section(out, "PCI"), ["bridge:0.0 bridge pci.i440fx", "bridge:1.0 isa isa.piix3", "bridge:10.0 vga vga"]);
 });
 
 Deno.test("describe: a PC has a port map and no device tree", () => {
