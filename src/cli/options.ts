@@ -78,7 +78,7 @@ export interface CommandLine {
 
 /** Reads the arguments. @throws {ConfigError} an option is unknown, lacks its value, has one too many, or is given twice. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
-  const command = args[0] !== undefined && args[0] in COMMANDS ? args[0] as Command : "run";
+  const command = args[0] !== undefined && Object.hasOwn(COMMANDS, args[0]) ? args[0] as Command : "run";
   const options: Record<string, Option> = COMMANDS[command].options;
   const names = Object.keys(options);
   const flags = names.filter((n) => !options[n].value), valued = names.filter((n) => options[n].value);

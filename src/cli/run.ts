@@ -186,7 +186,7 @@ function makePlan({ positional, values }: CommandLine): Plan {
     throw new ConfigError(`--engine: there is no engine '${engine}'; expected interp or jit`);
   }
   const off = list("no-opt").map((name) => {
-    if (!(name in JIT_OPTIONS)) {
+    if (!Object.hasOwn(JIT_OPTIONS, name)) {
       throw new ConfigError(
         `--no-opt: there is no pass '${name}'; expected ${Object.keys(JIT_OPTIONS).join(", ")}${
           didYouMean(name, Object.keys(JIT_OPTIONS))

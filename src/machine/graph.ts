@@ -720,8 +720,8 @@ function cut(parts: readonly Segment[], ranges: readonly [number, number][]): Se
   return out;
 }
 
-const only = (table: Table, keys: object): Table => new Map([...table].filter(([k]) => k in keys));
-const without = (table: Table, keys: object): Table => new Map([...table].filter(([k]) => !(k in keys)));
+const only = (table: Table, keys: object): Table => new Map([...table].filter(([k]) => Object.hasOwn(keys, k)));
+const without = (table: Table, keys: object): Table => new Map([...table].filter(([k]) => !Object.hasOwn(keys, k)));
 
 const range = (r: { base: number; length: number }, bus: "mem" | "io") =>
   bus === "io" ? `0x${r.base.toString(16)}..0x${(r.base + r.length - 1).toString(16)}` : `${hex(r.base)}..${hex(r.base + r.length - 1)}`;

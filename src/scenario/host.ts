@@ -100,7 +100,7 @@ function exists(path: string): boolean {
 /** Channels from "irq,trap" or "all". @throws {ConfigError} a name is not a channel. */
 export function parseChannels(text: string): Set<Channel> {
   const names = Object.keys(CHANNELS) as Channel[], given = text.split(",").map((s) => s.trim()).filter(Boolean);
-  const unknown = given.find((n) => n !== "all" && !(n in CHANNELS));
+  const unknown = given.find((n) => n !== "all" && !Object.hasOwn(CHANNELS, n));
   if (unknown !== undefined) {
     throw new ConfigError(`--trace: no channel '${unknown}'${didYouMean(unknown, names)}; the channels are ${names.join(", ")} and all`);
   }

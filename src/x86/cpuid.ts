@@ -77,7 +77,7 @@ export const MODELS: Readonly<Record<string, CpuidModel>> = {
 
 /** @throws {ConfigError} no model of that name. */
 export function modelByName(name: string): CpuidModel {
-  const model = MODELS[name];
+  const model = Object.hasOwn(MODELS, name) ? MODELS[name] : undefined;
   if (!model) throw new ConfigError(`no CPU model '${name}'${didYouMean(name, Object.keys(MODELS))}`, { key: "cpu.model" });
   return model;
 }
@@ -93,7 +93,7 @@ export class Features {
   constructor(model: CpuidModel, changes: readonly string[]) {
     for (const [key, leaf] of Object.entries(model.leaves)) this.#leaves[key] = [...leaf];
     for (const change of changes) {
-      const name = change.slice(1), place = FEATURES[name];
+      const name = change.slice(1), place = Object.hasOwn(FEATURES, name) ? FEATURES[name] : undefined;
       if (!place) throw new ConfigError(`no CPU feature '${name}'${didYouMean(name, Object.keys(FEATURES))}`, { key: "cpu.features" });
       const leaf = this.#leaves[place[0]] ??= [0, 0, 0, 0], bit = 1 << place[2];
       leaf[place[1]] = change[0] === "+" ? leaf[place[1]] | bit : leaf[place[1]] & ~bit;
