@@ -118,6 +118,7 @@ class Region {
   readonly #runtime: string[] = [];
   readonly #pageCaches = new Map<string, { readonly tag: number; readonly addend: number }>();
   readonly #spans: number[] = [];
+  readonly #behind: Set<number>[] = [];
   readonly #farConstants = new Map<number, number>();
   readonly #temps: { readonly i: number[]; readonly l: number[] } = { i: [], l: [] };
 
@@ -260,6 +261,21 @@ class Region {
       this.store(late);
       this.asm.br(`n${to}`);
     } else this.leave(LEFT.lookup, pcLo, pcHi, late);
+  }
+  /** Whether a node that only node `x` leads to sets the slot; if none does, waiting only keeps its local alive. */
+  isSetBehind(x: number, slot: number): boolean {
+    return this.#setBehind(x).has(slot);
+  }
+  #setBehind(x: number): ReadonlySet<number> {
+    const known = this.#behind[x];
+    if (known) return known;
+    const { graph } = this, sets = this.#behind[x] = new Set<number>();
+    for (const c of graph.children[x]) {
+      if (graph.joins[c] || graph.isLoop[c]) continue;
+      const { op, lo, count } = this.nodes[c].ir;
+      for (let i = 0; i < count; i++) if (op[i] === SET_I || op[i] === SET_L) sets.add(lo[i]);
+    }
+    return sets;
   }
   /** Stores slots from their locals. */
   store(late: ReadonlySet<number>): void {
@@ -481,7 +497,13 @@ class Walk {
       a.op(W.extU).op(W.i64Or);
     } else this.#push(v);
     a.set(s.local);
-    if (s.home.kind === "through") this.#delay(slot);
+    if (s.home.kind === "through") {
+      if (this.#nextWrite[i] !== NONE || this.region.isSetBehind(this.index, slot)) this.#delay(slot);
+      else {
+        a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
+        this.#late.delete(slot);
+      }
+    }
     this.#version.set(slot, (this.#version.get(slot) ?? 0) + 1);
   }
 
