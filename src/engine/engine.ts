@@ -72,6 +72,7 @@ interface Region {
   readonly ranges: readonly { readonly at: number; readonly bytes: number }[];
   /** It was compiled for `#free`. */
   readonly trustsFree: boolean;
+  readonly wasmBytes: number;
   /** What its first micro-op was: code and operand b. */
   readonly code: number;
   readonly operand: number;
@@ -107,6 +108,8 @@ export interface EngineOptions {
   readonly jit?: boolean;
   /** Instructions of a block's entries after which it is hot. */
   readonly threshold?: number;
+  /** Regions that are kept at a time; at least 2. */
+  readonly maxRegions?: number;
   /** JIT options that are switched off. */
   readonly off?: readonly JitOption[];
   /** Verify the IR between the passes. */
@@ -114,8 +117,8 @@ export interface EngineOptions {
   /** Count what costs something to count: instructions of regions, side exits by address, time of translation. */
   readonly profile?: boolean;
 }
-/** Live regions and bytes of their code; beyond them everything is dropped and begins anew. */
-const MAX_REGIONS = 4096, MAX_REGION_BYTES = 64 << 20;
+/** Live regions and bytes of their wasm (V8's code and bookkeeping take several times that); beyond them the older half goes. */
+const MAX_REGIONS = 1024, MAX_REGION_BYTES = 8 << 20;
 
 const enum Fetch {
   ENTRIES = 256,
@@ -799,10 +802,7 @@ export class Engine {
       return this.#second >= 0;
     });
     if (!nodes) return;
-    if (this.stats.regions - this.#regionsDropped >= MAX_REGIONS || this.stats.regionBytes - this.#bytesDropped >= MAX_REGION_BYTES) {
-      this.#flushSoon = true;
-      return;
-    }
+    if (this.#regions.size >= (this.options.maxRegions ?? MAX_REGIONS) || this.#liveBytes >= MAX_REGION_BYTES) this.#evict();
     const used = [...pages].filter(([, host]) => host >= 0), guard = flat || used.length === 1 ? 0 : this.#newCell(this.#i32[CONTEXT >> 2]);
     const ranges = [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.lastOffset + LONGEST_INSTRUCTION })), ...tails];
     for (const r of ranges) for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) this.#pages[p] ??= this.#newCodePage(p * PAGE);
@@ -830,6 +830,7 @@ export class Engine {
       pages: used,
       ranges,
       trustsFree: free !== undefined,
+      wasmBytes: compiled.size,
     };
     for (const r of ranges) {
       for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) {
@@ -843,6 +844,7 @@ export class Engine {
     this.#i32[(ip + 8) >> 2] = element;
     this.stats.regions++;
     this.stats.regionBytes += compiled.size;
+    this.#liveBytes += compiled.size;
     this.stats.compileMs += performance.now() - started;
   }
   /** Whether the interpreter has been at a block often enough to compile it along. */
@@ -870,8 +872,7 @@ export class Engine {
   }
   /** Live regions by their entry's micro-ops. */
   readonly #regions = new Map<number, Region>();
-  #regionsDropped = 0;
-  #bytesDropped = 0;
+  #liveBytes = 0;
   #flushSoon = false;
 
   /** How many instructions come before the first breakpoint inside the block; 0 when there is none. */
@@ -984,9 +985,22 @@ export class Engine {
     this.stats.invalidations++;
     return b.ip === this.#i32[CURRENT >> 2];
   }
+  /** Makes room: the older half of the regions goes; what is still hot is compiled again. Entering a region is not counted, so age decides. */
+  #evict(): void {
+    const old = [...this.#regions.values()].slice(0, this.#regions.size + 1 >> 1);
+    this.stats.regionsEvicted += old.length;
+    for (const region of old) {
+      this.#interpret(region);
+      this.#i32[(region.block.ip + H_HEAT) >> 2] = this.#heat;
+      this.#byIp.set(region.block.ip, region.block);
+    }
+  }
   /** The region's entry is interpreted from now on, for good. */
   #revert(region: Region): void {
     this.stats.regionsReverted++;
+    this.#interpret(region);
+  }
+  #interpret(region: Region): void {
     this.#release(region);
     this.#u16[region.block.ip >> 1] = region.code;
     this.#i32[(region.block.ip + 8) >> 2] = region.operand;
@@ -998,7 +1012,7 @@ export class Engine {
     this.#table.set(region.element, null);
     this.#freeElements.push(region.element);
     this.#regions.delete(region.block.ip);
-    this.#regionsDropped++;
+    this.#liveBytes -= region.wasmBytes;
   }
   /** A region is dead, and with it its entry block. */
   #dropRegion(region: Region): boolean {
@@ -1044,8 +1058,7 @@ export class Engine {
     this.#hits.clear();
     this.stats.regionsEvicted += this.#regions.size;
     this.#regions.clear();
-    this.#regionsDropped = this.stats.regions;
-    this.#bytesDropped = this.stats.regionBytes;
+    this.#liveBytes = 0;
     this.#flushSoon = false;
     this.#byIp.clear();
     this.#u8.fill(0, this.#codeMap, this.#codeMap + this.#pages.length);

@@ -830,6 +830,26 @@ Deno.test("JIT: instructions are counted by engine, and what is left to the inte
   assertEquals([t.engine.regionInstructions, t.engine.harts[0].total], [TOTAL - interpreted + 3, TOTAL + 12]);
 });
 
+Deno.test("JIT: beyond the limit the older half of the regions makes room, and what is hot is compiled again", () => {
+  const LOOPS = 40, LIMIT = 8, ROUNDS = 30;
+  const run = (options: EngineOptions) => {
+    const t = new Rig(options);
+    // Each loop counts r1 from 0 to r5 and goes on to the next; the last one begins with the first again.
+    for (let n = 0; n < LOOPS; n++) {
+      const at = CODE + 32 * n, next = n === LOOPS - 1 ? 5 - 8 * (LOOPS - 1) : 5;
+      t.code(at, ["addi", 1, 0, 0], ["addi", 1, 1, 1], ["add", 2, 2, 1], ["bne", 1, 5, -2]);
+      t.code(at + 16, ["addi", 3, 3, 1], next < -128 ? ["jr", 0, 9] : ["j", 0, 0, next - 2]);
+    }
+    t.set(5, ROUNDS).set(9, CODE).all(4 * LOOPS * (3 * ROUNDS + 3));
+    return { t, state: [t.pc, t.r(1), t.r(2), t.r(3)] };
+  };
+  const { t, state } = run({ jit: true, threshold: 20, maxRegions: LIMIT }), { stats } = t.engine;
+  assertEquals(state, run({}).state);
+  assertEquals(state.slice(2), [4 * LOOPS * ROUNDS * (ROUNDS + 1) / 2, 4 * LOOPS]);
+  assert(t.engine.liveRegions <= LIMIT && stats.regions > LOOPS, `${t.engine.liveRegions} of ${stats.regions}`);
+  assertEquals([stats.regionsEvicted, stats.flushes], [stats.regions - t.engine.liveRegions, 0]);
+});
+
 Deno.test("memory that does not fit is refused", () => {
   let message = "";
   try {
