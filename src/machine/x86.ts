@@ -11,6 +11,7 @@ import { CUT, LONGEST, OK } from "../x86/decode.ts";
 import { disassemble } from "../x86/disasm.ts";
 import { Insn } from "../x86/insn.ts";
 import { x86Table } from "../x86/isa.ts";
+import { initFpu } from "../x86/state.ts";
 import { MODE_CODE32, MODE_CODE64 } from "../x86/slots.ts";
 import { CS, DS, ES, PRESENT, S, SS, WRITABLE } from "../x86/segments.ts";
 import { isElf, Symbols } from "./elf.ts";
@@ -199,6 +200,7 @@ class X86Platform implements Platform {
     const bios = this.#bios.possible;
     this.#bios.core = core;
     if (this.#rom) return this.#rom.powerOn();
+    initFpu(core);
     if (bios) this.#bios.powerOn(core);
     if (this.#image.protocol === "bios" && bios) {
       this.#bios.boot();
@@ -222,6 +224,7 @@ class X86Platform implements Platform {
     const { core } = this.cpus[0], { bus, engine } = this.parts;
     engine.select(0);
     core.reset();
+    initFpu(core);
     for (const s of this.#image.segments) bus.writeBytes(s.paddr, s.bytes, { rom: true });
     startKernel(new Boot(this.parts, this.#bios, this.#image, this.#imageName, this.#modules, map), core);
   }

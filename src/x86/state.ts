@@ -16,6 +16,11 @@ export function resetFpu(cpu: X86Cpu): void {
   set(cpu, FPU_CW, 0x40);
   set(cpu, MXCSR, 0x1f80);
 }
+/** After FNINIT, as a BIOS leaves the x87. */
+export function initFpu(cpu: X86Cpu): void {
+  set(cpu, FPU_CW, 0x37f);
+  set(cpu, FPU_EMPTY, 0xff);
+}
 const get = (cpu: X86Cpu, slot: number): number => cpu.slotLo(slot);
 function set(cpu: X86Cpu, slot: number, value: number): void {
   cpu.env.i32[(cpu.env.base() + slot) >> 2] = value;

@@ -50,3 +50,8 @@ Deno.test("a run that is saved and restored anywhere goes on as if nothing had b
     assertEquals(a.output() + b.output(), expected, `saved after ${before} bytes`);
   }
 });
+
+Deno.test("a kernel finds the x87 as FNINIT leaves it", async () => {
+  const { machine } = await start("long");
+  assertEquals([machine.cpus[0].reg("fctrl"), machine.cpus[0].reg("ftag")], [0x37fn, 0xffffn]);
+});
