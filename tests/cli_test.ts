@@ -30,6 +30,7 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [["constructor"], /^bringup: 'constructor' is neither a command nor a machine file$/],
   [[VIRT, bin("hello"), "--trace", "constructor"], /--trace: no channel 'constructor'/],
   [[VIRT, bin("hello"), "--no-opt", "constructor"], /--no-opt: there is no pass 'constructor'/],
+  [["check", VIRT, "--set", "cpu.isa=rv64gx"], /virt\.toml: cpu\.isa: ISA 'rv64gx': unknown extension 'x'$/],
   [["check", PC, "--set", "cpu.model=constructor"], /cpu\.model: no CPU model 'constructor'/],
   [["check", PC, "--set", 'cpu.features=["+constructor"]'], /cpu\.features: no CPU feature 'constructor'/],
   [["check", PC, "--set", "device.com1.constructor=1"], /device\.com1\.constructor: unknown key 'constructor'/],

@@ -177,7 +177,7 @@ export class Machine {
     }
     this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
     this.disks = new MachineDisks(graph, options.disks ?? [], openDisk(host));
-    const platform = platforms[graph.cpu.family];
+    const platform = platforms[graph.cpu.family]?.createPlatform;
     if (!platform) throw new Error(`the platform '${graph.cpu.family}' is not loaded: loadGraph comes first`);
     this.#platform = platform({
       graph,
@@ -545,12 +545,17 @@ export class Tap implements CharPort {
 
 type Family = Graph["cpu"]["family"];
 /** What is loaded. Neither family's instructions are of use to the other, and they are a third of all files. */
-const platforms: Partial<Record<Family, (parts: PlatformParts) => Platform>> = {};
+const platforms: Partial<Record<Family, PlatformModule>> = {};
+interface PlatformModule {
+  createPlatform(parts: PlatformParts): Platform;
+  /** @throws {ConfigError} there is no such processor. */
+  checkCpu(graph: Graph): void;
+}
 
 /** Makes machines of a family possible. */
 export async function loadPlatform(family: Family): Promise<void> {
-  if (family === "x86") platforms.x86 ??= (await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url)).x86Platform;
-  else platforms.riscv ??= (await lazy<typeof import("./riscv.ts")>("./riscv.ts", import.meta.url)).riscvPlatform;
+  if (family === "x86") platforms.x86 ??= await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url);
+  else platforms.riscv ??= await lazy<typeof import("./riscv.ts")>("./riscv.ts", import.meta.url);
 }
 
 /** Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. @throws {ConfigError} the file is wrong. */
@@ -561,9 +566,8 @@ export async function loadGraph(options: MachineOptions, host: Host): Promise<Gr
     ...(options.set ? { set: options.set } : {}),
   });
   await loadPlatform(graph.cpu.family);
-  if (graph.cpu.family !== "x86") return graph;
-  (await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url)).checkCpu(graph);
-  if (graph.firmware.kind === "file") {
+  platforms[graph.cpu.family]!.checkCpu(graph);
+  if (graph.cpu.family === "x86" && graph.firmware.kind === "file") {
     return (await lazy<typeof import("./x86_rom.ts")>("./x86_rom.ts", import.meta.url)).withRom(graph, host);
   }
   return graph;

@@ -12,7 +12,7 @@ import { X } from "../riscv/slots.ts";
 import { SSIP, STIP } from "../riscv/trap.ts";
 import { EM_RISCV, type Symbols } from "./elf.ts";
 import { buildFdt } from "./fdt.ts";
-import { mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
+import { type Graph, mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
 import { type Image, readImage } from "./image.ts";
 import { EngineCpu } from "./engine_cpu.ts";
 import type { Platform, PlatformParts } from "./machine.ts";
@@ -72,7 +72,21 @@ class SbiConsole implements CharPort {
   }
 }
 
-export function riscvPlatform(parts: PlatformParts): Platform {
+/** The instruction set of a machine's processors. @throws {ConfigError} there is no such one. */
+export function checkCpu({ file, ...graph }: Graph): Isa {
+  const cpu = graph.cpu as CpuNode, bad = (key: string, problem: string) => new ConfigError(problem, { file, key: `cpu.${key}` });
+  let isa: Isa;
+  try {
+    isa = parseIsa(cpu.isa);
+  } catch (e) {
+    throw e instanceof ConfigError ? bad("isa", e.problem) : e;
+  }
+  if (cpu.arch !== `riscv${isa.xlen}`) throw bad("isa", `'${cpu.isa}' does not fit cpu.arch = "${cpu.arch}"`);
+  if (cpu.mmu !== "bare" && (cpu.mmu === "sv32") !== (isa.xlen === 32)) throw bad("mmu", `'${cpu.mmu}' is not a mode of ${cpu.arch}`);
+  return isa;
+}
+
+export function createPlatform(parts: PlatformParts): Platform {
   return new RiscvPlatform(parts);
 }
 
@@ -111,18 +125,8 @@ class RiscvPlatform implements Platform, SbiHost {
     this.mvendorid = cpu.mvendorid;
     this.marchid = cpu.marchid;
     this.mimpid = cpu.mimpid;
-    try {
-      this.#isa = parseIsa(cpu.isa);
-    } catch (e) {
-      throw e instanceof ConfigError ? new ConfigError(e.problem, { file: graph.file, key: "cpu.isa" }) : e;
-    }
+    this.#isa = checkCpu(graph);
     const xlen = this.xlen = this.#isa.xlen;
-    if (cpu.arch !== `riscv${xlen}`) {
-      throw new ConfigError(`'${cpu.isa}' does not fit cpu.arch = "${cpu.arch}"`, { file: graph.file, key: "cpu.isa" });
-    }
-    if (cpu.mmu !== "bare" && (cpu.mmu === "sv32") !== (xlen === 32)) {
-      throw new ConfigError(`'${cpu.mmu}' is not a mode of ${cpu.arch}`, { file: graph.file, key: "cpu.mmu" });
-    }
     this.#timebase = graph.clock.timebase_hz!;
     this.#time = () => clock.count(this.#timebase);
 

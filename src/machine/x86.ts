@@ -98,7 +98,7 @@ export function checkCpu({ cpu, file }: Graph): void {
   }
 }
 
-export function x86Platform(parts: PlatformParts): Platform {
+export function createPlatform(parts: PlatformParts): Platform {
   return new X86Platform(parts);
 }
 
