@@ -262,11 +262,8 @@ class Region {
       this.asm.br(`n${to}`);
     } else this.leave(LEFT.lookup, pcLo, pcHi, late);
   }
-  /** Whether a node that only node `x` leads to sets the slot; if none does, waiting only keeps its local alive. */
-  isSetBehind(x: number, slot: number): boolean {
-    return this.#setBehind(x).has(slot);
-  }
-  #setBehind(x: number): ReadonlySet<number> {
+  /** Slots that are set by nodes to which only node `x` leads: where nobody sets a slot again, a store that waits only keeps its local alive. */
+  setBehind(x: number): ReadonlySet<number> {
     const known = this.#behind[x];
     if (known) return known;
     const { graph } = this, sets = this.#behind[x] = new Set<number>();
@@ -498,7 +495,7 @@ class Walk {
     } else this.#push(v);
     a.set(s.local);
     if (s.home.kind === "through") {
-      if (this.#nextWrite[i] !== NONE || this.region.isSetBehind(this.index, slot)) this.#delay(slot);
+      if (this.#nextWrite[i] !== NONE || this.region.setBehind(this.index).has(slot)) this.#delay(slot);
       else {
         a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
         this.#late.delete(slot);
