@@ -295,3 +295,15 @@ Deno.test("what is compiled follows from the guest's run alone, not from the wal
   assertEquals(whole.regions > 10, true, `${whole.regions} regions`);
   assertEquals(run((m) => m.clock.ticks + m.sliceTicks), whole);
 });
+
+Deno.test("a guest whose regions keep making room for others runs as it does in the interpreter", () => {
+  const image = `${ROOT}tests/bench/bin/system.rv64.elf`, until = 2 ** 22;
+  const run = (options: Partial<MachineOptions>) => {
+    const m = create({ file: ROOT + "machines/virt.toml", kernel: image, append: "bench=all:2000", ...options }, readFile);
+    m.run(until);
+    return m;
+  };
+  const m = run({ tuning: { threshold: 200, maxRegions: 4 } });
+  assertEquals(m.digest(), run({ engine: "interp" }).digest());
+  assertEquals([m.stats.regionsEvicted > 20, m.stats.regionsAlive <= 4], [true, true], `${m.stats.regionsEvicted} evicted`);
+});
