@@ -5,7 +5,7 @@ import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { expected, hex } from "./config.ts";
 import { buildFdt, printFdt } from "./fdt.ts";
 import * as format from "./format.ts";
-import { type DeviceNode, type Edge, type Graph, targetName } from "./graph.ts";
+import { type Edge, type Graph, targetName } from "./graph.ts";
 
 type Types = Readonly<Record<string, AnyDeviceType>>;
 
