@@ -137,6 +137,9 @@ export const FANOUT = {
       form: `a text like "pic:n" or "ioapic:n?0=2" (0 goes to 2, all others to their own number)`,
     }),
   ),
+  shared: list("inputs that several devices may drive, as COM1 and COM3 do on a PC: they are ORed", int("number of an input"), {
+    default: [],
+  }),
 } satisfies Keys;
 
 export const FIRMWARE = {

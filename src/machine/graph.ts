@@ -190,10 +190,14 @@ const sourceName = (from: Edge["from"]) => "hart" in from ? `cpu${from.hart}.${f
 interface Target {
   readonly to: Edge["to"];
   readonly via?: string;
+  /** Several outputs may drive it. */
+  readonly shared?: boolean;
 }
 
 interface Fanout {
   readonly place: Place;
+  /** Numbers that several devices may drive. */
+  readonly shared: ReadonlySet<number>;
   /** Target device and the numbers that go elsewhere. */
   readonly to: readonly { readonly device: string; readonly moved: ReadonlyMap<number, number>; readonly place: Place }[];
 }
@@ -497,11 +501,12 @@ class GraphBuilder {
   }
 
   #fanout(id: string, table: Table, place: Place): void {
-    const errors = this.#reader.errors.length, { to } = this.#reader.table(table, format.FANOUT, place);
+    const errors = this.#reader.errors.length, { to, shared } = this.#reader.table(table, format.FANOUT, place);
     if (this.#reader.errors.length > errors) return;
     const nodes = table.get("to")!.value as Node[];
     this.#fanouts.set(id, {
       place,
+      shared: new Set(shared),
       to: to.map((text, i) => {
         const [, device, moved] = /^([^:]+):n(?:\?(.*))?$/.exec(text)!;
         return {
@@ -579,9 +584,9 @@ class GraphBuilder {
   #connect(from: Edge["from"], text: string, n: number, place: Place): void {
     const targets = this.#targets(text, n);
     if (typeof targets === "string") return this.#reader.error(targets, place);
-    for (const { to, via } of targets) {
+    for (const { to, via, shared: allowed } of targets) {
       const same = this.#edges.find((e) => targetName(e.to) === targetName(to));
-      const shared = "device" in to && this.#inputs.get(to.device)?.shared;
+      const shared = allowed || "device" in to && this.#inputs.get(to.device)?.shared;
       if (same && !shared) {
         const where = same.place.file === place.file && same.place.line ? ` (line ${same.place.line})` : "";
         this.#reader.error(`'${targetName(to)}' is already driven by '${sourceName(same.from)}'${where}`, place);
@@ -610,7 +615,7 @@ class GraphBuilder {
       if (!this.#inputs.has(to)) continue; // reported at the fan-out
       const targets = this.#input(to, String(moved.get(Number(input)) ?? input));
       if (typeof targets === "string") return `${targets} (through '${device}')`;
-      out.push(...targets.map((t) => ({ ...t, via: device })));
+      out.push(...targets.map((t) => ({ ...t, via: device, shared: fanout.shared.has(Number(input)) })));
     }
     return out;
   }

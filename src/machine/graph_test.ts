@@ -1,5 +1,5 @@
 // Machine files to graphs: what is read, and one exact message for every kind of mistake.
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { ConfigError, ConfigErrors } from "../core/errors.ts";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { type Graph, loadConfig, targetName } from "./graph.ts";
@@ -61,6 +61,14 @@ const wires = (g: Graph) =>
       ? `cpu${from.hart}.${from.output} -> ${targetName(to)}`
       : `${from.device}.${g.devices.find((d) => d.id === from.device)!.outputs[from.output]} -> ${targetName(to)}`
   );
+
+Deno.test("devices share a line where the fan-out says so, and only there", () => {
+  const port = (id: string, io: string, line: number) => `[device.${id}]\ntype = "ns16550a"\nio = ${io}\nirq = "isa:${line}"\n`;
+  const isa = `[device.isa]\ntype = "irq.fanout"\nto = ["pic:n"]\nshared = [4]\n`;
+  const machine = (line: number) => `${PC}${pic}${isa}${port("com1", "0x3f8", line)}${port("com3", "0x3e8", line)}`;
+  assertEquals(load(machine(4)).edges.filter((e) => targetName(e.to) === "pic:4").length, 2);
+  assert(problem(machine(3)).includes("'pic:3' is already driven by 'com1'"));
+});
 
 Deno.test("a processor's output must lead to an input that exists", () => {
   const text = PC.replace("cores = 2", 'cores = 2\nferr = "pic:13"');
