@@ -464,17 +464,7 @@ digits: call    .each
         loop    .digit
         pop     ax
         ret
-put:    push    dx
-        push    ax
-        mov     dx, 0x3fd
-.full:  in      al, dx
-        test    al, 0x20
-        jz      .full
-        pop     ax
-        mov     dx, 0x3f8
-        out     dx, al
-        pop     dx
-        ret
+%include "x86_put16.inc"
 text:   lodsb
         test    al, al
         jz      .end

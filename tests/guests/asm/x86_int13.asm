@@ -94,53 +94,7 @@ start:  try     0x0000, 0, 0, 0x80
         cli
         hlt
 
-report: pushf
-        push    dx
-        push    cx
-        push    bx
-        call    word16
-        pop     ax
-        push    ax
-        call    word16
-        mov     ax, [esp + 2]
-        call    word16
-        mov     ax, [esp + 4]
-        call    word16
-        mov     ax, [esp + 6]
-        test    al, 1
-        mov     al, '-'
-        jz      .flag
-        mov     al, 'c'
-.flag:  call    put
-        mov     al, 10
-        call    put
-        pop     bx
-        pop     cx
-        pop     dx
-        popf
-        ret
-word16: mov     cx, 4
-.digit: rol     ax, 4
-        push    ax
-        and     al, 15
-        cmp     al, 10
-        sbb     al, 0x69
-        das
-        call    put
-        pop     ax
-        loop    .digit
-        mov     al, ' '
-put:    push    dx
-        push    ax
-        mov     dx, 0x3fd
-.full:  in      al, dx
-        test    al, 0x20
-        jz      .full
-        pop     ax
-        mov     dx, 0x3f8
-        out     dx, al
-        pop     dx
-        ret
+%include "x86_report16.inc"
 
 packet: dw      16, 2
         dw      BUFFER, 0
