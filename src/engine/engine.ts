@@ -663,6 +663,8 @@ export class Engine {
     this.stats.lookups++;
     const core = this.running.core, context = this.#i32[CONTEXT >> 2], offset = lo & (PAGE - 1), host = this.#fetch(lo, hi);
     if (host < 0) return -1;
+    // Where not all of the page may be executed each instruction is looked up.
+    if (!this.#wholePage) step = true;
     const mode = core.mode(), key = ((mode << 1) | (step ? 1 : 0)) * PAGE + offset;
     const known = this.#pages[host >>> 12];
     for (let b = known?.blocks.get(key); b; b = b.next) {
@@ -677,13 +679,17 @@ export class Engine {
     return block.ip;
   }
 
+  /** After `#fetch`: all of the page may be fetched from. */
+  #wholePage = true;
   /** Index in the linear memory of the code at a virtual pc; -1 on a fetch fault, which the core has recorded. */
   #fetch(lo: number, hi: number): number {
     const hart = this.running, { core } = hart, context = this.#i32[CONTEXT >> 2], offset = lo & (PAGE - 1), f = fetchIndex(lo, hi);
+    this.#wholePage = true;
     if (hart.fetchLo[f] === lo - offset && hart.fetchHi[f] === hi && hart.fetchContext[f] === context) return hart.fetchHost[f] + offset;
     this.stats.tlbFetches++;
     const paddr = core.translate(lo, hi, FETCH);
     if (paddr < 0) return -1;
+    this.#wholePage = core.pageCacheable;
     const host = this.hostOf(paddr, 1);
     if (host < 0) core.busFault(lo, hi, FETCH);
     else if (core.pageCacheable) {

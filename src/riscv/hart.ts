@@ -321,21 +321,39 @@ export class Hart implements Core {
     return this.#context;
   }
 
-  translate(lo: number, hi: number, access: Access): number {
-    const s = this.s, mmu = this.mmu, priv = access === FETCH ? s.priv : this.#dataPriv;
+  translate(lo: number, hi: number, access: Access, size = 1): number {
+    const s = this.s, mmu = this.mmu, pmp = this.pmp, priv = access === FETCH ? s.priv : this.#dataPriv;
+    const inPage = Math.min(access === FETCH ? 2 : size, 4096 - (lo & 0xfff));
+    let paddr: number;
     if (priv === 3 || mmu.levels === 0) {
-      const paddr = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
-      const rights = this.pmp.rights(paddr, priv === 3);
-      this.pageCacheable = this.pmp.whole;
-      if (rights & RIGHT[access] && hi >>> 0 < 1 << 24) return paddr;
-      this.fault(ACCESS_FAULT[access], lo, hi);
-      return -1;
+      paddr = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
+      const rights = pmp.rights(paddr, priv === 3, inPage);
+      this.pageCacheable = pmp.whole;
+      if (!(rights & RIGHT[access]) || hi >>> 0 >= 1 << 24) {
+        this.fault(ACCESS_FAULT[access], lo, hi);
+        return -1;
+      }
+    } else {
+      paddr = mmu.walk(lo, hi, access, priv === 0, s.status, false, inPage);
+      if (paddr < 0) {
+        this.fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
+        return -1;
+      }
+      if (access === FETCH) this.#code[this.#spaceIndex].note(lo, hi, paddr, priv, mmu);
+      this.pageCacheable = mmu.whole;
     }
-    const paddr = mmu.walk(lo, hi, access, priv === 0, s.status, false);
-    if (paddr >= 0 && access === FETCH) this.#code[this.#spaceIndex].note(lo, hi, paddr, priv, mmu);
-    if (paddr < 0) this.fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
-    else this.pageCacheable = mmu.whole;
-    return paddr;
+    return access === FETCH && !this.pageCacheable ? this.#fetchRest(lo, hi, paddr, priv) : paddr;
+  }
+
+  /** In a page of mixed rights: the second half of the instruction at `paddr` has to be executable, too. */
+  #fetchRest(lo: number, hi: number, paddr: number, priv: number): number {
+    const at = (lo & 0xfff) < 4094 ? this.env.ram(paddr, 2) : -1;
+    if (at < 0 || (this.env.u8[at] & 3) !== 3) return paddr;
+    const allowed = this.pmp.rights(paddr + 2, priv === 3, 2) & RIGHT[FETCH];
+    this.pageCacheable = false;
+    if (allowed) return paddr;
+    this.fault(ACCESS_FAULT[FETCH], (lo + 2) | 0, hi);
+    return -1;
   }
 
   probeFetch(lo: number, hi: number): number {

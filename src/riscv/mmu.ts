@@ -100,7 +100,7 @@ export class Mmu {
    * Physical address of a virtual one, or -1 (see `reason`). `user` is the effective privilege U, else S; `status` is mstatus (SUM, MXR).
    * `dry`: changes nothing, neither PTEs nor marks.
    */
-  walk(lo: number, hi: number, access: Access, user: boolean, status: number, dry: boolean): number {
+  walk(lo: number, hi: number, access: Access, user: boolean, status: number, dry: boolean, size = 1): number {
     const wide = this.config.xlen === 64, levels = this.levels, pmp = this.pmp, env = this.env;
     if (wide) {
       // Bits above the highest translated one equal it: bit 38, 47 or 56.
@@ -112,7 +112,7 @@ export class Mmu {
       const at = table + vpn(lo, hi, level, this.#bits) * (wide ? 8 : 4);
       this.pteAddress[level] = at;
       this.pteLo[level] = this.pteHi[level] = 0;
-      if (!pmp.open && !(pmp.rights(at, false) & 1)) return this.#fail(PMP_TABLE, level);
+      if (!pmp.open && !(pmp.rights(at, false, wide ? 8 : 4) & 1)) return this.#fail(PMP_TABLE, level);
       const slot = env.ram(at, wide ? 8 : 4);
       if (slot < 0) return this.#fail(NO_RAM, level);
       const index = slot >>> 2, pte = env.i32[index], high = wide ? env.i32[index + 1] : 0;
@@ -143,7 +143,7 @@ export class Mmu {
       if ((pte & set) !== set) {
         if (!this.updates) return this.#fail(AD_CLEAR, level);
         // Priv 4.3.2, step 7; QEMU 7.2 does not look.
-        if (!pmp.open && !(pmp.rights(at, false) & 2)) return this.#fail(PMP_UPDATE, level);
+        if (!pmp.open && !(pmp.rights(at, false, wide ? 8 : 4) & 2)) return this.#fail(PMP_UPDATE, level);
         if (!dry) {
           env.i32[index] = this.pteLo[level] = pte | set;
           env.wrote(at, wide ? 8 : 4);
@@ -152,7 +152,7 @@ export class Mmu {
       const paddr = ppn * 4096 + offset(lo, hi, level, wide);
       if (pmp.open) this.whole = true;
       else {
-        if (!(pmp.rights(paddr, false) & RIGHT[access])) return this.#fail(PMP_ACCESS, level);
+        if (!(pmp.rights(paddr, false, size) & RIGHT[access])) return this.#fail(PMP_ACCESS, level);
         this.whole = pmp.whole;
       }
       if (!dry) {

@@ -1,5 +1,5 @@
-// Physical memory protection (RISC-V Privileged 20211203, 3.7), grain 4 bytes as QEMU has it.
-// Not modelled: Smepmp (mseccfg), and the rule that an access must lie wholly in its entry: only its first byte is looked up.
+// Physical memory protection (RISC-V Privileged 20211203, 3.7), grain 4 bytes as QEMU has it. An access that crosses a page is two
+// accesses. Not modelled: Smepmp (mseccfg).
 
 const R = 1, W = 2, X = 4, A_SHIFT = 3, A_MASK = 0x18, LOCK = 0x80;
 const OFF = 0, TOR = 1, NA4 = 2;
@@ -16,7 +16,7 @@ export class Pmp {
   whole = true;
   /** Everybody may do everything everywhere: the state in which most systems run. */
   open = false;
-  /** No locked entry: M-mode may do everything everywhere. */
+  /** M-mode may do everything everywhere: no entry is locked, and none ends inside a page, where an access could lie across its end. */
   unlocked = true;
   // The entries that are not OFF, in order of priority: first byte, byte after the last, configuration.
   readonly #start: Float64Array;
@@ -73,6 +73,7 @@ export class Pmp {
     }
     this.#active = n;
     this.unlocked = !this.cfg.some((c) => c & LOCK);
+    for (let i = 0; i < n; i++) if (this.#start[i] % 4096 !== 0 || this.#end[i] % 4096 !== 0) this.unlocked = false;
     this.open = this.entries === 0 || (n > 0 && this.#start[0] === 0 && this.#end[0] >= SPACE && (this.#rights[0] & ALL) === ALL);
   }
 
@@ -93,15 +94,19 @@ export class Pmp {
     return end >= (this.xlen === 64 ? 2 ** 56 - 4 : 2 ** 34 - 4) ? SPACE : end;
   }
 
-  /** What may be done at a physical address: R 1, W 2, X 4. `machine` is the effective privilege M. Sets `whole`. */
-  rights(paddr: number, machine: boolean): number {
+  /**
+   * What may be done with `size` bytes from a physical address on, all in one page: R 1, W 2, X 4. `machine` is the effective privilege M.
+   * The first entry that has any of the bytes decides, and has to have them all (3.7.1, "Priority and Matching Logic"). Sets `whole`.
+   */
+  rights(paddr: number, machine: boolean, size = 1): number {
     this.whole = true;
     if (this.open) return ALL;
     const page = Math.floor(paddr / 4096) * 4096, end = page + 4096;
     for (let i = 0; i < this.#active; i++) {
       if (this.#start[i] >= end || this.#end[i] <= page) continue;
       if (this.#start[i] > page || this.#end[i] < end) this.whole = false;
-      if (paddr < this.#start[i] || paddr >= this.#end[i]) continue;
+      if (paddr + size <= this.#start[i] || paddr >= this.#end[i]) continue;
+      if (paddr < this.#start[i] || paddr + size > this.#end[i]) return 0;
       const cfg = this.#rights[i];
       return machine && !(cfg & LOCK) ? ALL : cfg & ALL;
     }

@@ -61,3 +61,16 @@ Deno.test("write permission without read permission is taken away", () => {
   const p = pmp([NAPOT | W | X, 0x8000_0000]);
   assertEquals(p.cfg[0], NAPOT | X);
 });
+
+Deno.test("an access has to lie wholly in the entry that has any of it, also in M-mode", () => {
+  const p = pmp([NA4 | R | W, 0x8000_0104], [NAPOT | R | W | X, 0x8000_0000 + 0x7ffc]);
+  const at = (paddr: number, size: number) => [p.rights(paddr, false, size), p.rights(paddr, true, size)];
+  assertEquals([at(0x8000_0104, 4), at(0x8000_0106, 2), at(0x8000_0100, 4)], [[R | W, 7], [R | W, 7], [7, 7]]);
+  for (const [paddr, size] of [[0x8000_0100, 8], [0x8000_0104, 8], [0x8000_0103, 2], [0x8000_0107, 2], [0x8000_0102, 4]]) {
+    assertEquals(at(paddr, size), [0, 0], paddr.toString(16));
+  }
+  assertEquals(p.unlocked, false);
+  p.writeCfg(0, OFF);
+  p.refresh();
+  assertEquals([p.unlocked, at(0x8000_0102, 4)], [true, [7, 7]]);
+});

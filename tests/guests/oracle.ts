@@ -66,9 +66,13 @@ let failed = 0, passed = 0;
 const leftOut: string[] = [];
 for (const guest of GUESTS) {
   if (only !== undefined && guest.name !== only) continue;
+  if (guest.notQemu !== undefined) {
+    leftOut.push(`${guest.name} (QEMU: ${guest.notQemu})`);
+    continue;
+  }
   const firmware = guest.arch === biosArch ? bios : undefined;
   if (guest.mode === "S" && guest.arch === "riscv32" && firmware === undefined) {
-    leftOut.push(guest.name);
+    leftOut.push(`${guest.name} (no firmware for RV32)`);
     continue;
   }
   const expectedFile = join(ROOT, "tests/guests/expected", `${guest.name}.txt`);
@@ -85,6 +89,6 @@ for (const guest of GUESTS) {
     console.log(`${problems.length === 0 ? "ok    " : "FAILED"} ${guest.name}, ${harts} harts ${problems.join("; ")}`);
   }
 }
-if (leftOut.length > 0) console.log(`left out, no firmware for RV32: ${leftOut.join(" ")}`);
+if (leftOut.length > 0) console.log(`left out: ${leftOut.join(", ")}`);
 console.log(`${passed} passed, ${failed} failed`);
 Deno.exit(failed === 0 ? 0 : 1);
