@@ -1,9 +1,8 @@
 // Machine files -> checked values: `extends`, overrides, and the reader that holds a tree against key tables (core/schema.ts).
 // Nothing here knows what a machine is made of; that is in format.ts and graph.ts.
-import { parse } from "@std/toml";
 import type { Config, Key, Keys } from "../core/schema.ts";
 import { ConfigError, ConfigErrors, didYouMean, type Place } from "../core/errors.ts";
-import { isUnsafe, joinKey, type Node, readToml, type Scalar, type Table } from "./toml.ts";
+import { isUnsafe, joinKey, type Node, readToml, readValue, type Scalar, type Table } from "./toml.ts";
 
 /** True for what an override gave instead of a file: its place names an option of the command line. */
 export const isOverride = (place: Place) => place.file?.startsWith("--") ?? false;
@@ -79,9 +78,8 @@ function setNode(given: unknown, place: Place): Node {
   if (typeof given !== "string") return { value: given as Scalar, place, text: String(given) };
   if (isUnsafe(given) || !given.trim()) return { value: given, place, text: given };
   try {
-    const value = parse(`v = ${given}`).v;
-    if (typeof value === "object" && !(value instanceof Date)) return setNode(value, place);
-    return { value: value as Scalar, place, text: given };
+    const node = readValue(given, place);
+    return Array.isArray(node.value) || node.value instanceof Map ? node : { ...node, text: given };
   } catch {
     return { value: given, place, text: given };
   }
@@ -168,7 +166,7 @@ export class Reader {
       case "file":
         return this.#file(node, key.large ? this.fileSize : this.readFile);
       case "time":
-        return new Date(value as Date); // the parser's own kind of Date prints and clones differently
+        return value;
       default:
         return value;
     }
