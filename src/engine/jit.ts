@@ -578,24 +578,31 @@ class Walk {
       a.get(known);
       return offset - span.low;
     }
-    // How far the span's first byte is behind the RAM's byte `start`.
-    const { narrow } = span, distance = narrow ? entry : va, length = span.high - span.low, first = ram.base + start;
+    // How far the span's first byte is behind the RAM's byte `start`; or, where that is the least i32, the base itself: a signed comparison
+    // then says that it is in front of the RAM's end.
+    const { narrow } = span,
+      distance = narrow ? entry : va,
+      first = ram.base + start,
+      signed = narrow && first === 2 ** 31 && span.low >= 0;
+    const zero = signed ? span.low : first;
     const index = span.count > 1 ? this.region.spanLocal(this.#spanLocals.size) : status;
-    const add = (n: number) => narrow ? a.i32(n).op(W.i32Add) : i64(a, n).op(W.i64Add);
+    const add = (n: number) => n === 0 ? a : narrow ? a.i32(n).op(W.i32Add) : i64(a, n).op(W.i64Add);
     if (narrow) this.#pushNarrow(span.base);
     else this.#push(span.base);
     const far = narrow ? undefined : this.region.farConstant(span.low - first);
     if (far) a.get(far).op(W.i64Add);
-    else add(span.low - first);
+    else add(span.low - zero);
     a.tee(distance);
-    const bytes = free?.length ?? ram.length, most = (narrow ? Math.min(bytes, 2 ** 32 - first) : bytes) - length;
+    const bytes = free?.length ?? ram.length, length = span.high - span.low;
+    const most = (narrow ? Math.min(bytes, 2 ** 32 - first) : bytes) - (signed ? span.high : length);
     if (most < 0) a.op(W.drop).i32(1);
+    else if (signed) a.i32(first + most).op(W.i32GtS);
     else if (narrow) a.i32(most).op(W.i32GtU);
     else i64(a, most).op(W.i64GtU);
     const inRam = () => {
       a.get(distance);
       if (!narrow) a.op(W.wrap);
-      a.i32(ram.offset + start).op(W.i32Add).set(index);
+      a.i32(ram.offset + start + zero - first).op(W.i32Add).set(index);
     };
     a.unlikelyIf();
     if (ram.only && !span.stores) {
@@ -606,7 +613,7 @@ class Walk {
     } else {
       // Elsewhere: other memory, or a page with code. The TLB knows.
       a.get(distance);
-      add(first);
+      add(zero);
       if (narrow) a.op(W.extU);
       a.set(va);
       this.#lookUp(half, OPS[this.#ir.op[i]].size!, length);

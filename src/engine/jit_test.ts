@@ -69,6 +69,11 @@ const PROGRAMS: readonly (readonly [title: string, xlen: 32 | 64, physical: bool
     ["lw", { rd: 9, rs1: 2, imm: 8 }],
     ["jal", { rd: 0, imm: 0x400 }],
   ]],
+  ["loads only, from RAM at 2 GiB: one signed comparison of the base", 32, true, [
+    ["lw", { rd: 9, rs1: 10, imm: 0 }],
+    ["lbu", { rd: 8, rs1: 10, imm: 8 }],
+    ["jal", { rd: 0, imm: 0x400 }],
+  ]],
   ["under translation: the page of a base register is remembered", 64, false, [
     ["ld", { rd: 9, rs1: 10, imm: 8 }],
     ["addi", { rd: 10, rs1: 10, imm: 16 }],
