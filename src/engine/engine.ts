@@ -38,9 +38,13 @@ import { H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, UOP, UOP_BYTES, UOPS } fr
 
 /** Header flags: runs one instruction and is never linked; its instruction crosses into the next page. */
 const STEP = 1, CROSSING = 2;
-const UOP_ARENA = 96 << 20, LITERAL_ARENA = 32 << 20;
-/** No block is larger than this. */
-const LARGEST_BLOCK = Builder.CAPACITY * UOP_BYTES;
+/**
+ * Micro-ops grow up from its start, literals down from its end. So large that a machine of 128 MiB stays below the 229 MiB of memory outside
+ * its heap at which V8 starts to collect the whole heap: 3 ms of a short run.
+ */
+const ARENA = 80 << 20;
+/** No block is larger than this, its literals included. */
+const LARGEST_BLOCK = Builder.CAPACITY * (UOP_BYTES + 8);
 const GRANULE_SHIFT = 6;
 
 /** A translated block. */
@@ -163,9 +167,15 @@ class HartSlot implements CoreEnv {
     const at = this.tlbs + regime * TLB_SIZE;
     if (!(this.#regimes >>> regime & 1)) {
       this.#regimes |= 1 << regime;
-      fillEntries(this.i32, at, TLB_SIZE, [TLB_INVALID, 0, 0, 0]);
+      this.#empty(at);
     }
     return at;
+  }
+  /** Makes a TLB of zeros empty. */
+  #empty(at: number): void {
+    for (let half = at >> 2; half < (at + TLB_SIZE) >> 2; half += TLB_HALF >> 2) {
+      this.i32[half] = this.i32[half + (TLB_ENTRIES - 1) * 4] = TLB_INVALID;
+    }
   }
   /** A bit for each regime that has a TLB. */
   #regimes = 0;
@@ -206,9 +216,12 @@ class HartSlot implements CoreEnv {
         i32[i + 3] = 0;
       }
     } else {
-      const regimes = this.#regimes;
-      this.#regimes = 0;
-      for (let r = 0; r < REGIMES; r++) if (regimes >>> r & 1) this.tlb(r);
+      for (let r = 0; r < REGIMES; r++) {
+        if (!(this.#regimes >>> r & 1)) continue;
+        const at = this.tlbs + r * TLB_SIZE;
+        i32.fill(0, at >> 2, (at + TLB_SIZE) >> 2);
+        this.#empty(at);
+      }
     }
     this.filledCount = 0;
   }
@@ -232,13 +245,6 @@ class HartSlot implements CoreEnv {
   instructions(): number {
     return this.total + (this.engine.running === this ? this.engine.inSlice : 0);
   }
-}
-
-/** Fills a table of 16-byte entries; doubling what is there is much faster than a loop. */
-function fillEntries(i32: Int32Array, at: number, bytes: number, entry: readonly number[]): void {
-  const from = at >> 2, words = bytes >> 2;
-  i32.set(entry, from);
-  for (let n = 4; n < words; n *= 2) i32.copyWithin(from + n, from, from + Math.min(n, words - n));
 }
 
 const fetchIndex = (lo: number, hi: number): number => ((lo >>> 12) ^ (lo >>> 20) ^ hi) & (Fetch.ENTRIES - 1);
@@ -279,7 +285,6 @@ export class Engine {
   /** A byte for each page of the linear memory: 1 where code was translated from. */
   readonly #codeMap: number;
   readonly #arena: number;
-  readonly #literals: number;
   #arenaAt: number;
   /** Grows when every translation was dropped. */
   #generation = 0;
@@ -326,8 +331,7 @@ export class Engine {
     this.#resume = take(HEADER_BYTES + UOP_BYTES) + HEADER_BYTES;
     this.#regionCount = options.profile ? take(8) : 0;
     this.sideExits = options.profile ? new SideExits(this.stats) : undefined;
-    this.#literals = take(LITERAL_ARENA);
-    this.#arena = this.#arenaAt = take(UOP_ARENA);
+    this.#arena = this.#arenaAt = take(ARENA);
     this.rams = rams.map((r) => ({ ...r, offset: take(r.length, 65536) }));
     this.#views = this.rams.flatMap((r) => r.base === undefined ? [] : [{ ...r, base: r.base }]);
     this.#codeMap = take(Math.ceil(at / PAGE));
@@ -339,7 +343,7 @@ export class Engine {
     this.#u16 = new Uint16Array(buffer);
     this.#i32 = new Int32Array(buffer);
     this.#i64 = new BigInt64Array(buffer);
-    this.#selector = new Selector(buffer, small, this.#literals);
+    this.#selector = new Selector(buffer, small, this.#arena + ARENA);
     this.harts = Array.from(
       { length: harts },
       (_, i) => new HartSlot(this, i, tlbs + i * REGIMES * TLB_SIZE, saved + i * (GUEST_END - GUEST + 16)),
@@ -348,7 +352,6 @@ export class Engine {
     this.#code = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextPage() };
     // What is compiled may never run: looking for it must not walk page tables, which would be seen there.
     this.#regionCode = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextOfRegion() };
-    this.#clearJumpCache();
     this.#u16[this.#resume >> 1] = UOP.resume;
     const module = new WebAssembly.Module(interpreterModule(pages));
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
@@ -713,9 +716,7 @@ export class Engine {
 
   #translate(host: number, lo: number, hi: number, key: number, step: boolean): Block {
     const b = this.#builder, code = this.#code, core = this.running.core, selector = this.#selector;
-    if (
-      this.#arenaAt + LARGEST_BLOCK > this.#arena + UOP_ARENA || selector.literalAt + Builder.CAPACITY * 8 > this.#literals + LITERAL_ARENA
-    ) this.flushCode();
+    if (this.#arenaAt + LARGEST_BLOCK > selector.literalAt) this.flushCode();
     const ram = this.#views.find((r) => host >= r.offset && host < r.offset + r.length)!;
     code.at = host;
     code.limit = Math.min(PAGE - (host & (PAGE - 1)), ram.offset + ram.length - host);
@@ -862,8 +863,7 @@ export class Engine {
   }
   /** An i32 in the literal arena. */
   #newCell(value: number): number {
-    const at = this.#selector.literalAt;
-    this.#selector.literalAt += 8;
+    const at = this.#selector.literalAt -= 8;
     this.#i32[at >> 2] = value;
     return at;
   }
@@ -1071,7 +1071,7 @@ export class Engine {
     this.#free = undefined;
     this.#pages.length = 0;
     this.#arenaAt = this.#arena;
-    this.#selector.literalAt = this.#literals;
+    this.#selector.literalAt = this.#arena + ARENA;
     this.#selector.templates.clear();
     this.#clearJumpCache();
   }

@@ -314,6 +314,27 @@ both("accesses to pages that share a TLB entry", (make) => {
   assertEquals([t.pc, t.r(3), t.r(4), t.r(5)], [CODE, 3, 4, 350]);
 });
 
+both("a TLB that nothing was put into answers nothing, not even at both ends of the address space", (make) => {
+  for (const at of [0, PAGE - 8, PAGE - 4, 5 * PAGE, -4, -8, -PAGE]) {
+    for (const [instruction, access] of [["ld", READ], ["st", WRITE]] as const) {
+      const t = make().code(CODE, ["addi", 1, 1, 1], [instruction, 2, 10, 0], ["addi", 3, 3, 1], ["j"]);
+      t.set(10, at).all(10);
+      assertEquals([t.cause, t.epc, t.r(1), t.r(3)], [BUS_FAULT + access, CODE + 4, 1, 0], `${instruction} at ${at}`);
+      // Nor after more pages than a flush remembers singly.
+      t.core.mapped.clear();
+      t.code(CODE, ["ld", 2, 10, 0], ["add", 10, 10, 12], ["bne", 10, 11, -2], [instruction, 2, 13, 0], ["j"]);
+      t.core.translate = (lo) => lo >>> 0 < RAM ? DATA : lo >>> 0;
+      t.pc = CODE;
+      t.set(10, 0).set(11, 9000 * PAGE).set(12, PAGE).set(13, at).all(3 * 9000);
+      assertEquals([t.pc, t.r(10)], [CODE + 12, 9000 * PAGE]);
+      t.core.env.flushTlb();
+      delete (t.core as Partial<Toy>).translate;
+      t.all(1);
+      assertEquals([t.cause, t.epc], [BUS_FAULT + access, CODE + 12], `${instruction} at ${at}`);
+    }
+  }
+});
+
 both("an access across pages reads and writes both, wherever they are", (make) => {
   const t = make().code(CODE, ["st", 1, 10, -4], ["ld", 2, 10, -4], ["lb", 3, 10, 3], ["sh", 4, 10, -1], ["ld", 5, 10, -4], ["j"]);
   t.core.mapped.set(DATA / PAGE + 1, { paddr: DATA + 0x9000, rights: [READ, WRITE] });

@@ -7,7 +7,7 @@ import { translateBlock } from "../riscv/translate.ts";
 import { Selector, SMALL } from "./select.ts";
 import { H_COUNT, HEADER_BYTES, UOP, UOP_BYTES, UOPS } from "./uops.ts";
 
-const SMALL_AT = 0x1_0000, LITERALS = SMALL_AT + 16 * SMALL, ARENA = 0x10_0000, CODE_PAGE = 4096;
+const SMALL_AT = 0x1_0000, LITERALS = SMALL_AT + 16 * SMALL, ARENA = 0x10_0000, END = 0x40_0000, CODE_PAGE = 4096;
 
 /** The micro-ops of a block, literals by value. */
 function uops(view: DataView, from: number, end: number): string[] {
@@ -27,8 +27,8 @@ function check(isaName: string, mode: number, seed: number, blocks: number): { k
   let state = seed;
   const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)];
-  const isa = parseIsa(isaName), buffer = new ArrayBuffer(0x40_0000), view = new DataView(buffer), b = new Builder();
-  const known = new Selector(buffer, SMALL_AT, LITERALS), bytes = new Uint8Array(2 * CODE_PAGE), word = new DataView(bytes.buffer);
+  const isa = parseIsa(isaName), buffer = new ArrayBuffer(END), view = new DataView(buffer), b = new Builder();
+  const known = new Selector(buffer, SMALL_AT, ARENA), bytes = new Uint8Array(2 * CODE_PAGE), word = new DataView(bytes.buffer);
   // A small number of words, so that most are met again.
   const words = Array.from({ length: 150 }, () => randomWord(pick(isa.table.rows), random));
   let again = 0, built = 0;
@@ -49,9 +49,9 @@ function check(isaName: string, mode: number, seed: number, blocks: number): { k
     };
     const told = select(known, true);
     // A selector that remembers nothing; its literals lie behind the other one's.
-    const fresh = new Selector(buffer, SMALL_AT, 0x30_0000);
+    const fresh = new Selector(buffer, SMALL_AT, END);
     assertEquals(told, select(fresh, false), `block ${n} at ${hi}:${lo >>> 0}`);
-    assert(known.literalAt < ARENA);
+    assert(known.literalAt >= LITERALS);
   }
   return { known: again, built };
 }

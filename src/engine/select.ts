@@ -22,7 +22,7 @@ const BARRIER = Uint8Array.from(
 );
 const NONE = 0x7fff_ffff;
 
-/** Small constants have literals that exist from the start: -SMALL..SMALL-1, 8 bytes each. */
+/** Small constants have places for their literals: -SMALL..SMALL-1, 8 bytes each. */
 export const SMALL = 2048;
 
 export class Selector {
@@ -54,12 +54,11 @@ export class Selector {
 
   /**
    * @param smallLiterals address of the table of small constants (2 * SMALL entries of 8 bytes)
-   * @param literals address of the literal arena; `literalAt` moves up from it
+   * @param literalAt address behind the literal arena; moves down
    */
   constructor(buffer: ArrayBuffer, readonly smallLiterals: number, public literalAt: number) {
     this.#u16 = new Uint16Array(buffer);
     this.#i32 = new Int32Array(buffer);
-    for (let n = -SMALL; n < SMALL; n++) this.#literalInto(smallLiterals + 8 * (n + SMALL), n, n >> 31);
   }
 
   #literalInto(address: number, lo: number, hi: number): void {
@@ -293,17 +292,18 @@ export class Selector {
   }
   #literal(lo: number, hi: number): number {
     if (lo === 0 && hi === 0) return ZERO;
-    if (hi === lo >> 31 && lo >= -SMALL && lo < SMALL) return this.smallLiterals + 8 * (lo + SMALL);
-    return this.#newLiteral(lo, hi);
+    if (hi !== lo >> 31 || lo < -SMALL || lo >= SMALL) return this.#newLiteral(lo, hi);
+    const at = this.smallLiterals + 8 * (lo + SMALL);
+    this.#literalInto(at, lo, hi);
+    return at;
   }
   #isRelative(v: number): boolean {
     const op = this.#ir.op[v];
     return (op === CONST_I || op === CONST_L) && this.#ir.a[v] !== 0;
   }
   #newLiteral(lo: number, hi: number): number {
-    const at = this.literalAt;
+    const at = this.literalAt -= 8;
     this.#literalInto(at, lo, hi);
-    this.literalAt += 8;
     return at;
   }
   /** Operand for a 16-bit field: a slot or a temporary. */

@@ -198,7 +198,7 @@ Deno.test("small constants are shared, large ones are literals, jumps to other p
   const literals = (n: number) => {
     const from = selector.literalAt;
     selector.select(block((b) => b.set(X(5), b.add(b.getL(X(5)), b.i64(n)))), ARENA);
-    return (selector.literalAt - from) / 8 - 1; // one is the jump's
+    return (from - selector.literalAt) / 8 - 1; // one is the jump's
   };
   assertEquals([-SMALL, -1, 0, SMALL - 1, SMALL, -SMALL - 1].map(literals), [0, 0, 0, 0, 1, 1]);
   assert(select(block((b) => b.jump(PAGE))).includes("jumpFar 0x2000"));

@@ -22,7 +22,10 @@ export const GUEST = 0x1000, GUEST_END = 0x2000;
 export const JUMP_CACHE = 0x1_0000, JUMP_SLOTS = 65536;
 /** Data TLB: for each mode a read half and a write half. Entries: tag i64 (page address), host minus guest address i32, unused i32. */
 export const TLB_ENTRIES = 4096, TLB_HALF = TLB_ENTRIES * 16, TLB_SIZE = 2 * TLB_HALF;
-/** Low half of a tag that no page address equals. */
+/**
+ * Low half of a tag that no page address equals. A tag of 0 is that of page 0 and found only by accesses that end there, which look into the
+ * first entry or, when they begin at the end of the address space, the last one: in all others it means empty, too.
+ */
 export const TLB_INVALID = 1;
 /** Data TLBs of one hart, one for each `regime` (see frontend.ts): enough for several sets of rights in several address spaces. */
 export const REGIMES = 32;
