@@ -1,6 +1,24 @@
 // Decodes x86 instructions by the rows: prefixes, REX, VEX, ModRM, SIB, displacement, immediates. Intel SDM volume 2 (253666-083), chapter 2.
 // HOT: no bigint, no closures, no allocation.
-import { CONST, CR, DR, FAR, IMM, type Insn, MEM, MMX, REG, REL, type Row, SEG, specificity, ST, STRING, XMM } from "./insn.ts";
+import {
+  CONST,
+  CR,
+  DR,
+  FAR,
+  IMM,
+  type Insn,
+  MEM,
+  MMX,
+  REG,
+  REL,
+  type Row,
+  type RowText,
+  SEG,
+  specificity,
+  ST,
+  STRING,
+  XMM,
+} from "./insn.ts";
 
 /** What `decode` says. */
 export const OK = 0,
@@ -29,26 +47,61 @@ PREFIX[0xf2] = PREFIX[0xf3] = P_REP;
 /** Base and index registers of 16-bit addresses by r/m (SDM volume 2, table 2-1). */
 const BASE16 = [3, 3, 5, 5, 6, 7, 5, 3], INDEX16 = [6, 7, 6, 7, -1, -1, -1, -1];
 
-/** A set of rows made ready for decoding. */
-export class DecodeTable {
-  /** Candidates by map * 256 + opcode byte, the most specific first. */
-  readonly #maps: (Row[] | undefined)[] = new Array(8 * 256);
+/** Rows that are written down when one of the opcodes that they may have is first met. */
+export class RowGroup {
+  #byOpcode: (RowText[] | undefined)[] | undefined;
 
-  constructor(readonly rows: readonly Row[]) {
-    for (const r of rows) {
-      for (let n = 0; n < (r.plusR ? 8 : 1); n++) {
-        const key = r.map * 256 + r.byte + n, list = this.#maps[key] ??= [];
-        let i = list.length;
-        const s = specificity(r);
-        while (i > 0 && specificity(list[i - 1]) < s) i--;
-        list.splice(i, 0, r);
+  /** @param holds whether the group has rows for an opcode byte of a map; asked before the rows are made. */
+  constructor(readonly rows: () => readonly RowText[], readonly holds: (map: number, byte: number) => boolean) {}
+
+  /** All of its rows by map * 256 + opcode byte. */
+  get byOpcode(): readonly (readonly RowText[] | undefined)[] {
+    if (this.#byOpcode) return this.#byOpcode;
+    const all: (RowText[] | undefined)[] = new Array(MAPS * 256);
+    for (const text of this.rows()) {
+      const { map, byte, plusR } = text.place;
+      for (let key = map * 256 + byte, end = key + (plusR ? 8 : 1); key < end; key++) {
+        const list = all[key];
+        if (list) list.push(text);
+        else all[key] = [text];
       }
     }
+    return this.#byOpcode = all;
+  }
+}
+const MAPS = 8;
+
+/** The rows of some groups that a processor offers, made ready for decoding opcode by opcode as they are met. */
+export class DecodeTable {
+  /** Candidates by map * 256 + opcode byte, the most specific first. */
+  readonly #lists: (readonly Row[] | undefined)[] = new Array(MAPS * 256);
+
+  constructor(readonly groups: readonly RowGroup[], readonly offers: (row: Row) => boolean = () => true) {}
+
+  /** Every row, in the order of the groups. */
+  get rows(): readonly Row[] {
+    const rows = new Set<Row>();
+    for (const { byOpcode } of this.groups) for (const list of byOpcode) for (const { row } of list ?? []) rows.add(row);
+    return [...rows].filter(this.offers);
   }
 
   /** The rows that may have this opcode byte in this map. */
   candidates(map: number, byte: number): readonly Row[] {
-    return this.#maps[map * 256 + byte] ?? [];
+    return this.#lists[map * 256 + byte] ??= this.#sorted(map, byte);
+  }
+  #sorted(map: number, byte: number): readonly Row[] {
+    const out: Row[] = [];
+    for (const group of this.groups) {
+      if (!group.holds(map, byte)) continue;
+      for (const { row } of group.byOpcode[map * 256 + byte] ?? []) {
+        if (!this.offers(row)) continue;
+        let i = out.length;
+        const s = specificity(row);
+        while (i > 0 && specificity(out[i - 1]) < s) i--;
+        out.splice(i, 0, row);
+      }
+    }
+    return out;
   }
 
   /**
@@ -104,9 +157,8 @@ export class DecodeTable {
         byte = bytes[at++];
       }
     }
-    const list = this.#maps[map * 256 + byte];
+    const list = this.#lists[map * 256 + byte] ?? this.candidates(map, byte);
     i.length = at - start;
-    if (list === undefined) return UNDEFINED;
     const w = (rex >> 3) & 1;
     let row: Row | undefined, modrm = -1;
     for (let n = 0; n < list.length; n++) {

@@ -82,10 +82,12 @@ export class Insn {
 
   /** True when an operand in memory is read or written (string operands, too); lea and hints have operands without a size. */
   get hasMemory(): boolean {
-    for (const o of this.operands) if (o.kind === MEM && o.size > 0 || o.kind === STRING) return true;
-    return false;
+    const o = this.operands;
+    return isMemory(o[0]) || isMemory(o[1]) || isMemory(o[2]) || isMemory(o[3]);
   }
 }
+
+const isMemory = (o: Operand): boolean => o.kind === MEM && o.size > 0 || o.kind === STRING;
 
 /** What an instruction does, as code that builds its IR; the current Insn is `b.i`. */
 export type Semantics = (b: Emit, o0: Operand, o1: Operand, o2: Operand, o3: Operand) => void;
@@ -127,6 +129,8 @@ export interface Row {
   /** Required form of the r/m operand: 0 any, 1 memory, 2 register. */
   readonly form: number;
   readonly operands: readonly OperandSpec[];
+  /** Nothing of its block runs after it. */
+  readonly ends: boolean;
   readonly invalid64: boolean;
   readonly only64: boolean;
   readonly default64: boolean;
@@ -238,13 +242,26 @@ function readMarks(text: string): Marks {
   markLists.set(text, m);
   return m;
 }
+/** Instructions after which nothing more of their block can run: what follows them is not decoded. */
+const ENDS: ReadonlySet<string> = new Set(
+  "jmp jmpf call callf ret retf iret hlt int int3 int1 syscall sysret sysenter sysexit ud0 ud1 ud2".split(" "),
+);
 const PREFIXES: Readonly<Record<string, number>> = { NP: 0, "66": 1, F3: 2, F2: 3 };
 const VEX_MAPS: Readonly<Record<string, number>> = { "0F": 5, "0F38": 6, "0F3A": 7 };
 
-/** An instruction. @throws {Error} the row is malformed. */
-export function x86(opcode: string, syntax: string, marks: string, emit: Semantics): Row {
+/** The beginning of an opcode column: what stands before ModRM; `at` is the index of the token after the opcode byte. */
+interface Opcode {
+  readonly tokens: readonly string[];
+  readonly at: number;
+  readonly prefix: number;
+  readonly w: number;
+  readonly map: number;
+  readonly byte: number;
+  readonly plusR: boolean;
+}
+function readOpcode(opcode: string): Opcode {
   const tokens = opcode.split(" ");
-  let at = 0, prefix = -1, w = -1, map = 0, plusR = false, hasModrm = false, digit = -1, fixed = -1, plusI = false;
+  let at = 0, prefix = -1, w = -1, map = 0;
   if (tokens[0].startsWith("VEX.")) {
     prefix = 0;
     for (const t of tokens[at++].split(".")) {
@@ -255,7 +272,7 @@ export function x86(opcode: string, syntax: string, marks: string, emit: Semanti
     }
   } else {
     // A prefix is followed by at least an escape: F2 alone is no opcode, and 66 neither.
-    if (tokens[at] in PREFIXES && tokens.length > 1) prefix = PREFIXES[tokens[at++]];
+    if (tokens.length > 1 && tokens[0] in PREFIXES) prefix = PREFIXES[tokens[at++]];
     if (tokens[at] === "REX.W" || tokens[at] === "W0") w = tokens[at++] === "W0" ? 0 : 1;
     if (tokens[at] === "0F") {
       map = 1;
@@ -263,15 +280,34 @@ export function x86(opcode: string, syntax: string, marks: string, emit: Semanti
       if (tokens[at] === "38" || tokens[at] === "3A") map = tokens[at++] === "38" ? 2 : 3;
     }
   }
-  let first = tokens[at++];
-  if (first.endsWith("+r")) {
-    plusR = true;
-    first = first.slice(0, 2);
+  const token = tokens[at++], plusR = token.endsWith("+r");
+  if (!isHex(plusR ? token.slice(0, 2) : token)) throw new Error(`bad opcode in "${opcode}"`);
+  return { tokens, at, prefix, w, map, byte: parseInt(token, 16), plusR };
+}
+
+/** An instruction as it is written. Most are never met: what it says is read when it is asked for. */
+export class RowText {
+  #row: Row | undefined;
+  constructor(readonly opcode: string, readonly syntax: string, readonly marks: string, readonly emit: Semantics) {}
+
+  /** Map and opcode byte, the first of eight with +r. @throws {Error} the opcode is malformed. */
+  get place(): { readonly map: number; readonly byte: number; readonly plusR: boolean } {
+    return readOpcode(this.opcode);
   }
-  if (!isHex(first)) throw new Error(`bad opcode in "${opcode}"`);
-  for (; at < tokens.length; at++) {
-    const t = tokens[at];
-    hasModrm = true;
+  /** What it says. @throws {Error} it is malformed. */
+  get row(): Row {
+    return this.#row ??= readRow(this);
+  }
+}
+
+/** An instruction. */
+export const x86 = (opcode: string, syntax: string, marks: string, emit: Semantics): RowText => new RowText(opcode, syntax, marks, emit);
+
+function readRow({ opcode, syntax, marks, emit }: RowText): Row {
+  const { tokens, at, prefix, w, map, byte, plusR } = readOpcode(opcode);
+  let digit = -1, fixed = -1, plusI = false;
+  for (let n = at; n < tokens.length; n++) {
+    const t = tokens[n];
     if (t === "/r") continue;
     if (t[0] === "/" && t.length === 2 && t[1] >= "0" && t[1] <= "7") digit = Number(t[1]);
     else if (isHex(t)) fixed = parseInt(t, 16);
@@ -280,11 +316,12 @@ export function x86(opcode: string, syntax: string, marks: string, emit: Semanti
       plusI = true;
     } else throw new Error(`bad token '${t}' in "${opcode}"`);
   }
-  const space = syntax.indexOf(" "), { operands, form } = space > 0 ? readOperands(syntax.slice(space + 1)) : NO_OPERANDS;
+  const space = syntax.indexOf(" "), mnemonic = space > 0 ? syntax.slice(0, space) : syntax;
+  const { operands, form } = space > 0 ? readOperands(syntax.slice(space + 1)) : NO_OPERANDS;
   // deno-fmt-ignore
   return {
-    opcode, syntax, mnemonic: space > 0 ? syntax.slice(0, space) : syntax, marks, emit, map, byte: parseInt(first, 16), prefix, w, plusR, hasModrm, digit, fixed,
-    plusI, form, operands, ...readMarks(marks),
+    opcode, syntax, mnemonic, marks, emit, map, byte, prefix, w, plusR, hasModrm: tokens.length > at, digit, fixed, plusI, form, operands,
+    ends: ENDS.has(mnemonic), ...readMarks(marks),
   };
 }
 

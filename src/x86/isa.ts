@@ -1,7 +1,7 @@
-// The instruction set: all rows, and which of them a processor has by its CPUID features; made ready for decoding when the first x86 block is translated.
+// The instruction set: all rows, and which of them a processor has by its CPUID features; each is read when its opcode is first met.
 // SDM volume 2, "CPUID Feature Flag" of each instruction. What every model here has (fpu; LAHF in 64-bit mode) is not looked at.
 import { FEATURE_NAMES } from "./cpuid.ts";
-import { DecodeTable } from "./decode.ts";
+import { DecodeTable, RowGroup } from "./decode.ts";
 import type { Row } from "./insn.ts";
 import { alu } from "./isa/alu.ts";
 import { bits } from "./isa/bits.ts";
@@ -13,9 +13,16 @@ import { strings } from "./isa/string.ts";
 import { system } from "./isa/system.ts";
 import { x87 } from "./isa/x87.ts";
 
-/** Every row, freshly made. */
-export const x86Rows =
-  (): Row[] => [...alu(), ...mov(), ...stack(), ...control(), ...strings(), ...bits(), ...system(), ...sse(), ...x87()];
+/** Most programs know neither the x87 nor SIMD: those rows are not even made before one of their opcodes comes. */
+const GROUPS: readonly RowGroup[] = [
+  new RowGroup(() => [...alu(), ...mov(), ...stack(), ...control(), ...strings(), ...bits(), ...system()], () => true),
+  new RowGroup(sse, (map, byte) => map === 1 ? isSimd(byte) : map === 2 || map === 3),
+  new RowGroup(x87, (map, byte) => map === 0 && byte >= 0xd8 && byte <= 0xdf),
+];
+/** Opcode bytes after 0F (SDM volume 2, table A-3), LDMXCSR (AE) included. */
+const isSimd = (byte: number): boolean =>
+  byte >= 0x10 && byte <= 0x17 || byte >= 0x28 && byte <= 0x2f || byte >= 0x50 && byte <= 0x7f || byte === 0xae ||
+  byte >= 0xc2 && byte <= 0xc6 || byte >= 0xd0;
 
 const words = (text: string) => text.split(" ");
 /** Features of instructions outside the floating-point and SIMD units, by mnemonic. */
@@ -88,8 +95,8 @@ export function x86Table(features?: { has(name: string): boolean }): DecodeTable
   const missing = features ? FEATURE_NAMES.filter((name) => !features.has(name)) : [], key = missing.join();
   let table = tables.get(key);
   if (!table) {
-    const absent = new Set(missing), rows = x86Rows();
-    tables.set(key, table = new DecodeTable(absent.size ? rows.filter((r) => !absent.has(featureOf(r))) : rows));
+    const absent = new Set(missing);
+    tables.set(key, table = new DecodeTable(GROUPS, absent.size ? (row) => !absent.has(featureOf(row)) : undefined));
   }
   return table;
 }

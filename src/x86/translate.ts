@@ -59,15 +59,6 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   b.pcHi = e.pcHi;
 }
 
-/** Rows after which nothing more can run: what follows them is not decoded. */
-const ENDS = /^(jmp|jmpf|call|callf|ret|retf|iret|hlt|int|int3|int1|syscall|sysret|sysenter|sysexit|ud[012])$/;
-const ends = new WeakMap<object, boolean>();
-function endsBlock(row: { readonly mnemonic: string }): boolean {
-  let v = ends.get(row);
-  if (v === undefined) ends.set(row, v = ENDS.test(row.mnemonic));
-  return v;
-}
-
 /** Decodes the block into `pool`; returns the number of instructions (1 or more), the last of which may be undecodable, or -1. */
 function decodeBlock(e: Emit, table: DecodeTable, code: Code, max: number): number {
   const { bytes, at, limit } = code;
@@ -86,7 +77,7 @@ function decodeBlock(e: Emit, table: DecodeTable, code: Code, max: number): numb
     outcomes[n] = outcome;
     if (outcome !== OK) return n + 1;
     offset += i.length;
-    if (endsBlock(i.row) || i.rep !== 0 && (i.operands[0].kind === STRING || i.operands[1].kind === STRING)) return n + 1;
+    if (i.row.ends || i.rep !== 0 && (i.operands[0].kind === STRING || i.operands[1].kind === STRING)) return n + 1;
   }
   return n;
 }
@@ -124,8 +115,8 @@ function emitBlock(e: Emit, count: number, mode: number): number {
       return count;
     }
     if (allowed(e, i, mode)) {
-      const [o0, o1, o2, o3] = i.operands;
-      i.row.emit(e, o0, o1, o2, o3);
+      const o = i.operands;
+      i.row.emit(e, o[0], o[1], o[2], o[3]);
     }
     offset += i.length;
   }

@@ -3,7 +3,7 @@ import type { Val } from "../../ir/builder.ts";
 import { AX, DX, type Emit } from "../emit.ts";
 import { KIND } from "../flags.ts";
 import { H } from "../helpers.ts";
-import { CF, CONST, hex2, IMM, MEM, OF, type Operand, REG, type Row, type Semantics, STATUS, x86 } from "../insn.ts";
+import { CF, CONST, hex2, IMM, MEM, OF, type Operand, REG, type RowText, type Semantics, STATUS, x86 } from "../insn.ts";
 import { CC_A, CC_KIND, CC_RESULT, GPR } from "../slots.ts";
 
 const ALL = "!OSZAPC";
@@ -316,8 +316,8 @@ const divide = (signed: boolean): Semantics => (b, s) => {
   }
 };
 
-export function alu(): Row[] {
-  const rows: Row[] = [];
+export function alu(): RowText[] {
+  const rows: RowText[] = [];
   for (const [n, [name, f, marks]] of FAMILY.entries()) {
     const o = 8 * n;
     rows.push(

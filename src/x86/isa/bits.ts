@@ -3,7 +3,7 @@ import type { Val } from "../../ir/builder.ts";
 import { DX, type Emit } from "../emit.ts";
 import { KIND } from "../flags.ts";
 import { H } from "../helpers.ts";
-import { CF, IMM, MEM, OF, type Operand, type Row, type Semantics, STATUS, x86 } from "../insn.ts";
+import { CF, IMM, MEM, OF, type Operand, type RowText, type Semantics, STATUS, x86 } from "../insn.ts";
 
 /** What is done to the bit: the new value from the old one and the bit's mask. */
 type Change = (b: Emit, v: Val, bit: Val) => Val;
@@ -129,8 +129,8 @@ const crc32: Semantics = (b, d, s: Operand) => {
   b.put(d, d.size === 8 ? r : b.wrap(r));
 };
 
-export function bits(): Row[] {
-  const rows: Row[] = [], all = "quiet !OSZAPC";
+export function bits(): RowText[] {
+  const rows: RowText[] = [], all = "quiet !OSZAPC";
   for (const [n, [name, opcode, change]] of TESTS.entries()) {
     const marks = (change ? "lock " : "") + "quiet !C", f = bitTest(change);
     rows.push(

@@ -2,7 +2,7 @@
 import type { Val } from "../../ir/builder.ts";
 import { CX, type Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { hex2, type Row, type Semantics, x86 } from "../insn.ts";
+import { hex2, type RowText, type Semantics, x86 } from "../insn.ts";
 import { CONDITIONS } from "./mov.ts";
 
 const jump: Semantics = (b) => b.jumpNear(b.i.imm);
@@ -52,8 +52,8 @@ const jcxz: Semantics = (b) => b.branchNear(b.eqz(b.reg(CX, b.i.address)), b.i.i
 
 const interrupt = (b: Emit, vector: number, kind: number) => b.callEnd(H.interrupt, b.i64(vector), b.i64(kind), b.here(), b.following());
 
-export function control(): Row[] {
-  const rows: Row[] = [
+export function control(): RowText[] {
+  const rows: RowText[] = [
     x86("EB", "jmp Jb", "f64", jump),
     x86("E9", "jmp Jz", "f64", jump),
     x86("FF /4", "jmp Ev", "f64", jumpIndirect),

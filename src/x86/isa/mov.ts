@@ -2,7 +2,7 @@
 import type { Val } from "../../ir/builder.ts";
 import { AX, BX, CX, DX, type Emit, UD } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { AF, CF, hex2, MEM, PF, type Row, type Semantics, SF, x86, ZF } from "../insn.ts";
+import { AF, CF, hex2, MEM, PF, type RowText, type Semantics, SF, x86, ZF } from "../insn.ts";
 import { DECIMAL } from "../integer.ts";
 import { GPR, RFLAGS, SELECTOR } from "../slots.ts";
 
@@ -147,9 +147,9 @@ const bound: Semantics = (b, d) => {
   b.callUnless(b.and(b.geS(x, low), b.leS(x, high)), b.i64(0), H.boundError);
 };
 
-export function mov(): Row[] {
+export function mov(): RowText[] {
   const q = "quiet",
-    rows: Row[] = [
+    rows: RowText[] = [
       x86("88 /r", "mov Eb, Gb", q, move),
       x86("89 /r", "mov Ev, Gv", q, move),
       x86("8A /r", "mov Gb, Eb", q, move),

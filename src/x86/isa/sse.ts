@@ -3,7 +3,7 @@
 import type { Val } from "../../ir/builder.ts";
 import { DI, type Emit } from "../emit.ts";
 import { type FloatName, H, type HelperName } from "../helpers.ts";
-import { MEM, MMX, type Operand, type Row, type Semantics, x86 } from "../insn.ts";
+import { MEM, MMX, type Operand, type RowText, type Semantics, x86 } from "../insn.ts";
 import { FPU_EMPTY, FPU_REG, FPU_TOP, MODE_SSE_FAST, MXCSR, XMM } from "../slots.ts";
 
 // --- registers and memory
@@ -503,8 +503,8 @@ function maskedStore(b: Emit, parts: readonly (readonly [Val, Val])[]): void {
   }
 }
 
-export function sse(): Row[] {
-  const rows: Row[] = [];
+export function sse(): RowText[] {
+  const rows: RowText[] = [];
   for (const [opcode, name] of SHARED) {
     // punpckl of MMX reads 32 bits of memory only.
     const q = /^punpckl/.test(name) ? "Qd" : "Qq";

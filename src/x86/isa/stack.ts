@@ -2,7 +2,7 @@
 import type { Val } from "../../ir/builder.ts";
 import { BP, SP } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { MEM, type Row, type Semantics, x86 } from "../insn.ts";
+import { MEM, type RowText, type Semantics, x86 } from "../insn.ts";
 import { SELECTOR } from "../slots.ts";
 
 const push: Semantics = (b, s) => b.push(s.size, b.get(s));
@@ -71,8 +71,8 @@ const leave: Semantics = (b) => {
   b.setReg(BP, size, v);
 };
 
-export function stack(): Row[] {
-  const rows: Row[] = [
+export function stack(): RowText[] {
+  const rows: RowText[] = [
     x86("50+r", "push Zv", "d64", push),
     x86("58+r", "pop Zv", "d64", pop),
     x86("68", "push Iz", "d64", push),

@@ -2,7 +2,7 @@
 import type { Val } from "../../ir/builder.ts";
 import { AX, CX, DI, DX, type Emit, SI } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { type Row, type Semantics, x86 } from "../insn.ts";
+import { type RowText, type Semantics, x86 } from "../insn.ts";
 
 /** One iteration: accesses memory, then moves the pointers; gives the condition (i32) under which repe goes on, if there is one. */
 type Iteration = (b: Emit, size: number) => Val | undefined;
@@ -74,7 +74,7 @@ const outs: Iteration = (b, size) => {
   return undefined;
 };
 
-export function strings(): Row[] {
+export function strings(): RowText[] {
   return [
     x86("A4", "movsb Yb, Xb", "", string(movs)),
     x86("A5", "movs Yv, Xv", "", string(movs)),

@@ -2,7 +2,7 @@
 import type { Val } from "../../ir/builder.ts";
 import { AX, CX, DX, type Emit, UD } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { MEM, type Row, type Semantics, x86, ZF } from "../insn.ts";
+import { MEM, type RowText, type Semantics, x86, ZF } from "../insn.ts";
 import { GPR, SEG_BASE } from "../slots.ts";
 
 /** A helper without arguments that does it all. */
@@ -87,9 +87,9 @@ const monitor: Semantics = (b) => {
   b.call(H.monitor, b.linear(i.override < 0 ? 3 : i.override, b.reg(AX, i.address), 1, false));
 };
 /** #UD in real and virtual-8086 mode is by the mark `prot`. */
-export function system(): Row[] {
+export function system(): RowText[] {
   const q = "quiet";
-  const rows: Row[] = [
+  const rows: RowText[] = [
     x86("F4", "hlt", "cpl0", end(H.hlt)),
     x86("FA", "cli", "", plain(H.cli)),
     x86("FB", "sti", "", plain(H.sti)),

@@ -2,7 +2,7 @@
 import type { Val } from "../../ir/builder.ts";
 import type { Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { CF, hex2, PF, type Row, type Semantics, STATUS, x86, ZF } from "../insn.ts";
+import { CF, hex2, PF, type RowText, type Semantics, STATUS, x86, ZF } from "../insn.ts";
 import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_IP, FPU_OPCODE, SELECTOR } from "../slots.ts";
 
 /** Sources of operands, as ../x87.ts numbers them. */
@@ -150,8 +150,8 @@ const compare = (quiet: boolean, pops: number): Semantics =>
   waits((b) => void b.call(H.fpuCompare, b.i64(quiet ? 1 : 0), b.i64(REGISTER), b.i64(register(b)), b.i64(pops)));
 
 /** ST registers and memory under each opcode byte. */
-export function x87(): Row[] {
-  const rows: Row[] = [], fpu = "fpu";
+export function x87(): RowText[] {
+  const rows: RowText[] = [], fpu = "fpu";
   for (const [name, digit, operation] of ARITHMETIC) {
     const fixed = 0xc0 + 8 * digit;
     // With ST(i) as the destination, the encodings of sub and subr, div and divr are exchanged.
