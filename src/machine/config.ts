@@ -106,19 +106,24 @@ export class Reader {
   }
 
   /** The checked values of a table; `known` are keys that somebody else reads. Faulty values are reported and come out undefined. */
-  table<K extends Keys>(table: Table, keys: K, place: Place, known: Iterable<string> = []): Config<K> {
-    return this.record(table, keys, place, known) as Config<K>;
+  table<K extends Keys>(table: Table, keys: K, place: Place, known: readonly string[] = []): Config<K> {
+    this.onlyKnown(table, keys, known);
+    return this.values(table, keys, place);
   }
 
-  /** The same where the keys are known only at run time. */
-  record(table: Table, keys: Keys, place: Place, known: Iterable<string> = []): Record<string, unknown> {
-    const names = [...Object.keys(keys), ...known];
-    for (const [name, node] of table) {
-      if (!names.includes(name)) this.error(unknownKey(name, names), node.place);
+  /** Reports keys of a table that are neither in `keys` nor in `known`. */
+  onlyKnown(table: Table, keys: Keys, known: readonly string[]): void {
+    for (const name of table.keys()) {
+      if (Object.hasOwn(keys, name) || known.includes(name)) continue;
+      this.error(unknownKey(name, [...Object.keys(keys), ...known]), table.get(name)!.place);
     }
+  }
+
+  /** The checked values of some keys of a table. */
+  values<K extends Keys>(table: Table, keys: K, place: Place): Config<K> {
     const out: Record<string, unknown> = {};
-    for (const [name, key] of Object.entries(keys)) out[name] = this.entry(table, name, key, place);
-    return out;
+    for (const name in keys) out[name] = this.entry(table, name, keys[name], place);
+    return out as Config<K>;
   }
 
   /** The checked value of one key of a table, or its default. */
@@ -151,25 +156,29 @@ export class Reader {
       case "named":
         return Object.fromEntries([...value as Table].map(([name, n]) => [name, this.value(n, key.of)]));
       case "list":
-        return (value as Node[]).map((n) => this.value(n, key.of));
+        return this.#list(value as Node[], key.of);
       case "int":
       case "size": {
-        const n = key.kind === "size" ? parseSize(value) : parseInteger(value);
-        return boundsFit(Number(n), key) && Number.isSafeInteger(Number(n)) ? Number(n) : this.#mustBe(node, expected(key));
+        const n = key.kind === "size" ? parseSize(value)! : Number(parseInteger(value));
+        return boundsFit(n, key) && Number.isSafeInteger(n) ? n : this.#mustBe(node, expected(key));
       }
       case "u64": {
-        const n = parseInteger(value)!;
-        return n >= (key.min ?? 0n) && n <= (key.max ?? 2n ** 64n - 1n) ? n : this.#mustBe(node, expected(key));
+        const n = BigInt(parseInteger(value)!);
+        return n >= (key.min ?? 0n) && n <= (key.max ?? 0xffff_ffff_ffff_ffffn) ? n : this.#mustBe(node, expected(key));
       }
       case "string":
         return textOf(node);
       case "file":
         return this.#file(node, key.large ? this.fileSize : this.readFile);
-      case "time":
-        return value;
       default:
         return value;
     }
+  }
+
+  #list(nodes: readonly Node[], key: Key): unknown[] {
+    const out: unknown[] = [];
+    for (const node of nodes) out.push(this.value(node, key));
+    return out;
   }
 
   #mustBe(node: Node, what: string, hint = ""): undefined {
@@ -261,9 +270,9 @@ function shapeFits(node: Node, key: Key): boolean {
   switch (key.kind) {
     case "int":
     case "u64":
-      return parseInteger(value) !== undefined && !/^[+-]?[\d_]+(\.|e)/i.test(node.text);
+      return typeof value === "number" ? isWhole(node) : parseInteger(value) !== undefined;
     case "size":
-      return parseSize(value) !== undefined && !/^[+-]?[\d_]+(\.|e)/i.test(node.text);
+      return typeof value === "number" ? isWhole(node) : parseSize(value) !== undefined;
     case "bool":
       return typeof value === "boolean";
     case "string":
@@ -284,35 +293,38 @@ function shapeFits(node: Node, key: Key): boolean {
   }
 }
 
+/** A number that is written as an integer: 2.0 is none. */
+const isWhole = ({ value, text }: Node) =>
+  Number.isInteger(value) && (text.startsWith("0x") || !(text.includes(".") || text.includes("e") || text.includes("E")));
+
 /** The text of a node. What an override wrote without quotes is a text too where one is wanted: `--set boot.cmdline=3`. */
 function textOf(node: Node): string | undefined {
   if (typeof node.value === "string") return node.value;
   return isOverride(node.place) && node.text ? node.text : undefined;
 }
 
-function boundsFit(
-  n: number,
-  { min = 0, max, power2, multiple }: { min?: number; max?: number; power2?: boolean; multiple?: number },
-): boolean {
-  return n >= min && n <= (max ?? Infinity) && !(power2 && (n < 1 || (BigInt(n) & BigInt(n - 1)) !== 0n)) && !(multiple && n % multiple);
+function boundsFit(n: number, key: { min?: number; max?: number; power2?: boolean; multiple?: number }): boolean {
+  if (n < (key.min ?? 0) || n > (key.max ?? Infinity)) return false;
+  if (key.power2 && (n < 1 || (BigInt(n) & BigInt(n - 1)) !== 0n)) return false;
+  return !key.multiple || n % key.multiple === 0;
 }
 
 /** An integer, or a text that is one (decimal or hexadecimal, `_` between digits). */
-function parseInteger(value: unknown): bigint | undefined {
-  if (typeof value === "number") return Number.isInteger(value) ? BigInt(value) : undefined;
+function parseInteger(value: unknown): number | bigint | undefined {
+  if (typeof value === "number") return Number.isInteger(value) ? value : undefined;
   if (typeof value === "bigint") return value;
   if (typeof value !== "string" || !/^(0x[0-9a-f]+(_[0-9a-f]+)*|\d+(_\d+)*)$/i.test(value)) return undefined;
   return BigInt(value.replaceAll("_", ""));
 }
 
-const UNITS: Record<string, bigint> = { "": 1n, K: 1n << 10n, M: 1n << 20n, G: 1n << 30n, T: 1n << 40n };
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
-/** Bytes of a number or a text like "128MiB", "64K", "0xf000"; undefined when it is neither. */
-export function parseSize(value: unknown): bigint | undefined {
-  const m = typeof value === "string" && /^(0x[0-9a-f_]+|[0-9_]+) ?(?:([KMGT])(?:iB)?)?$/i.exec(value);
-  if (!m) return parseInteger(value);
-  const n = parseInteger(m[1]);
-  return n === undefined ? undefined : n * UNITS[(m[2] ?? "").toUpperCase()];
+/** Bytes of a number or a text like "128MiB", "64K", "0xf000"; undefined when it is neither. Exact up to 2^53. */
+export function parseSize(value: unknown): number | undefined {
+  if (typeof value === "number") return Number.isInteger(value) ? value : undefined;
+  if (typeof value === "bigint") return Number(value);
+  const m = typeof value === "string" && /^(0x[0-9a-f]+(?:_[0-9a-f]+)*|\d+(?:_\d+)*) ?(?:([KMGT])(?:iB)?)?$/i.exec(value);
+  return m ? Number(m[1].replaceAll("_", "")) * (m[2] ? UNITS[m[2].toUpperCase()] : 1) : undefined;
 }
 
 const suggestion = (node: Node, choices: readonly (string | number)[]) =>

@@ -147,15 +147,17 @@ export async function loadConfigAndTypes(file: string, options: LoadOptions): Pr
 
 function readRoot(file: string, options: LoadOptions): Table {
   const base = loadTree(file, options.readFile);
-  return applySet(base, longForm(base, options.set ?? {}));
+  return options.set ? applySet(base, longForm(base, options.set)) : base;
 }
 
 function namedTypes(root: Table): string[] {
-  const devices = root.get("device")?.value;
-  if (!(devices instanceof Map)) return [];
-  return [...devices.values()].map(({ value }) => value instanceof Map ? value.get("type")?.value : undefined).filter((t) =>
-    typeof t === "string"
-  );
+  const devices = root.get("device")?.value, out: string[] = [];
+  if (!(devices instanceof Map)) return out;
+  for (const { value } of devices.values()) {
+    const type = value instanceof Map && value.get("type")?.value;
+    if (typeof type === "string") out.push(type);
+  }
+  return out;
 }
 
 /** The overrides with the short ones as key paths of this machine. */
@@ -202,6 +204,8 @@ interface Fanout {
   readonly to: readonly { readonly device: string; readonly moved: ReadonlyMap<number, number>; readonly place: Place }[];
 }
 
+const WIRING_KEYS: readonly string[] = Object.keys(format.WIRING);
+
 /** What a drive's file is called that the command line names. */
 export const KERNEL = "@kernel";
 
@@ -209,6 +213,8 @@ class GraphBuilder {
   readonly #reader: Reader;
   readonly #types: Readonly<Record<string, AnyDeviceType>>;
   readonly #devices: DeviceNode[] = [];
+  readonly #byId = new Map<string, DeviceNode>();
+  /** Of every device that the file names, faulty ones included. */
   readonly #inputs = new Map<string, Inputs | undefined>();
   /** Names with `count`, which need an index. */
   readonly #replicated = new Map<string, number>();
@@ -216,6 +222,8 @@ class GraphBuilder {
   /** Interrupt wires still to be resolved, once every device is known. */
   readonly #wires: { device: DeviceNode; irq: Node; declared: readonly string[]; n: number }[] = [];
   readonly #edges: Edge[] = [];
+  /** The first edge to each input, by the input's name. */
+  readonly #driven = new Map<string, Edge>();
   #clock: Record<string, unknown> = {};
   #harts = 1;
   #family: Family = "riscv";
@@ -320,9 +328,9 @@ class GraphBuilder {
       const errors = r.errors.length, m = r.table(table, format.MEMORY, node.place);
       if (r.errors.length > errors) continue;
       const gap = m.gap === undefined ? undefined : this.#span(m.gap, table.get("gap")!.place);
-      const spans = (key: "holes" | "shadow") =>
-        m[key].map((h, i) => this.#span(h, (table.get(key)!.value as Node[])[i].place)).filter((span) => span !== undefined);
-      const all = segments(m.at, m.size, spans("holes"), gap), hidden = spans("shadow");
+      const all = segments(m.at, m.size, this.#spans(table, "holes", m.holes), gap), hidden = this.#spans(table, "shadow", m.shadow);
+      const shadows: Segment[] = [];
+      for (const [from, to] of hidden) shadows.push(...cut(all, [[0, from], [to, Infinity]]));
       if (hidden.flat().some((at) => at % 4096)) r.error("must begin and end at multiples of 4 KiB", table.get("shadow")!.place);
       out.push({
         id,
@@ -331,7 +339,7 @@ class GraphBuilder {
         ...(m.file !== undefined && { file: m.file }),
         size: m.size,
         segments: cut(all, hidden),
-        shadows: hidden.flatMap(([from, to]) => cut(all, [[0, from], [to, Infinity]])),
+        shadows,
         place: node.place,
       });
     }
@@ -339,30 +347,42 @@ class GraphBuilder {
     return out;
   }
 
+  #spans(table: Table, key: string, texts: readonly string[]): [number, number][] {
+    const out: [number, number][] = [];
+    for (let i = 0; i < texts.length; i++) {
+      const span = this.#span(texts[i], (table.get(key)!.value as Node[])[i].place);
+      if (span) out.push(span);
+    }
+    return out;
+  }
+
   #span(text: string, place: Place): [number, number] | undefined {
     const [from, to] = text.split("..").map((t) => parseSize(t.trim()));
-    if (from !== undefined && to !== undefined && from < to && to <= Number.MAX_SAFE_INTEGER) return [Number(from), Number(to)];
+    if (from !== undefined && to !== undefined && from < to && to <= Number.MAX_SAFE_INTEGER) return [from, to];
     this.#reader.error(`must be a range like "640KiB..1MiB" whose end is above its start, got "${text}"`, place);
     return undefined;
   }
 
   /** The table of a memory or device; undefined when it is removed, or after an error. */
   #component(section: string, id: string, node: Node, required: string): Table | undefined {
-    const r = this.#reader, siblings = () => [...this.#section(section)].filter(([, n]) => n !== node).map(([name]) => name);
+    const r = this.#reader;
     if (node.value === false) {
       // One that removes something is gone since the files were merged.
-      r.error(`there is no '${id}' to remove${didYouMean(id, siblings())}`, node.place);
+      r.error(`there is no '${id}' to remove${didYouMean(id, this.#siblings(section, node))}`, node.place);
     } else if (!(node.value instanceof Map)) {
       r.error(`must be a table, or false to remove an inherited '${id}'`, node.place);
     } else if (!/^[a-z_]\w*$/i.test(id)) {
       r.error(`must be a name of letters, digits and '_'`, node.place);
     } else if (isOverride(node.place) && !node.value.has(required)) {
-      r.error(
-        `there is no ${section} '${id}' to change${didYouMean(id, siblings()) || `; there are: ${siblings().join(", ")}`}`,
-        node.place,
-      );
+      const siblings = this.#siblings(section, node);
+      r.error(`there is no ${section} '${id}' to change${didYouMean(id, siblings) || `; there are: ${siblings.join(", ")}`}`, node.place);
     } else return node.value;
     return undefined;
+  }
+
+  /** The names of the other components. */
+  #siblings(section: string, node: Node): string[] {
+    return [...this.#section(section)].filter(([, n]) => n !== node).map(([name]) => name);
   }
 
   #device(id: string, node: Node): void {
@@ -378,8 +398,9 @@ class GraphBuilder {
       return r.error(`unknown device type '${name}'${didYouMean(name, names)}`, table.get("type")!.place);
     }
     const errors = r.errors.length;
-    const common = r.table(only(table, format.WIRING), format.WIRING, node.place);
-    const config = r.record(without(table, format.WIRING), type.keys, node.place, Object.keys(format.WIRING));
+    const common = r.values(table, format.WIRING, node.place);
+    r.onlyKnown(table, type.keys, WIRING_KEYS);
+    const config: Readonly<Record<string, unknown>> = r.values(table, type.keys, node.place);
     if (r.errors.length > errors) return;
     if (common.console && !type.char) {
       r.error(`must be false: a '${name}' has no byte stream`, table.get("console")!.place);
@@ -401,13 +422,14 @@ class GraphBuilder {
         return;
       }
     }
+    const outputs = spreadOutputs(declared, this.#harts);
     for (let n = 0; n < (common.count ?? 1); n++) {
       const device: DeviceNode = {
         id: replicated ? `${id}[${n}]` : id,
         type: name,
         config,
-        windows: windows.map((w) => ({ ...w, base: w.base + n * (common.stride ?? 0) })),
-        outputs: spreadOutputs(declared, this.#harts),
+        windows: n ? windows.map((w) => ({ ...w, base: w.base + n * (common.stride ?? 0) })) : windows,
+        outputs,
         drives,
         ...(common.dma !== undefined && { dma: channel(common.dma) }),
         console: common.console,
@@ -415,13 +437,15 @@ class GraphBuilder {
         place: node.place,
       };
       this.#devices.push(device);
+      this.#byId.set(device.id, device);
       this.#inputs.set(device.id, inputs);
       if (table.has("irq")) this.#wires.push({ device, irq: table.get("irq")!, declared, n });
     }
   }
 
   #drives(table: Table, type: AnyDeviceType, config: Readonly<Record<string, unknown>>, place: Place): DriveNode[] {
-    return (type.drives ?? []).map((name) => {
+    if (!type.drives) return [];
+    return type.drives.map((name) => {
       const key = type.keys[name], node = table.get(name), keys = key.kind === "table" ? key.keys : {};
       const kinds = keys.media?.kind === "choice" ? keys.media.choices as DiskKind[] : [];
       const inner = node?.value instanceof Map ? node.value.get("file")?.place : undefined;
@@ -456,15 +480,19 @@ class GraphBuilder {
 
   /** Every device with a slot has one of its own, on a host bridge that exists. */
   #checkPci(): void {
-    const r = this.#reader, isHost = (d: DeviceNode) => this.#types[d.type].pciHost === true;
-    const hosts = this.#devices.filter(isHost).map((d) => d.id), taken = new Map(hosts.map((id) => [`${id}:0.0`, id]));
+    const r = this.#reader, hosts: string[] = [], taken = new Map<string, string>();
+    for (const d of this.#devices) {
+      if (!this.#types[d.type].pciHost) continue;
+      hosts.push(d.id);
+      taken.set(`${d.id}:0.0`, d.id);
+    }
     for (const d of this.#devices) {
       if (!d.pci) continue;
-      const { host, device, func } = d.pci, node = this.#devices.find((o) => o.id === host), slot = `${host}:${device}.${func}`;
+      const { host, device, func } = d.pci, slot = `${host}:${device}.${func}`;
       const table = (this.#section("device").get(d.id)!.value as Table).get("pci")!;
-      if (!node) {
+      if (!this.#byId.has(host)) {
         if (!this.#inputs.has(host)) r.error(`no device '${host}'${didYouMean(host, hosts)}`, table.place);
-      } else if (!isHost(node)) r.error(`'${host}' (${node.type}) has no PCI bus`, table.place);
+      } else if (!hosts.includes(host)) r.error(`'${host}' (${this.#byId.get(host)!.type}) has no PCI bus`, table.place);
       else if (taken.has(slot)) r.error(`${slot} is already taken by '${taken.get(slot)}'`, table.place);
       else taken.set(slot, d.id);
     }
@@ -529,18 +557,18 @@ class GraphBuilder {
   }
 
   #checkDma(): void {
-    const controllers = this.#devices.filter((d) => this.#types[d.type].dmaChannels).map((d) => d.id);
-    for (const [i, d] of this.#devices.entries()) {
-      if (!d.dma) continue;
-      const { device, channel } = d.dma,
-        place = { ...d.place, key: `${d.place.key}.dma` },
-        target = this.#devices.find((t) => t.id === device);
-      const channels = target && this.#types[target.type].dmaChannels;
-      const other = this.#devices.slice(0, i).find((o) => o.dma?.device === device && o.dma.channel === channel);
-      if (!target) this.#reader.error(`no device '${device}'${didYouMean(device, controllers)}`, place);
-      else if (!channels) this.#reader.error(`'${device}' (${target.type}) is no DMA controller`, place);
+    const served = new Map<string, string>();
+    for (const { id, dma, place: own } of this.#devices) {
+      if (!dma) continue;
+      const { device, channel } = dma, place = { ...own, key: `${own.key}.dma` }, target = this.#byId.get(device);
+      const channels = target && this.#types[target.type].dmaChannels, name = `${device}:${channel}`, other = served.get(name);
+      if (!target) {
+        const controllers = this.#devices.filter((d) => this.#types[d.type].dmaChannels).map((d) => d.id);
+        this.#reader.error(`no device '${device}'${didYouMean(device, controllers)}`, place);
+      } else if (!channels) this.#reader.error(`'${device}' (${target.type}) is no DMA controller`, place);
       else if (channel >= channels) this.#reader.error(`'${device}' has channels from 0 to ${channels - 1}, got ${channel}`, place);
-      else if (other) this.#reader.error(`channel ${channel} of '${device}' already serves '${other.id}'`, place);
+      else if (other) this.#reader.error(`channel ${channel} of '${device}' already serves '${other}'`, place);
+      else served.set(name, id);
     }
   }
 
@@ -557,7 +585,7 @@ class GraphBuilder {
       if (irq.value.length > declared.length) {
         return r.error(`must have at most ${declared.length} entries (${declared.join(", ")}), got ${irq.value.length}`, irq.place);
       }
-      for (const [i, node] of irq.value.entries()) this.#output(device, declared[i], node, n);
+      for (let i = 0; i < irq.value.length; i++) this.#output(device, declared[i], irq.value[i], n);
     } else {
       for (const [name, node] of irq.value as Table) {
         if (!declared.includes(name)) {
@@ -571,13 +599,15 @@ class GraphBuilder {
   #output(device: DeviceNode, declared: string, node: Node, n: number): void {
     const text = node.value as string;
     if (text === "") return;
-    const from = (output: string) => ({ device: device.id, output: device.outputs.indexOf(output) });
-    if (!declared.includes("*")) return this.#connect(from(declared), text, n, node.place);
+    if (!declared.includes("*")) {
+      return this.#connect({ device: device.id, output: device.outputs.indexOf(declared) }, text, n, node.place);
+    }
     if (!text.includes("*")) {
       return this.#reader.error(`must contain '*', because the output '${declared}' exists once for each hart, got "${text}"`, node.place);
     }
     for (let hart = 0; hart < this.#harts; hart++) {
-      this.#connect(from(declared.replaceAll("*", String(hart))), text.replaceAll("*", String(hart)), n, node.place);
+      const output = device.outputs.indexOf(declared.replaceAll("*", String(hart)));
+      this.#connect({ device: device.id, output }, text.replaceAll("*", String(hart)), n, node.place);
     }
   }
 
@@ -585,12 +615,16 @@ class GraphBuilder {
     const targets = this.#targets(text, n);
     if (typeof targets === "string") return this.#reader.error(targets, place);
     for (const { to, via, shared: allowed } of targets) {
-      const same = this.#edges.find((e) => targetName(e.to) === targetName(to));
+      const name = targetName(to), same = this.#driven.get(name);
       const shared = allowed || "device" in to && this.#inputs.get(to.device)?.shared;
       if (same && !shared) {
         const where = same.place.file === place.file && same.place.line ? ` (line ${same.place.line})` : "";
-        this.#reader.error(`'${targetName(to)}' is already driven by '${sourceName(same.from)}'${where}`, place);
-      } else this.#edges.push({ from, to, ...(via !== undefined && { via }), place });
+        this.#reader.error(`'${name}' is already driven by '${sourceName(same.from)}'${where}`, place);
+        continue;
+      }
+      const edge: Edge = { from, to, ...(via !== undefined && { via }), place };
+      this.#edges.push(edge);
+      if (!same) this.#driven.set(name, edge);
     }
   }
 
@@ -598,8 +632,11 @@ class GraphBuilder {
   #targets(text: string, n: number): Target[] | string {
     const cpu = /^cpu(\d+|\*)\.(\w+)$/.exec(text);
     if (cpu) {
-      const names = Object.keys(format.CPU_INPUTS[this.#family]), [, hart, input] = cpu;
-      if (!names.includes(input)) return `a CPU has no input '${input}'${didYouMean(input, names) || `; known: ${names.join(", ")}`}`;
+      const inputs = format.CPU_INPUTS[this.#family], [, hart, input] = cpu;
+      if (!Object.hasOwn(inputs, input)) {
+        const names = Object.keys(inputs);
+        return `a CPU has no input '${input}'${didYouMean(input, names) || `; known: ${names.join(", ")}`}`;
+      }
       if (hart === "*") return Array.from({ length: this.#harts }, (_, i) => ({ to: { hart: i, input } }));
       if (Number(hart) >= this.#harts) return `there is no cpu${hart}: the last is cpu${this.#harts - 1}`;
       return [{ to: { hart: Number(hart), input } }];
@@ -622,7 +659,7 @@ class GraphBuilder {
 
   #input(device: string, input: string): Target[] | string {
     if (!this.#inputs.has(device)) return this.#noDevice(device);
-    const inputs = this.#inputs.get(device), node = this.#devices.find((d) => d.id === device);
+    const inputs = this.#inputs.get(device), node = this.#byId.get(device);
     if (!node) return []; // faulty itself, and reported as that
     if (!inputs) return `'${device}' (${node.type}) takes no interrupts`;
     if ("numbers" in inputs) {
@@ -644,15 +681,21 @@ class GraphBuilder {
 
   #checkOverlaps(memories: readonly MemoryNode[]): void {
     for (const bus of ["mem", "io"] as const) {
-      const ranges = [
-        ...(bus === "mem" ? memories.flatMap((m) => m.segments.map((s) => ({ ...s, id: m.id, place: m.place, of: "memory" }))) : []),
-        ...this.#devices.flatMap((d) =>
-          d.windows.filter((w) => w.bus === bus).map((w) => ({ ...w, id: d.id, place: d.place, of: "device" }))
-        ),
-      ];
-      for (const [i, b] of ranges.entries()) {
-        const a = ranges.slice(0, i).find((a) => a.base < b.base + b.length && b.base < a.base + a.length);
-        if (a) this.#reader.error(`'${b.id}' (${range(b, bus)}) overlaps '${a.id}' (${range(a, bus)})`, b.place);
+      const ranges: { id: string; base: number; length: number; place: Place }[] = [];
+      if (bus === "mem") {
+        for (const { id, segments, place } of memories) for (const { base, length } of segments) ranges.push({ id, base, length, place });
+      }
+      for (const { id, windows, place } of this.#devices) {
+        for (const w of windows) if (w.bus === bus) ranges.push({ id, base: w.base, length: w.length, place });
+      }
+      for (let i = 1; i < ranges.length; i++) {
+        const b = ranges[i], from = b.base, to = from + b.length;
+        for (let k = 0; k < i; k++) {
+          const a = ranges[k];
+          if (a.base >= to || from >= a.base + a.length) continue;
+          this.#reader.error(`'${b.id}' (${range(b, bus)}) overlaps '${a.id}' (${range(a, bus)})`, b.place);
+          break;
+        }
       }
     }
   }
@@ -660,7 +703,7 @@ class GraphBuilder {
   #checkReset(cpu: RiscvCpu | X86Cpu, memories: readonly MemoryNode[]): void {
     if (cpu.family !== "riscv" || cpu.reset === undefined || this.#reader.errors.length) return;
     const at = Number(cpu.reset);
-    if (memories.some((m) => m.segments.some((s) => at >= s.base && at < s.base + s.length))) return;
+    for (const m of memories) for (const s of m.segments) if (at >= s.base && at < s.base + s.length) return;
     this.#reader.error(`must be an address in RAM or ROM, got ${hex(cpu.reset)}`, this.#section("cpu").get("reset")!.place);
   }
 
@@ -682,22 +725,26 @@ class GraphBuilder {
 /** "dma:2" */
 const channel = (text: string) => ({ device: text.split(":")[0], channel: Number(text.split(":")[1]) });
 
-const numbers = (value: unknown) => [(value ?? []) as number | number[]].flat();
+/** Addresses: none, one or a list. */
+const numbers = (value: unknown): number[] => typeof value === "number" ? [value] : value === undefined ? [] : [...value as number[]];
 
 /** `n`, `10`, `0x0a`, `1+n`, `n+1`; anything else stays a name. */
 function evaluate(expression: string, n: number): string {
-  const terms = expression.split("+").map((t) => t.trim());
-  if (!terms.every((t) => /^(n|\d+|0x[0-9a-f]+)$/i.test(t))) return expression;
-  return String(terms.reduce((sum, t) => sum + (t === "n" ? n : Number(t)), 0));
+  let sum = 0;
+  for (const text of expression.split("+")) {
+    const term = text.trim();
+    if (term !== "n" && !/^(\d+|0x[0-9a-f]+)$/i.test(term)) return expression;
+    sum += term === "n" ? n : Number(term);
+  }
+  return String(sum);
 }
 
 /** Outputs with `*` first, hart by hart, then the others. */
 function spreadOutputs(declared: readonly string[], harts: number): string[] {
-  const starred = declared.filter((o) => o.includes("*"));
-  return [
-    ...Array.from({ length: harts }, (_, hart) => starred.map((o) => o.replaceAll("*", String(hart)))).flat(),
-    ...declared.filter((o) => !o.includes("*")),
-  ];
+  const out: string[] = [];
+  for (let hart = 0; hart < harts; hart++) for (const o of declared) if (o.includes("*")) out.push(o.replaceAll("*", String(hart)));
+  for (const o of declared) if (!o.includes("*")) out.push(o);
+  return out;
 }
 
 /** Where the bytes of a memory are seen: a gap moves what follows upwards, a hole hides what is behind it. */
@@ -724,9 +771,6 @@ function cut(parts: readonly Segment[], ranges: readonly [number, number][]): Se
   }
   return out;
 }
-
-const only = (table: Table, keys: object): Table => new Map([...table].filter(([k]) => Object.hasOwn(keys, k)));
-const without = (table: Table, keys: object): Table => new Map([...table].filter(([k]) => !Object.hasOwn(keys, k)));
 
 const range = (r: { base: number; length: number }, bus: "mem" | "io") =>
   bus === "io" ? `0x${r.base.toString(16)}..0x${(r.base + r.length - 1).toString(16)}` : `${hex(r.base)}..${hex(r.base + r.length - 1)}`;
