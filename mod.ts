@@ -1,4 +1,5 @@
 // The public API of bringup for scenario scripts, and the command line when this file is run.
+import "./src/loads/api.ts";
 export { ConfigError } from "./src/core/errors.ts";
 export { boot, type BootOptions, expect, type Scenario, scenario } from "./src/scenario/boot.ts";
 export { FailPatternSeen, ScenarioFailure, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "./src/scenario/failures.ts";
@@ -8,4 +9,4 @@ export type { InputEntry, MachineSession, SerialConsole, SessionKeyboard, Sessio
 export type { Stop } from "./src/machine/stop.ts";
 
 // No top-level await: a script given with --scenario imports this module, which must be complete by then.
-if (import.meta.main) import("./src/cli/main.ts").then(({ main }) => main(Deno.args)).then(Deno.exit);
+if (import.meta.main) import("./src/loads/run.ts").then(({ main }) => main(Deno.args)).then(Deno.exit);

@@ -1,13 +1,14 @@
-// The entry of the command line: reads the arguments and hands over to the subcommand, whose file is loaded only then.
+// The entry of the command line: reads the arguments and hands over to the subcommand; other files than that of `run` are loaded only then.
 import { ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
 import { type Command, type CommandLine, parseCommandLine } from "./options.ts";
 import { writeAll } from "./output.ts";
+import { run } from "./run.ts";
 
 const load = <Module>(path: string) => lazy<Module>(path, import.meta.url);
 
 const RUN: Record<Command, (line: CommandLine) => Promise<number>> = {
-  run: async (line) => (await import("./run.ts")).run(line),
+  run,
   test: async (line) => (await load<typeof import("./test_scripts.ts")>("./test_scripts.ts")).test(line),
   check: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).check(line),
   describe: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).describeMachine(line),

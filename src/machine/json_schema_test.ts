@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { parse } from "@std/toml";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { machineSchema } from "./json_schema.ts";
-import { deviceFiles, deviceTable } from "../../scripts/dev/gen.ts";
+import { deviceFiles, deviceTable, LOAD_NAMES, loadList } from "../../scripts/dev/gen.ts";
 
 await loadDevices();
 
@@ -72,4 +72,5 @@ Deno.test("the generated files are up to date (deno run -A scripts/dev/gen.ts)",
   assertEquals(onDisk, JSON.parse(JSON.stringify(schema)));
   const words = (text: string) => text.replace(/[\s,]/g, "");
   assertEquals(words(Deno.readTextFileSync(new URL("src/devices/files.ts", root))), words(await deviceTable(deviceFiles())));
+  for (const name of LOAD_NAMES) assertEquals(Deno.readTextFileSync(new URL(`src/loads/${name}.ts`, root)), loadList(name));
 });

@@ -554,8 +554,8 @@ interface PlatformModule {
 
 /** Makes machines of a family possible. */
 export async function loadPlatform(family: Family): Promise<void> {
-  if (family === "x86") platforms.x86 ??= await lazy<typeof import("./x86.ts")>("./x86.ts", import.meta.url);
-  else platforms.riscv ??= await lazy<typeof import("./riscv.ts")>("./riscv.ts", import.meta.url);
+  if (family === "x86") platforms.x86 ??= await lazy<typeof import("./x86.ts")>("../loads/x86.ts", import.meta.url);
+  else platforms.riscv ??= await lazy<typeof import("./riscv.ts")>("../loads/riscv.ts", import.meta.url);
 }
 
 /** Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. @throws {ConfigError} the file is wrong. */

@@ -76,8 +76,8 @@ interface Wait {
   /** performance.now() of the safety net. */
   readonly wallDeadline: number;
   readonly poll: Poll<unknown>;
-  /** Where it was awaited: a failure is reported there and not in the pump. */
-  readonly stack: string;
+  /** Where it was awaited: a failure is reported there and not in the pump. Its text is made then: source maps are read for it. */
+  readonly from: Error;
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -371,8 +371,7 @@ export class MachineSession implements AsyncDisposable {
     if (this.#closed) return Promise.reject(new Error(`The session is closed: nothing can be awaited (${what})`));
     return new Promise<T>((resolve, reject) => {
       const wallDeadline = performance.now() + this.#wallBudgetMs;
-      const stack = (new Error().stack ?? "").split("\n").slice(1).filter((l) => !l.includes(import.meta.url)).join("\n");
-      this.#waits.add({ what, within, deadline, wallDeadline, poll, stack, resolve: resolve as (v: unknown) => void, reject });
+      this.#waits.add({ what, within, deadline, wallDeadline, poll, from: new Error(), resolve: resolve as (v: unknown) => void, reject });
       this.#pump();
     });
   }
@@ -518,7 +517,8 @@ export class MachineSession implements AsyncDisposable {
     const transcript: Record<string, string> = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.text()]));
     if (screen) transcript.screen = screen;
     const error = new Kind(lines.join("\n"), { awaited: wait.what, guestNs: machine.clock.nowNs, transcript, ...(stop ? { stop } : {}) });
-    error.stack = `${error.name}: ${error.message}\n${wait.stack}`;
+    const callers = (wait.from.stack ?? "").split("\n").slice(1).filter((l) => !l.includes(import.meta.url)).join("\n");
+    error.stack = `${error.name}: ${error.message}\n${callers}`;
     return error;
   }
 
