@@ -93,6 +93,9 @@ interface CodePage {
   readonly tails: Map<number, Block>;
   /** How often a write has hit code here. */
   hits: number;
+  /** How many writes have come that hit no code, and after how many the code goes. */
+  passed: number;
+  patience: number;
   /** Which 64-byte granules hold translated code: low and high 32. */
   lo: number;
   hi: number;
@@ -277,6 +280,8 @@ export class Engine {
   readonly #builder = new Builder();
   /** Hits of pages that have no code at the moment, by page number. */
   readonly #hits = new Map<number, number>();
+  /** The same for `patience`. */
+  readonly #patience = new Map<number, number>();
   readonly #pages: (CodePage | undefined)[] = [];
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
@@ -937,7 +942,8 @@ export class Engine {
     this.#takeFree(host & -PAGE);
     for (const hart of this.harts) hart.protect(host & -PAGE);
     this.#u8[this.#codeMap + (host >>> 12)] = 1;
-    return { blocks: new Map(), tails: new Map(), regions: new Set(), hits: this.#hits.get(host >>> 12) ?? 0, lo: 0, hi: 0 };
+    const p = host >>> 12, hits = this.#hits.get(p) ?? 0, patience = this.#patience.get(p) ?? PATIENCE;
+    return { blocks: new Map(), tails: new Map(), regions: new Set(), hits, passed: 0, patience, lo: 0, hi: 0 };
   }
 
   /** Drops what was translated from these bytes of the linear memory; true when the block that is running was among them. */
@@ -947,9 +953,14 @@ export class Engine {
       const page = this.#pages[p];
       if (!page) continue;
       const from = Math.max(host, p * PAGE) & (PAGE - 1), to = Math.min(host + size - 1, p * PAGE + PAGE - 1) & (PAGE - 1);
-      if (!marked(page, from, to)) continue;
+      const hit = marked(page, from, to);
+      if (!hit) {
+        // Code that ran once, such as a boot sector above its stack, shall not make stores slow for ever; regions run often.
+        if (page.regions.size > 0 || ++page.passed < page.patience) continue;
+        this.#patience.set(p, 2 * page.patience);
+      }
       // Mostly the page gets new contents: everything goes, and the next stores are fast. Where code and data share a page, only what was hit.
-      const precise = ++page.hits > PRECISE_AFTER;
+      const precise = hit && ++page.hits > PRECISE_AFTER;
       page.lo = page.hi = 0;
       for (const [key, first] of page.blocks) {
         let kept: Block | undefined;
@@ -1062,6 +1073,7 @@ export class Engine {
       this.#table.set(i, null);
     }
     this.#hits.clear();
+    this.#patience.clear();
     this.stats.regionsEvicted += this.#regions.size;
     this.#regions.clear();
     this.#liveBytes = 0;
@@ -1321,6 +1333,8 @@ const CONTEXT_STEP = 0x9e370;
 const MAX_CONTEXTS = 1 << 16;
 /** Writes into a page's code after which only the code that was hit is dropped. */
 const PRECISE_AFTER = 16;
+/** Writes beside a page's code after which it is dropped, at first: about what translating some of it anew costs. */
+const PATIENCE = 512;
 /** Instructions of a block, and bytes of the longest instruction of any architecture. */
 const LONGEST_BLOCK = 64, LONGEST_INSTRUCTION = 16;
 const INSN = OP["insn"];
@@ -1329,21 +1343,18 @@ function lastOffset(b: Builder): number {
   for (let i = b.count - 1; i >= 0; i--) if (b.op[i] === INSN) return b.lo[i];
   return 0;
 }
-/** Bit masks (low and high 32) of the granules that hold bytes `from`..`to` of a page. */
-const granules = (from: number, to: number): [number, number] => {
-  let lo = 0, hi = 0;
-  for (let g = from >> GRANULE_SHIFT; g <= to >> GRANULE_SHIFT; g++) g < 32 ? lo |= 1 << g : hi |= 1 << (g - 32);
-  return [lo, hi];
-};
 /** Notes that code of page number `p` is translated. */
 function mark(page: CodePage, p: number, code: { readonly at: number; readonly bytes: number }): void {
   const from = Math.max(code.at, p * PAGE) & (PAGE - 1), last = Math.min(code.at + code.bytes, (p + 1) * PAGE) - 1;
   if (last < p * PAGE || code.at >= (p + 1) * PAGE) return;
-  const [lo, hi] = granules(from, last & (PAGE - 1));
-  page.lo |= lo;
-  page.hi |= hi;
+  for (let g = from >> GRANULE_SHIFT, end = (last & (PAGE - 1)) >> GRANULE_SHIFT; g <= end; g++) {
+    if (g < 32) page.lo |= 1 << g;
+    else page.hi |= 1 << (g - 32);
+  }
 }
 function marked(page: CodePage, from: number, to: number): boolean {
-  const [lo, hi] = granules(from, to);
-  return (page.lo & lo) !== 0 || (page.hi & hi) !== 0;
+  for (let g = from >> GRANULE_SHIFT, end = to >> GRANULE_SHIFT; g <= end; g++) {
+    if ((g < 32 ? page.lo >> g : page.hi >> (g - 32)) & 1) return true;
+  }
+  return false;
 }

@@ -871,6 +871,17 @@ Deno.test("JIT: beyond the limit the older half of the regions makes room, and w
   assertEquals([stats.regionsEvicted, stats.flushes], [stats.regions - t.engine.liveRegions, 0]);
 });
 
+Deno.test("stores beside code that ran once become fast: after some of them its page has no translations any more", () => {
+  const t = new Rig({}), STORES = 5000;
+  // What jumps to the loop is on the page that the loop, which is on another page, stores into.
+  t.code(DATA, ["addi", 1, 0, 0], ["jr", 0, 9]);
+  t.code(CODE, ["st", 1, 8, 0x800], ["addi", 1, 1, 1], ["bne", 1, 5, -2], ["j", 0, 0, 0]);
+  t.pc = DATA;
+  t.set(5, STORES).set(8, DATA).set(9, CODE).all(2 + 3 * STORES);
+  assertEquals([t.r(1), t.engine.stats.invalidations], [STORES, 1]);
+  assert(t.engine.stats.codePageStores < 1000, `${t.engine.stats.codePageStores}`);
+});
+
 Deno.test("memory that does not fit is refused", () => {
   let message = "";
   try {
