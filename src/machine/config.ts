@@ -1,8 +1,9 @@
 // Machine files -> checked values: `extends`, overrides, and the reader that holds a tree against key tables (core/schema.ts).
 // Nothing here knows what a machine is made of; that is in format.ts and graph.ts.
+import { parse } from "@std/toml";
 import type { Config, Key, Keys } from "../core/schema.ts";
 import { ConfigError, ConfigErrors, didYouMean, type Place } from "../core/errors.ts";
-import { isUnsafe, joinKey, type Node, readToml, readValue, type Scalar, type Table } from "./toml.ts";
+import { isUnsafe, joinKey, type Node, readToml, type Scalar, type Table } from "./toml.ts";
 
 /** True for what an override gave instead of a file: its place names an option of the command line. */
 export const isOverride = (place: Place) => place.file?.startsWith("--") ?? false;
@@ -42,7 +43,7 @@ export function merge(base: Table, over: Table): Table {
     const retyped = both && (node.value as Table).has("type") &&
       (node.value as Table).get("type")!.value !== (old.value as Table).get("type")?.value;
     if (node.value === false && old?.value instanceof Map) out.delete(name);
-    else out.set(name, both && !retyped ? { ...old, value: merge(old.value as Table, node.value as Table) } : node);
+    else out.set(name, both && !retyped ? { value: merge(old.value as Table, node.value as Table), place: old.place, text: "" } : node);
   }
   return out;
 }
@@ -78,8 +79,9 @@ function setNode(given: unknown, place: Place): Node {
   if (typeof given !== "string") return { value: given as Scalar, place, text: String(given) };
   if (isUnsafe(given) || !given.trim()) return { value: given, place, text: given };
   try {
-    const node = readValue(given, place);
-    return Array.isArray(node.value) || node.value instanceof Map ? node : { ...node, text: given };
+    const value = parse(`v = ${given}`).v;
+    if (typeof value === "object" && !(value instanceof Date)) return setNode(value, place);
+    return { value: value as Scalar, place, text: given };
   } catch {
     return { value: given, place, text: given };
   }
@@ -170,6 +172,8 @@ export class Reader {
         return textOf(node);
       case "file":
         return this.#file(node, key.large ? this.fileSize : this.readFile);
+      case "time":
+        return new Date(value as Date); // the parser's own kind of Date prints and clones differently
       default:
         return value;
     }
@@ -282,7 +286,8 @@ function shapeFits(node: Node, key: Key): boolean {
     case "choice":
       return key.choices.includes(value as string | number);
     case "time":
-      return value instanceof Date && !Number.isNaN(value.getTime()) && /\d(z|[+-]\d\d:\d\d)$/i.test(node.text);
+      // The parser's dates print as they were written: without an offset where they have none.
+      return value instanceof Date && !Number.isNaN(value.getTime()) && /\d(z|[+-]\d\d:\d\d)$/i.test(value.toISOString());
     case "list":
       return Array.isArray(value);
     case "table":
@@ -294,8 +299,7 @@ function shapeFits(node: Node, key: Key): boolean {
 }
 
 /** A number that is written as an integer: 2.0 is none. */
-const isWhole = ({ value, text }: Node) =>
-  Number.isInteger(value) && (text.startsWith("0x") || !(text.includes(".") || text.includes("e") || text.includes("E")));
+const isWhole = (node: Node) => node.whole || (Number.isInteger(node.value) && !/^[+-]?[\d_]+(\.|e)/i.test(node.text));
 
 /** The text of a node. What an override wrote without quotes is a text too where one is wanted: `--set boot.cmdline=3`. */
 function textOf(node: Node): string | undefined {

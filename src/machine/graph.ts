@@ -558,16 +558,17 @@ class GraphBuilder {
 
   #checkDma(): void {
     const served = new Map<string, string>();
-    for (const { id, dma, place: own } of this.#devices) {
+    for (const { id, dma, place } of this.#devices) {
       if (!dma) continue;
-      const { device, channel } = dma, place = { ...own, key: `${own.key}.dma` }, target = this.#byId.get(device);
+      const { device, channel } = dma,
+        target = this.#byId.get(device),
+        bad = (problem: string) => this.#reader.error(problem, { ...place, key: `${place.key}.dma` });
       const channels = target && this.#types[target.type].dmaChannels, name = `${device}:${channel}`, other = served.get(name);
       if (!target) {
-        const controllers = this.#devices.filter((d) => this.#types[d.type].dmaChannels).map((d) => d.id);
-        this.#reader.error(`no device '${device}'${didYouMean(device, controllers)}`, place);
-      } else if (!channels) this.#reader.error(`'${device}' (${target.type}) is no DMA controller`, place);
-      else if (channel >= channels) this.#reader.error(`'${device}' has channels from 0 to ${channels - 1}, got ${channel}`, place);
-      else if (other) this.#reader.error(`channel ${channel} of '${device}' already serves '${other}'`, place);
+        bad(`no device '${device}'${didYouMean(device, this.#devices.filter((d) => this.#types[d.type].dmaChannels).map((d) => d.id))}`);
+      } else if (!channels) bad(`'${device}' (${target.type}) is no DMA controller`);
+      else if (channel >= channels) bad(`'${device}' has channels from 0 to ${channels - 1}, got ${channel}`);
+      else if (other) bad(`channel ${channel} of '${device}' already serves '${other}'`);
       else served.set(name, id);
     }
   }
