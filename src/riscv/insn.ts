@@ -1,6 +1,6 @@
 // Instructions as rows: `insn(row, syntax, semantics)`, where `row` is the line of the manual's instruction set listing, verbatim
 // (RISC-V Unprivileged ISA 20240411, chapter 34 "RV32/64G Instruction Set Listings"). Mask and match, fields, decoding, disassembly,
-// encoding and fuzzing all come from the row. No regular expressions here: every start of the emulator reads some 400 rows.
+// encoding and fuzzing all come from the row. No regular expressions here: a start reads a hundred rows.
 //
 // In a row: 0 and 1 are fixed bits, - is ignored; `imm[12|10:5]` is a piece of a field with the bits it stands for, a bare name has its usual width.
 // imm and nzimm are signed; a primed register counts from x8. In a syntax string fd, fs1, fs2, fs3 are rd, rs1, rs2, rs3 as floating-point
@@ -34,40 +34,67 @@ interface Field {
 /** What an instruction does, as code that builds its IR. */
 export type Semantics = (b: Emit, f: Readonly<Record<string, number>>) => void;
 
-/** One instruction, or one compressed form of another. */
-export interface Row {
-  readonly row: string;
-  /** Assembly syntax; "" for an encoding that the manual reserves. */
-  readonly syntax: string;
+/** What the text of a row says. */
+interface Form {
+  readonly row: Row;
   readonly bits: 16 | 32;
   readonly mask: number;
   readonly match: number;
   readonly fields: readonly Field[];
-  /** Undefined for aliases and reserved encodings. */
-  readonly emit?: Semantics;
-  /** The syntax of the instruction that an alias stands for. */
-  readonly expansion?: string;
 }
 
-/** An instruction. @throws {Error} the row is malformed. */
+/** One instruction, or one compressed form of another. Its text is read when somebody asks what it says: a run meets one row in ten. */
+export class Row {
+  #form: Form | undefined;
+
+  constructor(
+    readonly row: string,
+    /** Assembly syntax; "" for an encoding that the manual reserves. */
+    readonly syntax: string,
+    /** Undefined for aliases and reserved encodings. */
+    readonly emit: Semantics | undefined,
+    /** The syntax of the instruction that an alias stands for. */
+    readonly expansion: string | undefined,
+  ) {}
+
+  /** @throws {Error} the row is malformed; so do the getters. */
+  form(): Form {
+    return this.#form ??= parse(this);
+  }
+  get bits(): 16 | 32 {
+    return this.form().bits;
+  }
+  get mask(): number {
+    return this.form().mask;
+  }
+  get match(): number {
+    return this.form().match;
+  }
+  get fields(): readonly Field[] {
+    return this.form().fields;
+  }
+}
+
+/** An instruction. */
 export function insn<const R extends string>(row: R, syntax: string, emit: (b: Emit, f: Fields<R>) => void): Row {
-  return parse(row, syntax, emit as Semantics, undefined);
+  return new Row(row, syntax, emit as Semantics, undefined);
 }
 
 /** A compressed form: `expansion` is another row's syntax with fields of this row or registers put in. */
 export function alias(row: string, syntax: string, expansion: string): Row {
-  return parse(row, syntax, undefined, expansion);
+  return new Row(row, syntax, undefined, expansion);
 }
 
 /** An encoding that must raise an illegal instruction although it lies inside another row (the manual's "RES"). */
 export function reserved(row: string): Row {
-  return parse(row, "", undefined, undefined);
+  return new Row(row, "", undefined, undefined);
 }
 
 const SPACE = 32, BAR = 124, ZERO = 48, ONE = 49, DASH = 45, OPEN = 91, CLOSE = 93, COLON = 58;
 const isDigit = (c: number) => c >= 48 && c <= 57;
 
-function parse(row: string, syntax: string, emit: Semantics | undefined, expansion: string | undefined): Row {
+function parse(of: Row): Form {
+  const { row } = of;
   // Pieces are placed from the word's end, so the text is read backwards.
   let bit = 0, mask = 0, match = 0, end = row.length;
   const fields: Field[] = [];
@@ -87,8 +114,7 @@ function parse(row: string, syntax: string, emit: Semantics | undefined, expansi
     end = start - 1;
   }
   if (bit !== 16 && bit !== 32) throw new Error(`row "${row}" has ${bit} bits`);
-  const parsed = { row, syntax, bits: bit, mask: mask >>> 0, match: match >>> 0, fields } as const;
-  return emit ? { ...parsed, emit } : expansion !== undefined ? { ...parsed, expansion } : parsed;
+  return { row: of, bits: bit, mask: mask >>> 0, match: match >>> 0, fields };
 }
 
 /** Reads the token `row[start..end)`, whose last bit is bit `bit` of the word; gives the bit above it. */
@@ -250,32 +276,64 @@ const CACHE_LIMIT = 1 << 16;
 
 /** A set of rows made ready for decoding. */
 export class DecodeTable {
-  readonly #buckets16: Row[][] = Array.from({ length: 32 }, () => []);
-  readonly #buckets32: Row[][] = Array.from({ length: 256 }, () => []);
-  readonly #byName = new Map<string, Row>();
+  /** Rows by the key of their text, until a word with that key is met. */
+  readonly #unread: (Row[] | undefined)[] = new Array(KEYS).fill(undefined);
+  /** Rows by key, or by key and funct3 where instructions have 32 bits; the most specific mask first. */
+  readonly #buckets: (Form[] | undefined)[] = new Array(KEYS << 3).fill(undefined);
+  #byName: Map<string, Row> | undefined;
   readonly #cache = new Map<number, Decoded>();
   readonly #plans = new Map<Row, Plan | undefined>();
 
   constructor(readonly rows: readonly Row[]) {
-    for (const r of rows) {
-      if (r.emit) this.#byName.set(mnemonic(r.syntax), r);
-      if (r.bits === 16) spread(this.#buckets16, r, ((r.mask >>> 11) & 0x1c) | (r.mask & 3), ((r.match >>> 11) & 0x1c) | (r.match & 3));
-      else spread(this.#buckets32, r, key32(r.mask), key32(r.match));
+    for (let i = 0; i < rows.length; i++) {
+      const key = keyOfText(rows[i].row), list = this.#unread[key];
+      if (list) list.push(rows[i]);
+      else this.#unread[key] = [rows[i]];
     }
+  }
+
+  /** The instruction (not a compressed form) with this mnemonic; undefined when there is none. */
+  #named(name: string): Row | undefined {
+    if (!this.#byName) {
+      this.#byName = new Map();
+      for (const r of this.rows) if (r.emit) this.#byName.set(mnemonic(r.syntax), r);
+    }
+    return this.#byName.get(name);
   }
 
   /** The instruction (not a compressed form) with this mnemonic. @throws {Error} there is none. */
   row(mnemonic: string): Row {
-    const r = this.#byName.get(mnemonic);
+    const r = this.#named(mnemonic);
     if (!r) throw new Error(`no instruction '${mnemonic}'`);
     return r;
   }
 
+  /** Reads the rows of a key. */
+  #read(key: number): void {
+    const rows = this.#unread[key] ?? [];
+    this.#unread[key] = undefined;
+    for (const row of rows) {
+      const form = row.form();
+      // Every funct3 that the row allows.
+      for (let n = 0; n < 8; n++) {
+        if (((n << 12) ^ form.match) & form.mask & FUNCT3) continue;
+        const bucket = this.#buckets[(key << 3) + n] ??= [];
+        let i = bucket.length;
+        while (i > 0 && ones(bucket[i - 1].mask) < ones(form.mask)) i--;
+        bucket.splice(i, 0, form);
+      }
+    }
+  }
+
   /** The row of a word (only the low half counts when its low two bits are not 3), reserved encodings included; the most specific one wins. */
   find(word: number): Row | undefined {
-    const short = (word & 3) !== 3, w = short ? word & 0xffff : word | 0;
-    const bucket = short ? this.#buckets16[((w >>> 11) & 0x1c) | (w & 3)] : this.#buckets32[key32(w)];
-    for (let i = 0; i < bucket.length; i++) if (((w ^ bucket[i].match) & bucket[i].mask) === 0) return bucket[i];
+    return this.#find(word)?.row;
+  }
+  #find(word: number): Form | undefined {
+    const w = (word & 3) === 3 ? word : word & 0xffff, key = (w & 3) === 3 ? (w >>> 2) & 31 : 32 | (w >>> 11) & 0x1c | w & 3;
+    if (this.#unread[key]) this.#read(key);
+    const bucket = this.#buckets[(key << 3) | ((w >>> 12) & 7)];
+    if (bucket) { for (let i = 0; i < bucket.length; i++) if (((w ^ bucket[i].match) & bucket[i].mask) === 0) return bucket[i]; }
     return undefined;
   }
 
@@ -310,7 +368,7 @@ export class DecodeTable {
 
   /** The instruction that an alias stands for. @throws {Error} it is not in the table, or the operands differ in number. */
   target(row: Row): Row {
-    const name = mnemonic(row.expansion!), target = this.#byName.get(name);
+    const name = mnemonic(row.expansion!), target = this.#named(name);
     if (!target) throw new Error(`'${row.syntax}' stands for '${name}', which is not in the table`);
     if (operands(target.syntax).length !== operands(row.expansion!).length) {
       throw new Error(`'${row.syntax}': operands of '${row.expansion}' do not fit`);
@@ -333,21 +391,15 @@ function sourceOf(operand: string, row: Row): Field | number {
   return v;
 }
 
-/** Bucket of a 32-bit word: opcode[6:2] and funct3. */
-const key32 = (w: number) => ((w >>> 2) & 31) | ((w >>> 7) & 0xe0);
+/** Opcodes of 32-bit instructions (bits 6..2), then funct3 and quadrant of 16-bit ones. */
+const KEYS = 64, FUNCT3 = 7 << 12;
 
-/** Puts a row into every bucket whose key can be its word's, the most specific mask first. `mask` and `match` are keys of the row's. */
-function spread(buckets: Row[][], row: Row, mask: number, match: number): void {
-  const free = (buckets.length - 1) & ~mask;
-  // All subsets of the free bits; a row is specific when few of its bits are free.
-  for (let bits = free;; bits = (bits - 1) & free) {
-    const bucket = buckets[match | bits];
-    let i = bucket.length;
-    while (i > 0 && ones(bucket[i - 1].mask) < ones(row.mask)) i--;
-    if (i === bucket.length) bucket.push(row);
-    else bucket.splice(i, 0, row);
-    if (bits === 0) break;
-  }
+/** The key in a row's text: every row of the manual ends with its opcode or quadrant, and 16-bit rows begin with funct3, in digits. */
+function keyOfText(row: string): number {
+  const bit = (i: number) => row.charCodeAt(i) & 1, n = row.length;
+  const quadrant = bit(n - 2) << 1 | bit(n - 1);
+  if (quadrant !== 3) return 32 | bit(0) << 4 | bit(1) << 3 | bit(2) << 2 | quadrant;
+  return bit(n - 7) << 4 | bit(n - 6) << 3 | bit(n - 5) << 2 | bit(n - 4) << 1 | bit(n - 3);
 }
 
 function ones(n: number): number {

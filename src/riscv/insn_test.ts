@@ -23,7 +23,7 @@ Deno.test("a row gives mask, match and fields", () => {
 });
 
 Deno.test("malformed rows throw", () => {
-  const bad = (row: string) => () => alias(row, "x", "y");
+  const bad = (row: string) => () => alias(row, "x", "y").mask;
   assertThrows(bad("0000000 rs2 rs1 000 rd 011001"), Error, "31 bits");
   assertThrows(bad("0000000 rs2 rs9 000 rd 0110011"), Error, "unknown field 'rs9'");
   assertThrows(bad("imm[4:11] rs1 000 rd 0010011"), Error, "bad slice");
