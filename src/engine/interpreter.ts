@@ -41,32 +41,36 @@ const FIRST_RUNTIME = 2;
 /** Types are numbered like imports and functions: those of regions come after the interpreter's. */
 const REGION_TYPE = FIRST_RUNTIME + runtimeNames.length + 1;
 
+// The pieces that handlers are made of, as bytes: they are written at every start.
+const GET = 0x20, SET = 0x21, CONST = 0x41;
+/** Pushes the address of an operand: a micro-op's field. The one operand of a row is in b, the third in c. */
+const A = [GET, ip, W.i32Load16U, 0, 4], B = [GET, ip, W.i32Load, 0, 8], C = [GET, ip, W.i32Load16U, 0, 6];
+const FIELDS = [[], [B], [A, B], [A, B, C]] as const;
+const LOAD_I = [W.i32Load, 0, 0], LOAD_L = [W.i64Load, 0, 0], STORE_I = [W.i32Store, 0, 0], STORE_L = [W.i64Store, 0, 0];
+/** Pushes the address of the result. */
+const DESTINATION = [GET, ip, W.i32Load16U, 0, 2];
+const NEXT = [GET, ip, CONST, UOP_BYTES, W.i32Add, SET, ip];
+const NO_BYTES: readonly number[] = [];
+
 /** Pushes the operand of type `ty` whose address is in a micro-op's field. */
-function operand(a: Asm, field: "a" | "b" | "c", ty: string): void {
-  if (field === "b") a.get(ip).mem(W.i32Load, 8);
-  else a.get(ip).mem(W.i32Load16U, field === "a" ? 4 : 6);
-  a.mem(ty === "l" ? W.i64Load : W.i32Load, 0);
-}
+const operand = (a: Asm, field: readonly number[], ty: string) => a.ops(field).ops(ty === "l" ? LOAD_L : LOAD_I);
 
 /** Pushes the value of a pure row over a micro-op's operands. */
-export function emitPure(a: Asm, row: OpRow): void {
-  const fields = row.args.length === 1 ? ["b"] as const : row.args.length === 2 ? ["a", "b"] as const : ["a", "b", "c"] as const;
-  for (const [i, f] of fields.entries()) {
-    operand(a, f, row.args[i]);
-    if (row.each) a.op(row.each);
-  }
+function emitPure(a: Asm, row: OpRow): void {
+  const { args } = row, fields = FIELDS[args.length], each = row.each === undefined ? NO_BYTES : [row.each];
+  for (let i = 0; i < fields.length; i++) operand(a, fields[i], args[i]).ops(each);
   emitOp(a, row);
 }
 /** The operation itself, operands on the stack. */
-function emitOp(a: Asm, row: OpRow): void {
-  if (typeof row.wasm === "string") a.call(FIRST_RUNTIME + runtimeNames.indexOf(row.wasm));
-  else a.ops(row.wasm!);
+function emitOp(a: Asm, { wasm }: OpRow): void {
+  if (typeof wasm === "string") a.call(FIRST_RUNTIME + runtimeNames.indexOf(wasm));
+  else a.ops(wasm!);
 }
 
-const destination = (a: Asm) => a.get(ip).mem(W.i32Load16U, 2);
-const next = (a: Asm) => a.get(ip).i32(UOP_BYTES).op(W.i32Add).set(ip).br("next");
+const next = (a: Asm) => a.ops(NEXT).br("next");
 const leave = (a: Asm, reason: number) => a.storeAt(W.i32Store, IP, ip).storeAt(W.i32Store, BUDGET, budget).i32(reason).op(W.return);
 const addLeft = (a: Asm) => a.get(budget).get(ip).mem(W.i32Load16U, 14).op(W.i32Add).set(budget);
+const addCount = (a: Asm) => a.get(budget).get(ip).i32(H_COUNT).op(W.i32Add).mem(W.i32Load16U, 0).op(W.i32Add);
 
 /** wasm opcodes of the access itself, by bytes, type and signedness. */
 export function loadOpcode(row: OpRow): number {
@@ -83,108 +87,87 @@ export function storeOpcode(row: OpRow): number {
   return row.size === 1 ? W.i64Store8 : row.size === 2 ? W.i64Store16 : row.size === 4 ? W.i64Store32 : W.i64Store;
 }
 
+/** From the address on the stack to `e`, the entry of the TLB. */
+const ENTRY = new Asm().tee(v).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(e).bytes;
+/** From the last byte's address on the stack to its page, and the comparison with the tag. */
+const COMPARE = new Asm().i64(-PAGE).op(W.i64And).op(W.i64Ne).bytes;
 /** Leaves the host address of the access on the stack, or branches to "slow". */
-function translate(a: Asm, u: Uop): void {
-  const row = u.root!, write = row.effect === "writes" || row.rmw;
-  emitPure(a, u.child!);
-  a.tee(v).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(e);
-  a.mem(W.i64Load, write ? TLB_HALF : 0).get(v);
+function translate(a: Asm, row: OpRow, address: OpRow): void {
+  const half = row.effect === "writes" || row.rmw ? TLB_HALF : 0;
+  emitPure(a, address);
+  a.append(ENTRY).mem(W.i64Load, half).get(v);
   if (row.size! > 1) a.i64(row.size! - 1).op(W.i64Add);
-  a.i64(-PAGE).op(W.i64And).op(W.i64Ne).brIf("slow");
-  a.get(v).op(W.wrap).get(e).mem(W.i32Load, (write ? TLB_HALF : 0) + 8).op(W.i32Add);
+  a.append(COMPARE).brIf("slow").get(v).op(W.wrap).get(e).mem(W.i32Load, half + 8).op(W.i32Add);
 }
 
-const handlers: Record<string, (a: Asm) => void> = {
-  nop: next,
-  "move.i": (a) => {
-    destination(a);
-    operand(a, "b", "i");
-    next(a.mem(W.i32Store, 0));
-  },
-  "move.l": (a) => {
-    destination(a);
-    operand(a, "b", "l");
-    next(a.mem(W.i64Store, 0));
-  },
-  skipIf: (a) => {
-    operand(a, "b", "i");
-    a.if();
-    destination(a).i32(4).op(W.i32Shl).get(ip).op(W.i32Add).set(ip).end();
-    next(a);
-  },
-  jump: (a) => {
-    addLeft(a).get(ip).mem(W.i32Load, 8).tee(t).if();
-    a.get(t).set(ip).br("enter").end();
-    leave(a, LEFT.unlinked);
-  },
-  jumpFar: (a) => {
-    addLeft(a).i32(0).get(ip).mem(W.i32Load, 4).mem(W.i64Load, 0).tee(v).mem(W.i64Store, PC).br("lookup");
-  },
-  jumpTo: (a) => {
-    a.i32(0);
-    operand(a, "b", "l");
-    a.tee(v).mem(W.i64Store, PC).br("lookup");
-  },
-  call: (a) => {
-    a.get(ip).mem(W.i32Load, 8).get(ip).get(budget).call(HELPER).tee(t).op(W.i32Eqz).if();
-    next(a).end().br("status");
-  },
-  callEnd: (a) => {
-    a.get(ip).mem(W.i32Load, 8).get(ip).get(budget).call(HELPER).set(t).at(W.i32Load, TLB).set(tlb);
-    a.get(t).op(W.i32Eqz).if().at(W.i64Load, PC).set(v).br("lookup").end();
-    a.get(t).i32(1).op(W.i32Eq).brIf("status");
-    leave(a, LEFT.attention);
-  },
-  stale: (a) => {
-    a.get(budget).get(ip).i32(H_COUNT).op(W.i32Add).mem(W.i32Load16U, 0).op(W.i32Add).set(budget);
-    leave(a, LEFT.stale);
-  },
-  boundary: (a) => void leave(a, LEFT.boundary),
-  region: (a) => {
-    a.get(budget).get(ip).i32(H_COUNT).op(W.i32Add).mem(W.i32Load16U, 0).op(W.i32Add).get(ip).mem(W.i32Load, 8);
-    a.op(W.returnCallIndirect).u(REGION_TYPE).u(0);
-  },
-  resume: (a) => {
-    a.i32(0).get(ip).mem(W.i32Load, 4).mem(W.i32Store, CURRENT).get(ip).mem(W.i32Load, 8).set(ip).br("next");
-  },
-};
+function control(a: Asm, name: string): void {
+  switch (name) {
+    case "nop":
+      break;
+    case "move.i":
+      operand(a.ops(DESTINATION), B, "i").ops(STORE_I);
+      break;
+    case "move.l":
+      operand(a.ops(DESTINATION), B, "l").ops(STORE_L);
+      break;
+    case "skipIf":
+      operand(a, B, "i").if().ops(DESTINATION).i32(4).op(W.i32Shl).get(ip).op(W.i32Add).set(ip).end();
+      break;
+    case "jump":
+      addLeft(a).ops(B).tee(t).if().get(t).set(ip).br("enter").end();
+      return void leave(a, LEFT.unlinked);
+    case "jumpFar":
+      return void addLeft(a).i32(0).get(ip).mem(W.i32Load, 4).mem(W.i64Load, 0).tee(v).mem(W.i64Store, PC).br("lookup");
+    case "jumpTo":
+      return void operand(a.i32(0), B, "l").tee(v).mem(W.i64Store, PC).br("lookup");
+    case "call":
+      next(a.ops(B).get(ip).get(budget).call(HELPER).tee(t).op(W.i32Eqz).if()).end().br("status");
+      return;
+    case "callEnd":
+      a.ops(B).get(ip).get(budget).call(HELPER).set(t).at(W.i32Load, TLB).set(tlb);
+      a.get(t).op(W.i32Eqz).if().at(W.i64Load, PC).set(v).br("lookup").end();
+      a.get(t).i32(1).op(W.i32Eq).brIf("status");
+      return void leave(a, LEFT.attention);
+    case "stale":
+      return void leave(addCount(a).set(budget), LEFT.stale);
+    case "boundary":
+      return void leave(a, LEFT.boundary);
+    case "region":
+      return void addCount(a).ops(B).op(W.returnCallIndirect).u(REGION_TYPE).u(0);
+    case "resume":
+      return void a.i32(0).get(ip).mem(W.i32Load, 4).mem(W.i32Store, CURRENT).ops(B).set(ip).br("next");
+    default:
+      throw new Error(`no handler for '${name}'`);
+  }
+  next(a);
+}
 
-function handler(a: Asm, u: Uop): void {
-  if (u.kind === "control") return handlers[u.name](a);
-  if (u.kind === "branch") {
-    if (u.child) emitPure(a, u.child);
-    else operand(a, "b", "i");
-    a.op(W.i32Eqz).if();
-    next(a).end().br("taken");
+function handler(a: Asm, { name, kind, root, child }: Uop): void {
+  if (kind === "control") return control(a, name);
+  if (kind === "branch") {
+    if (child) emitPure(a, child);
+    else operand(a, B, "i");
+    next(a.op(W.i32Eqz).if()).end().br("taken");
     return;
   }
-  if (u.kind === "pure") {
-    destination(a);
-    if (u.child) {
-      emitPure(a, u.child);
-      emitOp(a, u.root!);
-    } else emitPure(a, u.root!);
-    next(a.mem(u.root!.result === "l" ? W.i64Store : W.i32Store, 0));
-    return;
+  const row = root!, long = row.result === "l";
+  if (kind === "pure") {
+    a.ops(DESTINATION);
+    emitPure(a, child ?? row);
+    if (child) emitOp(a, row);
+    a.ops(long ? STORE_L : STORE_I);
+  } else {
+    translate(a, row, child!);
+    // A value is loaded first: its local is `v` or `t`, whose address is no longer needed.
+    if (kind === "load") a.mem(loadOpcode(row), 0).set(long ? v : t).ops(DESTINATION).get(long ? v : t).ops(long ? STORE_L : STORE_I);
+    else operand(a, C, row.args[1]).mem(storeOpcode(row), 0);
   }
-  if (u.kind === "load") {
-    translate(a, u);
-    const value = u.root!.result === "l";
-    // The value is computed first: its local is `v` or `t`, whose address is no longer needed.
-    a.mem(loadOpcode(u.root!), 0).set(value ? v : t);
-    destination(a).get(value ? v : t);
-    next(a.mem(value ? W.i64Store : W.i32Store, 0));
-    return;
-  }
-  translate(a, u);
-  operand(a, "c", u.root!.args[1]);
-  next(a.mem(storeOpcode(u.root!), 0));
+  next(a);
 }
 
 /** The interpreter's module: exports run(ip, budget) -> reason. */
 export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> {
-  const a = new Asm();
-  a.at(W.i32Load, TLB).set(tlb);
+  const a = new Asm(16384).at(W.i32Load, TLB).set(tlb);
   a.loop("enter");
   // The whole block is taken off the budget at once; jumps out of its middle give back what they skip.
   a.get(budget).get(ip).i32(H_COUNT).op(W.i32Add).mem(W.i32Load16U, 0).tee(t).op(W.i32Sub).tee(budget).i32(0).op(W.i32LtS).if();
@@ -197,12 +180,11 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
   a.storeAt(W.i32Store, CURRENT, ip);
   a.loop("next");
   a.block("status").block("slow").block("lookup").block("taken");
-  for (let i = 0; i < UOPS.length; i++) a.block("handler");
-  a.get(ip).mem(W.i32Load16U, 0).brTable(UOPS.length);
-  for (const u of UOPS) handler(a.end(), u);
+  a.blocks(UOPS.length).get(ip).mem(W.i32Load16U, 0).brTable(UOPS.length);
+  for (let i = 0; i < UOPS.length; i++) handler(a.end(), UOPS[i]);
   // taken: the branch at ip goes to its jump, mostly one that is linked already.
   a.end();
-  destination(a).i32(4).op(W.i32Shl).get(ip).op(W.i32Add).tee(ip).mem(W.i32Load, 8).tee(t).op(W.i32Eqz).brIf("next");
+  a.ops(DESTINATION).i32(4).op(W.i32Shl).get(ip).op(W.i32Add).tee(ip).mem(W.i32Load, 8).tee(t).op(W.i32Eqz).brIf("next");
   addLeft(a).get(t).set(ip).br("enter");
   // lookup: the pc in v (and PC) through the jump cache.
   a.end();

@@ -71,11 +71,19 @@ export const W = {
 
 /** Code of one function body under construction. HOT when regions are compiled: no allocation but for growing. */
 export class Asm {
-  #buffer = new Uint8Array(1024);
+  #buffer: Uint8Array<ArrayBuffer>;
   #length = 0;
+  /** Labels that are open, and how many blocks are open around each; blocks without a label are only counted. */
   readonly #labels: string[] = [];
+  readonly #around: number[] = [];
+  #open = 0;
   /** Where an `if` is whose condition hardly ever holds. */
   readonly unlikely: number[] = [];
+
+  /** @param room bytes that fit without growing */
+  constructor(room = 1024) {
+    this.#buffer = new Uint8Array(room);
+  }
 
   /** The code so far; valid until more is added. */
   get bytes(): Uint8Array<ArrayBuffer> {
@@ -98,7 +106,9 @@ export class Asm {
   }
   /** Several bytes of one instruction or of a short sequence. */
   ops(bytes: readonly number[]): this {
-    for (let i = 0; i < bytes.length; i++) this.#byte(bytes[i]);
+    const n = bytes.length;
+    if (this.#length + n > this.#buffer.length) this.#reserve(n);
+    for (let i = 0; i < n; i++) this.#buffer[this.#length++] = bytes[i];
     return this;
   }
   /** Code that was made elsewhere. */
@@ -163,16 +173,27 @@ export class Asm {
     return this.i32(0).get(local).mem(opcode, address);
   }
   block(label: string, type: number = EMPTY): this {
-    this.#labels.push(label);
+    this.#label(label);
     return this.op(0x02).op(type);
   }
+  /** `count` blocks without labels. */
+  blocks(count: number): this {
+    this.#open += count;
+    for (let i = 0; i < count; i++) this.op(0x02).op(EMPTY);
+    return this;
+  }
   loop(label: string, type: number = EMPTY): this {
-    this.#labels.push(label);
+    this.#label(label);
     return this.op(0x03).op(type);
   }
   if(type: number = EMPTY, label = ""): this {
-    this.#labels.push(label);
+    if (label) this.#label(label);
+    else this.#open++;
     return this.op(0x04).op(type);
+  }
+  #label(label: string): void {
+    this.#labels.push(label);
+    this.#around.push(this.#open++);
   }
   /** An `if` whose condition hardly ever holds: the compiler is told so. */
   unlikelyIf(): this {
@@ -183,14 +204,18 @@ export class Asm {
     return this.op(0x05);
   }
   end(): this {
-    this.#labels.pop();
+    this.#open--;
+    if (this.#around[this.#around.length - 1] === this.#open) {
+      this.#around.pop();
+      this.#labels.pop();
+    }
     return this.op(0x0b);
   }
   /** Depth of a label as branches count it. @throws {Error} no such label is open. */
   depth(label: string): number {
     const i = this.#labels.lastIndexOf(label);
     if (i < 0) throw new Error(`no label '${label}'`);
-    return this.#labels.length - 1 - i;
+    return this.#open - 1 - this.#around[i];
   }
   isOpen(label: string): boolean {
     return this.#labels.includes(label);
@@ -237,56 +262,67 @@ export function wasmModule(
   memoryPages: number,
   table = false,
 ): Uint8Array<ArrayBuffer> {
-  const out = new Asm().append(MAGIC), types = [...imports, ...functions].map((f) => f.type);
-  const name = (a: Asm, text: string) => a.u(text.length).append(new TextEncoder().encode(text));
-  const section = (id: number, count: number, write: (a: Asm) => void) => {
-    const body = new Asm().u(count);
-    write(body);
-    out.op(id).u(body.bytes.length).append(body.bytes);
-  };
-  section(1, types.length, (a) => {
-    for (const t of types) a.op(0x60).u(t.params.length).ops(t.params).u(t.results.length).ops(t.results);
-  });
-  section(2, imports.length + (table ? 2 : 1), (a) => {
-    name(name(a, "e"), "memory").op(2).op(1).u(memoryPages).u(memoryPages);
-    if (table) name(name(a, "e"), "table").op(1).op(0x70).op(0).op(1);
-    for (const [i, f] of imports.entries()) name(name(a, "e"), f.name).op(0).u(i);
-  });
-  section(3, functions.length, (a) => {
-    for (const i of functions.keys()) a.u(imports.length + i);
-  });
-  const exported = [...functions.entries()].filter(([, f]) => f.export);
-  section(7, exported.length, (a) => {
-    for (const [i, f] of exported) name(a, f.export!).op(0).u(imports.length + i);
-  });
-  const heads = functions.map((f) => {
-    const head = new Asm(), runs: [count: number, type: number][] = [];
-    for (const t of f.locals) {
-      const last = runs.at(-1);
-      if (last?.[1] === t) last[0]++;
-      else runs.push([1, t]);
-    }
-    head.u(runs.length);
-    for (const [count, type] of runs) head.u(count).op(type);
-    return head;
-  });
-  const hinted = [...functions.entries()].filter(([, f]) => f.unlikely?.length);
+  const out = new Asm().append(MAGIC);
+  let a = new Asm().u(imports.length + functions.length);
+  for (const { type } of imports) functionType(a, type);
+  for (const { type } of functions) functionType(a, type);
+  section(out, 1, a);
+
+  a = new Asm().u(imports.length + (table ? 2 : 1));
+  name(name(a, "e"), "memory").op(2).op(1).u(memoryPages).u(memoryPages);
+  if (table) name(name(a, "e"), "table").op(1).op(0x70).op(0).op(1);
+  for (let i = 0; i < imports.length; i++) name(name(a, "e"), imports[i].name).op(0).u(i);
+  section(out, 2, a);
+
+  a = new Asm().u(functions.length);
+  for (let i = 0; i < functions.length; i++) a.u(imports.length + i);
+  section(out, 3, a);
+
+  const exported = functions.filter((f) => f.export);
+  a = new Asm().u(exported.length);
+  for (const f of exported) name(a, f.export!).op(0).u(imports.length + functions.indexOf(f));
+  section(out, 7, a);
+
+  const heads = functions.map(localsOf), hinted = functions.filter((f) => f.unlikely?.length);
   if (hinted.length) {
     // WebAssembly 3.0, branch hinting: offsets from the function's locals; 1 byte: 0 for unlikely.
-    const body = name(new Asm(), "metadata.code.branch_hint").u(hinted.length);
-    for (const [i, f] of hinted) {
-      body.u(imports.length + i).u(f.unlikely!.length);
-      for (const at of f.unlikely!) body.u(heads[i].bytes.length + at).u(1).u(0);
+    a = name(new Asm(), "metadata.code.branch_hint").u(hinted.length);
+    for (const f of hinted) {
+      const i = functions.indexOf(f);
+      a.u(imports.length + i).u(f.unlikely!.length);
+      for (const at of f.unlikely!) a.u(heads[i].length + at).u(1).u(0);
     }
-    out.op(0).u(body.bytes.length).append(body.bytes);
+    section(out, 0, a);
   }
-  section(10, functions.length, (a) => {
-    for (const [i, f] of functions.entries()) {
-      const head = heads[i];
-      a.u(head.bytes.length + f.body.length + 1).append(head.bytes).append(f.body).op(0x0b);
-    }
-  });
-  return out.bytes.slice();
+  a = new Asm().u(functions.length);
+  for (let i = 0; i < functions.length; i++) {
+    const { body } = functions[i];
+    a.u(heads[i].length + body.length + 1).append(heads[i]).append(body).op(0x0b);
+  }
+  return section(out, 10, a).bytes.slice();
+}
+
+const section = (out: Asm, id: number, content: Asm) => out.op(id).u(content.bytes.length).append(content.bytes);
+function functionType(a: Asm, { params, results }: FunctionType): void {
+  a.op(0x60).u(params.length).ops(params).u(results.length).ops(results);
+}
+/** A name of ASCII characters. */
+function name(a: Asm, text: string): Asm {
+  a.u(text.length);
+  for (let i = 0; i < text.length; i++) a.op(text.charCodeAt(i));
+  return a;
+}
+/** How a function begins: runs of locals of the same type. */
+function localsOf({ locals }: WasmFunction): Uint8Array {
+  let runs = 0;
+  for (let i = 0; i < locals.length; i++) if (locals[i] !== locals[i - 1]) runs++;
+  const a = new Asm(16).u(runs);
+  for (let i = 0, from = 0; i < locals.length; i++) {
+    if (locals[i] === locals[i + 1]) continue;
+    a.u(i + 1 - from).op(locals[i]);
+    from = i + 1;
+  }
+  return a.bytes;
 }
 
 /** The body of functions that are there only for their type. */
