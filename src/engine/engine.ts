@@ -397,11 +397,19 @@ export class Engine {
   }
   /** Index in the linear memory of guest-physical RAM or ROM that holds all of `size` bytes; -1 elsewhere. */
   hostOf(paddr: number, size: number): number {
-    for (const r of this.#views) if (paddr >= r.base && paddr + size <= r.base + r.length) return r.offset + (paddr - r.base);
+    const views = this.#views;
+    for (let i = 0; i < views.length; i++) {
+      const r = views[i], at = paddr - r.base;
+      if (at >= 0 && at + size <= r.length) return r.offset + at;
+    }
     return -1;
   }
   #ramAt(paddr: number): Ram | undefined {
-    for (const r of this.#views) if (paddr >= r.base && paddr < r.base + r.length) return r;
+    const views = this.#views;
+    for (let i = 0; i < views.length; i++) {
+      const r = views[i], at = paddr - r.base;
+      if (at >= 0 && at < r.length) return r;
+    }
     return undefined;
   }
   /** The bus has changed: addresses of memory are looked up anew, and code that is somewhere else now is translated anew. */
@@ -525,14 +533,15 @@ export class Engine {
         break;
       }
       if (left <= 0 || this.#attention) break;
-      const resume = this.#resumeAt === i64[PC >> 3];
+      const resume = this.#resumeAt !== undefined && this.#resumeAt === i64[PC >> 3];
       if (!resume && this.#atBreakpoint()) {
         this.#resumeAt = i64[PC >> 3];
         end = "breakpoint";
         break;
       }
       this.#resumeAt = undefined;
-      let block = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], resume);
+      let block = resume ? 0 : this.#remembered(i32[PC >> 2], i32[(PC >> 2) + 1]);
+      if (block === 0) block = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], resume);
       if (block >= 0 && this.#u16[(block + H_COUNT) >> 1] > left) block = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true);
       if (block < 0) {
         this.stats.faults++;
@@ -549,17 +558,17 @@ export class Engine {
 
   /** Runs from a block until the run loop has to look at something; the budget that is left. */
   #enter(block: number, budget: number): number {
-    const i32 = this.#i32, i64 = this.#i64, u16 = this.#u16;
+    const i32 = this.#i32, u16 = this.#u16;
     for (let at = block;;) {
       const reason = this.#run(at, budget), ip = i32[IP >> 2];
       budget = i32[BUDGET >> 2];
       switch (reason) {
         case LEFT.budget:
         case LEFT.stale:
-          i64[PC >> 3] = i64[(ip + H_PC) >> 3];
+          this.#goTo(ip + H_PC);
           return budget;
         case LEFT.unlinked:
-          i64[PC >> 3] = i64[i32[(ip + 4) >> 2] >> 3];
+          this.#goTo(i32[(ip + 4) >> 2]);
           break;
         case LEFT.lookup:
           break;
@@ -578,6 +587,8 @@ export class Engine {
           continue;
         case LEFT.fault:
           return this.#fault(ip, budget);
+        case LEFT.trapped:
+          return this.#raise(budget);
         case LEFT.finish:
           return this.#finish(ip, budget);
         default:
@@ -615,12 +626,21 @@ export class Engine {
 
   /** The instruction of the micro-op at `ip` faults: it takes its tick and its exception. */
   #fault(ip: number, budget: number): number {
-    const left = budget + this.#u16[(ip + 14) >> 1];
+    this.#goTo(this.#i32[CURRENT >> 2] + H_PC, this.#u16[(ip + 12) >> 1]);
+    return this.#raise(budget + this.#u16[(ip + 14) >> 1]);
+  }
+  /** The instruction at the pc faults, the first of `left`. */
+  #raise(left: number): number {
     this.#leftNow = left;
-    this.#i64[PC >> 3] = this.#i64[(this.#i32[CURRENT >> 2] + H_PC) >> 3] + BigInt(this.#u16[(ip + 12) >> 1]);
     this.stats.faults++;
     this.running.core.raise();
     return left - 1;
+  }
+  /** Sets the pc to the address that is at `literal`, plus `offset` bytes. */
+  #goTo(literal: number, offset = 0): void {
+    const i32 = this.#i32, lo = (i32[literal >> 2] >>> 0) + offset;
+    i32[PC >> 2] = lo;
+    i32[(PC >> 2) + 1] = i32[(literal >> 2) + 1] + (lo > 0xffff_ffff ? 1 : 0);
   }
 
   /**
@@ -628,7 +648,7 @@ export class Engine {
    * can end (the next one's first micro-op, or its jumps) are boundaries for the time being.
    */
   #finish(ip: number, budget: number): number {
-    const u16 = this.#u16, i32 = this.#i32, i64 = this.#i64;
+    const u16 = this.#u16, i32 = this.#i32;
     const left = u16[(ip + 14) >> 1], places: number[] = [];
     let q = ip + UOP_BYTES;
     for (; u16[(q + 14) >> 1] === left && u16[q >> 1] !== UOP.jumpTo && u16[q >> 1] !== UOP.callEnd; q += UOP_BYTES) {
@@ -657,15 +677,21 @@ export class Engine {
     const code = u16[at >> 1], jumps = code === UOP.jump || code === UOP.jumpFar, rest = u16[(at + 14) >> 1] + (jumps ? 1 : 0);
     // An instruction that only jumps begins with its jump: that is the next one, and has not begun.
     if ((jumps || code === UOP.jumpTo) && rest === left) {
-      i64[PC >> 3] = jumps ? i64[i32[(at + 4) >> 2] >> 3] : i64[i32[(at + 8) >> 2] >> 3];
+      this.#goTo(i32[(jumps ? at + 4 : at + 8) >> 2]);
       return budget + (jumps ? rest - 1 : 0);
     }
-    i64[PC >> 3] = i64[(i32[CURRENT >> 2] + H_PC) >> 3] + BigInt(u16[(at + 12) >> 1]);
+    this.#goTo(i32[CURRENT >> 2] + H_PC, u16[(at + 12) >> 1]);
     return budget + rest;
   }
 
   // --- blocks
 
+  /** Micro-ops of the block at a virtual pc where the jump cache has it alive; else 0. */
+  #remembered(lo: number, hi: number): number {
+    const i32 = this.#i32, context = i32[CONTEXT >> 2], at = (JUMP_CACHE + jumpIndex(lo, context)) >> 2;
+    if (i32[at] !== lo || i32[at + 1] !== hi || i32[at + 2] !== context) return 0;
+    return this.#u16[i32[at + 3] >> 1] === UOP.stale ? 0 : i32[at + 3];
+  }
   /** Micro-ops of the block at a virtual pc, translated if need be; -1 on a fetch fault, which the core has recorded. */
   #lookup(lo: number, hi: number, step: boolean): number {
     this.stats.lookups++;
@@ -1284,9 +1310,11 @@ export class Engine {
     return FAULT;
   }
 
-  /** A TLB miss of compiled code: 1 when the TLB has the page now, 0 when the interpreter must do the access. */
+  /** A TLB miss of compiled code: 1 when the TLB has the page now, 0 when the interpreter must do the access, 2 when it faults. */
   #fillFor(lo: number, hi: number, access: Access, size: number): number {
-    const { core } = this.running, paddr = core.translate(lo, hi, access, size), ram = paddr < 0 ? undefined : this.#ramAt(paddr);
+    const { core } = this.running, paddr = core.translate(lo, hi, access, size);
+    if (paddr < 0) return 2;
+    const ram = this.#ramAt(paddr);
     if (!ram || !core.pageCacheable) return 0;
     const host = ram.offset + (paddr - ram.base);
     if (access === READ && core.writable) this.#fill(lo, hi, host, ram, WRITE);

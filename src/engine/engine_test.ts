@@ -841,15 +841,16 @@ Deno.test("JIT: instructions are counted by engine, and what is left to the inte
   assertEquals([t.engine.liveRegions, t.engine.stats.regions, t.engine.stats.sideExits], [1, 1, 0]);
   assertEquals(rig({ profile: true }).engine.regionInstructions, 0);
   assertEquals(rig({ jit: true, threshold: THRESHOLD }).engine.regionInstructions, undefined);
-  // A device, the end of a page, and a page that is not there, one after the other.
-  const exits = [[DEVICE, "device"], [DATA + PAGE - 4, "page crossing"], [DATA + 9 * PAGE, "fault"]] as const;
+  // A device, the end of a page, and a page that is not there, one after the other; the fault is no side exit.
+  const exits = [[DEVICE, "device"], [DATA + PAGE - 4, "page crossing"]] as const, { faults } = t.engine.stats;
   t.core.mapped.set(DATA / PAGE + 9, undefined);
-  for (const [address] of exits) {
+  for (const address of [...exits.map(([at]) => at), DATA + 9 * PAGE]) {
     t.pc = CODE;
     t.set(1, ROUNDS - 2).set(10, address).all(4);
   }
   assertEquals(t.engine.sideExits!.top(9), exits.map(([, cause]) => ({ pc: BigInt(CODE + 4), cause, count: 1 })));
   assertEquals([...t.engine.sideExits!.causes], exits.map(([, cause]) => [cause, 1]));
+  assertEquals(t.engine.stats.faults, faults + 1);
   // The first instruction of each time was a region's.
   assertEquals([t.engine.regionInstructions, t.engine.harts[0].total], [TOTAL - interpreted + 3, TOTAL + 12]);
 });

@@ -61,7 +61,7 @@ export interface RegionCode {
 // Imports of every region's module.
 /** regionHelper(index, instructions left including the running one) -> Status. */
 const HELPER = 0;
-/** fill(address low, high, 1 for writing + 2 * bytes) -> 1 when the TLB has the page now. */
+/** fill(address low, high, 1 for writing + 2 * bytes) -> 1 when the TLB has the page now, 2 when the access faults, else 0. */
 const FILL = 1;
 /** Functions that are imported. */
 const IMPORTS = 2;
@@ -519,6 +519,14 @@ class Walk {
     this.#refund(this.#left);
     this.region.leave(LEFT.side, ...this.#pc(this.#offset), this.#late);
   }
+  /** The same, but with the fault if `fill` (its answer is in `status`) has found one. */
+  #sideOrFault(): void {
+    const a = this.#a;
+    this.#refund(this.#left);
+    this.region.store(this.#late);
+    a.i64(...this.#pc(this.#offset)).set(exitPc).i32(LEFT.trapped).i32(LEFT.side).get(status).i32(2).op(W.i32Eq).op(W.select).set(kind);
+    a.br("exit");
+  }
   #pc(offset: number): [number, number] {
     const lo = (this.#node.pcLo >>> 0) + offset;
     return [lo | 0, this.#node.pcHi + (lo > 0xffff_ffff ? 1 : 0)];
@@ -538,13 +546,13 @@ class Walk {
     a.set(va);
     const cache = off.has("pages") ? undefined : this.region.pageCache(this.#pageKey(v, half));
     if (!cache) {
-      this.#lookUp(half, size!, size!);
+      this.#lookUp(half, size!, size!, true);
       a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
       return 0;
     }
     this.#page(size!);
     a.get(cache.tag).op(W.i64Ne).unlikelyIf();
-    this.#lookUp(half, size!, size!);
+    this.#lookUp(half, size!, size!, true);
     this.#page(size!);
     a.set(cache.tag).get(entry).mem(W.i32Load, half + 8).set(cache.addend).end();
     a.get(va).op(W.wrap).get(cache.addend).op(W.i32Add);
@@ -556,18 +564,22 @@ class Walk {
     if (length > 1) this.#a.i64(length - 1).op(W.i64Add);
     this.#a.i64(-PAGE).op(W.i64And);
   }
-  /** Sets `entry` to the TLB entry of `length` bytes at `va`, which an access of `size` bytes asks for; what is in no page alone is the interpreter's. */
-  #lookUp(half: number, size: number, length: number): void {
+  /**
+   * Sets `entry` to the TLB entry of `length` bytes at `va`, which an access of `size` bytes asks for; what is in no page alone is the interpreter's.
+   * `own`: `va` is the access's own address, so that what faults there is the current instruction.
+   */
+  #lookUp(half: number, size: number, length: number, own: boolean): void {
     const a = this.#a;
     a.get(va).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(entry);
     a.mem(W.i64Load, half);
     this.#page(length);
     a.op(W.i64Ne).unlikelyIf();
-    a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32((half ? 1 : 0) | size << 1).call(FILL).op(W.i32Eqz);
-    a.get(entry).mem(W.i64Load, half);
+    a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32((half ? 1 : 0) | size << 1).call(FILL).tee(status);
+    a.i32(1).op(W.i32Ne).get(entry).mem(W.i64Load, half);
     this.#page(length);
     a.op(W.i64Ne).op(W.i32Or).unlikelyIf();
-    this.#side();
+    if (own) this.#sideOrFault();
+    else this.#side();
     a.end().end();
   }
   /** The address is physical: mostly all that the access's span reaches is in RAM, in its part without code if the span has stores. */
@@ -616,7 +628,7 @@ class Walk {
       add(zero);
       if (narrow) a.op(W.extU);
       a.set(va);
-      this.#lookUp(half, OPS[this.#ir.op[i]].size!, length);
+      this.#lookUp(half, OPS[this.#ir.op[i]].size!, length, false);
       a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add).set(index).else();
       inRam();
       a.end();
