@@ -4,7 +4,7 @@
 import type { AnyDeviceType, FdtProperties } from "../core/device.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { CPU_INPUTS } from "./format.ts";
-import type { DeviceNode, Edge, Graph, RiscvCpu } from "./graph.ts";
+import type { DeviceNode, Graph, RiscvCpu } from "./graph.ts";
 
 /** What a run adds to the tree. */
 export interface FdtOptions {
@@ -16,24 +16,6 @@ export interface FdtOptions {
   readonly types?: Readonly<Record<string, AnyDeviceType>>;
 }
 
-type Value = FdtProperties[string];
-
-/** A node before it is written. Properties come before children in the file. */
-class Node {
-  readonly properties: [string, Value][] = [];
-  readonly children: Node[] = [];
-  constructor(readonly name: string) {}
-  set(properties: FdtProperties): this {
-    this.properties.push(...Object.entries(properties));
-    return this;
-  }
-  add(name: string, properties: FdtProperties = {}): Node {
-    const child = new Node(name).set(properties);
-    this.children.push(child);
-    return child;
-  }
-}
-
 /** Interrupt numbers of a hart's local interrupt controller by input name. */
 const LOCAL_INTERRUPTS = CPU_INPUTS.riscv;
 /** An output that leads nowhere keeps its place in `interrupts-extended`; the PLIC and CLINT bindings skip it (a context that is absent). */
@@ -41,51 +23,83 @@ const ABSENT = 0xffff_ffff;
 
 /** The device tree of a RISC-V machine as a DTB. @throws {Error} the machine is not a RISC-V one. */
 export function buildFdt(graph: Graph, options: FdtOptions = {}): Uint8Array<ArrayBuffer> {
-  if (graph.cpu.family !== "riscv") throw new Error("a device tree is made for RISC-V machines only");
-  const types = options.types ?? DEVICES;
-  let phandles = 0;
-  const cpuHandles = Array.from({ length: graph.cpu.harts }, () => ({ cpu: ++phandles, intc: ++phandles }));
-  const described = graph.devices.filter((d) => types[d.type].fdt);
-  // Only what others refer to needs a phandle: interrupt controllers, and what the extra nodes name.
-  const properties = new Map(described.map((d) => [d.id, types[d.type].fdt!(d.config)]));
-  const handles = new Map(
-    described.filter((d) => "interrupt-controller" in properties.get(d.id)! || types[d.type].fdtExtra).map((d) => [d.id, ++phandles]),
-  );
+  const { cpu } = graph;
+  if (cpu.family !== "riscv") throw new Error("a device tree is made for RISC-V machines only");
+  const types = options.types ?? DEVICES, described: Described[] = [];
+  // Two phandles for each hart come first: its own and its interrupt controller's.
+  const handles = new Map<string, Described>();
+  let phandles = 2 * cpu.harts, console: Described | undefined;
+  for (const device of graph.devices) {
+    const type = types[device.type];
+    if (!type.fdt) continue;
+    const properties = type.fdt(device.config), controller = "interrupt-controller" in properties;
+    // Only what others refer to needs a phandle: interrupt controllers, and what the extra nodes name.
+    const handle = controller || type.fdtExtra ? ++phandles : undefined;
+    const d: Described = { device, type, name: nodeName(device, type), properties, handle };
+    described.push(d);
+    handles.set(device.id, d);
+    if (device.console) console ??= d;
+  }
 
-  const root = new Node("").set({
-    "#address-cells": 2,
-    "#size-cells": 2,
-    compatible: graph.compatible,
-    model: graph.model,
-  });
-  const chosen = root.add("chosen");
-  for (const m of graph.memories.filter((m) => m.kind === "ram")) {
-    for (const s of m.segments) {
-      root.add(`memory@${s.base.toString(16)}`, { device_type: "memory", reg: [...cells64(s.base), ...cells64(s.length)] });
+  const tree = new Tree();
+  tree.begin("");
+  tree.set({ "#address-cells": 2, "#size-cells": 2, compatible: graph.compatible, model: graph.model });
+  tree.begin("chosen");
+  if (options.bootargs) tree.property("bootargs", options.bootargs);
+  if (console) tree.property("stdout-path", `/soc/${console.name}`);
+  tree.property("rng-seed", randomBytes(graph.seed, 32));
+  if (options.initrd) {
+    tree.property("linux,initrd-start", cells64(options.initrd[0]));
+    tree.property("linux,initrd-end", cells64(options.initrd[1]));
+  }
+  tree.end();
+  for (const { kind, segments } of graph.memories) {
+    if (kind !== "ram") continue;
+    for (const { base, length } of segments) {
+      tree.begin(`memory@${base.toString(16)}`);
+      tree.set({ device_type: "memory", reg: [...cells64(base), ...cells64(length)] });
+      tree.end();
     }
   }
-  addCpus(root, graph.cpu, graph.clock.timebase_hz!, cpuHandles);
-  const soc = root.add("soc", { "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true });
-  for (const device of described) {
-    const type = types[device.type], handle = handles.get(device.id);
-    const reg = device.windows.filter((w) => w.bus === "mem").flatMap((w) => [...cells64(w.base), ...cells64(w.length)]);
-    soc.add(nodeName(device, type)).set({
-      ...properties.get(device.id)!,
-      ...(reg.length && { reg }),
-      ...interrupts(graph, device, { cpuHandles, handles, properties }),
-      ...(handle !== undefined && { phandle: handle }),
-    });
-    if (type.fdtExtra) { for (const [name, p] of Object.entries(type.fdtExtra(device.config, handle!))) root.add(name, p); }
+  addCpus(tree, cpu, graph.clock.timebase_hz!);
+  tree.begin("soc");
+  tree.set({ "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true });
+  for (const { device, name, properties, handle } of described) {
+    tree.begin(name);
+    tree.set(properties);
+    const reg: number[] = [];
+    for (const w of device.windows) if (w.bus === "mem") reg.push(...cells64(w.base), ...cells64(w.length));
+    if (reg.length) tree.property("reg", reg);
+    addInterrupts(tree, graph, device, handles);
+    if (handle !== undefined) tree.property("phandle", handle);
+    tree.end();
   }
-  const console = described.find((d) => d.console);
-  chosen.set({
-    ...(options.bootargs ? { bootargs: options.bootargs } : {}),
-    ...(console && { "stdout-path": `/soc/${nodeName(console, types[console.type])}` }),
-    "rng-seed": randomBytes(graph.seed, 32),
-    ...(options.initrd && { "linux,initrd-start": cells64(options.initrd[0]), "linux,initrd-end": cells64(options.initrd[1]) }),
-  });
-  return encode(root);
+  tree.end();
+  for (const { type, device, handle } of described) {
+    if (!type.fdtExtra) continue;
+    const extra = type.fdtExtra(device.config, handle!);
+    for (const name in extra) {
+      tree.begin(name);
+      tree.set(extra[name]);
+      tree.end();
+    }
+  }
+  tree.end();
+  return tree.bytes();
 }
+
+/** A device that has a node. */
+interface Described {
+  readonly device: DeviceNode;
+  readonly type: AnyDeviceType;
+  readonly name: string;
+  readonly properties: FdtProperties;
+  readonly handle: number | undefined;
+}
+
+/** The phandles of a hart and of its interrupt controller. */
+const cpuHandle = (hart: number) => 2 * hart + 1;
+const intcHandle = (hart: number) => 2 * hart + 2;
 
 /** `serial@10000000`: the type's name, or the id without its digits, and the first address. */
 function nodeName(device: DeviceNode, type: AnyDeviceType): string {
@@ -93,34 +107,49 @@ function nodeName(device: DeviceNode, type: AnyDeviceType): string {
   return (type.fdtName ?? device.id.replace(/(\d+|\[\d+\])$/, "")) + (base === undefined ? "" : `@${base.toString(16)}`);
 }
 
-function addCpus(root: Node, cpu: RiscvCpu, timebase: number, handles: readonly { cpu: number; intc: number }[]): void {
+function addCpus(tree: Tree, cpu: RiscvCpu, timebase: number): void {
   const extensions = isaExtensions(cpu.isa), base = cpu.isa.slice(0, 4);
-  const single = extensions.filter((e) => e.length === 1).join(""), multi = extensions.filter((e) => e.length > 1);
-  const node = root.add("cpus", { "#address-cells": 1, "#size-cells": 0, "timebase-frequency": timebase });
-  for (const [hart, { cpu: phandle, intc }] of handles.entries()) {
-    node.add(`cpu@${hart.toString(16)}`, {
+  let isa = base;
+  for (const e of extensions) isa += e.length === 1 ? e : `_${e}`;
+  tree.begin("cpus");
+  tree.set({ "#address-cells": 1, "#size-cells": 0, "timebase-frequency": timebase });
+  for (let hart = 0; hart < cpu.harts; hart++) {
+    tree.begin(`cpu@${hart.toString(16)}`);
+    tree.set({
       device_type: "cpu",
       reg: hart,
       status: "okay",
       compatible: "riscv",
-      "riscv,isa": [base + single, ...multi].join("_"),
+      "riscv,isa": isa,
       "riscv,isa-base": base + "i",
       "riscv,isa-extensions": extensions,
       "mmu-type": cpu.mmu === "bare" ? "riscv,none" : `riscv,${cpu.mmu}`,
-      ...(multi.includes("zicbom") && { "riscv,cbom-block-size": 64 }),
-      ...(multi.includes("zicbop") && { "riscv,cbop-block-size": 64 }),
-      ...(multi.includes("zicboz") && { "riscv,cboz-block-size": 64 }),
-      phandle,
-    }).add("interrupt-controller", {
+    });
+    for (const operation of ["m", "p", "z"]) {
+      if (extensions.includes(`zicbo${operation}`)) tree.property(`riscv,cbo${operation}-block-size`, 64);
+    }
+    tree.property("phandle", cpuHandle(hart));
+    tree.begin("interrupt-controller");
+    tree.set({
       "#address-cells": 0,
       "#interrupt-cells": 1,
       "interrupt-controller": true,
       compatible: "riscv,cpu-intc",
-      phandle: intc,
+      phandle: intcHandle(hart),
     });
+    tree.end();
+    tree.end();
   }
-  const cluster = node.add("cpu-map").add("cluster0");
-  for (const [hart, { cpu: phandle }] of handles.entries()) cluster.add(`core${hart}`, { cpu: phandle });
+  tree.begin("cpu-map");
+  tree.begin("cluster0");
+  for (let hart = 0; hart < cpu.harts; hart++) {
+    tree.begin(`core${hart}`);
+    tree.property("cpu", cpuHandle(hart));
+    tree.end();
+  }
+  tree.end();
+  tree.end();
+  tree.end();
 }
 
 /** `rv64gc_zba` -> i m a f d c zicsr zifencei zba. The ISA manual (chapter 36) defines what G stands for. */
@@ -131,46 +160,48 @@ export function isaExtensions(isa: string): string[] {
 }
 
 /** `interrupts` for one controller, `interrupts-extended` where the targets are harts or several controllers. */
-function interrupts(
-  graph: Graph,
-  device: DeviceNode,
-  tree: {
-    cpuHandles: readonly { intc: number }[];
-    handles: ReadonlyMap<string, number>;
-    properties: ReadonlyMap<string, FdtProperties>;
-  },
-): FdtProperties {
-  const edges = graph.edges.filter(({ from }) => "device" in from && from.device === device.id);
-  const cells = (to: Edge["to"]): { parent: number; specifier: number[] } | undefined => {
-    if ("hart" in to) return { parent: tree.cpuHandles[to.hart].intc, specifier: [LOCAL_INTERRUPTS[to.input]] };
-    const parent = tree.handles.get(to.device), wide = tree.properties.get(to.device)?.["#interrupt-cells"];
-    if (parent === undefined || !/^\d+$/.test(to.input)) return undefined; // the receiver has no node that could be named
-    return { parent, specifier: wide === 2 ? [Number(to.input), 4 /* level, active high */] : [Number(to.input)] };
-  };
-  const found = device.outputs.flatMap((_, output) => {
-    const targets = edges.filter((e) => e.from.output === output).map((e) => cells(e.to)).filter((c) => c !== undefined);
-    return targets.length ? targets : [undefined];
-  });
-  while (found.length && found[found.length - 1] === undefined) found.pop();
-  if (!found.length) return {};
-  const parents = new Set(found.map((f) => f?.parent)), [parent] = parents;
-  if (parents.size === 1 && !edges.some((e) => "hart" in e.to)) {
-    return { "interrupt-parent": parent!, interrupts: found.flatMap((f) => f!.specifier) };
+function addInterrupts(tree: Tree, graph: Graph, { id, outputs }: DeviceNode, handles: ReadonlyMap<string, Described>): void {
+  const plain: number[] = [], extended: number[] = [];
+  /** Cells of `extended` up to the last output that leads somewhere. */
+  let used = 0;
+  let parent: number | undefined, single = true;
+  for (let output = 0; output < outputs.length; output++) {
+    const before = extended.length;
+    for (const { from, to } of graph.edges) {
+      if (!("device" in from) || from.device !== id || from.output !== output) continue;
+      if ("hart" in to) {
+        single = false;
+        extended.push(intcHandle(to.hart), LOCAL_INTERRUPTS[to.input]);
+        continue;
+      }
+      const target = handles.get(to.device), input = Number(to.input);
+      if (target?.handle === undefined || Number.isNaN(input)) continue; // the receiver has no node that could be named
+      if (used < before || (parent ??= target.handle) !== target.handle) single = false;
+      const specifier = target.properties["#interrupt-cells"] === 2 ? [input, 4 /* level, active high */] : [input];
+      plain.push(...specifier);
+      extended.push(target.handle, ...specifier);
+    }
+    if (extended.length > before) used = extended.length;
+    else extended.push(ABSENT);
   }
-  return { "interrupts-extended": found.flatMap((f) => f ? [f.parent, ...f.specifier] : [ABSENT]) };
+  if (used === 0) return;
+  extended.length = used;
+  if (single) tree.set({ "interrupt-parent": parent!, interrupts: plain });
+  else tree.property("interrupts-extended", extended);
 }
 
 const cells64 = (n: number): number[] => [Math.floor(n / 2 ** 32), n % 2 ** 32];
 
 /** Bytes that follow from a seed (splitmix32). */
 function randomBytes(seed: number, length: number): Uint8Array {
-  let state = seed >>> 0;
-  return Uint8Array.from({ length }, () => {
+  const out = new Uint8Array(length);
+  for (let i = 0, state = seed >>> 0; i < length; i++) {
     let x = state = (state + 0x9e37_79b9) >>> 0;
     x = Math.imul(x ^ (x >>> 16), 0x21f0_aaad);
     x = Math.imul(x ^ (x >>> 15), 0x735a_2d97);
-    return (x ^ (x >>> 15)) & 0xff;
-  });
+    out[i] = x ^ (x >>> 15);
+  }
+  return out;
 }
 
 // ---- The DTB format (section 5) ----
@@ -178,53 +209,89 @@ function randomBytes(seed: number, length: number): Uint8Array {
 const MAGIC = 0xd00d_feed, VERSION = 17, LAST_COMPATIBLE = 16, HEADER = 40, RESERVATION = 16;
 const BEGIN_NODE = 1, END_NODE = 2, PROP = 3, NOP = 4, END = 9;
 
-function encode(root: Node): Uint8Array<ArrayBuffer> {
-  const structure: number[] = [], strings: number[] = [], names = new Map<string, number>();
-  const word = (n: number) => structure.push(n >>> 24, (n >>> 16) & 0xff, (n >>> 8) & 0xff, n & 0xff);
-  const bytes = (data: Iterable<number>) => {
-    structure.push(...data);
-    while (structure.length % 4) structure.push(0);
-  };
-  const name = (text: string): number => {
-    if (!names.has(text)) {
-      names.set(text, strings.length);
-      strings.push(...ascii(text));
+/** A device tree as it is written: a node's properties come before its children. */
+class Tree {
+  #bytes = new Uint8Array(8192);
+  #view = new DataView(this.#bytes.buffer);
+  // The structure block. The reservation block before it is one all-zero entry: nothing is reserved.
+  #at = HEADER + RESERVATION;
+  /** Property names, each once, and where they are in the strings block. */
+  readonly #names = new Map<string, number>();
+  #namesLength = 0;
+  readonly #encoder = new TextEncoder();
+
+  begin(name: string): void {
+    this.#word(BEGIN_NODE);
+    this.#text(name);
+    this.#align();
+  }
+  end(): void {
+    this.#word(END_NODE);
+  }
+  set(properties: FdtProperties): void {
+    for (const name in properties) this.property(name, properties[name]);
+  }
+  property(name: string, value: FdtProperties[string]): void {
+    this.#word(PROP);
+    const lengthAt = this.#at;
+    this.#word(0);
+    this.#word(this.#name(name));
+    const from = this.#at;
+    if (Array.isArray(value)) { for (const v of value as readonly (string | number)[]) this.#value(v); }
+    else if (value instanceof Uint8Array) {
+      this.#room(value.length);
+      this.#bytes.set(value, this.#at);
+      this.#at += value.length;
+    } else if (value !== true) this.#value(value as string | number);
+    this.#view.setUint32(lengthAt, this.#at - from);
+    this.#align();
+  }
+
+  /** The whole blob; nothing can be added any more. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    this.#word(END);
+    const structAt = HEADER + RESERVATION, stringsAt = this.#at;
+    for (const name of this.#names.keys()) this.#text(name);
+    this.#room(8);
+    const total = Math.ceil(this.#at / 8) * 8;
+    // boot_cpuid_phys is 0.
+    const header = [MAGIC, total, structAt, stringsAt, HEADER, VERSION, LAST_COMPATIBLE, 0, this.#namesLength, stringsAt - structAt];
+    for (let i = 0; i < header.length; i++) this.#view.setUint32(4 * i, header[i]);
+    return this.#bytes.slice(0, total);
+  }
+
+  #value(v: string | number): void {
+    if (typeof v === "string") this.#text(v);
+    else this.#word(v);
+  }
+  #word(n: number): void {
+    this.#room(4);
+    this.#view.setUint32(this.#at, n);
+    this.#at += 4;
+  }
+  /** UTF-8 and a zero. */
+  #text(text: string): void {
+    this.#room(3 * text.length + 1);
+    this.#at += this.#encoder.encodeInto(text, this.#bytes.subarray(this.#at)).written + 1;
+  }
+  #align(): void {
+    this.#at = (this.#at + 3) & ~3;
+  }
+  #name(name: string): number {
+    let at = this.#names.get(name);
+    if (at === undefined) {
+      this.#names.set(name, at = this.#namesLength);
+      this.#namesLength += name.length + 1; // ASCII
     }
-    return names.get(text)!;
-  };
-  const write = (node: Node) => {
-    word(BEGIN_NODE);
-    bytes(ascii(node.name));
-    for (const [key, value] of node.properties) {
-      const data = propertyBytes(value);
-      word(PROP);
-      word(data.length);
-      word(name(key));
-      bytes(data);
-    }
-    node.children.forEach(write);
-    word(END_NODE);
-  };
-  write(root);
-  word(END);
-
-  const structAt = HEADER + RESERVATION, stringsAt = structAt + structure.length, total = stringsAt + strings.length;
-  const out = new Uint8Array(Math.ceil(total / 8) * 8), view = new DataView(out.buffer);
-  // The reservation block is one all-zero entry: nothing is reserved. boot_cpuid_phys is 0.
-  [MAGIC, out.length, structAt, stringsAt, HEADER, VERSION, LAST_COMPATIBLE, 0, strings.length, structure.length]
-    .forEach((n, i) => view.setUint32(4 * i, n));
-  out.set(structure, structAt);
-  out.set(strings, stringsAt);
-  return out;
-}
-
-const ascii = (text: string) => [...new TextEncoder().encode(text), 0];
-
-function propertyBytes(value: Value): ArrayLike<number> & Iterable<number> {
-  if (value === true) return [];
-  if (value instanceof Uint8Array) return value;
-  const list = (Array.isArray(value) ? value : [value]) as readonly (string | number)[];
-  return list.flatMap((v) => typeof v === "string" ? ascii(v) : [v >>> 24, (v >>> 16) & 0xff, (v >>> 8) & 0xff, v & 0xff]);
+    return at;
+  }
+  #room(length: number): void {
+    if (this.#at + length <= this.#bytes.length) return;
+    const grown = new Uint8Array(2 * (this.#at + length));
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
 }
 
 /** The text (DTS) of a DTB, for people. @throws {Error} it is not a DTB of version 17. */
