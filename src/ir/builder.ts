@@ -24,17 +24,17 @@ export class Builder {
   static readonly CAPACITY = 8192;
   /** Number of operations so far. */
   count = 0;
-  readonly op = new Uint8Array(Builder.CAPACITY);
-  readonly a = new Int32Array(Builder.CAPACITY);
-  readonly b = new Int32Array(Builder.CAPACITY);
-  readonly c = new Int32Array(Builder.CAPACITY);
-  readonly d = new Int32Array(Builder.CAPACITY);
+  readonly op: Uint8Array;
+  readonly a: Int32Array;
+  readonly b: Int32Array;
+  readonly c: Int32Array;
+  readonly d: Int32Array;
   /** Fourth helper argument of callUnless. */
-  readonly e = new Int32Array(Builder.CAPACITY);
+  readonly e: Int32Array;
   /** Immediate: a constant's low half, a slot, a helper number, a pc's low half. */
-  readonly lo = new Int32Array(Builder.CAPACITY);
+  readonly lo: Int32Array;
   /** A constant's or pc's high half. */
-  readonly hi = new Int32Array(Builder.CAPACITY);
+  readonly hi: Int32Array;
   /** pc of the block's first instruction, halves. */
   startLo = 0;
   startHi = 0;
@@ -49,6 +49,19 @@ export class Builder {
   memos: Memos | undefined = undefined;
   /** The one in use for this block. */
   memo: Memo | undefined = undefined;
+
+  /** @param over a builder whose arrays this one writes into; else it has its own */
+  constructor(over?: Builder) {
+    const n = Builder.CAPACITY;
+    this.op = over ? over.op : new Uint8Array(n);
+    this.a = over ? over.a : new Int32Array(n);
+    this.b = over ? over.b : new Int32Array(n);
+    this.c = over ? over.c : new Int32Array(n);
+    this.d = over ? over.d : new Int32Array(n);
+    this.e = over ? over.e : new Int32Array(n);
+    this.lo = over ? over.lo : new Int32Array(n);
+    this.hi = over ? over.hi : new Int32Array(n);
+  }
 
   /** Starts a block at a pc given in halves. */
   reset(pcLo: number, pcHi: number): void {

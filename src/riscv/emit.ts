@@ -38,12 +38,6 @@ export class Emit extends Builder {
   /** Where a CSR that is a plain slot at this mode is (see Hart.csrPlain). */
   csrPlain: ((number: number, mode: number) => PlainCsr | undefined) | undefined = undefined;
 
-  /** An emitter that writes into the arrays of another builder. */
-  static over(target: Builder): Emit {
-    const { op, a, b, c, d, e, lo, hi } = target;
-    return Object.assign(new Emit(), { op, a, b, c, d, e, lo, hi });
-  }
-
   /** Privilege: 0 U, 1 S, 3 M. */
   get privilege(): number {
     return (this.mode >> MODE_PRIV_SHIFT) & 3;

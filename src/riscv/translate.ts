@@ -15,7 +15,7 @@ const emitters = new WeakMap<Builder, Emit>();
 function emitterOf(b: Builder): Emit {
   if (b instanceof Emit) return b;
   let e = emitters.get(b);
-  if (!e) emitters.set(b, e = Emit.over(b));
+  if (!e) emitters.set(b, e = new Emit(b));
   return e;
 }
 

@@ -63,12 +63,6 @@ export class Emit extends Builder {
   /** Added to rSP as a base: pop computes its address after the pop. */
   spBias = 0;
 
-  /** An emitter that writes into the arrays of another builder. */
-  static over(target: Builder): Emit {
-    const { op, a, b, c, d, e, lo, hi } = target;
-    return Object.assign(new Emit(), { op, a, b, c, d, e, lo, hi });
-  }
-
   /** Starts a block of code that runs in `mode`. */
   begin(mode: number): void {
     this.mode = mode;
