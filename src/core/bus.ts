@@ -42,8 +42,8 @@ export type ShadowAccess = "off" | "read" | "write";
  * `map` and `mapRam` (which may not overlap each other), windows of `mapBehind` in the order of their names.
  */
 export class Bus {
-  /** What the guest sees: sorted by base; disjoint. A window that others hide in part is there in pieces. */
-  regions: Region[] = [];
+  /** The value of `regions`; undefined when windows have changed since. */
+  #regions: readonly Region[] | undefined;
   #last: Region | undefined;
   readonly #fixed: Region[] = [];
   readonly #behind: Region[] = [];
@@ -54,6 +54,11 @@ export class Bus {
   onDmaWrite: (paddr: number, length: number) => void = () => {};
   /** Called after `regions` has changed. */
   onRemap: () => void = () => {};
+
+  /** What the guest sees: sorted by base; disjoint. A window that others hide in part is there in pieces. */
+  get regions(): readonly Region[] {
+    return this.#regions ??= this.#arrange();
+  }
 
   /** @throws {ConfigError} the window overlaps another. */
   map(base: number, length: number, target: BusTarget, name = "device"): void {
@@ -72,7 +77,7 @@ export class Bus {
     // Not by time: a machine restored from a snapshot maps them in another order.
     this.#behind.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
     this.#watch(region);
-    this.#arrange();
+    this.#changed();
     return region;
   }
 
@@ -80,7 +85,7 @@ export class Bus {
   unmap(region: Region): void {
     const i = this.#behind.indexOf(region);
     if (i >= 0) this.#behind.splice(i, 1);
-    this.#arrange();
+    this.#changed();
   }
 
   /** RAM that a chipset can show in front of what else is there; hidden until `shadow` shows it. */
@@ -99,42 +104,46 @@ export class Bus {
         changed = true;
       }
     }
-    if (changed) this.#arrange();
+    if (changed) this.#changed();
   }
 
   #insert(r: Region): void {
-    const clash = this.#fixed.find((o) => r.base < o.base + o.length && o.base < r.base + r.length);
-    if (clash) throw new ConfigError(`'${r.name}' (${range(r)}) overlaps '${clash.name}' (${range(clash)})`);
+    for (const o of this.#fixed) {
+      if (r.base >= o.base + o.length || o.base >= r.base + r.length) continue;
+      throw new ConfigError(`'${r.name}' (${range(r)}) overlaps '${o.name}' (${range(o)})`);
+    }
     this.#fixed.push(r);
     this.#watch(r);
-    this.#arrange();
+    this.#changed();
   }
 
   #watch({ target }: Region): void {
-    if (target) target.onDirect = () => this.#arrange();
+    if (target) target.onDirect = () => this.#changed();
   }
 
-  /** Makes `regions` of what is mapped. */
-  #arrange(): void {
-    this.#last = undefined;
-    const shown = this.#shadows.flatMap((s) => shownParts(s.base, s.bytes, s.name, s.pages));
-    // Mostly nothing overlaps: while a machine is built there are many windows and every one comes here.
-    if (!shown.length && !this.#behind.length && !this.#fixed.some((r) => r.target?.direct)) this.regions = [...this.#fixed];
-    else {
-      this.regions = [];
-      for (const r of [...shown, ...withDirect(this.#fixed), ...withDirect(this.#behind)]) this.regions.push(...uncovered(r, this.regions));
-    }
-    this.regions.sort((a, b) => a.base - b.base);
+  /** What is mapped, or shown of it, is not what it was. */
+  #changed(): void {
+    this.#last = this.#regions = undefined;
     this.onRemap();
+  }
+
+  #arrange(): Region[] {
+    const shown = this.#shadows.flatMap((s) => shownParts(s.base, s.bytes, s.name, s.pages));
+    let regions: Region[] = [];
+    // Mostly nothing overlaps.
+    if (!shown.length && !this.#behind.length && !this.#fixed.some((r) => r.target?.direct)) regions = [...this.#fixed];
+    else for (const r of [...shown, ...withDirect(this.#fixed), ...withDirect(this.#behind)]) regions.push(...uncovered(r, regions));
+    return regions.sort((a, b) => a.base - b.base);
   }
 
   /** The window that holds `paddr`, or else `elsewhere`. */
   find(paddr: number): Region | undefined {
     const last = this.#last;
     if (last && paddr >= last.base && paddr < last.base + last.length) return last;
-    let lo = 0, hi = this.regions.length - 1;
+    const { regions } = this;
+    let lo = 0, hi = regions.length - 1;
     while (lo <= hi) {
-      const mid = (lo + hi) >> 1, r = this.regions[mid];
+      const mid = (lo + hi) >> 1, r = regions[mid];
       if (paddr < r.base) hi = mid - 1;
       else if (paddr >= r.base + r.length) lo = mid + 1;
       else return this.#last = r;

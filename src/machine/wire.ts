@@ -40,48 +40,41 @@ export interface WiringHost {
 export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device> {
   const devices = new Map<string, Device>(), types = host.types ?? DEVICES;
   const harts = graph.cpu.harts, epochSeconds = Math.floor(graph.clock.rtc.getTime() / 1000);
-  const inputs = new Inputs(host, devices);
-  const slots = new Map<string, PciSlot>(),
-    wrap = (target: BusTarget, name: string) => host.log.on("bus") ? traced(target, name, host.log) : target;
-  const lines = new Map(graph.edges.map((e) => [e, inputs.join(e)]));
-  const memoryOf = (bytes: number, id: string) => bytes && host.memory ? host.memory(id, bytes) : new Uint8Array(bytes);
+  const inputs = new Inputs(host, devices), slots = new Map<string, PciSlot>(), traceBus = host.log.on("bus");
+  const wrap = (target: BusTarget, name: string) => traceBus ? traced(target, name, host.log) : target;
+  const lines: IrqLine[] = [];
+  for (const edge of graph.edges) lines.push(inputs.join(edge));
   for (const node of receiversFirst(graph)) {
-    const type = types[node.type];
+    const type = types[node.type], bytes = type.memory?.(node.config) ?? 0;
     const env: DeviceEnv = {
       id: node.id,
       clock: host.clock,
       dma: host.bus,
       io: host.io,
-      memory: memoryOf(type.memory?.(node.config) ?? 0, node.id),
+      memory: bytes && host.memory ? host.memory(node.id, bytes) : new Uint8Array(bytes),
       epochSeconds,
       log: (channel, text) => {
         if (host.log.on(channel)) host.log.line(channel, node.id, text());
       },
       stop: (request) => host.stop(request),
     };
-    const irq = node.outputs.map((_, output) => {
-      const driven = graph.edges.filter(({ from }) => "device" in from && from.device === node.id && from.output === output).map((e) =>
-        lines.get(e)!
-      );
-      return driven.length === 0
-        ? unconnected()
-        : driven.length === 1
-        ? driven[0]
-        : new Wire((level) => driven.forEach((l) => l.set(level)));
-    });
+    const irq: IrqLine[] = [];
+    for (let output = 0; output < node.outputs.length; output++) irq.push(driver(graph, lines, node.id, output));
     const pci = node.pci && new PciSlot(node.pci.device, node.pci.func, node.id, wrap);
     if (pci) slots.set(node.id, pci);
-    const dma = node.dma && devices.get(node.dma.device)?.dma?.(node.dma.channel), drives = host.drives?.(node.id) ?? {};
+    const dma = node.dma && devices.get(node.dma.device)?.dma?.(node.dma.channel);
+    const drives = (node.drives.length ? host.drives?.(node.id) : undefined) ?? {};
     const device = type.create(env, node.config, { irq, dma, drives, harts, hart: host.hart ?? (() => 0), pci });
     devices.set(node.id, device);
-    if ((device.windows?.length ?? 0) !== node.windows.length) {
-      throw new Error(`device type '${node.type}' declares ${node.windows.length} windows and implements ${device.windows?.length ?? 0}`);
+    const windows = device.windows ?? [];
+    if (windows.length !== node.windows.length) {
+      throw new Error(`device type '${node.type}' declares ${node.windows.length} windows and implements ${windows.length}`);
     }
-    for (const [i, w] of node.windows.entries()) {
-      const bus = w.bus === "io" ? host.io : host.bus;
+    for (let i = 0; i < windows.length; i++) {
+      const w = node.windows[i], bus = w.bus === "io" ? host.io : host.bus;
       if (!bus) throw new Error(`'${node.id}' needs a port space`);
-      const name = node.windows.length > 1 ? `${node.id}.${w.name}` : node.id;
-      bus.map(w.base, w.length, wrap(device.windows![i], name), name);
+      const name = windows.length > 1 ? `${node.id}.${w.name}` : node.id;
+      bus.map(w.base, w.length, wrap(windows[i], name), name);
     }
   }
   for (const { id, type, pci } of graph.devices) {
@@ -90,14 +83,29 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
     if (!fn) throw new Error(`device type '${type}' does not say what it is on a PCI bus`);
     devices.get(pci.host)!.pciBus!.plug(slots.get(id)!, fn, host.expansionRom?.(fn));
   }
-  for (const [{ from }, line] of lines) if ("hart" in from) host.cpuOutput?.(from.hart, from.output, line);
+  for (let i = 0; i < lines.length; i++) {
+    const { from } = graph.edges[i];
+    if ("hart" in from) host.cpuOutput?.(from.hart, from.output, lines[i]);
+  }
   inputs.settle();
   return devices;
 }
 
+/** What an output of a device drives. `lines` are those of the graph's edges. */
+function driver(graph: Graph, lines: readonly IrqLine[], device: string, output: number): IrqLine {
+  const driven: IrqLine[] = [];
+  for (let i = 0; i < lines.length; i++) {
+    const { from } = graph.edges[i];
+    if ("device" in from && from.device === device && from.output === output) driven.push(lines[i]);
+  }
+  if (driven.length === 0) return unconnected();
+  return driven.length === 1 ? driven[0] : new Wire((level) => driven.forEach((l) => l.set(level)));
+}
+
 /** Devices that take interrupts, or serve DMA, come before those that need them; otherwise the order of the file. */
 function receiversFirst(graph: Graph): Graph["devices"] {
-  const byId = new Map(graph.devices.map((d) => [d.id, d])), done = new Set<string>(), out: Graph["devices"][number][] = [];
+  const byId = new Map<string, Graph["devices"][number]>(), done = new Set<string>(), out: Graph["devices"][number][] = [];
+  for (const d of graph.devices) byId.set(d.id, d);
   const visit = (id: string) => {
     if (done.has(id)) return; // also ends a cycle of wires, which needs no order: wires carry levels until both ends exist
     done.add(id);
