@@ -2,7 +2,7 @@
 import type { Builder } from "./builder.ts";
 import { FAULT, FINISH, type Helper } from "./frontend.ts";
 import { ARG, PC, RESULT } from "./layout.ts";
-import { OPS } from "./ops.ts";
+import { type OpRow, OPS } from "./ops.ts";
 
 /** The state that a block runs on. */
 export interface EvalMachine {
@@ -26,6 +26,12 @@ export interface Exit {
 
 const u64 = (n: bigint) => BigInt.asUintN(64, n);
 
+/** The result of a pure row as an unsigned bit pattern. */
+export function evaluateOp({ eval: define, bits, result }: OpRow, args: readonly bigint[]): bigint {
+  const value = bits ? define!(args[0], args[1] ?? 0n, BigInt(bits)) : define!(...args);
+  return BigInt.asUintN(result === "i" ? 32 : 64, value);
+}
+
 /** Runs the block that the builder holds. @throws {Error} the block does not end. */
 export function evaluate(ir: Builder, machine: EvalMachine): Exit {
   const { slots, helpers } = machine, values: bigint[] = new Array(ir.count);
@@ -35,7 +41,7 @@ export function evaluate(ir: Builder, machine: EvalMachine): Exit {
     const row = OPS[ir.op[i]], imm = ir.lo[i], long = row.name.endsWith(".l");
     const arg = [ir.a[i], ir.b[i], ir.c[i], ir.d[i], ir.e[i]].slice(0, row.args.length).map((v) => values[v]);
     if (row.eval) {
-      values[i] = row.eval(...arg);
+      values[i] = evaluateOp(row, arg);
       continue;
     }
     switch (row.name) {

@@ -15,8 +15,13 @@ export interface OpRow {
   readonly result: Ty;
   readonly effect: Effect;
   readonly commutes?: boolean;
-  /** The definition; arguments and result are unsigned bit patterns. Pure rows only. */
+  /**
+   * The definition: arguments are unsigned bit patterns, behind the (two) operands of a row of both widths its number of bits; of the result the
+   * bits of its type count (`evaluateOp`). Pure rows only.
+   */
   readonly eval?: (...args: bigint[]) => bigint;
+  /** Bits of an integer row that exists in both widths. */
+  readonly bits?: 32 | 64;
   /** wasm bytes with the operands on the stack, or the name of a function of `runtime.ts`. Pure rows only. */
   readonly wasm?: readonly number[] | string;
   /** wasm byte that follows each operand: the reinterpretation of its bits as a float, or its low half. */
@@ -86,20 +91,20 @@ const nearest = (x: number) => {
 const I32_F32 = 0xbe, F32_I32 = 0xbc, I64_F64 = 0xbf, F64_I64 = 0xbd; // reinterpretations: f32.reinterpret_i32 and so on
 // deno-fmt-ignore
 const FLOAT: readonly OpRow[] = [
-  ...(["add", "sub", "mul", "div"] as const).flatMap((name, n) => {
-    const f = [(a: number, b: number) => a + b, (a: number, b: number) => a - b, (a: number, b: number) => a * b, (a: number, b: number) => a / b][n];
-    return [
-      { name: `f${name}.i`, args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [0x92 + n, F32_I32], eval: (a, b) => fbits(f(F(a), F(b))) },
-      { name: `f${name}.l`, args: "ll", result: "l", effect: "pure", each: I64_F64, wasm: [0xa0 + n, F64_I64], eval: (a, b) => dbits(f(D(a), D(b))) },
-    ] satisfies OpRow[];
-  }),
-  ...(["eq", "lt", "le"] as const).flatMap((name, n) => {
-    const f = [(a: number, b: number) => a === b, (a: number, b: number) => a < b, (a: number, b: number) => a <= b][n];
-    return [
-      { name: `f${name}.i`, args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [[0x5b, 0x5d, 0x5f][n]], eval: (a, b) => bool(f(F(a), F(b))) },
-      { name: `f${name}.l`, args: "ll", result: "i", effect: "pure", each: I64_F64, wasm: [[0x61, 0x63, 0x65][n]], eval: (a, b) => bool(f(D(a), D(b))) },
-    ] satisfies OpRow[];
-  }),
+  { name: "fadd.i",     args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [0x92, F32_I32], eval: (a, b) => fbits(F(a) + F(b)) },
+  { name: "fadd.l",     args: "ll", result: "l", effect: "pure", each: I64_F64, wasm: [0xa0, F64_I64], eval: (a, b) => dbits(D(a) + D(b)) },
+  { name: "fsub.i",     args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [0x93, F32_I32], eval: (a, b) => fbits(F(a) - F(b)) },
+  { name: "fsub.l",     args: "ll", result: "l", effect: "pure", each: I64_F64, wasm: [0xa1, F64_I64], eval: (a, b) => dbits(D(a) - D(b)) },
+  { name: "fmul.i",     args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [0x94, F32_I32], eval: (a, b) => fbits(F(a) * F(b)) },
+  { name: "fmul.l",     args: "ll", result: "l", effect: "pure", each: I64_F64, wasm: [0xa2, F64_I64], eval: (a, b) => dbits(D(a) * D(b)) },
+  { name: "fdiv.i",     args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [0x95, F32_I32], eval: (a, b) => fbits(F(a) / F(b)) },
+  { name: "fdiv.l",     args: "ll", result: "l", effect: "pure", each: I64_F64, wasm: [0xa3, F64_I64], eval: (a, b) => dbits(D(a) / D(b)) },
+  { name: "feq.i",      args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [0x5b],          eval: (a, b) => bool(F(a) === F(b)) },
+  { name: "feq.l",      args: "ll", result: "i", effect: "pure", each: I64_F64, wasm: [0x61],          eval: (a, b) => bool(D(a) === D(b)) },
+  { name: "flt.i",      args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [0x5d],          eval: (a, b) => bool(F(a) < F(b)) },
+  { name: "flt.l",      args: "ll", result: "i", effect: "pure", each: I64_F64, wasm: [0x63],          eval: (a, b) => bool(D(a) < D(b)) },
+  { name: "fle.i",      args: "ii", result: "i", effect: "pure", each: I32_F32, wasm: [0x5f],          eval: (a, b) => bool(F(a) <= F(b)) },
+  { name: "fle.l",      args: "ll", result: "i", effect: "pure", each: I64_F64, wasm: [0x65],          eval: (a, b) => bool(D(a) <= D(b)) },
   { name: "fsqrt.i",    args: "i", result: "i", effect: "pure", wasm: [I32_F32, 0x91, F32_I32],       eval: (a) => fbits(Math.sqrt(F(a))) },
   { name: "fsqrt.l",    args: "l", result: "l", effect: "pure", wasm: [I64_F64, 0x9f, F64_I64],       eval: (a) => dbits(Math.sqrt(D(a))) },
   { name: "fnearest.i", args: "i", result: "i", effect: "pure", wasm: [I32_F32, 0x90, F32_I32],       eval: (a) => fbits(nearest(F(a))) },
@@ -161,7 +166,15 @@ const memory = (name: string, size: number, result: Ty, signed = false): OpRow =
   signed,
 });
 /** The load half of a read-modify-write: it needs, and faults for, write permission. */
-const rmw = (name: string, size: number, result: Ty, signed = false): OpRow => ({ ...memory(name, size, result, signed), rmw: true });
+const rmw = (name: string, size: number, result: Ty): OpRow => ({
+  name,
+  args: "l",
+  result,
+  effect: "reads",
+  size,
+  signed: false,
+  rmw: true,
+});
 const store = (name: string, size: number, ty: Ty): OpRow => ({ name, args: "l" + ty, result: "", effect: "writes", size });
 /** Address first. A load or store whose fast path fails leaves the block before its instruction, or completes it exactly: never in between. */
 const MEMORY: readonly OpRow[] = [
@@ -207,23 +220,26 @@ const CONTROL: readonly OpRow[] = [
   { name: "callUnless", args: "illll", result: "l", effect: "call" }, // operand 1 when operand 0 is not zero; else the helper's result for operands 1 to 4
 ];
 
-const wide = (w: "i" | "l"): OpRow[] =>
-  INTEGER.map(([name, args, result, f, i, l, commutes]) => {
-    const n = w === "i" ? 32 : 64, r: Ty = result === "w" ? w : "i";
-    return {
-      name: `${name}.${w}`,
-      args: args.replaceAll("w", w),
-      result: r,
-      effect: "pure",
-      commutes: commutes ?? false,
-      eval: (a, b) => BigInt.asUintN(r === "i" ? 32 : 64, f(a, b, BigInt(n))),
-      wasm: w === "i" ? i : l,
-    };
-  });
-const masked = (r: OpRow): OpRow => ({ ...r, eval: (...a) => BigInt.asUintN(r.result === "i" ? 32 : 64, r.eval!(...a)) });
-
 /** Every operation; an op code is an index into this table. */
-export const OPS: readonly OpRow[] = [...wide("i"), ...wide("l"), ...[...CONVERT, ...FLOAT].map(masked), ...MEMORY, ...CONTROL];
+export const OPS: readonly OpRow[] = [];
+/** Op code by name. Without a prototype: an object of so many names is a dictionary from the first one on. */
+export const OP: Readonly<Record<string, number>> = Object.create(null);
 
-/** Op code by name. */
-export const OP: Readonly<Record<string, number>> = Object.fromEntries(OPS.map((r, i) => [r.name, i]));
+// Plain loops, and not in functions: these would be compiled at every start.
+for (const w of ["i", "l"] as const) {
+  for (const [name, args, result, define, narrow, wide, commutes] of INTEGER) {
+    const long = w === "l";
+    (OPS as OpRow[]).push({
+      name: `${name}.${w}`,
+      args: args.length === 1 ? w : w + w,
+      result: result === "w" ? w : "i",
+      effect: "pure",
+      commutes: commutes === true,
+      eval: define,
+      bits: long ? 64 : 32,
+      wasm: long ? wide : narrow,
+    });
+  }
+}
+for (const rows of [CONVERT, FLOAT, MEMORY, CONTROL]) for (const row of rows) (OPS as OpRow[]).push(row);
+for (let i = 0; i < OPS.length; i++) (OP as Record<string, number>)[OPS[i].name] = i;
