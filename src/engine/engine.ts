@@ -275,8 +275,6 @@ export class Engine {
   readonly #off: ReadonlySet<JitOption>;
   readonly #heat: number;
   readonly #freeElements: number[] = [];
-  /** Blocks by their first micro-op, while they may get hot. */
-  readonly #byIp = new Map<number, Block>();
   readonly #builder = new Builder();
   /** Hits of pages that have no code at the moment, by page number. */
   readonly #hits = new Map<number, number>();
@@ -411,6 +409,11 @@ export class Engine {
       if (at >= 0 && at < r.length) return r;
     }
     return undefined;
+  }
+  /** The window that an index in the linear memory is in; there is one. */
+  #viewOf(host: number): Ram {
+    for (const r of this.#views) if (host >= r.offset && host < r.offset + r.length) return r;
+    throw new Error("no memory of the guest is there");
   }
   /** The bus has changed: addresses of memory are looked up anew, and code that is somewhere else now is translated anew. */
   remapped(): void {
@@ -748,7 +751,7 @@ export class Engine {
   #translate(host: number, lo: number, hi: number, key: number, step: boolean): Block {
     const b = this.#builder, code = this.#code, core = this.running.core, selector = this.#selector;
     if (this.#arenaAt + LARGEST_BLOCK > selector.literalAt) this.flushCode();
-    const ram = this.#views.find((r) => host >= r.offset && host < r.offset + r.length)!;
+    const ram = this.#viewOf(host);
     code.at = host;
     code.limit = Math.min(PAGE - (host & (PAGE - 1)), ram.offset + ram.length - host);
     let max = step ? 1 : LONGEST_BLOCK;
@@ -784,7 +787,6 @@ export class Engine {
       tail.tails.set(ip, block);
       mark(tail, p, { at: this.#second, bytes: LONGEST_INSTRUCTION });
     }
-    if (heat) this.#byIp.set(ip, block);
     this.stats.blocks++;
     this.stats.instructionsTranslated += b.insns;
     return block;
@@ -794,9 +796,8 @@ export class Engine {
 
   /** Compiles the region that starts at a block, and leads the block to it. */
   #compile(ip: number): void {
-    const block = this.#byIp.get(ip);
+    const block = this.#blockAt(ip);
     if (!block || this.#breakpoints.size) return;
-    this.#byIp.delete(ip);
     const started = performance.now(), b = this.#builder, code = this.#regionCode, { core } = this.running;
     const flat = core.physical, pages = new Map<number, number>(), mode = core.mode();
     const pc = pageAddress(block.pcLo, block.pcHi) + offsetIn(block.pcLo);
@@ -884,6 +885,12 @@ export class Engine {
     this.stats.regionBytes += compiled.size;
     this.#liveBytes += compiled.size;
     this.stats.compileMs += performance.now() - started;
+  }
+  /** The block that is about to run, by its first micro-op; undefined when it is dead. */
+  #blockAt(ip: number): Block | undefined {
+    const at = (ip + H_PC) >> 2, page = this.#pages[this.#fetch(this.#i32[at], this.#i32[at + 1]) >>> 12];
+    if (page) { for (const first of page.blocks.values()) for (let b: Block | undefined = first; b; b = b.next) if (b.ip === ip) return b; }
+    return undefined;
   }
   /** Whether the interpreter has been at a block often enough to compile it along. */
   #isWarm(host: number, lo: number, hi: number, mode: number): boolean {
@@ -1023,7 +1030,6 @@ export class Engine {
   /** A block is dead; true when it is the one that runs. */
   #drop(b: Block): boolean {
     this.#u16[b.ip >> 1] = UOP.stale;
-    this.#byIp.delete(b.ip);
     if (b.second! > 0) this.#pages[b.second! >>> 12]?.tails.delete(b.ip);
     this.stats.invalidations++;
     return b.ip === this.#i32[CURRENT >> 2];
@@ -1035,7 +1041,6 @@ export class Engine {
     for (const region of old) {
       this.#interpret(region);
       this.#i32[(region.block.ip + H_HEAT) >> 2] = this.#heat;
-      this.#byIp.set(region.block.ip, region.block);
     }
   }
   /** The region's entry is interpreted from now on, for good. */
@@ -1104,7 +1109,6 @@ export class Engine {
     this.#regions.clear();
     this.#liveBytes = 0;
     this.#flushSoon = false;
-    this.#byIp.clear();
     this.#u8.fill(0, this.#codeMap, this.#codeMap + this.#pages.length);
     this.#free = undefined;
     this.#pages.length = 0;
@@ -1380,6 +1384,7 @@ function mark(page: CodePage, p: number, code: { readonly at: number; readonly b
     else page.hi |= 1 << (g - 32);
   }
 }
+/** Whether translated code may be in bytes `from`..`to` of a page. */
 function marked(page: CodePage, from: number, to: number): boolean {
   for (let g = from >> GRANULE_SHIFT, end = to >> GRANULE_SHIFT; g <= end; g++) {
     if ((g < 32 ? page.lo >> g : page.hi >> (g - 32)) & 1) return true;

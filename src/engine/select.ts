@@ -69,7 +69,9 @@ export class Selector {
   /** Writes the block's header and micro-ops at `at` (a multiple of 16); returns the address after them. The first micro-op is at `at + HEADER_BYTES`. `heat`: after how many instructions the interpreter reports it hot; 0 never. */
   select(ir: Builder, at: number, heat = 0): number {
     this.#ir = ir;
-    this.#analyse(ir);
+    // Where instructions are remembered, they do not depend on each other: only those that are not known yet are looked at, one by one.
+    const apart = ir.memo !== undefined;
+    if (!apart) this.#analyse(ir, 0, ir.count);
     const first = at + HEADER_BYTES;
     this.#literalInto(first + H_PC, ir.startLo, ir.startHi);
     this.#u16[(first + H_COUNT) >> 1] = ir.insns;
@@ -82,7 +84,6 @@ export class Selector {
     let insnStart = first, begun = -1;
     for (let i = 0; i < ir.count; i++) {
       const op = ir.op[i];
-      if (op === CONST_I || op === CONST_L || this.#deferred[i]) continue;
       if (op === INSN) {
         if (this.#relocationCount >= 0) this.#learn(begun, false);
         if (begun >= 0 && this.#at === insnStart) this.#emit(UOP.nop, 0, 0, 0, 0);
@@ -91,12 +92,25 @@ export class Selector {
         this.#pcOffset = ir.lo[i];
         this.#temp = TEMP;
         insnStart = this.#at;
-        if (ir.a[i] !== 0) this.#recall(ir.a[i]);
-        else if (ir.b[i] !== 0 && !this.templates.full) {
+        if (!apart) continue;
+        if (ir.a[i] !== 0) {
+          this.#recall(ir.a[i]);
+          continue;
+        }
+        let end = i + 1;
+        while (end < ir.count && ir.op[end] !== INSN) end++;
+        this.#analyse(ir, i + 1, end);
+        if (ir.b[i] !== 0 && !this.templates.full) {
           this.#relocationCount = 0;
           this.#learnFrom = insnStart;
         }
-      } else if (op === SET_I || op === SET_L) {
+      } else if (op === JUMP) {
+        if (ir.c[i] === 0) this.#relocate(this.#at, JUMPS, ir.b[i]);
+        if (this.#relocationCount >= 0) this.#learn(begun, ir.c[i] === 0);
+        this.#left--;
+        this.#jump(ir.lo[i], ir.hi[i]);
+      } else if (op === CONST_I || op === CONST_L || this.#deferred[i]) continue;
+      else if (op === SET_I || op === SET_L) {
         const v = ir.a[i];
         if (this.#folded(i, v)) continue;
         this.#emit(op === SET_L ? MOVE_L : MOVE_I, ir.lo[i], 0, 0, this.#b(v));
@@ -122,11 +136,6 @@ export class Selector {
         else this.#emit(UOP.branch, 0, 0, 0, this.#b(v));
         this.#stub(this.#at - UOP_BYTES, ir.lo[i], ir.hi[i]); // a move of an operand may come before it
         this.#relocate(this.#at - UOP_BYTES, BRANCHES, ir.b[i]);
-      } else if (op === JUMP) {
-        if (ir.c[i] === 0) this.#relocate(this.#at, JUMPS, ir.b[i]);
-        if (this.#relocationCount >= 0) this.#learn(begun, ir.c[i] === 0);
-        this.#left--;
-        this.#jump(ir.lo[i], ir.hi[i]);
       } else if (op === JUMPTO) {
         this.#emit(UOP.jumpTo, 0, 0, 0, this.#b(ir.a[i]));
       } else if (op === CALL || op === CALLEND) {
@@ -209,14 +218,13 @@ export class Selector {
     }
   }
 
-  /** Backwards: uses, lifetimes, next writers of slots, and which values are left to their only user. */
-  #analyse(ir: Builder): void {
+  /** From operation `from` to before `to`, backwards: uses, lifetimes, next writers of slots, and which values are left to their only user. */
+  #analyse(ir: Builder, from: number, to: number): void {
     const uses = this.#uses, last = this.#last, deferred = this.#deferred, next = this.#nextWrite, slotNext = this.#slotNext;
-    const n = ir.count;
-    uses.fill(0, 0, n);
-    deferred.fill(0, 0, n);
+    uses.fill(0, from, to);
+    deferred.fill(0, from, to);
     let barrier = NONE, call = NONE;
-    for (let i = n - 1; i >= 0; i--) {
+    for (let i = to - 1; i >= from; i--) {
       const op = ir.op[i];
       let use = i;
       if (op === SET_I || op === SET_L || op === GET_I || op === GET_L) {
@@ -240,7 +248,7 @@ export class Selector {
       if (arity > 3) this.#use(ir.d[i], use);
       if (arity > 4) this.#use(ir.e[i], use);
     }
-    for (let i = 0; i < n; i++) if (ir.op[i] === SET_I || ir.op[i] === SET_L) slotNext[ir.lo[i]] = NONE;
+    for (let i = from; i < to; i++) if (ir.op[i] === SET_I || ir.op[i] === SET_L) slotNext[ir.lo[i]] = NONE;
   }
   #use(v: number, at: number): void {
     if (v < 0) return;

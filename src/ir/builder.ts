@@ -72,6 +72,11 @@ export class Builder {
     this.memo = undefined;
   }
 
+  /** Sets the pc, in halves, of the current instruction. */
+  at(pcLo: number, pcHi: number): void {
+    this.pcLo = pcLo | 0;
+    this.pcHi = pcHi | 0;
+  }
   /** Starts the next instruction at a pc given in halves; `offset` is its distance in bytes from the block's start. */
   insn(pcLo: number, pcHi: number, offset: number): void {
     this.pcLo = pcLo | 0;
@@ -80,18 +85,24 @@ export class Builder {
     this.#push(INSN, 0, 0, 0);
     this.lo[this.count - 1] = offset;
   }
-  /**
-   * Behind `insn`: whether `memo` knows an instruction with these bits, which then is complete. Else what is built until the next one starts is
-   * remembered. It may depend on nothing but the bits, the memo's mode and, by `relative`, branches and jumps, the pc; if it does: `unlike`.
-   */
-  recall(word: number): boolean {
-    const i = this.count - 1, known = this.memo!.find(word);
+  /** The next instruction, `offset` bytes from the block's start, is complete: `known` is what `memo` found. The pc is left as it was. */
+  recall(known: number, offset: number): void {
+    const i = this.count++;
+    this.insns++;
+    this.op[i] = INSN;
     this.a[i] = known >> 1;
-    this.b[i] = known === 0 ? 1 : 0;
+    this.lo[i] = offset;
+    if (known & 1) this.ended = true;
+  }
+  /**
+   * Behind `insn`: what is built until the next instruction starts is remembered by these bits. It may depend on nothing but them, the memo's
+   * mode and, by `relative`, branches and jumps, the pc; if it does: `unlike`.
+   */
+  learn(word: number): void {
+    const i = this.count - 1;
+    this.b[i] = 1;
     this.hi[i] = word;
     this.#insn = i;
-    if (known & 1) this.ended = true;
-    return known !== 0;
   }
   #insn = 0;
   /** What the current instruction does depends on more than `recall` allows for. */

@@ -12,11 +12,14 @@ import type { Isa } from "./isa.ts";
 const MAX_BLOCK = 64, MAX_OPERATIONS = Builder.CAPACITY - 512;
 
 const emitters = new WeakMap<Builder, Emit>();
+let lately: Builder | undefined, latelyEmit: Emit | undefined;
+/** The emitter that writes into a builder's arrays. */
 function emitterOf(b: Builder): Emit {
-  if (b instanceof Emit) return b;
-  let e = emitters.get(b);
+  if (b === lately) return latelyEmit!;
+  let e = b instanceof Emit ? b : emitters.get(b);
   if (!e) emitters.set(b, e = new Emit(b));
-  return e;
+  lately = b;
+  return latelyEmit = e;
 }
 
 /**
@@ -31,33 +34,36 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   e.compressed = isa.has("zca");
   e.mode = mode;
   e.csrPlain = csrPlain;
-  e.length = 4;
-  const memo = e.memo = b.memos?.of(isa, mode);
-  for (let offset = 0, n = 0; !e.ended; n++) {
-    const first = n === 0;
-    if (n === MAX_BLOCK || n === max || offset >= limit || e.count > MAX_OPERATIONS) {
-      e.cut(e.length);
+  const { startLo, startHi } = e, memo = e.memo = b.memos?.of(isa, mode), end = max < MAX_BLOCK ? max : MAX_BLOCK;
+  for (let offset = 0, last = 0, n = 0; !e.ended; n++) {
+    const from = at + offset, short = (bytes[from] & 3) !== 3;
+    if (n === end || offset >= limit || e.count > MAX_OPERATIONS || (n > 0 && !short && offset + 2 >= limit)) {
+      moveTo(e, startLo, startHi, last);
+      e.cut(offset - last);
       break;
     }
-    let word = bytes[at + offset] | (bytes[at + offset + 1] << 8), next = at + offset + 2;
-    if ((word & 3) === 3 && offset + 2 >= limit) {
-      if (!first) {
-        e.cut(e.length);
-        break;
-      }
-      next = code.next();
+    let word = bytes[from] | (bytes[from + 1] << 8);
+    if (!short) {
+      const next = offset + 2 < limit ? from + 2 : code.next();
       if (next < 0) {
-        e.insn(e.startLo, e.startHi, 0);
+        e.insn(startLo, startHi, 0);
         e.callEnd(H.fetchFault, e.here());
         break;
       }
+      word |= (bytes[next] << 16) | (bytes[next + 1] << 24);
     }
-    if ((word & 3) === 3) word |= (bytes[next] << 16) | (bytes[next + 1] << 24);
-    const lo = (e.startLo >>> 0) + offset;
-    e.insn(lo | 0, isa.xlen === 64 && lo > 0xffff_ffff ? e.startHi + 1 : e.startHi, offset);
+    last = offset;
+    offset += short ? 2 : 4;
+    const known = memo === undefined ? 0 : memo.find(word);
+    if (known !== 0) {
+      e.recall(known, last);
+      continue;
+    }
+    moveTo(e, startLo, startHi, last);
+    e.insn(e.pcLo, e.pcHi, last);
+    if (memo !== undefined) e.learn(word);
     e.word = word;
-    offset += e.length = (word & 3) === 3 ? 4 : 2;
-    if (memo && e.recall(word)) continue;
+    e.length = offset - last;
     const d = table.decode(word);
     if (d) d.emit(e, d.fields);
     else e.illegal();
@@ -69,6 +75,12 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   b.pcLo = e.pcLo;
   b.pcHi = e.pcHi;
   b.memo = memo;
+}
+
+/** Sets the pc to `offset` bytes from the block's start. */
+function moveTo(e: Emit, startLo: number, startHi: number, offset: number): void {
+  const lo = (startLo >>> 0) + offset;
+  e.at(lo, e.xlen === 64 && lo > 0xffff_ffff ? startHi + 1 : startHi);
 }
 
 /** The helpers of HELPERS that follow SYSTEM_HELPERS. `illegal` records an illegal instruction exception for an instruction word. */
