@@ -145,7 +145,7 @@ function control(a: Asm, name: string): void {
 }
 
 function handler(a: Asm, { name, kind, root, child }: Uop): void {
-  if (kind === "control") return control(a, name);
+  if (kind === "control") return control(a, name!);
   if (kind === "branch") {
     if (child) emitPure(a, child);
     else operand(a, B, "i");

@@ -5,7 +5,7 @@ import { randomWord } from "../riscv/insn.ts";
 import { parseIsa } from "../riscv/isa.ts";
 import { translateBlock } from "../riscv/translate.ts";
 import { Selector, SMALL } from "./select.ts";
-import { H_COUNT, HEADER_BYTES, UOP, UOP_BYTES, UOPS } from "./uops.ts";
+import { H_COUNT, HEADER_BYTES, nameOf, UOP, UOP_BYTES, UOPS } from "./uops.ts";
 
 const SMALL_AT = 0x1_0000, LITERALS = SMALL_AT + 16 * SMALL, ARENA = 0x10_0000, END = 0x40_0000, CODE_PAGE = 4096;
 
@@ -16,9 +16,9 @@ function uops(view: DataView, from: number, end: number): string[] {
   for (let at = from + HEADER_BYTES; at < end; at += UOP_BYTES) {
     const code = view.getUint16(at, true), jumps = code === UOP.jump || code === UOP.jumpFar;
     const fields = [2, 4, 6, 12, 14].map((o) => jumps && (o === 4 || o === 6) ? "" : view.getUint16(at + o, true));
-    const plain = UOPS[code].name.startsWith("call");
+    const plain = nameOf(UOPS[code]).startsWith("call");
     const b = jumps ? cell(view.getUint32(at + 4, true)) : plain ? view.getUint32(at + 8, true) : cell(view.getUint32(at + 8, true));
-    lines.push(`${UOPS[code].name} ${fields.join(" ")} ${b}`);
+    lines.push(`${nameOf(UOPS[code])} ${fields.join(" ")} ${b}`);
   }
   return lines;
 }

@@ -8,7 +8,7 @@ import { parseIsa } from "../riscv/isa.ts";
 import { F, MODE_FS, MODE_FS_DIRTY, X } from "../riscv/slots.ts";
 import { translateBlock } from "../riscv/translate.ts";
 import { Selector, SMALL } from "./select.ts";
-import { H_COUNT, HEADER_BYTES, UOP_BYTES, UOPS } from "./uops.ts";
+import { H_COUNT, HEADER_BYTES, nameOf, UOP_BYTES, UOPS } from "./uops.ts";
 
 const GOLDEN = new URL("../../tests/golden/", import.meta.url).pathname;
 const SMALL_AT = 0x1_0000, LITERALS = 0x2_0000, ARENA = 0x4_0000;
@@ -35,29 +35,29 @@ function select(ir: Builder): string {
   };
   let before = "";
   for (let at = ARENA + HEADER_BYTES; at < end; at += UOP_BYTES) {
-    const u = UOPS[view.getUint16(at, true)], dst = view.getUint16(at + 2, true), b = view.getUint32(at + 8, true);
+    const u = UOPS[view.getUint16(at, true)], name = nameOf(u), dst = view.getUint16(at + 2, true), b = view.getUint32(at + 8, true);
     const a = place(view.getUint16(at + 4, true)), c = place(view.getUint16(at + 6, true)), value = place(b);
     const row = u.child ?? u.root, two = (row?.args.length ?? 0) > 1 ? `${a}, ${value}` : value;
     const n = (at - ARENA - HEADER_BYTES) / UOP_BYTES;
     const text = u.kind === "pure"
-      ? `${place(dst)} = ${u.name} ${row!.args.length === 3 ? `${a}, ${value}, ${c}` : two}`
+      ? `${place(dst)} = ${name} ${row!.args.length === 3 ? `${a}, ${value}, ${c}` : two}`
       : u.kind === "load"
-      ? `${place(dst)} = ${u.name} ${a}, ${value}`
+      ? `${place(dst)} = ${name} ${a}, ${value}`
       : u.kind === "store"
-      ? `${u.name} ${a}, ${value} <- ${c}`
+      ? `${name} ${a}, ${value} <- ${c}`
       : u.kind === "branch"
-      ? `${u.name} ${two} -> ${n + dst}`
-      : u.name.startsWith("move")
-      ? `${place(dst)} = ${u.name} ${value}`
-      : u.name.startsWith("jump") && u.name !== "jumpTo"
-      ? `${u.name} 0x${view.getBigUint64(view.getUint32(at + 4, true), true).toString(16)}`
-      : u.name === "skipIf"
+      ? `${name} ${two} -> ${n + dst}`
+      : name.startsWith("move")
+      ? `${place(dst)} = ${name} ${value}`
+      : name.startsWith("jump") && name !== "jumpTo"
+      ? `${name} 0x${view.getBigUint64(view.getUint32(at + 4, true), true).toString(16)}`
+      : name === "skipIf"
       ? `skipIf ${value} -> ${n + 1 + dst}`
-      : u.name.startsWith("call")
-      ? `${u.name} ${b}`
-      : u.name === "jumpTo"
+      : name.startsWith("call")
+      ? `${name} ${b}`
+      : name === "jumpTo"
       ? `jumpTo ${value}`
-      : u.name;
+      : name;
     const where = `+${view.getUint16(at + 12, true)} left ${view.getUint16(at + 14, true)}`;
     lines.push(`${String(n).padStart(3)}  ${text.padEnd(44)}${where === before ? "" : where}`.trimEnd());
     before = where;

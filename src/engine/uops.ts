@@ -13,25 +13,18 @@ export const HEADER_BYTES = 16, H_PC = -16, H_COUNT = -8, H_FLAGS = -6, H_HEAT =
 
 export type UopKind = "pure" | "load" | "store" | "branch" | "control";
 export interface Uop {
-  readonly name: string;
   readonly kind: UopKind;
+  /** Of control micro-ops; the others are named by their rows (`nameOf`). */
+  readonly name?: string;
   /** The row whose result, access or condition this is; for control micro-ops undefined. */
   readonly root?: OpRow;
   /** A row that is computed first and is the root's first operand. */
   readonly child?: OpRow;
 }
 
-const both = (names: string) => names.split(" ").flatMap((n) => [`${n}.i`, `${n}.l`]);
-const COMPARES = both("eq ne ltS ltU gtS gtU leS leU geS geU");
-/** Pairs worth one micro-op: root row -> rows that may be its first operand. */
-const FUSED: Readonly<Record<string, readonly string[]>> = {
-  extS: "add sub mul and or xor shl shrS shrU divS divU remS remU rotl rotr clz ctz popcnt".split(" ").map((n) => `${n}.i`),
-  extU: [...COMPARES, ...both("eqz"), ..."add sub and or xor shl shrS shrU mul".split(" ").map((n) => `${n}.i`)],
-  branch: [...COMPARES, ...both("eqz")],
-};
-const ADDRESSES = ["add.l", "ea32"];
+/** "add.l", "extS(add.i)", "nop". */
+export const nameOf = ({ name, root, child }: Uop): string => name ?? (child ? `${root!.name}(${child.name})` : root!.name);
 
-const row = (name: string): OpRow => OPS[OP[name]];
 const CONTROL = [
   "nop", // an instruction without effects
   "move.i",
@@ -47,28 +40,37 @@ const CONTROL = [
   "region", // the block is compiled: element b of the table
   "resume", // goes on at the micro-op at u32 +8 of the block at u32 +4: how the interpreter is entered in the middle of a block
 ] as const;
+const COMPARES = "eq.i eq.l ne.i ne.l ltS.i ltS.l ltU.i ltU.l gtS.i gtS.l gtU.i gtU.l leS.i leS.l leU.i leU.l geS.i geS.l geU.i geU.l";
+/** Pairs worth one micro-op: root row -> rows that may be its first operand. Loads and stores add to these, see below. */
+const FUSED = {
+  extS: "add.i sub.i mul.i and.i or.i xor.i shl.i shrS.i shrU.i divS.i divU.i remS.i remU.i rotl.i rotr.i clz.i ctz.i popcnt.i",
+  extU: COMPARES + " eqz.i eqz.l add.i sub.i and.i or.i xor.i shl.i shrS.i shrU.i mul.i",
+  branch: COMPARES + " eqz.i eqz.l",
+};
 
-export const UOPS: readonly Uop[] = [
-  ...CONTROL.map((name): Uop => ({ name, kind: "control" })),
-  ...OPS.filter((r) => r.effect === "pure" && r.args !== "" && r.name !== "wrap").map((root): Uop => ({
-    name: root.name,
-    kind: "pure",
-    root,
-  })),
-  ...["extS", "extU"].flatMap((r) => FUSED[r].map((c): Uop => ({ name: `${r}(${c})`, kind: "pure", root: row(r), child: row(c) }))),
-  { name: "branch", kind: "branch", root: row("branch") },
-  ...FUSED.branch.map((c): Uop => ({ name: `branch(${c})`, kind: "branch", root: row("branch"), child: row(c) })),
-  // Loads and stores always add a and b: the address is a sum, or the other operand is the slot ZERO.
-  ...OPS.filter((r) => r.effect === "reads" || r.effect === "writes").flatMap((root) =>
-    ADDRESSES.map((c): Uop => ({ name: `${root.name}(${c})`, kind: root.effect === "reads" ? "load" : "store", root, child: row(c) }))
-  ),
-];
-
-/** Micro-op code by name. */
-export const UOP: Readonly<Record<string, number>> = Object.fromEntries(UOPS.map((u, i) => [u.name, i]));
-
+export const UOPS: readonly Uop[] = [];
+/** Code of the control micro-ops and of the plain branch, by name. */
+export const UOP = {} as Record<typeof CONTROL[number] | "branch", number>;
 /** Micro-op of a pure row by op code; 0xffff where there is none. */
-export const PURE_UOP = Uint16Array.from(OPS, (r) => UOP[r.name] ?? 0xffff);
+export const PURE_UOP = new Uint16Array(OPS.length).fill(0xffff);
 /** Micro-op of a fused pair by root * 256 + child; 0 where there is none. For loads and stores every address row has an entry. */
 export const FUSED_UOP = new Uint16Array(256 * 256);
-for (const [code, u] of UOPS.entries()) if (u.root && u.child) FUSED_UOP[OP[u.root.name] * 256 + OP[u.child.name]] = code;
+
+// Plain loops, and not in functions: these would be compiled at every start.
+const uops = UOPS as Uop[];
+for (const name of CONTROL) UOP[name] = uops.push({ kind: "control", name }) - 1;
+for (let op = 0; op < OPS.length; op++) {
+  const root = OPS[op];
+  if (root.effect === "pure" && root.args !== "" && root.name !== "wrap") PURE_UOP[op] = uops.push({ kind: "pure", root }) - 1;
+}
+UOP.branch = uops.push({ kind: "branch", root: OPS[OP.branch] }) - 1;
+for (const name of ["extS", "extU", "branch"] as const) {
+  const kind = name === "branch" ? "branch" : "pure", op = OP[name], root = OPS[op];
+  for (const child of FUSED[name].split(" ")) FUSED_UOP[op * 256 + OP[child]] = uops.push({ kind, root, child: OPS[OP[child]] }) - 1;
+}
+// Loads and stores always add a and b: the address is a sum, or the other operand is the slot ZERO.
+for (let op = 0; op < OPS.length; op++) {
+  const root = OPS[op], kind = root.effect === "reads" ? "load" : "store";
+  if (kind === "store" && root.effect !== "writes") continue;
+  for (const child of [OP["add.l"], OP.ea32]) FUSED_UOP[op * 256 + child] = uops.push({ kind, root, child: OPS[child] }) - 1;
+}
