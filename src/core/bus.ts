@@ -128,11 +128,16 @@ export class Bus {
   }
 
   #arrange(): Region[] {
-    const shown = this.#shadows.flatMap((s) => shownParts(s.base, s.bytes, s.name, s.pages));
-    let regions: Region[] = [];
-    // Mostly nothing overlaps.
-    if (!shown.length && !this.#behind.length && !this.#fixed.some((r) => r.target?.direct)) regions = [...this.#fixed];
-    else for (const r of [...shown, ...withDirect(this.#fixed), ...withDirect(this.#behind)]) regions.push(...uncovered(r, regions));
+    const regions: Region[] = [];
+    for (const s of this.#shadows) addShown(s.base, s.bytes, s.name, s.pages, regions);
+    for (const r of this.#fixed) addDirect(r, regions);
+    // The windows of the machine file do not hide one another.
+    const front = regions.length;
+    for (const r of this.#fixed) addUncovered(r, front, regions);
+    for (const r of this.#behind) {
+      addDirect(r, regions);
+      addUncovered(r, regions.length, regions);
+    }
     return regions.sort((a, b) => a.base - b.base);
   }
 
@@ -238,59 +243,58 @@ export function writeTarget(t: BusTarget, offset: number, size: Size, value: num
 
 const PAGE = 4096;
 
-/** The runs of pages with equal access that are shown. */
-function shownParts(base: number, bytes: Uint8Array, name: string, pages: readonly ShadowAccess[]): Region[] {
-  const out: Region[] = [];
+/** Adds the runs of pages with equal access that are shown. */
+function addShown(base: number, bytes: Uint8Array, name: string, pages: readonly ShadowAccess[], out: Region[]): void {
   for (let from = 0, to; from < pages.length; from = to) {
     for (to = from + 1; to < pages.length && pages[to] === pages[from];) to++;
     if (pages[from] === "off") continue;
     const length = (to - from) * PAGE, at = from * PAGE;
     out.push({ base: base + at, length, name, readonly: pages[from] === "read", bytes: bytes.subarray(at, at + length) });
   }
-  return out;
 }
 
-/** Windows of devices with the memory that they show in front of them. */
-function withDirect(regions: readonly Region[]): Region[] {
-  return regions.flatMap((r) => [
-    ...(r.target?.direct ?? []).map(({ offset, bytes }) => ({
-      base: r.base + offset,
-      length: bytes.length,
-      bytes,
-      name: r.name,
-      readonly: false,
-    })),
-    r,
-  ]);
-}
-
-/** What of a window none of the others hides: itself, or pieces of it. */
-function uncovered(r: Region, others: readonly Region[]): Region[] {
-  let parts: [from: number, to: number][] = [[r.base, r.base + r.length]];
-  for (const o of others) {
-    const end = o.base + o.length;
-    if (o.base >= r.base + r.length || end <= r.base) continue;
-    parts = parts.flatMap(([from, to]): [number, number][] => [[from, Math.min(to, o.base)], [Math.max(from, end), to]])
-      .filter(([from, to]) => from < to);
+/** Adds the memory that a device shows itself in its window, where nothing hides it. */
+function addDirect(r: Region, out: Region[]): void {
+  for (const { offset, bytes } of r.target?.direct ?? []) {
+    addUncovered({ base: r.base + offset, length: bytes.length, bytes, name: r.name, readonly: false }, out.length, out);
   }
-  return parts.map(([from, to]) => {
-    const { target, bytes } = r, skip = from - r.base, length = to - from;
-    if (length === r.length) return r;
-    return {
-      ...r,
-      base: from,
-      length,
-      ...(bytes && { bytes: bytes.subarray(skip, skip + length) }),
-      ...(target && {
-        target: {
-          access: target.access,
-          read: (offset: number, size: Size) => target.read(offset + skip, size),
-          write: (offset: number, size: Size, value: number) => target.write(offset + skip, size, value),
-          ...(target.writeBytes && { writeBytes: (offset: number, data: Uint8Array) => target.writeBytes!(offset + skip, data) }),
-        },
-      }),
-    };
-  });
+}
+
+/** Adds what of a window the first `count` regions do not hide: itself, or pieces of it. */
+function addUncovered(r: Region, count: number, out: Region[]): void {
+  let covered = false;
+  for (let i = 0; i < count && !covered; i++) covered = out[i].base < r.base + r.length && r.base < out[i].base + out[i].length;
+  if (!covered) {
+    out.push(r);
+    return;
+  }
+  let parts: [from: number, to: number][] = [[r.base, r.base + r.length]];
+  for (let i = 0; i < count; i++) {
+    const o = out[i], end = o.base + o.length;
+    parts = parts.flatMap(([from, to]): [number, number][] =>
+      o.base >= to || end <= from ? [[from, to]] : [[from, Math.min(to, o.base)], [Math.max(from, end), to]]
+    ).filter(([from, to]) => from < to);
+  }
+  for (const [from, to] of parts) out.push(part(r, from - r.base, to - from));
+}
+
+/** A piece of a window. */
+function part(r: Region, skip: number, length: number): Region {
+  const { target, bytes } = r;
+  return {
+    ...r,
+    base: r.base + skip,
+    length,
+    ...(bytes && { bytes: bytes.subarray(skip, skip + length) }),
+    ...(target && {
+      target: {
+        access: target.access,
+        read: (offset: number, size: Size) => target.read(offset + skip, size),
+        write: (offset: number, size: Size, value: number) => target.write(offset + skip, size, value),
+        ...(target.writeBytes && { writeBytes: (offset: number, data: Uint8Array) => target.writeBytes!(offset + skip, data) }),
+      },
+    }),
+  };
 }
 
 const range = (r: { base: number; length: number }) => `0x${r.base.toString(16)}..0x${(r.base + r.length - 1).toString(16)}`;

@@ -114,11 +114,15 @@ const ACCENTS: Readonly<Record<string, number>> = {
   "\u030a": 0b00100,
 };
 const FRAME = [0, 0b11111, 0b10001, 0b10001, 0b10001, 0b11111, 0, 0];
-/** Pixels of a column of the grid in a cell of eight: the letters are seven wide. */
-const STRETCH = [0b1000_0000, 0b0110_0000, 0b0001_0000, 0b0000_1100, 0b0000_0010];
+/** Lines of the grid as lines of a cell of eight, in which the letters are seven wide. */
+const STRETCHED = new Uint8Array(32);
+for (let five = 0; five < 32; five++) {
+  STRETCHED[five] = (five & 0x10) << 3 | (five & 8) * 12 | (five & 4) << 2 | (five & 2) * 6 | (five & 1) << 1;
+}
 
 const fonts = new Map<number, Uint8Array>();
-let drawn: Map<string, number[]> | undefined;
+/** What is drawn, eight lines of five pixels for each character, and what was made of it. */
+let drawn: Map<string, readonly number[]> | undefined;
 
 /** The font of code page 437: 256 characters of `height` bytes, a byte for each line with its leftmost pixel in bit 7. */
 export function builtinFont(height: 8 | 14 | 16): Uint8Array {
@@ -126,68 +130,83 @@ export function builtinFont(height: 8 | 14 | 16): Uint8Array {
   if (font) return font;
   drawn ??= readDrawn();
   font = new Uint8Array(256 * height);
-  for (let c = 0; c < 256; c++) font.set(cell(CP437[c], height), c * height);
+  for (let c = 0; c < 256; c++) {
+    const character = CP437[c], rows = drawn.get(character);
+    if (rows) put(font, c * height, height, rows);
+    else font.set(shape(character, height), c * height);
+  }
   fonts.set(height, font);
   return font;
 }
 
-function readDrawn(): Map<string, number[]> {
-  const lines = DRAWN.trim().split("\n"), out = new Map<string, number[]>([[" ", Array(8).fill(0)], ["\u00a0", Array(8).fill(0)]]);
+function readDrawn(): Map<string, readonly number[]> {
+  const lines = DRAWN.trim().split("\n"), out = new Map<string, readonly number[]>();
   for (let band = 0; band < lines.length; band += 9) {
-    const rows = lines.slice(band + 1, band + 9).map((l) => l.split(" "));
-    for (const [i, c] of lines[band].split(/ +/).entries()) {
-      out.set(c, rows.map((row) => parseInt(row[i].replaceAll(".", "0").replaceAll("#", "1"), 2)));
+    const names = lines[band], cells: number[][] = [];
+    for (let at = 0; at < names.length; at += 6) {
+      const cell = [0, 0, 0, 0, 0, 0, 0, 0];
+      cells.push(cell);
+      out.set(names[at], cell);
+    }
+    for (let y = 0; y < 8; y++) {
+      const line = lines[band + 1 + y];
+      for (let x = line.indexOf("#"); x >= 0; x = line.indexOf("#", x + 1)) cells[Math.floor(x / 6)][y] |= 0x10 >> x % 6;
     }
   }
+  out.set(" ", NOTHING).set("\u00a0", NOTHING);
+  for (const character of CP437) if (!out.has(character) && !isShape(character)) out.set(character, accented(character, out));
   return out;
 }
+const NOTHING = [0, 0, 0, 0, 0, 0, 0, 0];
 
-function cell(character: string, height: number): number[] {
-  const lines = Array.from({ length: height }, (_, y) => y), half = height / 2;
-  const box = BOXES[character];
-  if (box) return boxLines(box, height);
-  switch (character) {
-    case "█":
-      return lines.map(() => 0xff);
-    case "▄":
-      return lines.map((y) => y >= half ? 0xff : 0);
-    case "▀":
-      return lines.map((y) => y < half ? 0xff : 0);
-    case "▌":
-      return lines.map(() => 0xf0);
-    case "▐":
-      return lines.map(() => 0x0f);
-    case "▬":
-      return lines.map((y) => y >= half && y < half + 3 ? 0x7e : 0);
-    case "░":
-      return lines.map((y) => y & 1 ? 0x88 : 0x22);
-    case "▒":
-      return lines.map((y) => y & 1 ? 0xaa : 0x55);
-    case "▓":
-      return lines.map((y) => y & 1 ? 0x77 : 0xdd);
-    case "◘":
-      return inverse(cell("•", height));
-    case "◙":
-      return inverse(cell("○", height));
+/** Puts a drawn character into a font. In cells of 14 and 16 lines each of its lines comes twice; 14 lines lose two, which only descenders use. */
+function put(font: Uint8Array, at: number, height: number, rows: readonly number[]): void {
+  if (height === 8) {
+    for (let y = 0; y < 8; y++) font[at + y] = rows[y] << 2;
+    return;
   }
-  const rows = letter(character);
-  if (height === 8) return rows.map((r) => r << 2);
-  const wide = rows.map((r) => STRETCH.reduce((line, pixels, x) => r & (0x10 >> x) ? line | pixels : line, 0));
-  // Each line twice; 14 lines lose the last two, which only descenders use.
-  return lines.map((y) => height === 14 && y >= 13 ? wide[7] | wide[6] : wide[y >> 1]);
+  for (let y = 0; y < 8; y++) {
+    const wide = STRETCHED[rows[y]];
+    if (2 * y < height) font[at + 2 * y] = font[at + 2 * y + 1] = wide;
+    else font[at + height - 1] |= wide;
+  }
 }
 
-const inverse = (lines: number[]) => lines.map((l) => l ^ 0xff);
-
-/** The drawing of a character, or of its letter with an accent above it. */
-function letter(character: string): number[] {
-  const own = drawn!.get(character);
-  if (own) return own;
-  const [base, accent] = character.normalize("NFD"), plain = drawn!.get(base);
+/** A letter with its accent above it; a frame for what is no letter. */
+function accented(character: string, letters: ReadonlyMap<string, readonly number[]>): readonly number[] {
+  const [base, accent] = character.normalize("NFD"), plain = letters.get(base);
   if (!plain || accent === undefined) return FRAME;
   if (!(accent in ACCENTS)) return [...plain.slice(0, 7), 0b00100];
   const capital = base < "a";
   return capital ? [ACCENTS[accent], ...plain.slice(0, 7)] : [ACCENTS[accent], 0, ...plain.slice(2)];
+}
+
+/** Blocks and shades: what line `y` of `height` is. */
+const BLOCKS: Readonly<Record<string, (y: number, height: number) => number>> = {
+  "█": () => 0xff,
+  "▄": (y, height) => 2 * y >= height ? 0xff : 0,
+  "▀": (y, height) => 2 * y < height ? 0xff : 0,
+  "▌": () => 0xf0,
+  "▐": () => 0x0f,
+  "▬": (y, height) => 2 * y >= height && 2 * y < height + 6 ? 0x7e : 0,
+  "░": (y) => y & 1 ? 0x88 : 0x22,
+  "▒": (y) => y & 1 ? 0xaa : 0x55,
+  "▓": (y) => y & 1 ? 0x77 : 0xdd,
+};
+const INVERSE: Readonly<Record<string, string>> = { "◘": "•", "◙": "○" };
+const isShape = (character: string) => character in BOXES || character in BLOCKS || character in INVERSE;
+
+/** The lines of what is computed. */
+function shape(character: string, height: number): number[] {
+  if (character in BOXES) return boxLines(BOXES[character], height);
+  const out: number[] = [];
+  if (character in BLOCKS) { for (let y = 0; y < height; y++) out.push(BLOCKS[character](y, height)); }
+  else {
+    const cell = new Uint8Array(height);
+    put(cell, 0, height, drawn!.get(INVERSE[character])!);
+    for (const line of cell) out.push(line ^ 0xff);
+  }
+  return out;
 }
 
 /** Lines from the middle of the cell to its edges; double ones are three pixels apart. */

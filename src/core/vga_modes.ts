@@ -113,55 +113,69 @@ const LINEAR_256 = {
   ar: "00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f 41 00 0f 00",
 };
 
-/** The modes of int 10h by number. */
-export const VGA_MODES: Readonly<Record<number, VgaMode>> = {
-  0x00: text(40, COLOUR_40),
-  0x01: text(40, COLOUR_40),
-  0x02: text(80, COLOUR_80),
-  0x03: text(80, COLOUR_80),
-  0x04: graphics([320, 200, 2], 8, "cga", CGA_4, 0xb800),
-  0x05: graphics([320, 200, 2], 8, "cga", CGA_4, 0xb800),
-  0x06: graphics([640, 200, 1], 8, "cga", CGA_2, 0xb800),
-  0x07: text(80, MONO_80, 0xb000, "mono"),
-  0x0d: graphics([320, 200, 4], 8, "cga", LOW_200),
-  0x0e: graphics([640, 200, 4], 8, "cga", HIGH_200),
-  0x10: graphics([640, 350, 4], 14, "ega", HIGH_350),
-  0x11: graphics([640, 480, 1], 16, "ega", TWO_480),
-  0x12: graphics([640, 480, 4], 16, "ega", HIGH_480),
-  0x13: graphics([320, 200, 8], 8, "256", LINEAR_256),
+/** The modes of int 10h by number; each is made when it is first asked for. */
+const MODES: Readonly<Record<number, () => VgaMode>> = {
+  0x00: () => text(40, COLOUR_40),
+  0x01: () => text(40, COLOUR_40),
+  0x02: () => text(80, COLOUR_80),
+  0x03: () => text(80, COLOUR_80),
+  0x04: () => graphics([320, 200, 2], 8, "cga", CGA_4, 0xb800),
+  0x05: () => graphics([320, 200, 2], 8, "cga", CGA_4, 0xb800),
+  0x06: () => graphics([640, 200, 1], 8, "cga", CGA_2, 0xb800),
+  0x07: () => text(80, MONO_80, 0xb000, "mono"),
+  0x0d: () => graphics([320, 200, 4], 8, "cga", LOW_200),
+  0x0e: () => graphics([640, 200, 4], 8, "cga", HIGH_200),
+  0x10: () => graphics([640, 350, 4], 14, "ega", HIGH_350),
+  0x11: () => graphics([640, 480, 1], 16, "ega", TWO_480),
+  0x12: () => graphics([640, 480, 4], 16, "ega", HIGH_480),
+  0x13: () => graphics([320, 200, 8], 8, "256", LINEAR_256),
 };
+const made = new Map<number, VgaMode>();
+/** A mode of int 10h; undefined when there is none of that number. */
+export function vgaMode(number: number): VgaMode | undefined {
+  let mode = made.get(number);
+  if (!mode && (mode = MODES[number]?.())) made.set(number, mode);
+  return mode;
+}
+/** 80 by 25 characters in colour, which a BIOS starts with. */
+export const textMode = (): VgaMode => vgaMode(3)!;
 
 /** 256 colours of three components, each 0..63, as the DAC holds them after a mode was set. */
 export function vgaPalette(kind: VgaMode["palette"]): number[] {
-  const out: number[] = [];
-  const colour = (r: number, g: number, b: number) => out.push(r, g, b);
-  if (kind === "ega") { for (let i = 0; i < 64; i++) colour(...egaColour(i)); }
-  else if (kind === "cga") { for (let i = 0; i < 64; i++) colour(...CGA[i & 7 | (i & 0x10) >> 1]); }
+  const out = Array<number>(768).fill(0);
+  let at = 0;
+  const colour = (r: number, g: number, b: number) => {
+    out[at++] = r;
+    out[at++] = g;
+    out[at++] = b;
+  };
+  if (kind === "ega") { for (let i = 0; i < 64; i++) egaColour(i, colour); }
+  else if (kind === "cga") { for (let i = 0; i < 64; i++) cgaColour(i & 7 | (i & 0x10) >> 1, colour); }
   else if (kind === "mono") {
     for (let i = 0; i < 64; i++) {
       const v = [0, 0x2a, 0x15, 0x3f][i >> 3 & 3];
       colour(v, v, v);
     }
   } else {
-    for (const c of CGA) colour(...c);
+    for (let i = 0; i < 16; i++) cgaColour(i, colour);
     for (const v of GREYS) colour(v, v, v);
     for (const [top, ...lows] of [[63, 0, 31, 45], [28, 0, 14, 20], [16, 0, 8, 11]]) for (const low of lows) hues(low, top, colour);
   }
-  return [...out, ...Array<number>(768 - out.length).fill(0)];
+  return out;
 }
 
+type Colour = (r: number, g: number, b: number) => void;
 /** Bits 0..2 are two thirds of blue, green and red, bits 3..5 one third of each. */
-function egaColour(i: number): [number, number, number] {
-  const part = (low: number, high: number) => (i & low ? 0x2a : 0) + (i & high ? 0x15 : 0);
-  return [part(4, 0x20), part(2, 0x10), part(1, 0x08)];
+function egaColour(i: number, colour: Colour): void {
+  colour((i & 4 ? 0x2a : 0) + (i & 0x20 ? 0x15 : 0), (i & 2 ? 0x2a : 0) + (i & 0x10 ? 0x15 : 0), (i & 1 ? 0x2a : 0) + (i & 8 ? 0x15 : 0));
 }
 
 /** The sixteen colours of a CGA: dark yellow is brown. */
-const CGA: readonly [number, number, number][] = Array.from({ length: 16 }, (_, i) => egaColour(i === 6 ? 0x14 : i < 8 ? i : i & 7 | 0x38));
+const cgaColour = (i: number, colour: Colour): void => egaColour(i === 6 ? 0x14 : i < 8 ? i : i & 7 | 0x38, colour);
 const GREYS = [0, 5, 8, 11, 14, 17, 20, 24, 28, 32, 36, 40, 45, 50, 56, 63];
 
 /** Once round the colour circle in 24 steps, from blue over red and green, with components from `low` to `top`. */
-function hues(low: number, top: number, colour: (r: number, g: number, b: number) => void): void {
+function hues(low: number, top: number, colour: Colour): void {
   const up = [0, 1, 2, 3].map((n) => Math.round(low + (top - low) * n / 4 + (low === 0 && top === 63 && n === 2 ? -0.5 : 0)));
   const down = [top, up[3], up[2], up[1]];
   for (let n = 0; n < 4; n++) colour(up[n], low, top);

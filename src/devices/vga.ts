@@ -9,7 +9,7 @@ import { defineDevice, type Device, type DeviceEnv, type ScreenPort, type TextSc
 import { builtinFont } from "../core/font8x16.ts";
 import type { PciFunction } from "../core/pci.ts";
 import { bool, type Config, int, size } from "../core/schema.ts";
-import { VGA_MODES, vgaPalette } from "../core/vga_modes.ts";
+import { textMode, vgaPalette } from "../core/vga_modes.ts";
 
 /** Parts of the registers' window of the PCI function. */
 const REGISTER_PORTS = 0x400, REGISTER_VBE = 0x500, REGISTER_EXTENSION = 0x600, REGISTER_ENDIAN = 0x604, EXTENSION_BYTES = 8;
@@ -134,6 +134,9 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
   readonly #flatBytes: Uint8Array;
   readonly #window: BusTarget & { direct: readonly Direct[] };
   readonly #framebuffer: BusTarget & { direct: readonly Direct[] };
+  /** The arrangement and the bank that the bus has; -1: none. */
+  #offeredFlat = -1;
+  #offeredBank = -1;
   /** What follows from the registers for a write to the memory window; undefined when they have changed. */
   #layout: { readonly start: number; readonly stride: number; readonly rows: number; readonly shift: number } | undefined;
 
@@ -204,7 +207,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
 
   /** Mode 3 with the built-in font, an empty screen and the cursor in its corner. */
   #startText(): void {
-    const s = this.state, mode = VGA_MODES[3], font = builtinFont(16);
+    const s = this.state, mode = textMode(), font = builtinFont(16);
     s.misc = mode.misc;
     s.sequencer = [3, ...mode.sequencer, 0, 0, 0];
     s.crtc = [...mode.crtc];
@@ -264,8 +267,11 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
 
   /** Lets the bus have what is plain memory. Who watches the screen has to see every write to it. */
   #offer(): void {
-    const { flat, dispi } = this.state, now = FLAT[flat];
-    const text = now && !this.#onChange ? [{ offset: now.offset, bytes: this.#flatBytes.subarray(0, now.length) }] : [];
+    const { dispi } = this.state, flat = this.#onChange ? -1 : this.state.flat, shownBank = this.#linear ? dispi[DISPI_BANK] : -1;
+    if (flat === this.#offeredFlat && shownBank === this.#offeredBank) return;
+    this.#offeredFlat = flat;
+    this.#offeredBank = shownBank;
+    const now = FLAT[flat], text = now ? [{ offset: now.offset, bytes: this.#flatBytes.subarray(0, now.length) }] : [];
     const from = dispi[DISPI_BANK] * 0x1_0000, bank = { offset: 0, bytes: this.#planes.subarray(from, from + 0x1_0000) };
     this.#give(this.#window, this.#linear ? [bank] : text);
     this.#give(this.#framebuffer, this.#linear ? [{ offset: 0, bytes: this.#planes }] : []);

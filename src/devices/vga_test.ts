@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { builtinFont } from "../core/font8x16.ts";
 import { PciBus, PciSlot } from "../core/pci.ts";
-import { VGA_MODES, type VgaMode, vgaPalette } from "../core/vga_modes.ts";
+import { type VgaMode, vgaMode, vgaPalette } from "../core/vga_modes.ts";
 import { type Bench, bench } from "./testing/bench.ts";
 import type { Device } from "../core/device.ts";
 import vga from "./vga.ts";
@@ -172,7 +172,7 @@ Deno.test("vga: a picture of text has 9 by 16 dots for a character, from the fon
 
 Deno.test("vga: mode 13h is 320 by 200 bytes at 0xa0000", () => {
   const { screen, poke, peek, mode } = card();
-  mode(VGA_MODES[0x13]);
+  mode(vgaMode(0x13)!);
   assertEquals(screen.text(), undefined);
   poke(0xa0000 + 320 * 100 + 161, 0x0c0e, 2);
   assertEquals(peek(0xa0000 + 320 * 100 + 161, 2), 0x0c0e);
@@ -185,7 +185,7 @@ Deno.test("vga: mode 13h is 320 by 200 bytes at 0xa0000", () => {
 
 Deno.test("vga: mode X: the planes of 256 colours without chain 4", () => {
   const { screen, poke, indexed, mode } = card();
-  mode(VGA_MODES[0x13]);
+  mode(vgaMode(0x13)!);
   indexed(0x3c4, 4, 6);
   indexed(0x3d4, 0x14, 0);
   indexed(0x3d4, 0x17, 0xe3);
@@ -196,7 +196,7 @@ Deno.test("vga: mode X: the planes of 256 colours without chain 4", () => {
 
 Deno.test("vga: planar 640 by 480: write modes, logic, set/reset, read modes", () => {
   const { screen, poke, peek, indexed, mode } = card();
-  mode(VGA_MODES[0x12]);
+  mode(vgaMode(0x12)!);
   const at = 0xa0000 + 80 * 479 + 79, colourAt = (x: number) => pixel(screen.image(), 632 + x, 479);
   indexed(0x3c4, 2, 0b0101);
   poke(at, 0xf0);
@@ -237,7 +237,7 @@ Deno.test("vga: planar 640 by 480: write modes, logic, set/reset, read modes", (
 
 Deno.test("vga: CGA's four colours in two banks", () => {
   const { screen, poke, mode } = card();
-  mode(VGA_MODES[4]);
+  mode(vgaMode(4)!);
   poke(0xb8000, 0b00_01_10_11);
   poke(0xba000, 0b11_00_00_00);
   const image = screen.image();
@@ -330,7 +330,7 @@ Deno.test("vga: plain memory goes to the bus while nobody watches; watched or no
     assertEquals(offered(), []);
     poke(0xa0000, 0xaa);
     seen.push(peek(0xa0000));
-    mode(VGA_MODES[0x13]);
+    mode(vgaMode(0x13)!);
     poke(0xa0000, 1);
     assertEquals(offered(), watched ? [] : [[0, 0x10000]]);
     for (let i = 0; i < 64000; i += 7) store(0xa0000 + i, i >> 8);
@@ -358,7 +358,7 @@ Deno.test("vga: many bytes at once do what they do one by one, in every kind of 
   const data = Uint8Array.from({ length: 600 }, (_, i) => i * 7);
   for (const number of [3, 0x12, 0x13, 0x0d, 4]) {
     const [whole, single] = [card(), card()].map((c, n) => {
-      c.mode(VGA_MODES[number]);
+      c.mode(vgaMode(number)!);
       const offset = number === 3 || number === 4 ? 0x1_8000 : 0x0010;
       const write = (at: number, bytes: Uint8Array) =>
         n === 0 ? c.b.dev.windows![MEMORY].writeBytes!(at, bytes) : bytes.forEach((v, i) => c.b.write(at + i, v, 1, MEMORY));

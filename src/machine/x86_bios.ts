@@ -1,5 +1,5 @@
 // The built-in BIOS on an x86 machine: the emulator behind the port that its stubs call.
-import type { Bus, BusTarget, Region } from "../core/bus.ts";
+import { type Bus, type BusTarget, type Region, writeTarget } from "../core/bus.ts";
 import type { Disk } from "../core/disk.ts";
 import {
   acpiAddress,
@@ -159,7 +159,11 @@ export class BuiltinBios implements BiosHost {
     return out;
   }
   writeBytes(address: number, data: Uint8Array): void {
-    const { bus } = this.parts;
+    const { bus } = this.parts, whole = this.core.paging.levels === 0 ? bus.find(address) : undefined;
+    if (whole?.target?.writeBytes && address + data.length <= whole.base + whole.length) {
+      whole.target.writeBytes(address - whole.base, data);
+      return;
+    }
     this.#pieces(address, data.length, "write", (paddr, from, length, region) => {
       const part = data.subarray(from, from + length);
       if (region?.bytes) bus.writeBytes(paddr, part);
@@ -192,6 +196,10 @@ export class BuiltinBios implements BiosHost {
   }
   out(port: number, size: 1 | 2 | 4, value: number): void {
     this.io.write(port, size, value);
+  }
+  outAll(port: number, bytes: readonly number[]): void {
+    const { base, target } = this.io.find(port)!;
+    for (let i = 0; i < bytes.length; i++) writeTarget(target!, port - base, 1, bytes[i]);
   }
   get nowNs(): number {
     return this.parts.clock.nowNs;

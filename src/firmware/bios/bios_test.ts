@@ -75,6 +75,9 @@ class FakeHost implements BiosHost {
   writeBytes(address: number, data: Uint8Array): void {
     this.memory.set(data, address);
   }
+  outAll(port: number, bytes: readonly number[]): void {
+    for (const b of bytes) this.out(port, 1, b);
+  }
   writeRom(paddr: number, data: Uint8Array): void {
     this.memory.set(data, paddr);
   }

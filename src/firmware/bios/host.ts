@@ -50,6 +50,8 @@ export interface BiosHost {
   writeRom(paddr: number, data: Uint8Array): void;
   in(port: number, size: 1 | 2 | 4): number;
   out(port: number, size: 1 | 2 | 4, value: number): void;
+  /** Writes bytes to one port, one after the other. */
+  outAll(port: number, bytes: readonly number[]): void;
   /** Floppies first, by drive number; then hard disks; then CDs. */
   readonly disks: readonly BiosDisk[];
   /** Drive numbers in the order in which int 19h tries them. */

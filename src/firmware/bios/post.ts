@@ -15,7 +15,7 @@ import { ROM_CODE } from "./rom_code.ts";
 import { ROM_FONTS, setMode } from "./video_text.ts";
 
 const ROM = ROM_SEGMENT * 16, MIB = 2 ** 20;
-const IRET = [0xcf];
+const IRET = 0xcf;
 /** int 1Ch; push ax; mov al, 20h; out 20h, al; pop ax; iret. */
 const TIMER_TAIL = [0xcd, 0x1c, 0x50, 0xb0, 0x20, 0xe6, 0x20, 0x58, 0xcf];
 /** Model byte, and the date that old programs look for. */
@@ -37,18 +37,19 @@ export function post(host: BiosHost, served: readonly number[]): void {
 
 function writeRom(host: BiosHost, served: readonly number[]): void {
   const rom = new Uint8Array(0x1_0000);
-  for (let vector = 0; vector < 256; vector++) rom.set(served.includes(vector) ? stubOf(vector) : IRET, vector * STUB_BYTES);
+  for (let vector = 0; vector < 256; vector++) rom[vector * STUB_BYTES] = IRET;
+  for (const vector of served) rom.set(stubOf(vector), vector * STUB_BYTES);
   rom.set(TIMER_TAIL, 0x08 * STUB_BYTES + STUB_DONE);
   rom.set(stubOf(RESET_VECTOR), RESET_VECTOR * STUB_BYTES);
   rom.set(HALT, HALT_AT);
   for (const { at, code } of ROM_CODE) rom.set(code, at);
-  for (const [height, at] of Object.entries(ROM_FONTS)) rom.set(builtinFont(Number(height) as 8 | 14 | 16), at);
+  for (const height of [8, 14, 16] as const) rom.set(builtinFont(height), ROM_FONTS[height]);
   rom.set(FUNCTIONALITY, FUNCTIONALITY_AT);
   rom.set(FLOPPY_TABLE, FLOPPY_TABLE_AT);
   rom.set(CONFIGURATION, CONFIGURATION_AT);
   const reset = RESET_VECTOR * STUB_BYTES;
   rom.set([0xea, reset & 0xff, reset >> 8, ROM_SEGMENT & 0xff, ROM_SEGMENT >> 8], RESET_AT);
-  rom.set(new TextEncoder().encode(DATE), DATE_AT);
+  for (let i = 0; i < DATE.length; i++) rom[DATE_AT + i] = DATE.charCodeAt(i);
   rom[MODEL_AT] = MODEL;
   host.writeRom(ROM, rom);
 }
@@ -64,11 +65,13 @@ const TABLES: Readonly<Record<number, number>> = {
 };
 
 function writeVectors(host: BiosHost, served: readonly number[]): void {
+  const vectors = new Uint32Array(256);
   for (let vector = 0; vector < 256; vector++) {
     // The user's own vectors and those above the hardware interrupts are empty.
     const own = vector < 0x60 || (vector >= 0x68 && vector < 0x78) || served.includes(vector);
-    host.write(vector * 4, 4, TABLES[vector] ?? (own ? (ROM_SEGMENT * 0x1_0000 + vector * STUB_BYTES) >>> 0 : 0));
+    vectors[vector] = TABLES[vector] ?? (own ? ROM_SEGMENT * 0x1_0000 + vector * STUB_BYTES : 0);
   }
+  host.writeBytes(0, new Uint8Array(vectors.buffer));
 }
 
 /** Ports of the serial interfaces that answer. */

@@ -1,7 +1,7 @@
 // Modes, pages, cursor and characters of the screen, for int 10h. Text goes to display memory through the CPU's window; in graphics modes
 // characters are drawn. Not modelled: CGA's snow and its mode registers, light pen.
 import { builtinFont } from "../../core/font8x16.ts";
-import { VGA_MODES, type VgaMode, vgaPalette } from "../../core/vga_modes.ts";
+import { textMode, type VgaMode, vgaMode, vgaPalette } from "../../core/vga_modes.ts";
 import { BDA, type BiosHost } from "./host.ts";
 
 const SEQUENCER = 0x3c4, GRAPHICS = 0x3ce, ATTRIBUTE = 0x3c0, MISC = 0x3c2, DAC_INDEX = 0x3c8, DAC_DATA = 0x3c9;
@@ -13,7 +13,7 @@ export const word = (host: BiosHost, at: number) => host.read(at, 2);
 const indexed = (host: BiosHost, port: number, index: number, value: number) => host.out(port, 2, index | (value & 0xff) << 8);
 
 /** The mode that is set. */
-export const currentMode = (host: BiosHost): VgaMode => VGA_MODES[byte(host, BDA.MODE) & 0x7f] ?? VGA_MODES[3];
+export const currentMode = (host: BiosHost): VgaMode => vgaMode(byte(host, BDA.MODE) & 0x7f) ?? textMode();
 export const columns = (host: BiosHost) => word(host, BDA.COLUMNS);
 export const rows = (host: BiosHost) => byte(host, BDA.ROWS) + 1;
 export const page = (host: BiosHost) => byte(host, BDA.PAGE);
@@ -21,24 +21,25 @@ const charHeight = (host: BiosHost) => Math.max(1, word(host, BDA.CHAR_HEIGHT));
 
 /** Programs the VGA for a mode and sets up the data area; false when there is no such mode. Bit 7 keeps the display memory. */
 export function setMode(host: BiosHost, number: number): boolean {
-  const mode = VGA_MODES[number & 0x7f];
+  const mode = vgaMode(number & 0x7f);
   if (!mode) return false;
   if (host.framebuffer) dispi(host, 4, 0);
   host.state.vbeMode = 0;
   host.out(MISC, 1, mode.misc);
   const crtc = mode.misc & 1 ? 0x3d4 : 0x3b4;
   indexed(host, SEQUENCER, 0, 1);
-  for (const [i, v] of mode.sequencer.entries()) indexed(host, SEQUENCER, i + 1, v);
+  for (let i = 0; i < mode.sequencer.length; i++) indexed(host, SEQUENCER, i + 1, mode.sequencer[i]);
   indexed(host, SEQUENCER, 0, 3);
   indexed(host, crtc, 0x11, 0);
-  for (const [i, v] of mode.crtc.entries()) indexed(host, crtc, i, v);
-  for (const [i, v] of mode.graphics.entries()) indexed(host, GRAPHICS, i, v);
+  for (let i = 0; i < mode.crtc.length; i++) indexed(host, crtc, i, mode.crtc[i]);
+  for (let i = 0; i < mode.graphics.length; i++) indexed(host, GRAPHICS, i, mode.graphics[i]);
   host.in(crtc + 6, 1);
-  for (const [i, v] of [...mode.attribute, 0].entries()) host.out(ATTRIBUTE, 1, i), host.out(ATTRIBUTE, 1, v);
+  // Index and value by turns; register 14h is 0. Then the screen is switched on.
+  for (let i = 0; i <= mode.attribute.length; i++) host.outAll(ATTRIBUTE, [i, mode.attribute[i] ?? 0]);
   host.out(ATTRIBUTE, 1, 0x20);
   host.out(0x3c6, 1, 0xff);
   host.out(DAC_INDEX, 1, 0);
-  for (const v of vgaPalette(mode.palette)) host.out(DAC_DATA, 1, v);
+  host.outAll(DAC_DATA, vgaPalette(mode.palette));
   setModeData(host, number, mode, crtc);
   if (!mode.graphicsSize) loadFont(host, builtinFont(16), 16, 0, 0);
   if (!(number & 0x80)) clear(host, mode);
