@@ -29,7 +29,7 @@ class RiscvCpu extends EngineCpu<Hart> {
     this.arch = isa.xlen === 64 ? "riscv64" : "riscv32";
   }
   get pc(): bigint {
-    return this.hart.reg("pc");
+    return this.hart.pc;
   }
   disassemble(vaddr: bigint): { text: string; length: number } | undefined {
     const low = this.#parcel(vaddr);
@@ -166,7 +166,7 @@ class RiscvPlatform implements Platform, SbiHost {
           parts.interrupted(index);
         },
         onTrapLoop: () => {
-          if (hart.traps.loop >= TRAP_LOOP) parts.die({ kind: "trapLoop", pc: hart.reg("pc"), report: hart.deathReport() });
+          if (hart.traps.loop >= TRAP_LOOP) parts.die({ kind: "trapLoop", pc: hart.pc, report: hart.deathReport() });
         },
         firmware: () => this.#ecall(index),
       });
@@ -271,11 +271,11 @@ class RiscvPlatform implements Platform, SbiHost {
       for (const c of this.cpus) {
         c.setReg("a0", BigInt(c.index));
         c.setReg("a1", fdt);
-        c.setReg("pc", start);
+        c.hart.pc = start;
       }
       return;
     }
-    for (const c of supervisors) c.setReg("pc", BigInt(at));
+    for (const c of supervisors) c.hart.pc = BigInt(at);
     const view = new DataView(new ArrayBuffer(0x60));
     const code = [
       0x0000_0297, // auipc t0, 0
@@ -285,13 +285,14 @@ class RiscvPlatform implements Platform, SbiHost {
       rv64 ? 0x0182_b283 : 0x0182_a283, // ld/lw t0, 24(t0)
       0x0002_8067, // jr t0
     ];
-    for (const [i, word] of code.entries()) view.setUint32(4 * i, word, true);
+    for (let i = 0; i < code.length; i++) view.setUint32(4 * i, code[i], true);
     view.setBigUint64(0x18, start, true);
     view.setBigUint64(0x20, fdt, true);
     // struct fw_dynamic_info: magic, version, next_addr, next_mode (1 = S), options, boot_hart; words of XLEN bits.
-    for (const [i, word] of [0x4942_534fn, 2n, next, 1n, 0n, 0n].entries()) {
-      if (rv64) view.setBigUint64(0x28 + 8 * i, word, true);
-      else view.setUint32(0x28 + 4 * i, Number(word), true);
+    const info = [0x4942_534fn, 2n, next, 1n, 0n, 0n];
+    for (let i = 0; i < info.length; i++) {
+      if (rv64) view.setBigUint64(0x28 + 8 * i, info[i], true);
+      else view.setUint32(0x28 + 4 * i, Number(info[i]), true);
     }
     bus.writeBytes(at, new Uint8Array(view.buffer), { rom: true });
   }
@@ -311,7 +312,8 @@ class RiscvPlatform implements Platform, SbiHost {
   #ecall(index: number): boolean {
     if (this.parts.graph.firmware.kind !== "builtin" || this.#bare) return false;
     const { hart } = this.cpus[index], { u64 } = hart.env, { log } = this.parts.host;
-    const a = Array.from({ length: 8 }, (_, i) => BigInt.asUintN(this.xlen, u64[X(10 + i) >> 3]));
+    const a: bigint[] = [];
+    for (let i = 10; i <= 17; i++) a.push(BigInt.asUintN(this.xlen, u64[X(i) >> 3]));
     if (log.on("sbi")) log.line("sbi", `cpu${index}`, `${sbiCallName(a)}(${a.slice(0, 6).map((v) => "0x" + v.toString(16)).join(", ")})`);
     const result = sbiCall(this, index, a);
     if (result !== "none") {

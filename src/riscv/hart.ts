@@ -163,7 +163,8 @@ export class Hart implements Core {
   /** Writable bits of the low half of menvcfg, and of senvcfg. */
   readonly envcfg: number;
   readonly #menvcfgHigh: number;
-  readonly #rows: (CsrRow | undefined)[] = [];
+  /** Rows of CSRs that were asked for; null: this hart has none of that number. */
+  readonly #rows = new Map<number, CsrRow | null>();
   readonly #inputs = new Map<string, IrqLine>();
 
   // Derived from the state by #refresh.
@@ -186,7 +187,8 @@ export class Hart implements Core {
   /** Number of the last fence after which a space was found unchanged, and of the last fence. */
   readonly #spaceFences = new Float64Array(SPACES);
   #fences = 0;
-  readonly #code = Array.from({ length: SPACES }, () => new CodePages());
+  /** Of the spaces that have been used. */
+  readonly #code: CodePages[] = [];
   #spaceIndex = 0;
   #spaceNext = 0;
   #space = 0;
@@ -200,7 +202,6 @@ export class Hart implements Core {
     this.mmu = new Mmu(env, this.pmp, { xlen: this.xlen, mmu: this.has("s") ? config.mmu : "bare", svnapot: this.has("svnapot") });
     this.envcfg = FIOM | (this.has("zicbom") ? CBIE | CBCFE : 0) | (this.has("zicboz") ? CBZE : 0);
     this.#menvcfgHigh = (this.has("sstc") ? STCE : 0) | (this.has("svpbmt") ? PBMTE : 0) | (this.has("svadu") ? ADUE : 0);
-    for (const row of CSR_ROWS) if (row.when?.(this) ?? true) this.#rows[row.number] = row;
     const own: Readonly<Record<(typeof SYSTEM_HELPERS)[number], () => Status>> = {
       exception: () => this.#exception(),
       csr: () => this.#csr(),
@@ -224,7 +225,6 @@ export class Hart implements Core {
       ...clmulHelpers(env),
       ...floatHelpers(env, (word) => this.fault(CAUSE.illegal, word, 0)),
     ];
-    this.registers = this.#registerTable();
   }
 
   /** Whether the hart has an extension or a privilege mode ("s", "u"). */
@@ -268,10 +268,9 @@ export class Hart implements Core {
       this.pmp.writeCfg(0, 0x1f); // NAPOT, RWX
       this.pmp.refresh();
     }
-    this.setReg("a0", BigInt(this.config.hartId));
-    this.setReg("a1", a1);
-    this.setReg("pc", pc);
-    this.#newSpaces(true);
+    this.setSlot(X(10), this.config.hartId, 0);
+    this.setSlot(X(11), low32(a1), this.xlen === 64 ? low32(a1 >> 32n) : 0);
+    this.pc = pc;
     this.#reload();
   }
 
@@ -292,6 +291,13 @@ export class Hart implements Core {
   #pcIndex(): number {
     const base = this.env.base();
     return (base === 0 ? PC : base + GUEST_END) >> 2;
+  }
+  get pc(): bigint {
+    const i = this.#pcIndex();
+    return BigInt.asUintN(this.xlen, wide(this.env.i32[i], this.env.i32[i + 1]));
+  }
+  set pc(value: bigint) {
+    this.#setPc(low32(value), low32(value >> 32n));
   }
   #setPc(lo: number, hi: number): void {
     const i = this.#pcIndex();
@@ -546,8 +552,17 @@ export class Hart implements Core {
   }
 
   // --- CSR instructions
+  #row(number: number): CsrRow | null {
+    let row = this.#rows.get(number);
+    if (row === undefined) {
+      row = CSR_ROWS.find((r) => r.number === number && (r.when?.(this) ?? true)) ?? null;
+      this.#rows.set(number, row);
+    }
+    return row;
+  }
+
   #csr(): Status {
-    const { i32 } = this.env, a = ARG >> 2, word = i32[a], row = this.#rows[word >>> 20], priv = this.s.priv;
+    const { i32 } = this.env, a = ARG >> 2, word = i32[a], row = this.#row(word >>> 20), priv = this.s.priv;
     const kind = word >> 12 & 3, rs1 = word >> 15 & 31, rd = word >> 7 & 31, writes = kind === 1 || rs1 !== 0;
     const forbidden = !row || priv < (word >> 28 & 3) || (writes && word >>> 30 === 3) || (row.denied !== undefined && row.denied(this));
     if (forbidden) return this.#illegal(word, 2);
@@ -784,7 +799,7 @@ export class Hart implements Core {
     this.#spaceLo[i] = satpLo;
     this.#spaceHi[i] = satpHi;
     this.#spaceFences[i] = this.#fences;
-    this.#code[i].clear();
+    (this.#code[i] ??= new CodePages()).clear();
     // Another space had this place, and these data TLBs.
     this.#flushData();
     this.#space = this.#spaceId[i] = this.#takeSpace();
@@ -807,7 +822,7 @@ export class Hart implements Core {
     const base = this.env.base(), { u8 } = this.env;
     return {
       registers: u8.slice(base + GUEST, base + GUEST_END),
-      pc: this.reg("pc"),
+      pc: this.pc,
       state: { ...this.s },
       traps: this.traps.save(),
       pmp: { cfg: this.pmp.cfg.slice(), addressLo: this.pmp.addressLo.slice(), addressHi: this.pmp.addressHi.slice() },
@@ -823,7 +838,7 @@ export class Hart implements Core {
       pmp: { cfg: Uint8Array; addressLo: Uint32Array; addressHi: Uint32Array };
     };
     this.env.u8.set(registers, this.env.base() + GUEST);
-    this.setReg("pc", pc);
+    this.pc = pc;
     this.s = { ...state };
     this.traps.load(traps);
     this.pmp.cfg.set(pmp.cfg);
@@ -835,8 +850,13 @@ export class Hart implements Core {
   }
 
   // --- debugger
-  readonly registers: readonly RegisterInfo[];
+  #registers: readonly RegisterInfo[] | undefined;
+  /** By all of their names; filled with `#registers`. */
   readonly #access = new Map<string, { get(): bigint; set(value: bigint): void }>();
+
+  get registers(): readonly RegisterInfo[] {
+    return this.#registers ??= this.#registerTable();
+  }
 
   /** @throws {Error} no register of that name. */
   reg(name: string): bigint {
@@ -846,7 +866,7 @@ export class Hart implements Core {
     this.#register(name).set(value);
   }
   #register(name: string) {
-    const access = this.#access.get(name);
+    const access = this.registers && this.#access.get(name);
     if (!access) throw new Error(`no register '${name}'`);
     return access;
   }
@@ -869,8 +889,8 @@ export class Hart implements Core {
     }
     rows.push({ name: "pc", bits, group: "general", type: "code_ptr" });
     this.#access.set("pc", {
-      get: () => BigInt.asUintN(bits, wide(this.env.i32[this.#pcIndex()], this.env.i32[this.#pcIndex() + 1])),
-      set: (v) => this.#setPc(low32(v), low32(v >> 32n)),
+      get: () => this.pc,
+      set: (v) => this.pc = v,
     });
     const flen = this.has("d") ? 64 : 32;
     for (let n = 0; n < 32 && this.has("f"); n++) {
@@ -878,7 +898,7 @@ export class Hart implements Core {
       this.#access.set(`f${n}`, { ...slotAccess(F(n), 64), get: () => BigInt.asUintN(flen, wide(this.slotLo(F(n)), this.slotHi(F(n)))) });
     }
     for (const row of CSR_ROWS) {
-      if (this.#rows[row.number] !== row) continue;
+      if (this.#row(row.number) !== row) continue;
       const float = row.number < 4;
       rows.push({ name: row.name, bits: float ? 32 : bits, group: float ? "float" : "csr" });
       this.#access.set(row.name, {
@@ -916,7 +936,7 @@ export class Hart implements Core {
   /** Why the hart is where it is, for a report to the user: the last traps, the vectors, and the page walk of the last faulting address. */
   deathReport(): string {
     const s = this.s, last = this.traps.last(), lines: string[] = [];
-    lines.push(`privilege ${PRIVILEGE_LETTERS[s.priv]}, pc ${hex(this.reg("pc"))}, ${this.traps.count} traps since reset; the last ones:`);
+    lines.push(`privilege ${PRIVILEGE_LETTERS[s.priv]}, pc ${hex(this.pc)}, ${this.traps.count} traps since reset; the last ones:`);
     for (const t of last.slice(-8)) {
       const tval = t.interrupt ? "" : ` tval ${hex(t.tval)}`;
       lines.push(

@@ -61,8 +61,10 @@ export class Pmp {
   /** Recomputes the ranges after the registers changed. */
   refresh(): void {
     let n = 0;
+    this.unlocked = true;
     for (let i = 0; i < this.entries; i++) {
       const kind = (this.cfg[i] & A_MASK) >> A_SHIFT;
+      if (this.cfg[i] & LOCK) this.unlocked = false;
       if (kind === OFF) continue;
       const [start, end] = this.#range(i, kind);
       if (start >= end) continue;
@@ -72,7 +74,6 @@ export class Pmp {
       n++;
     }
     this.#active = n;
-    this.unlocked = !this.cfg.some((c) => c & LOCK);
     for (let i = 0; i < n; i++) if (this.#start[i] % 4096 !== 0 || this.#end[i] % 4096 !== 0) this.unlocked = false;
     this.open = this.entries === 0 || (n > 0 && this.#start[0] === 0 && this.#end[0] >= SPACE && (this.#rights[0] & ALL) === ALL);
   }
