@@ -73,13 +73,19 @@ export function floatHelpers(env: CoreEnv, illegal: (word: number) => Status): H
   return FLOAT_HELPERS.map((name): Helper => {
     // Looked up at the first call: a start does not pay for all of them.
     let op: ReturnType<typeof operation> | undefined;
-    const toNearest = name.endsWith(".rne"), third = (ARG >> 3) + (toNearest ? 3 : 0);
-    const [base, format] = name.split("."), wide = format === "d", at = ARG >> 3;
-    const quick = toNearest ? undefined : wide ? QUICK64[base] : format === "s" ? QUICK32[base] : undefined;
+    let toNearest = false, wide = false, third = 0, quick: (typeof QUICK64)[string] | undefined;
+    const at = ARG >> 3;
     return {
       name,
       run(): Status {
-        op ??= operation(name);
+        if (!op) {
+          const [base, format] = name.split(".");
+          op = operation(name);
+          toNearest = name.endsWith(".rne");
+          wide = format === "d";
+          third = at + (toNearest ? 3 : 0);
+          quick = toNearest ? undefined : wide ? QUICK64[base] : format === "s" ? QUICK32[base] : undefined;
+        }
         if (toNearest) float.rm = RNE;
         else if (op.rounds) {
           const word = i32[(ARG >> 2) + 6], field = (word >>> 12) & 7, rm = field === 7 ? i32[FRM >> 2] : field;
