@@ -16,6 +16,8 @@ export const STCE = 1 << 31, PBMTE = 1 << 30, ADUE = 1 << 29;
 /** counteren and countinhibit bits. */
 export const CY = 1, TM = 2, IR = 4;
 
+type Write = (h: Hart, lo: number, hi: number) => void;
+
 /** One register. Values are pairs of signed 32-bit halves: `read` returns the low one and leaves the high one in `hart.high`. */
 export interface CsrRow {
   readonly number: number;
@@ -23,20 +25,17 @@ export interface CsrRow {
   /** Where the register is described. */
   readonly spec: string;
   /** Whether a hart has it; absent: always. */
-  readonly when?: (h: Hart) => boolean;
+  readonly when?: ((h: Hart) => boolean) | undefined;
   /** Whether an access is illegal now although the privilege suffices. */
   readonly denied?: (h: Hart) => boolean;
   readonly read: (h: Hart) => number;
   /** Absent: writes are ignored (or illegal, where the number says read-only). */
-  readonly write?: (h: Hart, lo: number, hi: number) => void;
+  readonly write?: Write | undefined;
   /** Slot of a register that is nothing but a slot. */
   readonly slot?: number;
   /** Whether that slot holds an instruction address: its lowest bit is 0, the lowest two without C. */
   readonly address?: boolean;
 }
-
-type Rest = Omit<CsrRow, "number" | "name">;
-const csr = (number: number, name: string, rest: Rest): CsrRow => ({ number, name, ...rest });
 
 const low = (h: Hart, lo: number): number => {
   h.high = 0;
@@ -52,19 +51,22 @@ const hasF = (h: Hart) => h.has("f"), hasS = (h: Hart) => h.has("s"), hasU = (h:
 const rv32 = (h: Hart) => h.xlen === 32;
 const fpOff = (h: Hart) => (h.s.status & FS) === 0;
 
-let nextSlot = CSRS;
-/** A register without side effects. */
+/** Registers without side effects, in the order of their slots. */
+const PLAIN: CsrRow[] = [];
 const plain = (number: number, name: string, spec: string, when?: (h: Hart) => boolean, address = false): CsrRow => {
-  const slot = nextSlot;
-  nextSlot += 8;
-  return csr(number, name, {
+  const slot = CSRS + 8 * PLAIN.length;
+  const row: CsrRow = {
+    number,
+    name,
     spec,
-    ...(when ? { when } : {}),
+    when,
     slot,
     address,
     read: (h) => both(h, h.slotLo(slot), h.slotHi(slot)),
     write: (h, lo, hi) => h.setSlot(slot, address ? lo & h.pcMask : lo, hi),
-  });
+  };
+  PLAIN.push(row);
+  return row;
 };
 
 // --- mstatus and its windows
@@ -96,143 +98,171 @@ const counterDenied = (bit: number) => (h: Hart): boolean => {
   if (h.s.priv < 3 && !(h.s.mcounteren & bit)) return true;
   return h.s.priv < 1 && hasS(h) && !(h.s.scounteren & bit);
 };
-/** The unprivileged and the machine's view of a counter, with RV32's upper halves. */
-function counter(n: number, name: string, read: (h: Hart) => number, write?: (h: Hart, lo: number, hi: number) => void): CsrRow[] {
-  const denied = counterDenied(1 << n), user = "Unpriv 10.1", machine = "Priv 3.1.10";
-  const upper = (h: Hart) => (read(h), low(h, h.high));
-  const rows = [
-    csr(0xc00 + n, name, { spec: user, denied, read }),
-    csr(0xc80 + n, `${name}h`, { spec: user, when: rv32, denied, read: upper }),
-  ];
-  if (n === 1) return rows; // time has no machine counterpart but the platform's mtime
-  const m = { spec: machine, read }, mh = { spec: machine, when: rv32, read: upper };
-  // RV32 writes one half and keeps the other.
-  const writeLow = (h: Hart, lo: number, hi: number) => write!(h, lo, h.xlen === 64 ? hi : (read(h), h.high));
-  const writeHigh = (h: Hart, lo: number) => write!(h, read(h), lo);
-  rows.push(csr(0xb00 + n, `m${name}`, write ? { ...m, write: writeLow } : m));
-  rows.push(csr(0xb80 + n, `m${name}h`, write ? { ...mh, write: writeHigh } : mh));
-  return rows;
-}
-function hpm(): CsrRow[] {
-  const rows: CsrRow[] = [];
-  for (let n = 3; n < 32; n++) {
-    rows.push(...counter(n, `hpmcounter${n}`, zero), csr(0x320 + n, `mhpmevent${n}`, { spec: "Priv 3.1.10", read: zero }));
-  }
-  return rows;
-}
+const upper = (read: CsrRow["read"]) => (h: Hart): number => (read(h), low(h, h.high));
+/** A counter as user mode reads it, and its upper half for RV32. */
+const userCounter = (n: number, name: string, read: CsrRow["read"]): CsrRow => (
+  { number: 0xc00 + n, name, spec: "Unpriv 10.1", denied: counterDenied(1 << n), read }
+);
+const userUpper = (n: number, name: string, read: CsrRow["read"]): CsrRow => (
+  { number: 0xc80 + n, name: `${name}h`, spec: "Unpriv 10.1", when: rv32, denied: counterDenied(1 << n), read: upper(read) }
+);
+/** The machine's view of it; RV32 writes one half and keeps the other. */
+const machineCounter = (n: number, name: string, read: CsrRow["read"], write?: Write): CsrRow => ({
+  number: 0xb00 + n,
+  name: `m${name}`,
+  spec: "Priv 3.1.10",
+  read,
+  write: write && ((h, lo, hi) => write(h, lo, h.xlen === 64 ? hi : (read(h), h.high))),
+});
+const machineUpper = (n: number, name: string, read: CsrRow["read"], write?: Write): CsrRow => ({
+  number: 0xb80 + n,
+  name: `m${name}h`,
+  spec: "Priv 3.1.10",
+  when: rv32,
+  read: upper(read),
+  write: write && ((h, lo) => write(h, read(h), lo)),
+});
+const cycle = (h: Hart) => h.readCycle(), setCycle: Write = (h, lo, hi) => h.writeCycle(lo, hi);
+const instret = (h: Hart) => h.readInstret(), setInstret: Write = (h, lo, hi) => h.writeInstret(lo, hi);
+const time = (h: Hart) => h.readTime();
 
 // --- physical memory protection
-function pmp(): CsrRow[] {
-  const rows: CsrRow[] = [], spec = "Priv 3.7.1";
-  const word = (h: Hart, at: number) => h.pmp.cfg[at] | h.pmp.cfg[at + 1] << 8 | h.pmp.cfg[at + 2] << 16 | h.pmp.cfg[at + 3] << 24;
-  for (let n = 0; n < 16; n++) {
-    rows.push(csr(0x3a0 + n, `pmpcfg${n}`, {
-      spec,
-      // RV64 packs eight entries into the even registers; the odd ones do not exist.
-      when: (h) => 4 * n < h.pmp.entries && (h.xlen === 32 || n % 2 === 0),
-      read: (h) => both(h, word(h, 4 * n), h.xlen === 64 ? word(h, 4 * n + 4) : 0),
-      write: (h, lo, hi) => {
-        for (let i = 0; i < (h.xlen === 64 ? 8 : 4); i++) h.pmp.writeCfg(4 * n + i, (i < 4 ? lo : hi) >>> 8 * (i & 3) & 0xff);
-        h.pmp.refresh();
-        h.pmpChanged();
-      },
-    }));
-  }
-  for (let n = 0; n < 64; n++) {
-    rows.push(csr(0x3b0 + n, `pmpaddr${n}`, {
-      spec,
-      when: (h) => n < h.pmp.entries,
-      read: (h) => both(h, h.pmp.addressLo[n], h.pmp.addressHi[n]),
-      write: (h, lo, hi) => {
-        h.pmp.writeAddress(n, lo, hi);
-        h.pmpChanged();
-      },
-    }));
-  }
-  return rows;
-}
+const cfgWord = (h: Hart, at: number) => h.pmp.cfg[at] | h.pmp.cfg[at + 1] << 8 | h.pmp.cfg[at + 2] << 16 | h.pmp.cfg[at + 3] << 24;
+const pmpcfg = (n: number): CsrRow => ({
+  number: 0x3a0 + n,
+  name: `pmpcfg${n}`,
+  spec: "Priv 3.7.1",
+  // RV64 packs eight entries into the even registers; the odd ones do not exist.
+  when: (h) => 4 * n < h.pmp.entries && (h.xlen === 32 || n % 2 === 0),
+  read: (h) => both(h, cfgWord(h, 4 * n), h.xlen === 64 ? cfgWord(h, 4 * n + 4) : 0),
+  write: (h, lo, hi) => {
+    for (let i = 0; i < (h.xlen === 64 ? 8 : 4); i++) h.pmp.writeCfg(4 * n + i, (i < 4 ? lo : hi) >>> 8 * (i & 3) & 0xff);
+    h.pmp.refresh();
+    h.pmpChanged();
+  },
+});
+const pmpaddr = (n: number): CsrRow => ({
+  number: 0x3b0 + n,
+  name: `pmpaddr${n}`,
+  spec: "Priv 3.7.1",
+  when: (h) => n < h.pmp.entries,
+  read: (h) => both(h, h.pmp.addressLo[n], h.pmp.addressHi[n]),
+  write: (h, lo, hi) => {
+    h.pmp.writeAddress(n, lo, hi);
+    h.pmpChanged();
+  },
+});
 
-const id = (number: number, name: string, key: "mvendorid" | "marchid" | "mimpid"): CsrRow =>
-  csr(number, name, {
-    spec: "Priv 3.1.2",
-    read: (h) => both(h, Number(BigInt.asIntN(32, h.config[key] ?? 0n)), Number(BigInt.asIntN(32, (h.config[key] ?? 0n) >> 32n))),
-  });
+const id = (number: number, name: string, key: "mvendorid" | "marchid" | "mimpid"): CsrRow => ({
+  number,
+  name,
+  spec: "Priv 3.1.2",
+  read: (h) => both(h, Number(BigInt.asIntN(32, h.config[key] ?? 0n)), Number(BigInt.asIntN(32, (h.config[key] ?? 0n) >> 32n))),
+});
 
 /** Mode 2 and 3 of a trap vector are reserved: such a write is ignored, as in QEMU. */
 const vectorOk = (lo: number): boolean => (lo & 3) < 2;
 const sstcDenied = (h: Hart): boolean => h.s.priv < 3 && !(h.s.menvcfgHi & STCE && h.s.mcounteren & TM);
 const hasSstc = (h: Hart) => hasS(h) && h.has("sstc");
 
-/** Every register, in the order in which the debugger shows them. */
+/** Like registers, numbered one after the other, whose rows are made when they are asked for. */
+interface Family {
+  readonly number: number;
+  readonly count: number;
+  readonly row: (n: number) => CsrRow;
+}
+
 // deno-fmt-ignore
-export const CSR_ROWS: readonly CsrRow[] = [
+const TABLE: readonly (CsrRow | Family)[] = [
   // Floating point
-  csr(0x001, "fflags", { spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS)), write: (h, lo) => h.setFcsr(lo & 31, h.slotLo(FRM)) }),
-  csr(0x002, "frm",    { spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FRM)), write: (h, lo) => h.setFcsr(h.slotLo(FFLAGS), lo & 7) }),
-  csr(0x003, "fcsr",   { spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS) | h.slotLo(FRM) << 5), write: (h, lo) => h.setFcsr(lo & 31, lo >> 5 & 7) }),
+  { number: 0x001, name: "fflags", spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS)), write: (h, lo) => h.setFcsr(lo & 31, h.slotLo(FRM)) },
+  { number: 0x002, name: "frm",    spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FRM)), write: (h, lo) => h.setFcsr(h.slotLo(FFLAGS), lo & 7) },
+  { number: 0x003, name: "fcsr",   spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS) | h.slotLo(FRM) << 5), write: (h, lo) => h.setFcsr(lo & 31, lo >> 5 & 7) },
 
   // Supervisor
-  csr(0x100, "sstatus",    { spec: "Priv 4.1.1", when: hasS, read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.s.status & ~SSTATUS | lo & SSTATUS) }),
-  csr(0x104, "sie",        { spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.s.mie & h.s.mideleg), write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.update(); } }),
-  csr(0x105, "stvec",      { spec: "Priv 4.1.2", when: hasS, read: (h) => both(h, h.s.stvecLo, h.s.stvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } }),
-  csr(0x106, "scounteren", { spec: "Priv 4.1.5", when: hasS, read: (h) => low(h, h.s.scounteren), write: (h, lo) => { h.s.scounteren = lo; } }),
-  csr(0x10a, "senvcfg",    { spec: "Priv 4.1.10", when: hasS, read: (h) => low(h, h.s.senvcfg), write: (h, lo) => { h.s.senvcfg = lo & h.envcfg; } }),
+  { number: 0x100, name: "sstatus",    spec: "Priv 4.1.1", when: hasS, read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.s.status & ~SSTATUS | lo & SSTATUS) },
+  { number: 0x104, name: "sie",        spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.s.mie & h.s.mideleg), write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.update(); } },
+  { number: 0x105, name: "stvec",      spec: "Priv 4.1.2", when: hasS, read: (h) => both(h, h.s.stvecLo, h.s.stvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } },
+  { number: 0x106, name: "scounteren", spec: "Priv 4.1.5", when: hasS, read: (h) => low(h, h.s.scounteren), write: (h, lo) => { h.s.scounteren = lo; } },
+  { number: 0x10a, name: "senvcfg",    spec: "Priv 4.1.10", when: hasS, read: (h) => low(h, h.s.senvcfg), write: (h, lo) => { h.s.senvcfg = lo & h.envcfg; } },
   plain(0x140, "sscratch", "Priv 4.1.6", hasS),
   plain(0x141, "sepc", "Priv 4.1.7", hasS, true),
   plain(0x142, "scause", "Priv 4.1.8", hasS),
   plain(0x143, "stval", "Priv 4.1.9", hasS),
-  csr(0x144, "sip",        { spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) }),
-  csr(0x14d, "stimecmp",   { spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => both(h, h.s.stimecmpLo, h.xlen === 64 ? h.s.stimecmpHi : 0), write: (h, lo, hi) => h.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) }),
-  csr(0x15d, "stimecmph",  { spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => low(h, h.s.stimecmpHi), write: (h, lo) => h.setStimecmp(h.s.stimecmpLo, lo) }),
-  csr(0x180, "satp",       { spec: "Priv 4.1.11", when: hasS, denied: (h) => h.s.priv === 1 && (h.s.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) }),
+  { number: 0x144, name: "sip",        spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) },
+  { number: 0x14d, name: "stimecmp",   spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => both(h, h.s.stimecmpLo, h.xlen === 64 ? h.s.stimecmpHi : 0), write: (h, lo, hi) => h.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) },
+  { number: 0x15d, name: "stimecmph",  spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => low(h, h.s.stimecmpHi), write: (h, lo) => h.setStimecmp(h.s.stimecmpLo, lo) },
+  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", when: hasS, denied: (h) => h.s.priv === 1 && (h.s.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) },
 
   // Machine
   id(0xf11, "mvendorid", "mvendorid"),
   id(0xf12, "marchid", "marchid"),
   id(0xf13, "mimpid", "mimpid"),
-  csr(0xf14, "mhartid",    { spec: "Priv 3.1.5", read: (h) => low(h, h.config.hartId) }),
-  csr(0xf15, "mconfigptr", { spec: "Priv 3.1.17", read: zero }),
-  csr(0x300, "mstatus",    { spec: "Priv 3.1.6", read: (h) => both(h, statusLow(h), statusHigh(h)), write: writeStatus }),
-  csr(0x310, "mstatush",   { spec: "Priv 3.1.6", when: rv32, read: zero }),
-  csr(0x301, "misa",       { spec: "Priv 3.1.1", read: (h) => h.xlen === 64 ? both(h, h.config.isa.misa & 0x3ff_ffff, 2 << 30) : low(h, h.config.isa.misa & 0x3ff_ffff | 1 << 30) }),
-  csr(0x302, "medeleg",    { spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.medeleg), write: (h, lo) => { h.s.medeleg = lo & 0xb3ff; } }), // not ecall from M (11)
-  csr(0x303, "mideleg",    { spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.mideleg), write: (h, lo) => { h.s.mideleg = lo & S_INTERRUPTS; h.update(); } }),
-  csr(0x304, "mie",        { spec: "Priv 3.1.9", read: (h) => low(h, h.s.mie), write: (h, lo) => { h.s.mie = lo & (M_INTERRUPTS | (hasS(h) ? S_INTERRUPTS : 0)); h.update(); } }),
-  csr(0x305, "mtvec",      { spec: "Priv 3.1.7", read: (h) => both(h, h.s.mtvecLo, h.s.mtvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.mtvecLo = lo, h.s.mtvecHi = hi; } }),
-  csr(0x306, "mcounteren", { spec: "Priv 3.1.11", when: hasU, read: (h) => low(h, h.s.mcounteren), write: (h, lo) => { h.s.mcounteren = lo; } }),
-  csr(0x30a, "menvcfg",    { spec: "Priv 3.1.18", when: hasU, read: (h) => both(h, h.s.menvcfgLo, h.xlen === 64 ? h.s.menvcfgHi : 0), write: (h, lo, hi) => h.setMenvcfg(lo, h.xlen === 64 ? hi : h.s.menvcfgHi) }),
-  csr(0x31a, "menvcfgh",   { spec: "Priv 3.1.18", when: (h) => hasU(h) && rv32(h), read: (h) => low(h, h.s.menvcfgHi), write: (h, lo) => h.setMenvcfg(h.s.menvcfgLo, lo) }),
-  csr(0x320, "mcountinhibit", { spec: "Priv 3.1.12", read: (h) => low(h, h.s.mcountinhibit), write: (h, lo) => h.setCountinhibit(lo & (CY | IR)) }),
+  { number: 0xf14, name: "mhartid",    spec: "Priv 3.1.5", read: (h) => low(h, h.config.hartId) },
+  { number: 0xf15, name: "mconfigptr", spec: "Priv 3.1.17", read: zero },
+  { number: 0x300, name: "mstatus",    spec: "Priv 3.1.6", read: (h) => both(h, statusLow(h), statusHigh(h)), write: writeStatus },
+  { number: 0x310, name: "mstatush",   spec: "Priv 3.1.6", when: rv32, read: zero },
+  { number: 0x301, name: "misa",       spec: "Priv 3.1.1", read: (h) => h.xlen === 64 ? both(h, h.config.isa.misa & 0x3ff_ffff, 2 << 30) : low(h, h.config.isa.misa & 0x3ff_ffff | 1 << 30) },
+  { number: 0x302, name: "medeleg",    spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.medeleg), write: (h, lo) => { h.s.medeleg = lo & 0xb3ff; } }, // not ecall from M (11)
+  { number: 0x303, name: "mideleg",    spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.mideleg), write: (h, lo) => { h.s.mideleg = lo & S_INTERRUPTS; h.update(); } },
+  { number: 0x304, name: "mie",        spec: "Priv 3.1.9", read: (h) => low(h, h.s.mie), write: (h, lo) => { h.s.mie = lo & (M_INTERRUPTS | (hasS(h) ? S_INTERRUPTS : 0)); h.update(); } },
+  { number: 0x305, name: "mtvec",      spec: "Priv 3.1.7", read: (h) => both(h, h.s.mtvecLo, h.s.mtvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.mtvecLo = lo, h.s.mtvecHi = hi; } },
+  { number: 0x306, name: "mcounteren", spec: "Priv 3.1.11", when: hasU, read: (h) => low(h, h.s.mcounteren), write: (h, lo) => { h.s.mcounteren = lo; } },
+  { number: 0x30a, name: "menvcfg",    spec: "Priv 3.1.18", when: hasU, read: (h) => both(h, h.s.menvcfgLo, h.xlen === 64 ? h.s.menvcfgHi : 0), write: (h, lo, hi) => h.setMenvcfg(lo, h.xlen === 64 ? hi : h.s.menvcfgHi) },
+  { number: 0x31a, name: "menvcfgh",   spec: "Priv 3.1.18", when: (h) => hasU(h) && rv32(h), read: (h) => low(h, h.s.menvcfgHi), write: (h, lo) => h.setMenvcfg(h.s.menvcfgLo, lo) },
+  { number: 0x320, name: "mcountinhibit", spec: "Priv 3.1.12", read: (h) => low(h, h.s.mcountinhibit), write: (h, lo) => h.setCountinhibit(lo & (CY | IR)) },
   plain(0x340, "mscratch", "Priv 3.1.13"),
   plain(0x341, "mepc", "Priv 3.1.14", undefined, true),
   plain(0x342, "mcause", "Priv 3.1.15"),
   plain(0x343, "mtval", "Priv 3.1.16"),
-  csr(0x344, "mip",        { spec: "Priv 3.1.9", read: (h) => low(h, h.mip), write: (h, lo) => writeMip(h, lo, mipWritable(h)) }),
-  ...pmp(),
+  { number: 0x344, name: "mip",        spec: "Priv 3.1.9", read: (h) => low(h, h.mip), write: (h, lo) => writeMip(h, lo, mipWritable(h)) },
+  { number: 0x3a0, count: 16, row: pmpcfg },
+  { number: 0x3b0, count: 64, row: pmpaddr },
 
-  // Counters
-  ...counter(0, "cycle", (h) => h.readCycle(), (h, lo, hi) => h.writeCycle(lo, hi)),
-  ...counter(1, "time", (h) => h.readTime()),
-  ...counter(2, "instret", (h) => h.readInstret(), (h, lo, hi) => h.writeInstret(lo, hi)),
-  ...hpm(),
+  // Counters; time has no machine counterpart but the platform's mtime
+  userCounter(0, "cycle", cycle),
+  userUpper(0, "cycle", cycle),
+  machineCounter(0, "cycle", cycle, setCycle),
+  machineUpper(0, "cycle", cycle, setCycle),
+  userCounter(1, "time", time),
+  userUpper(1, "time", time),
+  userCounter(2, "instret", instret),
+  userUpper(2, "instret", instret),
+  machineCounter(2, "instret", instret, setInstret),
+  machineUpper(2, "instret", instret, setInstret),
+  { number: 0xc03, count: 29, row: (n) => userCounter(3 + n, `hpmcounter${3 + n}`, zero) },
+  { number: 0xc83, count: 29, row: (n) => userUpper(3 + n, `hpmcounter${3 + n}`, zero) },
+  { number: 0xb03, count: 29, row: (n) => machineCounter(3 + n, `hpmcounter${3 + n}`, zero) },
+  { number: 0xb83, count: 29, row: (n) => machineUpper(3 + n, `hpmcounter${3 + n}`, zero) },
+  { number: 0x323, count: 29, row: (n) => ({ number: 0x323 + n, name: `mhpmevent${3 + n}`, spec: "Priv 3.1.10", read: zero }) },
 
   // Debug 0.13.2, 5.2: no triggers; the registers are there so that probing finds out
-  csr(0x7a0, "tselect", { spec: "Debug 5.2.1", read: zero }),
-  csr(0x7a1, "tdata1",  { spec: "Debug 5.2.2", read: zero }),
-  csr(0x7a2, "tdata2",  { spec: "Debug 5.2.3", read: zero }),
-  csr(0x7a3, "tdata3",  { spec: "Debug 5.2.4", read: zero }),
-  csr(0x7a4, "tinfo",   { spec: "Debug 5.2.5", read: (h) => low(h, 1) }), // only type 0: no trigger
+  { number: 0x7a0, name: "tselect", spec: "Debug 5.2.1", read: zero },
+  { number: 0x7a1, name: "tdata1",  spec: "Debug 5.2.2", read: zero },
+  { number: 0x7a2, name: "tdata2",  spec: "Debug 5.2.3", read: zero },
+  { number: 0x7a3, name: "tdata3",  spec: "Debug 5.2.4", read: zero },
+  { number: 0x7a4, name: "tinfo",   spec: "Debug 5.2.5", read: (h) => low(h, 1) }, // only type 0: no trigger
 ];
 
-const byName = new Map(CSR_ROWS.map((r) => [r.name, r]));
-/** Slots of the registers that traps write. @throws {Error} no plain register of that name. */
-export function slotOf(name: string): number {
-  const slot = byName.get(name)?.slot;
-  if (slot === undefined) throw new Error(`${name} is not a plain register`);
-  return slot;
+/** Every register, in the order in which the debugger shows them. */
+export const csrRows = (): CsrRow[] => TABLE.flatMap((e) => "row" in e ? Array.from({ length: e.count }, (_, n) => e.row(n)) : e);
+
+/** The register of a number; undefined when there is none. */
+export function csrRow(number: number): CsrRow | undefined {
+  for (const e of TABLE) {
+    if ("row" in e) {
+      if (number >= e.number && number < e.number + e.count) return e.row(number - e.number);
+    } else if (number === e.number) return e;
+  }
+  return undefined;
 }
 
-const plainRows = new Map(CSR_ROWS.filter((r) => r.slot !== undefined).map((r) => [r.number, r]));
+/** Slots of the registers that traps write. @throws {Error} no plain register of that name. */
+export function slotOf(name: string): number {
+  for (const row of PLAIN) if (row.name === name) return row.slot!;
+  throw new Error(`${name} is not a plain register`);
+}
+
 /** A register that rows may read and write inline: its slot, and the bits that a write changes. */
 export interface PlainCsr {
   readonly slot: number;
@@ -247,7 +277,7 @@ export function csrPlain(
   mode: number,
   isa: { readonly xlen: 32 | 64; has(extension: string): boolean },
 ): PlainCsr | undefined {
-  const row = plainRows.get(number);
+  const row = PLAIN.find((r) => r.number === number);
   if (!row || (mode >> MODE_PRIV_SHIFT & 3) < (number >> 8 & 3)) return undefined;
   const all = isa.xlen === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
   return { slot: row.slot!, writeMask: row.address ? all - (isa.has("zca") ? 1n : 3n) : all };

@@ -1,16 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
 import { CONTINUE, FINISH } from "../ir/frontend.ts";
-import { CSR_ROWS, csrPlain } from "./csr.ts";
+import { csrPlain, csrRow, csrRows } from "./csr.ts";
 import { parseIsa } from "./isa.ts";
 import { MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, X } from "./slots.ts";
 import { rig } from "./testing/fake_env.ts";
 
 const ONES = 0xffff_ffff_ffff_ffffn, ONES32 = 0xffff_ffffn;
+const CSR_ROWS = csrRows();
 const number = (name: string) => CSR_ROWS.find((r) => r.name === name)!.number;
 
 Deno.test("every row has its own number and name, and the number's access bits agree with the row", () => {
   assertEquals(new Set(CSR_ROWS.map((r) => r.number)).size, CSR_ROWS.length);
   assertEquals(new Set(CSR_ROWS.map((r) => r.name)).size, CSR_ROWS.length);
+  for (const r of CSR_ROWS) assertEquals(csrRow(r.number)?.name, r.name);
   for (const r of CSR_ROWS) assert(!(r.number >> 10 === 3 && r.write), `${r.name} is read-only by its number`);
 });
 

@@ -24,9 +24,10 @@ import {
   CBCFE,
   CBIE,
   CBZE,
-  CSR_ROWS,
   csrPlain,
   type CsrRow,
+  csrRow,
+  csrRows,
   CY,
   FIOM,
   FS,
@@ -555,7 +556,8 @@ export class Hart implements Core {
   #row(number: number): CsrRow | null {
     let row = this.#rows.get(number);
     if (row === undefined) {
-      row = CSR_ROWS.find((r) => r.number === number && (r.when?.(this) ?? true)) ?? null;
+      row = csrRow(number) ?? null;
+      if (row?.when && !row.when(this)) row = null;
       this.#rows.set(number, row);
     }
     return row;
@@ -897,8 +899,8 @@ export class Hart implements Core {
       rows.push({ name: `f${n}`, bits: flen, group: "float", type: flen === 64 ? "ieee_double" : "ieee_single" });
       this.#access.set(`f${n}`, { ...slotAccess(F(n), 64), get: () => BigInt.asUintN(flen, wide(this.slotLo(F(n)), this.slotHi(F(n)))) });
     }
-    for (const row of CSR_ROWS) {
-      if (this.#row(row.number) !== row) continue;
+    for (const row of csrRows()) {
+      if (row.when && !row.when(this)) continue;
       const float = row.number < 4;
       rows.push({ name: row.name, bits: float ? 32 : bits, group: float ? "float" : "csr" });
       this.#access.set(row.name, {
