@@ -16,7 +16,7 @@ interface Slot {
 export type OpenDisk = (path: string, how: { readonly write: boolean }) => DiskSource;
 
 export class MachineDisks {
-  readonly #slots: Slot[];
+  readonly #slots: Slot[] = [];
   /** An image that is booted from and that no drive takes: only the BIOS sees it. */
   #loose: Disk | undefined;
   /** The image of the command line, when it is a disk. */
@@ -24,9 +24,11 @@ export class MachineDisks {
   filled = false;
 
   constructor(graph: Graph, readonly images: readonly string[], readonly open: OpenDisk) {
-    this.#slots = graph.devices.flatMap(({ id, drives }) =>
-      drives.map((node) => ({ device: id, node, kind: node.config?.media ?? node.kinds[0], present: node.config !== undefined }))
-    );
+    for (const { id, drives } of graph.devices) {
+      for (const node of drives) {
+        this.#slots.push({ device: id, node, kind: node.config?.media ?? node.kinds[0], present: node.config !== undefined });
+      }
+    }
   }
 
   /**
@@ -75,6 +77,7 @@ export class MachineDisks {
 
   /** Floppies, then hard disks, then CDs, each in the order of the drives. */
   get all(): Disk[] {
+    if (!this.#slots.length && !this.#loose) return [];
     const disks = [...this.#slots.map((s) => s.disk), this.#loose].filter((d) => d !== undefined);
     return ORDER.flatMap((kind) => disks.filter((d) => d.kind === kind));
   }

@@ -136,6 +136,7 @@ export class Machine {
   readonly engine: Engine;
   readonly #devices = new Map<string, Device>();
   readonly disks: MachineDisks;
+  readonly #windows: readonly MemoryWindow[];
   readonly #platform: Platform;
   #stopped: Stop | undefined;
   #request: StopRequest | undefined;
@@ -149,31 +150,30 @@ export class Machine {
 
   constructor(readonly graph: Graph, readonly options: MachineOptions, readonly host: Host) {
     this.clock = new VirtualClock(graph.clock.cpu_hz);
-    const windows = windowsOf(graph);
-    const memories = graph.devices.map(({ id, type, config }) => ({ id, length: DEVICES[type].memory?.(config) ?? 0 })).filter((m) =>
-      m.length > 0
-    );
+    const windows = this.#windows = windowsOf(graph);
+    /** Index of a device's memory among the engine's. */
+    const memoryOf = new Map<string, number>();
+    const rams: { readonly base?: number; readonly length: number; readonly readonly: boolean }[] = [];
+    for (const { memory, segment: { base, length }, hidden } of windows) {
+      const readonly = memory.kind === "rom";
+      rams.push(hidden ? { length, readonly } : { base, length, readonly });
+    }
+    for (const { id, type, config } of graph.devices) {
+      const length = DEVICES[type].memory?.(config) ?? 0;
+      if (length === 0) continue;
+      memoryOf.set(id, rams.length);
+      rams.push({ length, readonly: false });
+    }
     try {
-      this.engine = new Engine(
-        graph.cpu.harts,
-        [
-          ...windows.map(({ memory, segment: { base, length }, hidden }) => ({
-            ...(hidden ? {} : { base }),
-            length,
-            readonly: memory.kind === "rom",
-          })),
-          ...memories.map(({ length }) => ({ length, readonly: false })),
-        ],
-        this.bus,
-        { jit: options.engine !== "interp", ...options.tuning },
-      );
+      this.engine = new Engine(graph.cpu.harts, rams, this.bus, { jit: options.engine !== "interp", ...options.tuning });
     } catch (e) {
       if (!(e instanceof RangeError)) throw e;
       throw new ConfigError(e.message, { file: graph.file, key: "memory" });
     }
-    for (const [i, w] of windows.entries()) {
-      if (w.hidden) this.bus.mapShadow(w.segment.base, this.engine.ramBytes(i), w.memory.id);
-      else this.bus.mapRam(w.segment.base, this.engine.ramBytes(i), { readonly: w.memory.kind === "rom", name: w.memory.id });
+    for (let i = 0; i < windows.length; i++) {
+      const { memory, segment, hidden } = windows[i];
+      if (hidden) this.bus.mapShadow(segment.base, this.engine.ramBytes(i), memory.id);
+      else this.bus.mapRam(segment.base, this.engine.ramBytes(i), { readonly: memory.kind === "rom", name: memory.id });
     }
     this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
     this.disks = new MachineDisks(graph, options.disks ?? [], openDisk(host));
@@ -210,7 +210,7 @@ export class Machine {
       expansionRom: (fn) => this.#platform.expansionRom?.(fn),
       log: host.log,
       stop: (request) => this.#ask(request),
-      memory: (id) => this.engine.ramBytes(windows.length + memories.findIndex((m) => m.id === id)),
+      memory: (id) => this.engine.ramBytes(memoryOf.get(id)!),
     });
     for (const [id, device] of devices) this.#devices.set(id, device);
     const consoles = new Map<string, Tap>();
@@ -229,10 +229,12 @@ export class Machine {
 
   /** The first screen and the first keyboard among the devices. */
   get screen(): ScreenPort | undefined {
-    return [...this.#devices.values()].find((d) => d.screen)?.screen;
+    for (const { screen } of this.#devices.values()) if (screen) return screen;
+    return undefined;
   }
   get keyboard(): KeyPort | undefined {
-    return [...this.#devices.values()].find((d) => d.keyboard)?.keyboard;
+    for (const { keyboard } of this.#devices.values()) if (keyboard) return keyboard;
+    return undefined;
   }
   device(id: string): Device | undefined {
     return this.#devices.get(id);
@@ -414,10 +416,11 @@ export class Machine {
   }
 
   #powerOn(): void {
-    for (const [i, { memory, segment }] of windowsOf(this.graph).entries()) {
-      const bytes = this.engine.ramBytes(i);
-      if (memory.fill === "random") fillRandom(bytes, this.graph.seed + i);
+    for (let i = 0; i < this.#windows.length; i++) {
+      const { memory, segment } = this.#windows[i];
+      if (memory.fill === "random") fillRandom(this.engine.ramBytes(i), this.graph.seed + i);
       if (memory.file) {
+        const bytes = this.engine.ramBytes(i);
         bytes.set(this.host.readFile(memory.file).subarray(segment.offset, segment.offset + bytes.length));
       }
     }
@@ -511,12 +514,22 @@ export class Machine {
   }
 }
 
+/** A part of a memory. */
+interface MemoryWindow {
+  readonly memory: MemoryNode;
+  readonly segment: Segment;
+  /** Until a chipset shows it. */
+  readonly hidden: boolean;
+}
+
 /** The memories of a machine, window by window: the engine keeps their bytes in this order. */
-function windowsOf(graph: Graph): { readonly memory: MemoryNode; readonly segment: Segment; readonly hidden: boolean }[] {
-  return graph.memories.flatMap((memory) => [
-    ...memory.segments.map((segment) => ({ memory, segment, hidden: false })),
-    ...memory.shadows.map((segment) => ({ memory, segment, hidden: true })),
-  ]);
+function windowsOf(graph: Graph): MemoryWindow[] {
+  const out: MemoryWindow[] = [];
+  for (const memory of graph.memories) {
+    for (const segment of memory.segments) out.push({ memory, segment, hidden: false });
+    for (const segment of memory.shadows) out.push({ memory, segment, hidden: true });
+  }
+  return out;
 }
 
 /** A console as the outside sees it: what the guest writes is noted for the digest on its way. */
