@@ -36,7 +36,6 @@ export type Semantics = (b: Emit, f: Readonly<Record<string, number>>) => void;
 
 /** What the text of a row says. */
 interface Form {
-  readonly row: Row;
   readonly bits: 16 | 32;
   readonly mask: number;
   readonly match: number;
@@ -114,7 +113,7 @@ function parse(of: Row): Form {
     end = start - 1;
   }
   if (bit !== 16 && bit !== 32) throw new Error(`row "${row}" has ${bit} bits`);
-  return { row: of, bits: bit, mask: mask >>> 0, match: match >>> 0, fields };
+  return { bits: bit, mask: mask >>> 0, match: match >>> 0, fields };
 }
 
 /** Reads the token `row[start..end)`, whose last bit is bit `bit` of the word; gives the bit above it. */
@@ -164,8 +163,12 @@ function parseField(row: string, start: number, end: number, bit: number, fields
 const lowBits = (n: number) => n === 32 ? -1 : (1 << n) - 1;
 
 function fieldOf(f: Field, word: number): number {
+  const { pieces } = f;
   let v = 0;
-  for (const p of f.pieces) v |= ((word >>> p.from) & lowBits(p.length)) << p.to;
+  for (let i = 0; i < pieces.length; i++) {
+    const p = pieces[i];
+    v |= ((word >>> p.from) & lowBits(p.length)) << p.to;
+  }
   if (f.signed && f.width < 32) v = (v << (32 - f.width)) >> (32 - f.width);
   return v + f.base;
 }
@@ -204,7 +207,13 @@ export function mnemonic(syntax: string): string {
 
 /** The operands of a syntax string: "lw rd, imm(rs1)" has rd, imm and rs1. */
 export function operands(syntax: string): string[] {
-  return syntax.slice(mnemonic(syntax).length).split(/[ ,()]+/).filter((s) => s !== "");
+  const found: string[] = [];
+  for (let from = mnemonic(syntax).length, i = from; i <= syntax.length; i++) {
+    if (i < syntax.length && !" ,()".includes(syntax[i])) continue;
+    if (i > from) found.push(syntax.slice(from, i));
+    from = i + 1;
+  }
+  return found;
 }
 
 // deno-fmt-ignore
@@ -264,25 +273,30 @@ export interface Decoded {
   readonly length: number;
 }
 
-/** How a word of a row becomes an instruction: names and sources of its fields. */
+/** How the words of a row become instructions. */
 interface Plan {
   readonly emit: Semantics;
+  /** What `emit` is given: numbers that an alias names, and the fields of the word at hand. */
+  readonly values: Record<string, number>;
+  /** Those of the word: their names in `values`, and where they come from. */
   readonly names: readonly string[];
-  /** A field of the word, or a number that the alias names. */
-  readonly sources: readonly (Field | number)[];
+  readonly sources: readonly Field[];
 }
-
-const CACHE_LIMIT = 1 << 16;
+/** A row in a table. */
+interface Entry {
+  readonly row: Row;
+  readonly mask: number;
+  readonly match: number;
+  /** Undefined until a word is met, null for a reserved encoding. */
+  plan: Plan | null | undefined;
+}
 
 /** A set of rows made ready for decoding. */
 export class DecodeTable {
   /** Rows by the key of their text, until a word with that key is met. */
   readonly #unread: (Row[] | undefined)[] = new Array(KEYS).fill(undefined);
   /** Rows by key, or by key and funct3 where instructions have 32 bits; the most specific mask first. */
-  readonly #buckets: (Form[] | undefined)[] = new Array(KEYS << 3).fill(undefined);
-  #byName: Map<string, Row> | undefined;
-  readonly #cache = new Map<number, Decoded>();
-  readonly #plans = new Map<Row, Plan | undefined>();
+  readonly #buckets: (Entry[] | undefined)[] = new Array(KEYS << 3).fill(undefined);
 
   constructor(readonly rows: readonly Row[]) {
     for (let i = 0; i < rows.length; i++) {
@@ -294,11 +308,11 @@ export class DecodeTable {
 
   /** The instruction (not a compressed form) with this mnemonic; undefined when there is none. */
   #named(name: string): Row | undefined {
-    if (!this.#byName) {
-      this.#byName = new Map();
-      for (const r of this.rows) if (r.emit) this.#byName.set(mnemonic(r.syntax), r);
+    for (const r of this.rows) {
+      const { syntax } = r, n = name.length;
+      if (r.emit && syntax.startsWith(name) && (syntax.length === n || syntax.charCodeAt(n) === SPACE)) return r;
     }
-    return this.#byName.get(name);
+    return undefined;
   }
 
   /** The instruction (not a compressed form) with this mnemonic. @throws {Error} there is none. */
@@ -313,14 +327,15 @@ export class DecodeTable {
     const rows = this.#unread[key] ?? [];
     this.#unread[key] = undefined;
     for (const row of rows) {
-      const form = row.form();
+      const { mask, match } = row.form(), entry: Entry = { row, mask, match, plan: undefined };
       // Every funct3 that the row allows.
       for (let n = 0; n < 8; n++) {
-        if (((n << 12) ^ form.match) & form.mask & FUNCT3) continue;
+        if (((n << 12) ^ match) & mask & FUNCT3) continue;
         const bucket = this.#buckets[(key << 3) + n] ??= [];
         let i = bucket.length;
-        while (i > 0 && ones(bucket[i - 1].mask) < ones(form.mask)) i--;
-        bucket.splice(i, 0, form);
+        while (i > 0 && ones(bucket[i - 1].mask) < ones(mask)) i--;
+        if (i === bucket.length) bucket.push(entry);
+        else bucket.splice(i, 0, entry);
       }
     }
   }
@@ -329,7 +344,7 @@ export class DecodeTable {
   find(word: number): Row | undefined {
     return this.#find(word)?.row;
   }
-  #find(word: number): Form | undefined {
+  #find(word: number): Entry | undefined {
     const w = (word & 3) === 3 ? word : word & 0xffff, key = (w & 3) === 3 ? (w >>> 2) & 31 : 32 | (w >>> 11) & 0x1c | w & 3;
     if (this.#unread[key]) this.#read(key);
     const bucket = this.#buckets[(key << 3) | ((w >>> 12) & 7)];
@@ -337,33 +352,50 @@ export class DecodeTable {
     return undefined;
   }
 
-  /** Decodes a word; undefined when it is illegal. */
-  decode(word: number): Decoded | undefined {
-    word = (word & 3) === 3 ? word >>> 0 : word & 0xffff;
-    const known = this.#cache.get(word);
-    if (known) return known;
-    const row = this.find(word);
-    if (!row) return undefined;
-    if (!this.#plans.has(row)) this.#plans.set(row, this.#plan(row));
-    const plan = this.#plans.get(row);
-    if (!plan) return undefined;
-    const fields: Record<string, number> = {}, { names, sources } = plan;
-    for (let i = 0; i < names.length; i++) {
-      const source = sources[i];
-      fields[names[i]] = typeof source === "number" ? source : fieldOf(source, word);
-    }
-    const d = { row, emit: plan.emit, fields, length: row.bits / 8 };
-    if (this.#cache.size >= CACHE_LIMIT) this.#cache.clear();
-    this.#cache.set(word, d);
-    return d;
+  /** Builds the IR of a word; false, and nothing is built, when it is illegal. */
+  emit(word: number, b: Emit): boolean {
+    const entry = this.#find(word);
+    if (entry === undefined) return false;
+    if (entry.plan === undefined) entry.plan = this.#plan(entry.row);
+    if (entry.plan === null) return false;
+    const { emit, values, names, sources } = entry.plan;
+    for (let i = 0; i < names.length; i++) values[names[i]] = fieldOf(sources[i], word);
+    emit(b, values);
+    return true;
   }
 
-  /** Undefined for a reserved encoding. */
-  #plan(row: Row): Plan | undefined {
-    if (row.emit) return { emit: row.emit, names: row.fields.map((f) => f.name), sources: row.fields };
-    if (row.expansion === undefined) return undefined;
-    const target = this.target(row), sources = operands(row.expansion).map((operand) => sourceOf(operand, row));
-    return { emit: target.emit!, names: operands(target.syntax).map(fieldName), sources };
+  /** Decodes a word; undefined when it is illegal. */
+  decode(word: number): Decoded | undefined {
+    const entry = this.#find(word), plan = entry && (entry.plan ??= this.#plan(entry.row));
+    if (!plan) return undefined;
+    const fields = { ...plan.values };
+    for (let i = 0; i < plan.names.length; i++) fields[plan.names[i]] = fieldOf(plan.sources[i], word);
+    return { row: entry.row, emit: plan.emit, fields, length: entry.row.bits / 8 };
+  }
+
+  /** Null for a reserved encoding. */
+  #plan(row: Row): Plan | null {
+    const values: Record<string, number> = {}, names: string[] = [], sources: Field[] = [];
+    if (row.emit) {
+      for (const field of row.fields) {
+        values[field.name] = 0;
+        names.push(field.name);
+        sources.push(field);
+      }
+      return { emit: row.emit, values, names, sources };
+    }
+    if (row.expansion === undefined) return null;
+    const target = this.target(row), from = operands(row.expansion), to = operands(target.syntax);
+    for (let i = 0; i < from.length; i++) {
+      const source = sourceOf(from[i], row), name = fieldName(to[i]);
+      if (typeof source === "number") values[name] = source;
+      else {
+        values[name] = 0;
+        names.push(name);
+        sources.push(source);
+      }
+    }
+    return { emit: target.emit!, values, names, sources };
   }
 
   /** The instruction that an alias stands for. @throws {Error} it is not in the table, or the operands differ in number. */

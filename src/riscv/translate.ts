@@ -64,9 +64,7 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
     if (memo !== undefined) e.learn(word);
     e.word = word;
     e.length = offset - last;
-    const d = table.decode(word);
-    if (d) d.emit(e, d.fields);
-    else e.illegal();
+    if (!table.emit(word, e)) e.illegal();
   }
   if (e === b) return;
   b.count = e.count;
