@@ -363,6 +363,15 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
 
   /** Many bytes: straight into the planes where the graphics controller changes nothing and addresses are those of a plane (a font, say). */
   #writeWindow(address: number, data: Uint8Array): void {
+    const mode = this.state.flat < 0 ? this.#flatMode() : -1, flat = FLAT[mode];
+    if (flat && address === flat.offset && data.length === flat.length) {
+      // A whole screen: nothing has to be fetched from the planes first.
+      this.#flatBytes.set(data);
+      this.state.flat = mode;
+      this.#offer();
+      this.#onChange?.(-1);
+      return;
+    }
     const { graphics: gr, sequencer } = this.state, planes = sequencer[SR_MAP_MASK] & 0xf, memory = sequencer[SR_MEMORY];
     const offset = this.#offset(address),
       plain = !this.#linear && !(memory & MEMORY_CHAIN4) && memory & MEMORY_NO_ODD_EVEN &&
@@ -372,7 +381,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
       return;
     }
     for (let p = 0; p < 4; p++) {
-      if (planes & 1 << p) { for (let i = 0, at = 4 * offset + p; i < data.length; i++, at += 4) this.#poke(at, data[i]); }
+      if (planes & 1 << p) { for (let i = 0, at = 4 * offset + p; i < data.length; i++, at += 4) this.#planes[at] = data[i]; }
     }
     this.#onChange?.(-1);
   }

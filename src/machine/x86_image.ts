@@ -52,18 +52,18 @@ const READ: Readonly<Record<X86Protocol, (file: Uint8Array, name: string) => X86
 /** @throws {ConfigError} the file is nothing that the machine can boot, or not what `protocol` insists on. */
 export function readX86Image(file: Uint8Array, name: string, protocol: string): X86Image {
   if (file.length === 0) throw new ConfigError("the file is empty", { file: name });
-  const found = PROTOCOLS.filter((p) => IS[p](file));
-  const kind = protocol === "auto" ? found[0] : found.find((k) => k === protocol);
+  const is = (p: X86Protocol) => IS[p](file), kind = PROTOCOLS.find(protocol === "auto" ? is : (p) => p === protocol && is(p));
   if (kind) return READ[kind](file, name);
-  const is = found.length
-    ? `this is ${DESCRIBED[found[0]]}`
-    : isElf(file)
-    ? "this ELF file has neither a Multiboot header nor a PVH note"
-    : "this is none of them";
+  const other = PROTOCOLS.find(is),
+    what = other
+      ? `this is ${DESCRIBED[other]}`
+      : isElf(file)
+      ? "this ELF file has neither a Multiboot header nor a PVH note"
+      : "this is none of them";
   throw new ConfigError(
     protocol === "auto"
-      ? `cannot tell how to boot it: a disk image, a Multiboot, Linux or PVH kernel is needed, ${is}`
-      : `boot.protocol is '${protocol}', but ${is}`,
+      ? `cannot tell how to boot it: a disk image, a Multiboot, Linux or PVH kernel is needed, ${what}`
+      : `boot.protocol is '${protocol}', but ${what}`,
     { file: name },
   );
 }

@@ -23,21 +23,25 @@ const viewOf = (file: Uint8Array): DataView => new DataView(file.buffer, file.by
 
 /** Offset of the first version's header; undefined when there is none. */
 export function multiboot1Header(file: Uint8Array): number | undefined {
-  const view = viewOf(file);
-  for (let at = 0; at + 12 <= Math.min(file.length, SEARCHED_1); at += 4) {
-    if (view.getUint32(at, true) !== MAGIC_1) continue;
-    if ((MAGIC_1 + view.getUint32(at + 4, true) + view.getUint32(at + 8, true)) >>> 0 === 0) return at;
-  }
-  return undefined;
+  return findHeader(file, { magic: MAGIC_1, within: SEARCHED_1, align: 4, words: 3 });
 }
 
 /** Offset of the second version's header; undefined when there is none. */
 export function multiboot2Header(file: Uint8Array): number | undefined {
-  const view = viewOf(file);
-  for (let at = 0; at + 16 <= Math.min(file.length, SEARCHED_2); at += 8) {
-    if (view.getUint32(at, true) !== MAGIC_2) continue;
-    const sum = [0, 4, 8, 12].reduce((sum, o) => sum + view.getUint32(at + o, true), 0);
-    if (sum % 2 ** 32 === 0) return at;
+  return findHeader(file, { magic: MAGIC_2, within: SEARCHED_2, align: 8, words: 4 });
+}
+
+/** The first place that begins with the magic number and whose words add up to 0, modulo 2^32. Disks are searched at every start. */
+function findHeader(
+  file: Uint8Array,
+  is: { readonly magic: number; readonly within: number; readonly align: number; readonly words: number },
+): number | undefined {
+  const count = Math.min(file.length, is.within) >> 2, { buffer, byteOffset } = file.byteOffset % 4 === 0 ? file : file.slice(0, 4 * count);
+  const words = new Uint32Array(buffer, byteOffset, count);
+  for (let at = words.indexOf(is.magic); at >= 0 && at + is.words <= count; at = words.indexOf(is.magic, at + 1)) {
+    let sum = 0;
+    for (let n = 0; n < is.words; n++) sum = sum + words[at + n] >>> 0;
+    if (sum === 0 && 4 * at % is.align === 0) return 4 * at;
   }
   return undefined;
 }

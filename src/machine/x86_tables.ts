@@ -45,13 +45,15 @@ const PASSED: Readonly<Record<string, string>> = { pit: "irq0", rtc: "irq8" };
 
 /** Inputs of one kind of interrupt controller that a device's outputs lead to. */
 function inputsOf(graph: Graph, device: DeviceNode, controller: string, output?: string): number[] {
-  return graph.edges.flatMap(({ from, to }) => {
-    if (!("device" in from) || from.device !== device.id || !("device" in to)) return [];
-    if (output !== undefined && device.outputs[from.output] !== output) return [];
+  const inputs: number[] = [];
+  for (const { from, to } of graph.edges) {
+    if (!("device" in from) || from.device !== device.id || !("device" in to)) continue;
+    if (output !== undefined && device.outputs[from.output] !== output) continue;
     const receiver = graph.devices.find((d) => d.id === to.device)!;
-    if (receiver.type === "x86.hpet") return inputsOf(graph, receiver, controller, PASSED[to.input]);
-    return receiver.type === controller ? [Number(to.input)] : [];
-  });
+    if (receiver.type === "x86.hpet") inputs.push(...inputsOf(graph, receiver, controller, PASSED[to.input]));
+    else if (receiver.type === controller) inputs.push(Number(to.input));
+  }
+  return inputs;
 }
 const irqsOf = (graph: Graph, device: DeviceNode, output?: string): number[] => inputsOf(graph, device, "i8259.pair", output);
 

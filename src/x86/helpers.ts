@@ -205,4 +205,5 @@ export type HelperName =
 export const HELPERS: readonly HelperName[] = [...SYSTEM_HELPERS, ...INTEGER_HELPERS, ...SSE_HELPERS, ...MMX_HELPERS, ...X87_HELPERS];
 
 /** Helper numbers by name. */
-export const H = Object.fromEntries(HELPERS.map((name, i) => [name, i])) as Readonly<Record<HelperName, number>>;
+export const H = {} as Readonly<Record<HelperName, number>>;
+for (let i = 0; i < HELPERS.length; i++) (H as Record<HelperName, number>)[HELPERS[i]] = i;

@@ -5,7 +5,7 @@ import { Builder } from "../ir/builder.ts";
 import type { Code, CoreEnv, Helper, Status } from "../ir/frontend.ts";
 import { CUT, type DecodeTable, LONGEST, OK, type Outcome, TOO_LONG } from "./decode.ts";
 import { Emit, GP, NM, UD } from "./emit.ts";
-import { H } from "./helpers.ts";
+import { H, MMX_HELPERS, SSE_HELPERS, X87_HELPERS } from "./helpers.ts";
 import { CONST, IMM, Insn, STATUS, STRING } from "./insn.ts";
 import { integerHelpers } from "./integer.ts";
 import { x86Table } from "./isa.ts";
@@ -164,5 +164,26 @@ export function instructionHelpers(
   raise: (vector: number, error: number) => Status,
   fpuCleared: () => void = () => {},
 ): Helper[] {
-  return [...integerHelpers(env, raise), ...sseHelpers(env, raise), ...x87Helpers(env, fpuCleared)];
+  return [
+    ...integerHelpers(env, raise),
+    ...later([...SSE_HELPERS, ...MMX_HELPERS], () => sseHelpers(env, raise)),
+    ...later(X87_HELPERS, () => x87Helpers(env, fpuCleared)),
+  ];
+}
+
+/** Helpers that are made when one of them is first called: most programs never do. */
+class LaterHelper implements Helper {
+  constructor(readonly name: string, readonly make: () => void) {}
+  run(): Status {
+    this.make();
+    return this.run();
+  }
+}
+function later(names: readonly string[], make: () => Helper[]): Helper[] {
+  const makeAll = () => {
+    const made = make();
+    for (let i = 0; i < all.length; i++) all[i].run = made[i].run;
+  };
+  const all = names.map((name) => new LaterHelper(name, makeAll));
+  return all;
 }

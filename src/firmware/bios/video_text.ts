@@ -67,7 +67,6 @@ function setModeData(host: BiosHost, number: number, mode: VgaMode, crtc: number
 
 function clear(host: BiosHost, mode: VgaMode): void {
   const blank = mode.graphicsSize ? 0 : 0x0720_0720, bytes = mode.segment === 0xa000 ? 0x1_0000 : 0x8000;
-  host.write(mode.segment * 16, 4, blank);
   host.writeBytes(mode.segment * 16, new Uint8Array(new Uint32Array(bytes / 4).fill(blank).buffer));
 }
 

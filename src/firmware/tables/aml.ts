@@ -28,9 +28,14 @@ function withLength(...parts: (number | Aml)[]): number[] {
 
 /** 20.2.2: "\\_SB.PCI0"; segments are filled up with underscores. */
 function path(name: string): number[] {
-  const root = name.startsWith("\\"), segments = name.slice(root ? 1 : 0).split("."), count = segments.length;
-  const prefix = join(root ? [0x5c] : [], count === 1 ? [] : count === 2 ? 0x2e : [0x2f, count]);
-  return join(prefix, ...segments.map((s) => ascii(s.padEnd(4, "_"))));
+  const out: number[] = [], root = name[0] === "\\", segments = name.split("."), count = segments.length;
+  if (root) out.push(0x5c);
+  if (count > 1) count === 2 ? out.push(0x2e) : out.push(0x2f, count);
+  for (let n = 0; n < count; n++) {
+    const segment = segments[n], from = root && n === 0 ? 1 : 0;
+    for (let i = from; i < from + 4; i++) out.push(i < segment.length ? segment.charCodeAt(i) : 0x5f);
+  }
+  return out;
 }
 
 /** An operand: a number, or the name of an object, or AML. */
