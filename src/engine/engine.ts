@@ -21,6 +21,8 @@ import {
   PC,
   REGIMES,
   RESULT,
+  SWITCH,
+  SWITCH_END,
   TLB,
   TLB_ENTRIES,
   TLB_HALF,
@@ -209,6 +211,9 @@ class HartSlot implements CoreEnv {
   }
   wrote(paddr: number, size: number): void {
     this.engine.wrote(paddr, size);
+  }
+  wroteAt(at: number, size: number): void {
+    this.engine.wroteAt(at, size);
   }
   flushTlb(): void {
     const { filled, i32 } = this;
@@ -465,6 +470,7 @@ export class Engine {
     this.running = hart;
     this.#u8.copyWithin(GUEST, hart.saved, hart.saved + GUEST_END - GUEST);
     this.#i64[PC >> 3] = this.#i64[(hart.saved + GUEST_END - GUEST) >> 3];
+    this.#i32.fill(0, SWITCH >> 2, SWITCH_END >> 2);
     this.refresh();
     return hart;
   }
@@ -501,6 +507,7 @@ export class Engine {
   #forgetContexts(): void {
     this.#contexts.clear();
     this.#clearJumpCache();
+    this.#i32.fill(0, SWITCH >> 2, SWITCH_END >> 2);
     for (const h of this.harts) {
       h.fetchContext.fill(-1);
       h.recentContext.fill(-1);
@@ -1082,6 +1089,10 @@ export class Engine {
   wrote(paddr: number, size: number): void {
     const host = this.hostOf(paddr, size);
     if (host >= 0 && this.#invalidate(host, size)) this.#attention = true;
+  }
+  /** The same for bytes within a page, by their index in the linear memory. */
+  wroteAt(host: number, size: number): void {
+    if (this.#pages[host >>> 12] && this.#invalidate(host, size)) this.#attention = true;
   }
 
   /** Forgets translations and TLB entries: memory or the harts' state was replaced. */

@@ -82,6 +82,8 @@ export interface CoreEnv {
   ram(paddr: number, size: number): number;
   /** Call after writing RAM through the views: drops code translated from there. */
   wrote(paddr: number, size: number): void;
+  /** The same for bytes within a page, by their index in the views. */
+  wroteAt(at: number, size: number): void;
   /** Drops all data TLB entries of this hart, or those of one page (address in halves, any regime). */
   flushTlb(): void;
   flushPage(lo: number, hi: number): void;

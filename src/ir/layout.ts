@@ -13,6 +13,11 @@ export const BUDGET = 0x58;
 export const TLB = 0x5c, CONTEXT = 0x60;
 /** Arguments of helper calls (i64 each), and their result. */
 export const ARG = 0x70, RESULT = 0x90;
+/**
+ * What TLB and CONTEXT are in two modes of the running hart between which code goes by itself: i32 each, one after the other. The core fills
+ * them in; 0 once a number has become void or another hart runs.
+ */
+export const SWITCH = 0x98, SWITCH_END = 0xa8;
 /** Temporaries of the interpreter, 8 bytes each: one instruction may need hundreds (ENTER, FNSAVE). */
 export const TEMP = 0x2000, TEMPS = 2048;
 /** The hart's own registers, laid out by its architecture; with PC the part that is exchanged when another hart runs. */

@@ -125,7 +125,7 @@ export function startKernel(boot: Boot, core: X86Cpu): void {
     bus.writeBytes(PAGE_TABLES, identityMap());
     core.setReg("cr3", BigInt(PAGE_TABLES));
     core.s.cr4 = CR4_PAE;
-    core.s.efer = EFER_LME_LMA;
+    core.efer = EFER_LME_LMA;
     core.s.cr0 |= CR0_PG;
   }
   core.setSegment(CS, BOOT_CS, 0, 0, 0xffff_ffff, code);

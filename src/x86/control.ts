@@ -52,14 +52,14 @@ export function writeCr0(cpu: X86Cpu, lo: number, hi: number): void {
   const paging = (value & CR0_PG) !== 0;
   if (paging !== ((old & CR0_PG) !== 0)) {
     if (paging) {
-      if (s.efer & EFER_LME) {
+      if (cpu.efer & EFER_LME) {
         if (!(s.cr4 & CR4_PAE) || cpu.attr[CS] & LONG) cpu.fault(XCPT.GP, 0);
       } else if (s.cr4 & CR4_PAE) loadPdptes(cpu, s.cr3Lo);
     } else if (cpu.code64 || s.cr4 & CR4_PCIDE) cpu.fault(XCPT.GP, 0);
-    s.efer = paging && s.efer & EFER_LME ? s.efer | EFER_LMA : s.efer & ~EFER_LMA;
+    cpu.efer = paging && cpu.efer & EFER_LME ? cpu.efer | EFER_LMA : cpu.efer & ~EFER_LMA;
   }
   s.cr0 = value;
-  if (!(value & CR0_PE)) s.cpl = 0;
+  if (!(value & CR0_PE)) cpu.cpl = 0;
   if ((old ^ value) & (CR0_PG | CR0_WP | CR0_PE)) {
     cpu.setPaging();
     cpu.flushAll();
@@ -116,8 +116,8 @@ export function writeEfer(cpu: X86Cpu, lo: number, hi: number): void {
   const s = cpu.s;
   const allowed = (cpu.features.has("syscall") ? EFER_SCE : 0) | (cpu.features.has("lm") ? EFER_LME | EFER_LMA : 0) |
     (cpu.features.has("nx") ? EFER_NXE : 0);
-  if (hi !== 0 || lo & ~allowed || (s.cr0 & CR0_PG && (lo ^ s.efer) & EFER_LME)) cpu.fault(XCPT.GP, 0);
-  s.efer = (lo & ~EFER_LMA) | (s.efer & EFER_LMA);
+  if (hi !== 0 || lo & ~allowed || (s.cr0 & CR0_PG && (lo ^ cpu.efer) & EFER_LME)) cpu.fault(XCPT.GP, 0);
+  cpu.efer = (lo & ~EFER_LMA) | (cpu.efer & EFER_LMA);
   cpu.setPaging();
   cpu.flushAll();
 }

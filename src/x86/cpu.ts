@@ -5,7 +5,7 @@
 // changed by then, and the helper's wrapper or the delivery loop catches it. Translated code never sees it.
 // Not modelled: SMM, VMX, SVM, protection keys, CET, VME (CR4.VME, PVI), machine checks, performance counters, #SS where a helper (FXSAVE,
 // XSAVE) meets a non-canonical operand on the stack (#GP).
-import { ARG, GUEST, GUEST_END, PC, RESULT } from "../ir/layout.ts";
+import { ARG, CONTEXT, GUEST, GUEST_END, PC, RESULT, SWITCH, SWITCH_END, TLB } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
   type Access,
@@ -56,9 +56,14 @@ import {
 import { resetFpu } from "./state.ts";
 import {
   CODE_LIMIT,
+  CPL,
+  CR2,
+  EFER,
   FPU_ERROR,
   FPU_SW,
   GPR,
+  INTR,
+  LOADED_BASE,
   MODE_CODE32,
   MODE_CODE64,
   MODE_CPL_SHIFT,
@@ -76,10 +81,16 @@ import {
   MXCSR,
   mxcsrIsFast,
   RFLAGS,
+  SEG_ATTR,
   SEG_BASE,
+  SEG_LIMIT,
   SEG_READ_TOP,
   SEG_WRITE_TOP,
   SELECTOR,
+  SWITCH_SYSTEM,
+  SWITCH_USER,
+  SYSTEM,
+  SYSTEM_END,
 } from "./slots.ts";
 import {
   AC,
@@ -149,16 +160,12 @@ export interface X86Config {
 /** Everything that a snapshot holds apart from the slots and segment registers. */
 const powerOn = () => ({
   cr0: CR0_CD | CR0_NW | CR0_ET,
-  cr2Lo: 0,
-  cr2Hi: 0,
   cr3Lo: 0,
   cr3Hi: 0,
   cr4: 0,
-  efer: 0,
   xcr0: 1,
   /** CR8 where there is no local APIC. */
   priority: 0,
-  cpl: 0,
   gdtLo: 0,
   gdtHi: 0,
   gdtLimit: 0xffff,
@@ -183,24 +190,13 @@ const powerOn = () => ({
   initDue: false,
   /** After a triple fault. */
   shutdown: false,
-  /** Levels of the wires. */
-  intr: false,
+  /** Level of the wire; that of INTR is a slot. */
   nmiLine: false,
   nmi: false,
   nmiMasked: false,
   a20: true,
   ignne: false,
   ferr: false,
-  /** FS and GS have theirs in their segment. */
-  kernelGsLo: 0,
-  kernelGsHi: 0,
-  starLo: 0,
-  starHi: 0,
-  lstarLo: 0,
-  lstarHi: 0,
-  cstarLo: 0,
-  cstarHi: 0,
-  fmask: 0,
   sysenterCs: 0,
   sysenterEspLo: 0,
   sysenterEspHi: 0,
@@ -229,12 +225,11 @@ export class X86Cpu implements Core {
   readonly events = new EventLog();
   readonly stack: Stack;
   pageCacheable = true;
-  /** Segment registers ES CS SS DS FS GS LDTR TR: limit in bytes, attributes (segments.ts); selectors are slots. */
-  readonly limit = new Uint32Array(8);
-  readonly attr = new Int32Array(8);
-  /** Bases of ES, CS, SS and DS. The SEG_BASE slots have what code adds: 0 for ES, CS, SS and DS in 64-bit mode. */
-  readonly #baseLo = new Int32Array(4);
-  readonly #baseHi = new Int32Array(4);
+  /** Limits and attributes in the state window, and where they are while another processor runs. */
+  readonly #limitHere: Uint32Array;
+  readonly #attrHere: Int32Array;
+  #limitAway: Uint32Array | undefined;
+  #attrAway: Int32Array | undefined;
   // Derived from the state by `refresh`.
   /** CR0.PE and not virtual-8086 mode. */
   protectedMode = false;
@@ -242,10 +237,11 @@ export class X86Cpu implements Core {
   /** EFER.LMA; and CS.L as well. */
   lma = false;
   code64 = false;
+  /** Mode bits but for the privilege and MODE_SSE_FAST; those two, the regime's part and the address space that SWITCH are of. */
   #mode = 0;
-  #regime = 0;
-  #context = 0;
-  #smap = false;
+  #fast = 0;
+  #paged = 0;
+  #space = 0;
   /** Accesses must be aligned (SDM 6.15, #AC). */
   #aligned = false;
   /** A helper has changed what translated code depends on. */
@@ -281,6 +277,8 @@ export class X86Cpu implements Core {
   constructor(readonly env: CoreEnv, readonly config: X86Config) {
     this.paging = new Paging(env);
     this.#spaces = new Spaces(env.i32, this.paging);
+    this.#limitHere = env.u32.subarray(SEG_LIMIT >> 2, (SEG_LIMIT >> 2) + 8);
+    this.#attrHere = env.i32.subarray(SEG_ATTR >> 2, (SEG_ATTR >> 2) + 8);
     this.features = new Features(config.model, config.features);
     this.stack = new Stack(this);
     const own = systemHelpers(this);
@@ -310,25 +308,23 @@ export class X86Cpu implements Core {
   /** Runs a helper; what it says, and FINISH when translated code of the same block must not go on. */
   #guarded(run: () => Status, ends: boolean): Status {
     let status: Status;
+    this.#changed = false;
     try {
       status = run();
     } catch (e) {
       if (e !== FAULTED) throw e;
       status = FAULT;
     }
-    if (this.#changed) {
-      this.#changed = false;
-      if (status === CONTINUE && !ends) return FINISH;
-    }
-    return status;
+    return this.#changed && status === CONTINUE && !ends ? FINISH : status;
   }
 
   /** Puts the processor into its state after power on (SDM 9.1.1); wires keep their levels. */
   reset(): void {
-    const { i32 } = this.env, base = this.env.base() >> 2, { intr, nmiLine, a20, ignne } = this.s;
+    const { i32 } = this.env, base = this.env.base() >> 2, { nmiLine, a20, ignne } = this.s, { intr } = this;
     i32.fill(0, base + (GUEST >> 2), base + (GUEST_END >> 2));
     this.s = powerOn();
-    Object.assign(this.s, { intr, nmiLine, a20, ignne });
+    Object.assign(this.s, { nmiLine, a20, ignne });
+    this.intr = intr;
     this.ferr?.set(false);
     const seed = this.config.seed + 0x9e37_79b9 * (this.config.index + 1);
     for (let i = 0; i < 4; i++) this.s.random[i] = Math.imul(seed + i, 0x85eb_ca6b) | 1;
@@ -351,11 +347,12 @@ export class X86Cpu implements Core {
 
   /** INIT (SDM 9.1.1, table 9-1): like reset, but caches, FPU and most MSRs stay. Other processors than the first then wait for a SIPI. */
   init(): void {
-    const s = this.s, kept = { ...s };
+    const s = this.s, kept = { ...s }, { i32 } = this.env, base = this.env.base(), { intr } = this;
+    i32.fill(0, (base + SYSTEM) >> 2, (base + SYSTEM_END) >> 2);
+    this.intr = intr;
     this.s = {
       ...powerOn(),
       cr0: CR0_ET | (kept.cr0 & (CR0_CD | CR0_NW)),
-      intr: kept.intr,
       nmiLine: kept.nmiLine,
       a20: kept.a20,
       ignne: kept.ignne,
@@ -426,7 +423,10 @@ export class X86Cpu implements Core {
   /** Goes to an offset in the present code segment. */
   setEip(lo: number, hi: number): void {
     if (this.code64) this.setPc(lo, hi);
-    else this.setPc((this.#baseLo[CS] + lo) | 0, 0);
+    else this.setPc((this.baseLo(CS) + lo) | 0, 0);
+  }
+  setSlot32(slot: number, value: number): void {
+    this.env.i32[(this.env.base() + slot) >> 2] = value;
   }
   argLo(n: number): number {
     return this.env.i32[(ARG >> 2) + 2 * n];
@@ -457,24 +457,51 @@ export class X86Cpu implements Core {
     return this.slotLo(RFLAGS);
   }
 
+  get cpl(): number {
+    return this.slotLo(CPL);
+  }
+  set cpl(level: number) {
+    this.setSlot32(CPL, level);
+  }
+  get efer(): number {
+    return this.slotLo(EFER);
+  }
+  set efer(value: number) {
+    this.setSlot32(EFER, value);
+  }
+  /** Level of the interrupt input. */
+  get intr(): boolean {
+    return this.slotLo(INTR) !== 0;
+  }
+  set intr(level: boolean) {
+    this.setSlot32(INTR, level ? 1 : 0);
+  }
+
   // --- segment registers
+  /** Limits of ES CS SS DS FS GS LDTR TR in bytes. */
+  get limit(): Uint32Array {
+    const base = this.env.base(), at = (base + SEG_LIMIT) >> 2;
+    return base === 0 ? this.#limitHere : this.#limitAway ??= this.env.u32.subarray(at, at + 8);
+  }
+  /** Their attributes (segments.ts). */
+  get attr(): Int32Array {
+    const base = this.env.base(), at = (base + SEG_ATTR) >> 2;
+    return base === 0 ? this.#attrHere : this.#attrAway ??= this.env.i32.subarray(at, at + 8);
+  }
   selector(n: number): number {
     return this.slotLo(SELECTOR(n)) & 0xffff;
   }
   /** Base of a segment register as loaded, also where 64-bit mode ignores it. From FS on the slot itself: WRFSBASE writes it. */
   baseLo(n: number): number {
-    return n < FS ? this.#baseLo[n] : this.slotLo(SEG_BASE(n));
+    return this.slotLo(n < FS ? LOADED_BASE(n) : SEG_BASE(n));
   }
   baseHi(n: number): number {
-    return n < FS ? this.#baseHi[n] : this.slotHi(SEG_BASE(n));
-  }
-  get cpl(): number {
-    return this.s.cpl;
+    return this.slotHi(n < FS ? LOADED_BASE(n) : SEG_BASE(n));
   }
 
   /** Loads a segment register; the caller calls `refresh` when it is done. */
   setSegment(n: number, selector: number, baseLo: number, baseHi: number, limit: number, attr: number): void {
-    this.env.i32[(this.env.base() + SELECTOR(n)) >> 2] = selector;
+    this.setSlot32(SELECTOR(n), selector);
     this.limit[n] = limit;
     this.attr[n] = attr;
     this.setBase(n, baseLo, baseHi);
@@ -482,16 +509,17 @@ export class X86Cpu implements Core {
   /** The same with base 0 and limit 2^32 - 1; cheap where only the privilege changes. */
   setFlatSegment(n: number, selector: number, attr: number): void {
     const same = ((attr ^ this.attr[n]) & ~(3 << DPL_SHIFT)) === 0 && this.limit[n] === 0xffff_ffff &&
-      (this.#baseLo[n] | this.#baseHi[n]) === 0;
+      (this.baseLo(n) | this.baseHi(n)) === 0;
     if (!same) return this.setSegment(n, selector, 0, 0, 0xffff_ffff, attr);
-    this.env.i32[(this.env.base() + SELECTOR(n)) >> 2] = selector;
+    this.setSlot32(SELECTOR(n), selector);
     this.attr[n] = attr;
   }
+  /** What code adds and compares: nothing but the bases of FS and GS in 64-bit mode, where the other slots are 0. */
   #setSegmentSlots(n: number): void {
-    if (n < FS) this.setSlot(SEG_BASE(n), this.code64 ? 0 : this.#baseLo[n], this.code64 ? 0 : this.#baseHi[n]);
     if (n > GS) return;
-    const attr = this.attr[n], limit = this.limit[n];
-    if (n === CS) this.env.i32[(this.env.base() + CODE_LIMIT) >> 2] = limit;
+    if (n < FS) this.setSlot(SEG_BASE(n), this.code64 ? 0 : this.baseLo(n), this.code64 ? 0 : this.baseHi(n));
+    const attr = this.code64 ? 0 : this.attr[n], limit = this.code64 ? 0 : this.limit[n];
+    if (n === CS) this.setSlot32(CODE_LIMIT, limit);
     let read = !this.protectedMode || ((attr & PRESENT) !== 0 && isReadable(attr));
     let write = !this.protectedMode || ((attr & PRESENT) !== 0 && isWritable(attr));
     if (isData(attr) && attr & EXPAND_DOWN) read = write = false;
@@ -500,11 +528,8 @@ export class X86Cpu implements Core {
     this.setSlot(SEG_WRITE_TOP(n), write ? topLo : 0, write ? topHi : 0);
   }
   setBase(n: number, lo: number, hi: number): void {
-    if (n < FS) {
-      this.#baseLo[n] = lo;
-      this.#baseHi[n] = hi;
-    } else this.setSlot(SEG_BASE(n), lo, hi);
-    this.#setSegmentSlots(n);
+    this.setSlot(n < FS ? LOADED_BASE(n) : SEG_BASE(n), lo, hi);
+    if (!this.code64) this.#setSegmentSlots(n);
   }
 
   /** Whether an address with this upper half is canonical. */
@@ -520,7 +545,7 @@ export class X86Cpu implements Core {
     if (paging.levels === 0) return this.#gate(lo >>> 0);
     if (this.lma && !this.canonical(hi)) this.fault(XCPT.GP, 0);
     // Accesses to descriptor tables and the TSS are the supervisor's at any CPL, and SMAP holds for them; AC counts only below CPL 3.
-    const smap = (this.s.cr4 & CR4_SMAP) !== 0 && !(this.s.cpl < 3 && this.systemFlags & AC);
+    const smap = (this.s.cr4 & CR4_SMAP) !== 0 && !(this.cpl < 3 && this.systemFlags & AC);
     const paddr = paging.walk(lo, hi, access, user, smap, false);
     if (paddr < 0) {
       this.#pageFault(lo, hi);
@@ -631,13 +656,22 @@ export class X86Cpu implements Core {
 
   // --- what the engine asks
   mode(): number {
-    return mxcsrIsFast(this.slotLo(MXCSR)) ? this.#mode | MODE_SSE_FAST : this.#mode;
+    const fast = mxcsrIsFast(this.slotLo(MXCSR)) ? MODE_SSE_FAST : 0;
+    if (fast !== this.#fast) {
+      this.#fast = fast;
+      this.#forgetSwitch();
+    }
+    return this.#mode | this.cpl << MODE_CPL_SHIFT | fast;
   }
   regime(): number {
-    return this.#regime;
+    return this.paging.levels === 0 ? 0 : this.cpl === 3 ? 3 : this.#smap ? 2 : 1;
   }
   context(): number {
-    return this.#context;
+    return this.#spaces.id << 1 | (this.cpl === 3 ? 1 : 0);
+  }
+  /** The supervisor may not touch user pages (SDM 4.6.1). */
+  get #smap(): boolean {
+    return (this.s.cr4 & CR4_SMAP) !== 0 && this.cpl < 3 && !(this.systemFlags & AC);
   }
 
   get writable(): boolean {
@@ -649,7 +683,6 @@ export class X86Cpu implements Core {
   }
 
   translate(lo: number, hi: number, access: Access, size = 1): number {
-    const s = this.s;
     this.pageCacheable = true;
     if (hi !== 0 && !this.code64) {
       // The second part of an access that wraps at 4 GiB; the TLB would keep it under an address that nobody flushes.
@@ -667,7 +700,7 @@ export class X86Cpu implements Core {
       this.addressHi = hi;
       return -1;
     }
-    const user = s.cpl === 3;
+    const user = this.cpl === 3;
     if (this.#aligned && access !== FETCH) {
       this.pageCacheable = false;
       if (size <= 8 && lo & (size - 1)) {
@@ -689,7 +722,7 @@ export class X86Cpu implements Core {
     const lo = Number(BigInt.asIntN(32, vaddr)), hi = this.lma ? Number(BigInt.asIntN(32, vaddr >> 32n)) : 0;
     if (this.paging.levels === 0) return this.#gate(lo >>> 0);
     if (this.lma && !this.canonical(hi)) return undefined;
-    const paddr = this.paging.walk(lo, hi, access, this.s.cpl === 3, false, true);
+    const paddr = this.paging.walk(lo, hi, access, this.cpl === 3, false, true);
     return paddr < 0 ? undefined : this.#gate(paddr);
   }
 
@@ -754,18 +787,17 @@ export class X86Cpu implements Core {
     for (;;) {
       const page = kind === EXCEPTION && vector === XCPT.PF;
       if (page) {
-        s.cr2Lo = this.addressLo;
-        s.cr2Hi = this.addressHi;
+        this.setSlot(CR2, this.addressLo, this.addressHi);
       }
       this.events.record(
         vector,
         kind,
-        s.cpl,
+        this.cpl,
         errorCode,
         pcLo,
         pcHi,
-        page ? s.cr2Lo : 0,
-        page ? s.cr2Hi : 0,
+        page ? this.addressLo : 0,
+        page ? this.addressHi : 0,
         this.env.instructions(),
       );
       this.vector = -1;
@@ -779,11 +811,10 @@ export class X86Cpu implements Core {
       if (next !== second) {
         // The second fault is in the report, too, and so is its address in CR2.
         if (second === XCPT.PF) {
-          s.cr2Lo = this.addressLo;
-          s.cr2Hi = this.addressHi;
+          this.setSlot(CR2, this.addressLo, this.addressHi);
         }
         const at = this.env.instructions();
-        this.events.record(second, EXCEPTION, s.cpl, this.errorCode, pcLo, pcHi, this.addressLo, this.addressHi, at);
+        this.events.record(second, EXCEPTION, this.cpl, this.errorCode, pcLo, pcHi, this.addressLo, this.addressHi, at);
       }
       if (next < 0) {
         s.shutdown = s.waiting = true;
@@ -799,7 +830,7 @@ export class X86Cpu implements Core {
 
   interrupt(): boolean {
     const s = this.s;
-    if (s.debugDue === 0 && !s.nmi && !s.intr && !s.initDue) return false;
+    if (s.debugDue === 0 && !s.nmi && !this.intr && !s.initDue) return false;
     if (s.shutdown || s.parked) return false;
     if (s.initDue) {
       this.init();
@@ -810,7 +841,7 @@ export class X86Cpu implements Core {
       return true;
     }
     const nmi = s.nmi && !s.nmiMasked;
-    if (!nmi && !(s.intr && this.systemFlags & IF)) return false;
+    if (!nmi && !(this.intr && this.systemFlags & IF)) return false;
     if (this.env.instructions() === s.shadowAt) {
       // One more instruction, then again.
       s.stepOnce = true;
@@ -861,7 +892,7 @@ export class X86Cpu implements Core {
   /** To be called after a change of what makes interrupts deliverable: FINISH when one can be taken. */
   done(): Status {
     const s = this.s;
-    return s.debugDue !== 0 || (s.nmi && !s.nmiMasked) || (s.intr && this.systemFlags & IF) ? FINISH : CONTINUE;
+    return s.debugDue !== 0 || (s.nmi && !s.nmiMasked) || (this.intr && this.systemFlags & IF) ? FINISH : CONTINUE;
   }
   /** A wire has moved. */
   wake(): void {
@@ -923,7 +954,7 @@ export class X86Cpu implements Core {
   /** Derives anew what depends on the mode: after any change of CR0, CR4, EFER, RFLAGS' TF, RF, VM or AC, CPL or a segment register. */
   refresh(): void {
     const s = this.s, attr = this.attr, flags = this.systemFlags, cs = attr[CS];
-    const pe = (s.cr0 & CR0_PE) !== 0, v86 = pe && (flags & VM) !== 0, lma = (s.efer & EFER_LMA) !== 0;
+    const pe = (s.cr0 & CR0_PE) !== 0, v86 = pe && (flags & VM) !== 0, lma = (this.efer & EFER_LMA) !== 0;
     const code64 = lma && (cs & LONG) !== 0, protectedMode = pe && !v86;
     if (code64 !== this.code64 || protectedMode !== this.protectedMode || v86 !== this.v86) {
       this.code64 = code64;
@@ -933,27 +964,48 @@ export class X86Cpu implements Core {
     this.v86 = v86;
     this.lma = lma;
     const stepping = flags & (TF | RF) || s.stepOnce || this.#instructionBreakpoints();
-    const mode = (code64 ? MODE_CODE64 : cs & BIG ? MODE_CODE32 : 0) | (attr[SS] & BIG ? MODE_STACK32 : 0) | (pe ? MODE_PROTECTED : 0) |
-      s.cpl << MODE_CPL_SHIFT | (v86 ? MODE_V86 : 0) | (code64 || this.#flat() ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
+    // 64-bit code has one kind of stack: that of an interrupt, with a null SS, and that of SYSCALL have the same code.
+    const mode = (code64 ? MODE_CODE64 : (cs & BIG ? MODE_CODE32 : 0) | (attr[SS] & BIG ? MODE_STACK32 : 0)) | (pe ? MODE_PROTECTED : 0) |
+      (v86 ? MODE_V86 : 0) | (code64 || this.#flat() ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
       (s.cr0 & CR0_EM ? MODE_EM : 0) | (s.cr0 & CR0_MP ? MODE_MP : 0) | (s.cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (stepping ? MODE_TF : 0) |
       (this.paging.levels === 0 && s.a20 && !this.#dataBreakpoints ? MODE_PHYSICAL : 0);
-    this.#smap = (s.cr4 & CR4_SMAP) !== 0 && s.cpl < 3 && !(flags & AC);
-    const aligned = s.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
+    const aligned = this.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
     // Pages that were cached without the check must not be while it is on.
     if (aligned && !this.#aligned) this.env.flushTlb();
     this.#aligned = aligned;
-    const regime = this.paging.levels === 0 ? 0 : s.cpl === 3 ? 3 : this.#smap ? 2 : 1;
-    const context = this.#spaces.id << 1 | (s.cpl === 3 ? 1 : 0);
-    if (mode === this.#mode && regime === this.#regime && context === this.#context) return;
-    this.#mode = mode;
-    this.#regime = regime;
-    this.#context = context;
-    this.#changed = true;
-    this.env.changed();
+    const paged = (this.paging.levels === 0 ? 0 : 1) | s.cr4 & CR4_SMAP, space = this.#spaces.id;
+    if (mode !== this.#mode || paged !== this.#paged || space !== this.#space) {
+      this.#mode = mode;
+      this.#paged = paged;
+      this.#space = space;
+      this.#forgetSwitch();
+    }
+    if (this.env.base() === 0) this.#announce();
+  }
+  #forgetSwitch(): void {
+    this.env.i32.fill(0, SWITCH >> 2, SWITCH_END >> 2);
+  }
+  /** Lets the engine know what code and TLB go with the present mode, if it does not: mostly only the privilege has changed, and back again. */
+  #announce(): void {
+    const { env } = this, { i32 } = env, cpl = this.cpl, side = (cpl === 3 ? SWITCH_USER : SWITCH_SYSTEM) >> 2;
+    const known = (cpl === 0 || cpl === 3) && !(this.s.cr4 & CR4_SMAP && this.systemFlags & AC) &&
+      this.#fast === (mxcsrIsFast(i32[MXCSR >> 2]) ? MODE_SSE_FAST : 0);
+    const tlb = i32[TLB >> 2], context = i32[CONTEXT >> 2];
+    if (known && i32[side + 1] !== 0) {
+      i32[TLB >> 2] = i32[side];
+      i32[CONTEXT >> 2] = i32[side + 1];
+    } else {
+      env.changed();
+      if (known) {
+        i32[side] = i32[TLB >> 2];
+        i32[side + 1] = i32[CONTEXT >> 2];
+      }
+    }
+    if (i32[TLB >> 2] !== tlb || i32[CONTEXT >> 2] !== context) this.#changed = true;
   }
   #flat(): boolean {
     for (const n of FLAT_SEGMENTS) {
-      if (this.#baseLo[n] !== 0 || this.limit[n] !== 0xffff_ffff || !(this.attr[n] & PRESENT)) return false;
+      if (this.baseLo(n) !== 0 || this.limit[n] !== 0xffff_ffff || !(this.attr[n] & PRESENT)) return false;
       const attr = this.attr[n];
       if (n === CS ? !isReadable(attr) : !isWritable(attr) || (attr & (CODE | EXPAND_DOWN)) !== 0) return false;
     }
@@ -978,10 +1030,10 @@ export class X86Cpu implements Core {
   /** After CR0, CR3, CR4 or EFER were written: paging mode, root. Flushes nothing. */
   setPaging(): void {
     const s = this.s, p = this.paging, paged = (s.cr0 & CR0_PG) !== 0, pae = (s.cr4 & CR4_PAE) !== 0;
-    p.levels = !paged ? 0 : s.efer & EFER_LMA ? (s.cr4 & CR4_LA57 ? 5 : 4) : pae ? 3 : 2;
+    p.levels = !paged ? 0 : this.efer & EFER_LMA ? (s.cr4 & CR4_LA57 ? 5 : 4) : pae ? 3 : 2;
     p.root = p.levels >= 4 ? (s.cr3Hi & 0xff) * 2 ** 32 + ((s.cr3Lo & -4096) >>> 0) : (s.cr3Lo & -4096) >>> 0;
     p.pse = (s.cr4 & CR4_PSE) !== 0;
-    p.nxe = (s.efer & EFER_NXE) !== 0;
+    p.nxe = (this.efer & EFER_NXE) !== 0;
     p.wp = (s.cr0 & CR0_WP) !== 0;
     p.smep = (s.cr4 & CR4_SMEP) !== 0;
   }
@@ -1038,27 +1090,21 @@ export class X86Cpu implements Core {
       registers: u8.slice(base + GUEST, base + GUEST_END),
       pc: [this.pcLo, this.pcHi],
       state: structuredClone(this.s),
-      segments: { limit: this.limit.slice(), attr: this.attr.slice(), baseLo: this.#baseLo.slice(), baseHi: this.#baseHi.slice() },
       pdptes: { lo: this.paging.pdpteLo.slice(), hi: this.paging.pdpteHi.slice() },
       events: this.events.save(),
     };
   }
   load(saved: unknown): void {
-    const { registers, pc, state, segments, pdptes, events } = saved as {
+    const { registers, pc, state, pdptes, events } = saved as {
       registers: Uint8Array;
       pc: [number, number];
       state: CpuState;
-      segments: { limit: Uint32Array; attr: Int32Array; baseLo: Int32Array; baseHi: Int32Array };
       pdptes: { lo: Int32Array; hi: Int32Array };
       events: ReturnType<EventLog["save"]>;
     };
     this.env.u8.set(registers, this.env.base() + GUEST);
     this.setPc(pc[0], pc[1]);
     this.s = structuredClone(state);
-    this.limit.set(segments.limit);
-    this.attr.set(segments.attr);
-    this.#baseLo.set(segments.baseLo);
-    this.#baseHi.set(segments.baseHi);
     this.paging.pdpteLo.set(pdptes.lo);
     this.paging.pdpteHi.set(pdptes.hi);
     this.events.load(events);
@@ -1095,10 +1141,10 @@ const FLAT_SEGMENTS = [ES, CS, SS, DS], BREAKPOINT_BYTES = [1, 2, 8, 4];
 class IntrInput implements IrqLine {
   constructor(readonly cpu: X86Cpu) {}
   get level(): boolean {
-    return this.cpu.s.intr;
+    return this.cpu.intr;
   }
   set(level: boolean): void {
-    this.cpu.s.intr = level;
+    this.cpu.intr = level;
     if (level) this.cpu.wake();
   }
 }

@@ -6,7 +6,23 @@ import { AC, AF, CF, CR0_PG, DF, ID, IF, NT, OF, PF, RF, SF, TF, VIF, VIP, VM, Z
 import { type Event, eventName, EXCEPTION, hasErrorCode, hex, low32, wide, XCPT } from "./exceptions.ts";
 import { LEVEL_NAMES, PF_I, PF_P, PF_RSVD, PF_U, PF_W, REASONS } from "./paging.ts";
 import { CS, FS, GS, index, INT32, PRESENT, SEGMENT_NAMES, SS, TR, TRAP32, type } from "./segments.ts";
-import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_EMPTY, FPU_IP, FPU_OPCODE, FPU_REG, FPU_SW, FPU_TOP, GPR, MXCSR, XMM } from "./slots.ts";
+import {
+  CR2,
+  FPU_CS,
+  FPU_CW,
+  FPU_DP,
+  FPU_DS,
+  FPU_EMPTY,
+  FPU_IP,
+  FPU_OPCODE,
+  FPU_REG,
+  FPU_SW,
+  FPU_TOP,
+  GPR,
+  KERNEL_GS_BASE,
+  MXCSR,
+  XMM,
+} from "./slots.ts";
 
 interface Access {
   get(): bigint;
@@ -121,15 +137,9 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
   });
   add("fs_base", 64, "segments", base(FS));
   add("gs_base", 64, "segments", base(GS));
-  add("k_gs_base", 64, "system", {
-    get: () => wide(cpu.s.kernelGsLo, cpu.s.kernelGsHi),
-    set: (v) => void ([cpu.s.kernelGsLo, cpu.s.kernelGsHi] = [low32(v), low32(v >> 32n)]),
-  });
+  add("k_gs_base", 64, "system", slot(KERNEL_GS_BASE, 64));
   add("cr0", 64, "system", system(() => cpu.s.cr0, (v) => void (cpu.s.cr0 = v)));
-  add("cr2", 64, "system", {
-    get: () => wide(cpu.s.cr2Lo, cpu.s.cr2Hi),
-    set: (v) => void ([cpu.s.cr2Lo, cpu.s.cr2Hi] = [low32(v), low32(v >> 32n)]),
-  });
+  add("cr2", 64, "system", slot(CR2, 64));
   add("cr3", 64, "system", {
     get: () => wide(cpu.s.cr3Lo, cpu.s.cr3Hi),
     set: (v) => {
@@ -147,8 +157,8 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
       else cpu.s.priority = v & 15;
     }),
   );
-  add("efer", 64, "system", system(() => cpu.s.efer, (v) => void (cpu.s.efer = v)));
-  add("cpl", 8, "system", system(() => cpu.s.cpl, (v) => void (cpu.s.cpl = v & 3)));
+  add("efer", 64, "system", system(() => cpu.efer, (v) => void (cpu.efer = v)));
+  add("cpl", 8, "system", system(() => cpu.cpl, (v) => void (cpu.cpl = v & 3)));
   for (const [name, field] of [["gdtr", "gdt"], ["idtr", "idt"]] as const) {
     add(`${name}_base`, 64, "system", {
       get: () => wide(cpu.s[`${field}Lo`], cpu.s[`${field}Hi`]),
@@ -191,7 +201,7 @@ export function deathReport(cpu: X86Cpu): string {
   const s = cpu.s, lines: string[] = [], events = cpu.events.last(), r = (name: string) => hex(cpu.reg(name));
   const state = s.shutdown ? "shut down (triple fault)" : cpu.waiting ? "halted" : "running";
   lines.push(
-    `${state} in ${modeName(cpu)} mode, CPL ${s.cpl}, ${hex(cpu.selector(CS))}:${r("rip")}, ${cpu.events.count} events since reset`,
+    `${state} in ${modeName(cpu)} mode, CPL ${cpu.cpl}, ${hex(cpu.selector(CS))}:${r("rip")}, ${cpu.events.count} events since reset`,
   );
   for (
     const row of [["rax", "rbx", "rcx", "rdx"], ["rsi", "rdi", "rbp", "rsp"], ["r8", "r9", "r10", "r11"], ["r12", "r13", "r14", "r15"]]

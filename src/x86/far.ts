@@ -41,7 +41,7 @@ import {
   type,
   WRITABLE,
 } from "./segments.ts";
-import { GPR } from "./slots.ts";
+import { CSTAR, FMASK, GPR, LSTAR, STAR } from "./slots.ts";
 import { taskSwitch } from "./tasks.ts";
 
 const RCX = GPR(1), RDX = GPR(2), RSP = GPR(4), R11 = GPR(11);
@@ -226,37 +226,37 @@ const FLAT_CODE = GRANULAR | PRESENT | S | CODE | READABLE | ACCESSED, FLAT_DATA
 function flatSegments(cpu: X86Cpu, code: number, stack: number, cpl: number, long: boolean): void {
   cpu.setFlatSegment(CS, (code & 0xfffc) | cpl, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
   cpu.setFlatSegment(SS, (stack & 0xfffc) | cpl, FLAT_DATA | cpl << DPL_SHIFT);
-  cpu.s.cpl = cpl;
+  cpu.cpl = cpl;
   cpu.refresh();
 }
 
 /** SYSCALL. */
 export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
-  const s = cpu.s;
+  const s = cpu.s, star = cpu.slotHi(STAR) & 0xffff;
   // 32-bit code may use it on AMD's processors only.
-  if (!(s.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
+  if (!(cpu.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
   if (cpu.lma) {
     const flags = cpu.flags & ~RF, fromLong = cpu.code64;
     cpu.setSlot(RCX, fromLong ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, fromLong ? nextHi : 0);
     cpu.setSlot(R11, flags, 0);
-    cpu.setFlags(0, (s.fmask & ~2) | RF);
-    flatSegments(cpu, s.starHi & 0xffff, (s.starHi & 0xffff) + 8, 0, true);
-    if (fromLong) cpu.setPc(s.lstarLo, s.lstarHi);
-    else cpu.setPc(s.cstarLo, s.cstarHi);
+    cpu.setFlags(0, (cpu.slotLo(FMASK) & ~2) | RF);
+    flatSegments(cpu, star, star + 8, 0, true);
+    const to = fromLong ? LSTAR : CSTAR;
+    cpu.setPc(cpu.slotLo(to), cpu.slotHi(to));
   } else {
     cpu.setSlot(RCX, (nextLo - cpu.baseLo(CS)) | 0, 0);
     cpu.setFlags(0, IF | RF | VM);
-    flatSegments(cpu, s.starHi & 0xffff, (s.starHi & 0xffff) + 8, 0, false);
-    cpu.setEip(s.starLo, 0);
+    flatSegments(cpu, star, star + 8, 0, false);
+    cpu.setEip(cpu.slotLo(STAR), 0);
   }
   return cpu.done();
 }
 
 /** SYSRET with 4- or 8-byte operands. */
 export function sysret(cpu: X86Cpu, size: number): Status {
-  const s = cpu.s, base = s.starHi >>> 16;
-  if (!(s.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
-  if (s.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  const s = cpu.s, base = cpu.slotHi(STAR) >>> 16;
+  if (!(cpu.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
+  if (cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
   const lo = cpu.slotLo(RCX), hi = cpu.slotHi(RCX);
   // On AMD's processors the fault comes with the fetch, at CPL 3.
   if (size === 8 && cpu.features.intel && !cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
@@ -285,7 +285,7 @@ export function sysenter(cpu: X86Cpu): Status {
 export function sysexit(cpu: X86Cpu, size: number): Status {
   const s = cpu.s, long = size === 8;
   if (cpu.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
-  if (!(s.cr0 & 1) || s.cpl !== 0 || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
+  if (!(s.cr0 & 1) || cpu.cpl !== 0 || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
   const ipLo = cpu.slotLo(RDX), ipHi = cpu.slotHi(RDX), spLo = cpu.slotLo(RCX), spHi = cpu.slotHi(RCX);
   if (long && (!cpu.canonical(ipHi) || !cpu.canonical(spHi))) cpu.fault(XCPT.GP, 0);
   flatSegments(cpu, s.sysenterCs + (long ? 32 : 16), s.sysenterCs + (long ? 40 : 24), 3, long);

@@ -55,7 +55,6 @@ export const SYSTEM_HELPERS = [
   "invlpg", // linear address
   "invpcid", // type, low and high half of the descriptor
   "invd", // none: invd and wbinvd
-  "swapgs", // none
   "accessFlag", // 0: clac, 1: stac
   "fsgsbase", // none: raises #UD unless CR4.FSGSBASE
   "writeBase", // segment (4: FS, 5: GS), value: raises #GP if it is not canonical

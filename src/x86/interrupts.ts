@@ -92,7 +92,7 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
   ) {
     cpu.fault(XCPT.GP, where);
   }
-  if (software && dpl(gateHi) < s.cpl) cpu.fault(XCPT.GP, where);
+  if (software && dpl(gateHi) < cpu.cpl) cpu.fault(XCPT.GP, where);
   if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
   const pushes = kind === EXCEPTION && hasErrorCode(vector);
   if (kindOfGate === TASK_GATE) {
@@ -108,9 +108,9 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
   const offset = wide ? (gateHi & 0xffff_0000) | (gateLo & 0xffff) : gateLo & 0xffff;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
   readDescriptorExt(cpu, selector, XCPT.GP, ext);
-  if (!isCode(cpu.descHi) || dpl(cpu.descHi) > s.cpl) cpu.fault(XCPT.GP, index(selector) | ext);
+  if (!isCode(cpu.descHi) || dpl(cpu.descHi) > cpu.cpl) cpu.fault(XCPT.GP, index(selector) | ext);
   if (!(cpu.descHi & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
-  const inner = !isConforming(cpu.descHi) && dpl(cpu.descHi) < s.cpl, cpl = inner ? dpl(cpu.descHi) : s.cpl;
+  const inner = !isConforming(cpu.descHi) && dpl(cpu.descHi) < cpu.cpl, cpl = inner ? dpl(cpu.descHi) : cpu.cpl;
   if (cpu.v86 && !(inner && cpl === 0)) cpu.fault(XCPT.GP, index(selector) | ext);
   setAccessed(cpu);
   const csLo = cpu.descLo, csHi = cpu.descHi, stack = cpu.stack;
@@ -154,7 +154,7 @@ const V86_SAVED = [ES, DS, FS, GS];
 /** Loads CS from the descriptor in cpu.desc*, with a CPL, and goes to an offset in it. */
 export function enterCode(cpu: X86Cpu, selector: number, cpl: number, lo: number, hi: number): void {
   setFromDescriptor(cpu, CS, (selector & 0xfffc) | cpl);
-  cpu.s.cpl = cpl;
+  cpu.cpl = cpl;
   cpu.refresh();
   cpu.setEip(lo, hi);
 }
@@ -183,7 +183,7 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
   readAt(cpu, s.idtLo, s.idtHi, vector * 16);
   const gateLo = cpu.descLo, gateHi = cpu.descHi, kindOfGate = type(gateHi);
   if (gateHi & S || (kindOfGate !== INT32 && kindOfGate !== TRAP32)) cpu.fault(XCPT.GP, where);
-  if (software && dpl(gateHi) < s.cpl) cpu.fault(XCPT.GP, where);
+  if (software && dpl(gateHi) < cpu.cpl) cpu.fault(XCPT.GP, where);
   if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
   const next = (cpu.descAtLo >>> 0) + 8;
   const offsetHi = cpu.read32(next | 0, (cpu.descAtHi + (next > 0xffff_ffff ? 1 : 0)) | 0, false);
@@ -191,9 +191,9 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
   readDescriptorExt(cpu, selector, XCPT.GP, ext);
   const attr = cpu.descHi;
-  if (!isCode(attr) || dpl(attr) > s.cpl || (attr & (LONG | BIG)) !== LONG) cpu.fault(XCPT.GP, index(selector) | ext);
+  if (!isCode(attr) || dpl(attr) > cpu.cpl || (attr & (LONG | BIG)) !== LONG) cpu.fault(XCPT.GP, index(selector) | ext);
   if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
-  const inner = !isConforming(attr) && dpl(attr) < s.cpl, cpl = inner ? dpl(attr) : s.cpl, stack = cpu.stack;
+  const inner = !isConforming(attr) && dpl(attr) < cpu.cpl, cpl = inner ? dpl(attr) : cpu.cpl, stack = cpu.stack;
   setAccessed(cpu);
   const csLo = cpu.descLo, csHi = cpu.descHi;
   if (!cpu.canonical(offsetHi)) cpu.fault(XCPT.GP, ext);
@@ -236,12 +236,12 @@ export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
   const stack = cpu.stack;
   stack.current(0);
   const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
-  if (flags & VM && size === 4 && s.cpl === 0 && !cpu.lma) return iretV86(cpu, ipLo, selector, flags);
+  if (flags & VM && size === 4 && cpu.cpl === 0 && !cpu.lma) return iretV86(cpu, ipLo, selector, flags);
   const cpl = selector & 3;
   checkReturnCode(cpu, selector);
   const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.lma && (csHi & LONG) !== 0;
   if (long ? !cpu.canonical(ipHi) : (ipLo >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, 0);
-  const outer = cpl > s.cpl;
+  const outer = cpl > cpu.cpl;
   if (outer || cpu.code64) {
     const spLo = stack.pop(size), spHi = cpu.valueHi, ss = stack.pop(size) & 0xffff;
     returnStack(cpu, ss, cpl, long, size, spLo, spHi);
@@ -287,8 +287,8 @@ export function returnStack(cpu: X86Cpu, ss: number, cpl: number, long: boolean,
 function returnFlags(cpu: X86Cpu, flags: number, size: number): void {
   const s = cpu.s, old = cpu.systemFlags;
   let mask = FLAGS_ANY | RF;
-  if (s.cpl === 0) mask |= IOPL | VIF | VIP;
-  if (s.cpl <= (old & IOPL) >> 12) mask |= IF;
+  if (cpu.cpl === 0) mask |= IOPL | VIF | VIP;
+  if (cpu.cpl <= (old & IOPL) >> 12) mask |= IF;
   if (size === 2) mask &= 0xffff;
   // RF without instruction breakpoints would only cost a look at every return from a fault.
   if (!(s.dr7 & 0xff)) flags &= ~RF;
@@ -315,7 +315,7 @@ function iretV86(cpu: X86Cpu, ip: number, selector: number, flags: number): Stat
   const stack = cpu.stack, sp = stack.pop(4), ss = stack.pop(4), es = stack.pop(4), ds = stack.pop(4), fs = stack.pop(4), gs = stack.pop(4);
   if ((ip >>> 0) > 0xffff) cpu.fault(XCPT.GP, 0);
   cpu.setFlags(flags, FLAGS_ANY | RF | IF | IOPL | VM | VIF | VIP);
-  cpu.s.cpl = 3;
+  cpu.cpl = 3;
   cpu.refresh();
   setReal(cpu, CS, selector);
   setReal(cpu, SS, ss & 0xffff);
@@ -334,7 +334,7 @@ export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nex
   const s = cpu.s;
   // SDM 20.3: INT n traps to the monitor when IOPL is below 3; INT3 and INTO do not.
   if (cpu.v86 && kind === 0 && (cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
-  cpu.events.record(vector, SOFTWARE, s.cpl, 0, nextLo, nextHi, 0, 0, cpu.env.instructions());
+  cpu.events.record(vector, SOFTWARE, cpu.cpl, 0, nextLo, nextHi, 0, 0, cpu.env.instructions());
   // INT1 checks no privilege, and is an event from outside.
   deliver(cpu, vector, kind === 3 ? EXCEPTION : kind === 0 ? SOFTWARE : SOFTWARE_TRAP, 0, nextLo, nextHi);
   // No single step after the handler was entered; a task's T bit is another matter.

@@ -5,6 +5,7 @@ import type { LocalApic } from "../core/apic.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { XCPT } from "./exceptions.ts";
 import { FS, GS } from "./segments.ts";
+import { CSTAR, FMASK, KERNEL_GS_BASE, LSTAR, STAR } from "./slots.ts";
 
 export interface MsrRow {
   readonly name: string;
@@ -32,15 +33,24 @@ const canonical = (cpu: X86Cpu, hi: number): void => {
   if (!cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
 };
 
-type Halves = "kernelGs" | "star" | "lstar" | "cstar" | "sysenterEsp" | "sysenterEip";
-/** A 64-bit register of the state. `address`: it must be canonical. */
-const halves = (name: string, field: Halves, address: boolean): MsrRow => ({
+type Halves = "sysenterEsp" | "sysenterEip";
+/** A 64-bit register of the state, an address. */
+const halves = (name: string, field: Halves): MsrRow => ({
   name,
   read: (cpu) => value(cpu, cpu.s[`${field}Lo`], cpu.s[`${field}Hi`]),
   write: (cpu, lo, hi) => {
-    if (address) canonical(cpu, hi);
+    canonical(cpu, hi);
     cpu.s[`${field}Lo`] = lo;
     cpu.s[`${field}Hi`] = hi;
+  },
+});
+/** A 64-bit register in a slot. `address`: it must be canonical. */
+const slot = (name: string, at: number, address: boolean): MsrRow => ({
+  name,
+  read: (cpu) => value(cpu, cpu.slotLo(at), cpu.slotHi(at)),
+  write: (cpu, lo, hi) => {
+    if (address) canonical(cpu, hi);
+    cpu.setSlot(at, lo, hi);
   },
 });
 const base = (name: string, segment: number): MsrRow => ({
@@ -108,8 +118,8 @@ export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
       deadlineTimer(cpu).deadline = t === 0 ? 0 : Math.max(1, t - cpu.s.tscOffset);
     },
   },
-  0x175: halves("IA32_SYSENTER_ESP", "sysenterEsp", true),
-  0x176: halves("IA32_SYSENTER_EIP", "sysenterEip", true),
+  0x175: halves("IA32_SYSENTER_ESP", "sysenterEsp"),
+  0x176: halves("IA32_SYSENTER_EIP", "sysenterEip"),
   0x179: fixed("IA32_MCG_CAP", 0),
   0x17a: plain("IA32_MCG_STATUS", 0x17a),
   0x1a0: plain("IA32_MISC_ENABLE", 0x1a0, 1),
@@ -131,18 +141,18 @@ export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
       n,
     ) => [n, plain(`IA32_MTRR_FIX_${n.toString(16)}`, n)]),
   ),
-  0xc000_0080: { name: "IA32_EFER", read: (cpu) => value(cpu, cpu.s.efer, 0), write: writeEfer },
-  0xc000_0081: halves("IA32_STAR", "star", false),
-  0xc000_0082: halves("IA32_LSTAR", "lstar", true),
-  0xc000_0083: halves("IA32_CSTAR", "cstar", true),
+  0xc000_0080: { name: "IA32_EFER", read: (cpu) => value(cpu, cpu.efer, 0), write: writeEfer },
+  0xc000_0081: slot("IA32_STAR", STAR, false),
+  0xc000_0082: slot("IA32_LSTAR", LSTAR, true),
+  0xc000_0083: slot("IA32_CSTAR", CSTAR, true),
   0xc000_0084: {
     name: "IA32_FMASK",
-    read: (cpu) => value(cpu, cpu.s.fmask, 0),
-    write: (cpu, lo) => void (cpu.s.fmask = lo),
+    read: (cpu) => value(cpu, cpu.slotLo(FMASK), 0),
+    write: (cpu, lo) => cpu.setSlot32(FMASK, lo),
   },
   0xc000_0100: base("IA32_FS_BASE", FS),
   0xc000_0101: base("IA32_GS_BASE", GS),
-  0xc000_0102: halves("IA32_KERNEL_GS_BASE", "kernelGs", true),
+  0xc000_0102: slot("IA32_KERNEL_GS_BASE", KERNEL_GS_BASE, true),
   0xc000_0103: {
     name: "IA32_TSC_AUX",
     read: (cpu) => value(cpu, cpu.s.tscAux, 0),

@@ -1,6 +1,6 @@
 // Where an x86 processor's registers are in the state window (see ir/layout.ts), and the mode bits that translated code depends on.
 // The PC slot holds the linear address of the instruction (CS base + EIP, 32 bits wide outside 64-bit mode), because translated code is kept by page.
-import { GUEST } from "../ir/layout.ts";
+import { GUEST, SWITCH } from "../ir/layout.ts";
 
 /** General register n in the order of the encoding (RAX RCX RDX RBX RSP RBP RSI RDI R8..R15): 8 bytes. Code outside 64-bit mode writes the low 4 only. */
 export const GPR = (n: number): number => GUEST + 8 * n;
@@ -17,8 +17,18 @@ export const CC_RESULT = GUEST + 0x240, CC_A = GUEST + 0x248, CC_B = GUEST + 0x2
 export const RFLAGS = GUEST + 0x260;
 /** i32: selector of segment register n (ES CS SS DS FS GS, then LDTR and TR, whose bases are SEG_BASE(6) and SEG_BASE(7)). */
 export const SELECTOR = (n: number): number => GUEST + 0x280 + 4 * n;
-/** First slot that is free for the system registers, and the end of that room. */
-export const SYSTEM = GUEST + 0x2a0, SYSTEM_END = GUEST + 0x800;
+/** System registers that code reads or sets itself: from SYSTEM up to SYSTEM_END. */
+export const SYSTEM = GUEST + 0x2a0, SYSTEM_END = SYSTEM + 0xc0;
+/** i32: limit in bytes and attributes (segments.ts) of the segment registers in the order of SELECTOR. */
+export const SEG_LIMIT = SYSTEM, SEG_ATTR = SYSTEM + 0x20;
+/** i64: base of ES, CS, SS and DS as loaded, also where 64-bit mode ignores it. */
+export const LOADED_BASE = (n: number): number => SYSTEM + 0x40 + 8 * n;
+/** i32: current privilege level; EFER; IA32_FMASK; 1 while the interrupt input is active. */
+export const CPL = SYSTEM + 0x60, EFER = SYSTEM + 0x64, FMASK = SYSTEM + 0x68, INTR = SYSTEM + 0x6c;
+/** i64: CR2, IA32_KERNEL_GS_BASE, IA32_STAR, IA32_LSTAR, IA32_CSTAR. */
+export const CR2 = SYSTEM + 0x70, KERNEL_GS_BASE = SYSTEM + 0x78, STAR = SYSTEM + 0x80, LSTAR = SYSTEM + 0x88, CSTAR = SYSTEM + 0x90;
+/** What TLB and CONTEXT are (i32 each) at privilege 0 and at 3, while CR0, CR4, the address space and so on stay; 0: not known. See cpu.ts, `refresh`. */
+export const SWITCH_SYSTEM = SWITCH, SWITCH_USER = SWITCH + 8;
 
 /**
  * i64: the offset after the last one that may be read from (written to) segment n, when that is all there is to check: an expand-up segment that is

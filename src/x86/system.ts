@@ -36,7 +36,6 @@ import {
   CS,
   descriptorBase,
   descriptorLimit,
-  GS,
   index,
   isReadable,
   isWritable,
@@ -61,7 +60,7 @@ import {
   withinLimit,
   writeHigh,
 } from "./segments.ts";
-import { GPR } from "./slots.ts";
+import { CR2, GPR } from "./slots.ts";
 import { fxrstor, fxsave, xrstor, xsave } from "./state.ts";
 
 const RAX = GPR(0), RCX = GPR(1), RDX = GPR(2), RBX = GPR(3);
@@ -274,15 +273,6 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
       supervisor(cpu);
       return CONTINUE;
     },
-    swapgs: () => {
-      if (!cpu.code64) cpu.fault(XCPT.UD, 0);
-      supervisor(cpu);
-      const s = cpu.s, low = cpu.baseLo(GS), high = cpu.baseHi(GS);
-      cpu.setBase(GS, s.kernelGsLo, s.kernelGsHi);
-      s.kernelGsLo = low;
-      s.kernelGsHi = high;
-      return CONTINUE;
-    },
     accessFlag: () => {
       if (!cpu.features.has("smap") || cpu.cpl !== 0) cpu.fault(XCPT.UD, 0);
       cpu.setFlags(lo(0) === 0 ? 0 : AC, AC);
@@ -415,7 +405,7 @@ function readCr(cpu: X86Cpu, n: number): Status {
   supervisor(cpu);
   const s = cpu.s;
   if (n === 0) cpu.setResult(s.cr0, 0);
-  else if (n === 2) cpu.setResult(s.cr2Lo, s.cr2Hi);
+  else if (n === 2) cpu.setResult(cpu.slotLo(CR2), cpu.slotHi(CR2));
   else if (n === 3) cpu.setResult(s.cr3Lo, s.cr3Hi);
   else if (n === 4) cpu.setResult(s.cr4, 0);
   else if (n === 8) cpu.setResult(cpu.config.apic ? cpu.config.apic.priority : s.priority, 0);
@@ -425,10 +415,7 @@ function readCr(cpu: X86Cpu, n: number): Status {
 
 const CR_WRITERS: Readonly<Record<number, (cpu: X86Cpu, lo: number, hi: number) => void>> = {
   0: writeCr0,
-  2: (cpu, lo, hi) => {
-    cpu.s.cr2Lo = lo;
-    cpu.s.cr2Hi = hi;
-  },
+  2: (cpu, lo, hi) => cpu.setSlot(CR2, lo, hi),
   3: writeCr3,
   4: writeCr4,
   8: (cpu, lo, hi) => {

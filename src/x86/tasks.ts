@@ -103,7 +103,7 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
   while (selectors.length < 6) selectors.push(0);
   for (let n = 0; n < 6; n++) cpu.setSegment(ORDER[n], selectors[n], 0, 0, 0, 0);
   cpu.setSegment(LDTR, ldt, 0, 0, 0, 0);
-  cpu.s.cpl = cpl;
+  cpu.cpl = cpl;
   cpu.refresh();
   cpu.setEip(newIp, 0);
   loadLdt(cpu, ldt, ext);

@@ -410,11 +410,12 @@ function start(subjects: readonly Subject[], p: Program, r: Random): void {
       cpu.s.cr4 = CR4_OSFXSR | CR4_PSE;
       if (mode === "long") {
         cpu.s.cr4 |= CR4_PAE;
-        cpu.s.efer = EFER_LME | EFER_LMA | EFER_NXE;
+        cpu.efer = EFER_LME | EFER_LMA | EFER_NXE;
       }
       if (mode !== "flat") cpu.s.cr0 |= CR0_PG;
       cpu.s.cr3Lo = TABLES;
-      Object.assign(cpu.s, { cpl: user ? 3 : 0, gdtLo: GDT, gdtLimit: 0x37, idtLo: IDT, idtLimit: 0xfff });
+      cpu.cpl = user ? 3 : 0;
+      Object.assign(cpu.s, { gdtLo: GDT, gdtLimit: 0x37, idtLo: IDT, idtLimit: 0xfff });
       const flat = GRANULAR | PRESENT | S | 0x100 | (user ? 0x6000 : 0), data = flat | BIG | WRITABLE;
       cpu.setSegment(CS, user ? CODE3 : CODE0, 0, 0, 0xffff_ffff, flat | CODE | READABLE | (width === 64 ? LONG : BIG));
       for (const g of [ES, SS, DS, FS, GS]) cpu.setSegment(g, user ? DATA3 : DATA0, 0, 0, 0xffff_ffff, data);

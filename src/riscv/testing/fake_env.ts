@@ -25,6 +25,7 @@ export class FakeEnv implements CoreEnv {
   base = () => 0;
   ram = (paddr: number, size: number) => paddr >= RAM && paddr + size <= RAM + RAM_BYTES ? paddr - RAM + RAM_AT : -1;
   wrote = (paddr: number) => void this.written.push(paddr);
+  wroteAt = (at: number) => void this.written.push(at);
   flushTlb = () => void this.flushes++;
   flushPage = (lo: number, hi: number) => void this.pageFlushes.push(`${hi >>> 0}:${lo >>> 0}`);
   changed = () => void this.changes++;

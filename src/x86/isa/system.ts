@@ -3,7 +3,7 @@ import type { Val } from "../../ir/builder.ts";
 import { AX, CX, DX, type Emit, UD } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { MEM, type RowText, type Semantics, x86, ZF } from "../insn.ts";
-import { GPR, SEG_BASE } from "../slots.ts";
+import { GPR, KERNEL_GS_BASE, SEG_BASE } from "../slots.ts";
 
 /** A helper without arguments that does it all. */
 const plain = (helper: number): Semantics => (b) => void b.call(helper);
@@ -73,6 +73,11 @@ const baseRegister = (segment: number, write: boolean): Semantics => (b, d) => {
   const v = b.zx(b.get(d));
   b.call(H.writeBase, b.i64(segment), v);
 };
+const swapgs: Semantics = (b) => {
+  const base = b.getL(SEG_BASE(5));
+  b.set(SEG_BASE(5), b.getL(KERNEL_GS_BASE));
+  b.set(KERNEL_GS_BASE, base);
+};
 /** fxsave and so on: the address, and whether REX.W is there. */
 const area = (helper: number, kind = 0): Semantics => (b) =>
   void b.call(helper, b.address(512, helper === H.fxsave || helper === H.xsave), b.i64(b.i.rex & 8 ? 1 : 0), b.i64(kind));
@@ -117,7 +122,7 @@ export function system(): RowText[] {
     x86("NP 0F 01 D1", "xsetbv", "cpl0", (b) => void b.call(H.xsetbv, ecx(b), pair(b))),
     x86("0F 01 CA", "clac", "", (b) => void b.call(H.accessFlag, b.i64(0))),
     x86("0F 01 CB", "stac", "", (b) => void b.call(H.accessFlag, b.i64(1))),
-    x86("0F 01 F8", "swapgs", "o64 cpl0", plain(H.swapgs)),
+    x86("0F 01 F8", "swapgs", "o64 cpl0", swapgs),
     x86("0F 01 F9", "rdtscp", "", plain(H.rdtscp)),
     x86("0F 02 /r", "lar Gv, Ew", "prot !Z", describe(H.lar)),
     x86("0F 03 /r", "lsl Gv, Ew", "prot !Z", describe(H.lsl)),
