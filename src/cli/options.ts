@@ -80,6 +80,7 @@ export interface CommandLine {
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const command = args[0] !== undefined && Object.hasOwn(COMMANDS, args[0]) ? args[0] as Command : "run";
   const options: Record<string, Option> = COMMANDS[command].options;
+  if (!args.some((arg) => arg.startsWith("-"))) return { command, positional: args[0] === command ? args.slice(1) : args, values: {} };
   const names = Object.keys(options);
   const flags = names.filter((n) => !options[n].value), valued = names.filter((n) => options[n].value);
   const given = (args[0] === command ? args.slice(1) : args).map((arg, i, all) => {

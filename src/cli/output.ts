@@ -24,7 +24,7 @@ export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Ar
 
 /** Collects bytes and writes them in pieces. */
 export class Output {
-  readonly #buffer = new Uint8Array(1 << 16);
+  readonly #buffer = new Uint8Array(1 << 14);
   #used = 0;
   #lastByteMs = performance.now();
   #updatedMs = 0;

@@ -275,6 +275,7 @@ class TerminalHost {
   #paused = false;
   #quit!: (status: number) => void;
   readonly #quitting = new Promise<number>((resolve) => this.#quit = resolve);
+  #listening = false;
   readonly #listeners: [Deno.Signal, () => void][] = [];
   #lastTicks = 0;
   #lastMs = performance.now();
@@ -327,13 +328,20 @@ class TerminalHost {
   }
 
   start(): void {
+    if (this.input.interactive || this.debugger || !this.how.feed) this.#listen();
+    this.#display?.start();
+  }
+
+  /** Takes signals and stdin; what is not somebody's terminal or debugger waits for the end of the first slice: many runs end in it. */
+  #listen(): void {
+    if (this.#listening) return;
+    this.#listening = true;
     for (const [signal, status] of Object.entries(SIGNALS)) {
       const listener = () => this.quit(status);
       Deno.addSignalListener(signal as Deno.Signal, listener);
       this.#listeners.push([signal as Deno.Signal, listener]);
     }
     if (this.how.feed) this.input.start();
-    this.#display?.start();
   }
 
   /** The status of whichever comes first: the work's, or that of a quit. */
@@ -370,6 +378,7 @@ class TerminalHost {
     }
     if (this.output.broken) return this.quit(141);
     const { session } = this, { machine } = session;
+    if (!session.stop) this.#listen();
     if (session.stop || !machine.cpus.every((c) => c.idle)) return this.#pacer.busy();
     const console = session.consoles.values().next().value, forever = machine.clock.next === Infinity && !console?.queued;
     if (forever && this.input.ended && this.how.feed) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
