@@ -957,6 +957,8 @@ export class X86Cpu implements Core {
     const pe = (s.cr0 & CR0_PE) !== 0, v86 = pe && (flags & VM) !== 0, lma = (this.efer & EFER_LMA) !== 0;
     const code64 = lma && (cs & LONG) !== 0, protectedMode = pe && !v86;
     if (code64 !== this.code64 || protectedMode !== this.protectedMode || v86 !== this.v86) {
+      // Other code leaves the upper halves of the status flags' record alone: they must be zero there.
+      if (!code64 && this.code64) this.setFlags(this.flags, STATUS);
       this.code64 = code64;
       this.protectedMode = protectedMode;
       for (let n = 0; n < 6; n++) this.#setSegmentSlots(n);
@@ -1109,6 +1111,8 @@ export class X86Cpu implements Core {
     this.paging.pdpteHi.set(pdptes.hi);
     this.events.load(events);
     this.ferr?.set(this.s.ferr);
+    // The flags are recorded as this mode has them.
+    this.code64 = (this.efer & EFER_LMA) !== 0 && (this.attr[CS] & LONG) !== 0;
     this.reload();
   }
 

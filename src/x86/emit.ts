@@ -3,7 +3,7 @@
 // Values of 8, 16 and 32 bits are i32, those of 8 and 16 bits zero-extended; values of 64 bits are i64.
 import { Builder, type Val } from "../ir/builder.ts";
 import { RIP } from "./decode.ts";
-import { CARRY_IN_A, KIND } from "./flags.ts";
+import { KIND } from "./flags.ts";
 import { H } from "./helpers.ts";
 import { CF, IMM, Insn, MEM, MMX, OF, type Operand, PF, REG, SF, STATUS, XMM as XMM_OPERAND, ZF } from "./insn.ts";
 import {
@@ -276,41 +276,55 @@ export class Emit extends Builder {
     const n = this.long && !this.isLong(v) ? this.constant(v) : undefined;
     this.set(slot, n !== undefined ? this.i64Halves(n, 0) : this.long ? this.zx(v) : v);
   }
-  flagsAdd(size: number, x: Val, y: Val): void {
-    this.#two(KIND.add, size, x, y);
+  /** Before the result of an addition is put in the place of `x`, one of its operands: `flagsAdd` follows. */
+  flagsAddend(x: Val): void {
+    if (this.wants(STATUS)) this.setFlag(CC_B, x);
+  }
+  flagsAdd(size: number, result: Val): void {
+    if (!this.wants(STATUS)) return;
+    this.setFlag(CC_A, result);
+    this.#record(KIND.add, size);
   }
   flagsSub(size: number, x: Val, y: Val): void {
-    this.#two(KIND.sub, size, x, y);
-  }
-  #two(kind: number, size: number, x: Val, y: Val): void {
     if (!this.wants(STATUS)) return;
     this.setFlag(CC_A, x);
     this.setFlag(CC_B, y);
-    this.#record(kind, size);
+    this.#record(KIND.sub, size);
   }
-  /** `kind`: adc or sbb. */
-  flagsCarry(kind: number, size: number, x: Val, y: Val, result: Val): void {
+  /** adc and sbb: `carry` is the CF that they give (i32, 0 or 1). */
+  flagsCarry(size: number, x: Val, y: Val, result: Val, carry: Val): void {
     if (!this.wants(STATUS)) return;
+    const v = this.xor(this.xor(x, y), result), without = this.and(v, this.like(v, -2));
     this.setFlag(CC_RESULT, result);
-    this.#two(kind, size, x, y);
+    this.setFlag(CC_A, without);
+    this.setFlag(CC_B, this.or(without, size === 8 ? this.extU(carry) : carry));
+    this.#record(KIND.carry, size);
   }
   flagsLogic(size: number, result: Val): void {
     if (!this.wants(STATUS)) return;
-    this.setFlag(CC_RESULT, result);
+    this.setFlag(CC_A, result);
+    this.setFlag(CC_B, this.i32(0));
     this.#record(KIND.logic, size);
   }
-  /** `kind`: one with CF in bit 0 of `x`. */
-  flagsResult(kind: number, size: number, result: Val, x: Val): void {
+  /** `kind`: shl or shr; bit 0 of `x` is CF. */
+  flagsShift(kind: number, size: number, result: Val, x: Val): void {
     if (!this.wants(STATUS)) return;
     this.setFlag(CC_RESULT, result);
-    this.setFlag(CC_A, x);
+    this.setFlag(CC_A, this.and(x, this.like(x, -2)));
+    this.setFlag(CC_B, x);
     this.#record(kind, size);
   }
-  /** inc and dec: CF stays. */
+  /** `kind`: mul or logicCarry; `carry` is 0 or 1. */
+  flagsResult(kind: number, size: number, result: Val, carry: Val): void {
+    if (!this.wants(STATUS)) return;
+    this.setFlag(CC_RESULT, result);
+    this.setFlag(CC_A, this.i32(0));
+    this.setFlag(CC_B, carry);
+    this.#record(kind, size);
+  }
+  /** `kind`: inc or dec; CF stays. */
   flagsStep(kind: number, size: number, result: Val): void {
     if (!this.wants(STATUS & ~CF)) return;
-    // CF must be known before the record that holds it is overwritten.
-    if (this.wants(CF)) this.setFlag(CC_A, this.carry());
     this.setFlag(CC_RESULT, result);
     this.#record(kind, size);
   }
@@ -318,6 +332,8 @@ export class Emit extends Builder {
   flagsImage(image: Val): void {
     if (!this.wants(STATUS)) return;
     this.setFlag(CC_RESULT, image);
+    this.setFlag(CC_A, this.i32(0));
+    this.setFlag(CC_B, this.and(image, this.i32(CF)));
     this.#record(KIND.image, 1);
   }
   /** Those flags of `mask` are set as `image` (which has no others) has them; the others stay. */
@@ -335,27 +351,12 @@ export class Emit extends Builder {
   }
   /** i32: CF as 0 or 1. */
   carry(): Val {
-    if (this.kind < 0) {
-      const easy = this.and(this.getI(CC_KIND), this.i32(CARRY_IN_A));
-      return this.wrap(this.callUnless(easy, this.and(this.getL(CC_A), this.i64(1)), H.carry));
-    }
-    const size = 1 << (this.kind & 3), op = this.kind & ~3;
-    if (op & CARRY_IN_A) return this.and(this.getI(CC_A), this.i32(1));
-    switch (op) {
-      case KIND.image:
-        return this.and(this.getI(CC_RESULT), this.i32(CF));
-      case KIND.logic:
-        return this.i32(0);
-      case KIND.sub:
-        return this.ltU(this.#slot(CC_A), this.#slot(CC_B));
-      case KIND.add:
-        return this.ltU(this.#result(), this.#slot(CC_A));
-      default: {
-        const r = this.#slot(CC_RESULT), x = op === KIND.adc ? this.#slot(CC_A) : this.not(this.#slot(CC_A)), y = this.#slot(CC_B);
-        const late = op === KIND.adc ? this.not(r) : r;
-        return this.sign(size, this.or(this.and(x, y), this.and(this.or(x, y), late)));
-      }
-    }
+    const op = this.kind < 0 ? -1 : this.kind & ~3, narrow = (this.kind & 3) !== 3 && (op === KIND.add || op === KIND.sub);
+    if (op === KIND.image) return this.and(this.getI(CC_RESULT), this.i32(CF));
+    if (op === KIND.logic) return this.i32(0);
+    if (op === KIND.shl || op === KIND.shr || op === KIND.carry) return this.and(this.getI(CC_B), this.i32(1));
+    if (op === KIND.mul || op === KIND.logicCarry) return this.getI(CC_B);
+    return this.long && !narrow ? this.ltU(this.getL(CC_A), this.getL(CC_B)) : this.ltU(this.getI(CC_A), this.getI(CC_B));
   }
   /** A slot of the record, as wide as the record's operation. */
   #slot(slot: number): Val {
@@ -364,7 +365,7 @@ export class Emit extends Builder {
   /** The result of the recorded operation. */
   #result(): Val {
     const size = 1 << (this.kind & 3), op = this.kind & ~3;
-    if (op === KIND.add) return this.mask(size, this.add(this.#slot(CC_A), this.#slot(CC_B)));
+    if (op === KIND.add || op === KIND.logic) return this.#slot(CC_A);
     if (op === KIND.sub) return this.mask(size, this.sub(this.#slot(CC_A), this.#slot(CC_B)));
     return this.#slot(CC_RESULT);
   }
@@ -372,13 +373,13 @@ export class Emit extends Builder {
     const size = 1 << (this.kind & 3), op = this.kind & ~3, r = this.#result();
     switch (op) {
       case KIND.add:
-      case KIND.adc:
-        return this.sign(size, this.and(this.xor(this.#slot(CC_A), r), this.xor(this.#slot(CC_B), r)));
-      case KIND.sub:
-      case KIND.sbb: {
-        const x = this.#slot(CC_A);
-        return this.sign(size, this.and(this.xor(x, this.#slot(CC_B)), this.xor(x, r)));
+      case KIND.sub: {
+        // Of an addition, the difference is the other operand.
+        const x = this.#slot(CC_A), y = this.#slot(CC_B);
+        return this.sign(size, this.and(this.xor(x, y), this.xor(x, op === KIND.sub ? r : this.sub(x, y))));
       }
+      case KIND.carry:
+        return this.xor(this.carry(), this.sign(size, this.#slot(CC_B)));
       case KIND.inc:
       case KIND.dec: {
         const lowest = size === 8 ? this.i64Halves(0, 0x8000_0000 | 0) : this.i32(size === 4 ? 0x8000_0000 : 1 << (8 * size - 1));
@@ -387,7 +388,7 @@ export class Emit extends Builder {
       case KIND.shl:
         return this.xor(this.carry(), this.sign(size, r));
       case KIND.shr:
-        return this.sign(size, this.xor(r, this.#slot(CC_A)));
+        return this.sign(size, this.xor(r, this.#slot(CC_B)));
       case KIND.mul:
         return this.carry();
       default:

@@ -5,37 +5,33 @@ import { AF, CF, OF, PF, SF, STATUS, ZF } from "./insn.ts";
 import { CC_A, CC_B, CC_KIND, CC_RESULT } from "./slots.ts";
 
 /**
- * Kinds of records; CC_KIND is a kind with the base-2 logarithm of the operand's bytes in its low two bits. Values of 8 and 16 bits are zero-extended
- * to 32, and of values up to 32 bits only the low halves of the slots count.
+ * Kinds of records; CC_KIND is a kind with the base-2 logarithm of the operand's bytes in its low two bits. Whatever the kind, CF is A < B, unsigned, in
+ * all bits of the slots: nobody has to know the kind for it. Values of 8, 16 and 32 bits are zero-extended; code outside 64-bit mode leaves the upper
+ * halves alone, which are zero there.
  */
 export const KIND = {
   /** RESULT holds the flags as RFLAGS has them. */
   image: 0,
-  /** A + B. */
+  /** A = B + another number. */
   add: 4,
   /** A - B. */
   sub: 8,
-  /** RESULT = A + B + CF. */
-  adc: 12,
-  /** RESULT = A - B - CF. */
-  sbb: 16,
-  /** RESULT; CF, OF and AF are 0. */
-  logic: 20,
-  /** From here on bit 0 of A is CF. RESULT of an increment. */
-  inc: 0x40,
-  /** RESULT of a decrement. */
-  dec: 0x44,
-  /** RESULT of a left shift; OF is the xor of CF and RESULT's sign. */
-  shl: 0x48,
-  /** RESULT of a right shift; OF is the xor of A's and RESULT's sign. */
-  shr: 0x4c,
-  /** RESULT; A is CF and OF. */
-  mul: 0x50,
-  /** RESULT; OF and AF are 0. */
-  logicCarry: 0x54,
+  /** RESULT of an addition or subtraction with carry in; B is the xor of operands and RESULT but for bit 0, which is CF, and A is B without it. */
+  carry: 12,
+  /** A, with B = 0; OF and AF are 0. */
+  logic: 16,
+  /** RESULT of an increment or decrement: A and B stay as they are. */
+  inc: 20,
+  dec: 24,
+  /** RESULT of a left shift; bit 0 of B is CF, A is B without it; OF is the xor of CF and RESULT's sign. */
+  shl: 28,
+  /** RESULT of a right shift; likewise, but OF is the xor of B's and RESULT's sign. */
+  shr: 32,
+  /** RESULT; A is 0, B is CF and OF. */
+  mul: 36,
+  /** RESULT; A is 0, B is CF; OF and AF are 0. */
+  logicCarry: 40,
 } as const;
-/** Set in the kinds whose CF is bit 0 of A. */
-export const CARRY_IN_A = 0x40;
 
 /** 1 when the low byte has an even number of ones. */
 function evenParity(n: number): number {
@@ -50,54 +46,59 @@ export function readStatus(i32: Int32Array): number {
   const kind = i32[CC_KIND >> 2], op = kind & ~3, log = kind & 3;
   if (op === KIND.image) return i32[CC_RESULT >> 2] & STATUS;
   const wide = log === 3, sign = SIGN[log], mask = log === 0 ? 0xff : log === 1 ? 0xffff : -1;
-  const aLo = i32[CC_A >> 2], bLo = i32[CC_B >> 2], aHi = wide ? i32[(CC_A >> 2) + 1] : aLo, bHi = wide ? i32[(CC_B >> 2) + 1] : bLo;
+  const aLo = i32[CC_A >> 2], aHi = i32[(CC_A >> 2) + 1], bLo = i32[CC_B >> 2], bHi = i32[(CC_B >> 2) + 1];
+  const carry = aHi === bHi ? (aLo >>> 0) < (bLo >>> 0) : (aHi >>> 0) < (bHi >>> 0);
   let lo = i32[CC_RESULT >> 2], hi = wide ? i32[(CC_RESULT >> 2) + 1] : lo;
-  if (op === KIND.add) {
-    const sum = (aLo >>> 0) + (bLo >>> 0);
-    lo = (aLo + bLo) & mask;
-    hi = wide ? (aHi + bHi + (sum > 0xffff_ffff ? 1 : 0)) | 0 : lo;
+  if (op === KIND.add || op === KIND.logic) {
+    lo = aLo;
+    hi = wide ? aHi : lo;
   } else if (op === KIND.sub) {
     lo = (aLo - bLo) & mask;
     hi = wide ? (aHi - bHi - ((aLo >>> 0) < (bLo >>> 0) ? 1 : 0)) | 0 : lo;
   }
+  // The upper parts of what A and B are in this operation.
+  const a = wide ? aHi : aLo, b = wide ? bHi : bLo;
   let f = ((wide ? lo | hi : lo & mask) === 0 ? ZF : 0) | ((hi & sign) !== 0 ? SF : 0) | (evenParity(lo & 0xff) ? PF : 0);
+  if (carry) f |= CF;
   switch (op) {
-    case KIND.add:
-    case KIND.adc:
-      if ((((aHi & bHi) | ((aHi | bHi) & ~hi)) & sign) !== 0) f |= CF;
-      if (((aHi ^ hi) & (bHi ^ hi) & sign) !== 0) f |= OF;
-      return f | ((aLo ^ bLo ^ lo) & AF);
+    case KIND.add: {
+      // The other summand is the difference.
+      const other = wide ? (aHi - bHi - ((aLo >>> 0) < (bLo >>> 0) ? 1 : 0)) | 0 : aLo - bLo;
+      if (((a ^ b) & (a ^ other) & sign) !== 0) f |= OF;
+      return f | ((aLo ^ bLo ^ (aLo - bLo)) & AF);
+    }
     case KIND.sub:
-    case KIND.sbb:
-      if ((((~aHi & bHi) | ((~aHi | bHi) & hi)) & sign) !== 0) f |= CF;
-      if (((aHi ^ bHi) & (aHi ^ hi) & sign) !== 0) f |= OF;
+      if (((a ^ b) & (a ^ hi) & sign) !== 0) f |= OF;
       return f | ((aLo ^ bLo ^ lo) & AF);
-    case KIND.logic:
-      return f;
+    case KIND.carry:
+      // Carries into the bits: into the sign, and into bit 4.
+      if (((b & sign) !== 0) !== carry) f |= OF;
+      return f | (bLo & AF);
     case KIND.inc:
       if (hi === sign && (!wide || lo === 0)) f |= OF;
-      if ((lo & 15) === 0) f |= AF;
-      break;
+      return (lo & 15) === 0 ? f | AF : f;
     case KIND.dec:
       if (wide ? hi === ~sign && lo === -1 : hi === ((sign - 1) & mask)) f |= OF;
-      if ((lo & 15) === 15) f |= AF;
-      break;
+      return (lo & 15) === 15 ? f | AF : f;
     case KIND.shl:
-      if (((hi & sign) !== 0) !== ((aLo & 1) !== 0)) f |= OF;
-      break;
+      return ((hi & sign) !== 0) !== carry ? f | OF : f;
     case KIND.shr:
-      if (((hi ^ aHi) & sign) !== 0) f |= OF;
-      break;
+      return ((hi ^ b) & sign) !== 0 ? f | OF : f;
     case KIND.mul:
-      if (aLo & 1) f |= OF;
-      break;
+      return carry ? f | OF : f;
   }
-  return f | (aLo & CF);
+  return f;
 }
 
 /** Makes the record a plain image of `flags` (bits other than the six are dropped). */
 export function writeStatus(i32: Int32Array, flags: number): void {
   i32[CC_RESULT >> 2] = flags & STATUS;
+  i32[(CC_RESULT >> 2) + 1] =
+    i32[CC_A >> 2] =
+    i32[(CC_A >> 2) + 1] =
+    i32[(CC_B >> 2) + 1] =
+      0;
+  i32[CC_B >> 2] = flags & CF;
   i32[CC_KIND >> 2] = KIND.image;
 }
 

@@ -30,22 +30,26 @@ Deno.test("additions and subtractions, with and without carry, of all sizes", ()
   for (let n = 0; n < 20000; n++) {
     const log = n & 3, bits = 8 << log, u = (v: bigint) => BigInt.asUintN(bits, v), s = (v: bigint) => BigInt.asIntN(bits, v);
     const a = u(operand()), b = u(operand()), c = BigInt(random32() & 1);
-    // The upper halves of slots do not count for sizes up to 32 bits.
+    // The upper half of RESULT does not count for sizes up to 32 bits.
     const junk = log < 3 ? BigInt(random32()) << 32n : 0n;
     const sum = (carry: bigint) =>
       expected(bits, u(a + b + carry), a + b + carry, s(a) + s(b) + carry, (a & 15n) + (b & 15n) + carry >> 4n);
     const difference = (carry: bigint) =>
       expected(bits, u(a - b - carry), a - b - carry, s(a) - s(b) - carry, (a & 15n) - (b & 15n) - carry < 0n ? 1n : 0n);
-    assertEquals(record(KIND.add, log, 0n, a | junk, b | junk), sum(0n), `${a} + ${b}, ${bits} bits`);
-    assertEquals(record(KIND.sub, log, 0n, a | junk, b | junk), difference(0n), `${a} - ${b}, ${bits} bits`);
-    assertEquals(record(KIND.adc, log, u(a + b + c) | junk, a | junk, b | junk), sum(c), `${a} + ${b} + ${c}, ${bits} bits`);
-    assertEquals(record(KIND.sbb, log, u(a - b - c) | junk, a | junk, b | junk), difference(c), `${a} - ${b} - ${c}, ${bits} bits`);
-    // Increments and decrements: CF is handed on in bit 0 of A.
+    assertEquals(record(KIND.add, log, 0n, u(a + b), b), sum(0n), `${a} + ${b}, ${bits} bits`);
+    assertEquals(record(KIND.sub, log, 0n, a, b), difference(0n), `${a} - ${b}, ${bits} bits`);
+    for (const [r, flags] of [[u(a + b + c), sum(c)], [u(a - b - c), difference(c)]] as const) {
+      const v = (a ^ b ^ r) & ~1n;
+      assertEquals(record(KIND.carry, log, r | junk, v, v | BigInt(flags & CF)), flags, `${a}, ${b} with ${c}, ${bits} bits`);
+    }
+    // Increments and decrements: CF is still that of what was before.
     const up = expected(bits, u(a + 1n), 0n, s(a) + 1n, (a & 15n) + 1n >> 4n),
-      down = expected(bits, u(a - 1n), 0n, s(a) - 1n, (a & 15n) === 0n ? 1n : 0n);
-    assertEquals(record(KIND.inc, log, u(a + 1n) | junk, c, 0n), up | Number(c), `${a} + 1, ${bits} bits`);
-    assertEquals(record(KIND.dec, log, u(a - 1n) | junk, c, 0n), down | Number(c), `${a} - 1, ${bits} bits`);
-    assertEquals(record(KIND.logic, log, a | junk, 0n, 0n), expected(bits, a, 0n, 0n, 0n));
+      down = expected(bits, u(a - 1n), 0n, s(a) - 1n, (a & 15n) === 0n ? 1n : 0n),
+      before = [operand(), operand()].map((v) => BigInt.asUintN(64, v));
+    const carry = before[0] < before[1] ? CF : 0;
+    assertEquals(record(KIND.inc, log, u(a + 1n) | junk, before[0], before[1]), up | carry, `${a} + 1, ${bits} bits`);
+    assertEquals(record(KIND.dec, log, u(a - 1n) | junk, before[0], before[1]), down | carry, `${a} - 1, ${bits} bits`);
+    assertEquals(record(KIND.logic, log, 0n, a, 0n), expected(bits, a, 0n, 0n, 0n));
   }
 });
 

@@ -10,7 +10,7 @@ export const XMM = (n: number): number => GUEST + 0x100 + 16 * n;
 export const SEG_BASE = (n: number): number => GUEST + 0x200 + 8 * n;
 /**
  * The status flags, kept lazily: what the last instruction that set them did. CC_KIND (i32) tells how the flags follow from the three values
- * (i64, of which an operation of 32 bits or less writes the low halves); see flags.ts. After `readStatus` and `writeStatus` of flags.ts they are a plain image.
+ * (i64; code outside 64-bit mode writes the low halves, and the upper ones are zero then); CF is A < B whatever the kind; see flags.ts. After `readStatus` and `writeStatus` of flags.ts they are a plain image.
  */
 export const CC_RESULT = GUEST + 0x240, CC_A = GUEST + 0x248, CC_B = GUEST + 0x250, CC_KIND = GUEST + 0x258;
 /** i64: RFLAGS apart from CF PF AF ZF SF OF (which are zero here); bit 1 is set. */

@@ -4,39 +4,30 @@ import { AX, DX, type Emit } from "../emit.ts";
 import { KIND } from "../flags.ts";
 import { H } from "../helpers.ts";
 import { CF, CONST, hex2, IMM, MEM, OF, type Operand, REG, type RowText, type Semantics, STATUS, x86 } from "../insn.ts";
-import { CC_A, CC_KIND, CC_RESULT, GPR } from "../slots.ts";
+import { CC_A, CC_B, CC_KIND, CC_RESULT, GPR } from "../slots.ts";
 
 const ALL = "!OSZAPC";
 
-/** Writes `make()` to d, and records flags: before where they do not depend on it, so that the result is made in its place. */
-function write(b: Emit, d: Operand, make: () => Val, record: () => void): void {
-  if (d.kind === MEM) {
-    b.put(d, make());
-    record();
-  } else {
-    record();
-    b.put(d, make());
-  }
-}
-
 /** The result `r` that was just put into d, for the record: read back where that saves making it twice (once zero-extended). */
-const again = (b: Emit, d: Operand, r: Val): Val => b.long && d.kind === REG && d.size === 4 ? b.get(d) : r;
-
-/** x + y as a value of `size` bytes. */
-const sum = (b: Emit, size: number, x: Val, y: Val) => b.mask(size, b.add(x, y));
+const again = (b: Emit, d: Operand, r: Val): Val => b.long && d.kind === REG && d.size === 4 ? b.getL(GPR(d.n)) : r;
 
 type Binary = (b: Emit, d: Operand, s: Operand) => void;
 const add: Binary = (b, d, s) => {
   const x = b.modify(d), y = b.get(s);
+  // A register's old value is recorded first, so that the sum is made in its place; a store may yet fault.
+  if (d.kind !== MEM) b.flagsAddend(x);
   // In 64-bit mode a 32-bit sum is zero-extended, which is what ea32 does in one operation.
-  if (d.size === 4 && d.kind !== MEM && b.long) {
-    b.flagsAdd(4, x, y);
-    b.setReg(d.n, 8, b.ea32(x, y));
-  } else write(b, d, () => sum(b, d.size, x, y), () => b.flagsAdd(d.size, x, y));
+  const wide = b.long && d.size === 4 && d.kind === REG, r = wide ? b.ea32(x, y) : b.mask(d.size, b.add(x, y));
+  if (wide) b.setReg(d.n, 8, r);
+  else b.put(d, r);
+  if (d.kind === MEM) b.flagsAddend(x);
+  b.flagsAdd(d.size, r);
 };
 const sub: Binary = (b, d, s) => {
   const x = b.modify(d), y = b.get(s);
-  write(b, d, () => b.mask(d.size, b.sub(x, y)), () => b.flagsSub(d.size, x, y));
+  if (d.kind !== MEM) b.flagsSub(d.size, x, y);
+  b.put(d, b.mask(d.size, b.sub(x, y)));
+  if (d.kind === MEM) b.flagsSub(d.size, x, y);
 };
 const cmp: Binary = (b, d, s) => b.flagsSub(d.size, b.get(d), b.get(s));
 const logic = (op: "and" | "or" | "xor"): Binary => (b, d, s) => {
@@ -48,25 +39,35 @@ const logic = (op: "and" | "or" | "xor"): Binary => (b, d, s) => {
   b.put(d, r);
   if (b.wants(STATUS)) b.flagsLogic(d.size, again(b, d, r));
 };
-const adc: Binary = (b, d, s) => {
-  const x = b.modify(d), y = b.get(s), c = b.carry(), size = d.size;
-  const r = b.mask(size, b.add(b.add(x, y), size === 8 ? b.extU(c) : c));
+/** adc and sbb. */
+const withCarry = (subtract: boolean): Binary => (b, d, s) => {
+  const x = b.modify(d), y = b.get(s), size = d.size, c = size < 4 || !b.wants(STATUS) && size === 4 ? b.carry() : b.extU(b.carry());
+  const of = (p: Val, q: Val) => subtract ? b.sub(p, q) : b.add(p, q);
+  let r: Val, carry: Val;
+  if (!b.wants(STATUS)) {
+    b.put(d, b.mask(size, of(of(x, y), c)));
+    return;
+  }
+  if (size === 8) {
+    const part = of(x, y);
+    r = of(part, c);
+    carry = subtract ? b.or(b.ltU(x, y), b.ltU(part, c)) : b.or(b.ltU(part, x), b.ltU(r, c));
+  } else {
+    // In twice the width, or in 32 bits, the carry is a bit of the result.
+    const wide = size === 4 ? of(of(b.extU(x), b.extU(y)), c) : of(of(x, y), c), bit = subtract ? (size === 4 ? 63 : 31) : 8 * size;
+    r = b.mask(size, b.low(wide));
+    carry = b.low(b.shrU(wide, b.like(wide, bit)));
+  }
   b.put(d, r);
-  b.flagsCarry(KIND.adc, size, x, y, r);
-};
-const sbb: Binary = (b, d, s) => {
-  const x = b.modify(d), y = b.get(s), c = b.carry(), size = d.size;
-  const r = b.mask(size, b.sub(b.sub(x, y), size === 8 ? b.extU(c) : c));
-  b.put(d, r);
-  b.flagsCarry(KIND.sbb, size, x, y, r);
+  b.flagsCarry(size, x, y, r, carry);
 };
 const test: Binary = (b, d, s) => b.flagsLogic(d.size, b.and(b.get(d), b.get(s)));
 
 const FAMILY: readonly (readonly [name: string, semantics: Binary, marks: string])[] = [
   ["add", add, `lock quiet ${ALL}`],
   ["or", logic("or"), `lock quiet ${ALL}`],
-  ["adc", adc, `lock quiet ${ALL} ?C`],
-  ["sbb", sbb, `lock quiet ${ALL} ?C`],
+  ["adc", withCarry(false), `lock quiet ${ALL} ?C`],
+  ["sbb", withCarry(true), `lock quiet ${ALL} ?C`],
   ["and", logic("and"), `lock quiet ${ALL}`],
   ["sub", sub, `lock quiet ${ALL}`],
   ["xor", logic("xor"), `lock quiet ${ALL}`],
@@ -122,8 +123,8 @@ function countOf(b: Emit, size: number, s: Operand): number | Val {
 /** Records a shift by a count that may be zero: then the record stays as it was. */
 function shiftFlags(b: Emit, kind: number, size: number, count: Val, result: Val, carry: Val): void {
   if (!b.wants(STATUS)) return;
-  const log = size === 8 ? 3 : size >> 1;
-  for (const [slot, v] of [[CC_RESULT, result], [CC_A, carry]] as const) {
+  const log = size === 8 ? 3 : size >> 1, without = b.and(carry, b.like(carry, -2));
+  for (const [slot, v] of [[CC_RESULT, result], [CC_A, without], [CC_B, carry]] as const) {
     b.set(slot, b.long ? b.select(count, b.zx(v), b.getL(slot)) : b.select(count, v, b.getI(slot)));
   }
   b.set(CC_KIND, b.select(count, b.i32(kind | log), b.getI(CC_KIND)));
@@ -142,7 +143,7 @@ const shift = (k: ShiftKind): Semantics => (b, d, s) => {
     // The bit shifted out comes first: x may be gone afterwards.
     const carry = b.wants(STATUS) ? k.carry(b, size, x, count) : x;
     b.put(d, r);
-    if (b.wants(STATUS)) b.flagsResult(k.kind, size, again(b, d, r), carry);
+    if (b.wants(STATUS)) b.flagsShift(k.kind, size, again(b, d, r), carry);
     return;
   }
   const count = n as Val, wide = size === 8 ? b.extU(count) : count, r = k.result(b, size, x, wide);
@@ -213,7 +214,7 @@ const double = (right: boolean): Semantics => (b, d, s, c) => {
   b.put(d, r);
   if (!b.wants(STATUS)) return;
   // OF: the sign changed (defined for a count of 1).
-  if (known) b.flagsResult(right ? KIND.shr : KIND.shl, size, r, carry);
+  if (known) b.flagsShift(right ? KIND.shr : KIND.shl, size, r, carry);
   else shiftFlags(b, right ? KIND.shr : KIND.shl, size, n as Val, r, carry);
 };
 

@@ -30,7 +30,8 @@ const xadd: Semantics = (b, d, s) => {
   if (d.kind !== MEM) b.put(s, x);
   b.put(d, r);
   if (d.kind === MEM) b.put(s, x);
-  b.flagsAdd(d.size, x, y);
+  b.flagsAddend(x);
+  b.flagsAdd(d.size, r);
 };
 const cmpxchg: Semantics = (b, d, s) => {
   const size = d.size, old = b.reg(AX, size), x = b.modify(d), y = b.get(s), same = b.eq(old, x);
