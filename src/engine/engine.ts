@@ -79,6 +79,8 @@ interface Region {
   /** It was compiled for `#free`. */
   readonly trustsFree: boolean;
   readonly wasmBytes: number;
+  /** Slots that it takes for sign-extended when it is entered. */
+  readonly assumes: readonly number[];
   /** What its first micro-op was: code and operand b. */
   readonly code: number;
   readonly operand: number;
@@ -861,6 +863,7 @@ export class Engine {
       verify: this.options.verify,
       count: this.#regionCount,
       ram: physical ? { ...ram, free, only: this.#views.filter((v) => !v.readonly).length === 1 } : undefined,
+      isExtended: this.#unlike.has(ip) ? undefined : (slot) => this.#isExtended(slot),
     });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(compiled.bytes), this.#regionImports);
     const element = this.#freeElements.pop() ?? this.#table.grow(1);
@@ -877,6 +880,7 @@ export class Engine {
       ranges,
       trustsFree: free !== undefined,
       wasmBytes: compiled.size,
+      assumes: compiled.assumes,
     };
     for (const r of ranges) {
       for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) {
@@ -912,9 +916,20 @@ export class Engine {
     this.#i32[at >> 2] = value;
     return at;
   }
-  /** Whether a region's pages are where they were, in the present context; if not, it is given up. */
+  #isExtended(slot: number): boolean {
+    return this.#i32[(slot >> 2) + 1] === this.#i32[slot >> 2] >> 31;
+  }
+  /**
+   * Whether registers are as a region takes them to be; if not, it is compiled anew without that. And whether its pages are where they were,
+   * in the present context; if not, it is given up.
+   */
   #verify(ip: number): void {
     const region = this.#regions.get(ip)!, { core } = this.running;
+    if (!region.assumes.every((slot) => this.#isExtended(slot))) {
+      this.#interpret(region);
+      this.#unlike.add(ip);
+      return this.#compile(ip);
+    }
     for (const [page, host] of region.pages) {
       const paddr = core.probeFetch?.(page | 0, Math.floor(page / 2 ** 32)) ?? -1;
       if (paddr < 0 || this.hostOf(paddr, 1) !== host) return this.#revert(region);
@@ -923,6 +938,8 @@ export class Engine {
   }
   /** Live regions by their entry's micro-ops. */
   readonly #regions = new Map<number, Region>();
+  /** Entries of regions that were entered with other registers than they had been compiled for. */
+  readonly #unlike = new Set<number>();
   #liveBytes = 0;
   #flushSoon = false;
 
@@ -1118,6 +1135,7 @@ export class Engine {
     this.#patience.clear();
     this.stats.regionsEvicted += this.#regions.size;
     this.#regions.clear();
+    this.#unlike.clear();
     this.#liveBytes = 0;
     this.#flushSoon = false;
     this.#u8.fill(0, this.#codeMap, this.#codeMap + this.#pages.length);

@@ -7,7 +7,7 @@ import { OP, OPS } from "../ir/ops.ts";
 import { verifyIr } from "../ir/verify.ts";
 import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
 import { Graph } from "./graph.ts";
-import { extend } from "./passes/extend.ts";
+import { extend, narrowSlots } from "./passes/extend.ts";
 import { findSpans, type Place, type Span } from "./passes/spans.ts";
 import { FEW, type SlotHome, slotHomes, SlotTable } from "./slots.ts";
 import type { RegionNode } from "./region.ts";
@@ -22,12 +22,21 @@ const INSN = OP["insn"],
   JUMPTO = OP["jumpTo"],
   ADD_L = OP["add.l"],
   EA32 = OP["ea32"],
-  EXTU = OP["extU"];
+  EXTU = OP["extU"],
+  EXTS = OP["extS"],
+  WRAP = OP["wrap"];
 const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"];
 const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
 const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
 const READS = Uint8Array.from(OPS, (r) => r.effect === "reads" ? 1 : 0),
   WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
+/** Comparisons of i64: wasm's of i32; 0 for other rows. */
+const COMPARE32 = Uint8Array.from(
+  OPS,
+  (r) => /^(eq|ne|[lg][te][SU])\.l$/.test(r.name) ? OPS[OP[r.name.replace(".l", ".i")]].wasm![0] as number : 0,
+);
+/** Rows whose i64 result always is its low half, sign-extended. */
+const EXTENDED = Uint8Array.from(OPS, (r) => r.name === "extS" || /^(load(8|16|32)S|load(8|16)U|(and|or|xor)S)\.l$/.test(r.name) ? 1 : 0);
 const NONE = 0x7fff_ffff;
 const NO_SLOTS: ReadonlySet<number> = new Set();
 /** Most slots that are late at any time: each is stored at every exit. */
@@ -47,6 +56,8 @@ export const JIT_OPTIONS = {
   free: "stores need not look for code in the part of RAM that has none",
   /** Do without sign extensions that change nothing. */
   extend: "sign extension elimination",
+  /** Registers that hold nothing but extended 32-bit results are locals of 32 bits. */
+  narrow: "32-bit locals for registers of 32-bit results",
   /** Store a register once it is set, unless it is set again first, rather than when the region is left, unless a loop carries it round. */
   through: "no registers in locals for the exits' sake alone",
 } as const;
@@ -56,6 +67,8 @@ export interface RegionCode {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Size of the function body, for statistics. */
   readonly size: number;
+  /** Slots that it takes for sign-extended from 32 bits when it is entered; it leaves for `verify` when one is not. */
+  readonly assumes: readonly number[];
 }
 
 // Imports of every region's module.
@@ -70,7 +83,10 @@ const budget = 0, tlb = 1, exitPc = 2, kind = 3, va = 4, entry = 5, status = 6, 
 
 interface SlotLocal {
   readonly local: number;
+  /** The slot has 64 bits. */
   readonly long: boolean;
+  /** ... and the local the low 32 of them, of which the others are the sign. */
+  readonly narrow: boolean;
   readonly home: SlotHome;
   /** How often the region sets it to something else than itself and a constant. */
   readonly moves: number;
@@ -103,6 +119,8 @@ export interface RegionTarget {
   readonly count: number;
   /** Set when addresses are physical in the region's mode. */
   readonly ram: PhysicalRam | undefined;
+  /** Whether a slot is sign-extended from 32 bits at the moment; undefined: nothing is to be taken from that. */
+  readonly isExtended?: ((slot: number) => boolean) | undefined;
 }
 
 export function compileRegion(nodes: readonly RegionNode[], target: RegionTarget): RegionCode {
@@ -114,6 +132,7 @@ class Region {
   readonly asm = new Asm();
   readonly graph: Graph;
   readonly slots = new Map<number, SlotLocal>();
+  readonly assumes: number[] = [];
   readonly #types: number[] = [I32, I64, I32, I64, I32, I32, I32];
   readonly #runtime: string[] = [];
   readonly #pageCaches = new Map<string, { readonly tag: number; readonly addend: number }>();
@@ -126,13 +145,28 @@ class Region {
     const { off } = target, graph = this.graph = new Graph(nodes, !off.has("returns")), table = new SlotTable(nodes);
     const verify = () => nodes.forEach(({ ir }) => verifyIr(ir));
     if (target.verify) verify();
+    const homes = slotHomes(graph, table, off.has("through")), extended = new Uint8Array(homes.length);
+    let narrow: Uint8Array = new Uint8Array(homes.length);
     if (!off.has("extend")) {
-      extend(graph, table);
+      // A loop that begins with the region is worth a look at what it is entered with.
+      const asks = graph.isLoop[0] && !off.has("narrow") ? target.isExtended : undefined;
+      for (const [n, { atEntry }] of homes.entries()) extended[n] = table.long[n] && (!atEntry || asks?.(table.slots[n])) ? 1 : 0;
+      const throughout = extend(graph, table, extended);
+      // What is stored at each set is extended there anyway.
+      for (const [n, home] of homes.entries()) if (home.kind === "through") throughout[n] = 0;
+      if (!off.has("narrow")) narrow = narrowSlots(graph, table, throughout);
       if (target.verify) verify();
     }
-    for (const [n, home] of slotHomes(graph, table, off.has("through")).entries()) {
+    for (const [n, home] of homes.entries()) {
       const slot = table.slots[n], long = table.long[n];
-      this.slots.set(slot, { local: this.newLocal(long ? I64 : I32), long, home, moves: table.moves[n] });
+      if (extended[n] && home.atEntry) this.assumes.push(slot);
+      this.slots.set(slot, {
+        local: this.newLocal(long && !narrow[n] ? I64 : I32),
+        long,
+        narrow: narrow[n] === 1,
+        home,
+        moves: table.moves[n],
+      });
     }
   }
 
@@ -192,17 +226,25 @@ class Region {
       this.target.memoryPages,
       true,
     );
-    return { bytes, size: body.length };
+    return { bytes, size: body.length, assumes: this.assumes };
   }
 
   #prologue(): Uint8Array {
     const a = new Asm(), { guard, block } = this.target;
+    const verify = () => {
+      a.unlikelyIf().i32(0).i32(block).mem(W.i32Store, IP).storeAt(W.i32Store, BUDGET, budget).i32(LEFT.verify).op(W.return).end();
+    };
     if (guard) {
-      a.at(W.i32Load, guard).at(W.i32Load, CONTEXT).op(W.i32Ne).unlikelyIf();
-      a.i32(0).i32(block).mem(W.i32Store, IP).storeAt(W.i32Store, BUDGET, budget).i32(LEFT.verify).op(W.return).end();
+      a.at(W.i32Load, guard).at(W.i32Load, CONTEXT).op(W.i32Ne);
+      verify();
     }
+    for (const [n, slot] of this.assumes.entries()) {
+      a.at(W.i64Load, slot).at(W.i64Load32S, slot).op(W.i64Ne);
+      if (n > 0) a.op(W.i32Or);
+    }
+    if (this.assumes.length) verify();
     this.#count(a, W.i64Add);
-    for (const [slot, s] of this.slots) if (s.home.atEntry) a.at(s.long ? W.i64Load : W.i32Load, slot).set(s.local);
+    for (const [slot, s] of this.slots) if (s.home.atEntry) a.at(s.long && !s.narrow ? W.i64Load : W.i32Load, slot).set(s.local);
     a.at(W.i32Load, TLB).set(tlb).i32(0).i32(block).mem(W.i32Store, CURRENT);
     // The TLB is below 2^32, so the right-hand side is 0; V8 must not know, or it makes `mov` and `add` of what is one `lea`.
     for (const [n, local] of this.#farConstants) i64(a, n).get(tlb).op(W.extU).i64(32).op(W.i64ShrU).op(W.i64Or).set(local);
@@ -216,7 +258,12 @@ class Region {
     if (count) a.i32(0).at(W.i64Load, count).get(budget).op(W.extU).op(op).mem(W.i64Store, count);
   }
   writeBack(a: Asm): void {
-    for (const [slot, s] of this.slots) if (s.home.kind === "carried") a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
+    for (const [slot, s] of this.slots) if (s.home.kind === "carried") this.storeSlot(a, slot, s);
+  }
+  /** Stores a slot from its local. */
+  storeSlot(a: Asm, slot: number, s: SlotLocal): void {
+    if (s.narrow) a.i32(0).get(s.local).op(W.extS).mem(W.i64Store, slot);
+    else a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
   }
   /** Everything is written back; then on by the jump cache, or out. */
   #epilogue(): Uint8Array {
@@ -276,10 +323,7 @@ class Region {
   }
   /** Stores slots from their locals. */
   store(late: ReadonlySet<number>): void {
-    for (const slot of late) {
-      const s = this.slots.get(slot)!;
-      this.asm.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
-    }
+    for (const slot of late) this.storeSlot(this.asm, slot, this.slots.get(slot)!);
   }
 
   /** Writes back and leaves with the pc in halves. */
@@ -470,20 +514,57 @@ class Walk {
     else if (op === GET_I || op === GET_L) this.#pushSlot(ir.lo[v], op === GET_L);
     else this.#operation(v);
   }
+  /** Pushes the low half of an i64 value. */
+  #pushLow(v: number): void {
+    const ir = this.#ir, op = ir.op[v], a = this.#a;
+    if (op === CONST_L) a.i32(ir.lo[v]);
+    else if (!this.#local[v] && op === GET_L) this.#pushSlot(ir.lo[v], false);
+    else if (!this.#local[v] && op === EXTS) this.#push(ir.a[v]);
+    else if (!this.#local[v] && OPS[op].each === W.wrap) {
+      this.#pushLow(ir.a[v]);
+      this.#pushLow(ir.b[v]);
+      a.op((OPS[op].wasm as readonly number[])[0]);
+    } else {
+      this.#push(v);
+      a.op(W.wrap);
+    }
+  }
   /** Pushes the result of a pure operation. */
   #operation(i: number): void {
     const ir = this.#ir, row = OPS[ir.op[i]], a = this.#a;
+    const low = COMPARE32[ir.op[i]];
+    if (low && (this.#isNarrow(ir.a[i]) || this.#isNarrow(ir.b[i])) && this.#isExtended(ir.a[i]) && this.#isExtended(ir.b[i])) {
+      this.#pushLow(ir.a[i]);
+      this.#pushLow(ir.b[i]);
+      a.op(low);
+      return;
+    }
+    if (ir.op[i] === WRAP) return this.#pushLow(ir.a[i]);
     for (let n = 0; n < row.args.length; n++) {
-      this.#push(n === 0 ? ir.a[i] : n === 1 ? ir.b[i] : ir.c[i]);
-      if (row.each) a.op(row.each);
+      const v = n === 0 ? ir.a[i] : n === 1 ? ir.b[i] : ir.c[i];
+      if (row.each === W.wrap) this.#pushLow(v);
+      else {
+        this.#push(v);
+        if (row.each) a.op(row.each);
+      }
     }
     if (typeof row.wasm === "string") this.region.callRuntime(row.wasm);
     else a.ops(row.wasm!);
   }
+  /** Whether an i64 value is the extension of a local of 32 bits. */
+  #isNarrow(v: number): boolean {
+    return this.#ir.op[v] === GET_L && this.region.slots.get(this.#ir.lo[v])!.narrow;
+  }
+  /** Whether an i64 value is its own low half, sign-extended, as its operation shows. */
+  #isExtended(v: number): boolean {
+    const ir = this.#ir, op = ir.op[v];
+    return op === CONST_L ? ir.hi[v] === ir.lo[v] >> 31 : EXTENDED[op] === 1 || this.#isNarrow(v);
+  }
   #pushSlot(slot: number, long: boolean): void {
     const s = this.region.slots.get(slot)!;
     this.#a.get(s.local);
-    if (s.long && !long) this.#a.op(W.wrap);
+    if (s.narrow && long) this.#a.op(W.extS);
+    else if (s.long && !s.narrow && !long) this.#a.op(W.wrap);
   }
   #setSlot(i: number): void {
     const slot = this.#ir.lo[i], v = this.#ir.a[i], s = this.region.slots.get(slot)!, a = this.#a, long = LONG[this.#ir.op[v]] === 1;
@@ -492,12 +573,15 @@ class Walk {
       a.get(s.local).i64(0, -1).op(W.i64And);
       this.#push(v);
       a.op(W.extU).op(W.i64Or);
-    } else this.#push(v);
+    } else {
+      if (s.narrow) this.#pushLow(v);
+      else this.#push(v);
+    }
     a.set(s.local);
     if (s.home.kind === "through") {
       if (this.#nextWrite[i] !== NONE || this.region.setBehind(this.index).has(slot)) this.#delay(slot);
       else {
-        a.storeAt(s.long ? W.i64Store : W.i32Store, slot, s.local);
+        this.region.storeSlot(a, slot, s);
         this.#late.delete(slot);
       }
     }

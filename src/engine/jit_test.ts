@@ -41,6 +41,7 @@ const compile = (nodes: readonly RegionNode[], physical: boolean, off: readonly 
     memoryPages: 64,
     off: new Set(off),
     verify: true,
+    isExtended: () => true,
     guard: 0,
     count: 0,
     ram: physical ? { ...RAM, free: { from: 0x1000, length: 0xf_f000 } } : undefined,

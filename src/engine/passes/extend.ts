@@ -20,15 +20,55 @@ const EXTENDED_LOAD = Uint8Array.from(
   OPS,
   (r) => r.effect === "reads" && r.result === "l" && (r.signed ? r.size! <= 4 : r.size! <= 2) ? 1 : 0,
 );
+/** Rows whose i64 result may be extended. */
+const MAYBE = Uint8Array.from(
+  OPS,
+  (r) => EXTENDED_LOAD[OP[r.name]] || /^(const|get|select|shr[SU])\.l$|^(and|or|xor)S?\.l$|^ext(S|U|32S)$/.test(r.name) ? 1 : 0,
+);
+const LONG_ARGS = Uint8Array.from(OPS, (r) => r.args.includes("l") ? 1 : 0);
+/** Comparisons of i64: of extended values the low halves tell. */
+const COMPARES = Uint8Array.from(OPS, (r) => /^(eq|ne|[lg][te][SU])\.l$/.test(r.name) ? 1 : 0);
 /** Rows whose i32 result is not negative. */
 const SMALL = Uint8Array.from(
   OPS,
   (r) => r.result === "i" && (/^(eqz?|ne|[lg][te][SU]|f(eq|lt|le))\./.test(r.name) || /^load(8|16)U/.test(r.name)) ? 1 : 0,
 );
 
-/** Takes sign extensions that change nothing out of the region. */
-export function extend(graph: Graph, table: SlotTable): void {
-  if (graph.nodes.some(({ ir }) => ir.op.includes(EXTS) || ir.op.includes(EXT32S))) new Extend(graph, table).run();
+/**
+ * Takes sign extensions that change nothing out of the region. `atEntry`, by slot number: 1 where a slot is extended when the region is entered
+ * (or nobody looks); left are those of which this was used. Returns the slots that are extended wherever they are set, too.
+ */
+export function extend(graph: Graph, table: SlotTable, atEntry: Uint8Array): Uint8Array {
+  const throughout = new Uint8Array(atEntry.length);
+  if (!graph.nodes.some(({ ir }) => ir.op.includes(EXTS) || ir.op.includes(EXT32S))) atEntry.fill(0);
+  else new Extend(graph, table, atEntry, throughout).run();
+  return throughout;
+}
+
+/** Weight of an operation for each loop that it is in: what is done once is worth little. */
+const LOOP = 8;
+
+/** Of slots that are extended throughout, by number: 1 where a local of 32 bits takes fewer extensions, since few look at the upper half. */
+export function narrowSlots(graph: Graph, table: SlotTable, extended: Uint8Array): Uint8Array {
+  const gain = new Float64Array(extended.length), { nodes } = graph;
+  if (!extended.includes(1)) return extended;
+  const weight = new Float64Array(nodes.length).fill(1);
+  for (let x = 0; x < nodes.length; x++) if (graph.isLoop[x]) { for (const n of graph.loop(x)) weight[n] *= LOOP; }
+  for (const [n, { ir }] of nodes.entries()) {
+    for (let i = 0; i < ir.count; i++) {
+      const op = ir.op[i];
+      if (op === SET_L && extended[table.of(ir.lo[i])] && (ir.op[ir.a[i]] === EXTS || IS_LOW[ir.op[ir.a[i]]])) {
+        gain[table.of(ir.lo[i])] += weight[n];
+      }
+      if (LONG_ARGS[op] === 0 || IS_LOW[op] || op === WRAP || COMPARES[op]) continue;
+      if (op === SET_L && extended[table.of(ir.lo[i])]) continue;
+      for (let k = 0; k < ARITY[op]; k++) {
+        const v = k === 0 ? ir.a[i] : k === 1 ? ir.b[i] : k === 2 ? ir.c[i] : k === 3 ? ir.d[i] : ir.e[i];
+        if (v >= 0 && ir.op[v] === GET_L && extended[table.of(ir.lo[v])]) gain[table.of(ir.lo[v])] -= weight[n];
+      }
+    }
+  }
+  return extended.map((e, s) => e && gain[s] >= 0 ? 1 : 0);
 }
 
 class Extend {
@@ -47,7 +87,7 @@ class Extend {
   readonly #made: Uint8Array;
   readonly #instead: Int32Array;
 
-  constructor(readonly graph: Graph, readonly table: SlotTable) {
+  constructor(readonly graph: Graph, readonly table: SlotTable, readonly atEntry: Uint8Array, readonly throughout: Uint8Array) {
     const { nodes } = graph, most = Math.max(...nodes.map((n) => n.ir.count));
     this.#slots = table.slots.length;
     this.#facts = new Uint8Array(nodes.length * this.#slots);
@@ -58,11 +98,33 @@ class Extend {
     this.#extended = new Uint8Array(most);
     this.#made = new Uint8Array(most);
     this.#instead = new Int32Array(most);
+    // Slots that are extended or used in logic, and those that are set by nothing but what may be extended: no sums of pointers.
+    const asked = new Uint8Array(this.#slots), mixed = new Uint8Array(this.#slots);
+    let calls = false;
+    for (const { ir } of nodes) {
+      for (let i = 0; i < ir.count; i++) {
+        const op = ir.op[i], a = ir.a[i], b = ir.b[i];
+        if (op === SET_L) {
+          if (!MAYBE[ir.op[a]]) mixed[table.of(ir.lo[i])] = 1;
+          else if (ir.op[a] === EXTS) throughout[table.of(ir.lo[i])] = 1;
+        } else if (op === SET_I) mixed[table.of(ir.lo[i])] = 1;
+        else if (op === EXTS && ir.op[a] === GET_I) asked[table.of(ir.lo[a])] = 1;
+        else if (LOW[op]) {
+          if (ir.op[a] === GET_L) asked[table.of(ir.lo[a])] = 1;
+          if (ir.op[b] === GET_L) asked[table.of(ir.lo[b])] = 1;
+        } else if (CALLS[op]) calls = true;
+      }
+    }
+    for (let s = 0; s < this.#slots; s++) {
+      if (calls || mixed[s] || !atEntry[s]) throughout[s] = 0;
+      if (!throughout[s] && !asked[s]) atEntry[s] = 0;
+    }
   }
 
   run(): void {
     const { nodes, order } = this.graph;
     const forward = [...nodes.keys()].filter((n) => order[n] >= 0).sort((p, q) => order[p] - order[q]);
+    this.#facts.set(this.atEntry);
     this.#reached[0] = 1;
     do {
       this.#changed = false;
@@ -109,6 +171,7 @@ class Extend {
       if (op === SET_L) {
         const s = table.of(ir.lo[i]);
         now[s] = this.#extended[ir.a[i]];
+        if (!now[s]) this.throughout[s] = 0;
         fresh[s] = this.#made[ir.a[i]];
         this.#changedAt[s] = i;
       } else if (op === SET_I) {
