@@ -2,10 +2,10 @@
 // however it is cut into slices, and after it was saved and restored. Every guest of the tests, with its input typed at fixed times.
 import { assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
-import { JIT_OPTIONS, type JitOption } from "../src/engine/jit.ts";
+import { JIT_OPTIONS, type JitOption } from "../src/engine/jit_options.ts";
 import { loadDevices } from "../src/devices/mod.ts";
 import { type Graph, loadConfig } from "../src/machine/graph.ts";
-import { createMachine, type Host, loadGraph, loadPlatform, type Machine, type MachineOptions } from "../src/machine/machine.ts";
+import { createMachine, type Host, loadGraph, loadJit, loadPlatform, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import { encode } from "../src/riscv/insn.ts";
 import { parseIsa } from "../src/riscv/isa.ts";
@@ -14,6 +14,7 @@ import { X86_GUESTS } from "./guests/x86.ts";
 
 await loadDevices();
 await loadPlatform("riscv");
+await loadJit();
 const ROOT = new URL("..", import.meta.url).pathname;
 /** When a guest that has not ended is compared all the same: x86 guests wait a second for a timer. Benchmarks run much longer than a test may. */
 const END = 60_000_000, X86_END = 2_000_000_000, BENCH_END = 1_000_000;

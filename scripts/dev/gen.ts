@@ -33,6 +33,7 @@ const LOADS: Readonly<Record<string, { readonly entry: string; readonly after?: 
   // Every device needs device.ts, and devices are imported side by side: each import would read it.
   api: { entry: "mod.ts", first: ["src/core/device.ts"] },
   run: { entry: "src/cli/main.ts", after: "api" },
+  jit: { entry: "src/engine/jit.ts", after: "api" },
   riscv: { entry: "src/machine/riscv.ts", after: "api" },
   x86: { entry: "src/machine/x86.ts", after: "api" },
 };

@@ -43,7 +43,7 @@ export async function devices({ positional }: CommandLine): Promise<number> {
 function load({ positional, values }: CommandLine, command: string): Promise<Graph> {
   if (positional.length !== 1) throw new ConfigError(`one machine file is needed: bringup ${command} MACHINE.toml`);
   const options = { file: findMachineFile(positional[0]), set: parseSet((values.set ?? []) as string[]) };
-  return loadGraph(options, { readFile, openDisk, log: silent });
+  return loadGraph(options, { readFile, openDisk, log: silent }, true);
 }
 
 function say(text: string): void {

@@ -6,6 +6,7 @@
 import { type Bus, readTarget, type Size, writeTarget } from "../core/bus.ts";
 import { BusFault } from "../core/errors.ts";
 import type { RunEnd } from "../core/cpu.ts";
+import { lazy } from "../core/lazy.ts";
 import { Builder } from "../ir/builder.ts";
 import { type Access, CONTINUE, type Core, type CoreEnv, FAULT, FETCH, FINISH, READ, type Status, WRITE } from "../ir/frontend.ts";
 import {
@@ -31,9 +32,8 @@ import {
   TLBS,
 } from "../ir/layout.ts";
 import { interpreterModule, jumpIndex, LEFT } from "./interpreter.ts";
-import { compileRegion, type JitOption } from "./jit.ts";
+import type { JitOption } from "./jit_options.ts";
 import { Counters, SideExits } from "./profile.ts";
-import { findRegion } from "./region.ts";
 import { Selector, SMALL } from "./select.ts";
 import { OP } from "../ir/ops.ts";
 import { H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, UOP, UOP_BYTES, UOPS } from "./uops.ts";
@@ -266,6 +266,12 @@ const STORES = Uint8Array.from(UOPS, (u) => u.kind === "store" ? 1 : 0);
 const SIGNED = Uint8Array.from(UOPS, (u) => u.root?.signed ? 1 : 0);
 const LONG = Uint8Array.from(UOPS, (u) => u.root?.result === "l" ? 1 : 0);
 
+/** The JIT. It is a module of its own: a guest that ends before anything is hot starts without it. */
+let jit: typeof import("./jit.ts") | undefined;
+export async function loadJit(): Promise<void> {
+  jit ??= await lazy<typeof import("./jit.ts")>("../loads/jit.ts", import.meta.url);
+}
+
 export class Engine {
   readonly memory: WebAssembly.Memory;
   /** All memory of the machine, as it was allocated; without a base that of devices. */
@@ -312,6 +318,10 @@ export class Engine {
   readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; next: () => number };
   #second = -1;
   #nextOfRegion: () => number = () => -1;
+  /** Whether the JIT is to compile and is not there yet (`loadJit`). */
+  get wantsJit(): boolean {
+    return this.#heat > 0 && !jit;
+  }
   /** Counters for `--stats`. */
   readonly stats = new Counters();
   /** With `profile`: where compiled code gave up. */
@@ -365,6 +375,7 @@ export class Engine {
     this.#u16[this.#resume >> 1] = UOP.resume;
     const module = new WebAssembly.Module(interpreterModule(pages));
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
+    if (options.jit && options.threshold !== undefined && !jit) throw new Error("a threshold is given, but the JIT is not loaded");
     this.#off = new Set(options.off);
     this.#heat = options.jit ? options.threshold ?? THRESHOLD : 0;
     const instance = new WebAssembly.Instance(module, {
@@ -807,6 +818,11 @@ export class Engine {
   #compile(ip: number): void {
     const block = this.#blockAt(ip);
     if (!block || this.#breakpoints.size) return;
+    if (!jit) {
+      // Not loaded: it may be when the block is as hot again.
+      this.#i32[(ip + H_HEAT) >> 2] = this.#heat;
+      return;
+    }
     const started = performance.now(), b = this.#builder, code = this.#regionCode, { core } = this.running;
     const flat = core.physical, pages = new Map<number, number>(), mode = core.mode();
     const pc = pageAddress(block.pcLo, block.pcHi) + offsetIn(block.pcLo);
@@ -836,7 +852,7 @@ export class Engine {
       const lo = ((b.startLo & -PAGE) + PAGE) | 0;
       return hostPage(lo, lo === 0 ? (b.startHi + 1) | 0 : b.startHi);
     };
-    const nodes = findRegion(b, (distance, max) => {
+    const nodes = jit.findRegion(b, (distance, max) => {
       const low = (block.pcLo >>> 0) + distance, lo = low | 0, hi = (block.pcHi + Math.floor(low / 2 ** 32)) | 0, page = hostPage(lo, hi);
       if (page < 0 || (distance !== 0 && !this.#isWarm(page + offsetIn(lo), lo, hi, mode))) return false;
       code.at = page + offsetIn(lo);
@@ -855,7 +871,7 @@ export class Engine {
     const ranges = [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.lastOffset + LONGEST_INSTRUCTION })), ...tails];
     for (const r of ranges) for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) this.#pages[p] ??= this.#newCodePage(p * PAGE);
     const physical = flat && !ram.readonly, free = physical ? this.#freeOfCode(ram) : undefined;
-    const compiled = compileRegion(nodes, {
+    const compiled = jit.compileRegion(nodes, {
       block: ip,
       guard,
       memoryPages: this.memory.buffer.byteLength / 65536,

@@ -19,7 +19,9 @@ import {
   WRITE,
 } from "../ir/frontend.ts";
 import { ARG, GUEST, PAGE, PC, RESULT } from "../ir/layout.ts";
-import { Engine, type EngineOptions } from "./engine.ts";
+import { Engine, type EngineOptions, loadJit } from "./engine.ts";
+
+await loadJit();
 
 const RAM = 0x8000_0000, RAM_BYTES = 16 << 20, DEVICE = 0x1000_0000;
 const CODE = RAM + 0x1000, VECTOR = RAM + 0x8000, DATA = RAM + 0x1_0000;

@@ -8,7 +8,8 @@ import { encode } from "../riscv/insn.ts";
 import { parseIsa } from "../riscv/isa.ts";
 import { MODE_FS, MODE_FS_DIRTY } from "../riscv/slots.ts";
 import { translateBlock } from "../riscv/translate.ts";
-import { compileRegion, JIT_OPTIONS, type JitOption } from "./jit.ts";
+import { compileRegion } from "./jit.ts";
+import { JIT_OPTIONS, type JitOption } from "./jit_options.ts";
 import { findRegion, type RegionNode } from "./region.ts";
 import { regionText } from "./testing/wasm_text.ts";
 

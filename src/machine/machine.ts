@@ -10,7 +10,7 @@ import { lazy } from "../core/lazy.ts";
 import type { Log } from "../core/log.ts";
 import type { PciFunction } from "../core/pci.ts";
 import { DEVICES } from "../devices/mod.ts";
-import { Engine, type EngineOptions } from "../engine/engine.ts";
+import { Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
 import type { Symbols } from "./elf.ts";
 import { MachineDisks, type OpenDisk } from "./disks.ts";
@@ -28,7 +28,8 @@ export interface Host {
 }
 
 export { loadGunzip, NeedsGunzip } from "./gunzip.ts";
-export { JIT_OPTIONS, type JitOption } from "../engine/jit.ts";
+export { loadJit } from "../engine/engine.ts";
+export { JIT_OPTIONS, type JitOption } from "../engine/jit_options.ts";
 
 export interface MachineOptions {
   /** Path of the machine file. */
@@ -106,8 +107,10 @@ const QUANTUM = 20_000;
  * blocks it meets, and what it compiles must not follow the wall clock. 0.2 ms of compiled code, 1 to 2 ms of interpreted code.
  */
 const GRID = 2 ** 19;
+/** The first stop, before anything can be hot (THRESHOLD in engine.ts): there the JIT may be loaded. Many a guest has ended by then. */
+const FIRST = 2 ** 17;
 /** The next tick at which a hart that is alone awake stops. */
-const gridAfter = (ticks: number) => (Math.floor(ticks / GRID) + 1) * GRID;
+const gridAfter = (ticks: number) => ticks < FIRST ? FIRST : (Math.floor(ticks / GRID) + 1) * GRID;
 const PAGE = 4096;
 
 /** The part of guest time that is being run: every hart gets `length` ticks, one after the other. */
@@ -245,7 +248,12 @@ export class Machine {
   }
   /** Ticks up to a point of the grid that take about 10 ms of wall time, by what the last ones took. */
   get sliceTicks(): number {
-    return gridAfter(this.clock.ticks + this.#sliceTicks - GRID / 2) - this.clock.ticks;
+    const { ticks } = this.clock;
+    return gridAfter(ticks < FIRST ? ticks : ticks + this.#sliceTicks - GRID / 2) - ticks;
+  }
+  /** To be awaited before time goes on, where there is one: the JIT is loaded when it may be needed. */
+  get loading(): Promise<void> | undefined {
+    return this.clock.ticks >= FIRST && this.engine.wantsJit ? loadJit() : undefined;
   }
   /** Ticks of guest time that have passed in all, those before resets included. */
   get age(): number {
@@ -571,8 +579,11 @@ export async function loadPlatform(family: Family): Promise<void> {
   else platforms.riscv ??= await lazy<typeof import("./riscv.ts")>("../loads/riscv.ts", import.meta.url);
 }
 
-/** Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. @throws {ConfigError} the file is wrong. */
-export async function loadGraph(options: MachineOptions, host: Host): Promise<Graph> {
+/**
+ * Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. Who awaits `Machine.loading` before
+ * each slice has the JIT loaded `later`. @throws {ConfigError} the file is wrong.
+ */
+export async function loadGraph(options: MachineOptions, host: Host, later = false): Promise<Graph> {
   const graph = await loadConfigAndTypes(options.file, {
     readFile: (p) => host.readFile(p),
     fileSize: (p) => openDisk(host)(p, { write: false }).size,
@@ -580,6 +591,7 @@ export async function loadGraph(options: MachineOptions, host: Host): Promise<Gr
   });
   await loadPlatform(graph.cpu.family);
   platforms[graph.cpu.family]!.checkCpu(graph);
+  if (!later || options.tuning?.threshold !== undefined) await loadJit();
   if (graph.cpu.family === "x86" && graph.firmware.kind === "file") {
     return (await lazy<typeof import("./x86_rom.ts")>("./x86_rom.ts", import.meta.url)).withRom(graph, host);
   }

@@ -21,7 +21,7 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
   const { failOn, budget, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
-  const graph = await loadGraph(machineOptions, { readFile, openDisk, log: silent });
+  const graph = await loadGraph(machineOptions, { readFile, openDisk, log: silent }, true);
   // Forks share what was read of an image, and only the first machine may change one.
   const images = new Map<string, DiskSource>();
   let first = true;

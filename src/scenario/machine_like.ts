@@ -23,6 +23,8 @@ export interface MachineLike {
   /** Runs until the clock reaches `untilTicks`, a break is requested, or it stops; a "breakpoint" stop is not final. */
   run(untilTicks: number): Stop | undefined;
   requestBreak(): void;
+  /** To be awaited before the next `run`, where there is one. */
+  readonly loading?: Promise<void> | undefined;
   readonly sliceTicks: number;
   readonly stopped: Stop | undefined;
   step(cpu: number): Stop | undefined;

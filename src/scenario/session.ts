@@ -405,6 +405,8 @@ export class MachineSession implements AsyncDisposable {
           if (this.#waits.size > 0) await new Promise((resolve) => setImmediate(resolve));
           continue;
         }
+        const { loading } = this.machine;
+        if (loading) await loading;
         stop = this.#advance();
         if (!stop) turn ??= new Turn();
         if (stop?.kind === "breakpoint" && !this.#wanted(stop)) this.hooks.onBreakpoint?.(stop);

@@ -4,8 +4,8 @@
 // Usage: deno run -A tests/fuzz/engine_fuzz.ts [--cases INSTRUCTIONS] [--seed S] [--part ir|programs] [--xlen 32|64]
 import { parseArgs } from "@std/cli";
 import { Bus } from "../../src/core/bus.ts";
-import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
-import { JIT_OPTIONS, type JitOption } from "../../src/engine/jit.ts";
+import { Engine, type EngineOptions, loadJit } from "../../src/engine/engine.ts";
+import { JIT_OPTIONS, type JitOption } from "../../src/engine/jit_options.ts";
 import { Builder, printIr, type Val } from "../../src/ir/builder.ts";
 import { evaluate } from "../../src/ir/evaluate.ts";
 import { type Access, CONTINUE, type Core, type CoreEnv, FAULT, FINISH, type Status, WRITE } from "../../src/ir/frontend.ts";
@@ -15,6 +15,8 @@ import { Hart } from "../../src/riscv/hart.ts";
 import { disassemble, encode, extract, randomWord, type Row } from "../../src/riscv/insn.ts";
 import { type Isa, parseIsa } from "../../src/riscv/isa.ts";
 import { Random } from "./random.ts";
+
+await loadJit();
 
 const RAM = 0x8000_0000, RAM_BYTES = 1 << 20;
 const PASSES = Object.keys(JIT_OPTIONS) as JitOption[];

@@ -5,8 +5,8 @@
 // Usage: deno run -A tests/fuzz/x86_programs_fuzz.ts [--cases INSTRUCTIONS] [--seed S] [--mode real|flat|paged|long]
 import { parseArgs } from "@std/cli";
 import { Bus } from "../../src/core/bus.ts";
-import { Engine, type EngineOptions } from "../../src/engine/engine.ts";
-import { JIT_OPTIONS, type JitOption } from "../../src/engine/jit.ts";
+import { Engine, type EngineOptions, loadJit } from "../../src/engine/engine.ts";
+import { JIT_OPTIONS, type JitOption } from "../../src/engine/jit_options.ts";
 import { X86Cpu } from "../../src/x86/cpu.ts";
 import { modelByName } from "../../src/x86/cpuid.ts";
 import { OK } from "../../src/x86/decode.ts";
@@ -36,6 +36,8 @@ import {
 } from "../../src/x86/segments.ts";
 import { Random } from "./random.ts";
 import { suitableRows } from "./x86_rows_fuzz.ts";
+
+await loadJit();
 
 /** Memory: tables and handlers, counters of loops, the program and another one like it, data, page tables. Above it are an alias of it and a device. */
 const RAM_BYTES = 0xa_0000, IDT = 0x1000, GDT = 0x2000, TSS = 0x2100, HANDLERS = 0x3000, STACK_TOP = 0x8000, COUNTERS = 0x9000;

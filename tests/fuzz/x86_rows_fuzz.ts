@@ -8,7 +8,7 @@
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
 import { Bus } from "../../src/core/bus.ts";
-import { Engine } from "../../src/engine/engine.ts";
+import { Engine, loadJit } from "../../src/engine/engine.ts";
 import { Builder } from "../../src/ir/builder.ts";
 import { type EvalMachine, evaluate, type Exit } from "../../src/ir/evaluate.ts";
 import { type Code, CONTINUE, type Core, type CoreEnv, FAULT, type Helper, type Status } from "../../src/ir/frontend.ts";
@@ -43,6 +43,8 @@ import {
   XMM,
 } from "../../src/x86/slots.ts";
 import { instructionHelpers, translateBlock } from "../../src/x86/translate.ts";
+
+await loadJit();
 
 /** Cases of one run of the reference. */
 const BATCH = 2000;

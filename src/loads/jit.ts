@@ -1,0 +1,9 @@
+// What src/engine/jit.ts needs, in the order of evaluation. Written by scripts/dev/gen.ts.
+// Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.
+import "../ir/verify.ts";
+import "../engine/graph.ts";
+import "../engine/passes/extend.ts";
+import "../engine/passes/spans.ts";
+import "../engine/slots.ts";
+import "../engine/region.ts";
+export * from "../engine/jit.ts";
