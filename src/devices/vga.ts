@@ -373,7 +373,8 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
       return;
     }
     const { graphics: gr, sequencer } = this.state, planes = sequencer[SR_MAP_MASK] & 0xf, memory = sequencer[SR_MEMORY];
-    const offset = this.#offset(address),
+    const bytes = this.#planes,
+      offset = this.#offset(address),
       plain = !this.#linear && !(memory & MEMORY_CHAIN4) && memory & MEMORY_NO_ODD_EVEN &&
         !(gr[GR_MODE] & 3) && !(gr[GR_FUNCTION] & 0x1f) && !(gr[GR_ENABLE] & planes) && gr[GR_MASK] === 0xff;
     if (!plain || offset < 0 || this.#offset(address + data.length - 1) !== offset + data.length - 1) {
@@ -381,7 +382,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
       return;
     }
     for (let p = 0; p < 4; p++) {
-      if (planes & 1 << p) { for (let i = 0, at = 4 * offset + p; i < data.length; i++, at += 4) this.#planes[at] = data[i]; }
+      if (planes & 1 << p) { for (let i = 0, at = 4 * offset + p; i < data.length; i++, at += 4) bytes[at] = data[i]; }
     }
     this.#onChange?.(-1);
   }

@@ -292,7 +292,10 @@ export class RowText {
 
   /** Map and opcode byte, the first of eight with +r. @throws {Error} the opcode is malformed. */
   get place(): { readonly map: number; readonly byte: number; readonly plusR: boolean } {
-    return readOpcode(this.opcode);
+    // Most are a byte without prefixes and escapes; parseInt reads as far as that goes.
+    const { opcode } = this, byte = parseInt(opcode, 16);
+    if (byte < 256 && byte !== 0x0f && !(opcode.slice(0, 2) in PREFIXES)) return { map: 0, byte, plusR: opcode.endsWith("+r") };
+    return readOpcode(opcode);
   }
   /** What it says. @throws {Error} it is malformed. */
   get row(): Row {

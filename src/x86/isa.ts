@@ -19,10 +19,10 @@ const GROUPS: readonly RowGroup[] = [
   new RowGroup(sse, (map, byte) => map === 1 ? isSimd(byte) : map === 2 || map === 3),
   new RowGroup(x87, (map, byte) => map === 0 && byte >= 0xd8 && byte <= 0xdf),
 ];
-/** Opcode bytes after 0F (SDM volume 2, table A-3), LDMXCSR (AE) included. */
+/** Opcode bytes after 0F (SDM volume 2, table A-3). */
 const isSimd = (byte: number): boolean =>
-  byte >= 0x10 && byte <= 0x17 || byte >= 0x28 && byte <= 0x2f || byte >= 0x50 && byte <= 0x7f || byte === 0xae ||
-  byte >= 0xc2 && byte <= 0xc6 || byte >= 0xd0;
+  byte >= 0x10 && byte <= 0x17 || byte >= 0x28 && byte <= 0x2f || byte >= 0x50 && byte <= 0x7f || byte >= 0xc2 && byte <= 0xc6 ||
+  byte >= 0xd0;
 
 const words = (text: string) => text.split(" ");
 /** Features of instructions outside the floating-point and SIMD units, by mnemonic. */

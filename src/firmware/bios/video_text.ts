@@ -70,15 +70,15 @@ function clear(host: BiosHost, mode: VgaMode): void {
   host.writeBytes(mode.segment * 16, new Uint8Array(new Uint32Array(bytes / 4).fill(blank).buffer));
 }
 
-/** Loads `font` (`height` bytes for each character) into plane 2 from character `first` on. */
+/** Loads `font` (`height` bytes for each character) into plane 2 from character `first` on; each has 32 lines there, the others blank. */
 export function loadFont(host: BiosHost, font: Uint8Array, height: number, first: number, block: number): void {
   const base = ((block & 3) * 2 + (block >> 2 & 1)) * 0x2000;
   for (const [i, v] of [[2, 4], [4, 7]]) indexed(host, SEQUENCER, i, v);
   for (const [i, v] of [[4, 2], [5, 0], [6, 4]]) indexed(host, GRAPHICS, i, v);
-  for (let c = 0; c * height < font.length; c++) {
-    const at = 0xa_0000 + base + (first + c & 0xff) * 32;
-    host.writeBytes(at, font.subarray(c * height, c * height + height));
-  }
+  const count = Math.ceil(font.length / height), last = Math.min(256, first + count), cells = new Uint8Array(count * 32);
+  for (let c = 0, at = 0; at < font.length; c++) for (let y = 0; y < height && at < font.length; y++) cells[32 * c + y] = font[at++];
+  host.writeBytes(0xa_0000 + base + first * 32, cells.subarray(0, (last - first) * 32));
+  if (first + count > 256) host.writeBytes(0xa_0000 + base, cells.subarray((256 - first) * 32));
   const mode = currentMode(host);
   for (const i of [2, 4]) indexed(host, SEQUENCER, i, mode.sequencer[i - 1]);
   for (const i of [4, 5, 6]) indexed(host, GRAPHICS, i, mode.graphics[i]);

@@ -4,7 +4,7 @@ import type { Val } from "../../ir/builder.ts";
 import { DI, type Emit } from "../emit.ts";
 import { type FloatName, H, type HelperName } from "../helpers.ts";
 import { MEM, MMX, type Operand, type RowText, type Semantics, x86 } from "../insn.ts";
-import { FPU_EMPTY, FPU_REG, FPU_TOP, MODE_SSE_FAST, MXCSR, XMM } from "../slots.ts";
+import { FPU_EMPTY, FPU_REG, FPU_TOP, MODE_SSE_FAST, XMM } from "../slots.ts";
 
 // --- registers and memory
 const lo = (b: Emit, n: number) => b.getL(XMM(n)), hi = (b: Emit, n: number) => b.getL(XMM(n) + 8);
@@ -782,8 +782,6 @@ export function sse(): RowText[] {
         putMmx(b, d.n, b.call(H[name], b.i64(0), l, h));
       })
     ),
-    x86("NP 0F AE /2", "ldmxcsr Md", "sse", (b, s) => void b.call(H.ldmxcsr, b.extU(b.get(s)))),
-    x86("NP 0F AE /3", "stmxcsr Md", "sse", (b, d) => b.put(d, b.getI(MXCSR))),
   );
   return rows;
 }

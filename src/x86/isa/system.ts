@@ -3,7 +3,7 @@ import type { Val } from "../../ir/builder.ts";
 import { AX, CX, DX, type Emit, UD } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { MEM, type RowText, type Semantics, x86, ZF } from "../insn.ts";
-import { GPR, KERNEL_GS_BASE, SEG_BASE } from "../slots.ts";
+import { GPR, KERNEL_GS_BASE, MXCSR, SEG_BASE } from "../slots.ts";
 
 /** A helper without arguments that does it all. */
 const plain = (helper: number): Semantics => (b) => void b.call(helper);
@@ -152,6 +152,8 @@ export function system(): RowText[] {
     x86("0F A2", "cpuid", "", plain(H.cpuid)),
     x86("NP 0F AE /0", "fxsave M", "fxsr", area(H.fxsave)),
     x86("NP 0F AE /1", "fxrstor M", "fxsr", area(H.fxrstor)),
+    x86("NP 0F AE /2", "ldmxcsr Md", "sse", (b, s) => void b.call(H.ldmxcsr, b.extU(b.get(s)))),
+    x86("NP 0F AE /3", "stmxcsr Md", "sse", (b, d) => b.put(d, b.getI(MXCSR))),
     x86("NP 0F AE /4", "xsave M", "", area(H.xsave)),
     x86("NP 0F AE /5", "xrstor M", "", area(H.xrstor)),
     x86("NP 0F AE /6", "xsaveopt M", "", area(H.xsave, 1)),
