@@ -147,7 +147,8 @@ export async function loadConfigAndTypes(file: string, options: LoadOptions): Pr
 
 function readRoot(file: string, options: LoadOptions): Table {
   const base = loadTree(file, options.readFile);
-  return options.set ? applySet(base, longForm(base, options.set)) : base;
+  const { set = {} } = options;
+  return Object.keys(set).length ? applySet(base, longForm(base, set)) : base;
 }
 
 function namedTypes(root: Table): string[] {
@@ -187,6 +188,9 @@ export const targetName = (to: Edge["to"]) => "hart" in to ? `cpu${to.hart}.${to
 
 /** The device, or `cpu0.ferr`. */
 const sourceName = (from: Edge["from"]) => "hart" in from ? `cpu${from.hart}.${from.output}` : from.device;
+
+/** Where the other edge stands, when that is in the same file. */
+const lineOf = (same: Edge, { file }: Place) => same.place.file === file && same.place.line ? ` (line ${same.place.line})` : "";
 
 /** Inputs that an output drives. */
 interface Target {
@@ -251,9 +255,10 @@ class GraphBuilder {
     for (const [id, node] of devices) this.#device(id, node);
     for (const wire of this.#wires) this.#wire(wire);
     if ("ferr" in cpu && cpu.ferr) this.#connect({ hart: 0, output: "ferr" }, cpu.ferr, 0, this.#section("cpu").get("ferr")!.place);
-    this.#checkFanouts();
-    this.#checkDma();
-    this.#checkPci();
+    // What a machine has none of is not looked for: every function that a start calls has to be compiled first.
+    if (this.#fanouts.size) this.#checkFanouts();
+    if (this.#devices.some((d) => d.dma)) this.#checkDma();
+    if (this.#devices.some((d) => d.pci)) this.#checkPci();
     this.#checkOverlaps(memories);
     this.#checkReset(cpu, memories);
     const firmware = this.#firmware();
@@ -307,17 +312,21 @@ class GraphBuilder {
       this.#harts = cores;
       return { ...rest, arch, family: "x86", harts: cores };
     }
-    const cpu = this.#reader.table(table, format.CPU.riscv, place), bits = arch.slice(5);
+    const cpu = this.#reader.table(table, format.CPU.riscv, place), wide = arch === "riscv64";
     this.#harts = cpu.harts;
-    if (cpu.isa && !cpu.isa.startsWith(`rv${bits}`)) {
-      this.#reader.error(`must start with rv${bits} because cpu.arch is "${arch}", got "${cpu.isa}"`, table.get("isa")!.place);
+    if (cpu.isa && !cpu.isa.startsWith(wide ? "rv64" : "rv32")) {
+      this.#misfit(table, "isa", arch, wide ? "start with rv64" : "start with rv32");
     }
-    const wrong = arch === "riscv32" ? ["sv39", "sv48", "sv57"] : ["sv32"];
-    if (wrong.includes(cpu.mmu) && table.has("mmu")) {
-      const right = arch === "riscv32" ? "bare or sv32" : "bare, sv39, sv48 or sv57";
-      this.#reader.error(`must be ${right} because cpu.arch is "${arch}", got "${cpu.mmu}"`, table.get("mmu")!.place);
+    if (!table.has("mmu")) return { ...cpu, mmu: wide ? cpu.mmu : "sv32", arch, family: "riscv" };
+    if (wide ? cpu.mmu === "sv32" : cpu.mmu !== "bare" && cpu.mmu !== "sv32") {
+      this.#misfit(table, "mmu", arch, wide ? "be bare, sv39, sv48 or sv57" : "be bare or sv32");
     }
-    return { ...cpu, mmu: arch === "riscv32" && !table.has("mmu") ? "sv32" : cpu.mmu, arch, family: "riscv" };
+    return { ...cpu, arch, family: "riscv" };
+  }
+
+  #misfit(table: Table, key: string, arch: Arch, must: string): void {
+    const { value, place } = table.get(key)!;
+    this.#reader.error(`must ${must} because cpu.arch is "${arch}", got "${value}"`, place);
   }
 
   #memories(): MemoryNode[] {
@@ -327,24 +336,38 @@ class GraphBuilder {
       if (!table) continue;
       const errors = r.errors.length, m = r.table(table, format.MEMORY, node.place);
       if (r.errors.length > errors) continue;
-      const gap = m.gap === undefined ? undefined : this.#span(m.gap, table.get("gap")!.place);
-      const all = segments(m.at, m.size, this.#spans(table, "holes", m.holes), gap), hidden = this.#spans(table, "shadow", m.shadow);
-      const shadows: Segment[] = [];
-      for (const [from, to] of hidden) shadows.push(...cut(all, [[0, from], [to, Infinity]]));
-      if (hidden.flat().some((at) => at % 4096)) r.error("must begin and end at multiples of 4 KiB", table.get("shadow")!.place);
+      const whole: Segment = { base: m.at, length: m.size, offset: 0 };
+      const parts = m.gap === undefined && !m.holes.length && !m.shadow.length
+        ? { segments: [whole], shadows: [] }
+        : this.#parts(table, whole, m.gap, m.holes, m.shadow);
       out.push({
         id,
         kind: m.kind,
         fill: m.fill,
         ...(m.file !== undefined && { file: m.file }),
         size: m.size,
-        segments: cut(all, hidden),
-        shadows,
+        ...parts,
         place: node.place,
       });
     }
     if (!out.some((m) => m.kind === "ram") && !r.errors.length) r.error("missing: a machine needs RAM", this.#place("memory"));
     return out;
+  }
+
+  /** What is seen of a memory, and what a chipset may show. */
+  #parts(
+    table: Table,
+    whole: Segment,
+    gap: string | undefined,
+    holes: readonly string[],
+    shadow: readonly string[],
+  ): { segments: Segment[]; shadows: Segment[] } {
+    const moved = gap === undefined ? undefined : this.#span(gap, table.get("gap")!.place);
+    const all = segments(whole, this.#spans(table, "holes", holes), moved), hidden = this.#spans(table, "shadow", shadow);
+    if (hidden.flat().some((at) => at % 4096)) {
+      this.#reader.error("must begin and end at multiples of 4 KiB", table.get("shadow")!.place);
+    }
+    return { segments: cut(all, hidden), shadows: hidden.flatMap(([from, to]) => cut(all, [[0, from], [to, Infinity]])) };
   }
 
   #spans(table: Table, key: string, texts: readonly string[]): [number, number][] {
@@ -365,19 +388,19 @@ class GraphBuilder {
 
   /** The table of a memory or device; undefined when it is removed, or after an error. */
   #component(section: string, id: string, node: Node, required: string): Table | undefined {
-    const r = this.#reader;
-    if (node.value === false) {
-      // One that removes something is gone since the files were merged.
-      r.error(`there is no '${id}' to remove${didYouMean(id, this.#siblings(section, node))}`, node.place);
-    } else if (!(node.value instanceof Map)) {
-      r.error(`must be a table, or false to remove an inherited '${id}'`, node.place);
-    } else if (!/^[a-z_]\w*$/i.test(id)) {
-      r.error(`must be a name of letters, digits and '_'`, node.place);
-    } else if (isOverride(node.place) && !node.value.has(required)) {
-      const siblings = this.#siblings(section, node);
-      r.error(`there is no ${section} '${id}' to change${didYouMean(id, siblings) || `; there are: ${siblings.join(", ")}`}`, node.place);
-    } else return node.value;
+    const { value } = node;
+    if (value instanceof Map && /^[a-z_]\w*$/i.test(id) && (value.has(required) || !isOverride(node.place))) return value;
+    this.#reader.error(this.#whyNoComponent(section, id, node), node.place);
     return undefined;
+  }
+
+  #whyNoComponent(section: string, id: string, node: Node): string {
+    // One that removes something is gone since the files were merged.
+    if (node.value === false) return `there is no '${id}' to remove${didYouMean(id, this.#siblings(section, node))}`;
+    if (!(node.value instanceof Map)) return `must be a table, or false to remove an inherited '${id}'`;
+    if (!/^[a-z_]\w*$/i.test(id)) return `must be a name of letters, digits and '_'`;
+    const siblings = this.#siblings(section, node);
+    return `there is no ${section} '${id}' to change${didYouMean(id, siblings) || `; there are: ${siblings.join(", ")}`}`;
   }
 
   /** The names of the other components. */
@@ -393,26 +416,20 @@ class GraphBuilder {
     if (name === undefined) return;
     if (name === format.FANOUT_TYPE) return this.#fanout(id, table, node.place);
     const type = Object.hasOwn(this.#types, name) ? this.#types[name] : undefined;
-    if (!type) {
-      const names = [...(this.#types === DEVICES ? DEVICE_NAMES : Object.keys(this.#types)), format.FANOUT_TYPE];
-      return r.error(`unknown device type '${name}'${didYouMean(name, names)}`, table.get("type")!.place);
-    }
+    if (!type) return this.#noType(name, table);
     const errors = r.errors.length;
     const common = r.values(table, format.WIRING, node.place);
     r.onlyKnown(table, type.keys, WIRING_KEYS);
     const config: Readonly<Record<string, unknown>> = r.values(table, type.keys, node.place);
     if (r.errors.length > errors) return;
-    if (common.console && !type.char) {
-      r.error(`must be false: a '${name}' has no byte stream`, table.get("console")!.place);
-    }
-    if (common.irq !== undefined && !type.outputs) r.error(`must be absent: a '${name}' has no interrupt output`, table.get("irq")!.place);
-    if (common.stride !== undefined && common.count === undefined) {
-      r.error("must be absent without 'count'", table.get("stride")!.place);
-    }
-    const pci = this.#pciSlot(table, type, common);
+    const useless = (key: string, problem: string) => r.error(problem, table.get(key)!.place);
+    if (common.console && !type.char) useless("console", `must be false: a '${name}' has no byte stream`);
+    if (common.irq !== undefined && !type.outputs) useless("irq", `must be absent: a '${name}' has no interrupt output`);
+    if (common.stride !== undefined && common.count === undefined) useless("stride", "must be absent without 'count'");
+    const pci = common.pci === undefined && type.pci !== "required" ? undefined : this.#pciSlot(table, type, common);
     const windows = this.#windows(table, type.windows(config, pci !== undefined), common, node.place);
     const declared = type.outputs?.(config) ?? [], inputs = type.inputs?.(config);
-    const drives = this.#drives(table, type, config, node.place);
+    const drives = type.drives ? this.#drives(table, type.drives, type, config, node.place) : [];
     const replicated = common.count !== undefined;
     if (replicated) {
       this.#replicated.set(id, common.count!);
@@ -443,9 +460,19 @@ class GraphBuilder {
     }
   }
 
-  #drives(table: Table, type: AnyDeviceType, config: Readonly<Record<string, unknown>>, place: Place): DriveNode[] {
-    if (!type.drives) return [];
-    return type.drives.map((name) => {
+  #noType(name: string, table: Table): void {
+    const names = [...(this.#types === DEVICES ? DEVICE_NAMES : Object.keys(this.#types)), format.FANOUT_TYPE];
+    this.#reader.error(`unknown device type '${name}'${didYouMean(name, names)}`, table.get("type")!.place);
+  }
+
+  #drives(
+    table: Table,
+    names: readonly string[],
+    type: AnyDeviceType,
+    config: Readonly<Record<string, unknown>>,
+    place: Place,
+  ): DriveNode[] {
+    return names.map((name) => {
       const key = type.keys[name], node = table.get(name), keys = key.kind === "table" ? key.keys : {};
       const kinds = keys.media?.kind === "choice" ? keys.media.choices as DiskKind[] : [];
       const inner = node?.value instanceof Map ? node.value.get("file")?.place : undefined;
@@ -500,32 +527,38 @@ class GraphBuilder {
 
   /** Windows at their addresses; what the file does not place goes where the type says. */
   #windows(table: Table, windows: readonly Window[], common: Config<typeof format.WIRING>, place: Place): PlacedWindow[] {
-    const given = { mem: numbers(common.at), io: numbers(common.io) }, key = { mem: "at", io: "io" } as const;
-    const out: PlacedWindow[] = [], errors = this.#reader.errors.length;
+    const mem = numbers(common.at), io = numbers(common.io), out: PlacedWindow[] = [], errors = this.#reader.errors.length;
     for (const w of windows) {
-      const bus = w.bus !== "any" ? w.bus : given.mem.length || !given.io.length ? "mem" : "io";
-      const base = given[bus].shift() ?? w.at;
-      if (base === undefined) {
-        const what = w.bus === "any" ? "'at' or 'io'" : `'${key[bus]}'`;
-        this.#reader.error(`missing: ${what} must give the address of the window '${w.name}' (${w.length} bytes)`, {
-          ...place,
-          key: `${place.key}.${key[bus]}`,
-        });
-      } else if (bus === "io" && this.#family !== "x86") {
-        this.#reader.error("must be absent: only x86 machines have ports", { ...place, ...table.get("io")?.place });
-      } else if (bus === "io" && base + w.length > 0x1_0000) {
-        this.#reader.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);
-      } else out.push({ bus, name: w.name, base, length: w.length });
+      const bus = w.bus !== "any" ? w.bus : mem.length || !io.length ? "mem" : "io";
+      const base = (bus === "mem" ? mem : io).shift() ?? w.at;
+      const fits = bus === "mem" || (this.#family === "x86" && base! + w.length <= 0x1_0000);
+      if (base !== undefined && fits) out.push({ bus, name: w.name, base, length: w.length });
+      else this.#misplaced(table, w, bus, base, place);
     }
-    for (const bus of ["mem", "io"] as const) {
-      if (!given[bus].length || this.#reader.errors.length > errors) continue;
-      const n = windows.filter((w) => w.bus === bus || w.bus === "any").length;
-      const problem = n
-        ? `gives too many addresses: there ${n === 1 ? "is 1 window" : `are ${n} windows`}`
-        : `must be absent: it has no window there`;
-      this.#reader.error(problem, table.get(key[bus])!.place);
+    if (mem.length + io.length > 0 && this.#reader.errors.length === errors) {
+      if (mem.length) this.#tooMany(table, "at", windows.filter((w) => w.bus !== "io").length);
+      else this.#tooMany(table, "io", windows.filter((w) => w.bus !== "mem").length);
     }
     return out;
+  }
+
+  #misplaced(table: Table, w: Window, bus: "mem" | "io", base: number | undefined, place: Place): void {
+    const r = this.#reader, key = bus === "mem" ? "at" : "io";
+    if (base === undefined) {
+      const what = w.bus === "any" ? "'at' or 'io'" : `'${key}'`;
+      r.error(`missing: ${what} must give the address of the window '${w.name}' (${w.length} bytes)`, {
+        ...place,
+        key: `${place.key}.${key}`,
+      });
+    } else if (this.#family !== "x86") r.error("must be absent: only x86 machines have ports", { ...place, ...table.get("io")?.place });
+    else r.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);
+  }
+
+  #tooMany(table: Table, key: "at" | "io", windows: number): void {
+    const problem = windows
+      ? `gives too many addresses: there ${windows === 1 ? "is 1 window" : `are ${windows} windows`}`
+      : `must be absent: it has no window there`;
+    this.#reader.error(problem, table.get(key)!.place);
   }
 
   #fanout(id: string, table: Table, place: Place): void {
@@ -575,24 +608,29 @@ class GraphBuilder {
 
   /** Resolves one `irq` key into edges. */
   #wire({ device, irq, declared, n }: { device: DeviceNode; irq: Node; declared: readonly string[]; n: number }): void {
+    const { value } = irq;
     if (!declared.length) return;
-    const r = this.#reader;
-    if (typeof irq.value === "string") {
-      if (declared.length > 1) {
-        return r.error(`must be a list or a table, because there are ${declared.length} outputs: ${declared.join(", ")}`, irq.place);
-      }
-      this.#output(device, declared[0], irq, n);
-    } else if (Array.isArray(irq.value)) {
-      if (irq.value.length > declared.length) {
-        return r.error(`must have at most ${declared.length} entries (${declared.join(", ")}), got ${irq.value.length}`, irq.place);
-      }
-      for (let i = 0; i < irq.value.length; i++) this.#output(device, declared[i], irq.value[i], n);
-    } else {
-      for (const [name, node] of irq.value as Table) {
-        if (!declared.includes(name)) {
-          r.error(`unknown output '${name}'${didYouMean(name, declared) || `; known: ${declared.join(", ")}`}`, node.place);
-        } else for (const one of Array.isArray(node.value) ? node.value as Node[] : [node]) this.#output(device, name, one, n);
-      }
+    if (value instanceof Map) return this.#wireByName(device, value, declared, n);
+    const nodes = Array.isArray(value) ? value as Node[] : [irq];
+    if (nodes.length > declared.length || (nodes[0] === irq && declared.length > 1)) return this.#miscounted(irq, declared);
+    for (let i = 0; i < nodes.length; i++) this.#output(device, declared[i], nodes[i], n);
+  }
+
+  #miscounted({ value, place }: Node, declared: readonly string[]): void {
+    const names = declared.join(", ");
+    this.#reader.error(
+      Array.isArray(value)
+        ? `must have at most ${declared.length} entries (${names}), got ${value.length}`
+        : `must be a list or a table, because there are ${declared.length} outputs: ${names}`,
+      place,
+    );
+  }
+
+  #wireByName(device: DeviceNode, table: Table, declared: readonly string[], n: number): void {
+    for (const [name, node] of table) {
+      if (!declared.includes(name)) {
+        this.#reader.error(`unknown output '${name}'${didYouMean(name, declared) || `; known: ${declared.join(", ")}`}`, node.place);
+      } else for (const one of Array.isArray(node.value) ? node.value as Node[] : [node]) this.#output(device, name, one, n);
     }
   }
 
@@ -619,8 +657,7 @@ class GraphBuilder {
       const name = targetName(to), same = this.#driven.get(name);
       const shared = allowed || "device" in to && this.#inputs.get(to.device)?.shared;
       if (same && !shared) {
-        const where = same.place.file === place.file && same.place.line ? ` (line ${same.place.line})` : "";
-        this.#reader.error(`'${name}' is already driven by '${sourceName(same.from)}'${where}`, place);
+        this.#reader.error(`'${name}' is already driven by '${sourceName(same.from)}'${lineOf(same, place)}`, place);
         continue;
       }
       const edge: Edge = { from, to, ...(via !== undefined && { via }), place };
@@ -631,46 +668,60 @@ class GraphBuilder {
 
   /** The inputs that a target text names, or what is wrong with it. */
   #targets(text: string, n: number): Target[] | string {
-    const cpu = /^cpu(\d+|\*)\.(\w+)$/.exec(text);
-    if (cpu) {
-      const inputs = format.CPU_INPUTS[this.#family], [, hart, input] = cpu;
-      if (!Object.hasOwn(inputs, input)) {
-        const names = Object.keys(inputs);
-        return `a CPU has no input '${input}'${didYouMean(input, names) || `; known: ${names.join(", ")}`}`;
-      }
-      if (hart === "*") return Array.from({ length: this.#harts }, (_, i) => ({ to: { hart: i, input } }));
-      if (Number(hart) >= this.#harts) return `there is no cpu${hart}: the last is cpu${this.#harts - 1}`;
-      return [{ to: { hart: Number(hart), input } }];
+    const [, hart, name, device, expression] = /^(?:cpu(\d+|\*)\.(\w+)|(\w+(?:\[\d+\])?):(.+))$/.exec(text) ?? [];
+    if (hart !== undefined) return this.#cpuTargets(hart, name);
+    if (device === undefined) return `must be an input like "plic:10" or "cpu0.intr", got "${text}"`;
+    const input = evaluate(expression, n), fanout = this.#fanouts.get(device);
+    return fanout ? this.#fannedOut(device, fanout, input) : this.#input(device, input);
+  }
+
+  #cpuTargets(hart: string, input: string): Target[] | string {
+    const inputs = format.CPU_INPUTS[this.#family];
+    if (!Object.hasOwn(inputs, input)) {
+      const names = Object.keys(inputs);
+      return `a CPU has no input '${input}'${didYouMean(input, names) || `; known: ${names.join(", ")}`}`;
     }
-    const m = /^(\w+(?:\[\d+\])?):(.+)$/.exec(text);
-    if (!m) return `must be an input like "plic:10" or "cpu0.intr", got "${text}"`;
-    const [, device, expression] = m, input = evaluate(expression, n);
-    const fanout = this.#fanouts.get(device);
-    if (!fanout) return this.#input(device, input);
-    if (!/^\d+$/.test(input)) return `'${device}' has numbered inputs, got '${input}'`;
+    if (hart === "*") return Array.from({ length: this.#harts }, (_, i) => ({ to: { hart: i, input } }));
+    if (Number(hart) >= this.#harts) return `there is no cpu${hart}: the last is cpu${this.#harts - 1}`;
+    return [{ to: { hart: Number(hart), input } }];
+  }
+
+  #fannedOut(via: string, fanout: Fanout, input: string): Target[] | string {
+    if (!/^\d+$/.test(input)) return `'${via}' has numbered inputs, got '${input}'`;
     const out: Target[] = [];
-    for (const { device: to, moved } of fanout.to) {
-      if (!this.#inputs.has(to)) continue; // reported at the fan-out
-      const targets = this.#input(to, String(moved.get(Number(input)) ?? input));
-      if (typeof targets === "string") return `${targets} (through '${device}')`;
-      out.push(...targets.map((t) => ({ ...t, via: device, shared: fanout.shared.has(Number(input)) })));
+    for (const { device, moved } of fanout.to) {
+      if (!this.#inputs.has(device)) continue; // reported at the fan-out
+      const targets = this.#input(device, String(moved.get(Number(input)) ?? input));
+      if (typeof targets === "string") return `${targets} (through '${via}')`;
+      for (const t of targets) out.push({ ...t, via, shared: fanout.shared.has(Number(input)) });
     }
     return out;
   }
 
   #input(device: string, input: string): Target[] | string {
+    const inputs = this.#inputs.get(device);
+    if (inputs) {
+      if ("numbers" in inputs) {
+        const n = Number(input), [first, last] = inputs.numbers;
+        if (n >= first && n <= last && /^\d+$/.test(input)) return [{ to: { device, input } }];
+      } else if (inputs.names.includes(input)) return [{ to: { device, input } }];
+    }
+    return this.#whyNoInput(device, inputs, input);
+  }
+
+  /** What is wrong; no targets when that has been reported. */
+  #whyNoInput(device: string, inputs: Inputs | undefined, input: string): Target[] | string {
     if (!this.#inputs.has(device)) return this.#noDevice(device);
-    const inputs = this.#inputs.get(device), node = this.#byId.get(device);
+    const node = this.#byId.get(device);
     if (!node) return []; // faulty itself, and reported as that
     if (!inputs) return `'${device}' (${node.type}) takes no interrupts`;
-    if ("numbers" in inputs) {
-      const [first, last] = inputs.numbers;
-      if (!/^\d+$/.test(input)) return `'${device}' has numbered inputs from ${first} to ${last}, got '${input}'`;
-      if (Number(input) < first || Number(input) > last) return `'${device}' has inputs from ${first} to ${last}, got ${input}`;
-    } else if (!inputs.names.includes(input)) {
+    if ("names" in inputs) {
       return `'${device}' has no input '${input}'${didYouMean(input, inputs.names) || `; known: ${inputs.names.join(", ")}`}`;
     }
-    return [{ to: { device, input } }];
+    const [first, last] = inputs.numbers;
+    return /^\d+$/.test(input)
+      ? `'${device}' has inputs from ${first} to ${last}, got ${input}`
+      : `'${device}' has numbered inputs from ${first} to ${last}, got '${input}'`;
   }
 
   #noDevice(name: string): string {
@@ -749,13 +800,10 @@ function spreadOutputs(declared: readonly string[], harts: number): string[] {
 }
 
 /** Where the bytes of a memory are seen: a gap moves what follows upwards, a hole hides what is behind it. */
-function segments(at: number, size: number, holes: readonly [number, number][], gap?: [number, number]): Segment[] {
-  let parts: Segment[] = [{ base: at, length: size, offset: 0 }];
-  if (gap && gap[0] > at && gap[0] < at + size) {
-    const below = gap[0] - at;
-    parts = [{ base: at, length: below, offset: 0 }, { base: gap[1], length: size - below, offset: below }];
-  }
-  return cut(parts, holes);
+function segments(whole: Segment, holes: readonly [number, number][], gap?: [number, number]): Segment[] {
+  const { base, length } = whole, below = gap ? gap[0] - base : 0;
+  const split = gap && below > 0 && below < length;
+  return cut(split ? [{ ...whole, length: below }, { base: gap[1], length: length - below, offset: below }] : [whole], holes);
 }
 
 /** What of these parts is outside of all the ranges. */
