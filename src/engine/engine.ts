@@ -318,9 +318,21 @@ export class Engine {
   readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; next: () => number };
   #second = -1;
   #nextOfRegion: () => number = () => -1;
-  /** Whether the JIT is to compile and is not there yet (`loadJit`). */
-  get wantsJit(): boolean {
-    return this.#heat > 0 && !jit;
+  /** Whether the JIT, which is not there yet (`loadJit`), may have something to compile within so many instructions of a hart. */
+  wantsJit(instructions: number): boolean {
+    if (this.#heat === 0 || jit) return false;
+    let left = this.#heat;
+    const coded = this.#u8.subarray(this.#codeMap, this.#codeMap + this.#pages.length);
+    for (let p = coded.indexOf(1); p >= 0; p = coded.indexOf(1, p + 1)) {
+      for (const first of this.#pages[p]!.blocks.values()) {
+        for (let b: Block | undefined = first; b; b = b.next) {
+          const heat = this.#i32[(b.ip + H_HEAT) >> 2];
+          // Blocks that are never to be hot began with 0.
+          if (heat > 0 && heat < left) left = heat;
+        }
+      }
+    }
+    return left <= instructions;
   }
   /** Counters for `--stats`. */
   readonly stats = new Counters();

@@ -107,10 +107,13 @@ const QUANTUM = 20_000;
  * blocks it meets, and what it compiles must not follow the wall clock. 0.2 ms of compiled code, 1 to 2 ms of interpreted code.
  */
 const GRID = 2 ** 19;
-/** The first stop, before anything can be hot (THRESHOLD in engine.ts): there the JIT may be loaded. Many a guest has ended by then. */
-const FIRST = 2 ** 17;
+/** Before the first of them it stops more often: at each stop the JIT is loaded if something may be hot before the next. Many a guest ends first. */
+const EARLY = GRID / 8;
 /** The next tick at which a hart that is alone awake stops. */
-const gridAfter = (ticks: number) => ticks < FIRST ? FIRST : (Math.floor(ticks / GRID) + 1) * GRID;
+function gridAfter(ticks: number): number {
+  const grid = ticks < GRID ? EARLY : GRID;
+  return (Math.floor(ticks / grid) + 1) * grid;
+}
 const PAGE = 4096;
 
 /** The part of guest time that is being run: every hart gets `length` ticks, one after the other. */
@@ -249,11 +252,11 @@ export class Machine {
   /** Ticks up to a point of the grid that take about 10 ms of wall time, by what the last ones took. */
   get sliceTicks(): number {
     const { ticks } = this.clock;
-    return gridAfter(ticks < FIRST ? ticks : ticks + this.#sliceTicks - GRID / 2) - ticks;
+    return gridAfter(ticks < GRID ? ticks : ticks + this.#sliceTicks - GRID / 2) - ticks;
   }
   /** To be awaited before time goes on, where there is one: the JIT is loaded when it may be needed. */
   get loading(): Promise<void> | undefined {
-    return this.clock.ticks >= FIRST && this.engine.wantsJit ? loadJit() : undefined;
+    return this.engine.wantsJit(this.sliceTicks) ? loadJit() : undefined;
   }
   /** Ticks of guest time that have passed in all, those before resets included. */
   get age(): number {
