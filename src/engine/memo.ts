@@ -5,8 +5,15 @@ import type { Memo, Memos } from "../ir/builder.ts";
 
 /** Micro-ops without their last word (pcOffset and left). */
 export const WORDS = 3;
-/** Kinds of relocation: operand b of a micro-op is the address of a constant; a micro-op branches to a jump; a jump follows the micro-ops. */
-export const CONSTANT = 0, BRANCHES = 1, JUMPS = 2;
+/**
+ * Kinds of relocation: operand b of a micro-op is the address of a constant that is the pc plus a distance; a micro-op branches to a jump; a jump
+ * follows the micro-ops; operand b is the address of the instruction's immediate.
+ */
+export const CONSTANT = 0, BRANCHES = 1, JUMPS = 2, IMMEDIATE = 3;
+/** Bit of a kind: the distance is the instruction's immediate. */
+export const BY_IMMEDIATE = 4;
+/** A relocation's micro-op is behind this many bits of its kind. */
+export const KIND_BITS = 3;
 /** Most relocations that one instruction may have, and instructions that are remembered before everything is forgotten. */
 export const MAX_RELOCATIONS = 16;
 const MAX_KNOWN = 1 << 17;
@@ -50,7 +57,7 @@ const MULTIPLIER = 0x9e37_79b9 | 0;
 
 /** All of them. A known instruction's number is its place in `pool`, which holds micro-ops and relocations one after the other. */
 export class Templates implements Memos {
-  /** Number of micro-ops and of relocations * 256; then WORDS for each micro-op; then kind + 4 * its micro-op and distance from the pc for each relocation. */
+  /** Number of micro-ops and of relocations * 256; then WORDS for each micro-op; then kind, its micro-op and distance from the pc for each relocation. */
   pool = new Int32Array(1 << 14);
   #end = 1;
   #count = 0;
@@ -71,15 +78,15 @@ export class Templates implements Memos {
   get full(): boolean {
     return this.#count >= MAX_KNOWN;
   }
-  /** Remembers `count` micro-ops that begin at index `from` of `uops` and belong to an instruction; `ends`: it ends its block. */
-  add(memo: Memo, word: number, ends: boolean, uops: Int32Array, from: number, count: number, relocations: Int32Array, n: number): void {
+  /** Remembers `count` micro-ops that begin at index `from` of `uops` and belong to an instruction, and gives its number; `ends`: it ends its block. */
+  add(memo: Memo, word: number, ends: boolean, uops: Int32Array, from: number, count: number, relocations: Int32Array, n: number): number {
     if (this.#end + 1 + WORDS * count + 2 * n > this.pool.length) {
       const larger = new Int32Array(2 * this.pool.length);
       larger.set(this.pool);
       this.pool = larger;
     }
-    const { pool } = this;
-    let to = this.#end;
+    const { pool } = this, at = this.#end;
+    let to = at;
     (memo as Table).add(word, to << 1 | (ends ? 1 : 0));
     pool[to++] = count | n << 8;
     for (let u = 0, i = from; u < count; u++, i += 4) {
@@ -90,5 +97,6 @@ export class Templates implements Memos {
     for (let r = 0; r < 2 * n; r++) pool[to++] = relocations[r];
     this.#end = to;
     this.#count++;
+    return at;
   }
 }

@@ -3,7 +3,7 @@
 import { Builder } from "../ir/builder.ts";
 import { ARG, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
 import { OP, OPS } from "../ir/ops.ts";
-import { BRANCHES, CONSTANT, JUMPS, MAX_RELOCATIONS, Templates, WORDS } from "./memo.ts";
+import { BRANCHES, BY_IMMEDIATE, CONSTANT, IMMEDIATE, JUMPS, KIND_BITS, MAX_RELOCATIONS, Templates, WORDS } from "./memo.ts";
 import { FUSED_UOP, H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, PURE_UOP, UOP, UOP_BYTES } from "./uops.ts";
 
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
@@ -43,6 +43,9 @@ export class Selector {
   readonly #relocations = new Int32Array(2 * MAX_RELOCATIONS);
   /** -1: nothing is remembered. */
   #relocationCount = -1;
+  /** What it is built with in place of its immediate; 0: it has its own. Stubs before it. */
+  #standIn = 0;
+  #learnStubs = 0;
   readonly #u16: Uint16Array;
   readonly #i32: Int32Array;
   #ir!: Builder;
@@ -81,6 +84,7 @@ export class Selector {
     this.#left = ir.insns + 1;
     this.#stubCount = 0;
     this.#relocationCount = -1;
+    this.#standIn = 0;
     let insnStart = first, begun = -1;
     for (let i = 0; i < ir.count; i++) {
       const op = ir.op[i];
@@ -94,19 +98,21 @@ export class Selector {
         insnStart = this.#at;
         if (!apart) continue;
         if (ir.a[i] !== 0) {
-          this.#recall(ir.a[i]);
+          this.#recall(ir.a[i], ir.c[i]);
           continue;
         }
         let end = i + 1;
         while (end < ir.count && ir.op[end] !== INSN) end++;
         this.#analyse(ir, i + 1, end);
-        if (ir.b[i] !== 0 && !this.templates.full) {
+        if (ir.b[i] !== 0) {
           this.#relocationCount = 0;
           this.#learnFrom = insnStart;
+          this.#standIn = ir.d[i];
+          this.#learnStubs = this.#stubCount;
         }
       } else if (op === JUMP) {
         if (ir.c[i] === 0) this.#relocate(this.#at, JUMPS, ir.b[i]);
-        if (this.#relocationCount >= 0) this.#learn(begun, ir.c[i] === 0);
+        if (this.#relocationCount >= 0 && this.#learn(begun, ir.c[i] === 0) && ir.c[i] === 0) continue;
         this.#left--;
         this.#jump(ir.lo[i], ir.hi[i]);
       } else if (op === CONST_I || op === CONST_L || this.#deferred[i]) continue;
@@ -120,7 +126,7 @@ export class Selector {
         else this.#emit(op === GET_L ? MOVE_L : MOVE_I, this.#loc[i] = this.#newTemp(), 0, 0, ir.lo[i]);
       } else if (op === WRAP) {
         this.#loc[i] = this.#b(ir.a[i]);
-        if (this.#isRelative(ir.a[i])) this.#relocationCount = -1;
+        if (this.#isRelative(ir.a[i])) this.#unlike();
       } else if (PURE[op]) {
         if (!this.#uses[i]) continue;
         this.#pure(i, op);
@@ -176,24 +182,37 @@ export class Selector {
   #relocate(at: number, kind: number, distance: number): void {
     const n = this.#relocationCount;
     if (n < 0) return;
-    if (n === MAX_RELOCATIONS) {
-      this.#relocationCount = -1;
-      return;
-    }
-    this.#relocations[2 * n] = kind | ((at - this.#learnFrom) / UOP_BYTES) << 2;
+    if (n === MAX_RELOCATIONS) return this.#unlike();
+    if (distance === this.#standIn && distance !== 0) kind |= BY_IMMEDIATE;
+    this.#relocations[2 * n] = kind | ((at - this.#learnFrom) / UOP_BYTES) << KIND_BITS;
     this.#relocations[2 * n + 1] = distance;
     this.#relocationCount = n + 1;
   }
-  /** Remembers the instruction that operation `insn` starts, whose micro-ops are written, but for the jump that may end it. */
-  #learn(insn: number, ends: boolean): void {
-    const ir = this.#ir, from = this.#learnFrom, count = (this.#at - from) / UOP_BYTES;
-    if (count < 256) {
-      this.templates.add(ir.memo!, ir.hi[insn], ends, this.#i32, from >> 2, count, this.#relocations, this.#relocationCount);
-    }
+  /** The current instruction is not to be remembered. */
+  #unlike(): void {
+    if (this.#standIn !== 0) throw new Error("select: an instruction that was built with a stand-in must be remembered");
     this.#relocationCount = -1;
   }
+  /**
+   * Remembers the instruction that operation `insn` starts, whose micro-ops are written, but for the jump that may end it. True when it was
+   * built with a stand-in: then it is written anew, with its jump.
+   */
+  #learn(insn: number, ends: boolean): boolean {
+    const ir = this.#ir, from = this.#learnFrom, count = (this.#at - from) / UOP_BYTES;
+    let known = 0;
+    if (count < 256) {
+      known = this.templates.add(ir.memo!, ir.hi[insn], ends, this.#i32, from >> 2, count, this.#relocations, this.#relocationCount);
+    }
+    this.#relocationCount = -1;
+    if (this.#standIn === 0) return false;
+    this.#standIn = 0;
+    this.#at = from;
+    this.#stubCount = this.#learnStubs;
+    this.#recall(known, ir.c[insn]);
+    return true;
+  }
   /** Writes the micro-ops of a known instruction. */
-  #recall(known: number): void {
+  #recall(known: number, immediate: number): void {
     const i32 = this.#i32, ir = this.#ir, { pool } = this.templates, from = this.#at, counts = pool[known];
     const last = this.#pcOffset | this.#left << 16;
     let p = known + 1, to = from >> 2;
@@ -205,7 +224,11 @@ export class Selector {
     }
     this.#at = to << 2;
     for (let n = counts >> 8; n > 0; n--, p += 2) {
-      const at = from + UOP_BYTES * (pool[p] >> 2), kind = pool[p] & 3, distance = pool[p + 1];
+      const at = from + UOP_BYTES * (pool[p] >> KIND_BITS), kind = pool[p] & 3, distance = pool[p] & BY_IMMEDIATE ? immediate : pool[p + 1];
+      if (kind === IMMEDIATE) {
+        i32[(at + 8) >> 2] = this.#literal(immediate, immediate >> 31);
+        continue;
+      }
       // A block does not go beyond its page, so its pcs have the same upper half.
       const lo = ((ir.startLo + this.#pcOffset) >>> 0) + (distance >>> 0);
       const hi = ir.memo!.narrow ? 0 : (ir.startHi + (distance >> 31) + (lo > 0xffff_ffff ? 1 : 0)) | 0;
@@ -296,7 +319,9 @@ export class Selector {
       this.#relocate(this.#at, CONSTANT, ir.b[v]);
       return this.#newLiteral(ir.lo[v], ir.hi[v]);
     }
-    return this.#literal(ir.lo[v], op === CONST_L ? ir.hi[v] : ir.lo[v] >> 31);
+    const lo = ir.lo[v], hi = op === CONST_L ? ir.hi[v] : lo >> 31;
+    if (lo !== 0 && lo === this.#standIn && hi === lo >> 31) this.#relocate(this.#at, IMMEDIATE, lo);
+    return this.#literal(lo, hi);
   }
   #literal(lo: number, hi: number): number {
     if (lo === 0 && hi === 0) return ZERO;

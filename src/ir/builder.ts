@@ -16,6 +16,8 @@ export interface Memo {
   readonly narrow: boolean;
 }
 export interface Memos {
+  /** There is no room for more. */
+  readonly full: boolean;
   of(isa: { readonly xlen: 32 | 64 }, mode: number): Memo;
 }
 
@@ -85,23 +87,30 @@ export class Builder {
     this.#push(INSN, 0, 0, 0);
     this.lo[this.count - 1] = offset;
   }
-  /** The next instruction, `offset` bytes from the block's start, is complete: `known` is what `memo` found. The pc is left as it was. */
-  recall(known: number, offset: number): void {
+  /**
+   * The next instruction, `offset` bytes from the block's start, is complete: `known` is what `memo` found, `immediate` the instruction's own where
+   * others that differ in nothing else are known by the same number. The pc is left as it was.
+   */
+  recall(known: number, offset: number, immediate: number): void {
     const i = this.count++;
     this.insns++;
     this.op[i] = INSN;
     this.a[i] = known >> 1;
+    this.c[i] = immediate;
     this.lo[i] = offset;
     if (known & 1) this.ended = true;
   }
   /**
    * Behind `insn`: what is built until the next instruction starts is remembered by these bits. It may depend on nothing but them, the memo's
-   * mode and, by `relative`, branches and jumps, the pc; if it does: `unlike`.
+   * mode and, by `relative`, branches and jumps, the pc; if it does: `unlike`. `immediate`, unless 0, is what is built with in place of the
+   * instruction's own: constants and distances that are equal to it stand for that one.
    */
-  learn(word: number): void {
+  learn(word: number, immediate: number, own: number): void {
     const i = this.count - 1;
     this.b[i] = 1;
     this.hi[i] = word;
+    this.d[i] = immediate;
+    this.c[i] = own;
     this.#insn = i;
   }
   #insn = 0;

@@ -35,6 +35,7 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   e.mode = mode;
   e.csrPlain = csrPlain;
   const { startLo, startHi } = e, memo = e.memo = b.memos?.of(isa, mode), end = max < MAX_BLOCK ? max : MAX_BLOCK;
+  const learning = memo !== undefined && !b.memos!.full, { compressed } = e, families = FAMILIES[isa.xlen];
   for (let offset = 0, last = 0, n = 0; !e.ended; n++) {
     const from = at + offset, short = (bytes[from] & 3) !== 3;
     if (n === end || offset >= limit || e.count > MAX_OPERATIONS || (n > 0 && !short && offset + 2 >= limit)) {
@@ -54,14 +55,25 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
     }
     last = offset;
     offset += short ? 2 : 4;
-    const known = memo === undefined ? 0 : memo.find(word);
-    if (known !== 0) {
-      e.recall(known, last);
-      continue;
+    let immediate = 0, standIn = 0;
+    if (memo !== undefined) {
+      if (!short && (families[word >>> 2 & 31] >>> (word >>> 12 & 7) & 1) !== 0) {
+        const format = FORMATS[word >>> 2 & 31];
+        immediate = immediateOf(word, format, compressed);
+        if (immediate !== 0 && learning) {
+          standIn = STAND_IN[format];
+          word = word & ~FIELD[format] | STAND_IN_BITS[format];
+        }
+      }
+      const known = memo.find(word);
+      if (known !== 0) {
+        e.recall(known, last, immediate);
+        continue;
+      }
     }
     moveTo(e, startLo, startHi, last);
     e.insn(e.pcLo, e.pcHi, last);
-    if (memo !== undefined) e.learn(word);
+    if (learning) e.learn(word, standIn, immediate);
     e.word = word;
     e.length = offset - last;
     if (!table.emit(word, e)) e.illegal();
@@ -73,6 +85,48 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   b.pcLo = e.pcLo;
   b.pcHi = e.pcHi;
   b.memo = memo;
+}
+
+// Instructions that differ in nothing but their immediates make the same micro-ops, except for the immediate itself: they are remembered as one,
+// with an immediate that no row has in it as a constant. Not those of 0, for which rows take short cuts, not hints, and not what is reserved.
+const I = 1, S = 2, B = 3, U = 4, J = 5;
+/** Formats by bits 6..2 of the opcode. */
+const FORMATS = new Uint8Array(32);
+/** By registers' width and opcode: a bit for each funct3 that tells such instructions; where that is a part of the immediate, all bits. */
+const FAMILIES = { 32: new Uint8Array(32), 64: new Uint8Array(32) } as const;
+// deno-fmt-ignore
+for (const [opcode, format, rv32, rv64] of [
+  [0x00, I, 0x37, 0x7f], [0x04, I, 0xdd, 0xdd], [0x06, I, 0, 0x01], [0x19, I, 0x01, 0x01], // loads, arithmetic, addiw, jalr
+  [0x08, S, 0x07, 0x0f], [0x18, B, 0xf3, 0xf3], // stores, branches
+  [0x05, U, 0xff, 0xff], [0x0d, U, 0xff, 0xff], [0x1b, J, 0xff, 0xff], // auipc, lui, jal
+]) {
+  FORMATS[opcode] = format;
+  FAMILIES[32][opcode] = rv32;
+  FAMILIES[64][opcode] = rv64;
+}
+/** By format: the immediate's bits, the immediate that stands for all, and how it looks there. */
+const FIELD = Int32Array.of(0, 0xfff0_0000, 0xfe00_0f80, 0xfe00_0f80, 0xffff_f000, 0xffff_f000);
+const STAND_IN = Int32Array.of(0, 0x5a5, 0x5a5, 0x5a4, 0x5a5a_5000, 0x5_a5a4);
+const STAND_IN_BITS = Int32Array.of(0, 0x5a50_0000, 0x5a00_0280, 0x5a00_0200, 0x5a5a_5000, 0x5a45_a000);
+
+/** The immediate of an instruction of a family; 0: it is none. */
+function immediateOf(word: number, format: number, compressed: boolean): number {
+  switch (format) {
+    case I: // hints are arithmetic on x0
+      return (word & 0xf80) === 0 && (word & 0x14) === 0x10 && (word & 0x40) === 0 ? 0 : word >> 20;
+    case S:
+      return word >> 25 << 5 | (word >> 7 & 31);
+    case B: {
+      const distance = word >> 31 << 12 | (word & 0x80) << 4 | (word >> 20 & 0x7e0) | (word >> 7 & 0x1e);
+      return !compressed && (distance & 2) !== 0 ? 0 : distance;
+    }
+    case U:
+      return (word & 0xf80) === 0 ? 0 : word & -0x1000;
+    default: {
+      const distance = word >> 31 << 20 | (word & 0xf_f000) | (word >> 9 & 0x800) | (word >> 20 & 0x7fe);
+      return !compressed && (distance & 2) !== 0 ? 0 : distance;
+    }
+  }
 }
 
 /** Sets the pc to `offset` bytes from the block's start. */
