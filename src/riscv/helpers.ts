@@ -49,11 +49,10 @@ const ARITHMETIC = [
   "fclass",
 ] as const;
 type Format = typeof FORMATS[number];
-const FUSED = ["fmadd", "fmsub", "fnmsub", "fnmadd"] as const;
-const FUSED_RNE = FUSED.flatMap((op) => [`${op}.s.rne` as const, `${op}.d.rne` as const]);
+type Fused = "fmadd" | "fmsub" | "fnmsub" | "fnmadd";
 /** Floating-point helpers have the mnemonic's name. */
 export type FloatHelper =
-  | typeof FUSED_RNE[number]
+  | `${Fused}.${"s" | "d"}.rne`
   | `${typeof ARITHMETIC[number]}.${Format}`
   | `fcvt.${Format}.${Format | typeof INTEGERS[number]}`
   | `fcvt.${typeof INTEGERS[number]}.${Format}`
@@ -63,21 +62,24 @@ export type FloatHelper =
  * Third operand (or the result of the fast way), first operand, second operand, instruction word; src/riscv/float.ts has them.
  * Those that end in .rne round to nearest even: result of the fast way, first, second, third operand.
  */
-export const FLOAT_HELPERS: readonly FloatHelper[] = [
-  ...FORMATS.flatMap((f) => [
-    ...ARITHMETIC.map((op) => `${op}.${f}` as const),
-    ...FORMATS.filter((g) => g !== f).map((g) => `fcvt.${f}.${g}` as const),
-    ...INTEGERS.map((i) => `fcvt.${f}.${i}` as const),
-    ...INTEGERS.map((i) => `fcvt.${i}.${f}` as const),
-  ]),
-  "fcvtmod.w.d",
-  ...FUSED_RNE,
-];
+export const FLOAT_HELPERS: readonly FloatHelper[] = [];
 
 export type HelperName = typeof SYSTEM_HELPERS[number] | typeof CLMUL_HELPERS[number] | FloatHelper;
 
 /** Every helper's name, in the order of the core's `helpers`. */
-export const HELPERS: readonly HelperName[] = [...SYSTEM_HELPERS, ...CLMUL_HELPERS, ...FLOAT_HELPERS];
+export const HELPERS: readonly HelperName[] = [...SYSTEM_HELPERS, ...CLMUL_HELPERS];
 
 /** Helper numbers by name. */
-export const H = Object.fromEntries(HELPERS.map((name, i) => [name, i])) as Readonly<Record<HelperName, number>>;
+export const H = Object.create(null) as Readonly<Record<HelperName, number>>;
+
+// Plain loops, and not in functions: these would be compiled at every start.
+const float = FLOAT_HELPERS as FloatHelper[], all = HELPERS as HelperName[];
+for (const f of FORMATS) {
+  for (const op of ARITHMETIC) float.push(`${op}.${f}`);
+  for (const g of FORMATS) if (g !== f) float.push(`fcvt.${f}.${g}`);
+  for (const i of INTEGERS) float.push(`fcvt.${f}.${i}`, `fcvt.${i}.${f}`);
+}
+float.push("fcvtmod.w.d");
+for (const op of ["fmadd", "fmsub", "fnmsub", "fnmadd"] as const) float.push(`${op}.s.rne`, `${op}.d.rne`);
+for (const name of float) all.push(name);
+for (let i = 0; i < all.length; i++) (H as Record<HelperName, number>)[all[i]] = i;

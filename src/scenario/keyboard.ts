@@ -22,8 +22,16 @@ const CONTROLS: Readonly<Record<string, string>> = {
 
 /** Make codes of the keys with names; above 0xff the high byte is a prefix. The break code has bit 7 set. */
 const NAMED: Readonly<Record<string, number>> = {
-  ...Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`f${i + 1}`, 0x3b + i])),
-  ...Object.fromEntries([..."789-456+1230."].map((c, i) => [`keypad${c}`, 0x47 + i])),
+  f1: 0x3b,
+  f2: 0x3c,
+  f3: 0x3d,
+  f4: 0x3e,
+  f5: 0x3f,
+  f6: 0x40,
+  f7: 0x41,
+  f8: 0x42,
+  f9: 0x43,
+  f10: 0x44,
   f11: 0x57,
   f12: 0x58,
   esc: 0x01,
@@ -38,6 +46,19 @@ const NAMED: Readonly<Record<string, number>> = {
   capslock: 0x3a,
   numlock: 0x45,
   scrolllock: 0x46,
+  keypad7: 0x47,
+  keypad8: 0x48,
+  keypad9: 0x49,
+  "keypad-": 0x4a,
+  keypad4: 0x4b,
+  keypad5: 0x4c,
+  keypad6: 0x4d,
+  "keypad+": 0x4e,
+  keypad1: 0x4f,
+  keypad2: 0x50,
+  keypad3: 0x51,
+  keypad0: 0x52,
+  "keypad.": 0x53,
   "keypad*": 0x37,
   "keypad/": 0xe035,
   keypadenter: 0xe01c,
@@ -72,18 +93,16 @@ const ALIASES: Readonly<Record<string, string>> = {
   plus: "=",
 };
 
-/** Code and Shift of every character that the layout has. */
-const CHARACTERS: ReadonlyMap<string, { readonly code: number; readonly shift: boolean }> = new Map([
-  ...ROWS.flatMap(([first, plain, shifted]) =>
-    [...plain].flatMap((c, i) =>
-      [[c, { code: first + i, shift: false }], [shifted[i], { code: first + i, shift: true }]] as [
-        string,
-        { code: number; shift: boolean },
-      ][]
-    )
-  ),
-  ...Object.entries(CONTROLS).map(([c, name]) => [c, { code: NAMED[name], shift: false }] as [string, { code: number; shift: boolean }]),
-]);
+/** Code and Shift of the key that gives a character; undefined when the layout has none. */
+function keyOf(character: string): { readonly code: number; readonly shift: boolean } | undefined {
+  if (character.length !== 1) return undefined;
+  if (Object.hasOwn(CONTROLS, character)) return { code: NAMED[CONTROLS[character]], shift: false };
+  for (const [first, plain, shifted] of ROWS) {
+    const alone = plain.indexOf(character), i = alone >= 0 ? alone : shifted.indexOf(character);
+    if (i >= 0) return { code: first + i, shift: alone < 0 };
+  }
+  return undefined;
+}
 
 const make = (code: number) => code > 0xff ? [code >> 8, code & 0xff] : [code];
 const release = (code: number) => code > 0xff ? [code >> 8, code & 0xff | 0x80] : [code | 0x80];
@@ -92,7 +111,7 @@ const release = (code: number) => code > 0xff ? [code >> 8, code & 0xff | 0x80] 
 export function scancodesOfText(text: string): number[] {
   const shift = NAMED.shift;
   return [...text].flatMap((c) => {
-    const key = CHARACTERS.get(c);
+    const key = keyOf(c);
     if (!key) throw new ConfigError(`no key of the US layout gives ${JSON.stringify(c)}: send its scan codes`);
     const pressed = [...make(key.code), ...release(key.code)];
     return key.shift ? [...make(shift), ...pressed, ...release(shift)] : pressed;
@@ -106,7 +125,7 @@ export function scancodesOfChord(chord: string): number[] {
   const codes = names.flatMap((name) => {
     const lower = ALIASES[name.toLowerCase()] ?? name.toLowerCase();
     if (Object.hasOwn(NAMED, lower)) return [NAMED[lower]];
-    const key = CHARACTERS.get(name) ?? CHARACTERS.get(lower);
+    const key = keyOf(name) ?? keyOf(lower);
     if (!key) throw new ConfigError(`no key '${name}'${didYouMean(lower, [...Object.keys(NAMED), ...Object.keys(ALIASES)])}`);
     return key.shift ? [NAMED.shift, key.code] : [key.code];
   });
