@@ -686,7 +686,7 @@ export class Engine {
     const u16 = this.#u16, i32 = this.#i32;
     const left = u16[(ip + 14) >> 1], places: number[] = [];
     let q = ip + UOP_BYTES;
-    for (; u16[(q + 14) >> 1] === left && u16[q >> 1] !== UOP.jumpTo && u16[q >> 1] !== UOP.callEnd; q += UOP_BYTES) {
+    for (; u16[(q + 14) >> 1] === left && !isComputed(u16[q >> 1]) && u16[q >> 1] !== UOP.callEnd; q += UOP_BYTES) {
       if (UOPS[u16[q >> 1]].kind === "branch") places.push(q + UOP_BYTES * u16[(q + 2) >> 1]);
     }
     if (u16[q >> 1] !== UOP.callEnd || u16[(q + 14) >> 1] !== left) places.push(q);
@@ -711,7 +711,7 @@ export class Engine {
     if (reason !== LEFT.boundary) throw new Error(`interpreter left with reason ${reason} while finishing`);
     const code = u16[at >> 1], jumps = code === UOP.jump || code === UOP.jumpFar, rest = u16[(at + 14) >> 1] + (jumps ? 1 : 0);
     // An instruction that only jumps begins with its jump: that is the next one, and has not begun.
-    if ((jumps || code === UOP.jumpTo) && rest === left) {
+    if ((jumps || isComputed(code)) && rest === left) {
       this.#goTo(i32[(jumps ? at + 4 : at + 8) >> 2]);
       return budget + (jumps ? rest - 1 : 0);
     }
@@ -1413,6 +1413,7 @@ const SIDES = 1024, SIDE_WORTH = 300;
 const MAX_FREE_MOVES = 12;
 /** Pages that one region may have code in. */
 const MAX_REGION_PAGES = 8;
+const isComputed = (code: number) => code === UOP.jumpTo || code === UOP.jumpOut;
 const offsetIn = (address: number) => address & (PAGE - 1);
 /** A page's address as a number: exact, since its low bits are 0. */
 const pageAddress = (lo: number, hi: number) => hi * 2 ** 32 + ((lo & -PAGE) >>> 0);

@@ -120,12 +120,15 @@ function control(a: Asm, name: string): void {
       return void leave(a, LEFT.unlinked);
     case "jumpFar":
       return void addLeft(a).i32(0).get(ip).mem(W.i32Load, 4).mem(W.i64Load, 0).tee(v).mem(W.i64Store, PC).br("lookup");
+    case "jumpOut":
     case "jumpTo":
+      if (name === "jumpOut") a.at(W.i32Load, TLB).set(tlb);
       return void operand(a.i32(0), B, "l").tee(v).mem(W.i64Store, PC).br("lookup");
     case "call":
       next(a.ops(B).get(ip).get(budget).call(HELPER).tee(t).op(W.i32Eqz).if()).end().br("status");
       return;
     case "callEnd":
+    case "callOut":
       a.ops(B).get(ip).get(budget).call(HELPER).set(t).at(W.i32Load, TLB).set(tlb);
       a.get(t).op(W.i32Eqz).if().at(W.i64Load, PC).set(v).br("lookup").end();
       a.get(t).i32(1).op(W.i32Eq).brIf("status");

@@ -28,6 +28,7 @@ const INSN = OP["insn"],
   EXTU = OP["extU"],
   EXTS = OP["extS"],
   WRAP = OP["wrap"];
+const JUMPOUT = OP["jumpOut"], CALLENDUNLESS = OP["callEndUnless"];
 const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"];
 const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
 const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
@@ -382,7 +383,7 @@ class Walk {
       }
       if (
         op === SET_I || op === SET_L || op === INSN || op === CALL || op === CALLUNLESS || op === CALLEND || op === BRANCH || op === JUMP ||
-        op === JUMPTO
+        op === JUMPTO || op === JUMPOUT || op === CALLENDUNLESS
       ) barrier = i;
       if (op === CALL || op === CALLUNLESS || op === CALLEND) call = i;
       const arity = ARITY[op];
@@ -436,7 +437,7 @@ class Walk {
       } else if (op === JUMP) {
         if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
         region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i], this.#late);
-      } else if (op === JUMPTO) this.#jumpTo(i);
+      } else if (op === JUMPTO || op === JUMPOUT) this.#jumpTo(i);
       else if (op === CALL) {
         this.#call([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
         this.#late.clear();
@@ -452,8 +453,13 @@ class Walk {
         a.op(W.i32Eqz).if();
         this.#call([ir.b[i], ir.c[i], ir.d[i], ir.e[i]], ir.lo[i]);
         a.at(W.i64Load, RESULT).set(result).end();
-      } else if (op === CALLEND) this.#callEnd(i);
-      else throw new Error(`jit: cannot compile '${OPS[op].name}'`);
+      } else if (op === CALLEND) this.#callEnd([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
+      else if (op === CALLENDUNLESS) {
+        this.#push(ir.a[i]);
+        a.op(W.i32Eqz).unlikelyIf();
+        this.#callEnd([ir.b[i], ir.c[i], ir.d[i], ir.e[i]], ir.lo[i]);
+        a.end();
+      } else throw new Error(`jit: cannot compile '${OPS[op].name}'`);
     }
   }
 
@@ -780,12 +786,12 @@ class Walk {
   }
 
   /** The helper sets the pc; if it asks for nothing, on from there. */
-  #callEnd(i: number): void {
-    const a = this.#a, ir = this.#ir, { region } = this;
-    this.#arguments([ir.a[i], ir.b[i], ir.c[i], ir.d[i]]);
+  #callEnd(args: readonly number[], helper: number): void {
+    const a = this.#a, { region } = this;
+    this.#arguments(args);
     region.store(this.#late);
     region.writeBack(a);
-    a.i32(ir.lo[i]).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).unlikelyIf();
+    a.i32(helper).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).unlikelyIf();
     this.#side();
     a.end();
     // The helper may have changed any slot: nothing is written back again.

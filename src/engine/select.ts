@@ -10,6 +10,7 @@ const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET
 const INSN = OP["insn"], WRAP = OP["wrap"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"];
 const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"], ADD_L = OP["add.l"];
 const MOVE_I = UOP["move.i"], MOVE_L = UOP["move.l"];
+const JUMPOUT = OP["jumpOut"], CALLENDUNLESS = OP["callEndUnless"];
 const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
 const COMMUTES = Uint8Array.from(OPS, (r) => r.commutes ? 1 : 0);
 const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
@@ -144,6 +145,14 @@ export class Selector {
         this.#relocate(this.#at - UOP_BYTES, BRANCHES, ir.b[i]);
       } else if (op === JUMPTO) {
         this.#emit(UOP.jumpTo, 0, 0, 0, this.#b(ir.a[i]));
+      } else if (op === JUMPOUT) {
+        this.#emit(UOP.jumpOut, 0, 0, 0, this.#b(ir.a[i]));
+      } else if (op === CALLENDUNLESS) {
+        const skip = this.#at;
+        this.#emit(UOP.skipIf, 0, 0, 0, this.#b(ir.a[i]));
+        this.#arguments(ir.b[i], ir.c[i], ir.d[i], ir.e[i]);
+        this.#emit(UOP.callOut, 0, 0, 0, ir.lo[i]);
+        this.#u16[(skip >> 1) + 1] = (this.#at - skip) / UOP_BYTES - 1;
       } else if (op === CALL || op === CALLEND) {
         this.#arguments(ir.a[i], ir.b[i], ir.c[i], ir.d[i]);
         this.#emit(op === CALL ? UOP.call : UOP.callEnd, 0, 0, 0, ir.lo[i]);
@@ -263,7 +272,7 @@ export class Selector {
         }
       }
       if (BARRIER[op]) barrier = i;
-      if (op === CALL || op === CALLUNLESS || op === CALLEND) call = i;
+      if (op === CALL || op === CALLUNLESS || op === CALLEND || op === CALLENDUNLESS) call = i;
       const arity = ARITY[op];
       if (arity > 0) this.#use(ir.a[i], use);
       if (arity > 1) this.#use(ir.b[i], use);

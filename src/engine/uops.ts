@@ -35,6 +35,8 @@ const CONTROL = [
   "jumpTo", // to the pc at b
   "call", // helper b
   "callEnd", // helper b, then on at the PC slot
+  "callOut", // the same in the middle of an instruction, where it is mostly skipped
+  "jumpOut", // to the pc at b, in another mode
   "stale", // the block was invalidated: first micro-op of a dead block
   "boundary", // stands for the first micro-op of an instruction before which the interpreter must leave
   "region", // the block is compiled: element b of the table

@@ -31,7 +31,7 @@ export class Builder {
   readonly b: Int32Array;
   readonly c: Int32Array;
   readonly d: Int32Array;
-  /** Fourth helper argument of callUnless. */
+  /** Fourth helper argument of callUnless and callEndUnless. */
   readonly e: Int32Array;
   /** Immediate: a constant's low half, a slot, a helper number, a pc's low half. */
   readonly lo: Int32Array;
@@ -359,6 +359,11 @@ export class Builder {
     this.#push(OP_JUMPTO, target, 0, 0);
     this.ended = true;
   }
+  /** The same where TLB and CONTEXT have been set for the target's mode. */
+  jumpOut(target: Val): void {
+    this.#push(OP_JUMPOUT, target, 0, 0);
+    this.ended = true;
+  }
   #target(op: number, cond: Val, offset: number): void {
     const lo = (this.pcLo >>> 0) + (offset >>> 0);
     const v = this.#push(op, cond, offset, 0);
@@ -373,6 +378,13 @@ export class Builder {
   callEnd(helper: number, ...args: Val[]): void {
     this.#helper(OP_CALLEND, helper, args);
     this.ended = true;
+  }
+  /** Goes on when the i32 `ok` is not zero; else like `callEnd`. */
+  callEndUnless(ok: Val, helper: number, ...args: Val[]): void {
+    const n = args.length, v = this.#push(OP_CALLENDUNLESS, ok, n > 0 ? args[0] : -1, n > 1 ? args[1] : -1);
+    this.d[v] = n > 2 ? args[2] : -1;
+    this.e[v] = n > 3 ? args[3] : -1;
+    this.lo[v] = helper;
   }
   #helper(op: number, helper: number, args: Val[]): Val {
     const n = args.length, v = this.#push(op, n > 0 ? args[0] : -1, n > 1 ? args[1] : -1, n > 2 ? args[2] : -1);
@@ -398,6 +410,7 @@ const INSN = OP["insn"], OP_GET_I = OP["get.i"], OP_GET_L = OP["get.l"], OP_SET_
 const OP_WRAP = OP["wrap"], OP_EXTS = OP["extS"], OP_EXTU = OP["extU"], OP_EXT32S = OP["ext32S"], OP_EA32 = OP["ea32"];
 const OP_SELECT_I = OP["select.i"], OP_BRANCH = OP["branch"], OP_JUMP = OP["jump"], OP_JUMPTO = OP["jumpTo"];
 const OP_CALL = OP["call"], OP_CALLEND = OP["callEnd"], OP_CALLUNLESS = OP["callUnless"];
+const OP_JUMPOUT = OP["jumpOut"], OP_CALLENDUNLESS = OP["callEndUnless"];
 
 /** The operations of a block, wherever they are kept; see Builder. */
 export interface Ir {

@@ -72,18 +72,20 @@ export function evaluate(ir: Builder, machine: EvalMachine): Exit {
       case "jump":
         return { kind: "next", pc: half(imm, ir.hi[i]), insns };
       case "jumpTo":
+      case "jumpOut":
         return { kind: "next", pc: arg[0], insns };
       case "callUnless":
+      case "callEndUnless":
       case "call":
       case "callEnd": {
-        if (row.name === "callUnless" && arg.shift() !== 0n) {
+        if (row.name.endsWith("Unless") && arg.shift() !== 0n) {
           values[i] = arg[0];
           break;
         }
         arg.forEach((v, n) => slots.setBigUint64(ARG + 8 * n, v ?? 0n, true));
         const status = helpers[imm].run();
         if (status === FAULT) return { kind: "fault", pc, insns };
-        if (row.name === "callEnd") return { kind: "helper", pc: slots.getBigUint64(PC, true), insns };
+        if (row.name.startsWith("callEnd")) return { kind: "helper", pc: slots.getBigUint64(PC, true), insns };
         if (status === FINISH) finish = true;
         values[i] = slots.getBigUint64(RESULT, true);
         break;

@@ -217,6 +217,8 @@ const CONTROL: readonly OpRow[] = [
   { name: "jumpTo",  args: "l", result: "", effect: "ends" },  // to a computed pc
   { name: "call",    args: "llll", result: "l", effect: "call" }, // a helper (imm: its number) with up to four arguments; it may fault or ask to stop after this instruction
   { name: "callEnd", args: "llll", result: "",  effect: "ends" }, // a helper that itself sets the pc: traps, returns from traps, changes of translation
+  { name: "jumpOut", args: "l", result: "",  effect: "ends" }, // the same after TLB and CONTEXT were set: the target is in another mode
+  { name: "callEndUnless", args: "illll", result: "", effect: "call" }, // goes on when operand 0 is not zero; else callEnd with operands 1 to 4
   { name: "callUnless", args: "illll", result: "l", effect: "call" }, // operand 1 when operand 0 is not zero; else the helper's result for operands 1 to 4
 ];
 

@@ -3,7 +3,8 @@ import type { Ir } from "./builder.ts";
 import { OPS } from "./ops.ts";
 
 /** Operands that may be absent (-1): arguments of helpers. */
-const OPTIONAL = (name: string, n: number) => name.startsWith("call") && !(name === "callUnless" && n < 2);
+const OPTIONAL = (name: string, n: number) =>
+  name.startsWith("call") && n >= (name === "callUnless" ? 2 : name === "callEndUnless" ? 1 : 0);
 
 /** @throws {Error} an operand has the wrong type, comes later, or is of another instruction; or the operations do not end as they must. */
 export function verifyIr(ir: Ir): void {
@@ -21,7 +22,7 @@ export function verifyIr(ir: Ir): void {
       if (OPS[ir.op[v]].result !== type) throw wrong(`operand ${n} is ${OPS[ir.op[v]].name}, '${type}' is due`);
     }
     if (/^[gs]et\./.test(row.name) && (ir.lo[i] & 3 || ir.lo[i] < 0 || ir.lo[i] >= 0x1_0000)) throw wrong(`slot ${ir.lo[i]}`);
-    const ends = row.name === "jump" || row.name === "jumpTo" || row.name === "callEnd";
+    const ends = row.name === "jump" || row.name === "jumpTo" || row.name === "jumpOut" || row.name === "callEnd";
     if (ends !== (i === ir.count - 1)) throw wrong(ends ? "not the last one" : "does not end the block");
   }
 }

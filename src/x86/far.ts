@@ -3,30 +3,28 @@
 // Intel SDM volume 3A (253668-083), 5.8; JMP, CALL, RET, SYSENTER, SYSEXIT, SYSCALL, SYSRET in volume 2.
 import type { Status } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
-import { EFER_SCE, IF, RF, VM } from "./registers.ts";
+import { EFER_SCE, IF, RF, SYSRET_FLAGS, VM } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
-import { checkReturnCode, enterCode, FLAGS_ANY, innerStack, longStack, returnStack } from "./interrupts.ts";
+import { checkReturnCode, enterCode, innerStack, longStack, returnStack } from "./interrupts.ts";
 import {
-  ACCESSED,
   ATTRIBUTES,
   BIG,
   CALL16,
   CALL32,
   checkNewSs,
-  CODE,
   CS,
   descriptorBase,
   descriptorLimit,
   dpl,
   DPL_SHIFT,
   dropInnerSegments,
-  GRANULAR,
+  FLAT_CODE,
+  FLAT_DATA,
   index,
   isCode,
   isConforming,
   LONG,
   PRESENT,
-  READABLE,
   readDescriptor,
   readUpper,
   S,
@@ -39,7 +37,6 @@ import {
   TSS16,
   TSS32,
   type,
-  WRITABLE,
 } from "./segments.ts";
 import { CSTAR, FMASK, GPR, LSTAR, STAR } from "./slots.ts";
 import { taskSwitch } from "./tasks.ts";
@@ -220,8 +217,6 @@ export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
   return cpu.done();
 }
 
-const FLAT_CODE = GRANULAR | PRESENT | S | CODE | READABLE | ACCESSED, FLAT_DATA = GRANULAR | BIG | PRESENT | S | WRITABLE | ACCESSED;
-
 /** CS and SS as the fast system calls load them: flat, without a look at the tables. */
 function flatSegments(cpu: X86Cpu, code: number, stack: number, cpl: number, long: boolean): void {
   cpu.setFlatSegment(CS, (code & 0xfffc) | cpl, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
@@ -260,7 +255,7 @@ export function sysret(cpu: X86Cpu, size: number): Status {
   const lo = cpu.slotLo(RCX), hi = cpu.slotHi(RCX);
   // On AMD's processors the fault comes with the fetch, at CPL 3.
   if (size === 8 && cpu.features.intel && !cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
-  if (cpu.lma) cpu.setFlags(cpu.slotLo(R11), FLAGS_ANY | RF | IF | 0x3000 | 0x18_0000);
+  if (cpu.lma) cpu.setFlags(cpu.slotLo(R11), SYSRET_FLAGS);
   else cpu.setFlags(IF, IF);
   // The selectors come with RPL 3 whatever STAR says; SS stays what it is on AMD's processors but for the selector.
   flatSegments(cpu, size === 8 ? base + 16 : base, base + 8, 3, size === 8);

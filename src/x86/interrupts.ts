@@ -3,7 +3,7 @@
 // volume 2A. Not modelled: interrupt redirection of CR4.VME, user interrupts, shadow stacks.
 import type { Status } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
-import { AC, DF, DR6_BT, ID, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM } from "./registers.ts";
+import { AC, DR6_BT, FLAGS_ANY, IF, IOPL, NT, RF, TF, VIF, VIP, VM } from "./registers.ts";
 import { type EventKind, EXCEPTION, hasErrorCode, SOFTWARE, SOFTWARE_TRAP, XCPT } from "./exceptions.ts";
 import {
   ATTRIBUTES,
@@ -45,9 +45,6 @@ import { GPR } from "./slots.ts";
 import { taskReturn, taskSwitch } from "./tasks.ts";
 
 const RSP = GPR(4);
-
-/** What IRET and POPF may change, besides the status flags: at any privilege, and IF and IOPL where they may. */
-export const FLAGS_ANY = STATUS | TF | DF | NT | AC | ID;
 
 /**
  * Delivers an event; the return address is given as a linear one. Throws FAULTED with an exception recorded; the guest's registers are then

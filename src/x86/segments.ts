@@ -30,6 +30,9 @@ export function descriptorLimit(lo: number, hi: number): number {
   return (hi & GRANULAR ? limit << 12 | 0xfff : limit) >>> 0;
 }
 
+/** Flat segments for privilege 0, as the fast system calls load them; code lacks LONG or BIG. */
+export const FLAT_CODE = GRANULAR | PRESENT | S | CODE | READABLE | ACCESSED,
+  FLAT_DATA = GRANULAR | BIG | PRESENT | S | WRITABLE | ACCESSED;
 /** What real mode and virtual-8086 mode have in their segment registers. */
 export const REAL_DATA = PRESENT | S | WRITABLE | ACCESSED, V86_DATA = REAL_DATA | 3 << DPL_SHIFT;
 

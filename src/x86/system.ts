@@ -17,6 +17,7 @@ import {
   DR6_FIXED,
   DR7_FIXED,
   DR7_GD,
+  FLAGS_ANY,
   IF,
   IOPL,
   RF,
@@ -27,7 +28,7 @@ import {
 import { XCPT } from "./exceptions.ts";
 import { farReturn, farTransfer, syscall, sysenter, sysexit, sysret } from "./far.ts";
 import type { SYSTEM_HELPERS } from "./helpers.ts";
-import { FLAGS_ANY, iret, softwareInterrupt } from "./interrupts.ts";
+import { iret, softwareInterrupt } from "./interrupts.ts";
 import { readMsr, readTsc, writeMsr } from "./msr.ts";
 import {
   ATTRIBUTES,

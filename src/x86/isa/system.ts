@@ -1,9 +1,31 @@
 // System instructions, hints, and encodings that do nothing. Intel SDM volume 2 (253666-083). Rights beyond privilege 0 are checked by the helpers.
 import type { Val } from "../../ir/builder.ts";
+import { CONTEXT, TLB } from "../../ir/layout.ts";
 import { AX, CX, DX, type Emit, UD } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { MEM, type RowText, type Semantics, x86, ZF } from "../insn.ts";
-import { GPR, KERNEL_GS_BASE, MXCSR, SEG_BASE } from "../slots.ts";
+import { AC, EFER_SCE, RF, STATUS, SYSRET_FLAGS, TF } from "../registers.ts";
+import { CS, DPL_SHIFT, FLAT_CODE, FLAT_DATA, LONG, SS } from "../segments.ts";
+import {
+  CPL,
+  EFER,
+  FMASK,
+  GPR,
+  INTR,
+  KERNEL_GS_BASE,
+  LOADED_BASE,
+  LSTAR,
+  MODE_TF,
+  MXCSR,
+  RFLAGS,
+  SEG_ATTR,
+  SEG_BASE,
+  SEG_LIMIT,
+  SELECTOR,
+  STAR,
+  SWITCH_SYSTEM,
+  SWITCH_USER,
+} from "../slots.ts";
 
 /** A helper without arguments that does it all. */
 const plain = (helper: number): Semantics => (b) => void b.call(helper);
@@ -91,6 +113,51 @@ const monitor: Semantics = (b) => {
   const { i } = b;
   b.call(H.monitor, b.linear(i.override < 0 ? 3 : i.override, b.reg(AX, i.address), 1, false));
 };
+/** CS and SS as the fast system calls load them, the privilege, and what the engine has for it. */
+function flatSegments(b: Emit, code: Val, stack: Val, cpl: number): void {
+  const selector = (v: Val) => b.or(b.and(v, b.i32(0xfffc)), b.i32(cpl));
+  b.set(SELECTOR(CS), selector(code));
+  b.set(SELECTOR(SS), selector(stack));
+  b.set(SEG_ATTR + 4 * CS, b.i32(FLAT_CODE | LONG | cpl << DPL_SHIFT));
+  b.set(SEG_ATTR + 4 * SS, b.i32(FLAT_DATA | cpl << DPL_SHIFT));
+  for (const n of [CS, SS]) {
+    b.set(SEG_LIMIT + 4 * n, b.i32(-1));
+    b.set(LOADED_BASE(n), b.i64(0));
+  }
+  b.set(CPL, b.i32(cpl));
+  const known = cpl === 0 ? SWITCH_SYSTEM : SWITCH_USER;
+  b.set(TLB, b.getI(known));
+  b.set(CONTEXT, b.getI(known + 4));
+}
+const flag = (b: Emit, v: Val, mask: number) => b.ne(b.and(v, b.i32(mask)), b.i32(0));
+/** Between 64-bit code, while the engine knows the other privilege's code and TLB and nothing is out of the ordinary; else the helper does it. */
+const syscall: Semantics = (b) => {
+  if (!b.long || b.mode & MODE_TF) return b.callEnd(H.syscall, b.here(), b.following());
+  const status = b.status(), flags = b.getI(RFLAGS), kept = b.not(b.getI(FMASK)), star = b.getI(STAR + 4);
+  const known = b.and(flag(b, b.getI(EFER), EFER_SCE), b.ne(b.getI(SWITCH_SYSTEM + 4), b.i32(0)));
+  b.callEndUnless(b.and(known, b.eqz(b.and(flags, b.i32(AC)))), H.syscall, b.here(), b.following());
+  b.set(GPR(CX), b.following());
+  b.set(GPR(11), b.extU(b.or(flags, status)));
+  b.set(RFLAGS, b.extU(b.or(b.and(flags, kept), b.i32(2))));
+  b.flagsImage(b.and(status, kept));
+  flatSegments(b, star, b.add(star, b.i32(8)), 0);
+  b.jumpOut(b.getL(LSTAR));
+};
+const sysret: Semantics = (b) => {
+  if (!b.long || b.mode & MODE_TF || b.cpl !== 0 || !(b.i.rex & 8)) {
+    return b.callEnd(H.sysret, b.i64(b.i.rex & 8 ? 8 : 4), b.here());
+  }
+  const to = b.getL(GPR(CX)), flags = b.getI(GPR(11)), star = b.shrU(b.getI(STAR + 4), b.i32(16));
+  const known = b.and(flag(b, b.getI(EFER), EFER_SCE), b.ne(b.getI(SWITCH_USER + 4), b.i32(0)));
+  // An address of the lower half; no change of what is compiled; no interrupt that is let in.
+  const plain = b.and(b.eqz(b.shrU(to, b.i64(47))), b.eqz(b.and(flags, b.i32(TF | RF | AC))));
+  const quiet = b.eqz(b.and(b.shrU(flags, b.i32(9)), b.getI(INTR)));
+  b.callEndUnless(b.and(b.and(known, plain), quiet), H.sysret, b.i64(8), b.here());
+  b.set(RFLAGS, b.extU(b.or(b.or(b.and(b.getI(RFLAGS), b.i32(~SYSRET_FLAGS)), b.and(flags, b.i32(SYSRET_FLAGS & ~STATUS))), b.i32(2))));
+  b.flagsImage(b.and(flags, b.i32(STATUS)));
+  flatSegments(b, b.add(star, b.i32(16)), b.add(star, b.i32(8)), 3);
+  b.jumpOut(to);
+};
 /** #UD in real and virtual-8086 mode is by the mark `prot`. */
 export function system(): RowText[] {
   const q = "quiet";
@@ -126,8 +193,8 @@ export function system(): RowText[] {
     x86("0F 01 F9", "rdtscp", "", plain(H.rdtscp)),
     x86("0F 02 /r", "lar Gv, Ew", "prot !Z", describe(H.lar)),
     x86("0F 03 /r", "lsl Gv, Ew", "prot !Z", describe(H.lsl)),
-    x86("0F 05", "syscall", "", end(H.syscall)),
-    x86("0F 07", "sysret", "", (b) => b.callEnd(H.sysret, b.i64(b.i.rex & 8 ? 8 : 4), b.here())),
+    x86("0F 05", "syscall", "", syscall),
+    x86("0F 07", "sysret", "", sysret),
     x86("0F 06", "clts", "cpl0", plain(H.clts)),
     x86("0F 08", "invd", "cpl0", plain(H.invd)),
     x86("0F 09", "wbinvd", "cpl0", plain(H.invd)),
