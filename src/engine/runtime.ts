@@ -1,66 +1,57 @@
 // Functions that pure rows of the op table name instead of a single wasm instruction. Both engines link them into their modules.
-import { Asm, type FunctionType, I32, I64, W, type WasmFunction } from "./wasm.ts";
+// They are lists of bytes, joined at the top level: every start needs them, and functions that build them would be compiled each time.
+import { EMPTY, type FunctionType, I32, I64, W, type WasmFunction } from "./wasm.ts";
 
-const binary = (t: number): FunctionType => ({ params: [t, t], results: [t] });
-const f = (t: number, body: (a: Asm) => Asm, locals: number[] = []): WasmFunction => ({
-  type: binary(t),
-  locals,
-  body: body(new Asm()).bytes,
-});
-const A = 0, B = 1;
-
-/** RISC-V division: the divisor 0 gives `onZero`, and -1 is kept from wasm's trap on overflow by negating instead. */
-const division = (t: number, signed: boolean, rem: boolean): WasmFunction => {
-  const l = t === I64, eqz = l ? W.i64Eqz : W.i32Eqz, sub = l ? W.i64Sub : W.i32Sub, eq = l ? W.i64Eq : W.i32Eq;
-  const op = W[`${l ? "i64" : "i32"}${rem ? "Rem" : "Div"}${signed ? "S" : "U"}` as "i64DivS"];
-  const constant = (a: Asm, n: number) => l ? a.i64(n) : a.i32(n);
-  return f(t, (a) => {
-    a.get(B).op(eqz).if();
-    if (rem) a.get(A);
-    else constant(a, -1);
-    a.op(W.return).end();
-    if (signed) {
-      constant(a.get(B), -1).op(eq).if();
-      if (rem) constant(a, 0);
-      else constant(a, 0).get(A).op(sub);
-      a.op(W.return).end();
-    }
-    return a.get(A).get(B).op(op);
-  });
-};
-
-/** High half of a product of 64-bit numbers from four 32-bit products. Locals: 2 al, 3 ah, 4 bl, 5 bh, 6 middle, 7 middle2. */
-const mulh64 = (aSigned: boolean, bSigned: boolean): WasmFunction =>
-  f(I64, (a) => {
-    a.get(A).i64(-1, 0).op(W.i64And).set(2).get(A).i64(32).op(W.i64ShrU).set(3);
-    a.get(B).i64(-1, 0).op(W.i64And).set(4).get(B).i64(32).op(W.i64ShrU).set(5);
-    // middle = ah * bl + (al * bl >> 32); middle2 = al * bh + low32(middle): neither overflows.
-    a.get(3).get(4).op(W.i64Mul).get(2).get(4).op(W.i64Mul).i64(32).op(W.i64ShrU).op(W.i64Add).set(6);
-    a.get(2).get(5).op(W.i64Mul).get(6).i64(-1, 0).op(W.i64And).op(W.i64Add).set(7);
-    a.get(3).get(5).op(W.i64Mul).get(6).i64(32).op(W.i64ShrU).op(W.i64Add).get(7).i64(32).op(W.i64ShrU).op(W.i64Add);
-    // A negative signed factor counts 2^64 too much: take the other factor off the high half.
-    if (aSigned) a.get(A).i64(63).op(W.i64ShrS).get(B).op(W.i64And).op(W.i64Sub);
-    if (bSigned) a.get(B).i64(63).op(W.i64ShrS).get(A).op(W.i64And).op(W.i64Sub);
-    return a;
-  }, [I64, I64, I64, I64, I64, I64]);
-
-const mulh32 = (a32: number, b32: number): WasmFunction =>
-  f(I32, (a) => a.get(A).op(a32).get(B).op(b32).op(W.i64Mul).i64(32).op(W.i64ShrU).op(W.wrap));
+const I32_BINARY: FunctionType = { params: [I32, I32], results: [I32] }, I64_BINARY: FunctionType = { params: [I64, I64], results: [I64] };
+const LOCAL_GET = 0x20, LOCAL_SET = 0x21, I32_CONST = 0x41, I64_CONST = 0x42, IF = 0x04, END = 0x0b;
+const A = [LOCAL_GET, 0], B = [LOCAL_GET, 1];
 
 /** By the name that the op table uses. */
-export const RUNTIME: Readonly<Record<string, WasmFunction>> = {
-  "divS.i": division(I32, true, false),
-  "divU.i": division(I32, false, false),
-  "remS.i": division(I32, true, true),
-  "remU.i": division(I32, false, true),
-  "divS.l": division(I64, true, false),
-  "divU.l": division(I64, false, false),
-  "remS.l": division(I64, true, true),
-  "remU.l": division(I64, false, true),
-  "mulhS.i": mulh32(W.extS, W.extS),
-  "mulhU.i": mulh32(W.extU, W.extU),
-  "mulhSU.i": mulh32(W.extS, W.extU),
-  "mulhS.l": mulh64(true, true),
-  "mulhU.l": mulh64(false, false),
-  "mulhSU.l": mulh64(true, false),
-};
+export const RUNTIME: Record<string, WasmFunction> = {};
+
+/** Name, type, opcode, whether it divides signed numbers, and whether it gives the remainder. */
+const DIVISIONS = [
+  ["divS.i", I32, W.i32DivS, true, false],
+  ["divU.i", I32, W.i32DivU, false, false],
+  ["remS.i", I32, W.i32RemS, true, true],
+  ["remU.i", I32, W.i32RemU, false, true],
+  ["divS.l", I64, W.i64DivS, true, false],
+  ["divU.l", I64, W.i64DivU, false, false],
+  ["remS.l", I64, W.i64RemS, true, true],
+  ["remU.l", I64, W.i64RemU, false, true],
+] as const;
+// RISC-V division: the divisor 0 gives -1 or the dividend, and -1 is kept from wasm's trap on overflow by negating instead.
+for (const [name, type, opcode, signed, rem] of DIVISIONS) {
+  const long = type === I64, constant = long ? I64_CONST : I32_CONST, zero = [constant, 0], minusOne = [constant, 0x7f];
+  const isZero = [...B, long ? W.i64Eqz : W.i32Eqz], isMinusOne = [...B, ...minusOne, long ? W.i64Eq : W.i32Eq];
+  const negated = [...zero, ...A, long ? W.i64Sub : W.i32Sub];
+  const onZero = [...isZero, IF, EMPTY, ...rem ? A : minusOne, W.return, END];
+  const onMinusOne = signed ? [...isMinusOne, IF, EMPTY, ...rem ? zero : negated, W.return, END] : [];
+  const body = Uint8Array.of(...onZero, ...onMinusOne, ...A, ...B, opcode);
+  RUNTIME[name] = { type: long ? I64_BINARY : I32_BINARY, locals: [], body };
+}
+
+// High half of a product of 32-bit numbers: of their 64-bit product.
+for (const [name, extendA, extendB] of [["mulhS.i", W.extS, W.extS], ["mulhU.i", W.extU, W.extU], ["mulhSU.i", W.extS, W.extU]] as const) {
+  const body = Uint8Array.of(...A, extendA, ...B, extendB, W.i64Mul, I64_CONST, 32, W.i64ShrU, W.wrap);
+  RUNTIME[name] = { type: I32_BINARY, locals: [], body };
+}
+
+// High half of a product of 64-bit numbers from four 32-bit products. Locals: low and high halves of the factors, middle, middle2.
+const AL = 2, AH = 3, BL = 4, BH = 5, MIDDLE = 6, MIDDLE2 = 7;
+const LOW = [I64_CONST, 0xff, 0xff, 0xff, 0xff, 0x0f, W.i64And], HIGH = [I64_CONST, 32, W.i64ShrU], SIGNS = [I64_CONST, 63, W.i64ShrS];
+// deno-fmt-ignore
+const UNSIGNED = [
+  ...A, ...LOW, LOCAL_SET, AL, ...A, ...HIGH, LOCAL_SET, AH,
+  ...B, ...LOW, LOCAL_SET, BL, ...B, ...HIGH, LOCAL_SET, BH,
+  // middle = ah * bl + (al * bl >> 32); middle2 = al * bh + low32(middle): neither overflows.
+  LOCAL_GET, AH, LOCAL_GET, BL, W.i64Mul, LOCAL_GET, AL, LOCAL_GET, BL, W.i64Mul, ...HIGH, W.i64Add, LOCAL_SET, MIDDLE,
+  LOCAL_GET, AL, LOCAL_GET, BH, W.i64Mul, LOCAL_GET, MIDDLE, ...LOW, W.i64Add, LOCAL_SET, MIDDLE2,
+  LOCAL_GET, AH, LOCAL_GET, BH, W.i64Mul, LOCAL_GET, MIDDLE, ...HIGH, W.i64Add, LOCAL_GET, MIDDLE2, ...HIGH, W.i64Add,
+];
+// A negative signed factor counts 2^64 too much: take the other factor off the high half.
+const A_SIGNED = [...A, ...SIGNS, ...B, W.i64And, W.i64Sub], B_SIGNED = [...B, ...SIGNS, ...A, W.i64And, W.i64Sub];
+const LOCALS = [I64, I64, I64, I64, I64, I64];
+RUNTIME["mulhS.l"] = { type: I64_BINARY, locals: LOCALS, body: Uint8Array.of(...UNSIGNED, ...A_SIGNED, ...B_SIGNED) };
+RUNTIME["mulhU.l"] = { type: I64_BINARY, locals: LOCALS, body: Uint8Array.of(...UNSIGNED) };
+RUNTIME["mulhSU.l"] = { type: I64_BINARY, locals: LOCALS, body: Uint8Array.of(...UNSIGNED, ...A_SIGNED) };
