@@ -11,6 +11,7 @@ import { Builder } from "../ir/builder.ts";
 import { type Access, CONTINUE, type Core, type CoreEnv, FAULT, FETCH, FINISH, READ, type Status, WRITE } from "../ir/frontend.ts";
 import {
   BUDGET,
+  CLOCK,
   CONTEXT,
   CURRENT,
   GUEST,
@@ -552,10 +553,15 @@ export class Engine {
     return this.#breakpoints.size > 0 && this.#breakpoints.has(BigInt.asUintN(64, this.#i64[PC >> 3]));
   }
 
+  /** Ticks of the clock at the beginning of the next `run`. */
+  clock = 0;
+
   /** Runs a hart for at most `budget` instructions (below 2^29). */
   run(index: number, budget: number): RunEnd {
     const hart = this.select(index), core = hart.core, i32 = this.#i32, i64 = this.#i64;
     this.#slice = this.#leftNow = budget;
+    i32[CLOCK >> 2] = this.clock + budget;
+    i32[(CLOCK >> 2) + 1] = Math.floor((this.clock + budget) / 2 ** 32);
     this.#attention = false;
     let left = budget, end: RunEnd = "slice";
     this.refresh();

@@ -1,6 +1,6 @@
 // The interpreter: one wasm function, a loop around a br_table with a handler for each micro-op, generated from the table.
 // It leaves with a reason; IP and BUDGET then hold where and how many instructions of the budget are left.
-import { BUDGET, CONTEXT, CURRENT, IP, JUMP_CACHE, JUMP_SLOTS, PAGE, PC, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
+import { BUDGET, CLOCK, CONTEXT, CURRENT, IP, JUMP_CACHE, JUMP_SLOTS, PAGE, PC, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
 import type { OpRow } from "../ir/ops.ts";
 import { RUNTIME } from "./runtime.ts";
 import { H_COUNT, H_HEAT, type Uop, UOP_BYTES, UOPS } from "./uops.ts";
@@ -111,6 +111,9 @@ function control(a: Asm, name: string): void {
       break;
     case "move.l":
       operand(a.ops(DESTINATION), B, "l").ops(STORE_L);
+      break;
+    case "ticks":
+      a.ops(DESTINATION).at(W.i64Load, CLOCK).get(budget).get(ip).mem(W.i32Load16U, 14).op(W.i32Add).op(W.extU).op(W.i64Sub).ops(STORE_L);
       break;
     case "skipIf":
       operand(a, B, "i").if().ops(DESTINATION).i32(4).op(W.i32Shl).get(ip).op(W.i32Add).set(ip).end();

@@ -1,7 +1,7 @@
 // The JIT: a region's IR -> one wasm function. Guest registers are locals; the control flow is structured from the dominator tree
 // (Norman Ramsey, "Beyond Relooper", ICFP 2022); only fast paths are compiled. Whatever is rare leaves the function with everything
 // written back, and the interpreter does it. The function's parameter is the budget; its result is a reason of LEFT.
-import { ARG, BUDGET, CONTEXT, CURRENT, IP, JUMP_CACHE, PAGE, PC, RESULT, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
+import { ARG, BUDGET, CLOCK, CONTEXT, CURRENT, IP, JUMP_CACHE, PAGE, PC, RESULT, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
 import type { Ir } from "../ir/builder.ts";
 import { OP, OPS } from "../ir/ops.ts";
 import { verifyIr } from "../ir/verify.ts";
@@ -20,6 +20,7 @@ export { findRegion } from "./region.ts";
 
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
 const INSN = OP["insn"],
+  TICKS = OP["ticks"],
   BRANCH = OP["branch"],
   JUMP = OP["jump"],
   JUMPTO = OP["jumpTo"],
@@ -28,7 +29,6 @@ const INSN = OP["insn"],
   EXTU = OP["extU"],
   EXTS = OP["extS"],
   WRAP = OP["wrap"];
-const JUMPOUT = OP["jumpOut"], CALLENDUNLESS = OP["callEndUnless"];
 const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"];
 const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
 const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
@@ -383,7 +383,7 @@ class Walk {
       }
       if (
         op === SET_I || op === SET_L || op === INSN || op === CALL || op === CALLUNLESS || op === CALLEND || op === BRANCH || op === JUMP ||
-        op === JUMPTO || op === JUMPOUT || op === CALLENDUNLESS
+        op === JUMPTO
       ) barrier = i;
       if (op === CALL || op === CALLUNLESS || op === CALLEND) call = i;
       const arity = ARITY[op];
@@ -415,7 +415,10 @@ class Walk {
         this.#pushSlot(ir.lo[i], op === GET_L);
         this.#keep(i);
       } else if (op === SET_I || op === SET_L) this.#setSlot(i);
-      else if (PURE[op]) {
+      else if (op === TICKS) {
+        a.at(W.i64Load, CLOCK).get(budget).i32(this.#left).op(W.i32Add).op(W.extU).op(W.i64Sub);
+        this.#keep(i);
+      } else if (PURE[op]) {
         if (!this.#uses[i]) continue;
         this.#operation(i);
         this.#keep(i);
@@ -437,7 +440,7 @@ class Walk {
       } else if (op === JUMP) {
         if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
         region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i], this.#late);
-      } else if (op === JUMPTO || op === JUMPOUT) this.#jumpTo(i);
+      } else if (op === JUMPTO) this.#jumpTo(i);
       else if (op === CALL) {
         this.#call([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
         this.#late.clear();
@@ -453,13 +456,8 @@ class Walk {
         a.op(W.i32Eqz).if();
         this.#call([ir.b[i], ir.c[i], ir.d[i], ir.e[i]], ir.lo[i]);
         a.at(W.i64Load, RESULT).set(result).end();
-      } else if (op === CALLEND) this.#callEnd([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
-      else if (op === CALLENDUNLESS) {
-        this.#push(ir.a[i]);
-        a.op(W.i32Eqz).unlikelyIf();
-        this.#callEnd([ir.b[i], ir.c[i], ir.d[i], ir.e[i]], ir.lo[i]);
-        a.end();
-      } else throw new Error(`jit: cannot compile '${OPS[op].name}'`);
+      } else if (op === CALLEND) this.#callEnd(i);
+      else throw new Error(`jit: cannot compile '${OPS[op].name}'`);
     }
   }
 
@@ -786,12 +784,12 @@ class Walk {
   }
 
   /** The helper sets the pc; if it asks for nothing, on from there. */
-  #callEnd(args: readonly number[], helper: number): void {
-    const a = this.#a, { region } = this;
-    this.#arguments(args);
+  #callEnd(i: number): void {
+    const a = this.#a, ir = this.#ir, { region } = this;
+    this.#arguments([ir.a[i], ir.b[i], ir.c[i], ir.d[i]]);
     region.store(this.#late);
     region.writeBack(a);
-    a.i32(helper).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).unlikelyIf();
+    a.i32(ir.lo[i]).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).unlikelyIf();
     this.#side();
     a.end();
     // The helper may have changed any slot: nothing is written back again.

@@ -7,7 +7,7 @@ import { BRANCHES, BY_IMMEDIATE, CONSTANT, IMMEDIATE, JUMPS, KIND_BITS, MAX_RELO
 import { FUSED_UOP, H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, PURE_UOP, UOP, UOP_BYTES } from "./uops.ts";
 
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
-const INSN = OP["insn"], WRAP = OP["wrap"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"];
+const TICKS = OP["ticks"], INSN = OP["insn"], WRAP = OP["wrap"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"];
 const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"], ADD_L = OP["add.l"];
 const MOVE_I = UOP["move.i"], MOVE_L = UOP["move.l"];
 const JUMPOUT = OP["jumpOut"], CALLENDUNLESS = OP["callEndUnless"];
@@ -125,6 +125,8 @@ export class Selector {
         if (!this.#uses[i]) continue;
         if (this.#last[i] <= this.#nextWrite[i]) this.#loc[i] = ir.lo[i];
         else this.#emit(op === GET_L ? MOVE_L : MOVE_I, this.#loc[i] = this.#newTemp(), 0, 0, ir.lo[i]);
+      } else if (op === TICKS) {
+        this.#emit(UOP.ticks, this.#loc[i] = this.#newTemp(), 0, 0, 0);
       } else if (op === WRAP) {
         this.#loc[i] = this.#b(ir.a[i]);
         if (this.#isRelative(ir.a[i])) this.#unlike();

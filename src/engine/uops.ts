@@ -29,6 +29,7 @@ const CONTROL = [
   "nop", // an instruction without effects
   "move.i",
   "move.l",
+  "ticks", // the clock
   "skipIf", // skips `dst` further micro-ops when the i32 at b is not zero
   "jump", // to a pc in the same page
   "jumpFar", // to a pc in another page: the mapping may have changed, so through the jump cache

@@ -191,6 +191,10 @@ export class Builder {
     this.lo[v] = slot;
     return v;
   }
+  /** i64: ticks of the clock before the current instruction. */
+  ticks(): Val {
+    return this.#push(OP_TICKS, 0, 0, 0);
+  }
   /** Writes 4 bytes for an i32 value, 8 for an i64 one. */
   set(slot: number, value: Val): void {
     const v = this.#push(this.isLong(value) ? OP_SET_L : OP_SET_I, value, 0, 0);
@@ -406,7 +410,12 @@ export class Builder {
 const WIDE = OP["add.l"] - OP["add.i"];
 /** Op codes of the i32 rows by bare name. */
 const I = Object.fromEntries(OPS.slice(0, WIDE).map((r, i) => [r.name.slice(0, -2), i])) as Record<string, number>;
-const INSN = OP["insn"], OP_GET_I = OP["get.i"], OP_GET_L = OP["get.l"], OP_SET_I = OP["set.i"], OP_SET_L = OP["set.l"];
+const INSN = OP["insn"],
+  OP_GET_I = OP["get.i"],
+  OP_GET_L = OP["get.l"],
+  OP_SET_I = OP["set.i"],
+  OP_SET_L = OP["set.l"],
+  OP_TICKS = OP["ticks"];
 const OP_WRAP = OP["wrap"], OP_EXTS = OP["extS"], OP_EXTU = OP["extU"], OP_EXT32S = OP["ext32S"], OP_EA32 = OP["ea32"];
 const OP_SELECT_I = OP["select.i"], OP_BRANCH = OP["branch"], OP_JUMP = OP["jump"], OP_JUMPTO = OP["jumpTo"];
 const OP_CALL = OP["call"], OP_CALLEND = OP["callEnd"], OP_CALLUNLESS = OP["callUnless"];

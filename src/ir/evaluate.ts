@@ -1,7 +1,7 @@
 // The reference evaluator: runs one block by the `eval` column of the op table, in BigInt. Slow and plain: the tests' oracle for the engines.
 import type { Builder } from "./builder.ts";
 import { FAULT, FINISH, type Helper } from "./frontend.ts";
-import { ARG, PC, RESULT } from "./layout.ts";
+import { ARG, CLOCK, PC, RESULT } from "./layout.ts";
 import { type OpRow, OPS } from "./ops.ts";
 
 /** The state that a block runs on. */
@@ -60,6 +60,10 @@ export function evaluate(ir: Builder, machine: EvalMachine): Exit {
         break;
       case "set.l":
         slots.setBigUint64(imm, arg[0], true);
+        break;
+      case "ticks":
+        // The budget is the block.
+        values[i] = u64(slots.getBigUint64(CLOCK, true) - BigInt(ir.insns - insns + 1));
         break;
       case "insn":
         pc = u64(start + BigInt(imm));

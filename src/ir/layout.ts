@@ -18,6 +18,8 @@ export const ARG = 0x70, RESULT = 0x90;
  * them in; 0 once a number has become void or another hart runs.
  */
 export const SWITCH = 0x98, SWITCH_END = 0xa8;
+/** i64: the clock's ticks at the end of the budget, see `ticks` in ops.ts. */
+export const CLOCK = 0xa8;
 /** Temporaries of the interpreter, 8 bytes each: one instruction may need hundreds (ENTER, FNSAVE). */
 export const TEMP = 0x2000, TEMPS = 2048;
 /** The hart's own registers, laid out by its architecture; with PC the part that is exchanged when another hart runs. */

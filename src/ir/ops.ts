@@ -212,6 +212,7 @@ const CONTROL: readonly OpRow[] = [
   { name: "set.i",   args: "i", result: "", effect: "state" },
   { name: "set.l",   args: "l", result: "", effect: "state" },
   { name: "insn",    args: "", result: "",  effect: "state" }, // an instruction begins; imm: bytes from the block's first pc
+  { name: "ticks",   args: "", result: "l", effect: "state" }, // the clock: the slot CLOCK less the instructions left in the budget, this one included
   { name: "branch",  args: "i", result: "", effect: "ends" },  // leaves to the constant pc when the operand is not zero, else goes on
   { name: "jump",    args: "", result: "",  effect: "ends" },  // to the constant pc
   { name: "jumpTo",  args: "l", result: "", effect: "ends" },  // to a computed pc

@@ -331,6 +331,7 @@ export class Machine {
       while (slice.done < slice.length && !cpu.idle) {
         const before = slice.done;
         this.clock.elapsed = () => before + cpu.executed;
+        this.engine.clock = this.clock.base + before;
         const end = cpu.run(slice.length - before);
         slice.done = before + cpu.executed;
         this.clock.elapsed = () => slice.done;
@@ -403,6 +404,7 @@ export class Machine {
     const base = this.clock.base + (this.#slice?.done ?? 0);
     this.clock.elapsed = () => base - this.clock.base + c.executed;
     this.#slice ??= { length: 1, hart: cpu, done: 0, from: this.cpus.map(() => 0) };
+    this.engine.clock = base;
     // A breakpoint at the very instruction is passed over.
     if (c.run(1) === "breakpoint") c.run(1);
     this.#endSlice((this.#slice?.done ?? 0) + c.executed);

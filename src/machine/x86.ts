@@ -143,6 +143,7 @@ class X86Platform implements Platform {
         ports,
         seed: graph.seed,
         tsc: () => clock.count(tscHz),
+        tscIsClock: tscHz === clock.hz,
         get apic() {
           return interrupts.apicOf(index);
         },

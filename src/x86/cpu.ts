@@ -91,6 +91,8 @@ import {
   SWITCH_USER,
   SYSTEM,
   SYSTEM_END,
+  TSC_OFFSET,
+  TSC_PLAIN,
 } from "./slots.ts";
 import {
   AC,
@@ -111,6 +113,7 @@ import {
   CR4_PSE,
   CR4_SMAP,
   CR4_SMEP,
+  CR4_TSD,
   DR6_BS,
   DR6_FIXED,
   DR7_FIXED,
@@ -149,6 +152,8 @@ export interface X86Config {
   readonly seed: number;
   /** The time-stamp counter since reset: an integer below 2^53. */
   tsc(): number;
+  /** It counts the ticks that the engine's clock has. */
+  readonly tscIsClock: boolean;
   /** The interrupt acknowledge cycle: the vector, or -1 when nobody asks any more. */
   acknowledge(): number;
   /** An event has become deliverable: cut the running slice. May be called at any moment. */
@@ -1028,9 +1033,18 @@ export class X86Cpu implements Core {
     this.refresh();
   }
 
+  /** After the time-stamp counter or CR4 was written. */
+  tscMoved(): void {
+    const { tscOffset, cr4 } = this.s, hi = Math.floor(tscOffset / 2 ** 32);
+    this.setSlot(TSC_OFFSET, tscOffset - hi * 2 ** 32, hi);
+    const plain = this.config.tscIsClock && Math.abs(tscOffset) < 2 ** 52;
+    this.setSlot(TSC_PLAIN, !plain ? 0 : cr4 & CR4_TSD ? 1 : 2, 0);
+  }
+
   // --- translations
   /** After CR0, CR3, CR4 or EFER were written: paging mode, root. Flushes nothing. */
   setPaging(): void {
+    this.tscMoved();
     const s = this.s, p = this.paging, paged = (s.cr0 & CR0_PG) !== 0, pae = (s.cr4 & CR4_PAE) !== 0;
     p.levels = !paged ? 0 : this.efer & EFER_LMA ? (s.cr4 & CR4_LA57 ? 5 : 4) : pae ? 3 : 2;
     p.root = p.levels >= 4 ? (s.cr3Hi & 0xff) * 2 ** 32 + ((s.cr3Lo & -4096) >>> 0) : (s.cr3Lo & -4096) >>> 0;

@@ -27,8 +27,8 @@ export const SYSTEM_HELPERS = [
   "in", // port, bytes -> value (zero-extended); checks the I/O permission
   "out", // port, bytes, value
   "cpuid", // reads and writes the registers
-  "rdtsc", // writes EDX:EAX (64-bit halves cleared)
-  "rdtscp", // writes EDX:EAX and ECX
+  "rdtsc", // -> the time-stamp counter
+  "rdtscp", // writes EDX:EAX and ECX (64-bit halves cleared)
   "rdpid", // -> IA32_TSC_AUX
   "rdpmc", // ECX -> EDX:EAX
   "rdmsr", // ECX -> EDX:EAX

@@ -83,7 +83,10 @@ export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
   0x10: {
     name: "IA32_TIME_STAMP_COUNTER",
     read: readTsc,
-    write: (cpu, lo, hi) => void (cpu.s.tscOffset = (hi >>> 0) * 2 ** 32 + (lo >>> 0) - cpu.config.tsc()),
+    write: (cpu, lo, hi) => {
+      cpu.s.tscOffset = (hi >>> 0) * 2 ** 32 + (lo >>> 0) - cpu.config.tsc();
+      cpu.tscMoved();
+    },
   },
   0x17: fixed("IA32_PLATFORM_ID", 0),
   [APIC_BASE]: {

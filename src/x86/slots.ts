@@ -27,6 +27,11 @@ export const LOADED_BASE = (n: number): number => SYSTEM + 0x40 + 8 * n;
 export const CPL = SYSTEM + 0x60, EFER = SYSTEM + 0x64, FMASK = SYSTEM + 0x68, INTR = SYSTEM + 0x6c;
 /** i64: CR2, IA32_KERNEL_GS_BASE, IA32_STAR, IA32_LSTAR, IA32_CSTAR. */
 export const CR2 = SYSTEM + 0x70, KERNEL_GS_BASE = SYSTEM + 0x78, STAR = SYSTEM + 0x80, LSTAR = SYSTEM + 0x88, CSTAR = SYSTEM + 0x90;
+/**
+ * i64: what is added to the clock's ticks in the time-stamp counter; i32: 0 when it is no such sum, 1 when only privilege 0 may read it by RDTSC, 2 when
+ * all may.
+ */
+export const TSC_OFFSET = SYSTEM + 0x98, TSC_PLAIN = SYSTEM + 0xa0;
 /** What TLB and CONTEXT are (i32 each) at privilege 0 and at 3, while CR0, CR4, the address space and so on stay; 0: not known. See cpu.ts, `refresh`. */
 export const SWITCH_SYSTEM = SWITCH, SWITCH_USER = SWITCH + 8;
 

@@ -92,10 +92,9 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
     set32(cpu, RDX, high);
     return CONTINUE;
   };
-  const tsc = (): Status => {
+  const tsc = (): void => {
     if (cpu.s.cr4 & CR4_TSD && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
     readTsc(cpu);
-    return pair(cpu.valueLo, cpu.valueHi);
   };
   return {
     exception: () => cpu.record(lo(0), lo(1) < 0 ? 0 : lo(1)),
@@ -158,11 +157,14 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
       return CONTINUE;
     },
     cpuid: () => cpuid(cpu),
-    rdtsc: tsc,
+    rdtsc: () => {
+      tsc();
+      return result(cpu.valueLo, cpu.valueHi);
+    },
     rdtscp: () => {
       tsc();
       set32(cpu, RCX, cpu.s.tscAux);
-      return CONTINUE;
+      return pair(cpu.valueLo, cpu.valueHi);
     },
     rdpid: () => result(cpu.s.tscAux),
     rdpmc: () => {

@@ -298,6 +298,8 @@ class Subject {
       ports: { in: (port, size) => (Math.imul(++this.asked, port) & (2 ** (8 * size) - 1)) >>> 0, out: () => {} },
       seed: 1,
       tsc: () => env.instructions(),
+      // The interpreter asks the helper, compiled code knows the clock: they must agree.
+      tscIsClock: options.jit === true,
       acknowledge: () => {
         this.cpu.input("intr")!.set(false);
         return WIRE;
@@ -313,6 +315,7 @@ class Subject {
   run(count: number): void {
     const end = this.done + count;
     while (this.done < end && !this.dead) {
+      this.engine.clock = this.done;
       this.engine.run(0, Math.min(end - this.done, this.cuts.pick([1, 7, 50, 1000, 1e9, 1e9])));
       this.done += this.engine.executed;
       if (this.cpu.waiting) return;

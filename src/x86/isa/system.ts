@@ -25,6 +25,8 @@ import {
   STAR,
   SWITCH_SYSTEM,
   SWITCH_USER,
+  TSC_OFFSET,
+  TSC_PLAIN,
 } from "../slots.ts";
 
 /** A helper without arguments that does it all. */
@@ -76,6 +78,13 @@ const fromControl = (helper: number): Semantics => (b, d, s) => {
   b.setReg(d.n, b.long ? 8 : 4, b.long ? v : b.wrap(v));
 };
 const toControl = (helper: number): Semantics => (b, d, s) => void b.call(helper, b.i64(d.n), b.zx(b.reg(s.n, b.long ? 8 : 4)));
+/** rdtsc: the clock as it is, or as the helper has it. */
+const timeStamp: Semantics = (b) => {
+  const t = b.add(b.ticks(), b.getL(TSC_OFFSET)), plain = b.geU(b.getI(TSC_PLAIN), b.i32(b.cpl === 0 ? 1 : 2));
+  const v = b.callUnless(plain, t, H.rdtsc);
+  b.setReg(AX, 4, b.wrap(v));
+  b.setReg(DX, 4, b.wrap(b.shrU(v, b.i64(32))));
+};
 /** rdrand and rdseed always succeed: CF is set. */
 const random = (kind: number): Semantics => (b, d) => {
   const v = b.call(H.random, b.i64(kind));
@@ -211,7 +220,7 @@ export function system(): RowText[] {
     x86("0F 22 /r", "mov Cy, Ry", "f64 cpl0", toControl(H.writeCr)),
     x86("0F 23 /r", "mov Dy, Ry", "f64 cpl0", toControl(H.writeDr)),
     x86("0F 30", "wrmsr", "cpl0", (b) => void b.call(H.wrmsr, ecx(b), pair(b))),
-    x86("0F 31", "rdtsc", "", plain(H.rdtsc)),
+    x86("0F 31", "rdtsc", "", timeStamp),
     x86("0F 32", "rdmsr", "cpl0", plain(H.rdmsr)),
     x86("0F 33", "rdpmc", "", plain(H.rdpmc)),
     x86("0F 34", "sysenter", "prot", end(H.sysenter)),
