@@ -10,10 +10,10 @@ import type { Emit } from "./emit.ts";
 // deno-fmt-ignore
 const WIDTH = { rd: 5, rs1: 5, rs2: 5, rs3: 5, "rd'": 3, "rs1'": 3, "rs2'": 3, csr: 12, rm: 3, pred: 4, succ: 4, fm: 4, aq: 1, rl: 1 } as const;
 type Known = keyof typeof WIDTH | "imm" | "uimm" | "nzimm" | "nzuimm" | "shamt";
-type Token<S extends string> = S extends `${infer H} ${infer T}` ? H | Token<T> : S;
+type Tokens<S extends string> = S extends `${infer H} ${infer T}` ? H | Tokens<T> : S;
 type Name<T extends string> = T extends `${infer N}[${string}` ? N : T;
 /** Field names that appear in a row, computed by the type checker. */
-export type Fields<Row extends string> = { readonly [K in Extract<Name<Token<Row>>, Known>]: number };
+export type Fields<Row extends string> = { readonly [K in Extract<Name<Tokens<Row>>, Known>]: number };
 
 /** One part of a field: `length` bits of the word from bit `from` on are the field's bits from `to` on. */
 interface Piece {
@@ -34,17 +34,28 @@ interface Field {
 /** What an instruction does, as code that builds its IR. */
 export type Semantics = (b: Emit, f: Readonly<Record<string, number>>) => void;
 
-/** What the text of a row says. */
+/** A word of a row's text: fixed bits, or a part of a field. The same few are in all rows, so each is read once. */
+interface Token {
+  readonly bits: number;
+  readonly mask: number;
+  readonly match: number;
+  /** The field; "" for fixed bits. */
+  readonly name: string;
+  /** Its pieces, counted from the token's lowest bit. */
+  readonly pieces: readonly Piece[];
+}
+
+/** What tells the words of a row from others. */
 interface Form {
   readonly bits: 16 | 32;
   readonly mask: number;
   readonly match: number;
-  readonly fields: readonly Field[];
 }
 
 /** One instruction, or one compressed form of another. Its text is read when somebody asks what it says: a run meets one row in ten. */
 export class Row {
   #form: Form | undefined;
+  #fields: readonly Field[] | undefined;
 
   constructor(
     readonly row: string,
@@ -58,7 +69,7 @@ export class Row {
 
   /** @throws {Error} the row is malformed; so do the getters. */
   form(): Form {
-    return this.#form ??= parse(this);
+    return this.#form ??= parse(this.row);
   }
   get bits(): 16 | 32 {
     return this.form().bits;
@@ -70,7 +81,7 @@ export class Row {
     return this.form().match;
   }
   get fields(): readonly Field[] {
-    return this.form().fields;
+    return this.#fields ??= fieldsOf(this.row);
   }
 }
 
@@ -92,51 +103,73 @@ export function reserved(row: string): Row {
 const SPACE = 32, BAR = 124, ZERO = 48, ONE = 49, DASH = 45, OPEN = 91, CLOSE = 93, COLON = 58;
 const isDigit = (c: number) => c >= 48 && c <= 57;
 
-function parse(of: Row): Form {
-  const { row } = of;
-  // Pieces are placed from the word's end, so the text is read backwards.
-  let bit = 0, mask = 0, match = 0, end = row.length;
-  const fields: Field[] = [];
-  while (end > 0) {
-    let start = end;
-    while (start > 0 && row.charCodeAt(start - 1) !== SPACE) start--;
-    const c = row.charCodeAt(start);
-    if (c === ZERO || c === ONE || c === DASH) {
-      for (let i = end - 1; i >= start; i--, bit++) {
-        const d = row.charCodeAt(i);
-        if (d === DASH) continue;
-        mask |= 1 << bit;
-        if (d === ONE) match |= 1 << bit;
-        else if (d !== ZERO) throw new Error(`bad digit in row "${row}"`);
-      }
-    } else bit = parseField(row, start, end, bit, fields);
-    end = start - 1;
+function parse(row: string): Form {
+  const texts = row.split(" ");
+  let bits = 0, mask = 0, match = 0;
+  for (let i = texts.length - 1; i >= 0; i--) {
+    const token = tokenOf(texts[i], row);
+    mask |= token.mask << bits;
+    match |= token.match << bits;
+    bits += token.bits;
   }
-  if (bit !== 16 && bit !== 32) throw new Error(`row "${row}" has ${bit} bits`);
-  return { bits: bit, mask: mask >>> 0, match: match >>> 0, fields };
+  if (bits !== 16 && bits !== 32) throw new Error(`row "${row}" has ${bits} bits`);
+  return { bits, mask: mask >>> 0, match: match >>> 0 };
 }
 
-/** Reads the token `row[start..end)`, whose last bit is bit `bit` of the word; gives the bit above it. */
-function parseField(row: string, start: number, end: number, bit: number, fields: Field[]): number {
-  let open = start;
-  while (open < end && row.charCodeAt(open) !== OPEN) open++;
-  const name = row.slice(start, open);
-  let field = fields.find((f) => f.name === name);
-  if (!field) {
-    field = { name, signed: name === "imm" || name === "nzimm", base: name.endsWith("'") ? 8 : 0, width: 0, pieces: [] };
-    fields.push(field);
+/** The fields of a row, the last first. */
+function fieldsOf(row: string): Field[] {
+  const texts = row.split(" "), fields: Field[] = [];
+  for (let i = texts.length - 1, bit = 0; i >= 0; i--) {
+    const { name, pieces, bits } = tokenOf(texts[i], row);
+    if (name !== "") {
+      let field = fields.find((f) => f.name === name);
+      if (!field) {
+        field = { name, signed: name === "imm" || name === "nzimm", base: name.endsWith("'") ? 8 : 0, width: 0, pieces: [] };
+        fields.push(field);
+      }
+      for (const { from, length, to } of pieces) {
+        field.pieces.push({ from: bit + from, length, to });
+        field.width = Math.max(field.width, to + length);
+      }
+    }
+    bit += bits;
   }
-  if (open === end) {
-    const width = WIDTH[name as keyof typeof WIDTH];
-    if (!width) throw new Error(`unknown field '${name}' in row "${row}"`);
-    field.pieces.push({ from: bit, length: width, to: 0 });
-    field.width = width;
-    return bit + width;
+  return fields;
+}
+
+const tokens = new Map<string, Token>();
+function tokenOf(text: string, row: string): Token {
+  let token = tokens.get(text);
+  if (!token) tokens.set(text, token = readToken(text, row));
+  return token;
+}
+
+function readToken(text: string, row: string): Token {
+  const first = text.charCodeAt(0), bits = text.length;
+  if (first !== ZERO && first !== ONE && first !== DASH) return readField(text, row);
+  let mask = 0, match = 0;
+  for (let i = 0; i < bits; i++) {
+    const c = text.charCodeAt(i), bit = 1 << (bits - 1 - i);
+    if (c === DASH) continue;
+    mask |= bit;
+    if (c === ONE) match |= bit;
+    else if (c !== ZERO) throw new Error(`bad digit in row "${row}"`);
   }
-  if (row.charCodeAt(end - 1) !== CLOSE) throw new Error(`unclosed [ in row "${row}"`);
+  return { bits, mask, match, name: "", pieces: [] };
+}
+
+function readField(text: string, row: string): Token {
+  const open = text.indexOf("["), name = open < 0 ? text : text.slice(0, open), pieces: Piece[] = [];
+  if (open < 0) {
+    const bits = WIDTH[name as keyof typeof WIDTH];
+    if (!bits) throw new Error(`unknown field '${name}' in row "${row}"`);
+    return { bits, mask: 0, match: 0, name, pieces: [{ from: 0, length: bits, to: 0 }] };
+  }
+  if (text.charCodeAt(text.length - 1) !== CLOSE) throw new Error(`unclosed [ in row "${row}"`);
   // "12|10:5": slices from the last to the first.
-  for (let i = end - 2, low = 0, n = 0, scale = 1, isLow = false; i >= open; i--) {
-    const c = row.charCodeAt(i);
+  let bits = 0;
+  for (let i = text.length - 2, low = 0, n = 0, scale = 1, isLow = false; i >= open; i--) {
+    const c = text.charCodeAt(i);
     if (isDigit(c)) {
       n += (c - ZERO) * scale;
       scale *= 10;
@@ -149,15 +182,14 @@ function parseField(row: string, start: number, end: number, bit: number, fields
       if (!isLow) low = n;
       const length = n - low + 1;
       if (length < 1) throw new Error(`bad slice in row "${row}"`);
-      field.pieces.push({ from: bit, length, to: low });
-      if (n + 1 > field.width) field.width = n + 1;
-      bit += length;
+      pieces.push({ from: bits, length, to: low });
+      bits += length;
       n = 0;
       scale = 1;
       isLow = false;
     } else throw new Error(`bad slice in row "${row}"`);
   }
-  return bit;
+  return { bits, mask: 0, match: 0, name, pieces };
 }
 
 const lowBits = (n: number) => n === 32 ? -1 : (1 << n) - 1;
@@ -308,9 +340,10 @@ export class DecodeTable {
 
   /** The instruction (not a compressed form) with this mnemonic; undefined when there is none. */
   #named(name: string): Row | undefined {
-    for (const r of this.rows) {
-      const { syntax } = r, n = name.length;
-      if (r.emit && syntax.startsWith(name) && (syntax.length === n || syntax.charCodeAt(n) === SPACE)) return r;
+    const { rows } = this, n = name.length;
+    for (let i = 0; i < rows.length; i++) {
+      const { syntax, emit } = rows[i];
+      if (emit && syntax.startsWith(name) && (syntax.length === n || syntax.charCodeAt(n) === SPACE)) return rows[i];
     }
     return undefined;
   }
@@ -326,8 +359,8 @@ export class DecodeTable {
   #read(key: number): void {
     const rows = this.#unread[key] ?? [];
     this.#unread[key] = undefined;
-    for (const row of rows) {
-      const { mask, match } = row.form(), entry: Entry = { row, mask, match, plan: undefined };
+    for (let r = 0; r < rows.length; r++) {
+      const row = rows[r], { mask, match } = row.form(), entry: Entry = { row, mask, match, plan: undefined };
       // Every funct3 that the row allows.
       for (let n = 0; n < 8; n++) {
         if (((n << 12) ^ match) & mask & FUNCT3) continue;
