@@ -308,13 +308,21 @@ class RiscvPlatform implements Platform, SbiHost {
 
   // --- the built-in SBI
 
+  /** a0 to a7 of the call that is served. */
+  readonly #arguments = new BigUint64Array(8);
+  readonly #argumentHalves = new Uint32Array(this.#arguments.buffer);
   /** Serves an environment call of a hart in S-mode. */
   #ecall(index: number): boolean {
     if (this.parts.graph.firmware.kind !== "builtin" || this.#bare) return false;
-    const { hart } = this.cpus[index], { u64 } = hart.env, { log } = this.parts.host;
-    const a: bigint[] = [];
-    for (let i = 10; i <= 17; i++) a.push(BigInt.asUintN(this.xlen, u64[X(i) >> 3]));
-    if (log.on("sbi")) log.line("sbi", `cpu${index}`, `${sbiCallName(a)}(${a.slice(0, 6).map((v) => "0x" + v.toString(16)).join(", ")})`);
+    const { u32, u64 } = this.cpus[index].hart.env, { log } = this.parts.host, a = this.#arguments, halves = this.#argumentHalves;
+    for (let i = 0; i < 8; i++) {
+      halves[2 * i] = u32[X(10 + i) >> 2];
+      halves[2 * i + 1] = this.xlen === 64 ? u32[(X(10 + i) >> 2) + 1] : 0;
+    }
+    if (log.on("sbi")) {
+      const values = Array.from(a.subarray(0, 6), (v) => "0x" + v.toString(16));
+      log.line("sbi", `cpu${index}`, `${sbiCallName(a)}(${values.join(", ")})`);
+    }
     const result = sbiCall(this, index, a);
     if (result !== "none") {
       u64[X(10) >> 3] = result.a0;

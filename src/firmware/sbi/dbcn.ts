@@ -5,7 +5,8 @@ import { ERR, fail, ok, type SbiArguments, type SbiExtension, type SbiHost, type
 const PIECE = 0x1_0000n;
 
 /** The range of a call, or undefined when a part of it is not memory. The high half of the address counts. */
-function range({ host, a: [length, low, high] }: SbiArguments): { from: bigint; length: bigint } | undefined {
+function range({ host, a }: SbiArguments): { from: bigint; length: bigint } | undefined {
+  const length = a[0], low = a[1], high = a[2];
   const from = high << BigInt(host.xlen) | low;
   for (let done = 0n; done < length; done += PIECE) {
     if (!host.readBytes(from + done, Number(min(length - done, PIECE)))) return undefined;

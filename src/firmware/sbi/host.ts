@@ -65,7 +65,7 @@ export const ERR = {
 export interface SbiArguments {
   readonly host: SbiHost;
   readonly hart: number;
-  readonly a: readonly bigint[];
+  readonly a: ArrayLike<bigint>;
   /** Whether an extension of that number is there. */
   probe(eid: bigint): boolean;
 }

@@ -5,7 +5,8 @@ import { ERR, fail, type SbiArguments, type SbiExtension, type SbiResult } from 
 
 const SHUTDOWN = 0n, WARM_REBOOT = 2n, SYSTEM_FAILURE = 1n;
 
-function systemReset({ host, a: [type, reason] }: SbiArguments): SbiResult {
+function systemReset({ host, a }: SbiArguments): SbiResult {
+  const type = a[0], reason = a[1];
   if (type > WARM_REBOOT || reason > SYSTEM_FAILURE) return fail(ERR.INVALID_PARAM);
   host.stop(type === SHUTDOWN ? { kind: "exit", code: Number(reason), pass: reason === 0n } : { kind: "reset" });
   return "none";
