@@ -254,6 +254,10 @@ export class Machine {
     const { ticks } = this.clock;
     return gridAfter(ticks < GRID ? ticks : ticks + this.#sliceTicks - GRID / 2) - ticks;
   }
+  /** Whether slices are the short ones of the start. */
+  get isEarly(): boolean {
+    return this.clock.ticks < GRID;
+  }
   /** To be awaited before time goes on, where there is one: the JIT is loaded when it may be needed. */
   get loading(): Promise<void> | undefined {
     return this.engine.wantsJit(this.sliceTicks) ? loadJit() : undefined;

@@ -383,7 +383,7 @@ export class MachineSession implements AsyncDisposable {
   async #pump(): Promise<void> {
     if (this.#pumping) return;
     this.#pumping = true;
-    // Armed behind the first slice: many a guest ends in it, and timers cost a start of theirs.
+    // Armed behind the first slices: many a guest ends in them, and timers cost a start of theirs.
     let turn: Turn | undefined;
     try {
       // Waits that are made together start together.
@@ -408,7 +408,7 @@ export class MachineSession implements AsyncDisposable {
         const { loading } = this.machine;
         if (loading) await loading;
         stop = this.#advance();
-        if (!stop) turn ??= new Turn();
+        if (!stop && !this.machine.isEarly) turn ??= new Turn();
         if (stop?.kind === "breakpoint" && !this.#wanted(stop)) this.hooks.onBreakpoint?.(stop);
         if (stop && stop.kind !== "breakpoint") this.hooks.onFinalStop?.(stop);
         await this.hooks.afterSlice?.();
