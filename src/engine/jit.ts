@@ -8,6 +8,7 @@ import { verifyIr } from "../ir/verify.ts";
 import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
 import { Graph } from "./graph.ts";
 import { extend, narrowSlots } from "./passes/extend.ts";
+import { fold } from "./passes/fold.ts";
 import { findSpans, type Place, type Span } from "./passes/spans.ts";
 import { FEW, type SlotHome, slotHomes, SlotTable } from "./slots.ts";
 import type { JitOption } from "./jit_options.ts";
@@ -29,6 +30,7 @@ const INSN = OP["insn"],
   EXTU = OP["extU"],
   EXTS = OP["extS"],
   WRAP = OP["wrap"];
+const JUMPOUT = OP["jumpOut"], CALLENDUNLESS = OP["callEndUnless"];
 const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"];
 const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
 const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
@@ -126,8 +128,12 @@ class Region {
 
   constructor(readonly nodes: readonly RegionNode[], readonly target: RegionTarget) {
     const { off } = target, graph = this.graph = new Graph(nodes, !off.has("returns")), table = new SlotTable(nodes);
-    const verify = () => nodes.forEach(({ ir }) => verifyIr(ir));
-    if (target.verify) verify();
+    const verify = (pass: string) => {
+      if (target.verify) nodes.forEach(({ ir }) => verifyIr(ir, pass));
+    };
+    verify("translation");
+    if (!off.has("fold")) fold(graph, table);
+    verify("fold");
     const homes = slotHomes(graph, table, off.has("through")), extended = new Uint8Array(homes.length);
     let narrow: Uint8Array = new Uint8Array(homes.length);
     if (!off.has("extend")) {
@@ -138,7 +144,7 @@ class Region {
       // What is stored at each set is extended there anyway.
       for (const [n, home] of homes.entries()) if (home.kind === "through") throughout[n] = 0;
       if (!off.has("narrow")) narrow = narrowSlots(graph, table, throughout);
-      if (target.verify) verify();
+      verify("extend");
     }
     for (const [n, home] of homes.entries()) {
       const slot = table.slots[n], long = table.long[n];
@@ -383,7 +389,7 @@ class Walk {
       }
       if (
         op === SET_I || op === SET_L || op === INSN || op === CALL || op === CALLUNLESS || op === CALLEND || op === BRANCH || op === JUMP ||
-        op === JUMPTO
+        op === JUMPTO || op === JUMPOUT || op === CALLENDUNLESS
       ) barrier = i;
       if (op === CALL || op === CALLUNLESS || op === CALLEND) call = i;
       const arity = ARITY[op];
@@ -431,16 +437,23 @@ class Walk {
         this.#push(ir.b[i]);
         a.mem(storeOpcode(OPS[op]), offset);
       } else if (op === BRANCH) {
-        this.#push(ir.a[i]);
-        a.if();
+        // What is never taken is left out, and so is what comes behind what always is.
+        const always = ir.op[ir.a[i]] === CONST_I;
+        if (always && ir.lo[ir.a[i]] === 0) continue;
+        if (always) a.block("");
+        else {
+          this.#push(ir.a[i]);
+          a.if();
+        }
         this.#refund(this.#left - 1);
         if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
         region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i], this.#late);
         a.end();
+        if (always) return void a.op(W.unreachable);
       } else if (op === JUMP) {
         if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
         region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i], this.#late);
-      } else if (op === JUMPTO) this.#jumpTo(i);
+      } else if (op === JUMPTO || op === JUMPOUT) this.#jumpTo(i);
       else if (op === CALL) {
         this.#call([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
         this.#late.clear();
@@ -456,8 +469,13 @@ class Walk {
         a.op(W.i32Eqz).if();
         this.#call([ir.b[i], ir.c[i], ir.d[i], ir.e[i]], ir.lo[i]);
         a.at(W.i64Load, RESULT).set(result).end();
-      } else if (op === CALLEND) this.#callEnd(i);
-      else throw new Error(`jit: cannot compile '${OPS[op].name}'`);
+      } else if (op === CALLEND) this.#callEnd([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
+      else if (op === CALLENDUNLESS) {
+        this.#push(ir.a[i]);
+        a.op(W.i32Eqz).unlikelyIf();
+        this.#callEnd([ir.b[i], ir.c[i], ir.d[i], ir.e[i]], ir.lo[i]);
+        a.end();
+      } else throw new Error(`jit: cannot compile '${OPS[op].name}'`);
     }
   }
 
@@ -660,6 +678,11 @@ class Walk {
       a.get(known);
       return offset - span.low;
     }
+    const fixed = this.#constant(span.base) - ram.base - start;
+    if (fixed >= 0 && fixed + span.high <= (free?.length ?? ram.length)) {
+      a.i32(ram.offset + start + fixed);
+      return 0;
+    }
     // How far the span's first byte is behind the RAM's byte `start`; or, where that is the least i32, the base itself: a signed comparison
     // then says that it is in front of the RAM's end.
     const { narrow } = span,
@@ -707,6 +730,11 @@ class Walk {
     if (span.count > 1) this.#spanLocals.set(span, index);
     return offset - span.low;
   }
+  /** An i64 value that is a constant below 2^53; else NaN. */
+  #constant(v: number): number {
+    const ir = this.#ir;
+    return ir.op[v] === CONST_L && ir.hi[v] >>> 21 === 0 ? ir.hi[v] * 2 ** 32 + (ir.lo[v] >>> 0) : NaN;
+  }
   /** Pushes the low half of an address whose upper half is 0. */
   #pushNarrow(v: number): void {
     const ir = this.#ir, op = ir.op[v];
@@ -723,6 +751,7 @@ class Walk {
   /** Accesses that probably stay in one page share a cache: those off one base register that is not set in between. */
   #pageKey(v: number, half: number): string {
     const ir = this.#ir, op = ir.op[v];
+    if (op === CONST_L) return `${half} ${ir.hi[v]} ${ir.lo[v] & -PAGE}`;
     const base = op === ADD_L || op === EA32 ? ir.a[v] : v, got = ir.op[base];
     if (got !== GET_I && got !== GET_L) return `${half} ${this.index} ${v}`;
     const slot = ir.lo[base];
@@ -784,12 +813,12 @@ class Walk {
   }
 
   /** The helper sets the pc; if it asks for nothing, on from there. */
-  #callEnd(i: number): void {
-    const a = this.#a, ir = this.#ir, { region } = this;
-    this.#arguments([ir.a[i], ir.b[i], ir.c[i], ir.d[i]]);
+  #callEnd(args: readonly number[], helper: number): void {
+    const a = this.#a, { region } = this;
+    this.#arguments(args);
     region.store(this.#late);
     region.writeBack(a);
-    a.i32(ir.lo[i]).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).unlikelyIf();
+    a.i32(helper).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).unlikelyIf();
     this.#side();
     a.end();
     // The helper may have changed any slot: nothing is written back again.

@@ -12,6 +12,8 @@ export const JIT_OPTIONS = {
   spans: "one check of the bounds for accesses off one base register",
   /** Where addresses are physical, take it that the largest part of RAM without code stays so. */
   free: "stores need not look for code in the part of RAM that has none",
+  /** Operations, addresses and conditions of constants are constants. */
+  fold: "constant folding, of addresses and conditions, too",
   /** Do without sign extensions that change nothing. */
   extend: "sign extension elimination",
   /** Registers that hold nothing but extended 32-bit results are locals of 32 bits. */

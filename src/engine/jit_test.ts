@@ -76,6 +76,16 @@ const PROGRAMS: readonly (readonly [title: string, xlen: 32 | 64, physical: bool
     ["lbu", { rd: 8, rs1: 10, imm: 8 }],
     ["jal", { rd: 0, imm: 0x400 }],
   ]],
+  ["constants: an address needs no check, a branch that is never taken is left out", 64, true, [
+    ["auipc", { rd: 10, imm: 0x2000 }],
+    ["addi", { rd: 11, rs1: 0, imm: 3 }],
+    ["lw", { rd: 9, rs1: 10, imm: 8 }],
+    ["slli", { rd: 11, rs1: 11, shamt: 2 }],
+    ["beq", { rs1: 11, rs2: 0, imm: -12 }],
+    ["add", { rd: 10, rs1: 10, rs2: 11 }],
+    ["sd", { rs1: 10, rs2: 9, imm: -4 }],
+    ["jal", { rd: 0, imm: 0x400 }],
+  ]],
   ["under translation: the page of a base register is remembered", 64, false, [
     ["ld", { rd: 9, rs1: 10, imm: 8 }],
     ["addi", { rd: 10, rs1: 10, imm: 16 }],

@@ -6,11 +6,11 @@ import { OPS } from "./ops.ts";
 const OPTIONAL = (name: string, n: number) =>
   name.startsWith("call") && n >= (name === "callUnless" ? 2 : name === "callEndUnless" ? 1 : 0);
 
-/** @throws {Error} an operand has the wrong type, comes later, or is of another instruction; or the operations do not end as they must. */
-export function verifyIr(ir: Ir): void {
+/** Holds IR to what it must be behind `pass`. @throws {Error} an operand has the wrong type, comes later, or is of another instruction; or the operations do not end as they must. */
+export function verifyIr(ir: Ir, pass = "builder"): void {
   let insn = -1;
   for (let i = 0; i < ir.count; i++) {
-    const row = OPS[ir.op[i]], wrong = (what: string) => new Error(`IR: operation ${i}, ${row?.name ?? ir.op[i]}: ${what}`);
+    const row = OPS[ir.op[i]], wrong = (what: string) => new Error(`IR behind ${pass}: operation ${i}, ${row?.name ?? ir.op[i]}: ${what}`);
     if (!row) throw wrong("no such row");
     if (row.name === "insn") insn = i;
     if (insn < 0) throw wrong("before the first instruction");
