@@ -2,22 +2,46 @@
 // Run: deno run -A scripts/dev/gen.ts (with --check: fails when a file is stale and writes nothing)
 const root = new URL("../../", import.meta.url);
 
-/** `src/devices/files.ts` for device files of these names (without ".ts"). */
-export async function deviceTable(names: readonly string[]): Promise<string> {
-  const types = await Promise.all(
-    [...names].sort().map(async (name) => [(await import(new URL(`src/devices/${name}.ts`, root).href)).default.type, name]),
+/** A device type, the name of its file (without ".ts"), and the list in src/loads that it is loaded with. */
+interface DeviceFile {
+  readonly type: string;
+  readonly name: string;
+  readonly list: string;
+}
+
+/** Every device type, in the order of their files. Those that the same shipped machines name are on one list. */
+export async function deviceTypes(): Promise<DeviceFile[]> {
+  const folder = new URL("machines/", root), users = new Map<string, string[]>();
+  const machines = [...Deno.readDirSync(folder)].map((e) => e.name).filter((name) => name.endsWith(".toml")).sort();
+  const named = (machine: string): string[] => {
+    const text = Deno.readTextFileSync(new URL(machine, folder)), base = /^extends = "(.*)"/m.exec(text);
+    return [...base ? named(base[1]) : [], ...[...text.matchAll(/^type = "(.*)"/gm)].map((m) => m[1])];
+  };
+  for (const machine of machines) {
+    for (const type of new Set(named(machine))) users.set(type, [...users.get(type) ?? [], machine.slice(0, -5)]);
+  }
+  return await Promise.all(
+    deviceFiles().sort().map(async (name) => {
+      const { type } = (await import(new URL(`src/devices/${name}.ts`, root).href)).default as { type: string };
+      return { type, name, list: ["devices", ...users.get(type) ?? ["others"]].join("_") };
+    }),
   );
+}
+
+/** Text of `src/devices/files.ts`. */
+export function deviceTable(types: readonly DeviceFile[]): string {
   return [
-    "// The file of every device type, by its name in machine files. Written by scripts/dev/gen.ts from the files in this folder.",
+    "// The list in src/loads with which a device type is loaded, by its name in machine files: types that the same shipped machines name are",
+    "// loaded together. Written by scripts/dev/gen.ts from the files in this folder.",
     "export const FILES: Readonly<Record<string, string>> = {",
-    ...types.map(([type, name]) => `  ${JSON.stringify(type)}: "./${name}.ts",`),
+    ...types.map(({ type, list }) => `  ${JSON.stringify(type)}: "../loads/${list}.ts",`),
     "};",
     "",
   ].join("\n");
 }
 
 /** Names of the files in src/devices that export a device type. */
-export function deviceFiles(): string[] {
+function deviceFiles(): string[] {
   const dir = new URL("src/devices/", root);
   return [...Deno.readDirSync(dir)].map((e) => e.name)
     .filter((name) => name.endsWith(".ts") && !name.endsWith("_test.ts"))
@@ -29,7 +53,7 @@ export function deviceFiles(): string[] {
  * The lists in `src/loads`, by file name: the modules that `entry` needs at run time, in the order of their evaluation, without those of the
  * list that is loaded `after`. `first` are more of them.
  */
-const LOADS: Readonly<Record<string, { readonly entry: string; readonly after?: string; readonly first?: readonly string[] }>> = {
+const LOADS: Readonly<Record<string, { readonly entry: string; readonly after?: "api"; readonly first?: readonly string[] }>> = {
   // Every device needs device.ts, and devices are imported side by side: each import would read it.
   api: { entry: "mod.ts", first: ["src/core/device.ts"] },
   run: { entry: "src/cli/main.ts", after: "api" },
@@ -48,24 +72,48 @@ function importsOf(path: string, map: Readonly<Record<string, string>>): string[
     .filter((file) => file.startsWith("src/") && !file.startsWith("src/loads/"));
 }
 
-/** Text of `src/loads/NAME.ts`. */
-export function loadList(name: string): string {
+/** The modules that `paths` need and themselves, in the order of evaluation, without those of `seen`. */
+function closure(paths: readonly string[], seen: Set<string> = new Set()): string[] {
   const { imports } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
-  const closure = (path: string, seen: Set<string>): string[] =>
-    seen.has(path) ? [] : (seen.add(path), [...importsOf(path, imports).flatMap((file) => closure(file, seen)), path]);
-  const { entry, after, first = [] } = LOADS[name], seen = new Set<string>();
-  for (const path of after ? [...LOADS[after].first ?? [], LOADS[after].entry] : []) closure(path, seen);
-  const needed = [...first, entry].flatMap((path) => closure(path, seen)).filter((path) => path !== entry);
-  return [
-    `// What ${entry} needs, in the order of evaluation. Written by scripts/dev/gen.ts.`,
-    "// Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.",
-    ...needed.map((path) => `import "../${path.slice(4)}";`),
-    ...after ? [`export * from "../${entry.slice(4)}";`] : [],
-    "",
-  ].join("\n");
+  const visit = (path: string): string[] => seen.has(path) ? [] : (seen.add(path), [...importsOf(path, imports).flatMap(visit), path]);
+  return paths.flatMap(visit);
 }
-/** The names of the lists. */
-export const LOAD_NAMES = Object.keys(LOADS);
+const ofApi = () => new Set(closure([...LOADS.api.first ?? [], LOADS.api.entry]));
+
+/** The texts of the lists in src/loads, by name. */
+export function loadLists(types: readonly DeviceFile[]): Map<string, string> {
+  const out = new Map<string, string>();
+  const emit = (name: string, what: string, lines: readonly string[]) =>
+    out.set(
+      name,
+      [
+        `// ${what}, in the order of evaluation. Written by scripts/dev/gen.ts.`,
+        "// Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.",
+        ...lines,
+        "",
+      ].join("\n"),
+    );
+  for (const [name, { entry, after, first = [] }] of Object.entries(LOADS)) {
+    const needed = closure([...first, entry], after ? ofApi() : new Set()).filter((path) => path !== entry);
+    emit(name, `What ${entry} needs`, [
+      ...needed.map((path) => `import "../${path.slice(4)}";`),
+      ...after ? [`export * from "../${entry.slice(4)}";`] : [],
+    ]);
+  }
+  for (const list of new Set(types.map((t) => t.list))) {
+    const names = types.filter((t) => t.list === list).map((t) => t.name), files = names.map((name) => `src/devices/${name}.ts`);
+    emit(
+      list,
+      "Device types and what they need",
+      closure(files, ofApi()).map((path) =>
+        files.includes(path)
+          ? `export { default as ${names[files.indexOf(path)]} } from "../${path.slice(4)}";`
+          : `import "../${path.slice(4)}";`
+      ),
+    );
+  }
+  return out;
+}
 
 async function format(text: string, ext: string): Promise<string> {
   const fmt = new Deno.Command(Deno.execPath(), { args: ["fmt", "--ext", ext, "-"], cwd: root, stdin: "piped", stdout: "piped" }).spawn();
@@ -94,8 +142,9 @@ async function emit(path: string, text: string, check: boolean): Promise<boolean
 
 if (import.meta.main) {
   const check = Deno.args.includes("--check");
-  const modules = await emit("src/devices/files.ts", await deviceTable(deviceFiles()), check);
-  const loads = await Promise.all(LOAD_NAMES.map((name) => emit(`src/loads/${name}.ts`, loadList(name), check)));
+  const types = await deviceTypes();
+  const modules = await emit("src/devices/files.ts", deviceTable(types), check);
+  const loads = await Promise.all([...loadLists(types)].map(([name, text]) => emit(`src/loads/${name}.ts`, text, check)));
   // Loaded only now: it imports the table that was just written.
   const { machineSchema } = await import("../../src/machine/json_schema.ts");
   const { DEVICES, loadDevices } = await import("../../src/devices/mod.ts");

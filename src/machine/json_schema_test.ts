@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { parse } from "@std/toml";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { machineSchema } from "./json_schema.ts";
-import { deviceFiles, deviceTable, LOAD_NAMES, loadList } from "../../scripts/dev/gen.ts";
+import { deviceTable, deviceTypes, loadLists } from "../../scripts/dev/gen.ts";
 
 await loadDevices();
 
@@ -70,7 +70,9 @@ Deno.test("mistakes are refused", () => {
 Deno.test("the generated files are up to date (deno run -A scripts/dev/gen.ts)", async () => {
   const onDisk = JSON.parse(Deno.readTextFileSync(new URL("machines/machine.schema.json", root)));
   assertEquals(onDisk, JSON.parse(JSON.stringify(schema)));
-  const words = (text: string) => text.replace(/[\s,]/g, "");
-  assertEquals(words(Deno.readTextFileSync(new URL("src/devices/files.ts", root))), words(await deviceTable(deviceFiles())));
-  for (const name of LOAD_NAMES) assertEquals(Deno.readTextFileSync(new URL(`src/loads/${name}.ts`, root)), loadList(name));
+  const types = await deviceTypes(), words = (text: string) => text.replace(/[\s,]/g, "");
+  assertEquals(words(Deno.readTextFileSync(new URL("src/devices/files.ts", root))), words(deviceTable(types)));
+  const lists = loadLists(types);
+  for (const [name, text] of lists) assertEquals(Deno.readTextFileSync(new URL(`src/loads/${name}.ts`, root)), text);
+  assertEquals([...Deno.readDirSync(new URL("src/loads", root))].length, lists.size);
 });
