@@ -169,6 +169,7 @@ class HartSlot implements CoreEnv {
     this.u32 = new Uint32Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.u64 = new BigUint64Array(buffer);
+    this.window = index === 0 ? 0 : saved - GUEST;
   }
   /** Address of a regime's TLB, which is there from now on. */
   tlb(regime: number): number {
@@ -206,8 +207,10 @@ class HartSlot implements CoreEnv {
       if ((at - this.tlbs) & TLB_HALF && ((i32[at >> 2] + i32[(at >> 2) + 2]) | 0) === page) i32[at >> 2] = TLB_INVALID;
     }
   }
+  /** See CoreEnv.base. */
+  window: number;
   base(): number {
-    return this.engine.running === this ? 0 : this.saved - GUEST;
+    return this.window;
   }
   ram(paddr: number, size: number): number {
     return this.engine.hostOf(paddr, size);
@@ -494,6 +497,8 @@ export class Engine {
     this.#u8.copyWithin(old.saved, GUEST, GUEST_END);
     this.#i64[(old.saved + GUEST_END - GUEST) >> 3] = this.#i64[PC >> 3];
     this.running = hart;
+    hart.window = 0;
+    old.window = old.saved - GUEST;
     this.#u8.copyWithin(GUEST, hart.saved, hart.saved + GUEST_END - GUEST);
     this.#i64[PC >> 3] = this.#i64[(hart.saved + GUEST_END - GUEST) >> 3];
     this.#i32.fill(0, SWITCH >> 2, SWITCH_END >> 2);

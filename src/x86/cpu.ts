@@ -268,10 +268,9 @@ export class X86Cpu implements Core {
   ferr: IrqLine | undefined;
   /** Fetch contexts. */
   readonly #spaces: Spaces;
-  // Translations of the microcode's accesses: page and kind, physical page and its place in u8, and the flush count they belong to.
+  // Translations of the microcode's accesses: page and kind, its place in u8, and the flush count they belong to.
   readonly #walkLo = new Int32Array(WALKS);
   readonly #walkHi = new Int32Array(WALKS);
-  readonly #walkPage = new Float64Array(WALKS);
   readonly #walkHost = new Float64Array(WALKS);
   readonly #walkStamp = new Int32Array(WALKS);
   #stamp = 1;
@@ -558,28 +557,32 @@ export class X86Cpu implements Core {
     }
     return this.#gate(paddr);
   }
-  /** Index in u8 of `size` bytes that do not cross a page, -1 when that is no RAM; `#paddr` is their physical address. Throws FAULTED. */
+  /** Index in u8 of `size` bytes that do not cross a page, -1 when that is no RAM. Throws FAULTED. */
   #host(lo: number, hi: number, access: Access, user: boolean, size: number): number {
     const offset = lo & 0xfff, key = (lo & -4096) | access | (user ? 4 : 0), w = walkIndex(lo, access, user);
     if (this.#walkStamp[w] === this.#stamp && this.#walkLo[w] === key && this.#walkHi[w] === hi) {
-      this.#paddr = this.#walkPage[w] + offset;
       return this.#walkHost[w] + offset;
     }
-    const paddr = this.#paddr = this.#physical(lo, hi, access, user), page = this.env.ram(paddr - offset, 4096);
+    const paddr = this.#physical(lo, hi, access, user), page = this.env.ram(paddr - offset, 4096);
     if (page < 0) return this.env.ram(paddr, size);
     this.#walkStamp[w] = this.#stamp;
     this.#walkLo[w] = key;
     this.#walkHi[w] = hi;
-    this.#walkPage[w] = paddr - offset;
     this.#walkHost[w] = page;
     return page + offset;
   }
-  #paddr = 0;
   /** The A20 gate. */
   #gate(paddr: number): number {
     return this.s.a20 || !(paddr & 0x10_0000) ? paddr : paddr - 0x10_0000;
   }
 
+  /**
+   * Index in u8 of `size` bytes of RAM that are in one page and aligned to 4; -1 when they are not, and have to be accessed one after the
+   * other. What the access at `lo` would raise is raised.
+   */
+  together(lo: number, hi: number, access: Access, user: boolean, size: number): number {
+    return (lo & 3) !== 0 || (lo & 0xfff) + size > 0x1000 ? -1 : this.#host(lo, hi, access, user, size);
+  }
   read8(lo: number, hi: number, user: boolean): number {
     const at = this.#host(lo, hi, READ, user, 1);
     return at < 0 ? 0xff : this.env.u8[at];
@@ -630,7 +633,7 @@ export class X86Cpu implements Core {
       if (at < 0) return;
       this.env.i32[at >>> 2] = valueLo;
       this.env.i32[(at >>> 2) + 1] = valueHi;
-      this.env.wrote(this.#paddr, 8);
+      this.env.wroteAt(at, 8);
       return;
     }
     const next = (lo + 4) | 0, nextHi = this.#carry(next, 4, hi);
@@ -648,7 +651,7 @@ export class X86Cpu implements Core {
         const at = this.#host((lo + i) | 0, this.#carry(lo + i, i, hi), WRITE, user, 1);
         if (at < 0) continue;
         u8[at] = value >>> (8 * i);
-        env.wrote(this.#paddr, 1);
+        env.wroteAt(at, 1);
       }
       return;
     }
@@ -656,7 +659,7 @@ export class X86Cpu implements Core {
     if (at < 0) return;
     if (size === 4 && !(at & 3)) env.i32[at >>> 2] = value;
     else for (let i = 0; i < size; i++) u8[at + i] = value >>> (8 * i);
-    env.wrote(this.#paddr, size);
+    env.wroteAt(at, size);
   }
 
   // --- what the engine asks
@@ -1055,6 +1058,7 @@ export class X86Cpu implements Core {
   }
   /** Physical addresses lead to other places in memory now: so do those of the page tables. */
   remapped(): void {
+    this.paging.remapped();
     this.#stamp++;
     this.#spaces.forget();
     this.env.changed();

@@ -1,7 +1,7 @@
 // HOT: no bigint, no closures, no allocation.
 // Delivery of exceptions and interrupts, and the return from them. Intel SDM volume 3A (253668-083), 6.10 to 6.14, 20.1.4, 20.3; IRET in
 // volume 2A. Not modelled: interrupt redirection of CR4.VME, user interrupts, shadow stacks.
-import type { Status } from "../ir/frontend.ts";
+import { READ, type Status, WRITE } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { AC, DR6_BT, FLAGS_ANY, IF, IOPL, NT, RF, TF, VIF, VIP, VM } from "./registers.ts";
 import { type EventKind, EXCEPTION, hasErrorCode, SOFTWARE, SOFTWARE_TRAP, XCPT } from "./exceptions.ts";
@@ -174,16 +174,24 @@ export function longStack(cpu: X86Cpu, slot: number, ext: number): void {
   cpu.read64(sum | 0, (cpu.baseHi(TR) + (sum > 0xffff_ffff ? 1 : 0)) | 0, false);
 }
 
+/** Upper half of a sum. */
+const sum = (lo: number, hi: number, n: number): number => (lo >>> 0) + n > 0xffff_ffff ? (hi + 1) | 0 : hi;
+
 function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, flags: number, ipLo: number, ipHi: number): void {
-  const s = cpu.s, software = kind === SOFTWARE || kind === SOFTWARE_TRAP, ext = software ? 0 : 1, where = vector * 8 + 2 + ext;
+  const s = cpu.s,
+    { i32 } = cpu.env,
+    software = kind === SOFTWARE || kind === SOFTWARE_TRAP,
+    ext = software ? 0 : 1,
+    where = vector * 8 + 2 + ext;
   if (vector * 16 + 15 > s.idtLimit) cpu.fault(XCPT.GP, where);
-  readAt(cpu, s.idtLo, s.idtHi, vector * 16);
-  const gateLo = cpu.descLo, gateHi = cpu.descHi, kindOfGate = type(gateHi);
+  const gateAt = cpu.together(s.idtLo + vector * 16 | 0, sum(s.idtLo, s.idtHi, vector * 16), READ, false, 16);
+  if (gateAt < 0) readAt(cpu, s.idtLo, s.idtHi, vector * 16);
+  const gateLo = gateAt < 0 ? cpu.descLo : i32[gateAt >> 2], gateHi = gateAt < 0 ? cpu.descHi : i32[(gateAt >> 2) + 1];
+  const kindOfGate = type(gateHi);
   if (gateHi & S || (kindOfGate !== INT32 && kindOfGate !== TRAP32)) cpu.fault(XCPT.GP, where);
   if (software && dpl(gateHi) < cpu.cpl) cpu.fault(XCPT.GP, where);
   if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
-  const next = (cpu.descAtLo >>> 0) + 8;
-  const offsetHi = cpu.read32(next | 0, (cpu.descAtHi + (next > 0xffff_ffff ? 1 : 0)) | 0, false);
+  const offsetHi = gateAt < 0 ? cpu.read32(cpu.descAtLo + 8 | 0, sum(cpu.descAtLo, cpu.descAtHi, 8), false) : i32[(gateAt >> 2) + 2];
   const offsetLo = (gateHi & 0xffff_0000) | (gateLo & 0xffff), selector = gateLo >>> 16, ist = gateHi & 7;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
   readDescriptorExt(cpu, selector, XCPT.GP, ext);
@@ -200,14 +208,35 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
     cpu.valueLo = spLo;
     cpu.valueHi = spHi;
   }
-  stack.long(cpu.valueLo & ~15, cpu.valueHi, cpl === 3, ext);
-  stack.push(8, cpu.selector(SS), 0);
-  stack.push(8, spLo, spHi);
-  stack.push(8, flags, 0);
-  stack.push(8, cpu.selector(CS), 0);
-  stack.push(8, ipLo, ipHi);
-  if (kind === EXCEPTION && hasErrorCode(vector)) stack.push(8, errorCode, 0);
-  stack.commit();
+  const top = cpu.valueLo & ~15, topHi = cpu.valueHi, hasCode = kind === EXCEPTION && hasErrorCode(vector), size = hasCode ? 48 : 40;
+  // Mostly the frame is in one page.
+  const last = top & 0xfff && (top & 0xfff) < size || !cpu.canonical(topHi) || top === 0
+    ? -1
+    : cpu.together(top - 8, topHi, WRITE, cpl === 3, 8);
+  if (last < 0) {
+    stack.long(top, topHi, cpl === 3, ext);
+    stack.push(8, cpu.selector(SS), 0);
+    stack.push(8, spLo, spHi);
+    stack.push(8, flags, 0);
+    stack.push(8, cpu.selector(CS), 0);
+    stack.push(8, ipLo, ipHi);
+    if (hasCode) stack.push(8, errorCode, 0);
+    stack.commit();
+  } else {
+    const at = last >> 2;
+    i32[at] = cpu.selector(SS);
+    i32[at - 2] = spLo;
+    i32[at - 1] = spHi;
+    i32[at - 4] = flags;
+    i32[at - 6] = cpu.selector(CS);
+    i32[at - 8] = ipLo;
+    i32[at - 7] = ipHi;
+    if (hasCode) i32[at - 10] = errorCode;
+    i32[at + 1] = i32[at - 3] = i32[at - 5] = 0;
+    if (hasCode) i32[at - 9] = 0;
+    cpu.env.wroteAt(last + 8 - size, size);
+    cpu.setSlot(RSP, top - size, topHi);
+  }
   if (inner) setNullSs(cpu, cpl);
   cpu.setFlags(0, CLEARED | (kindOfGate === INT32 ? IF : 0));
   cpu.descLo = csLo;
@@ -231,6 +260,13 @@ export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
     return cpu.done();
   }
   const stack = cpu.stack;
+  if (size === 8 && cpu.code64 && cpu.canonical(cpu.slotHi(RSP))) {
+    const at = cpu.together(cpu.slotLo(RSP), cpu.slotHi(RSP), READ, cpu.cpl === 3, 40) >> 2, { i32 } = cpu.env;
+    if (at >= 0) {
+      const code = i32[at + 2] & 0xffff, flags = i32[at + 4];
+      return returnTo(cpu, i32[at], i32[at + 1], code, flags, i32[at + 6], i32[at + 7], i32[at + 8] & 0xffff);
+    }
+  }
   stack.current(0);
   const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
   if (flags & VM && size === 4 && cpu.cpl === 0 && !cpu.lma) return iretV86(cpu, ipLo, selector, flags);
@@ -247,10 +283,30 @@ export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
   cpu.descLo = csLo;
   cpu.descHi = csHi;
   enterCode(cpu, selector, cpl, ipLo, ipHi);
-  if (outer) {
-    dropInnerSegments(cpu);
-    cpu.refresh();
-  }
+  if (outer && dropInnerSegments(cpu)) cpu.refresh();
+  return cpu.done();
+}
+/** IRETQ in 64-bit mode, whose frame has been read. */
+function returnTo(
+  cpu: X86Cpu,
+  ipLo: number,
+  ipHi: number,
+  selector: number,
+  flags: number,
+  spLo: number,
+  spHi: number,
+  ss: number,
+): Status {
+  const cpl = selector & 3, outer = cpl > cpu.cpl;
+  checkReturnCode(cpu, selector);
+  const csLo = cpu.descLo, csHi = cpu.descHi, long = (csHi & LONG) !== 0;
+  if (long ? !cpu.canonical(ipHi) : (ipLo >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, 0);
+  returnStack(cpu, ss, cpl, long, 8, spLo, spHi);
+  returnFlags(cpu, flags, 8);
+  cpu.descLo = csLo;
+  cpu.descHi = csHi;
+  enterCode(cpu, selector, cpl, ipLo, ipHi);
+  if (outer && dropInnerSegments(cpu)) cpu.refresh();
   return cpu.done();
 }
 

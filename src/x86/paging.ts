@@ -61,6 +61,9 @@ export class Paging {
   // context alone, and one of a page in no large page flushes one TLB entry only.
   readonly #fetched = new Uint32Array(3 * MARKS);
   readonly #large = new Uint32Array(3 * MARKS);
+  /** The last table of each level that was walked through, and its index in the linear memory. */
+  readonly #table = new Float64Array(5).fill(-1);
+  readonly #tableAt = new Float64Array(5);
   #fetchStamp = 1;
   #dataStamp = 1;
 
@@ -80,7 +83,7 @@ export class Paging {
    */
   walk(lo: number, hi: number, access: Access, user: boolean, smap: boolean, dry: boolean): number {
     if (this.levels === 2) return this.#walk32(lo, access, user, smap, dry);
-    const env = this.env, pae = this.levels === 3, reserved = pae ? RESERVED_PAE_HI : RESERVED_HI;
+    const { env } = this, pae = this.levels === 3, reserved = pae ? RESERVED_PAE_HI : RESERVED_HI;
     let table = this.root, rights = RW | US, never = 0, level = this.levels - 1;
     if (pae) {
       const n = lo >>> 30, pdpte = this.pdpteLo[n];
@@ -93,7 +96,7 @@ export class Paging {
       level = 1;
     }
     for (;; level--) {
-      const at = table + pageNumber(lo, hi, 12 + 9 * level, 511) * 8, slot = env.ram(at, 8);
+      const offset = pageNumber(lo, hi, 12 + 9 * level, 511) * 8, at = table + offset, slot = this.#slot(table, offset, level, 8);
       this.entryAddress[level] = at;
       this.entryLo[level] = this.entryHi[level] = 0;
       if (slot < 0) return this.#fail(0, NO_RAM, level, access, user);
@@ -108,7 +111,7 @@ export class Paging {
       never |= high;
       table = (high & ADDRESS_HI) * 2 ** 32 + ((entry & -4096) >>> 0);
       if (level > 0 && !(entry & PS)) {
-        if (!(entry & A) && !dry) this.#update(index, at, level, entry | A);
+        if (!(entry & A) && !dry) this.#update(index, level, entry | A);
         continue;
       }
       // Bits below a large page's address, but for the PAT bit 12, are reserved.
@@ -117,7 +120,7 @@ export class Paging {
       }
       if (!this.#permitted(rights, never, access, user, smap, level)) return -1;
       const set = entry | A | (access === WRITE ? D : 0);
-      if (set !== entry && !dry) this.#update(index, at, level, set);
+      if (set !== entry && !dry) this.#update(index, level, set);
       if (!dry) this.#mark(lo, hi, level, access);
       this.writable = (set & D) !== 0 && ((rights & RW) !== 0 || (!user && !this.wp));
       this.leaf = level;
@@ -128,7 +131,7 @@ export class Paging {
 
   /** SDM 4.3. */
   #walk32(lo: number, access: Access, user: boolean, smap: boolean, dry: boolean): number {
-    const env = this.env, i32 = env.i32, at = this.root + (lo >>> 22) * 4, slot = env.ram(at, 4);
+    const i32 = this.env.i32, first = (lo >>> 22) * 4, at = this.root + first, slot = this.#slot(this.root, first, 1, 4);
     this.entryAddress[1] = at;
     this.entryLo[1] = this.entryHi[0] = this.entryHi[1] = 0;
     if (slot < 0) return this.#fail(0, NO_RAM, 1, access, user);
@@ -141,14 +144,14 @@ export class Paging {
       if (entry & 0x20_0000) return this.#fail(PF_P | PF_RSVD, RESERVED, 1, access, user);
       if (!this.#permitted(entry, 0, access, user, smap, 1)) return -1;
       const set = entry | A | (access === WRITE ? D : 0);
-      if (set !== entry && !dry) this.#update(slot >>> 2, at, 1, set);
+      if (set !== entry && !dry) this.#update(slot >>> 2, 1, set);
       if (!dry) this.#mark(lo, 0, 1, access);
       this.writable = (set & D) !== 0 && ((entry & RW) !== 0 || (!user && !this.wp));
       this.leaf = 1;
       return (entry >>> 13 & 0xff) * 2 ** 32 + (((entry & 0xffc0_0000) | (lo & 0x3f_ffff)) >>> 0);
     }
-    if (!(entry & A) && !dry) this.#update(slot >>> 2, at, 1, entry | A);
-    const ptAt = ((entry & -4096) >>> 0) + (lo >>> 12 & 0x3ff) * 4, ptSlot = env.ram(ptAt, 4);
+    if (!(entry & A) && !dry) this.#update(slot >>> 2, 1, entry | A);
+    const second = (lo >>> 12 & 0x3ff) * 4, pt = (entry & -4096) >>> 0, ptAt = pt + second, ptSlot = this.#slot(pt, second, 0, 4);
     this.entryAddress[0] = ptAt;
     this.entryLo[0] = 0;
     if (ptSlot < 0) return this.#fail(0, NO_RAM, 0, access, user);
@@ -158,7 +161,7 @@ export class Paging {
     if (!(pte & P)) return this.#fail(0, ABSENT, 0, access, user);
     if (!this.#permitted(entry & pte, 0, access, user, smap, 0)) return -1;
     const set = pte | A | (access === WRITE ? D : 0);
-    if (set !== pte && !dry) this.#update(ptSlot >>> 2, ptAt, 0, set);
+    if (set !== pte && !dry) this.#update(ptSlot >>> 2, 0, set);
     if (!dry) this.#mark(lo, 0, 0, access);
     this.writable = (set & D) !== 0 && ((entry & pte & RW) !== 0 || (!user && !this.wp));
     this.leaf = 0;
@@ -185,9 +188,22 @@ export class Paging {
   }
 
   /** Sets accessed and dirty bits (SDM 4.8). */
-  #update(index: number, at: number, level: number, entry: number): void {
+  #update(index: number, level: number, entry: number): void {
     this.env.i32[index] = this.entryLo[level] = entry;
-    this.env.wrote(at, 4);
+    this.env.wroteAt(index << 2 >>> 0, 4);
+  }
+  /** Index in the linear memory of `size` bytes of a table, -1 when that is not in RAM. */
+  #slot(table: number, offset: number, level: number, size: number): number {
+    if (this.#table[level] === table) return this.#tableAt[level] + offset;
+    const at = this.env.ram(table, 4096);
+    if (at < 0) return this.env.ram(table + offset, size);
+    this.#table[level] = table;
+    this.#tableAt[level] = at;
+    return at + offset;
+  }
+  /** Physical addresses lead to other places in memory now. */
+  remapped(): void {
+    this.#table.fill(-1);
   }
 
   #shift(level: number): number {

@@ -8,7 +8,7 @@ const BYTES = 0x10_0000;
 function rig(levels: number) {
   const memory = new ArrayBuffer(BYTES), i32 = new Int32Array(memory), written: number[] = [];
   const ram = (paddr: number, size: number) => paddr + size <= BYTES ? paddr : -1;
-  const paging = new Paging({ i32, ram, wrote: (paddr: number) => void written.push(paddr) } as unknown as CoreEnv);
+  const paging = new Paging({ i32, ram, wroteAt: (at: number) => void written.push(at) } as unknown as CoreEnv);
   paging.levels = levels;
   paging.root = 0x1000;
   paging.wp = paging.nxe = paging.pse = true;

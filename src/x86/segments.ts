@@ -171,12 +171,16 @@ export function readDescriptorExt(cpu: X86Cpu, selector: number, vector: number,
   readDescriptor(cpu, selector, vector);
 }
 
-/** After a return to an outer ring: data segments that it may not use become null (SDM 5.8.6, RET and IRET). */
-export function dropInnerSegments(cpu: X86Cpu): void {
+/** After a return to an outer ring: data segments that it may not use become null (SDM 5.8.6, RET and IRET). True when one did. */
+export function dropInnerSegments(cpu: X86Cpu): boolean {
+  let dropped = false;
   for (const n of DATA_SEGMENTS) {
     const attr = cpu.attr[n];
-    if (attr & S && dpl(attr) < cpu.cpl && !isConforming(attr)) setNull(cpu, n, 0);
+    if (!(attr & S) || dpl(attr) >= cpu.cpl || isConforming(attr)) continue;
+    setNull(cpu, n, 0);
+    dropped = true;
   }
+  return dropped;
 }
 const DATA_SEGMENTS = [ES, DS, FS, GS];
 

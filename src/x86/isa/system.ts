@@ -8,6 +8,7 @@ import { AC, EFER_SCE, RF, STATUS, SYSRET_FLAGS, TF } from "../registers.ts";
 import { CS, DPL_SHIFT, FLAT_CODE, FLAT_DATA, LONG, SS } from "../segments.ts";
 import {
   CPL,
+  CR2,
   EFER,
   FMASK,
   GPR,
@@ -74,7 +75,7 @@ const arpl: Semantics = (b, d, s) => {
   b.flagsSome(ZF, b.shl(lower, b.i32(6)));
 };
 const fromControl = (helper: number): Semantics => (b, d, s) => {
-  const v = b.call(helper, b.i64(s.n));
+  const v = helper === H.readCr && s.n === 2 ? b.getL(CR2) : b.call(helper, b.i64(s.n));
   b.setReg(d.n, b.long ? 8 : 4, b.long ? v : b.wrap(v));
 };
 const toControl = (helper: number): Semantics => (b, d, s) => void b.call(helper, b.i64(d.n), b.zx(b.reg(s.n, b.long ? 8 : 4)));
