@@ -79,11 +79,15 @@ export interface CommandLine {
 /** Reads the arguments. @throws {ConfigError} an option is unknown, lacks its value, has one too many, or is given twice. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const command = args[0] !== undefined && Object.hasOwn(COMMANDS, args[0]) ? args[0] as Command : "run";
+  const rest = args[0] === command ? args.slice(1) : args;
+  return rest.some((arg) => arg.startsWith("-")) ? parseOptions(command, rest) : { command, positional: rest, values: {} };
+}
+
+function parseOptions(command: Command, args: readonly string[]): CommandLine {
   const options: Record<string, Option> = COMMANDS[command].options;
-  if (!args.some((arg) => arg.startsWith("-"))) return { command, positional: args[0] === command ? args.slice(1) : args, values: {} };
   const names = Object.keys(options);
   const flags = names.filter((n) => !options[n].value), valued = names.filter((n) => options[n].value);
-  const given = (args[0] === command ? args.slice(1) : args).map((arg, i, all) => {
+  const given = args.map((arg, i, all) => {
     // An option whose value may be left out must not swallow the next argument unless it looks like its value.
     const name = arg.replace(/^--/, "");
     return arg.startsWith("--") && options[name]?.value?.startsWith("[") && !/^\d+$/.test(all[i + 1] ?? "") ? `${arg}=` : arg;

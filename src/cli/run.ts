@@ -57,7 +57,7 @@ export async function run(line: CommandLine): Promise<number> {
     : await (await load<typeof import("./script.ts")>("./script.ts")).loadScript(plan.scenario);
   const started = performance.now();
   const session = await boot(plan.machine, plan.boot);
-  checkScreen(session, plan);
+  if (plan.display || plan.screenshot !== undefined) checkScreen(session, plan);
   const host = new TerminalHost(session, {
     feed: scenario === undefined,
     display: plan.display,
@@ -129,19 +129,24 @@ async function watch(session: MachineSession, expected: readonly RegExp[], host:
     }
     return stop.kind === "exit" ? stop.code & 0xff : STATUS[stop.kind];
   } catch (e) {
-    if (!(e instanceof ScenarioFailure)) throw e;
-    // The guest's output is on the terminal already: the report's first line is news, the transcript is not.
-    const late = next < expected.length ? `it printed ${expected[next]}` : "the machine stopped";
-    host.output.note(
-      `bringup: ${
-        e instanceof ScenarioTimeout
-          ? `time-out: ${formatNs(e.details.guestNs)} of guest time passed before ${late}`
-          : e.message.split("\n")[0]
-      }`,
-    );
-    host.output.note(whereabouts(session));
-    return statusOf(e);
+    return notReached(e, session, expected[next], host);
   }
+}
+
+/** Says why a wait was in vain, for `expected` or for the end. */
+function notReached(e: unknown, session: MachineSession, expected: RegExp | undefined, host: TerminalHost): number {
+  if (!(e instanceof ScenarioFailure)) throw e;
+  // The guest's output is on the terminal already: the report's first line is news, the transcript is not.
+  const late = expected ? `it printed ${expected}` : "the machine stopped";
+  host.output.note(
+    `bringup: ${
+      e instanceof ScenarioTimeout
+        ? `time-out: ${formatNs(e.details.guestNs)} of guest time passed before ${late}`
+        : e.message.split("\n")[0]
+    }`,
+  );
+  host.output.note(whereabouts(session));
+  return statusOf(e);
 }
 
 /** Lets a script drive the machine. */
@@ -164,11 +169,17 @@ function statusOf(e: ScenarioFailure): number {
   return !(e instanceof FailPatternSeen) && stop && stop.kind !== "exit" && STATUS[stop.kind] === 3 ? 3 : 1;
 }
 
-/** Checks the options' values and what they mean together. @throws {ConfigError} */
+/** Checks the arguments and what they mean together. @throws {ConfigError} */
 function makePlan({ positional, values }: CommandLine): Plan {
-  const text = (name: string) => values[name] as string | undefined;
-  const list = (name: string) => (values[name] ?? []) as readonly string[];
-  const [machine, kernel, ...more] = positional;
+  const [machine, kernel] = positional;
+  if (!machine?.endsWith(".toml") || positional.length > 2) checkPositional(positional);
+  const options = Object.keys(values).length > 0 ? readOptions(values) : NO_OPTIONS;
+  const replay = ["deno run -A mod.ts", ...Deno.args.map(shellQuote)].join(" ");
+  return { ...options, machine, boot: { ...options.boot, replay, ...(kernel !== undefined ? { kernel } : {}) } };
+}
+
+/** @throws {ConfigError} these are not a machine file and perhaps a kernel. */
+function checkPositional([machine, kernel, ...more]: readonly string[]): void {
   if (machine === undefined) throw new ConfigError("which machine? usage: bringup MACHINE.toml [KERNEL] [options]");
   if (/^\w+$/.test(machine)) {
     throw new ConfigError(`'${machine}' is neither a command nor a machine file${didYouMean(machine, Object.keys(COMMANDS))}`);
@@ -177,6 +188,23 @@ function makePlan({ positional, values }: CommandLine): Plan {
     throw new ConfigError(`'${machine}' is in the machine's place: the machine file comes first`);
   }
   if (more.length > 0) throw new ConfigError(`unexpected argument '${more[0]}': after the machine file comes one kernel, then options`);
+}
+
+const NO_OPTIONS: Omit<Plan, "machine"> = {
+  boot: { budget: { guest: "none", wall: "none" } },
+  expect: [],
+  scenario: undefined,
+  gdbPort: undefined,
+  wait: false,
+  stats: false,
+  display: false,
+  screenshot: undefined,
+};
+
+/** @throws {ConfigError} an option's value is wrong, or options exclude each other. */
+function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
+  const text = (name: string) => values[name] as string | undefined;
+  const list = (name: string) => (values[name] ?? []) as readonly string[];
   if (values.wait && values.gdb === undefined) throw new ConfigError("--wait needs --gdb: only a debugger can let the guest go on");
   if (values.scenario !== undefined && values.expect) {
     throw new ConfigError("--scenario and --expect exclude each other: the script says what is expected");
@@ -211,13 +239,10 @@ function makePlan({ positional, values }: CommandLine): Plan {
     set[key] = value;
   }
   return {
-    machine,
     boot: {
       set,
       failOn,
       budget: { guest: timeout ?? "none", wall: "none" },
-      replay: ["deno run -A mod.ts", ...Deno.args.map(shellQuote)].join(" "),
-      ...(kernel !== undefined ? { kernel } : {}),
       ...(initrd !== undefined ? { initrd } : {}),
       ...(append !== undefined ? { append } : {}),
       disks: list("disk"),
