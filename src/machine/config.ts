@@ -1,6 +1,6 @@
 // Machine files -> checked values: `extends`, overrides, and the reader that holds a tree against key tables (core/schema.ts).
 // Nothing here knows what a machine is made of; that is in format.ts and graph.ts.
-import { parse } from "@std/toml";
+import { parse, TomlDate } from "@std/toml";
 import type { Config, Key, Keys } from "../core/schema.ts";
 import { ConfigError, ConfigErrors, didYouMean, type Place } from "../core/errors.ts";
 import { isUnsafe, joinKey, type Node, readToml, type Scalar, type Table } from "./toml.ts";
@@ -286,8 +286,7 @@ function shapeFits(node: Node, key: Key): boolean {
     case "choice":
       return key.choices.includes(value as string | number);
     case "time":
-      // The parser's dates print as they were written: without an offset where they have none.
-      return value instanceof Date && !Number.isNaN(value.getTime()) && /\d(z|[+-]\d\d:\d\d)$/i.test(value.toISOString());
+      return value instanceof Date && !(value instanceof TomlDate && value.isLocal()) && !Number.isNaN(value.getTime());
     case "list":
       return Array.isArray(value);
     case "table":

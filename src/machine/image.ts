@@ -29,40 +29,37 @@ export interface ImageTarget {
 /** @throws {ConfigError} the file is not what the machine can boot. @throws {NeedsGunzip} it is compressed. */
 export function readImage(file: Uint8Array, name: string, target: ImageTarget): Image {
   if (file.length === 0) throw new ConfigError("the file is empty", { file: name });
-  if (file[0] === 0x1f && file[1] === 0x8b) {
-    try {
-      file = gunzip(file);
-    } catch (e) {
-      if (e instanceof NeedsGunzip) throw e;
-      throw new ConfigError(`damaged gzip data: ${e instanceof Error ? e.message : e}`, { file: name });
-    }
-  }
-  const linux = new TextDecoder("latin1").decode(file.subarray(0x38, 0x3c)) === "RSC\x05";
-  const found = isElf(file) ? "elf" : linux ? "linux" : "raw";
+  if (file[0] === 0x1f && file[1] === 0x8b) file = unpacked(file, name);
+  const found = isElf(file) ? "elf" : isLinux(file) ? "linux" : "raw";
   if (target.protocol !== "auto" && target.protocol !== "raw" && target.protocol !== found) {
     throw new ConfigError(`boot.protocol is '${target.protocol}', but this is ${DESCRIBED[found]}`, { file: name });
   }
   const kind = target.protocol === "raw" ? "raw" : found;
   if (kind === "elf") return fromElf(readElf(file, name), name, target);
-  if (kind === "linux") {
-    const view = new DataView(file.buffer, file.byteOffset),
-      offset = Number(view.getBigUint64(8, true)),
-      size = Number(view.getBigUint64(16, true));
-    const paddr = target.ram + offset;
-    return {
-      kind,
-      entry: BigInt(paddr),
-      segments: [{ paddr, vaddr: BigInt(paddr), bytes: file, size: Math.max(size, file.length) }],
-      symbols: new Symbols(),
-    };
-  }
-  return {
-    kind,
-    entry: BigInt(target.load),
-    segments: [{ paddr: target.load, vaddr: BigInt(target.load), bytes: file, size: file.length }],
-    symbols: new Symbols(),
-  };
+  return kind === "linux" ? fromLinux(file, target) : onePiece(kind, target.load, file, file.length);
 }
+
+function fromLinux(file: Uint8Array, { ram }: ImageTarget): Image {
+  const view = new DataView(file.buffer, file.byteOffset), offset = Number(view.getBigUint64(8, true));
+  return onePiece("linux", ram + offset, file, Math.max(Number(view.getBigUint64(16, true)), file.length));
+}
+
+function onePiece(kind: Image["kind"], paddr: number, bytes: Uint8Array, size: number): Image {
+  const entry = BigInt(paddr);
+  return { kind, entry, segments: [{ paddr, vaddr: entry, bytes, size }], symbols: new Symbols() };
+}
+
+function unpacked(file: Uint8Array, name: string): Uint8Array {
+  try {
+    return gunzip(file);
+  } catch (e) {
+    if (e instanceof NeedsGunzip) throw e;
+    throw new ConfigError(`damaged gzip data: ${e instanceof Error ? e.message : e}`, { file: name });
+  }
+}
+
+/** "RSC\x05", the second magic number of the header. */
+const isLinux = (file: Uint8Array) => file[0x38] === 0x52 && file[0x39] === 0x53 && file[0x3a] === 0x43 && file[0x3b] === 0x05;
 
 const DESCRIBED = { elf: "an ELF file", linux: "a Linux Image", raw: "a raw image" };
 
