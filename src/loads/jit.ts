@@ -3,6 +3,8 @@
 import "../ir/verify.ts";
 import "../engine/graph.ts";
 import "../engine/passes/extend.ts";
+import "../ir/evaluate.ts";
+import "../engine/passes/fold.ts";
 import "../engine/passes/spans.ts";
 import "../engine/slots.ts";
 import "../engine/region.ts";
