@@ -505,10 +505,13 @@ export class X86Cpu implements Core {
 
   /** Loads a segment register; the caller calls `refresh` when it is done. */
   setSegment(n: number, selector: number, baseLo: number, baseHi: number, limit: number, attr: number): void {
-    this.setSlot32(SELECTOR(n), selector);
-    this.limit[n] = limit;
-    this.attr[n] = attr;
-    this.setBase(n, baseLo, baseHi);
+    const { i32 } = this.env, window = this.env.base() >> 2, base = window + ((n < FS ? LOADED_BASE(n) : SEG_BASE(n)) >> 2);
+    i32[window + (SELECTOR(n) >> 2)] = selector;
+    i32[window + (SEG_LIMIT >> 2) + n] = limit;
+    i32[window + (SEG_ATTR >> 2) + n] = attr;
+    i32[base] = baseLo;
+    i32[base + 1] = baseHi;
+    if (!this.code64) this.#setSegmentSlots(n);
   }
   /** The same with base 0 and limit 2^32 - 1; cheap where only the privilege changes. */
   setFlatSegment(n: number, selector: number, attr: number): void {
@@ -991,6 +994,13 @@ export class X86Cpu implements Core {
       this.#forgetSwitch();
     }
     if (this.env.base() === 0) this.#announce();
+  }
+  /** Goes on at privilege `cpl`; CS and the flags may have changed, and nothing else that `refresh` looks at. */
+  enter(cpl: number): void {
+    this.cpl = cpl;
+    const calm = this.code64 && this.attr[CS] & LONG && !((this.#mode & MODE_TF) | (this.systemFlags & (TF | RF | AC))) && !this.#aligned;
+    if (calm) this.#announce();
+    else this.refresh();
   }
   #forgetSwitch(): void {
     this.env.i32.fill(0, SWITCH >> 2, SWITCH_END >> 2);

@@ -221,8 +221,7 @@ export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
 function flatSegments(cpu: X86Cpu, code: number, stack: number, cpl: number, long: boolean): void {
   cpu.setFlatSegment(CS, (code & 0xfffc) | cpl, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
   cpu.setFlatSegment(SS, (stack & 0xfffc) | cpl, FLAT_DATA | cpl << DPL_SHIFT);
-  cpu.cpl = cpl;
-  cpu.refresh();
+  cpu.enter(cpl);
 }
 
 /** SYSCALL. */

@@ -151,8 +151,7 @@ const V86_SAVED = [ES, DS, FS, GS];
 /** Loads CS from the descriptor in cpu.desc*, with a CPL, and goes to an offset in it. */
 export function enterCode(cpu: X86Cpu, selector: number, cpl: number, lo: number, hi: number): void {
   setFromDescriptor(cpu, CS, (selector & 0xfffc) | cpl);
-  cpu.cpl = cpl;
-  cpu.refresh();
+  cpu.enter(cpl);
   cpu.setEip(lo, hi);
 }
 

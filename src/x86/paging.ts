@@ -47,7 +47,7 @@ export class Paging {
   errorCode = 0;
   reason = 0;
   level = 0;
-  /** Entries of the last walk by level: physical address and value in halves. */
+  /** Entries of the last walk for a fetch or without effects, by level: physical address and value in halves. */
   readonly entryAddress = new Float64Array(5);
   /** Index in i32; below 0: a PDPTE register, inverted. */
   readonly entryIndex = new Int32Array(5);
@@ -61,9 +61,9 @@ export class Paging {
   // context alone, and one of a page in no large page flushes one TLB entry only.
   readonly #fetched = new Uint32Array(3 * MARKS);
   readonly #large = new Uint32Array(3 * MARKS);
-  /** The last table of each level that was walked through, and its index in the linear memory. */
-  readonly #table = new Float64Array(5).fill(-1);
-  readonly #tableAt = new Float64Array(5);
+  /** The last table of each level that was walked through: page of physical memory and index in i32. */
+  readonly #tablePage = new Int32Array(5).fill(-1);
+  readonly #tableAt = new Int32Array(5);
   #fetchStamp = 1;
   #dataStamp = 1;
 
@@ -83,8 +83,9 @@ export class Paging {
    */
   walk(lo: number, hi: number, access: Access, user: boolean, smap: boolean, dry: boolean): number {
     if (this.levels === 2) return this.#walk32(lo, access, user, smap, dry);
-    const { env } = this, pae = this.levels === 3, reserved = pae ? RESERVED_PAE_HI : RESERVED_HI;
-    let table = this.root, rights = RW | US, never = 0, level = this.levels - 1;
+    const { i32 } = this.env, pae = this.levels === 3, reserved = pae ? RESERVED_PAE_HI : RESERVED_HI, noted = dry || access === FETCH;
+    // Pages of physical memory go by their numbers, below 2^28.
+    let page = (this.root / 4096) | 0, rights = RW | US, never = 0, level = this.levels - 1;
     if (pae) {
       const n = lo >>> 30, pdpte = this.pdpteLo[n];
       this.entryAddress[2] = -1;
@@ -92,24 +93,21 @@ export class Paging {
       this.entryLo[2] = pdpte;
       this.entryHi[2] = this.pdpteHi[n];
       if (!(pdpte & P)) return this.#fail(0, ABSENT, 2, access, user);
-      table = (this.pdpteHi[n] & ADDRESS_HI) * 2 ** 32 + ((pdpte & -4096) >>> 0);
+      page = (this.pdpteHi[n] & ADDRESS_HI) << 20 | pdpte >>> 12;
       level = 1;
     }
     for (;; level--) {
-      const offset = pageNumber(lo, hi, 12 + 9 * level, 511) * 8, at = table + offset, slot = this.#slot(table, offset, level, 8);
-      this.entryAddress[level] = at;
-      this.entryLo[level] = this.entryHi[level] = 0;
-      if (slot < 0) return this.#fail(0, NO_RAM, level, access, user);
-      const index = this.entryIndex[level] = slot >>> 2, entry = env.i32[index], high = env.i32[index + 1];
-      this.entryLo[level] = entry;
-      this.entryHi[level] = high;
+      const number = pageNumber(lo, hi, 12 + 9 * level, 511), index = this.#table(page, level) + 2 * number;
+      if (noted) this.#note(level, page, 8 * number, index);
+      if (index < 0) return this.#fail(0, NO_RAM, level, access, user);
+      const entry = i32[index], high = i32[index + 1];
       if (!(entry & P)) return this.#fail(0, ABSENT, level, access, user);
       if (high & reserved || (high & XD && !this.nxe) || (level > 2 && entry & PS)) {
         return this.#fail(PF_P | PF_RSVD, RESERVED, level, access, user);
       }
       rights &= entry;
       never |= high;
-      table = (high & ADDRESS_HI) * 2 ** 32 + ((entry & -4096) >>> 0);
+      page = (high & ADDRESS_HI) << 20 | entry >>> 12;
       if (level > 0 && !(entry & PS)) {
         if (!(entry & A) && !dry) this.#update(index, level, entry | A);
         continue;
@@ -124,44 +122,42 @@ export class Paging {
       if (!dry) this.#mark(lo, hi, level, access);
       this.writable = (set & D) !== 0 && ((rights & RW) !== 0 || (!user && !this.wp));
       this.leaf = level;
-      if (level === 0) return table + (lo & 0xfff);
-      return level === 1 ? table - table % 0x20_0000 + (lo & 0x1f_ffff) : table - table % 0x4000_0000 + (lo & 0x3fff_ffff);
+      // Of a large page the address has some bits of the number.
+      const inside = level === 0 ? 0 : level === 1 ? 0x1ff : 0x3_ffff;
+      return ((page & ~inside) | (lo >>> 12 & inside)) * 4096 + (lo & 0xfff);
     }
   }
 
   /** SDM 4.3. */
   #walk32(lo: number, access: Access, user: boolean, smap: boolean, dry: boolean): number {
-    const i32 = this.env.i32, first = (lo >>> 22) * 4, at = this.root + first, slot = this.#slot(this.root, first, 1, 4);
-    this.entryAddress[1] = at;
-    this.entryLo[1] = this.entryHi[0] = this.entryHi[1] = 0;
-    if (slot < 0) return this.#fail(0, NO_RAM, 1, access, user);
-    const entry = i32[slot >>> 2];
-    this.entryIndex[1] = slot >>> 2;
-    this.entryLo[1] = entry;
+    const { i32 } = this.env,
+      noted = dry || access === FETCH,
+      directory = (this.root / 4096) | 0,
+      index = this.#table(directory, 1) + (lo >>> 22);
+    if (noted) this.#note(1, directory, (lo >>> 22) * 4, index);
+    if (index < 0) return this.#fail(0, NO_RAM, 1, access, user);
+    const entry = i32[index];
     if (!(entry & P)) return this.#fail(0, ABSENT, 1, access, user);
     if (entry & PS && this.pse) {
       // PSE-36: bits 20..13 are address bits 39..32.
       if (entry & 0x20_0000) return this.#fail(PF_P | PF_RSVD, RESERVED, 1, access, user);
       if (!this.#permitted(entry, 0, access, user, smap, 1)) return -1;
       const set = entry | A | (access === WRITE ? D : 0);
-      if (set !== entry && !dry) this.#update(slot >>> 2, 1, set);
+      if (set !== entry && !dry) this.#update(index, 1, set);
       if (!dry) this.#mark(lo, 0, 1, access);
       this.writable = (set & D) !== 0 && ((entry & RW) !== 0 || (!user && !this.wp));
       this.leaf = 1;
       return (entry >>> 13 & 0xff) * 2 ** 32 + (((entry & 0xffc0_0000) | (lo & 0x3f_ffff)) >>> 0);
     }
-    if (!(entry & A) && !dry) this.#update(slot >>> 2, 1, entry | A);
-    const second = (lo >>> 12 & 0x3ff) * 4, pt = (entry & -4096) >>> 0, ptAt = pt + second, ptSlot = this.#slot(pt, second, 0, 4);
-    this.entryAddress[0] = ptAt;
-    this.entryLo[0] = 0;
-    if (ptSlot < 0) return this.#fail(0, NO_RAM, 0, access, user);
-    const pte = i32[ptSlot >>> 2];
-    this.entryIndex[0] = ptSlot >>> 2;
-    this.entryLo[0] = pte;
+    if (!(entry & A) && !dry) this.#update(index, 1, entry | A);
+    const number = lo >>> 12 & 0x3ff, leaf = this.#table(entry >>> 12, 0) + number;
+    if (noted) this.#note(0, entry >>> 12, 4 * number, leaf);
+    if (leaf < 0) return this.#fail(0, NO_RAM, 0, access, user);
+    const pte = i32[leaf];
     if (!(pte & P)) return this.#fail(0, ABSENT, 0, access, user);
     if (!this.#permitted(entry & pte, 0, access, user, smap, 0)) return -1;
     const set = pte | A | (access === WRITE ? D : 0);
-    if (set !== pte && !dry) this.#update(ptSlot >>> 2, 0, set);
+    if (set !== pte && !dry) this.#update(leaf, 0, set);
     if (!dry) this.#mark(lo, 0, 0, access);
     this.writable = (set & D) !== 0 && ((entry & pte & RW) !== 0 || (!user && !this.wp));
     this.leaf = 0;
@@ -192,18 +188,24 @@ export class Paging {
     this.env.i32[index] = this.entryLo[level] = entry;
     this.env.wroteAt(index << 2 >>> 0, 4);
   }
-  /** Index in the linear memory of `size` bytes of a table, -1 when that is not in RAM. */
-  #slot(table: number, offset: number, level: number, size: number): number {
-    if (this.#table[level] === table) return this.#tableAt[level] + offset;
-    const at = this.env.ram(table, 4096);
-    if (at < 0) return this.env.ram(table + offset, size);
-    this.#table[level] = table;
-    this.#tableAt[level] = at;
-    return at + offset;
+  /** Index in i32 of the table in a physical page; far below 0 when that is not in RAM. */
+  #table(page: number, level: number): number {
+    if (this.#tablePage[level] === page) return this.#tableAt[level];
+    const at = this.env.ram(page * 4096, 4096);
+    this.#tablePage[level] = page;
+    return this.#tableAt[level] = at < 0 ? -4096 : at >>> 2;
   }
   /** Physical addresses lead to other places in memory now. */
   remapped(): void {
-    this.#table.fill(-1);
+    this.#tablePage.fill(-1);
+  }
+  /** Remembers an entry of the walk for whoever asks afterwards. */
+  #note(level: number, page: number, offset: number, index: number): void {
+    const { i32 } = this.env;
+    this.entryAddress[level] = page * 4096 + offset;
+    this.entryIndex[level] = index;
+    this.entryLo[level] = index < 0 ? 0 : i32[index];
+    this.entryHi[level] = index < 0 || this.levels === 2 ? 0 : i32[index + 1];
   }
 
   #shift(level: number): number {
