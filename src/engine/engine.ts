@@ -162,6 +162,10 @@ class HartSlot implements CoreEnv {
   readonly recentMode = new Int32Array(RECENT);
   readonly recentNumber = new Int32Array(RECENT);
 
+  /** A bit for each regime that has a TLB. */
+  #regimes = 0;
+  /** See CoreEnv.base. */
+  window: number;
   constructor(readonly engine: Engine, readonly index: number, readonly tlbs: number, readonly saved: number) {
     const buffer = engine.memory.buffer;
     this.u8 = new Uint8Array(buffer);
@@ -186,8 +190,6 @@ class HartSlot implements CoreEnv {
       this.i32[half] = this.i32[half + (TLB_ENTRIES - 1) * 4] = TLB_INVALID;
     }
   }
-  /** A bit for each regime that has a TLB. */
-  #regimes = 0;
   /** Fills a TLB entry. */
   fill(at: number, lo: number, hi: number, addend: number): void {
     const { i32 } = this, i = at >> 2;
@@ -207,8 +209,6 @@ class HartSlot implements CoreEnv {
       if ((at - this.tlbs) & TLB_HALF && ((i32[at >> 2] + i32[(at >> 2) + 2]) | 0) === page) i32[at >> 2] = TLB_INVALID;
     }
   }
-  /** See CoreEnv.base. */
-  window: number;
   base(): number {
     return this.window;
   }
@@ -322,6 +322,30 @@ export class Engine {
   readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; next: () => number };
   #second = -1;
   #nextOfRegion: () => number = () => -1;
+  /** Counters for `--stats`. */
+  readonly stats = new Counters();
+  /** With `profile`: where compiled code gave up. */
+  readonly sideExits: SideExits | undefined;
+  /** With `profile`: address of an i64 that counts the instructions of regions; else 0. */
+  readonly #regionCount: number;
+  /** With `profile`: milliseconds that translating blocks took. */
+  translateMs = 0;
+  /** Ticks of the clock at the beginning of the next `run`. */
+  clock = 0;
+  #done = 0;
+  /** After `#fetch`: all of the page may be fetched from. */
+  #wholePage = true;
+  /** Live regions by their entry's micro-ops. */
+  readonly #regions = new Map<number, Region>();
+  /** Entries of regions that were entered with other registers than they had been compiled for. */
+  readonly #unlike = new Set<number>();
+  #liveBytes = 0;
+  #flushSoon = false;
+  #free: { readonly ram: Ram; readonly from: number; readonly length: number } | undefined;
+  #freeMoves = 0;
+  // The value of the access under way, zero-extended.
+  #valueLo = 0;
+  #valueHi = 0;
   /** Whether the JIT, which is not there yet (`loadJit`), may have something to compile within so many instructions of a hart. */
   wantsJit(instructions: number): boolean {
     if (this.#heat === 0 || jit) return false;
@@ -338,14 +362,6 @@ export class Engine {
     }
     return left <= instructions;
   }
-  /** Counters for `--stats`. */
-  readonly stats = new Counters();
-  /** With `profile`: where compiled code gave up. */
-  readonly sideExits: SideExits | undefined;
-  /** With `profile`: address of an i64 that counts the instructions of regions; else 0. */
-  readonly #regionCount: number;
-  /** With `profile`: milliseconds that translating blocks took. */
-  translateMs = 0;
 
   /**
    * @param rams windows of RAM and ROM, in guest-physical addresses, and memory without an address; they are backed by the linear memory, zeroed
@@ -558,9 +574,6 @@ export class Engine {
     return this.#breakpoints.size > 0 && this.#breakpoints.has(BigInt.asUintN(64, this.#i64[PC >> 3]));
   }
 
-  /** Ticks of the clock at the beginning of the next `run`. */
-  clock = 0;
-
   /** Runs a hart for at most `budget` instructions (below 2^29). */
   run(index: number, budget: number): RunEnd {
     const hart = this.select(index), core = hart.core, i32 = this.#i32, i64 = this.#i64;
@@ -600,7 +613,6 @@ export class Engine {
     this.#done = budget - left;
     return end;
   }
-  #done = 0;
 
   /** Runs from a block until the run loop has to look at something; the budget that is left. */
   #enter(block: number, budget: number): number {
@@ -759,8 +771,6 @@ export class Engine {
     return block.ip;
   }
 
-  /** After `#fetch`: all of the page may be fetched from. */
-  #wholePage = true;
   /** Index in the linear memory of the code at a virtual pc; -1 on a fetch fault, which the core has recorded. */
   #fetch(lo: number, hi: number): number {
     const hart = this.running, { core } = hart, context = this.#i32[CONTEXT >> 2], offset = lo & (PAGE - 1), f = fetchIndex(lo, hi);
@@ -975,12 +985,6 @@ export class Engine {
     }
     this.#i32[region.guard >> 2] = this.#i32[CONTEXT >> 2];
   }
-  /** Live regions by their entry's micro-ops. */
-  readonly #regions = new Map<number, Region>();
-  /** Entries of regions that were entered with other registers than they had been compiled for. */
-  readonly #unlike = new Set<number>();
-  #liveBytes = 0;
-  #flushSoon = false;
 
   /** How many instructions come before the first breakpoint inside the block; 0 when there is none. */
   #firstBreakpoint(b: Builder): number {
@@ -1030,8 +1034,6 @@ export class Engine {
     if (trusting.length) this.#freeMoves++;
     for (const r of trusting) this.#dropRegion(r);
   }
-  #free: { readonly ram: Ram; readonly from: number; readonly length: number } | undefined;
-  #freeMoves = 0;
 
   /** From now on writes to this host page are looked at: no TLB may let them by. */
   #newCodePage(host: number): CodePage {
@@ -1225,10 +1227,6 @@ export class Engine {
     i32[(RESULT >> 2) + 1] = size === 8 ? this.#valueHi : 0;
     return status;
   }
-
-  // The value of the access under way, zero-extended.
-  #valueLo = 0;
-  #valueHi = 0;
 
   #load(lo: number, hi: number, size: number, access: Access): Status {
     const core = this.running.core, rest = PAGE - (lo & (PAGE - 1));

@@ -51,6 +51,7 @@ export class Builder {
   memos: Memos | undefined = undefined;
   /** The one in use for this block. */
   memo: Memo | undefined = undefined;
+  #insn = 0;
 
   /** @param over a builder whose arrays this one writes into; else it has its own */
   constructor(over?: Builder) {
@@ -113,7 +114,6 @@ export class Builder {
     this.c[i] = own;
     this.#insn = i;
   }
-  #insn = 0;
   /** What the current instruction does depends on more than `recall` allows for. */
   unlike(): void {
     if (this.memo) this.b[this.#insn] = 0;

@@ -117,6 +117,9 @@ class RiscvPlatform implements Platform, SbiHost {
   /** HSM: instructions a hart had begun when a call suspended it; it is suspended until it begins another one. -1: never. */
   #suspended: number[] = [];
   #time: () => number;
+  /** a0 to a7 of the call that is served. */
+  readonly #arguments = new BigUint64Array(8);
+  readonly #argumentHalves = new Uint32Array(this.#arguments.buffer);
 
   constructor(readonly parts: PlatformParts) {
     const { graph, options, host, engine, clock } = parts, cpu = graph.cpu as CpuNode;
@@ -308,9 +311,6 @@ class RiscvPlatform implements Platform, SbiHost {
 
   // --- the built-in SBI
 
-  /** a0 to a7 of the call that is served. */
-  readonly #arguments = new BigUint64Array(8);
-  readonly #argumentHalves = new Uint32Array(this.#arguments.buffer);
   /** Serves an environment call of a hart in S-mode. */
   #ecall(index: number): boolean {
     if (this.parts.graph.firmware.kind !== "builtin" || this.#bare) return false;

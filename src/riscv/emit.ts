@@ -42,6 +42,8 @@ export class Emit extends Builder {
   get privilege(): number {
     return (this.mode >> MODE_PRIV_SHIFT) & 3;
   }
+  /** f registers that a binary32 was written to in this block: they need no check. */
+  #boxed32 = 0;
 
   // --- integer registers
   /** A constant as wide as an x register. */
@@ -195,8 +197,6 @@ export class Emit extends Builder {
   setF16(n: number, value: Val): void {
     this.setF64(n, this.or(value, this.i64(-0x1_0000)));
   }
-  /** f registers that a binary32 was written to in this block: they need no check. */
-  #boxed32 = 0;
   override reset(pcLo: number, pcHi: number): void {
     super.reset(pcLo, pcHi);
     this.#boxed32 = 0;

@@ -195,6 +195,13 @@ export class Hart implements Core {
   #space = 0;
   /** Whether untranslated data TLB entries were made with M's rights: matters only when the PMP tells them apart. */
   #bareMachine = true;
+  /** Which registers rows may access inline. */
+  readonly csrPlain = (number: number, mode: number): PlainCsr | undefined => csrPlain(number, mode, this.config.isa);
+  /** 1 while a CSR instruction runs: it counts when its write takes effect. */
+  #late = 0;
+  #registers: readonly RegisterInfo[] | undefined;
+  /** By all of their names; filled with `#registers`. */
+  readonly #access = new Map<string, { get(): bigint; set(value: bigint): void }>();
 
   constructor(readonly env: CoreEnv, readonly config: HartConfig) {
     this.xlen = config.isa.xlen;
@@ -582,9 +589,6 @@ export class Hart implements Core {
     return this.#done();
   }
 
-  /** Which registers rows may access inline. */
-  readonly csrPlain = (number: number, mode: number): PlainCsr | undefined => csrPlain(number, mode, this.config.isa);
-
   // --- called by CSR rows
   setStatus(status: number): void {
     const s = this.s, dirty = (status & FS) === FS, changed = s.status ^ status;
@@ -634,8 +638,6 @@ export class Hart implements Core {
   }
 
   // --- counters: instructions begun, as QEMU has it with a fixed rate; a write is seen by the next instruction
-  /** 1 while a CSR instruction runs: it counts when its write takes effect. */
-  #late = 0;
   #cycles(): number {
     return this.env.instructions();
   }
@@ -852,9 +854,6 @@ export class Hart implements Core {
   }
 
   // --- debugger
-  #registers: readonly RegisterInfo[] | undefined;
-  /** By all of their names; filled with `#registers`. */
-  readonly #access = new Map<string, { get(): bigint; set(value: bigint): void }>();
 
   get registers(): readonly RegisterInfo[] {
     return this.#registers ??= this.#registerTable();
@@ -987,6 +986,7 @@ class CodePages {
   readonly #entryHi = new Int32Array(CodePages.CAPACITY);
   /** The entries are not all there, or one has changed in between. */
   #incomplete = false;
+  #wide = true;
 
   clear(): void {
     this.count = 0;
@@ -1016,7 +1016,6 @@ class CodePages {
     }
     this.#wide = wide;
   }
-  #wide = true;
   /** Whether the entries are what they were; if not, the pages may still be where they were. */
   sameEntries(i32: Int32Array): boolean {
     if (this.#incomplete) return false;
