@@ -1,7 +1,23 @@
 // The JIT: a region's IR -> one wasm function. Guest registers are locals; the control flow is structured from the dominator tree
 // (Norman Ramsey, "Beyond Relooper", ICFP 2022); only fast paths are compiled. Whatever is rare leaves the function with everything
 // written back, and the interpreter does it. The function's parameter is the budget; its result is a reason of LEFT.
-import { ARG, BUDGET, CLOCK, CONTEXT, CURRENT, IP, JUMP_CACHE, PAGE, PC, RESULT, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
+import {
+  ARG,
+  BUDGET,
+  CLOCK,
+  CONTEXT,
+  CURRENT,
+  IP,
+  JUMP_CACHE,
+  MAX_PAGE_CACHES,
+  PAGE,
+  PAGE_CACHES,
+  PC,
+  RESULT,
+  TLB,
+  TLB_ENTRIES,
+  TLB_HALF,
+} from "../ir/layout.ts";
 import type { Ir } from "../ir/builder.ts";
 import { OP, OPS } from "../ir/ops.ts";
 import { verifyIr } from "../ir/verify.ts";
@@ -120,7 +136,7 @@ class Region {
   readonly assumes: number[] = [];
   readonly #types: number[] = [I32, I64, I32, I64, I32, I32, I32];
   readonly #runtime: string[] = [];
-  readonly #pageCaches = new Map<string, { readonly tag: number; readonly addend: number }>();
+  readonly #pageCaches = new Map<string, number>();
   readonly #spans: number[] = [];
   readonly #behind: Set<number>[] = [];
   readonly #farConstants = new Map<number, number>();
@@ -179,13 +195,16 @@ class Region {
     if (!local) this.#farConstants.set(n, local = this.newLocal(I64));
     return local;
   }
-  /** Locals of a page cache; undefined when there are too many already. */
-  pageCache(key: string): { readonly tag: number; readonly addend: number } | undefined {
-    let c = this.#pageCaches.get(key);
-    if (!c && this.#pageCaches.size < MAX_PAGE_CACHES) {
-      this.#pageCaches.set(key, c = { tag: this.newLocal(I64), addend: this.newLocal(I32) });
+  /**
+   * Address of a page cache; undefined when there are too many already. They are not locals: V8 keeps most of these in the frame, and copies them from
+   * place to place in every iteration.
+   */
+  pageCache(key: string): number | undefined {
+    let at = this.#pageCaches.get(key);
+    if (at === undefined && this.#pageCaches.size < MAX_PAGE_CACHES) {
+      this.#pageCaches.set(key, at = PAGE_CACHES + 16 * this.#pageCaches.size);
     }
-    return c;
+    return at;
   }
   /** Calls a function of runtime.ts. */
   callRuntime(name: string): void {
@@ -238,7 +257,7 @@ class Region {
     // The TLB is below 2^32, so the right-hand side is 0; V8 must not know, or it makes `mov` and `add` of what is one `lea`.
     for (const [n, local] of this.#farConstants) i64(a, n).get(tlb).op(W.extU).i64(32).op(W.i64ShrU).op(W.i64Or).set(local);
     // A tag that no page has.
-    for (const c of this.#pageCaches.values()) a.i64(1).set(c.tag);
+    for (const at of this.#pageCaches.values()) a.i32(0).i64(1).mem(W.i64Store, at);
     return a.bytes;
   }
   /** The budget is added at the entry and what is left of it taken away at the exit. */
@@ -324,9 +343,6 @@ class Region {
 
 /** Pushes a whole number below 2^53 as i64. */
 const i64 = (a: Asm, n: number) => a.i64(n | 0, Math.floor(n / 2 ** 32));
-
-/** Page caches of one region: beyond this many their locals cost more than they save. */
-const MAX_PAGE_CACHES = 40;
 
 /** Writes one node. */
 class Walk {
@@ -633,17 +649,18 @@ class Walk {
     this.#push(v);
     a.set(va);
     const cache = off.has("pages") ? undefined : this.region.pageCache(this.#pageKey(v, half));
-    if (!cache) {
+    if (cache === undefined) {
       this.#lookUp(half, size!, size!, true);
       a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
       return 0;
     }
     this.#page(size!);
-    a.get(cache.tag).op(W.i64Ne).unlikelyIf();
+    a.at(W.i64Load, cache).op(W.i64Ne).unlikelyIf();
     this.#lookUp(half, size!, size!, true);
+    a.i32(0);
     this.#page(size!);
-    a.set(cache.tag).get(entry).mem(W.i32Load, half + 8).set(cache.addend).end();
-    a.get(va).op(W.wrap).get(cache.addend).op(W.i32Add);
+    a.mem(W.i64Store, cache).i32(0).get(entry).mem(W.i32Load, half + 8).mem(W.i32Store, cache + 8).end();
+    a.get(va).op(W.wrap).at(W.i32Load, cache + 8).op(W.i32Add);
     return 0;
   }
   /** Pushes the page of the last of `length` bytes at `va`. */
