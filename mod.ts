@@ -5,7 +5,8 @@ export { boot, type BootOptions, expect, type Scenario, scenario } from "./src/s
 export { FailPatternSeen, ScenarioFailure, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "./src/scenario/failures.ts";
 export type { Duration } from "./src/scenario/duration.ts";
 export type { Cell, Colour, Look } from "./src/scenario/screen.ts";
-export type { InputEntry, MachineSession, SerialConsole, SessionKeyboard, SessionScreen, SessionSnapshot } from "./src/scenario/session.ts";
+export type { SessionKeyboard, SessionScreen } from "./src/scenario/peripherals.ts";
+export type { InputEntry, MachineSession, SerialConsole, SessionSnapshot } from "./src/scenario/session.ts";
 export type { Stop } from "./src/machine/stop.ts";
 
 // No top-level await: a script given with --scenario imports this module, which must be complete by then.

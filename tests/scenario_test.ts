@@ -3,8 +3,10 @@ import { assert, assertEquals, assertLess, assertRejects, assertStringIncludes, 
 import { ConfigError } from "../src/core/errors.ts";
 import { parseDuration } from "../src/scenario/duration.ts";
 import { FailPatternSeen, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "../src/scenario/failures.ts";
-import { MachineSession, type SessionOptions } from "../src/scenario/session.ts";
+import { loadPeripherals, MachineSession, type SessionOptions } from "../src/scenario/session.ts";
 import { type Action, FakeMachine } from "./fake_machine.ts";
+
+await loadPeripherals();
 
 const start = (program: Action[], options: SessionOptions = {}) => {
   const machine = new FakeMachine(program);

@@ -9,7 +9,7 @@ import { formatNs, parseDuration } from "../scenario/duration.ts";
 import { describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout } from "../scenario/failures.ts";
 import { describeAddress } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
-import { TerminalDisplay, Typist } from "./display.ts";
+import type { TerminalDisplay, Typist } from "./display.ts";
 import { Input } from "./input.ts";
 import type { Monitor } from "./monitor.ts";
 import { type CommandLine, COMMANDS } from "./options.ts";
@@ -60,7 +60,7 @@ export async function run(line: CommandLine): Promise<number> {
   if (plan.display || plan.screenshot !== undefined) checkScreen(session, plan);
   const host = new TerminalHost(session, {
     feed: scenario === undefined,
-    display: plan.display,
+    display: plan.display ? await load<typeof import("./display.ts")>("./display.ts") : undefined,
     jump: plan.boot.budget?.guest !== "none" || plan.expect.length > 0,
   });
   let status: number;
@@ -312,18 +312,18 @@ class TerminalHost {
   readonly #typist: Typist | undefined;
 
   /**
-   * @param how `feed`: stdin goes to the guest; `jump`: idle time is skipped also when somebody may still type; `display`: the terminal shows
-   * the guest's screen.
+   * @param how `feed`: stdin goes to the guest; `jump`: idle time is skipped also when somebody may still type; `display`: with which the
+   * terminal shows the guest's screen.
    */
   constructor(
     readonly session: MachineSession,
-    readonly how: { readonly feed: boolean; readonly jump: boolean; readonly display?: boolean },
+    readonly how: { readonly feed: boolean; readonly jump: boolean; readonly display?: typeof import("./display.ts") | undefined },
   ) {
     const console = session.consoles.values().next().value;
     this.output = new Output(() => this.#progress());
     const show = (text: string) => writeAll(Deno.stdout, new TextEncoder().encode(text));
-    this.#display = how.display ? new TerminalDisplay(session.screen, show) : undefined;
-    this.#typist = how.display && session.hasKeyboard ? new Typist(session.keyboard.keys) : undefined;
+    this.#display = how.display ? new how.display.TerminalDisplay(session.screen, show) : undefined;
+    this.#typist = how.display && session.hasKeyboard ? new how.display.Typist(session.keyboard.keys) : undefined;
     const typist = this.#typist;
     const keyboard = typist && { enqueue: (bytes: Uint8Array) => bytes.forEach((b) => typist.byte(b)), queued: 0, onDrained: () => {} };
     this.input = new Input(keyboard ?? console, {

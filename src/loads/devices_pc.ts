@@ -16,6 +16,7 @@ export { default as lpt } from "../devices/lpt.ts";
 export { default as piix3 } from "../devices/piix3.ts";
 export { default as piix4_pm } from "../devices/piix4_pm.ts";
 export { default as port_console } from "../devices/port_console.ts";
+import "../core/cp437.ts";
 import "../core/font8x16.ts";
 import "../core/vga_modes.ts";
 export { default as vga } from "../devices/vga.ts";

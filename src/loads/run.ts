@@ -3,7 +3,6 @@
 import "../std/cli.ts";
 import "../cli/options.ts";
 import "../cli/output.ts";
-import "../cli/display.ts";
 import "../cli/input.ts";
 import "../cli/pacer.ts";
 import "../cli/set.ts";

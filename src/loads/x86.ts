@@ -45,6 +45,7 @@ import "../machine/engine_cpu.ts";
 import "../core/apic.ts";
 import "../machine/x86_apic.ts";
 import "../firmware/bios/host.ts";
+import "../core/cp437.ts";
 import "../core/font8x16.ts";
 import "../core/vga_modes.ts";
 import "../firmware/bios/video_text.ts";

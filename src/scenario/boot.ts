@@ -3,10 +3,11 @@ import type { DiskSource } from "../core/disk.ts";
 import { type Channel, silent } from "../core/log.ts";
 import type { OpenDisk } from "../machine/disks.ts";
 import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
-import type { SerialConsole, SessionScreen } from "./session.ts";
+import type { SessionScreen } from "./peripherals.ts";
+import type { SerialConsole } from "./session.ts";
 import { findMachineFile, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
 import type { Look } from "./screen.ts";
-import { MachineSession, type SessionOptions } from "./session.ts";
+import { loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
 
 export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionOptions, "create"> {
   /** Trace channels for stderr: "irq,trap" or "all". */
@@ -45,6 +46,7 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
     await loadGunzip();
     machine = create();
   }
+  if (machine.screen || machine.keyboard) await loadPeripherals();
   return new MachineSession(machine, { create, replay, ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}) });
 }
 

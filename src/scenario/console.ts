@@ -4,6 +4,8 @@ import type { CharPort } from "../core/device.ts";
 
 /** What a wait looks for: a text, or a pattern that may match anywhere after the cursor. */
 export type Pattern = string | RegExp;
+/** A pattern as messages have it. */
+export const show = (p: Pattern): string => typeof p === "string" ? JSON.stringify(p) : String(p);
 
 /** Looks for a pattern in text that arrives character by character, so that it is found with its last character. */
 export class Matcher {

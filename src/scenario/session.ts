@@ -2,9 +2,9 @@
 // runs the machine in short slices, and after each one looks which waits are satisfied, out of time, or hopeless because the machine
 // stopped.
 import { ConfigError } from "../core/errors.ts";
-import type { ScreenPort } from "../core/device.ts";
+import { lazy } from "../core/lazy.ts";
 import type { Stop } from "../machine/stop.ts";
-import { Console, type ConsoleState, Matcher, type Pattern } from "./console.ts";
+import { Console, type ConsoleState, Matcher, type Pattern, show } from "./console.ts";
 import { type Duration, formatNs, parseDuration } from "./duration.ts";
 import {
   describeStop,
@@ -15,9 +15,8 @@ import {
   UnexpectedStop,
   WallClockTimeout,
 } from "./failures.ts";
-import { KeyQueue, scancodesOfChord, scancodesOfText } from "./keyboard.ts";
 import { describeAddress, type MachineLike } from "./machine_like.ts";
-import { type Look, Screen, ScreenMatcher } from "./screen.ts";
+import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 
 /** Wall time in milliseconds after which other work of the process gets its turn. */
 const TURN_MS = 10;
@@ -128,64 +127,11 @@ export class SerialConsole extends Console {
   };
 }
 
-/** A screen that scripts expect texts on. */
-export class SessionScreen extends Screen {
-  constructor(readonly session: MachineSession, port: ScreenPort) {
-    super(port);
-  }
-
-  /**
-   * Runs the guest until the screen shows the pattern (at once when it does), and stops on the instruction that completes it. A pattern is
-   * looked for in each row; one with a line break in the whole text. Returns the match and its groups.
-   * @throws {ScenarioTimeout} `within` (default: the session's budget) of guest time has passed. @throws {UnexpectedStop} the machine
-   * stopped.
-   */
-  toShow(pattern: Pattern, options: Look & { readonly within?: Duration } = {}): Promise<string[]> {
-    const { within, ...look } = options, matcher = new ScreenMatcher(pattern, look);
-    const find = (row: number) => {
-      const only = matcher.byRow ? row : -1, text = this.port.text(only);
-      return text && matcher.find(text, only);
-    };
-    let found = find(-1);
-    const watch = (row: number) => {
-      if (!found && (found = find(row))) this.session.machine.requestBreak();
-    };
-    this.watch(watch);
-    const how = Object.entries(look).map(([name, value]) => `${name} ${value}`).join(", ");
-    return this.session.wait(
-      `the screen to show ${show(pattern)}${how ? ` (${how})` : ""}`,
-      within,
-      () => found && { value: found },
-    ).finally(() => this.unwatch(watch));
-  }
-}
-
-/** A keyboard that scripts type on; all of it goes to the input log. */
-export class SessionKeyboard {
-  constructor(readonly session: MachineSession, readonly keys: KeyQueue) {}
-
-  /**
-   * Sends raw bytes of scan code set 1, each when the guest has read the one before, and waits until it was given all of them.
-   * @throws {ScenarioTimeout} the guest does not read them in time.
-   */
-  scancodes(codes: readonly number[], options: { within?: Duration } = {}): Promise<void> {
-    return this.#send(codes, `${codes.length} scan codes`, options.within);
-  }
-
-  /** Presses keys together and releases them: "enter", "ctrl+alt+delete", "F1", "A". @throws {ConfigError} an unknown key. */
-  press(chord: string, options: { within?: Duration } = {}): Promise<void> {
-    return this.#send(scancodesOfChord(chord), chord, options.within);
-  }
-
-  /** Types a text on the US layout; "\n" is the Enter key. @throws {ConfigError} a character that no key has. */
-  type(text: string, options: { within?: Duration } = {}): Promise<void> {
-    return this.#send(scancodesOfText(text), JSON.stringify(text), options.within);
-  }
-
-  async #send(codes: readonly number[], what: string, within: Duration | undefined): Promise<void> {
-    this.keys.enqueue(codes);
-    await this.session.wait(`the keyboard to be read (${what})`, within, () => this.keys.queued === 0 ? { value: undefined } : undefined);
-  }
+/** Screens and keyboards: for machines that have them. */
+let peripherals: typeof import("./peripherals.ts") | undefined;
+/** To be awaited before a session is made for a machine with a screen or a keyboard. */
+export async function loadPeripherals(): Promise<void> {
+  peripherals ??= await lazy<typeof import("./peripherals.ts")>("./peripherals.ts", import.meta.url);
 }
 
 /** A machine that a script drives; made by `boot`. */
@@ -221,10 +167,10 @@ export class MachineSession implements AsyncDisposable {
       if (options.failOn?.length) console.watchers.add(() => this.#lookForForbidden(console));
     }
     const { screen, keyboard } = machine;
-    this.#screen = screen && new SessionScreen(this, screen);
+    this.#screen = screen && new peripherals!.SessionScreen(this, screen);
     if (options.failOn?.length) this.#watchScreen(options.failOn);
-    const keys = keyboard && new KeyQueue(keyboard);
-    if (keys) {
+    if (keyboard) {
+      const { KeyQueue, SessionKeyboard } = peripherals!, keys = new KeyQueue(keyboard);
       keys.onFed = (byte) => this.#logInput("keyboard", byte);
       keys.onDrained = () => machine.requestBreak();
       this.#keyboard = new SessionKeyboard(this, keys);
@@ -407,8 +353,11 @@ export class MachineSession implements AsyncDisposable {
         }
         const { loading } = this.machine;
         if (loading) await loading;
+        const early = this.machine.isEarly;
         stop = this.#advance();
-        if (!stop && !this.machine.isEarly) turn ??= new Turn();
+        // The short slices of the start are one for the host: what it does between slices, input that arrives among it, begins behind them.
+        if (early && !stop) continue;
+        if (!stop) turn ??= new Turn();
         if (stop?.kind === "breakpoint" && !this.#wanted(stop)) this.hooks.onBreakpoint?.(stop);
         if (stop && stop.kind !== "breakpoint") this.hooks.onFinalStop?.(stop);
         await this.hooks.afterSlice?.();
@@ -470,7 +419,7 @@ export class MachineSession implements AsyncDisposable {
   #watchScreen(patterns: readonly Pattern[]): void {
     const screen = this.#screen;
     if (!screen) return;
-    const matchers = new Set(patterns.map((p) => new ScreenMatcher(p)));
+    const matchers = new Set(patterns.map((p) => new peripherals!.ScreenMatcher(p)));
     screen.watch((row) => {
       const text = this.#seen ? undefined : screen.port.text([...matchers].every((m) => m.byRow) ? row : -1);
       const found = text && [...matchers].find((m) => m.find(text, m.byRow ? row : -1));
@@ -546,5 +495,3 @@ class Turn {
     return performance.now() - this.#from > TURN_MS;
   }
 }
-
-const show = (p: Pattern) => typeof p === "string" ? JSON.stringify(p) : String(p);
