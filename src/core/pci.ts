@@ -3,13 +3,16 @@
 // choice: as in QEMU's hw/pci/pci.c.
 // Not modelled: bridges to further buses, capabilities, parity and system errors, arbitration (every function is a master at any time).
 import type { Bus, BusTarget, Region, Size } from "./bus.ts";
-import { type IrqLine, Wire } from "./irq.ts";
+import type { IrqLine } from "./irq.ts";
+import { get, PCI_COMMAND, PCI_STATUS, type PciSlot, set, SPACE } from "./pci_slot.ts";
+
+export { get, PCI_COMMAND, PCI_STATUS, PciSlot, set } from "./pci_slot.ts";
 
 /** Registers of every configuration space. */
-export const PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_INTERRUPT_LINE = 0x3c;
+export const PCI_INTERRUPT_LINE = 0x3c;
 const VENDOR = 0x00, DEVICE = 0x02, REVISION = 0x08, CLASS = 0x09, CACHE_LINE = 0x0c, HEADER = 0x0e, BARS = 0x10, SUBSYSTEM = 0x2c;
-const ROM_BAR = 0x30, PIN = 0x3d, OWN = 0x40, SPACE = 256;
-const COMMAND_IO = 0x01, COMMAND_MEM = 0x02, COMMAND_WRITABLE = 0x0507, COMMAND_NO_INTX = 0x400, STATUS_INTX = 0x08;
+const ROM_BAR = 0x30, PIN = 0x3d, OWN = 0x40;
+const COMMAND_IO = 0x01, COMMAND_MEM = 0x02, COMMAND_WRITABLE = 0x0507;
 const STATUS_CLEARABLE = 0xf900, MULTI_FUNCTION = 0x80, BAR_IO = 1, BAR_64 = 4, BAR_PREFETCH = 8, ROM_ON = 1;
 
 /** A window that a base address register places. */
@@ -51,48 +54,6 @@ export interface PciFunction {
   windows?(config: Uint8Array): readonly PciWindow[];
   /** Registers from `at` on were written by the guest, or all of them (0, 256) by a reset or a restored snapshot. */
   changed?(at: number, length: number): void;
-}
-
-/** Where a function is plugged in, and what it sees of the bus. */
-export class PciSlot {
-  #level = false;
-  /** Set by the bus. */
-  drive: (level: boolean) => void = () => {};
-  /** Set by the bus; see `config`. */
-  configOf: () => Uint8Array = () => new Uint8Array(SPACE);
-  /** The interrupt pin. Its level is also bit 3 of the status register. */
-  readonly intx: IrqLine = new Wire((level) => {
-    this.#level = level;
-    this.update();
-  });
-  /** @param name of the device; @param wrap what its windows are passed through (traces). */
-  constructor(readonly device: number, readonly func: number, readonly name = "", readonly wrap = (t: BusTarget, _name: string) => t) {}
-
-  /** "1.3" */
-  get key(): string {
-    return `${this.device}.${this.func}`;
-  }
-  /** The 256 bytes of configuration space. They belong to the host bridge's state: ask anew each time. */
-  get config(): Uint8Array {
-    return this.configOf();
-  }
-  /** The command register, or the pin, has changed. */
-  update(): void {
-    const { config } = this;
-    config[PCI_STATUS] = config[PCI_STATUS] & ~STATUS_INTX | (this.#level ? STATUS_INTX : 0);
-    this.drive(this.#level && !(get(config, PCI_COMMAND, 2) & COMMAND_NO_INTX));
-  }
-}
-
-/** A register of a configuration space. */
-export function get(config: Uint8Array, at: number, size: Size): number {
-  let value = 0;
-  for (let i = size - 1; i >= 0; i--) value = value * 256 + config[at + i];
-  return value;
-}
-/** Sets a register of a configuration space, whether the guest can write it or not. */
-export function set(config: Uint8Array, at: number, size: Size, value: number): void {
-  for (let i = 0; i < size; i++) config[at + i] = value >>> 8 * i;
 }
 
 /** What a host bridge has to offer a bus. */

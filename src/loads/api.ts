@@ -28,7 +28,7 @@ import "../machine/format.ts";
 import "../machine/graph.ts";
 import "../machine/disks.ts";
 import "../core/irq.ts";
-import "../core/pci.ts";
+import "../core/pci_slot.ts";
 import "../machine/wire.ts";
 import "../machine/gunzip.ts";
 import "../engine/jit_options.ts";

@@ -3,6 +3,7 @@
 export { default as floppy } from "../devices/floppy.ts";
 export { default as fw_cfg } from "../devices/fw_cfg.ts";
 export { default as hpet } from "../devices/hpet.ts";
+import "../core/pci.ts";
 export { default as i440fx } from "../devices/i440fx.ts";
 export { default as i8042 } from "../devices/i8042.ts";
 export { default as i8257 } from "../devices/i8257.ts";

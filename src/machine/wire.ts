@@ -5,7 +5,8 @@ import type { AnyDeviceType, Device, DeviceEnv, StopRequest } from "../core/devi
 import type { Drive } from "../core/disk.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
 import type { Log } from "../core/log.ts";
-import { type PciFunction, PciSlot } from "../core/pci.ts";
+import type { PciFunction } from "../core/pci.ts";
+import { PciSlot } from "../core/pci_slot.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { type Edge, type Graph, targetName } from "./graph.ts";
 
