@@ -46,15 +46,9 @@ interface Plan {
 
 /** Runs the machine and returns the exit status. @throws {ConfigError} nothing was started. */
 export async function run(line: CommandLine): Promise<number> {
-  if (line.values.trace === "help") {
-    const { channelText } = await load<typeof import("./help.ts")>("./help.ts");
-    writeAll(Deno.stdout, new TextEncoder().encode(channelText() + "\n"));
-    return 0;
-  }
+  if (line.values.trace === "help") return await printChannels();
   const plan = makePlan(line);
-  const scenario = plan.scenario === undefined
-    ? undefined
-    : await (await load<typeof import("./script.ts")>("./script.ts")).loadScript(plan.scenario);
+  const scenario = plan.scenario === undefined ? undefined : await loadScript(plan.scenario);
   const started = performance.now();
   const session = await boot(plan.machine, plan.boot);
   if (plan.display || plan.screenshot !== undefined) checkScreen(session, plan);
@@ -65,15 +59,7 @@ export async function run(line: CommandLine): Promise<number> {
   });
   let status: number;
   try {
-    const gdb = plan.gdbPort === undefined
-      ? undefined
-      : await (await load<typeof import("../debug/gdb.ts")>("../debug/gdb.ts")).serveGdb(session, {
-        port: plan.gdbPort,
-        wait: plan.wait,
-        onQuit: () => host.quit(0),
-        onMessage: (text) => host.output.note(`bringup: ${text}`),
-      });
-    if (gdb) host.debugger = gdb;
+    const gdb = plan.gdbPort === undefined ? undefined : await serveGdb(session, plan.gdbPort, plan.wait, host);
     host.start();
     status = await host.race(scenario ? drive(session, scenario, host) : watch(session, plan.expect, host));
     await gdb?.close(status);
@@ -82,11 +68,29 @@ export async function run(line: CommandLine): Promise<number> {
     session.machine.disks?.flush();
   }
   if (plan.screenshot !== undefined) await writeScreenshot(session, plan.screenshot);
-  if (plan.stats) {
-    const { statistics } = await load<typeof import("./stats.ts")>("./stats.ts");
-    writeAll(Deno.stderr, new TextEncoder().encode(statistics(session.machine, performance.now() - started)));
-  }
+  if (plan.stats) await printStatistics(session, performance.now() - started);
   return status;
+}
+
+async function printChannels(): Promise<number> {
+  const { channelText } = await load<typeof import("./help.ts")>("./help.ts");
+  writeAll(Deno.stdout, new TextEncoder().encode(channelText() + "\n"));
+  return 0;
+}
+
+async function loadScript(path: string): Promise<(m: MachineSession) => Promise<void>> {
+  return await (await load<typeof import("./script.ts")>("./script.ts")).loadScript(path);
+}
+
+async function serveGdb(session: MachineSession, port: number, wait: boolean, host: TerminalHost) {
+  const { serveGdb } = await load<typeof import("../debug/gdb.ts")>("../debug/gdb.ts");
+  const onMessage = (text: string) => host.output.note(`bringup: ${text}`);
+  return host.debugger = await serveGdb(session, { port, wait, onQuit: () => host.quit(0), onMessage });
+}
+
+async function printStatistics(session: MachineSession, wallMs: number): Promise<void> {
+  const { statistics } = await load<typeof import("./stats.ts")>("./stats.ts");
+  writeAll(Deno.stderr, new TextEncoder().encode(statistics(session.machine, wallMs)));
 }
 
 /** @throws {ConfigError} a screen is asked for that is not there. */
@@ -291,6 +295,13 @@ function whereabouts(session: MachineSession): string {
     .join("\n");
 }
 
+/** What takes typed bytes as keys. */
+const keyboardSink = (typist: Typist) => ({
+  enqueue: (bytes: Uint8Array) => bytes.forEach((b) => typist.byte(b)),
+  queued: 0,
+  onDrained: () => {},
+});
+
 /** Ties a session to this process: stdout, stdin, signals, monitor, debugger and pacing. */
 class TerminalHost {
   readonly output: Output;
@@ -321,12 +332,12 @@ class TerminalHost {
   ) {
     const console = session.consoles.values().next().value;
     this.output = new Output(() => this.#progress());
-    const show = (text: string) => writeAll(Deno.stdout, new TextEncoder().encode(text));
-    this.#display = how.display ? new how.display.TerminalDisplay(session.screen, show) : undefined;
-    this.#typist = how.display && session.hasKeyboard ? new how.display.Typist(session.keyboard.keys) : undefined;
-    const typist = this.#typist;
-    const keyboard = typist && { enqueue: (bytes: Uint8Array) => bytes.forEach((b) => typist.byte(b)), queued: 0, onDrained: () => {} };
-    this.input = new Input(keyboard ?? console, {
+    if (how.display) {
+      const show = (text: string) => writeAll(Deno.stdout, new TextEncoder().encode(text));
+      this.#display = new how.display.TerminalDisplay(session.screen, show);
+      if (session.hasKeyboard) this.#typist = new how.display.Typist(session.keyboard.keys);
+    }
+    this.input = new Input(this.#typist ? keyboardSink(this.#typist) : console, {
       onCommand: (key) => this.#command(key),
       monitorOpen: () => this.#monitor !== undefined,
       onMonitorByte: (b) => this.#monitor!.byte(b),

@@ -215,17 +215,7 @@ class RiscvPlatform implements Platform, SbiHost {
     if (this.#kernel) this.#load(this.#kernel);
     const entry = this.#kernel?.entry ?? 0n;
     // QEMU's places: the initial RAM disk half of RAM, at most 128 MiB, above the kernel; the device tree at the top of RAM below 3 GiB.
-    let initrd: [number, number] | undefined;
-    if (this.#initrd) {
-      const at = Math.ceil((Number(entry) + Math.min(ram.length / 2, 128 * MIB)) / 4096) * 4096;
-      initrd = [at, at + this.#initrd.length];
-      if (initrd[1] > ram.base + ram.length) {
-        throw new ConfigError(`the initial RAM disk of ${this.#initrd.length} bytes does not fit: ${ram.length / MIB} MiB of RAM`, {
-          file: graph.file,
-        });
-      }
-      bus.writeBytes(at, this.#initrd);
-    }
+    const initrd = this.#initrd && this.#loadInitrd(this.#initrd, entry, ram);
     const cmdline = this.parts.options.append ?? graph.boot.cmdline;
     const fdt = buildFdt(graph, { ...(cmdline ? { bootargs: cmdline } : {}), ...(initrd ? { initrd } : {}) });
     const end = Math.min(ram.base + ram.length, Math.max(3072 * MIB, ram.base + ram.length % (3072 * MIB)));
@@ -243,6 +233,18 @@ class RiscvPlatform implements Platform, SbiHost {
     }
     const start = this.#firmware?.entry ?? entry;
     this.#resetCode(start, BigInt(fdtAt), this.#firmware ? entry : 0n);
+  }
+
+  /** Puts the initial RAM disk into memory; its first byte and the byte after the last. */
+  #loadInitrd(bytes: Uint8Array, entry: bigint, ram: { base: number; length: number }): [number, number] {
+    const at = Math.ceil((Number(entry) + Math.min(ram.length / 2, 128 * MIB)) / 4096) * 4096, end = at + bytes.length;
+    if (end > ram.base + ram.length) {
+      throw new ConfigError(`the initial RAM disk of ${bytes.length} bytes does not fit: ${ram.length / MIB} MiB of RAM`, {
+        file: this.parts.graph.file,
+      });
+    }
+    this.parts.bus.writeBytes(at, bytes);
+    return [at, end];
   }
 
   /** The device tree must not land on the kernel. */
