@@ -264,11 +264,17 @@ class HartSlot implements CoreEnv {
 const fetchIndex = (lo: number, hi: number): number => ((lo >>> 12) ^ (lo >>> 20) ^ hi) & (Fetch.ENTRIES - 1);
 
 // For each micro-op that accesses memory: bytes, whether it stores, whether it needs write permission, how a load extends.
-const SIZE = Uint8Array.from(UOPS, (u) => u.root?.size ?? 0);
-const WRITES = Uint8Array.from(UOPS, (u) => u.kind === "store" || u.root?.rmw ? 1 : 0);
-const STORES = Uint8Array.from(UOPS, (u) => u.kind === "store" ? 1 : 0);
-const SIGNED = Uint8Array.from(UOPS, (u) => u.root?.signed ? 1 : 0);
-const LONG = Uint8Array.from(UOPS, (u) => u.root?.result === "l" ? 1 : 0);
+const SIZE = new Uint8Array(UOPS.length), STORES = new Uint8Array(UOPS.length), WRITES = new Uint8Array(UOPS.length);
+const SIGNED = new Uint8Array(UOPS.length), LONG = new Uint8Array(UOPS.length);
+for (let i = 0; i < UOPS.length; i++) {
+  const { kind, root } = UOPS[i];
+  if (kind !== "load" && kind !== "store") continue;
+  SIZE[i] = root!.size!;
+  if (kind === "store") STORES[i] = WRITES[i] = 1;
+  else if (root!.rmw) WRITES[i] = 1;
+  if (root!.signed) SIGNED[i] = 1;
+  if (root!.result === "l") LONG[i] = 1;
+}
 
 /** The JIT. It is a module of its own: a guest that ends before anything is hot starts without it. */
 let jit: typeof import("./jit.ts") | undefined;

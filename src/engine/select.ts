@@ -2,7 +2,7 @@
 // HOT: no bigint, no closures, no allocation.
 import { Builder } from "../ir/builder.ts";
 import { ARG, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
-import { OP, OPS } from "../ir/ops.ts";
+import { ARITY, COMMUTES, LONG, OP, OPS, PURE, READS, WRITES } from "../ir/ops.ts";
 import { BRANCHES, BY_IMMEDIATE, CONSTANT, IMMEDIATE, JUMPS, KIND_BITS, MAX_RELOCATIONS, Templates, WORDS } from "./memo.ts";
 import { FUSED_UOP, H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, PURE_UOP, UOP, UOP_BYTES } from "./uops.ts";
 
@@ -11,16 +11,10 @@ const TICKS = OP["ticks"], INSN = OP["insn"], WRAP = OP["wrap"], BRANCH = OP["br
 const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"], ADD_L = OP["add.l"];
 const MOVE_I = UOP["move.i"], MOVE_L = UOP["move.l"];
 const JUMPOUT = OP["jumpOut"], CALLENDUNLESS = OP["callEndUnless"];
-const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
-const COMMUTES = Uint8Array.from(OPS, (r) => r.commutes ? 1 : 0);
-const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
-const READS = Uint8Array.from(OPS, (r) => r.effect === "reads" ? 1 : 0),
-  WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
 /** Rows that a pure value must not be moved across. */
-const BARRIER = Uint8Array.from(
-  OPS,
-  (r) => r.effect === "writes" || r.effect === "call" || r.effect === "ends" || /^(set|insn)/.test(r.name) ? 1 : 0,
-);
+const BARRIER = Uint8Array.from(WRITES);
+for (let i = 0; i < OPS.length; i++) if (OPS[i].effect === "call" || OPS[i].effect === "ends") BARRIER[i] = 1;
+BARRIER[SET_I] = BARRIER[SET_L] = BARRIER[INSN] = 1;
 const NONE = 0x7fff_ffff;
 
 /** Small constants have places for their literals: -SMALL..SMALL-1, 8 bytes each. */

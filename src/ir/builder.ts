@@ -1,12 +1,11 @@
 // Builds the IR of one block. HOT: no bigint, no closures, no allocation on the common path.
 // Values are indices of the operation that makes them. Semantics of instructions call the methods; widths follow the operands.
-import { OP, OPS } from "./ops.ts";
+import { LONG, OP, OPS } from "./ops.ts";
 
 /** A value: the index of the operation that defines it in its block. */
 export type Val = number & { readonly __val: unique symbol };
 
 const CONST_I = OP["const.i"], CONST_L = OP["const.l"];
-const RESULT_L = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
 
 /** What the engine remembers of instructions of one instruction set in one mode. */
 export interface Memo {
@@ -141,7 +140,7 @@ export class Builder {
 
   /** True for an i64 value, false for an i32 one. */
   isLong(v: Val): boolean {
-    return RESULT_L[this.op[v]] === 1;
+    return LONG[this.op[v]] === 1;
   }
   /** The constant that `v` is when it fits 32 bits signed; undefined when it is not a constant. */
   constant(v: Val): number | undefined {
@@ -203,10 +202,10 @@ export class Builder {
 
   // --- pure operations; the width is that of the first operand
   #wide1(i: number, a: Val): Val {
-    return this.#push(i + WIDE * RESULT_L[this.op[a]], a, 0, 0);
+    return this.#push(i + WIDE * LONG[this.op[a]], a, 0, 0);
   }
   #wide2(i: number, a: Val, b: Val): Val {
-    return this.#push(i + WIDE * RESULT_L[this.op[a]], a, b, 0);
+    return this.#push(i + WIDE * LONG[this.op[a]], a, b, 0);
   }
   /** Any pure row of the table by name. */
   pure(name: string, a: Val, b: Val = 0 as Val, c: Val = 0 as Val): Val {
@@ -334,7 +333,7 @@ export class Builder {
   }
   /** `ifTrue` when the i32 `cond` is not zero, else `ifFalse`. */
   select(cond: Val, ifTrue: Val, ifFalse: Val): Val {
-    return this.#push(OP_SELECT_I + RESULT_L[this.op[ifTrue]], ifTrue, ifFalse, cond);
+    return this.#push(OP_SELECT_I + LONG[this.op[ifTrue]], ifTrue, ifFalse, cond);
   }
   // deno-fmt-ignore-end
 
@@ -409,7 +408,8 @@ export class Builder {
 /** Distance from an i32 row to its i64 twin. */
 const WIDE = OP["add.l"] - OP["add.i"];
 /** Op codes of the i32 rows by bare name. */
-const I = Object.fromEntries(OPS.slice(0, WIDE).map((r, i) => [r.name.slice(0, -2), i])) as Record<string, number>;
+const I: Record<string, number> = {};
+for (let i = 0; i < WIDE; i++) I[OPS[i].name.slice(0, -2)] = i;
 const INSN = OP["insn"],
   OP_GET_I = OP["get.i"],
   OP_GET_L = OP["get.l"],

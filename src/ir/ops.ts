@@ -245,4 +245,20 @@ for (const w of ["i", "l"] as const) {
   }
 }
 for (const rows of [CONVERT, FLOAT, MEMORY, CONTROL]) for (const row of rows) (OPS as OpRow[]).push(row);
-for (let i = 0; i < OPS.length; i++) (OP as Record<string, number>)[OPS[i].name] = i;
+
+/** By op code: the number of operands, and whether the result is an i64, the operands may change places, and what the row does. */
+export const ARITY = new Uint8Array(OPS.length), LONG = new Uint8Array(OPS.length), COMMUTES = new Uint8Array(OPS.length);
+/** Pure rows with operands. */
+export const PURE = new Uint8Array(OPS.length);
+export const READS = new Uint8Array(OPS.length), WRITES = new Uint8Array(OPS.length);
+
+for (let i = 0; i < OPS.length; i++) {
+  const { name, args, result, effect, commutes } = OPS[i];
+  (OP as Record<string, number>)[name] = i;
+  ARITY[i] = args.length;
+  if (result === "l") LONG[i] = 1;
+  if (commutes) COMMUTES[i] = 1;
+  if (effect === "pure" && args !== "") PURE[i] = 1;
+  else if (effect === "reads") READS[i] = 1;
+  else if (effect === "writes") WRITES[i] = 1;
+}
