@@ -352,21 +352,9 @@ export class Engine {
   // The value of the access under way, zero-extended.
   #valueLo = 0;
   #valueHi = 0;
-  /** Whether the JIT, which is not there yet (`loadJit`), may have something to compile within so many instructions of a hart. */
-  wantsJit(instructions: number): boolean {
-    if (this.#heat === 0 || jit) return false;
-    let left = this.#heat;
-    const coded = this.#u8.subarray(this.#codeMap, this.#codeMap + this.#pages.length);
-    for (let p = coded.indexOf(1); p >= 0; p = coded.indexOf(1, p + 1)) {
-      for (const first of this.#pages[p]!.blocks.values()) {
-        for (let b: Block | undefined = first; b; b = b.next) {
-          const heat = this.#i32[(b.ip + H_HEAT) >> 2];
-          // Blocks that are never to be hot began with 0.
-          if (heat > 0 && heat < left) left = heat;
-        }
-      }
-    }
-    return left <= instructions;
+  /** Whether the JIT is to compile and is not there yet (`loadJit`). */
+  get wantsJit(): boolean {
+    return this.#heat > 0 && !jit;
   }
 
   /**
@@ -858,8 +846,8 @@ export class Engine {
     const block = this.#blockAt(ip);
     if (!block || this.#breakpoints.size) return;
     if (!jit) {
-      // Not loaded: it may be when the block is as hot again.
-      this.#i32[(ip + H_HEAT) >> 2] = this.#heat;
+      // Not loaded: that may be when the block is hot again, which is soon.
+      this.#i32[(ip + H_HEAT) >> 2] = this.#heat >> 3;
       return;
     }
     const started = performance.now(), b = this.#builder, code = this.#regionCode, { core } = this.running;

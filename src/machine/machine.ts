@@ -107,13 +107,8 @@ const QUANTUM = 20_000;
  * blocks it meets, and what it compiles must not follow the wall clock. 0.2 ms of compiled code, 1 to 2 ms of interpreted code.
  */
 const GRID = 2 ** 19;
-/** Before the first of them it stops more often: at each stop the JIT is loaded if something may be hot before the next. Many a guest ends first. */
-const EARLY = GRID / 8;
 /** The next tick at which a hart that is alone awake stops. */
-function gridAfter(ticks: number): number {
-  const grid = ticks < GRID ? EARLY : GRID;
-  return (Math.floor(ticks / grid) + 1) * grid;
-}
+const gridAfter = (ticks: number) => (Math.floor(ticks / GRID) + 1) * GRID;
 const PAGE = 4096;
 
 /** The part of guest time that is being run: every hart gets `length` ticks, one after the other. */
@@ -254,13 +249,9 @@ export class Machine {
     const { ticks } = this.clock;
     return gridAfter(ticks < GRID ? ticks : ticks + this.#sliceTicks - GRID / 2) - ticks;
   }
-  /** Whether slices are the short ones of the start. */
-  get isEarly(): boolean {
-    return this.clock.ticks < GRID;
-  }
-  /** To be awaited before time goes on, where there is one: the JIT is loaded when it may be needed. */
+  /** To be awaited before time goes on, where there is one: the JIT is loaded behind the first slice. Many a guest has ended by then. */
   get loading(): Promise<void> | undefined {
-    return this.engine.wantsJit(this.sliceTicks) ? loadJit() : undefined;
+    return this.clock.ticks >= GRID && this.engine.wantsJit ? loadJit() : undefined;
   }
   /** Ticks of guest time that have passed in all, those before resets included. */
   get age(): number {

@@ -25,8 +25,6 @@ export interface MachineLike {
   requestBreak(): void;
   /** To be awaited before the next `run`, where there is one. */
   readonly loading?: Promise<void> | undefined;
-  /** Whether slices are the short ones of the start. */
-  readonly isEarly?: boolean;
   readonly sliceTicks: number;
   readonly stopped: Stop | undefined;
   step(cpu: number): Stop | undefined;

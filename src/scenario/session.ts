@@ -329,7 +329,7 @@ export class MachineSession implements AsyncDisposable {
   async #pump(): Promise<void> {
     if (this.#pumping) return;
     this.#pumping = true;
-    // Armed behind the first slices: many a guest ends in them, and timers cost a start of theirs.
+    // Armed behind the first slice: many a guest ends in it, and timers cost a start of theirs.
     let turn: Turn | undefined;
     try {
       // Waits that are made together start together.
@@ -353,10 +353,7 @@ export class MachineSession implements AsyncDisposable {
         }
         const { loading } = this.machine;
         if (loading) await loading;
-        const early = this.machine.isEarly;
         stop = this.#advance();
-        // The short slices of the start are one for the host: what it does between slices, input that arrives among it, begins behind them.
-        if (early && !stop) continue;
         if (!stop) turn ??= new Turn();
         if (stop?.kind === "breakpoint" && !this.#wanted(stop)) this.hooks.onBreakpoint?.(stop);
         if (stop && stop.kind !== "breakpoint") this.hooks.onFinalStop?.(stop);
