@@ -100,7 +100,7 @@ export function reserved(row: string): Row {
   return new Row(row, "", undefined, undefined);
 }
 
-const SPACE = 32, BAR = 124, ZERO = 48, ONE = 49, DASH = 45, OPEN = 91, CLOSE = 93, COLON = 58;
+const SPACE = 32, BAR = 124, ZERO = 48, ONE = 49, DASH = 45, OPEN = 91, CLOSE = 93, COLON = 58, COMMA = 44, LEFT = 40, RIGHT = 41;
 const isDigit = (c: number) => c >= 48 && c <= 57;
 
 function parse(row: string): Form {
@@ -122,14 +122,16 @@ function fieldsOf(row: string): Field[] {
   for (let i = texts.length - 1, bit = 0; i >= 0; i--) {
     const { name, pieces, bits } = tokenOf(texts[i], row);
     if (name !== "") {
-      let field = fields.find((f) => f.name === name);
-      if (!field) {
-        field = { name, signed: name === "imm" || name === "nzimm", base: name.endsWith("'") ? 8 : 0, width: 0, pieces: [] };
-        fields.push(field);
+      let n = 0;
+      while (n < fields.length && fields[n].name !== name) n++;
+      if (n === fields.length) {
+        fields.push({ name, signed: name === "imm" || name === "nzimm", base: name.endsWith("'") ? 8 : 0, width: 0, pieces: [] });
       }
-      for (const { from, length, to } of pieces) {
+      const field = fields[n];
+      for (let p = 0; p < pieces.length; p++) {
+        const { from, length, to } = pieces[p];
         field.pieces.push({ from: bit + from, length, to });
-        field.width = Math.max(field.width, to + length);
+        if (field.width < to + length) field.width = to + length;
       }
     }
     bit += bits;
@@ -137,6 +139,7 @@ function fieldsOf(row: string): Field[] {
   return fields;
 }
 
+const NO_PIECES: readonly Piece[] = [];
 const tokens = new Map<string, Token>();
 function tokenOf(text: string, row: string): Token {
   let token = tokens.get(text);
@@ -155,7 +158,7 @@ function readToken(text: string, row: string): Token {
     if (c === ONE) match |= bit;
     else if (c !== ZERO) throw new Error(`bad digit in row "${row}"`);
   }
-  return { bits, mask, match, name: "", pieces: [] };
+  return { bits, mask, match, name: "", pieces: NO_PIECES };
 }
 
 function readField(text: string, row: string): Token {
@@ -241,7 +244,8 @@ export function mnemonic(syntax: string): string {
 export function operands(syntax: string): string[] {
   const found: string[] = [];
   for (let from = mnemonic(syntax).length, i = from; i <= syntax.length; i++) {
-    if (i < syntax.length && !" ,()".includes(syntax[i])) continue;
+    const c = i < syntax.length ? syntax.charCodeAt(i) : SPACE;
+    if (c !== SPACE && c !== COMMA && c !== LEFT && c !== RIGHT) continue;
     if (i > from) found.push(syntax.slice(from, i));
     from = i + 1;
   }
@@ -410,12 +414,12 @@ export class DecodeTable {
   #plan(row: Row): Plan | null {
     const values: Record<string, number> = {}, names: string[] = [], sources: Field[] = [];
     if (row.emit) {
-      for (const field of row.fields) {
-        values[field.name] = 0;
-        names.push(field.name);
-        sources.push(field);
+      const { fields } = row;
+      for (let i = 0; i < fields.length; i++) {
+        values[fields[i].name] = 0;
+        names.push(fields[i].name);
       }
-      return { emit: row.emit, values, names, sources };
+      return { emit: row.emit, values, names, sources: fields };
     }
     if (row.expansion === undefined) return null;
     const target = this.target(row), from = operands(row.expansion), to = operands(target.syntax);
@@ -450,8 +454,9 @@ function fieldName(operand: string): string {
 }
 
 function sourceOf(operand: string, row: Row): Field | number {
-  const name = fieldName(operand), field = row.fields.find((f) => f.name === name);
-  const v = field ?? FIXED[operand] ?? (isDigit(operand.charCodeAt(0)) ? Number(operand) : undefined);
+  const name = fieldName(operand), { fields } = row;
+  for (let i = 0; i < fields.length; i++) if (fields[i].name === name) return fields[i];
+  const v = FIXED[operand] ?? (isDigit(operand.charCodeAt(0)) ? Number(operand) : undefined);
   if (v === undefined) throw new Error(`'${row.syntax}': unknown operand '${operand}' in '${row.expansion}'`);
   return v;
 }
