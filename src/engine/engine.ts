@@ -261,6 +261,12 @@ class HartSlot implements CoreEnv {
   }
 }
 
+/** Whether a window is among others, unchanged. */
+function has(views: readonly Ram[], v: Ram): boolean {
+  for (const w of views) if (w.base === v.base && w.length === v.length && w.readonly === v.readonly && w.offset === v.offset) return true;
+  return false;
+}
+
 const fetchIndex = (lo: number, hi: number): number => ((lo >>> 12) ^ (lo >>> 20) ^ hi) & (Fetch.ENTRIES - 1);
 
 // For each micro-op that accesses memory: bytes, whether it stores, whether it needs write permission, how a load extends.
@@ -284,8 +290,8 @@ export async function loadJit(): Promise<void> {
 
 export class Engine {
   readonly memory: WebAssembly.Memory;
-  /** All memory of the machine, as it was allocated; without a base that of devices. */
-  readonly rams: readonly (Omit<Ram, "base"> & { readonly base?: number })[];
+  /** All memory of the machine, that of devices too, as it was allocated. */
+  readonly rams: readonly Omit<Ram, "base">[];
   /** What guest addresses reach of it now, the largest first. */
   #views: readonly Ram[];
   readonly harts: readonly HartSlot[];
@@ -294,7 +300,7 @@ export class Engine {
   readonly #run: (ip: number, budget: number) => number;
   readonly #selector: Selector;
   readonly #table: WebAssembly.Table;
-  readonly #regionImports: WebAssembly.Imports;
+  #regionImports: WebAssembly.Imports | undefined;
   readonly #off: ReadonlySet<JitOption>;
   readonly #heat: number;
   readonly #freeElements: number[] = [];
@@ -378,8 +384,14 @@ export class Engine {
     this.#regionCount = options.profile ? take(8) : 0;
     this.sideExits = options.profile ? new SideExits(this.stats) : undefined;
     this.#arena = this.#arenaAt = take(ARENA);
-    this.rams = rams.map((r) => ({ ...r, offset: take(r.length, 65536) }));
-    this.#views = this.rams.flatMap((r) => r.base === undefined ? [] : [{ ...r, base: r.base }]);
+    const views: Ram[] = [], all: Omit<Ram, "base">[] = [];
+    for (const { base, length, readonly } of rams) {
+      const offset = take(length, 65536);
+      all.push({ length, readonly, offset });
+      if (base !== undefined) views.push({ base, length, readonly, offset });
+    }
+    this.rams = all;
+    this.#views = views;
     this.#codeMap = take(Math.ceil(at / PAGE));
     const pages = Math.ceil(at / 65536);
     if (pages > 65536) throw new RangeError(`memory of ${Math.round(at / 2 ** 20)} MiB does not fit: at most 3.5 GiB in all`);
@@ -390,10 +402,11 @@ export class Engine {
     this.#i32 = new Int32Array(buffer);
     this.#i64 = new BigInt64Array(buffer);
     this.#selector = new Selector(buffer, small, this.#arena + ARENA);
-    this.harts = Array.from(
-      { length: harts },
-      (_, i) => new HartSlot(this, i, tlbs + i * REGIMES * TLB_SIZE, saved + i * (GUEST_END - GUEST + 16)),
-    );
+    const slots: HartSlot[] = [];
+    for (let i = 0; i < harts; i++) {
+      slots.push(new HartSlot(this, i, tlbs + i * REGIMES * TLB_SIZE, saved + i * (GUEST_END - GUEST + 16)));
+    }
+    this.harts = slots;
     this.running = this.harts[0];
     this.#code = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextPage() };
     // What is compiled may never run: looking for it must not walk page tables, which would be seen there.
@@ -418,18 +431,6 @@ export class Engine {
     });
     this.#run = instance.exports.run as (ip: number, budget: number) => number;
     this.#table.set(0, this.#run);
-    this.#regionImports = {
-      e: {
-        memory: this.memory,
-        table: this.#table,
-        fill: (lo: number, hi: number, access: number) => this.#fillFor(lo, hi, access & 1 ? WRITE : READ, access >> 1),
-        regionHelper: (index: number, left: number) => {
-          this.#leftNow = left;
-          const status = this.running.core.helpers[index].run();
-          return status === CONTINUE && this.#attention ? FINISH : status;
-        },
-      },
-    };
   }
 
   /** Bytes of a RAM window, for the bus and the loader. */
@@ -461,23 +462,27 @@ export class Engine {
   }
   /** The bus has changed: addresses of memory are looked up anew, and code that is somewhere else now is translated anew. */
   remapped(): void {
-    const views: Ram[] = [],
-      same = (a: Ram, b: Ram) => a.base === b.base && a.length === b.length && a.readonly === b.readonly && a.offset === b.offset;
+    const old = this.#views, views: Ram[] = [];
     for (const { base, bytes, readonly } of this.bus.regions) {
-      if (bytes?.buffer === this.#u8.buffer) views.push({ base, length: bytes.length, readonly, offset: bytes.byteOffset });
+      if (bytes?.buffer !== this.#u8.buffer) continue;
+      let i = views.length;
+      while (i > 0 && views[i - 1].length < bytes.length) i--;
+      views.splice(i, 0, { base, length: bytes.length, readonly, offset: bytes.byteOffset });
     }
-    views.sort((a, b) => b.length - a.length);
-    const gone = this.#views.filter((v) => !views.some((w) => same(v, w)));
-    if (gone.length === 0 && views.length === this.#views.length) return;
+    let changed = views.length !== old.length, code = false;
+    for (const v of old) {
+      if (has(views, v)) continue;
+      changed = true;
+      code ||= this.#u8.subarray(this.#codeMap + (v.offset >>> 12), this.#codeMap + ((v.offset + v.length - 1) >>> 12) + 1).includes(1);
+    }
+    if (!changed) return;
     this.#views = views;
     for (const h of this.harts) {
       h.flushTlb();
       h.fetchContext.fill(-1);
       h.core?.remapped?.();
     }
-    const coded = (v: Ram) => this.#u8.subarray(this.#codeMap + (v.offset >>> 12), this.#codeMap + ((v.offset + v.length - 1) >>> 12) + 1);
-    if (!gone.some((v) => coded(v).includes(1))) return;
-    this.#flushSoon = this.#attention = true;
+    if (code) this.#flushSoon = this.#attention = true;
   }
 
   /** Instructions of the slice under way, the running one not counted; 0 between slices. */
@@ -908,7 +913,7 @@ export class Engine {
       ram: physical ? { ...ram, free, only: this.#views.filter((v) => !v.readonly).length === 1 } : undefined,
       isExtended: this.#unlike.has(ip) ? undefined : (slot) => this.#isExtended(slot),
     });
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(compiled.bytes), this.#regionImports);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(compiled.bytes), this.#regionImports ??= this.#importsOfRegions());
     const element = this.#freeElements.pop() ?? this.#table.grow(1);
     this.#table.set(element, instance.exports.region as () => number);
     const region: Region = {
@@ -945,6 +950,20 @@ export class Engine {
     const at = (ip + H_PC) >> 2, page = this.#pages[this.#fetch(this.#i32[at], this.#i32[at + 1]) >>> 12];
     if (page) { for (const first of page.blocks.values()) for (let b: Block | undefined = first; b; b = b.next) if (b.ip === ip) return b; }
     return undefined;
+  }
+  #importsOfRegions(): WebAssembly.Imports {
+    return {
+      e: {
+        memory: this.memory,
+        table: this.#table,
+        fill: (lo: number, hi: number, access: number) => this.#fillFor(lo, hi, access & 1 ? WRITE : READ, access >> 1),
+        regionHelper: (index: number, left: number) => {
+          this.#leftNow = left;
+          const status = this.running.core.helpers[index].run();
+          return status === CONTINUE && this.#attention ? FINISH : status;
+        },
+      },
+    };
   }
   /** Whether the interpreter has been at a block often enough to compile it along. */
   #isWarm(host: number, lo: number, hi: number, mode: number): boolean {
@@ -1020,9 +1039,9 @@ export class Engine {
     return this.#free;
   }
   /** Code is about to be translated from a page: regions that took it for granted that it has none are dropped. */
-  #takeFree(host: number): void {
-    const free = this.#free, at = host - (free?.ram.offset ?? 0);
-    if (!free || at < free.from || at >= free.from + free.length) return;
+  #takeFree({ ram, from, length }: { readonly ram: Ram; readonly from: number; readonly length: number }, host: number): void {
+    const at = host - ram.offset;
+    if (at < from || at >= from + length) return;
     this.#free = undefined;
     const trusting = [...this.#regions.values()].filter((r) => r.trustsFree);
     if (trusting.length) this.#freeMoves++;
@@ -1031,7 +1050,7 @@ export class Engine {
 
   /** From now on writes to this host page are looked at: no TLB may let them by. */
   #newCodePage(host: number): CodePage {
-    this.#takeFree(host & -PAGE);
+    if (this.#free) this.#takeFree(this.#free, host & -PAGE);
     for (const hart of this.harts) hart.protect(host & -PAGE);
     this.#u8[this.#codeMap + (host >>> 12)] = 1;
     const p = host >>> 12, hits = this.#hits.get(p) ?? 0, patience = this.#patience.get(p) ?? PATIENCE;
@@ -1139,6 +1158,7 @@ export class Engine {
 
   /** Physical memory was written by something other than a store instruction. */
   wrote(paddr: number, size: number): void {
+    if (this.#pages.length === 0) return;
     const host = this.hostOf(paddr, size);
     if (host >= 0 && this.#invalidate(host, size)) this.#attention = true;
   }
