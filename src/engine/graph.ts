@@ -14,7 +14,8 @@ export class Graph {
   readonly isLoop: boolean[];
   /** Nodes that each node goes to. */
   readonly successors: readonly (readonly number[])[];
-  readonly #predecessors: readonly (readonly number[])[];
+  /** Nodes that go to each node, once for each way. */
+  readonly predecessors: readonly (readonly number[])[];
 
   constructor(readonly nodes: readonly RegionNode[], readonly predict: boolean) {
     const n = nodes.length, successors = nodes.map((x, i) => [...x.targets.values(), ...this.returnsOf(i)].filter((t) => t >= 0));
@@ -35,7 +36,7 @@ export class Graph {
     // Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
     const predecessors: number[][] = nodes.map(() => []);
     for (const x of rpo) for (const s of successors[x]) predecessors[s].push(x);
-    this.#predecessors = predecessors;
+    this.predecessors = predecessors;
     this.parent = new Int32Array(n).fill(-1);
     this.parent[0] = 0;
     for (let changed = true; changed;) {
@@ -73,11 +74,11 @@ export class Graph {
   }
   /** Nodes of the loop whose first node is `header`, it included. */
   loop(header: number): Set<number> {
-    const body = new Set([header]), todo = this.#predecessors[header].filter((p) => this.isBack(p, header));
+    const body = new Set([header]), todo = this.predecessors[header].filter((p) => this.isBack(p, header));
     for (let x = todo.pop(); x !== undefined; x = todo.pop()) {
       if (body.has(x)) continue;
       body.add(x);
-      todo.push(...this.#predecessors[x]);
+      todo.push(...this.predecessors[x]);
     }
     return body;
   }

@@ -25,7 +25,7 @@ import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
 import { Graph } from "./graph.ts";
 import { extend, narrowSlots } from "./passes/extend.ts";
 import { fold } from "./passes/fold.ts";
-import { findSpans, type Place, type Span } from "./passes/spans.ts";
+import { findSpans, type Place, type Span, type SpanPlan } from "./passes/spans.ts";
 import { FEW, type SlotHome, slotHomes, SlotTable } from "./slots.ts";
 import type { JitOption } from "./jit_options.ts";
 import type { RegionNode } from "./region.ts";
@@ -137,7 +137,9 @@ class Region {
   readonly #types: number[] = [I32, I64, I32, I64, I32, I32, I32];
   readonly #runtime: string[] = [];
   readonly #pageCaches = new Map<string, number>();
-  readonly #spans: number[] = [];
+  /** Accesses, where addresses are physical, and the locals of spans: index of the first byte in the linear memory. */
+  readonly spans: SpanPlan | undefined;
+  readonly #spanLocals = new Map<Span, number>();
   readonly #behind: Set<number>[] = [];
   readonly #farConstants = new Map<number, number>();
   readonly #temps: { readonly i: number[]; readonly l: number[] } = { i: [], l: [] };
@@ -162,6 +164,7 @@ class Region {
       if (!off.has("narrow")) narrow = narrowSlots(graph, table, throughout);
       verify("extend");
     }
+    if (target.ram) this.spans = findSpans(graph, table, off.has("spans"), !off.has("across"));
     for (const [n, home] of homes.entries()) {
       const slot = table.slots[n], long = table.long[n];
       if (extended[n] && home.atEntry) this.assumes.push(slot);
@@ -184,9 +187,14 @@ class Region {
     const pool = long ? this.#temps.l : this.#temps.i;
     return pool[n] ??= this.newLocal(long ? I64 : I32);
   }
-  /** The local of the n-th span of a node: index of its first byte in the linear memory. */
-  spanLocal(n: number): number {
-    return this.#spans[n] ??= this.newLocal(I32);
+  /** The local of a span that is checked here; whoever is behind may use it. */
+  newSpanLocal(span: Span): number {
+    const local = this.newLocal(I32);
+    this.#spanLocals.set(span, local);
+    return local;
+  }
+  spanLocal(span: Span): number | undefined {
+    return this.#spanLocals.get(span);
   }
   /** The local of a constant that no instruction of the host can add; undefined where V8 had better make it each time. */
   farConstant(n: number): number | undefined {
@@ -292,12 +300,15 @@ class Region {
 
   /** The code of node `x` and of all that it dominates, entered with slots of which only the locals are right. Does not fall through. */
   tree(x: number, late: ReadonlySet<number> = NO_SLOTS): void {
-    const a = this.asm, g = this.graph;
-    if (g.isLoop[x]) a.loop(`n${x}`);
+    const a = this.asm, g = this.graph, walk = new Walk(this, x, late);
+    if (g.isLoop[x]) {
+      walk.hoist();
+      a.loop(`n${x}`);
+    }
     // Nodes where paths join come behind the blocks that end in front of them, the last one in order outermost.
     const joins = g.children[x].filter((c) => g.joins[c]).sort((p, q) => g.order[q] - g.order[p]);
     for (const j of joins) a.block(`n${j}`);
-    new Walk(this, x, late).emit();
+    walk.emit();
     for (const j of joins.reverse()) {
       a.end();
       this.tree(j);
@@ -365,9 +376,8 @@ class Walk {
   #offset = 0;
   /** A helper of the current instruction may have asked to stop behind it. */
   #mayFinish = false;
-  /** Accesses, where addresses are physical, and the locals of spans that were checked. */
+  /** Accesses, where addresses are physical. */
   readonly #places: ReadonlyMap<number, Place>;
-  readonly #spanLocals = new Map<Span, number>();
   /** Sets of each slot so far. */
   readonly #version = new Map<number, number>();
 
@@ -386,7 +396,7 @@ class Walk {
     this.#deferred = new Uint8Array(n);
     this.#local = new Int32Array(n);
     this.#left = 1;
-    this.#places = region.target.ram ? findSpans(this.#ir, region.target.off.has("spans")) : new Map();
+    this.#places = region.spans?.places[index] ?? new Map();
     this.#analyse();
   }
 
@@ -689,8 +699,8 @@ class Walk {
   }
   /** The address is physical: mostly all that the access's span reaches is in RAM, in its part without code if the span has stores. */
   #physical(i: number, ram: PhysicalRam, free: PhysicalRam["free"]): number {
-    const a = this.#a, { span, offset } = this.#places.get(i)!, start = free?.from ?? 0, half = span.stores ? TLB_HALF : 0;
-    const known = this.#spanLocals.get(span);
+    const a = this.#a, { span, offset } = this.#places.get(i)!, start = free?.from ?? 0;
+    const known = this.region.spanLocal(span);
     if (known !== undefined) {
       a.get(known);
       return offset - span.low;
@@ -700,6 +710,24 @@ class Walk {
       a.i32(ram.offset + start + fixed);
       return 0;
     }
+    const index = span.count > 1 ? this.region.newSpanLocal(span) : status;
+    this.#check(span, ram, free, index);
+    a.get(index);
+    return offset - span.low;
+  }
+  /** In front of a loop: checks spans whose bases the loop does not change. Where one fails, the interpreter begins with the loop. */
+  hoist(): void {
+    const { spans, target: { ram, off } } = this.region, free = off.has("free") ? undefined : ram?.free;
+    if (!ram || off.has("physical")) return;
+    this.#left = 0;
+    for (const [span, slot] of spans!.hoisted[this.index]) {
+      if (free || !span.stores) this.#check(span, ram, span.stores ? free : undefined, this.region.newSpanLocal(span), slot);
+    }
+    this.#left = 1;
+  }
+  /** Sets `index` to where a span's first byte is in the linear memory; its base is a value, or what `slot` holds. */
+  #check(span: Span, ram: PhysicalRam, free: PhysicalRam["free"], index: number, slot?: number): void {
+    const a = this.#a, start = free?.from ?? 0, half = span.stores ? TLB_HALF : 0;
     // How far the span's first byte is behind the RAM's byte `start`; or, where that is the least i32, the base itself: a signed comparison
     // then says that it is in front of the RAM's end.
     const { narrow } = span,
@@ -707,9 +735,9 @@ class Walk {
       first = ram.base + start,
       signed = narrow && first === 2 ** 31 && span.low >= 0;
     const zero = signed ? span.low : first;
-    const index = span.count > 1 ? this.region.spanLocal(this.#spanLocals.size) : status;
     const add = (n: number) => n === 0 ? a : narrow ? a.i32(n).op(W.i32Add) : i64(a, n).op(W.i64Add);
-    if (narrow) this.#pushNarrow(span.base);
+    if (slot !== undefined) this.#pushSlot(slot, !narrow);
+    else if (narrow) this.#pushNarrow(span.base);
     else this.#push(span.base);
     const far = narrow ? undefined : this.region.farConstant(span.low - first);
     if (far) a.get(far).op(W.i64Add);
@@ -738,14 +766,11 @@ class Walk {
       add(zero);
       if (narrow) a.op(W.extU);
       a.set(va);
-      this.#lookUp(half, OPS[this.#ir.op[i]].size!, length, false);
+      this.#lookUp(half, span.size, length, false);
       a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add).set(index).else();
       inRam();
       a.end();
     }
-    a.get(index);
-    if (span.count > 1) this.#spanLocals.set(span, index);
-    return offset - span.low;
   }
   /** An i64 value that is a constant below 2^53; else NaN. */
   #constant(v: number): number {

@@ -10,6 +10,8 @@ export const JIT_OPTIONS = {
   returns: "return prediction inside a region",
   /** Check accesses off one base register together, where addresses are physical. */
   spans: "one check of the bounds for accesses off one base register",
+  /** Such a check holds on in the nodes behind it; loops have those of what they do not change in front of them. */
+  across: "checks of a base register for the nodes behind, and in front of loops",
   /** Where addresses are physical, take it that the largest part of RAM without code stays so. */
   free: "stores need not look for code in the part of RAM that has none",
   /** Operations, addresses and conditions of constants are constants. */

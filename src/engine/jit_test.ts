@@ -86,6 +86,21 @@ const PROGRAMS: readonly (readonly [title: string, xlen: 32 | 64, physical: bool
     ["sd", { rs1: 10, rs2: 9, imm: -4 }],
     ["jal", { rd: 0, imm: 0x400 }],
   ]],
+  ["a base that the loop does not change is checked in front of it, once for the nodes of the loop", 64, true, [
+    ["lw", { rd: 9, rs1: 10, imm: 8 }],
+    ["addi", { rd: 11, rs1: 11, imm: -1 }],
+    ["bne", { rs1: 9, rs2: 0, imm: 8 }],
+    ["lw", { rd: 9, rs1: 10, imm: 16 }],
+    ["bne", { rs1: 11, rs2: 0, imm: -16 }],
+    ["jal", { rd: 0, imm: 0x400 }],
+  ]],
+  ["a base that is stepped: one check", 64, true, [
+    ["addi", { rd: 2, rs1: 2, imm: -16 }],
+    ["sd", { rs1: 2, rs2: 8, imm: 8 }],
+    ["addi", { rd: 2, rs1: 2, imm: -16 }],
+    ["sd", { rs1: 2, rs2: 9, imm: 8 }],
+    ["jal", { rd: 0, imm: 0x400 }],
+  ]],
   ["under translation: the page of a base register is remembered", 64, false, [
     ["ld", { rd: 9, rs1: 10, imm: 8 }],
     ["addi", { rd: 10, rs1: 10, imm: 16 }],
