@@ -810,6 +810,7 @@ export class Engine {
     for (;;) {
       b.reset(lo, hi);
       b.memos = selector.templates;
+      b.leavesBefore = false;
       this.#second = 0;
       core.translateBlock(b, code, max);
       const cut = this.#firstBreakpoint(b);
@@ -892,6 +893,7 @@ export class Engine {
       hosts.set(distance, code.at);
       b.reset(lo, hi);
       b.memos = undefined;
+      b.leavesBefore = true;
       this.#second = 0;
       core.translateBlock(b, code, max);
       if (this.#second > 0) tails.push({ at: this.#second, bytes: LONGEST_INSTRUCTION });

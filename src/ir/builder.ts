@@ -48,6 +48,8 @@ export class Builder {
   ended = false;
   /** Where whoever takes the block needs no operations of instructions that it knows already; undefined where all are wanted. */
   memos: Memos | undefined = undefined;
+  /** Loads and stores leave before their instruction if they leave: nobody sees what is behind it. So it is in regions. */
+  leavesBefore = false;
   /** The one in use for this block. */
   memo: Memo | undefined = undefined;
   #insn = 0;

@@ -9,6 +9,7 @@ import { H, MMX_HELPERS, SSE_HELPERS, X87_HELPERS } from "./helpers.ts";
 import { CONST, IMM, Insn, STATUS, STRING } from "./insn.ts";
 import { integerHelpers } from "./integer.ts";
 import { x86Table } from "./isa.ts";
+import { CS } from "./segments.ts";
 import { sseHelpers } from "./sse.ts";
 import { x87Helpers } from "./x87.ts";
 import { MODE_EM, MODE_OSFXSR, MODE_TF, MODE_TS } from "./slots.ts";
@@ -37,6 +38,7 @@ const joined = new Uint8Array(2 * LONGEST);
 export function translateBlock(b: Builder, code: Code, max: number, mode: number, table: DecodeTable = x86Table()): void {
   const e = emitterOf(b);
   e.reset(b.startLo, b.startHi);
+  e.leavesBefore = b.leavesBefore;
   e.begin(mode);
   if (mode & MODE_TF || max < 1) max = 1;
   let count = decodeBlock(e, table, code, max < MAX_BLOCK ? max : MAX_BLOCK);
@@ -84,7 +86,7 @@ function decodeBlock(e: Emit, table: DecodeTable, code: Code, max: number): numb
 
 /** Returns how many instructions the block may have: `count`, or fewer when they do not fit. */
 function emitBlock(e: Emit, count: number, mode: number): number {
-  // Backwards: an instruction that may leave the block shows all flags, before it and after it.
+  // Backwards: an instruction that may leave the block shows all flags, before it and, mostly, after it.
   let after = STATUS;
   for (let n = count - 1; n >= 0; n--) {
     const i = pool[n];
@@ -94,7 +96,8 @@ function emitBlock(e: Emit, count: number, mode: number): number {
     }
     const row = i.row;
     if (!row.quiet || i.hasMemory) {
-      live[n] = after = STATUS;
+      live[n] = row.quiet && e.leavesBefore && (e.long || e.flat && i.segment < 4 && i.segment !== CS) ? after : STATUS;
+      after = STATUS;
       continue;
     }
     live[n] = after;
