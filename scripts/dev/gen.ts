@@ -59,26 +59,35 @@ const LOADS: Readonly<Record<string, { readonly entry: string; readonly after?: 
   run: { entry: "src/cli/main.ts", after: "api" },
   jit: { entry: "src/engine/jit.ts", after: "api" },
   riscv: { entry: "src/machine/riscv.ts", after: "api" },
-  x86: { entry: "src/machine/x86.ts", after: "api" },
+  // A PC has a screen and a keyboard.
+  x86: { entry: "src/machine/x86.ts", after: "api", first: ["src/scenario/peripherals.ts"] },
 };
 
-/** Paths of the modules whose values the module at `path` imports; types leave nothing behind. */
+/** Paths of the modules, and names of the packages, whose values the module at `path` imports; types leave nothing behind. */
 function importsOf(path: string, map: Readonly<Record<string, string>>): string[] {
   const source = Deno.readTextFileSync(new URL(path, root));
   return [...source.matchAll(/^(?:import|export) (?!type )(?:(\{[^}]*\}|[\w*][^"{;]*) from )?"([^"]+)";/gm)]
     .filter(([, names]) => !names?.startsWith("{") || names.slice(1, -1).split(",").some((n) => !/^\s*(type\s|$)/.test(n)))
-    .map(([, , file]) => map[file] ? new URL(map[file], root) : new URL(file, new URL(path, root)))
-    .map((url) => url.href.slice(root.href.length))
-    .filter((file) => file.startsWith("src/") && !file.startsWith("src/loads/"));
+    .map(([, , file]) => {
+      if (map[file]?.startsWith("npm:")) return file;
+      return (map[file] ? new URL(map[file], root) : new URL(file, new URL(path, root))).href.slice(root.href.length);
+    })
+    .filter((file) => !file.startsWith("src/loads/"));
 }
 
 /** The modules that `paths` need and themselves, in the order of evaluation, without those of `seen`. */
 function closure(paths: readonly string[], seen: Set<string> = new Set()): string[] {
   const { imports } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
-  const visit = (path: string): string[] => seen.has(path) ? [] : (seen.add(path), [...importsOf(path, imports).flatMap(visit), path]);
+  const visit = (path: string): string[] => {
+    if (seen.has(path)) return [];
+    seen.add(path);
+    return path.endsWith(".ts") ? [...importsOf(path, imports).flatMap(visit), path] : [path];
+  };
   return paths.flatMap(visit);
 }
 const ofApi = () => new Set(closure([...LOADS.api.first ?? [], LOADS.api.entry]));
+
+const lineOf = (path: string) => `import "${path.endsWith(".ts") ? `../${path.slice(4)}` : path}";`;
 
 /** The texts of the lists in src/loads, by name. */
 export function loadLists(types: readonly DeviceFile[]): Map<string, string> {
@@ -96,7 +105,7 @@ export function loadLists(types: readonly DeviceFile[]): Map<string, string> {
   for (const [name, { entry, after, first = [] }] of Object.entries(LOADS)) {
     const needed = closure([...first, entry], after ? ofApi() : new Set()).filter((path) => path !== entry);
     emit(name, `What ${entry} needs`, [
-      ...needed.map((path) => `import "../${path.slice(4)}";`),
+      ...needed.map(lineOf),
       ...after ? [`export * from "../${entry.slice(4)}";`] : [],
     ]);
   }
@@ -106,9 +115,7 @@ export function loadLists(types: readonly DeviceFile[]): Map<string, string> {
       list,
       "Device types and what they need",
       closure(files, ofApi()).map((path) =>
-        files.includes(path)
-          ? `export { default as ${names[files.indexOf(path)]} } from "../${path.slice(4)}";`
-          : `import "../${path.slice(4)}";`
+        files.includes(path) ? `export { default as ${names[files.indexOf(path)]} } from "../${path.slice(4)}";` : lineOf(path)
       ),
     );
   }

@@ -22,6 +22,7 @@ import "../engine/profile.ts";
 import "../engine/memo.ts";
 import "../engine/select.ts";
 import "../engine/engine.ts";
+import "@std/toml";
 import "../machine/toml.ts";
 import "../machine/config.ts";
 import "../machine/format.ts";

@@ -1,5 +1,9 @@
 // What src/machine/x86.ts needs, in the order of evaluation. Written by scripts/dev/gen.ts.
 // Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.
+import "../scenario/keyboard.ts";
+import "../core/cp437.ts";
+import "../scenario/screen.ts";
+import "../scenario/peripherals.ts";
 import "../x86/cpuid.ts";
 import "../x86/insn.ts";
 import "../x86/decode.ts";
@@ -45,7 +49,6 @@ import "../machine/engine_cpu.ts";
 import "../core/apic.ts";
 import "../machine/x86_apic.ts";
 import "../firmware/bios/host.ts";
-import "../core/cp437.ts";
 import "../core/font8x16.ts";
 import "../core/vga_modes.ts";
 import "../firmware/bios/video_text.ts";
