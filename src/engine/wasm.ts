@@ -96,19 +96,18 @@ export class Asm {
     larger.set(this.#buffer);
     this.#buffer = larger;
   }
-  #byte(b: number): void {
+  op(b: number): this {
     if (this.#length === this.#buffer.length) this.#reserve(1);
     this.#buffer[this.#length++] = b;
-  }
-  op(b: number): this {
-    this.#byte(b);
     return this;
   }
   /** Several bytes of one instruction or of a short sequence. */
   ops(bytes: readonly number[]): this {
-    const n = bytes.length;
-    if (this.#length + n > this.#buffer.length) this.#reserve(n);
-    for (let i = 0; i < n; i++) this.#buffer[this.#length++] = bytes[i];
+    const n = bytes.length, from = this.#length;
+    if (from + n > this.#buffer.length) this.#reserve(n);
+    const buffer = this.#buffer;
+    for (let i = 0; i < n; i++) buffer[from + i] = bytes[i];
+    this.#length = from + n;
     return this;
   }
   /** Code that was made elsewhere. */
@@ -119,12 +118,11 @@ export class Asm {
     return this;
   }
   u(n: number): this {
-    for (n >>>= 0; n > 0x7f; n >>>= 7) this.#byte((n & 0x7f) | 0x80);
-    this.#byte(n);
-    return this;
+    for (n >>>= 0; n > 0x7f; n >>>= 7) this.op((n & 0x7f) | 0x80);
+    return this.op(n);
   }
   i32(n: number): this {
-    this.#byte(0x41);
+    this.op(0x41);
     return this.#signed(n | 0);
   }
   /** Signed LEB128 of a 32-bit number. */
@@ -132,20 +130,17 @@ export class Asm {
     for (;;) {
       const b = n & 0x7f;
       n >>= 7;
-      if ((n === 0 && !(b & 0x40)) || (n === -1 && (b & 0x40))) {
-        this.#byte(b);
-        return this;
-      }
-      this.#byte(b | 0x80);
+      if ((n === 0 && !(b & 0x40)) || (n === -1 && (b & 0x40))) return this.op(b);
+      this.op(b | 0x80);
     }
   }
   /** An i64 constant from its halves. */
   i64(lo: number, hi: number = lo >> 31): this {
-    this.#byte(0x42);
+    this.op(0x42);
     lo |= 0;
     hi |= 0;
     while (hi !== lo >> 31) {
-      this.#byte((lo & 0x7f) | 0x80);
+      this.op((lo & 0x7f) | 0x80);
       lo = (lo >>> 7) | (hi << 25);
       hi >>= 7;
     }
