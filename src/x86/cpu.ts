@@ -266,6 +266,8 @@ export class X86Cpu implements Core {
   addressHi = 0;
   /** FERR#: an x87 error waits while CR0.NE is clear; undefined where nobody would hear of it. */
   ferr: IrqLine | undefined;
+  /** What it can decode; made when its first block is translated. */
+  #table: DecodeTable | undefined;
   /** Fetch contexts. */
   readonly #spaces: Spaces;
   // Translations of the microcode's accesses: page and kind, its place in u8, and the flush count they belong to.
@@ -274,8 +276,8 @@ export class X86Cpu implements Core {
   readonly #walkHost = new Float64Array(WALKS);
   readonly #walkStamp = new Int32Array(WALKS);
   #stamp = 1;
-  readonly registers: readonly RegisterInfo[];
-  readonly #access: ReadonlyMap<string, { get(): bigint; set(value: bigint): void }>;
+  /** The debugger's view; made when somebody asks. */
+  #named: ReturnType<typeof registerTable> | undefined;
   readonly #inputs: ReadonlyMap<string, IrqLine>;
 
   constructor(readonly env: CoreEnv, readonly config: X86Config) {
@@ -297,7 +299,6 @@ export class X86Cpu implements Core {
         () => this.fpuErrorMayBeGone(),
       ),
     ];
-    [this.registers, this.#access] = registerTable(this);
     this.#inputs = new Map<string, IrqLine>([["intr", new IntrInput(this)], ["nmi", new NmiInput(this)], ["a20m", new A20Input(this)], [
       "ignne",
       new IgnneInput(this),
@@ -742,7 +743,6 @@ export class X86Cpu implements Core {
     this.record(XCPT.UD, 0);
   }
 
-  #table: DecodeTable | undefined;
   translateBlock(b: Builder, code: Code, max: number): void {
     translateBlock(b, code, max, this.mode(), this.#table ??= x86Table(this.features));
   }
@@ -1145,6 +1145,9 @@ export class X86Cpu implements Core {
   }
 
   // --- debugger
+  get registers(): readonly RegisterInfo[] {
+    return (this.#named ??= registerTable(this))[0];
+  }
   /** @throws {Error} no register of that name. */
   reg(name: string): bigint {
     return this.#register(name).get();
@@ -1153,7 +1156,7 @@ export class X86Cpu implements Core {
     this.#register(name).set(value);
   }
   #register(name: string) {
-    const access = this.#access.get(name);
+    const access = (this.#named ??= registerTable(this))[1].get(name);
     if (!access) throw new Error(`no register '${name}'`);
     return access;
   }

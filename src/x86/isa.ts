@@ -15,7 +15,7 @@ import { x87 } from "./isa/x87.ts";
 
 /** Most programs know neither the x87 nor SIMD: those rows are not even made before one of their opcodes comes. */
 const GROUPS: readonly RowGroup[] = [
-  new RowGroup(() => [...alu(), ...mov(), ...stack(), ...control(), ...strings(), ...bits(), ...system()], () => true),
+  new RowGroup(() => [...alu, ...mov, ...stack, ...control, ...strings, ...bits, ...system], () => true),
   new RowGroup(sse, (map, byte) => map === 1 ? isSimd(byte) : map === 2 || map === 3),
   new RowGroup(x87, (map, byte) => map === 0 && byte >= 0xd8 && byte <= 0xdf),
 ];

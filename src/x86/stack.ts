@@ -30,6 +30,9 @@ export class Stack {
   #attr = 0;
   #user = false;
   #error = 0;
+  /** Linear address that `#check` has found. */
+  #atLo = 0;
+  #atHi = 0;
 
   constructor(readonly cpu: X86Cpu) {}
 
@@ -85,9 +88,6 @@ export class Stack {
     this.#atLo = (this.#baseLo + offset) | 0;
     this.#atHi = 0;
   }
-  #atLo = 0;
-  #atHi = 0;
-
   /** Pushes 2, 4 or 8 bytes. */
   push(bytes: number, lo: number, hi: number): void {
     this.move(-bytes);

@@ -317,69 +317,66 @@ const divide = (signed: boolean): Semantics => (b, s) => {
   }
 };
 
-export function alu(): RowText[] {
-  const rows: RowText[] = [];
-  for (const [n, [name, f, marks]] of FAMILY.entries()) {
-    const o = 8 * n;
-    rows.push(
-      x86(`${hex2(o)} /r`, `${name} Eb, Gb`, marks, f),
-      x86(`${hex2(o + 1)} /r`, `${name} Ev, Gv`, marks, f),
-      x86(`${hex2(o + 2)} /r`, `${name} Gb, Eb`, marks, f),
-      x86(`${hex2(o + 3)} /r`, `${name} Gv, Ev`, marks, f),
-      x86(hex2(o + 4), `${name} AL, Ib`, marks, f),
-      x86(hex2(o + 5), `${name} rAX, Iz`, marks, f),
-      x86(`80 /${n}`, `${name} Eb, Ib`, marks, f),
-      x86(`81 /${n}`, `${name} Ev, Iz`, marks, f),
-      x86(`82 /${n}`, `${name} Eb, Ib`, `i64 ${marks}`, f),
-      x86(`83 /${n}`, `${name} Ev, sIb`, marks, f),
-    );
-  }
-  const quiet = `quiet ${ALL}`, locked = `lock quiet ${ALL}`, steps = "lock quiet !OSZAP";
-  rows.push(
-    x86("84 /r", "test Eb, Gb", quiet, test),
-    x86("85 /r", "test Ev, Gv", quiet, test),
-    x86("A8", "test AL, Ib", quiet, test),
-    x86("A9", "test rAX, Iz", quiet, test),
-    x86("FE /0", "inc Eb", steps, step(KIND.inc)),
-    x86("FF /0", "inc Ev", steps, step(KIND.inc)),
-    x86("FE /1", "dec Eb", steps, step(KIND.dec)),
-    x86("FF /1", "dec Ev", steps, step(KIND.dec)),
-    x86("40+r", "inc Zv", "i64 quiet !OSZAP", step(KIND.inc)),
-    x86("48+r", "dec Zv", "i64 quiet !OSZAP", step(KIND.dec)),
+export const alu: RowText[] = [];
+for (const [n, [name, f, marks]] of FAMILY.entries()) {
+  const o = 8 * n;
+  alu.push(
+    x86(`${hex2(o)} /r`, `${name} Eb, Gb`, marks, f),
+    x86(`${hex2(o + 1)} /r`, `${name} Ev, Gv`, marks, f),
+    x86(`${hex2(o + 2)} /r`, `${name} Gb, Eb`, marks, f),
+    x86(`${hex2(o + 3)} /r`, `${name} Gv, Ev`, marks, f),
+    x86(hex2(o + 4), `${name} AL, Ib`, marks, f),
+    x86(hex2(o + 5), `${name} rAX, Iz`, marks, f),
+    x86(`80 /${n}`, `${name} Eb, Ib`, marks, f),
+    x86(`81 /${n}`, `${name} Ev, Iz`, marks, f),
+    x86(`82 /${n}`, `${name} Eb, Ib`, `i64 ${marks}`, f),
+    x86(`83 /${n}`, `${name} Ev, sIb`, marks, f),
   );
-  for (const [op, size] of [["F6", "b"], ["F7", "v"]]) {
-    const imm = size === "b" ? "Ib" : "Iz";
-    rows.push(
-      x86(`${op} /0`, `test E${size}, ${imm}`, quiet, test),
-      x86(`${op} /1`, `test E${size}, ${imm}`, quiet, test),
-      x86(`${op} /2`, `not E${size}`, "lock quiet", not),
-      x86(`${op} /3`, `neg E${size}`, locked, neg),
-      x86(`${op} /4`, `mul E${size}`, quiet, multiply(false)),
-      x86(`${op} /5`, `imul E${size}`, quiet, multiply(true)),
-      x86(`${op} /6`, `div E${size}`, "", divide(false)),
-      x86(`${op} /7`, `idiv E${size}`, "", divide(true)),
-    );
-  }
-  rows.push(
-    x86("0F AF /r", "imul Gv, Ev", quiet, (b, d, s) => imul(b, d, d, s)),
-    x86("69 /r", "imul Gv, Ev, Iz", quiet, imul),
-    x86("6B /r", "imul Gv, Ev, sIb", quiet, imul),
-  );
-  for (const [n, [name, f, marks]] of SHIFTS.entries()) {
-    rows.push(
-      x86(`D0 /${n}`, `${name} Eb, 1`, marks, f),
-      x86(`D1 /${n}`, `${name} Ev, 1`, marks, f),
-      x86(`C0 /${n}`, `${name} Eb, Ib`, marks, f),
-      x86(`C1 /${n}`, `${name} Ev, Ib`, marks, f),
-      x86(`D2 /${n}`, `${name} Eb, CL`, marks, f),
-      x86(`D3 /${n}`, `${name} Ev, CL`, marks, f),
-    );
-  }
-  rows.push(
-    x86("0F A4 /r", "shld Ev, Gv, Ib", "quiet ~OSZAPC", double(false)),
-    x86("0F A5 /r", "shld Ev, Gv, CL", "quiet ~OSZAPC", double(false)),
-    x86("0F AC /r", "shrd Ev, Gv, Ib", "quiet ~OSZAPC", double(true)),
-    x86("0F AD /r", "shrd Ev, Gv, CL", "quiet ~OSZAPC", double(true)),
-  );
-  return rows;
 }
+const quiet = `quiet ${ALL}`, locked = `lock quiet ${ALL}`, steps = "lock quiet !OSZAP";
+alu.push(
+  x86("84 /r", "test Eb, Gb", quiet, test),
+  x86("85 /r", "test Ev, Gv", quiet, test),
+  x86("A8", "test AL, Ib", quiet, test),
+  x86("A9", "test rAX, Iz", quiet, test),
+  x86("FE /0", "inc Eb", steps, step(KIND.inc)),
+  x86("FF /0", "inc Ev", steps, step(KIND.inc)),
+  x86("FE /1", "dec Eb", steps, step(KIND.dec)),
+  x86("FF /1", "dec Ev", steps, step(KIND.dec)),
+  x86("40+r", "inc Zv", "i64 quiet !OSZAP", step(KIND.inc)),
+  x86("48+r", "dec Zv", "i64 quiet !OSZAP", step(KIND.dec)),
+);
+for (const [op, size] of [["F6", "b"], ["F7", "v"]]) {
+  const imm = size === "b" ? "Ib" : "Iz";
+  alu.push(
+    x86(`${op} /0`, `test E${size}, ${imm}`, quiet, test),
+    x86(`${op} /1`, `test E${size}, ${imm}`, quiet, test),
+    x86(`${op} /2`, `not E${size}`, "lock quiet", not),
+    x86(`${op} /3`, `neg E${size}`, locked, neg),
+    x86(`${op} /4`, `mul E${size}`, quiet, multiply(false)),
+    x86(`${op} /5`, `imul E${size}`, quiet, multiply(true)),
+    x86(`${op} /6`, `div E${size}`, "", divide(false)),
+    x86(`${op} /7`, `idiv E${size}`, "", divide(true)),
+  );
+}
+alu.push(
+  x86("0F AF /r", "imul Gv, Ev", quiet, (b, d, s) => imul(b, d, d, s)),
+  x86("69 /r", "imul Gv, Ev, Iz", quiet, imul),
+  x86("6B /r", "imul Gv, Ev, sIb", quiet, imul),
+);
+for (const [n, [name, f, marks]] of SHIFTS.entries()) {
+  alu.push(
+    x86(`D0 /${n}`, `${name} Eb, 1`, marks, f),
+    x86(`D1 /${n}`, `${name} Ev, 1`, marks, f),
+    x86(`C0 /${n}`, `${name} Eb, Ib`, marks, f),
+    x86(`C1 /${n}`, `${name} Ev, Ib`, marks, f),
+    x86(`D2 /${n}`, `${name} Eb, CL`, marks, f),
+    x86(`D3 /${n}`, `${name} Ev, CL`, marks, f),
+  );
+}
+alu.push(
+  x86("0F A4 /r", "shld Ev, Gv, Ib", "quiet ~OSZAPC", double(false)),
+  x86("0F A5 /r", "shld Ev, Gv, CL", "quiet ~OSZAPC", double(false)),
+  x86("0F AC /r", "shrd Ev, Gv, Ib", "quiet ~OSZAPC", double(true)),
+  x86("0F AD /r", "shrd Ev, Gv, CL", "quiet ~OSZAPC", double(true)),
+);

@@ -52,37 +52,34 @@ const jcxz: Semantics = (b) => b.branchNear(b.eqz(b.reg(CX, b.i.address)), b.i.i
 
 const interrupt = (b: Emit, vector: number, kind: number) => b.callEnd(H.interrupt, b.i64(vector), b.i64(kind), b.here(), b.following());
 
-export function control(): RowText[] {
-  const rows: RowText[] = [
-    x86("EB", "jmp Jb", "f64", jump),
-    x86("E9", "jmp Jz", "f64", jump),
-    x86("FF /4", "jmp Ev", "f64", jumpIndirect),
-    x86("FF /5", "jmpf Mp", "", farIndirect(H.jumpFar)),
-    x86("EA", "jmpf Ap", "i64", farDirect(H.jumpFar)),
-    x86("E8", "call Jz", "f64", call),
-    x86("FF /2", "call Ev", "f64", callIndirect),
-    x86("FF /3", "callf Mp", "", farIndirect(H.callFar)),
-    x86("9A", "callf Ap", "i64", farDirect(H.callFar)),
-    x86("C3", "ret", "f64", ret),
-    x86("C2", "ret Iw", "f64", ret),
-    x86("CB", "retf", "", retFar),
-    x86("CA", "retf Iw", "", retFar),
-    x86("CF", "iret", "", (b) => b.callEnd(H.iret, b.i64(b.i.operand), b.here(), b.following())),
-    x86("E0", "loopne Jb", "f64", loop(5)),
-    x86("E1", "loope Jb", "f64", loop(4)),
-    x86("E2", "loop Jb", "f64", loop(-1)),
-    x86("E3", "jcxz Jb", "f64", jcxz),
-    x86("CC", "int3", "", (b) => interrupt(b, 3, 1)),
-    x86("CD", "int Ib", "", (b) => interrupt(b, b.i.imm & 0xff, 0)),
-    x86("CE", "into", "i64", (b) => {
-      b.branchIf(b.condition(1), b.i.length);
-      interrupt(b, 4, 2);
-    }),
-    x86("F1", "int1", "", (b) => interrupt(b, 1, 3)),
-  ];
-  for (const [cc, name] of CONDITIONS.entries()) {
-    const branch: Semantics = (b) => b.branchNear(b.condition(cc), b.i.imm);
-    rows.push(x86(hex2(0x70 + cc), `j${name} Jb`, "f64", branch), x86(`0F ${hex2(0x80 + cc)}`, `j${name} Jz`, "f64", branch));
-  }
-  return rows;
+export const control: RowText[] = [
+  x86("EB", "jmp Jb", "f64", jump),
+  x86("E9", "jmp Jz", "f64", jump),
+  x86("FF /4", "jmp Ev", "f64", jumpIndirect),
+  x86("FF /5", "jmpf Mp", "", farIndirect(H.jumpFar)),
+  x86("EA", "jmpf Ap", "i64", farDirect(H.jumpFar)),
+  x86("E8", "call Jz", "f64", call),
+  x86("FF /2", "call Ev", "f64", callIndirect),
+  x86("FF /3", "callf Mp", "", farIndirect(H.callFar)),
+  x86("9A", "callf Ap", "i64", farDirect(H.callFar)),
+  x86("C3", "ret", "f64", ret),
+  x86("C2", "ret Iw", "f64", ret),
+  x86("CB", "retf", "", retFar),
+  x86("CA", "retf Iw", "", retFar),
+  x86("CF", "iret", "", (b) => b.callEnd(H.iret, b.i64(b.i.operand), b.here(), b.following())),
+  x86("E0", "loopne Jb", "f64", loop(5)),
+  x86("E1", "loope Jb", "f64", loop(4)),
+  x86("E2", "loop Jb", "f64", loop(-1)),
+  x86("E3", "jcxz Jb", "f64", jcxz),
+  x86("CC", "int3", "", (b) => interrupt(b, 3, 1)),
+  x86("CD", "int Ib", "", (b) => interrupt(b, b.i.imm & 0xff, 0)),
+  x86("CE", "into", "i64", (b) => {
+    b.branchIf(b.condition(1), b.i.length);
+    interrupt(b, 4, 2);
+  }),
+  x86("F1", "int1", "", (b) => interrupt(b, 1, 3)),
+];
+for (const [cc, name] of CONDITIONS.entries()) {
+  const branch: Semantics = (b) => b.branchNear(b.condition(cc), b.i.imm);
+  control.push(x86(hex2(0x70 + cc), `j${name} Jb`, "f64", branch), x86(`0F ${hex2(0x80 + cc)}`, `j${name} Jz`, "f64", branch));
 }

@@ -148,88 +148,85 @@ const bound: Semantics = (b, d) => {
   b.callUnless(b.and(b.geS(x, low), b.leS(x, high)), b.i64(0), H.boundError);
 };
 
-export function mov(): RowText[] {
-  const q = "quiet",
-    rows: RowText[] = [
-      x86("88 /r", "mov Eb, Gb", q, move),
-      x86("89 /r", "mov Ev, Gv", q, move),
-      x86("8A /r", "mov Gb, Eb", q, move),
-      x86("8B /r", "mov Gv, Ev", q, move),
-      x86("8C /r", "mov Rv, Sw", q, fromSegment),
-      x86("8C /r", "mov Mw, Sw", q, fromSegment),
-      x86("8E /r", "mov Sw, Ew", "", toSegment),
-      x86("A0", "mov AL, Ob", q, move),
-      x86("A1", "mov rAX, Ov", q, move),
-      x86("A2", "mov Ob, AL", q, move),
-      x86("A3", "mov Ov, rAX", q, move),
-      x86("B0+r", "mov Zb, Ib", q, move),
-      x86("B8+r", "mov Zv, Iv", q, move),
-      x86("C6 /0", "mov Eb, Ib", q, move),
-      x86("C7 /0", "mov Ev, Iz", q, move),
-      x86("0F B6 /r", "movzx Gv, Eb", q, extend(false)),
-      x86("0F B7 /r", "movzx Gv, Ew", q, extend(false)),
-      x86("0F BE /r", "movsx Gv, Eb", q, extend(true)),
-      x86("0F BF /r", "movsx Gv, Ew", q, extend(true)),
-      x86("63 /r", "movsxd Gv, Ed", "o64 quiet", (b, d, s) => {
-        const v = b.get(s);
-        b.put(d, d.size === 8 ? b.extS(v) : v);
-      }),
-      x86("8D /r", "lea Gv, M", q, lea),
-      x86("86 /r", "xchg Eb, Gb", "lock quiet", exchange),
-      x86("87 /r", "xchg Ev, Gv", "lock quiet", exchange),
-      x86("90+r", "xchg Zv, rAX", q, (b, d, s) => {
-        // 90 is no operation (with F3: pause): it does not even clear an upper half.
-        if (d.n !== 0) exchange(b, d, s, d, d);
-      }),
-      x86("0F C0 /r", "xadd Eb, Gb", "lock quiet !OSZAPC", xadd),
-      x86("0F C1 /r", "xadd Ev, Gv", "lock quiet !OSZAPC", xadd),
-      x86("0F B0 /r", "cmpxchg Eb, Gb", "lock quiet !OSZAPC", cmpxchg),
-      x86("0F B1 /r", "cmpxchg Ev, Gv", "lock quiet !OSZAPC", cmpxchg),
-      x86("0F C7 /1", "cmpxchg8b Mq", "lock", cmpxchg8b),
-      x86("REX.W 0F C7 /1", "cmpxchg16b Mdq", "lock o64", cmpxchg16b),
-      x86("0F C8+r", "bswap Zv", q, bswap),
-      x86("0F 38 F0 /r", "movbe Gv, Mv", q, movbe),
-      x86("0F 38 F1 /r", "movbe Mv, Gv", q, movbe),
-      x86("98", "cbw", q, widen),
-      x86("99", "cwd", q, widenPair),
-      x86("D7", "xlat", "", xlat),
-      x86("C4 /r", "les Gv, Mp", "i64", loadFar(0)),
-      x86("C5 /r", "lds Gv, Mp", "i64", loadFar(3)),
-      x86("0F B2 /r", "lss Gv, Mp", "", loadFar(SS)),
-      x86("0F B4 /r", "lfs Gv, Mp", "", loadFar(4)),
-      x86("0F B5 /r", "lgs Gv, Mp", "", loadFar(5)),
-      x86("62 /r", "bound Gv, Ma", "i64", bound),
-      x86("9F", "lahf", "quiet ?SZAPC", lahf),
-      x86("9E", "sahf", "quiet !SZAPC", sahf),
-      x86("F8", "clc", "quiet !C", clearCarry),
-      x86("F9", "stc", "quiet !C", setCarry),
-      x86("F5", "cmc", "quiet ?OSZAPC", notCarry),
-      x86("FC", "cld", q, (b) => b.set(RFLAGS, b.and(b.getL(RFLAGS), b.i64(~DF)))),
-      x86("FD", "std", q, (b) => b.set(RFLAGS, b.or(b.getL(RFLAGS), b.i64(DF)))),
-      x86("D6", "salc", "i64 quiet ?C", salc),
-      x86("E4", "in AL, Ib", "", portIn),
-      x86("E5", "in eAX, Ib", "", portIn),
-      x86("EC", "in AL, DX", "", portIn),
-      x86("ED", "in eAX, DX", "", portIn),
-      x86("E6", "out Ib, AL", "", portOut),
-      x86("E7", "out Ib, eAX", "", portOut),
-      x86("EE", "out DX, AL", "", portOut),
-      x86("EF", "out DX, eAX", "", portOut),
-      x86("27", "daa", "i64", decimal("daa")),
-      x86("2F", "das", "i64", decimal("das")),
-      x86("37", "aaa", "i64", decimal("aaa")),
-      x86("3F", "aas", "i64", decimal("aas")),
-      x86("D4", "aam Ib", "i64", decimal("aam")),
-      x86("D5", "aad Ib", "i64", decimal("aad")),
-    ];
-  for (const [cc, name] of CONDITIONS.entries()) {
-    rows.push(
-      x86(`0F ${hex2(0x40 + cc)} /r`, `cmov${name} Gv, Ev`, "quiet ?OSZAPC", (b, d, s) => {
-        const v = b.get(s);
-        b.put(d, b.select(b.condition(cc), v, b.get(d)));
-      }),
-      x86(`0F ${hex2(0x90 + cc)} /r`, `set${name} Eb`, "quiet ?OSZAPC", (b, d) => b.put(d, b.condition(cc))),
-    );
-  }
-  return rows;
+const q = "quiet";
+export const mov: RowText[] = [
+  x86("88 /r", "mov Eb, Gb", q, move),
+  x86("89 /r", "mov Ev, Gv", q, move),
+  x86("8A /r", "mov Gb, Eb", q, move),
+  x86("8B /r", "mov Gv, Ev", q, move),
+  x86("8C /r", "mov Rv, Sw", q, fromSegment),
+  x86("8C /r", "mov Mw, Sw", q, fromSegment),
+  x86("8E /r", "mov Sw, Ew", "", toSegment),
+  x86("A0", "mov AL, Ob", q, move),
+  x86("A1", "mov rAX, Ov", q, move),
+  x86("A2", "mov Ob, AL", q, move),
+  x86("A3", "mov Ov, rAX", q, move),
+  x86("B0+r", "mov Zb, Ib", q, move),
+  x86("B8+r", "mov Zv, Iv", q, move),
+  x86("C6 /0", "mov Eb, Ib", q, move),
+  x86("C7 /0", "mov Ev, Iz", q, move),
+  x86("0F B6 /r", "movzx Gv, Eb", q, extend(false)),
+  x86("0F B7 /r", "movzx Gv, Ew", q, extend(false)),
+  x86("0F BE /r", "movsx Gv, Eb", q, extend(true)),
+  x86("0F BF /r", "movsx Gv, Ew", q, extend(true)),
+  x86("63 /r", "movsxd Gv, Ed", "o64 quiet", (b, d, s) => {
+    const v = b.get(s);
+    b.put(d, d.size === 8 ? b.extS(v) : v);
+  }),
+  x86("8D /r", "lea Gv, M", q, lea),
+  x86("86 /r", "xchg Eb, Gb", "lock quiet", exchange),
+  x86("87 /r", "xchg Ev, Gv", "lock quiet", exchange),
+  x86("90+r", "xchg Zv, rAX", q, (b, d, s) => {
+    // 90 is no operation (with F3: pause): it does not even clear an upper half.
+    if (d.n !== 0) exchange(b, d, s, d, d);
+  }),
+  x86("0F C0 /r", "xadd Eb, Gb", "lock quiet !OSZAPC", xadd),
+  x86("0F C1 /r", "xadd Ev, Gv", "lock quiet !OSZAPC", xadd),
+  x86("0F B0 /r", "cmpxchg Eb, Gb", "lock quiet !OSZAPC", cmpxchg),
+  x86("0F B1 /r", "cmpxchg Ev, Gv", "lock quiet !OSZAPC", cmpxchg),
+  x86("0F C7 /1", "cmpxchg8b Mq", "lock", cmpxchg8b),
+  x86("REX.W 0F C7 /1", "cmpxchg16b Mdq", "lock o64", cmpxchg16b),
+  x86("0F C8+r", "bswap Zv", q, bswap),
+  x86("0F 38 F0 /r", "movbe Gv, Mv", q, movbe),
+  x86("0F 38 F1 /r", "movbe Mv, Gv", q, movbe),
+  x86("98", "cbw", q, widen),
+  x86("99", "cwd", q, widenPair),
+  x86("D7", "xlat", "", xlat),
+  x86("C4 /r", "les Gv, Mp", "i64", loadFar(0)),
+  x86("C5 /r", "lds Gv, Mp", "i64", loadFar(3)),
+  x86("0F B2 /r", "lss Gv, Mp", "", loadFar(SS)),
+  x86("0F B4 /r", "lfs Gv, Mp", "", loadFar(4)),
+  x86("0F B5 /r", "lgs Gv, Mp", "", loadFar(5)),
+  x86("62 /r", "bound Gv, Ma", "i64", bound),
+  x86("9F", "lahf", "quiet ?SZAPC", lahf),
+  x86("9E", "sahf", "quiet !SZAPC", sahf),
+  x86("F8", "clc", "quiet !C", clearCarry),
+  x86("F9", "stc", "quiet !C", setCarry),
+  x86("F5", "cmc", "quiet ?OSZAPC", notCarry),
+  x86("FC", "cld", q, (b) => b.set(RFLAGS, b.and(b.getL(RFLAGS), b.i64(~DF)))),
+  x86("FD", "std", q, (b) => b.set(RFLAGS, b.or(b.getL(RFLAGS), b.i64(DF)))),
+  x86("D6", "salc", "i64 quiet ?C", salc),
+  x86("E4", "in AL, Ib", "", portIn),
+  x86("E5", "in eAX, Ib", "", portIn),
+  x86("EC", "in AL, DX", "", portIn),
+  x86("ED", "in eAX, DX", "", portIn),
+  x86("E6", "out Ib, AL", "", portOut),
+  x86("E7", "out Ib, eAX", "", portOut),
+  x86("EE", "out DX, AL", "", portOut),
+  x86("EF", "out DX, eAX", "", portOut),
+  x86("27", "daa", "i64", decimal("daa")),
+  x86("2F", "das", "i64", decimal("das")),
+  x86("37", "aaa", "i64", decimal("aaa")),
+  x86("3F", "aas", "i64", decimal("aas")),
+  x86("D4", "aam Ib", "i64", decimal("aam")),
+  x86("D5", "aad Ib", "i64", decimal("aad")),
+];
+for (const [cc, name] of CONDITIONS.entries()) {
+  mov.push(
+    x86(`0F ${hex2(0x40 + cc)} /r`, `cmov${name} Gv, Ev`, "quiet ?OSZAPC", (b, d, s) => {
+      const v = b.get(s);
+      b.put(d, b.select(b.condition(cc), v, b.get(d)));
+    }),
+    x86(`0F ${hex2(0x90 + cc)} /r`, `set${name} Eb`, "quiet ?OSZAPC", (b, d) => b.put(d, b.condition(cc))),
+  );
 }

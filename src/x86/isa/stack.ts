@@ -71,32 +71,29 @@ const leave: Semantics = (b) => {
   b.setReg(BP, size, v);
 };
 
-export function stack(): RowText[] {
-  const rows: RowText[] = [
-    x86("50+r", "push Zv", "d64", push),
-    x86("58+r", "pop Zv", "d64", pop),
-    x86("68", "push Iz", "d64", push),
-    x86("6A", "push sIb", "d64", push),
-    x86("FF /6", "push Ev", "d64", push),
-    x86("8F /0", "pop Ev", "d64", pop),
-    x86("60", "pusha", "i64", pusha),
-    x86("61", "popa", "i64", popa),
-    x86("9C", "pushf", "d64", pushf),
-    x86("9D", "popf", "d64", popf),
-    x86("C8", "enter Iw, Ib", "d64", enter),
-    x86("C9", "leave", "d64", leave),
-  ];
-  const segments: readonly (readonly [string, string, string, string])[] = [
-    ["ES", "06", "07", "i64"],
-    ["CS", "0E", "", "i64"],
-    ["SS", "16", "17", "i64"],
-    ["DS", "1E", "1F", "i64"],
-    ["FS", "0F A0", "0F A1", "d64"],
-    ["GS", "0F A8", "0F A9", "d64"],
-  ];
-  for (const [name, pushes, pops, marks] of segments) {
-    rows.push(x86(pushes, `push ${name}`, marks, pushSegment));
-    if (pops) rows.push(x86(pops, `pop ${name}`, marks, popSegment));
-  }
-  return rows;
+export const stack: RowText[] = [
+  x86("50+r", "push Zv", "d64", push),
+  x86("58+r", "pop Zv", "d64", pop),
+  x86("68", "push Iz", "d64", push),
+  x86("6A", "push sIb", "d64", push),
+  x86("FF /6", "push Ev", "d64", push),
+  x86("8F /0", "pop Ev", "d64", pop),
+  x86("60", "pusha", "i64", pusha),
+  x86("61", "popa", "i64", popa),
+  x86("9C", "pushf", "d64", pushf),
+  x86("9D", "popf", "d64", popf),
+  x86("C8", "enter Iw, Ib", "d64", enter),
+  x86("C9", "leave", "d64", leave),
+];
+const segments: readonly (readonly [string, string, string, string])[] = [
+  ["ES", "06", "07", "i64"],
+  ["CS", "0E", "", "i64"],
+  ["SS", "16", "17", "i64"],
+  ["DS", "1E", "1F", "i64"],
+  ["FS", "0F A0", "0F A1", "d64"],
+  ["GS", "0F A8", "0F A9", "d64"],
+];
+for (const [name, pushes, pops, marks] of segments) {
+  stack.push(x86(pushes, `push ${name}`, marks, pushSegment));
+  if (pops) stack.push(x86(pops, `pop ${name}`, marks, popSegment));
 }

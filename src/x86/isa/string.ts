@@ -74,21 +74,19 @@ const outs: Iteration = (b, size) => {
   return undefined;
 };
 
-export function strings(): RowText[] {
-  return [
-    x86("A4", "movsb Yb, Xb", "", string(movs)),
-    x86("A5", "movs Yv, Xv", "", string(movs)),
-    x86("A6", "cmpsb Xb, Yb", "", string(cmps)),
-    x86("A7", "cmps Xv, Yv", "", string(cmps)),
-    x86("AA", "stosb Yb, AL", "", string(stos)),
-    x86("AB", "stos Yv, rAX", "", string(stos)),
-    x86("AC", "lodsb AL, Xb", "", string(lods)),
-    x86("AD", "lods rAX, Xv", "", string(lods)),
-    x86("AE", "scasb AL, Yb", "", string(scas)),
-    x86("AF", "scas rAX, Yv", "", string(scas)),
-    x86("6C", "insb Yb, DX", "", string(ins)),
-    x86("6D", "ins Yz, DX", "", string(ins)),
-    x86("6E", "outsb DX, Xb", "", string((b) => outs(b, 1))),
-    x86("6F", "outs DX, Xz", "", string((b) => outs(b, b.i.operand === 2 ? 2 : 4))),
-  ];
-}
+export const strings: readonly RowText[] = [
+  x86("A4", "movsb Yb, Xb", "", string(movs)),
+  x86("A5", "movs Yv, Xv", "", string(movs)),
+  x86("A6", "cmpsb Xb, Yb", "", string(cmps)),
+  x86("A7", "cmps Xv, Yv", "", string(cmps)),
+  x86("AA", "stosb Yb, AL", "", string(stos)),
+  x86("AB", "stos Yv, rAX", "", string(stos)),
+  x86("AC", "lodsb AL, Xb", "", string(lods)),
+  x86("AD", "lods rAX, Xv", "", string(lods)),
+  x86("AE", "scasb AL, Yb", "", string(scas)),
+  x86("AF", "scas rAX, Yv", "", string(scas)),
+  x86("6C", "insb Yb, DX", "", string(ins)),
+  x86("6D", "ins Yz, DX", "", string(ins)),
+  x86("6E", "outsb DX, Xb", "", string((b) => outs(b, 1))),
+  x86("6F", "outs DX, Xz", "", string((b) => outs(b, b.i.operand === 2 ? 2 : 4))),
+];
