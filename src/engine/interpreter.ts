@@ -132,9 +132,10 @@ function control(a: Asm, name: string): void {
       return;
     case "callEnd":
     case "callOut":
-      a.ops(B).get(ip).get(budget).call(HELPER).set(t).at(W.i32Load, TLB).set(tlb);
+      a.ops(B).get(ip).get(budget).call(HELPER).tee(t).i32(1).op(W.i32Eq).brIf("status").at(W.i32Load, TLB).set(tlb);
+      // The block may go on behind this instruction: what comes there does not begin.
+      if (name === "callOut") addLeft(a).get(budget).i32(1).op(W.i32Sub).set(budget);
       a.get(t).op(W.i32Eqz).if().at(W.i64Load, PC).set(v).br("lookup").end();
-      a.get(t).i32(1).op(W.i32Eq).brIf("status");
       return void leave(a, LEFT.attention);
     case "stale":
       return void leave(addCount(a).set(budget), LEFT.stale);

@@ -863,6 +863,7 @@ class Walk {
     a.i32(helper).get(budget).i32(this.#left).op(W.i32Add).call(HELPER).tee(status).i32(1).op(W.i32Eq).unlikelyIf();
     this.#side();
     a.end();
+    this.#refund(this.#left - 1);
     // The helper may have changed any slot: nothing is written back again.
     a.at(W.i64Load, PC).set(exitPc).i32(LEFT.attention).i32(LEFT.lookup).get(status).op(W.select).set(kind).br("done");
   }

@@ -1,14 +1,14 @@
 // Control and status registers: one row each. RISC-V Privileged 20211203 ("Priv"), Sstc 1.0.0, Unprivileged 20191213 ("Unpriv").
 // Where the documents leave a choice, QEMU's `-cpu rv64` decides. Not modelled: H, N, Smepmp, Sscofpmf (the event counters read 0), triggers.
 import type { Hart } from "./hart.ts";
-import { CSRS, FFLAGS, FRM, MODE_PRIV_SHIFT } from "./slots.ts";
+import { CSRS, FFLAGS, FRM, MODE_PRIV_SHIFT, STATUS } from "./slots.ts";
 import { M_INTERRUPTS, MEIP, MSIP, MTIP, S_INTERRUPTS, SEIP, SSIP, STIP } from "./trap.ts";
 
 // mstatus, low half; names of Priv 3.1.6 with the bit in place.
 export const SIE = 1 << 1, MIE = 1 << 3, SPIE = 1 << 5, MPIE = 1 << 7, SPP = 1 << 8, MPP = 3 << 11, MPP_SHIFT = 11, FS = 3 << 13;
 export const MPRV = 1 << 17, SUM = 1 << 18, MXR = 1 << 19, TVM = 1 << 20, TW = 1 << 21, TSR = 1 << 22, SD = 1 << 31;
 /** The fields that sstatus shows (UBE and VS are 0 here, XS too). */
-const SSTATUS = SIE | SPIE | SPP | FS | SUM | MXR;
+export const SSTATUS = SIE | SPIE | SPP | FS | SUM | MXR;
 // menvcfg and senvcfg.
 export const FIOM = 1, CBIE = 3 << 4, CBCFE = 1 << 6, CBZE = 1 << 7;
 /** In the upper half of menvcfg. */
@@ -49,7 +49,7 @@ const zero = (h: Hart): number => low(h, 0);
 
 const hasF = (h: Hart) => h.has("f"), hasS = (h: Hart) => h.has("s"), hasU = (h: Hart) => h.has("u");
 const rv32 = (h: Hart) => h.xlen === 32;
-const fpOff = (h: Hart) => (h.s.status & FS) === 0;
+const fpOff = (h: Hart) => (h.status & FS) === 0;
 
 /** Registers without side effects, in the order of their slots. */
 const PLAIN: CsrRow[] = [];
@@ -70,8 +70,8 @@ const plain = (number: number, name: string, spec: string, when?: (h: Hart) => b
 };
 
 // --- mstatus and its windows
-const statusHigh = (h: Hart): number => h.xlen === 64 ? (hasU(h) ? 2 : 0) | (hasS(h) ? 8 : 0) | (h.s.status & SD) : 0; // UXL, SXL: 64
-const statusLow = (h: Hart): number => h.xlen === 64 ? h.s.status & ~SD : h.s.status;
+const statusHigh = (h: Hart): number => h.xlen === 64 ? (hasU(h) ? 2 : 0) | (hasS(h) ? 8 : 0) | (h.status & SD) : 0; // UXL, SXL: 64
+const statusLow = (h: Hart): number => h.xlen === 64 ? h.status & ~SD : h.status;
 function writableStatus(h: Hart): number {
   const user = hasU(h) ? MPRV | TW : 0, supervisor = hasS(h) ? SIE | SPIE | SPP | SUM | MXR | TVM | TSR : 0;
   return MIE | MPIE | MPP | user | supervisor | (hasF(h) ? FS : 0);
@@ -79,9 +79,9 @@ function writableStatus(h: Hart): number {
 function writeStatus(h: Hart, lo: number): void {
   // Priv 3.1.6.1: MPP is WARL; a privilege that the hart lacks leaves it as it was (QEMU 8).
   const mpp = (lo & MPP) >> MPP_SHIFT;
-  if (mpp === 2 || (mpp === 1 && !hasS(h)) || (mpp === 0 && !hasU(h))) lo = lo & ~MPP | h.s.status & MPP;
+  if (mpp === 2 || (mpp === 1 && !hasS(h)) || (mpp === 0 && !hasU(h))) lo = lo & ~MPP | h.status & MPP;
   const mask = writableStatus(h);
-  h.setStatus(h.s.status & ~mask | lo & mask);
+  h.setStatus(h.status & ~mask | lo & mask);
 }
 
 // --- interrupts
@@ -180,11 +180,11 @@ const TABLE: readonly (CsrRow | Family)[] = [
   { number: 0x003, name: "fcsr",   spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS) | h.slotLo(FRM) << 5), write: (h, lo) => h.setFcsr(lo & 31, lo >> 5 & 7) },
 
   // Supervisor
-  { number: 0x100, name: "sstatus",    spec: "Priv 4.1.1", when: hasS, read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.s.status & ~SSTATUS | lo & SSTATUS) },
+  { number: 0x100, name: "sstatus",    spec: "Priv 4.1.1", when: hasS, read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.status & ~SSTATUS | lo & SSTATUS) },
   { number: 0x104, name: "sie",        spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.s.mie & h.s.mideleg), write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.update(); } },
   { number: 0x105, name: "stvec",      spec: "Priv 4.1.2", when: hasS, read: (h) => both(h, h.s.stvecLo, h.s.stvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } },
   { number: 0x106, name: "scounteren", spec: "Priv 4.1.5", when: hasS, read: (h) => low(h, h.s.scounteren), write: (h, lo) => { h.s.scounteren = lo; } },
-  { number: 0x10a, name: "senvcfg",    spec: "Priv 4.1.10", when: hasS, read: (h) => low(h, h.s.senvcfg), write: (h, lo) => { h.s.senvcfg = lo & h.envcfg; } },
+  { number: 0x10a, name: "senvcfg",    spec: "Priv 4.1.10", when: hasS, read: (h) => low(h, h.s.senvcfg), write: (h, lo) => h.setSenvcfg(lo) },
   plain(0x140, "sscratch", "Priv 4.1.6", hasS),
   plain(0x141, "sepc", "Priv 4.1.7", hasS, true),
   plain(0x142, "scause", "Priv 4.1.8", hasS),
@@ -192,7 +192,7 @@ const TABLE: readonly (CsrRow | Family)[] = [
   { number: 0x144, name: "sip",        spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) },
   { number: 0x14d, name: "stimecmp",   spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => both(h, h.s.stimecmpLo, h.xlen === 64 ? h.s.stimecmpHi : 0), write: (h, lo, hi) => h.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) },
   { number: 0x15d, name: "stimecmph",  spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => low(h, h.s.stimecmpHi), write: (h, lo) => h.setStimecmp(h.s.stimecmpLo, lo) },
-  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", when: hasS, denied: (h) => h.s.priv === 1 && (h.s.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) },
+  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", when: hasS, denied: (h) => h.s.priv === 1 && (h.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) },
 
   // Machine
   id(0xf11, "mvendorid", "mvendorid"),
@@ -268,6 +268,8 @@ export interface PlainCsr {
   readonly slot: number;
   readonly writeMask: bigint;
 }
+/** sstatus: the slot has all of mstatus, and inline only SIE is changed. */
+const SSTATUS_SLOT: PlainCsr = { slot: STATUS, writeMask: BigInt(SIE) };
 /**
  * The register of a CSR instruction that neither traps at the privilege of these mode bits (slots.ts) nor has any effect but on its slot;
  * undefined for all others, which go through the helper.
@@ -275,8 +277,9 @@ export interface PlainCsr {
 export function csrPlain(
   number: number,
   mode: number,
-  isa: { readonly xlen: 32 | 64; has(extension: string): boolean },
+  isa: { readonly xlen: 32 | 64; readonly misa: number; has(extension: string): boolean },
 ): PlainCsr | undefined {
+  if (number === 0x100) return mode >> MODE_PRIV_SHIFT & 3 && isa.misa >> 18 & 1 ? SSTATUS_SLOT : undefined;
   const row = PLAIN.find((r) => r.number === number);
   if (!row || (mode >> MODE_PRIV_SHIFT & 3) < (number >> 8 & 3)) return undefined;
   const all = isa.xlen === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;

@@ -59,7 +59,21 @@ import type { Isa } from "./isa.ts";
 import { translateBlock } from "./translate.ts";
 import { Mmu, type MmuMode, REASONS, RIGHT } from "./mmu.ts";
 import { Pmp } from "./pmp.ts";
-import { F, FFLAGS, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PHYSICAL, MODE_PRIV_SHIFT, RES_ADDRESS, X } from "./slots.ts";
+import {
+  F,
+  FFLAGS,
+  FRM,
+  HELD,
+  MODE_CBZE,
+  MODE_FP_FAST,
+  MODE_FS,
+  MODE_FS_DIRTY,
+  MODE_PHYSICAL,
+  MODE_PRIV_SHIFT,
+  RES_ADDRESS,
+  STATUS,
+  X,
+} from "./slots.ts";
 import { ACCESS_FAULT, CAUSE, causeName, mostUrgent, PAGE_FAULT, PRIVILEGE_LETTERS, SEIP, SSIP, STIP, TrapLog, wide } from "./trap.ts";
 
 /** What distinguishes one hart from another. */
@@ -94,8 +108,6 @@ export interface HartConfig {
 const powerOn = () => ({
   /** 0 U, 1 S, 3 M. */
   priv: 3,
-  /** Low half of mstatus, with SD in bit 31. */
-  status: 0,
   mie: 0,
   /** mip's bits that software set. */
   soft: 0,
@@ -220,7 +232,6 @@ export class Hart implements Core {
       sret: () => this.#sret(),
       wfi: () => this.#wfi(),
       sfenceVma: () => this.#sfenceVma(),
-      fenceI: () => this.#next(0),
       fetchFault: () => this.#fetchFault(),
       misalignedLoad: () => this.fault(CAUSE.misalignedLoad, this.#argLo(0), this.#argHi(0)),
       misalignedStore: () => this.fault(CAUSE.misalignedStore, this.#argLo(0), this.#argHi(0)),
@@ -261,7 +272,7 @@ export class Hart implements Core {
   startSupervisor(pc: bigint, a1: bigint): void {
     const s = this.s;
     s.priv = 1;
-    s.status &= ~(SIE | SUM | MXR | MPRV);
+    this.status &= ~(SIE | SUM | MXR | MPRV);
     s.medeleg = 0xb1ff; // all but environment calls from S, which are the firmware's
     s.mideleg = SSIP | STIP | SEIP;
     s.mcounteren = -1;
@@ -319,6 +330,14 @@ export class Hart implements Core {
     return this.env.i32[(ARG >> 2) + 2 * n + 1];
   }
 
+  /** Low half of mstatus, with SD in bit 31. Rows clear SIE, and set it while no interrupt waits for it, on their own. */
+  get status(): number {
+    return this.env.i32[(this.env.base() + STATUS) >> 2];
+  }
+  set status(status: number) {
+    this.env.i32[(this.env.base() + STATUS) >> 2] = status;
+  }
+
   // --- what the engine asks
   get physical(): boolean {
     return (this.#mode & MODE_PHYSICAL) !== 0;
@@ -348,7 +367,7 @@ export class Hart implements Core {
         return -1;
       }
     } else {
-      paddr = mmu.walk(lo, hi, access, priv === 0, s.status, false, inPage);
+      paddr = mmu.walk(lo, hi, access, priv === 0, this.status, false, inPage);
       if (paddr < 0) {
         this.fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
         return -1;
@@ -371,7 +390,7 @@ export class Hart implements Core {
   }
 
   probeFetch(lo: number, hi: number): number {
-    const { mmu } = this, { priv, status } = this.s;
+    const { mmu, status } = this, { priv } = this.s;
     if (priv === 3 || mmu.levels === 0 || mmu.walk(lo, hi, FETCH, priv === 0, status, true) < 0 || !mmu.accessed) return -1;
     // Now that it is known to change nothing: once more, so that fences take the page into account.
     const paddr = mmu.walk(lo, hi, FETCH, priv === 0, status, false);
@@ -439,14 +458,14 @@ export class Hart implements Core {
       pcLo = this.env.i32[pcAt],
       pcHi = this.env.i32[pcAt + 1],
       from = s.priv,
-      status = s.status;
+      status = this.status;
     if (!rv64) tvalHi = 0;
     const flag = interrupt ? SD : 0; // the highest bit of cause
     this.setSlot(toS ? SEPC : MEPC, pcLo, pcHi);
     this.setSlot(toS ? SCAUSE : MCAUSE, rv64 ? cause : cause | flag, rv64 ? flag : 0);
     this.setSlot(toS ? STVAL : MTVAL, tvalLo, tvalHi);
-    if (toS) s.status = status & ~(SPP | SPIE | SIE) | (from === 1 ? SPP : 0) | (status & SIE ? SPIE : 0);
-    else s.status = status & ~(MPP | MPIE | MIE) | from << MPP_SHIFT | (status & MIE ? MPIE : 0);
+    if (toS) this.status = status & ~(SPP | SPIE | SIE) | (from === 1 ? SPP : 0) | (status & SIE ? SPIE : 0);
+    else this.status = status & ~(MPP | MPIE | MIE) | from << MPP_SHIFT | (status & MIE ? MPIE : 0);
     s.priv = toS ? 1 : 3;
     const vecLo = toS ? s.stvecLo : s.mtvecLo, vecHi = toS ? s.stvecHi : s.mtvecHi;
     const lo = (vecLo & ~3) + (interrupt && vecLo & 1 ? 4 * cause : 0);
@@ -480,17 +499,17 @@ export class Hart implements Core {
   }
 
   #mret(): Status {
-    const s = this.s, status = s.status, to = (status & MPP) >> MPP_SHIFT;
+    const s = this.s, status = this.status, to = (status & MPP) >> MPP_SHIFT;
     if (s.priv < 3) return this.#illegal(0x3020_0073, 0);
-    s.status = status & ~(MPP | MIE | MPIE | (to === 3 ? 0 : MPRV)) | (this.has("u") ? 0 : MPP) | MPIE | (status & MPIE ? MIE : 0);
+    this.status = status & ~(MPP | MIE | MPIE | (to === 3 ? 0 : MPRV)) | (this.has("u") ? 0 : MPP) | MPIE | (status & MPIE ? MIE : 0);
     return this.#return(to, MEPC);
   }
 
   #sret(): Status {
-    const s = this.s, status = s.status;
+    const s = this.s, status = this.status;
     if (s.priv < 1 || (s.priv === 1 && status & TSR) || !this.has("s")) return this.#illegal(0x1020_0073, 0);
     // Priv 3.1.6.1: the new mode is less privileged than M, so MPRV is cleared.
-    s.status = status & ~(SPP | SIE | SPIE | MPRV) | SPIE | (status & SPIE ? SIE : 0);
+    this.status = status & ~(SPP | SIE | SPIE | MPRV) | SPIE | (status & SPIE ? SIE : 0);
     return this.#return(status & SPP ? 1 : 0, SEPC);
   }
 
@@ -505,7 +524,7 @@ export class Hart implements Core {
   #wfi(): Status {
     const s = this.s;
     // Priv 3.1.6.5, 3.3.3: TW forbids it below M; in U-mode it is illegal where there is an S-mode (as in QEMU).
-    if (s.priv < 3 && (s.status & TW || (s.priv === 0 && this.has("s")))) return this.#illegal(0x1050_0073, 0);
+    if (s.priv < 3 && (this.status & TW || (s.priv === 0 && this.has("s")))) return this.#illegal(0x1050_0073, 0);
     this.#setPc(this.#argLo(1), this.#argHi(1));
     s.waiting = (this.mip & s.mie) === 0;
     return FINISH;
@@ -513,7 +532,7 @@ export class Hart implements Core {
 
   #sfenceVma(): Status {
     const s = this.s, given = this.#argLo(2);
-    if (s.priv === 0 || (s.priv === 1 && s.status & TVM) || !this.has("s")) return this.#illegal(this.#argHi(2), 3);
+    if (s.priv === 0 || (s.priv === 1 && this.status & TVM) || !this.has("s")) return this.#illegal(this.#argHi(2), 3);
     const pcLo = this.#argLo(3);
     this.fenceVma(this.#argLo(0), this.#argHi(0), (given & 1) !== 0);
     this.#setPc(pcLo + 4, this.#argHi(3) + (pcLo >>> 0 >= 0xffff_fffc ? 1 : 0));
@@ -541,22 +560,25 @@ export class Hart implements Core {
   }
 
   #fpDirty(): Status {
-    this.s.status |= FS | SD;
+    this.status |= FS | SD;
     this.#refresh();
     return FINISH;
   }
 
   /** Priv 3.1.18, CMO 1.0 2.6: whether a cache-block instruction may run here, and whether its block can be reached. */
   #cbo(): Status {
-    const s = this.s, word = this.#argLo(0), kind = word >>> 20;
-    const needed = kind === 4 ? CBZE : kind === 0 ? CBIE : CBCFE;
-    if ((s.priv < 3 && !(s.menvcfgLo & needed)) || (s.priv === 0 && this.has("s") && !(s.senvcfg & needed))) {
-      return this.fault(CAUSE.illegal, word, 0);
-    }
+    const word = this.#argLo(0), kind = word >>> 20;
+    if (!this.#mayCbo(kind === 4 ? CBZE : kind === 0 ? CBIE : CBCFE)) return this.fault(CAUSE.illegal, word, 0);
     const lo = this.#argLo(1), hi = this.#argHi(1);
     if (kind === 4) return CONTINUE; // its stores find out
     if (this.translate(lo, hi, READ) < 0 && this.translate(lo, hi, WRITE) < 0) return FAULT;
     return CONTINUE;
+  }
+
+  /** Whether menvcfg and senvcfg allow a kind of cache-block instruction here. */
+  #mayCbo(needed: number): boolean {
+    const s = this.s;
+    return (s.priv === 3 || (s.menvcfgLo & needed) !== 0) && (s.priv > 0 || !this.has("s") || (s.senvcfg & needed) !== 0);
   }
 
   // --- CSR instructions
@@ -591,8 +613,8 @@ export class Hart implements Core {
 
   // --- called by CSR rows
   setStatus(status: number): void {
-    const s = this.s, dirty = (status & FS) === FS, changed = s.status ^ status;
-    s.status = status & ~SD | (dirty ? SD : 0);
+    const dirty = (status & FS) === FS, changed = this.status ^ status;
+    this.status = status & ~SD | (dirty ? SD : 0);
     if (changed & VISIBLE) {
       // Loads that MXR permits are in the data TLBs.
       if (changed & MXR) this.#flushData();
@@ -605,7 +627,7 @@ export class Hart implements Core {
     const base = this.env.base();
     this.env.i32[base + FFLAGS >> 2] = fflags;
     this.env.i32[base + FRM >> 2] = frm;
-    this.s.status |= FS | SD;
+    this.status |= FS | SD;
     this.#refresh();
   }
 
@@ -620,11 +642,15 @@ export class Hart implements Core {
     this.#refresh();
   }
 
+  setSenvcfg(lo: number): void {
+    this.s.senvcfg = lo & this.envcfg;
+    this.#refresh();
+  }
   setMenvcfg(lo: number, hi: number): void {
     const s = this.s, before = s.menvcfgHi;
     s.menvcfgLo = lo & this.envcfg;
     s.menvcfgHi = hi & this.#menvcfgHigh;
-    if (before === s.menvcfgHi) return;
+    if (before === s.menvcfgHi) return this.#refresh();
     this.#applyMenvcfg();
     this.#flushData();
     this.#forgetSpaces(); // entries may mean something else now
@@ -702,14 +728,15 @@ export class Hart implements Core {
     const mip = s.lines | (this.stimecmpActive ? s.soft & ~STIP | (s.timerHit ? STIP : 0) : s.soft);
     this.mip = mip;
     const pending = mip & s.mie, before = this.deliverable;
+    this.env.i32[(this.env.base() + HELD) >> 2] = (pending & s.mideleg) === 0 ? ~SIE : -1;
     if (pending === 0 || s.stopped) {
       this.deliverable = 0;
       return;
     }
     const woken = s.waiting;
     s.waiting = false;
-    let set = s.priv < 3 || s.status & MIE ? pending & ~s.mideleg : 0;
-    if (set === 0 && (s.priv < 1 || (s.priv === 1 && s.status & SIE))) set = pending & s.mideleg;
+    let set = s.priv < 3 || this.status & MIE ? pending & ~s.mideleg : 0;
+    if (set === 0 && (s.priv < 1 || (s.priv === 1 && this.status & SIE))) set = pending & s.mideleg;
     this.deliverable = set;
     if (woken || (set !== 0 && before === 0)) this.config.onPending();
   }
@@ -732,11 +759,11 @@ export class Hart implements Core {
 
   // --- derived state
   #refresh(): void {
-    const s = this.s, fs = s.status & FS;
-    this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0);
-    const data = s.status & MPRV ? (s.status & MPP) >> MPP_SHIFT : s.priv, bare = this.mmu.levels === 0;
+    const s = this.s, fs = this.status & FS;
+    this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0) | (this.#mayCbo(CBZE) ? MODE_CBZE : 0);
+    const data = this.status & MPRV ? (this.status & MPP) >> MPP_SHIFT : s.priv, bare = this.mmu.levels === 0;
     this.#dataPriv = data;
-    this.#regime = data === 3 || bare ? 0 : data === 0 ? 3 : s.status & SUM ? 2 : 1;
+    this.#regime = data === 3 || bare ? 0 : data === 0 ? 3 : this.status & SUM ? 2 : 1;
     if (this.#regime === 0 && this.#bareMachine !== (data === 3)) {
       this.#bareMachine = data === 3;
       if (!this.pmp.open) this.#flushData();
@@ -772,7 +799,7 @@ export class Hart implements Core {
     code.forgetEntries();
     for (let i = 0; i < code.count; i++) {
       // A cleared A bit has to be set by the next fetch.
-      if (this.mmu.walk(code.lo[i], code.hi[i], FETCH, code.priv[i] === 0, this.s.status, true) !== code.paddr[i] || !this.mmu.accessed) {
+      if (this.mmu.walk(code.lo[i], code.hi[i], FETCH, code.priv[i] === 0, this.status, true) !== code.paddr[i] || !this.mmu.accessed) {
         return false;
       }
       code.noteEntries(this.mmu);
@@ -927,7 +954,7 @@ export class Hart implements Core {
     const lo = low32(vaddr), hi = this.xlen === 64 ? low32(vaddr >> 32n) : 0;
     const priv = access === FETCH ? this.s.priv : this.#dataPriv;
     if (priv !== 3 && this.mmu.levels > 0) {
-      const paddr = this.mmu.walk(lo, hi, access, priv === 0, this.s.status, true);
+      const paddr = this.mmu.walk(lo, hi, access, priv === 0, this.status, true);
       return paddr < 0 ? undefined : paddr;
     }
     const paddr = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
@@ -958,7 +985,7 @@ export class Hart implements Core {
   #walkReport(t: { readonly cause: number; readonly tval: bigint; readonly from: number }): string[] {
     const mmu = this.mmu, access = ([READ, WRITE, FETCH] as const).find((a) => PAGE_FAULT[a] === t.cause || ACCESS_FAULT[a] === t.cause)!;
     if (mmu.levels === 0 || t.from === 3) return [`${hex(t.tval)} is a physical address here (no translation)`];
-    const paddr = mmu.walk(low32(t.tval), low32(t.tval >> 32n), access, t.from === 0, this.s.status, true);
+    const paddr = mmu.walk(low32(t.tval), low32(t.tval >> 32n), access, t.from === 0, this.status, true);
     const to = paddr < 0 ? mmu.level : 0, lines = [`page walk of ${hex(t.tval)}, root 0x${mmu.root.toString(16)}:`];
     for (let level = mmu.levels - 1; level >= to; level--) {
       const pte = wide(mmu.pteLo[level], mmu.pteHi[level]);

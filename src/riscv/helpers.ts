@@ -11,7 +11,6 @@ export const SYSTEM_HELPERS = [
   "sret", // * pc, next pc
   "wfi", // * pc, next pc
   "sfenceVma", // * vaddr, asid, operands given (1: vaddr, 2: asid) with the instruction word in the upper half, pc
-  "fenceI", // * next pc
   "fetchFault", // * pc; the fault on the following page has been recorded
   "misalignedLoad", // address: records the exception
   "misalignedStore", // address: records the exception

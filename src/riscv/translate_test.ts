@@ -3,10 +3,11 @@ import { Builder } from "../ir/builder.ts";
 import { type EvalMachine, evaluate, type Exit } from "../ir/evaluate.ts";
 import { CONTINUE, type CoreEnv, FAULT, FINISH, type Helper, type Status } from "../ir/frontend.ts";
 import { ARG, PAGE, PC } from "../ir/layout.ts";
+import { csrPlain } from "./csr.ts";
 import { type HelperName, SYSTEM_HELPERS } from "./helpers.ts";
 import { encode } from "./insn.ts";
 import { parseIsa } from "./isa.ts";
-import { F, FFLAGS, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, RES_ADDRESS, X } from "./slots.ts";
+import { F, FFLAGS, FRM, HELD, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, RES_ADDRESS, STATUS, X } from "./slots.ts";
 import { instructionHelpers, translateBlock } from "./translate.ts";
 
 const FP = MODE_FS | MODE_FS_DIRTY;
@@ -305,6 +306,41 @@ Deno.test("CSRs that are plain slots are read and written inline", () => {
   assertEquals(run("csrrw", { rd: 1, rs1: 5, csr: 0x141 }), [0xff00n, 0x10f0n]);
   assertEquals(run("csrrci", { rd: 1, uimm: 16, csr: 0x141 }), [0x10f0n, 0x10e0n]);
   assertEquals(run("csrrs", { rd: 1, rs1: 0, csr: 0x141 }), [0x10e0n, 0x10e0n]);
+});
+
+Deno.test("sstatus: SIE is switched inline, unless that lets an interrupt in; everything else is the helper's", () => {
+  const t = new Bench("rv64gc"), isa = parseIsa("rv64gc"), SIE = 2, supervisor = 1 << MODE_PRIV_SHIFT;
+  /** What comes of one instruction: how it ends, rd, and mstatus. */
+  const run = (name: string, fields: Record<string, number>, held: number, mode = supervisor | FP) => {
+    t.code(0, [name, { csr: 0x100, rd: 1, ...fields }], ["addi", { rd: 2, rs1: 0, imm: 1 }]);
+    const b = new Builder();
+    b.reset(0x8000_0000 | 0, 0);
+    translateBlock(b, { bytes: t.bytes, at: 0, limit: PAGE, next: () => -1 }, 2, mode, isa, (n, m) => csrPlain(n, m, isa));
+    t.slots.setInt32(STATUS, 0x8000_7faa | 0, true);
+    t.slots.setInt32(HELD, held, true);
+    t.calls.length = 0;
+    const { kind, insns } = evaluate(b, t);
+    return [kind, insns, t.calls.length, t.slots.getInt32(STATUS, true)];
+  };
+  const open = ~SIE, off = 0x8000_7fa8 | 0, on = off | SIE;
+  t.setX(5, 2n);
+  t.setX(6, 0x4_0002n);
+  assertEquals(run("csrrci", { uimm: SIE }, -1), ["next", 2, 0, off]);
+  assertEquals(t.x(1), 0x8000_0002_0000_6122n);
+  assertEquals(run("csrrc", { rs1: 5 }, -1), ["next", 2, 0, off]);
+  assertEquals(run("csrrsi", { uimm: SIE }, open), ["next", 2, 0, on]);
+  assertEquals(run("csrrs", { rs1: 5 }, open), ["next", 2, 0, on]);
+  assertEquals(run("csrrs", { rs1: 0 }, -1), ["next", 2, 0, on]);
+  assertEquals(run("csrrs", { rs1: 0 }, -1, supervisor), ["next", 2, 0, on]);
+  assertEquals(t.x(1), 0x2_0000_6122n);
+  // An interrupt waits; another bit; a write; too little privilege.
+  assertEquals(run("csrrsi", { uimm: SIE }, -1), ["helper", 1, 1, on]);
+  assertEquals(run("csrrs", { rs1: 5 }, -1), ["helper", 1, 1, on]);
+  assertEquals(run("csrrs", { rs1: 6 }, open), ["helper", 1, 1, on]);
+  assertEquals(run("csrrc", { rs1: 6 }, open), ["helper", 1, 1, on]);
+  assertEquals(run("csrrci", { uimm: 3 }, open), ["helper", 1, 1, on]);
+  assertEquals(run("csrrw", { rs1: 5 }, open), ["helper", 1, 1, on]);
+  assertEquals(run("csrrci", { uimm: SIE }, open, 0), ["helper", 1, 1, on]);
 });
 
 Deno.test("floating-point flags: NX set for the first time changes the mode; a reserved dynamic mode is illegal", () => {

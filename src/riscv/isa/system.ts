@@ -1,22 +1,42 @@
 // Zicsr (RISC-V Unprivileged ISA 20240411, chapter 7), the privileged instructions (Privileged ISA 1.13, 3.3 and 10.2), Svinval
 // and the cache-block operations Zicbom, Zicbop, Zicboz (Unpriv 19). Rights are checked by the helpers. Not modelled: caches.
 import type { Val } from "../../ir/builder.ts";
+import { SD, SIE, SSTATUS } from "../csr.ts";
 import type { Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { insn, type Row } from "../insn.ts";
+import { HELD, MODE_CBZE, MODE_FS_DIRTY, STATUS } from "../slots.ts";
 
 type Kind = "write" | "set" | "clear";
 
 /** `operand` is the register's or the immediate's value, x-wide; `writes` is false for csrrs and csrrc that name no bits. */
 function csr(b: Emit, kind: Kind, rd: number, number: number, operand: Val, writes: boolean): void {
   const plain = b.csrPlain?.(number, b.mode);
-  if (!plain) return b.callEnd(H.csr, b.i64Halves(b.word, 0), b.long(operand), b.here(), b.next());
+  if (!plain || (plain.slot === STATUS && kind === "write")) return b.callEnd(H.csr, ...asked(b, operand));
+  if (plain.slot === STATUS) return sstatus(b, kind === "set", rd, operand, writes);
   const old = b.xlen === 64 ? b.getL(plain.slot) : b.getI(plain.slot);
   if (writes) {
     const value = kind === "write" ? operand : kind === "set" ? b.or(old, operand) : b.and(old, b.not(operand));
     b.set(plain.slot, plain.writeMask === ALL[b.xlen] ? value : b.and(value, b.like(value, Number(BigInt.asIntN(32, plain.writeMask)))));
   }
   b.setX(rd, old);
+}
+const asked = (b: Emit, operand: Val): Val[] => [b.i64Halves(b.word, 0), b.long(operand), b.here(), b.next()];
+/** Kernels switch interrupts off and on all the time: SIE is changed here, all else by the helper, and what would let an interrupt in. */
+function sstatus(b: Emit, set: boolean, rd: number, operand: Val, writes: boolean): void {
+  const known = b.constant(operand);
+  if (writes && (set || known === undefined || (known & ~SIE) !== 0)) {
+    const bits = b.isLong(operand) ? b.wrap(operand) : operand;
+    b.callEndUnless(b.eqz(b.and(bits, set ? b.getI(HELD) : b.i32(~SIE))), H.csr, ...asked(b, operand));
+  }
+  const old = b.getI(STATUS), dirty = b.mode & MODE_FS_DIRTY ? SD : 0;
+  // UXL is 64: S-mode implies a U-mode.
+  const value = b.xlen === 64 ? b.or(b.extU(b.and(old, b.i32(SSTATUS))), b.i64Halves(0, dirty | 2)) : b.and(old, b.i32(SSTATUS | dirty));
+  if (writes) {
+    const bits = known !== undefined ? b.i32(known) : b.xlen === 64 ? b.wrap(operand) : operand;
+    b.set(STATUS, set ? b.or(old, bits) : b.and(old, b.not(bits)));
+  }
+  b.setX(rd, value);
 }
 /** Masks of address registers clear low bits only: their low half, sign-extended, is the mask. */
 const ALL = { 32: 0xffff_ffffn, 64: 0xffff_ffff_ffff_ffffn };
@@ -66,7 +86,7 @@ export const ZICBOM: readonly Row[] = [
 
 export const ZICBOZ: readonly Row[] = [
   insn("000000000100 rs1 010 00000 0001111", "cbo.zero (rs1)", (b, f) => {
-    check(b, f.rs1);
+    if (!(b.mode & MODE_CBZE)) check(b, f.rs1);
     const block = b.and(b.addr(f.rs1, 0), b.i64(-CACHE_BLOCK)), zero = b.i64(0);
     for (let i = 0; i < CACHE_BLOCK; i += 8) b.store("store64.l", b.add(block, b.i64(i)), zero);
   }),
