@@ -63,14 +63,16 @@ export const MODELS: Readonly<Record<string, CpuidModel>> = {
   max: {
     name: "max",
     signature: 0x60fb1,
-    leaves: {
-      ...QEMU64,
-      "1": [0x60fb1, 0x800, mask("1", 2, MAX), mask("1", 3, MAX)],
-      "7": [0, mask("7", 1, MAX), mask("7", 2, MAX), 0],
-      "d.0": [3, 576, 576, 0],
-      "d.1": [mask("d.1", 0, MAX), 576, 0, 0],
-      "80000001": [0x60fb1, 0, mask("80000001", 2, MAX), mask("80000001", 3, MAX) | (mask("1", 3, MAX) & AMD_COMMON)],
-      "80000008": [0x3928, 0, 0, 0],
+    get leaves() {
+      return {
+        ...QEMU64,
+        "1": [0x60fb1, 0x800, mask("1", 2, MAX), mask("1", 3, MAX)],
+        "7": [0, mask("7", 1, MAX), mask("7", 2, MAX), 0],
+        "d.0": [3, 576, 576, 0],
+        "d.1": [mask("d.1", 0, MAX), 576, 0, 0],
+        "80000001": [0x60fb1, 0, mask("80000001", 2, MAX), mask("80000001", 3, MAX) | (mask("1", 3, MAX) & AMD_COMMON)],
+        "80000008": [0x3928, 0, 0, 0],
+      };
     },
   },
 };

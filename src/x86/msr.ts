@@ -79,17 +79,17 @@ export function readTsc(cpu: X86Cpu): void {
 }
 
 /** By number. */
-export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
-  0x10: {
+const ROWS = new Map<number, MsrRow>([
+  [0x10, {
     name: "IA32_TIME_STAMP_COUNTER",
     read: readTsc,
     write: (cpu, lo, hi) => {
       cpu.s.tscOffset = (hi >>> 0) * 2 ** 32 + (lo >>> 0) - cpu.config.tsc();
       cpu.tscMoved();
     },
-  },
-  0x17: fixed("IA32_PLATFORM_ID", 0),
-  [APIC_BASE]: {
+  }],
+  [0x17, fixed("IA32_PLATFORM_ID", 0)],
+  [APIC_BASE, {
     name: "IA32_APIC_BASE",
     read: (cpu: X86Cpu) => {
       const { apic } = cpu.config;
@@ -99,17 +99,17 @@ export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
     write: (cpu: X86Cpu, lo, hi) => {
       if (!cpu.config.apic?.writeBase(lo, hi, cpu.features.has("x2apic"))) cpu.fault(XCPT.GP, 0);
     },
-  },
-  0x3a: plain("IA32_FEATURE_CONTROL", 0x3a, 1),
-  0x79: { name: "IA32_BIOS_UPDT_TRIG", read: (cpu) => cpu.fault(XCPT.GP, 0), write: () => {} },
-  0x8b: plain("IA32_BIOS_SIGN_ID", 0x8b, 0, 1),
-  0xfe: fixed("IA32_MTRRCAP", 0x508),
-  [SYSENTER_CS]: {
+  }],
+  [0x3a, plain("IA32_FEATURE_CONTROL", 0x3a, 1)],
+  [0x79, { name: "IA32_BIOS_UPDT_TRIG", read: (cpu) => cpu.fault(XCPT.GP, 0), write: () => {} }],
+  [0x8b, plain("IA32_BIOS_SIGN_ID", 0x8b, 0, 1)],
+  [0xfe, fixed("IA32_MTRRCAP", 0x508)],
+  [SYSENTER_CS, {
     name: "IA32_SYSENTER_CS",
     read: (cpu) => value(cpu, cpu.s.sysenterCs, 0),
     write: (cpu, lo) => void (cpu.s.sysenterCs = lo & 0xffff),
-  },
-  [TSC_DEADLINE]: {
+  }],
+  [TSC_DEADLINE, {
     name: "IA32_TSC_DEADLINE",
     read: (cpu) => {
       const { deadline } = deadlineTimer(cpu), t = deadline === 0 ? 0 : deadline + cpu.s.tscOffset;
@@ -120,64 +120,60 @@ export const MSR_ROWS: Readonly<Record<number, MsrRow>> = {
       const t = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
       deadlineTimer(cpu).deadline = t === 0 ? 0 : Math.max(1, t - cpu.s.tscOffset);
     },
-  },
-  0x175: halves("IA32_SYSENTER_ESP", "sysenterEsp"),
-  0x176: halves("IA32_SYSENTER_EIP", "sysenterEip"),
-  0x179: fixed("IA32_MCG_CAP", 0),
-  0x17a: plain("IA32_MCG_STATUS", 0x17a),
-  0x1a0: plain("IA32_MISC_ENABLE", 0x1a0, 1),
-  0x1d9: plain("IA32_DEBUGCTL", 0x1d9),
-  0x277: {
+  }],
+  [0x175, halves("IA32_SYSENTER_ESP", "sysenterEsp")],
+  [0x176, halves("IA32_SYSENTER_EIP", "sysenterEip")],
+  [0x179, fixed("IA32_MCG_CAP", 0)],
+  [0x17a, plain("IA32_MCG_STATUS", 0x17a)],
+  [0x1a0, plain("IA32_MISC_ENABLE", 0x1a0, 1)],
+  [0x1d9, plain("IA32_DEBUGCTL", 0x1d9)],
+  [0x277, {
     ...plain("IA32_PAT", 0x277, 0x0007_0406, 0x0007_0406),
     write: (cpu, lo, hi) => {
       // Each byte is a memory type: 0, 1, 4 to 7.
       for (let n = 0; n < 8; n++) if (!(0xf3 >> ((n < 4 ? lo : hi) >>> (8 * (n & 3)) & 0xff) & 1)) cpu.fault(XCPT.GP, 0);
       cpu.s.msrs[0x277] = [lo, hi];
     },
-  },
-  0x2ff: plain("IA32_MTRR_DEF_TYPE", 0x2ff),
-  ...Object.fromEntries(
-    Array.from({ length: 16 }, (_, n) => [0x200 + n, plain(`IA32_MTRR_PHYS${n & 1 ? "MASK" : "BASE"}${n >> 1}`, 0x200 + n)]),
-  ),
-  ...Object.fromEntries(
-    [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f].map((
-      n,
-    ) => [n, plain(`IA32_MTRR_FIX_${n.toString(16)}`, n)]),
-  ),
-  0xc000_0080: { name: "IA32_EFER", read: (cpu) => value(cpu, cpu.efer, 0), write: writeEfer },
-  0xc000_0081: slot("IA32_STAR", STAR, false),
-  0xc000_0082: slot("IA32_LSTAR", LSTAR, true),
-  0xc000_0083: slot("IA32_CSTAR", CSTAR, true),
-  0xc000_0084: {
+  }],
+  [0x2ff, plain("IA32_MTRR_DEF_TYPE", 0x2ff)],
+  [0xc000_0080, { name: "IA32_EFER", read: (cpu) => value(cpu, cpu.efer, 0), write: writeEfer }],
+  [0xc000_0081, slot("IA32_STAR", STAR, false)],
+  [0xc000_0082, slot("IA32_LSTAR", LSTAR, true)],
+  [0xc000_0083, slot("IA32_CSTAR", CSTAR, true)],
+  [0xc000_0084, {
     name: "IA32_FMASK",
     read: (cpu) => value(cpu, cpu.slotLo(FMASK), 0),
     write: (cpu, lo) => cpu.setSlot32(FMASK, lo),
-  },
-  0xc000_0100: base("IA32_FS_BASE", FS),
-  0xc000_0101: base("IA32_GS_BASE", GS),
-  0xc000_0102: slot("IA32_KERNEL_GS_BASE", KERNEL_GS_BASE, true),
-  0xc000_0103: {
+  }],
+  [0xc000_0100, base("IA32_FS_BASE", FS)],
+  [0xc000_0101, base("IA32_GS_BASE", GS)],
+  [0xc000_0102, slot("IA32_KERNEL_GS_BASE", KERNEL_GS_BASE, true)],
+  [0xc000_0103, {
     name: "IA32_TSC_AUX",
     read: (cpu) => value(cpu, cpu.s.tscAux, 0),
     write: (cpu, lo, hi) => {
       if (hi !== 0) cpu.fault(XCPT.GP, 0);
       cpu.s.tscAux = lo;
     },
-  },
-  0xc001_0010: plain("SYSCFG", 0xc001_0010),
-  0xc001_0015: plain("HWCR", 0xc001_0015),
-  0xc001_001f: plain("NB_CFG", 0xc001_001f),
-  0xc001_0055: plain("INT_PENDING_MSG", 0xc001_0055),
-  0xc001_0112: plain("SMM_ADDR", 0xc001_0112),
-  0xc001_0113: plain("SMM_MASK", 0xc001_0113),
-  0xc001_1029: plain("DE_CFG", 0xc001_1029, 2),
-};
+  }],
+  [0xc001_0010, plain("SYSCFG", 0xc001_0010)],
+  [0xc001_0015, plain("HWCR", 0xc001_0015)],
+  [0xc001_001f, plain("NB_CFG", 0xc001_001f)],
+  [0xc001_0055, plain("INT_PENDING_MSG", 0xc001_0055)],
+  [0xc001_0112, plain("SMM_ADDR", 0xc001_0112)],
+  [0xc001_0113, plain("SMM_MASK", 0xc001_0113)],
+  [0xc001_1029, plain("DE_CFG", 0xc001_1029, 2)],
+]);
+for (let n = 0; n < 16; n++) ROWS.set(0x200 + n, plain(`IA32_MTRR_PHYS${n & 1 ? "MASK" : "BASE"}${n >> 1}`, 0x200 + n));
+for (const n of [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f]) {
+  ROWS.set(n, plain(`IA32_MTRR_FIX_${n.toString(16)}`, n));
+}
 
 const x2apic = (number: number): boolean => number >= 0x800 && number < 0x900;
 
 /** RDMSR: the value goes to cpu.valueLo and valueHi; `number` is unsigned. */
 export function readMsr(cpu: X86Cpu, number: number): void {
-  const row = MSR_ROWS[number];
+  const row = ROWS.get(number);
   if (row) return row.read(cpu);
   const v = x2apic(number) ? cpu.config.apic?.readMsr(number) : undefined;
   if (!v) cpu.fault(XCPT.GP, 0);
@@ -186,7 +182,7 @@ export function readMsr(cpu: X86Cpu, number: number): void {
 
 /** WRMSR. */
 export function writeMsr(cpu: X86Cpu, number: number, lo: number, hi: number): void {
-  const row = MSR_ROWS[number];
+  const row = ROWS.get(number);
   if (row?.write) return row.write(cpu, lo, hi);
   if (row || !x2apic(number) || !cpu.config.apic?.writeMsr(number, lo, hi)) cpu.fault(XCPT.GP, 0);
 }
