@@ -3,16 +3,20 @@
 // volume 2A. Not modelled: interrupt redirection of CR4.VME, user interrupts, shadow stacks.
 import { READ, type Status, WRITE } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
-import { AC, DR6_BT, FLAGS_ANY, IF, IOPL, NT, RF, TF, VIF, VIP, VM } from "./registers.ts";
+import { AC, DR6_BT, FLAGS_ANY, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM } from "./registers.ts";
 import { type EventKind, EXCEPTION, hasErrorCode, SOFTWARE, SOFTWARE_TRAP, XCPT } from "./exceptions.ts";
 import {
+  ACCESSED,
   ATTRIBUTES,
   BIG,
   checkNewSs,
+  CODE,
+  CONFORMING,
   CS,
   descriptorBase,
   descriptorLimit,
   dpl,
+  DPL_SHIFT,
   dropInnerSegments,
   DS,
   ES,
@@ -40,8 +44,10 @@ import {
   TRAP16,
   TRAP32,
   type,
+  WRITABLE,
 } from "./segments.ts";
-import { GPR } from "./slots.ts";
+import { writeStatus } from "./flags.ts";
+import { CPL, GPR, LOADED_BASE, RFLAGS, SEG_ATTR, SEG_BASE, SEG_LIMIT, SELECTOR } from "./slots.ts";
 import { taskReturn, taskSwitch } from "./tasks.ts";
 
 const RSP = GPR(4);
@@ -176,21 +182,116 @@ export function longStack(cpu: X86Cpu, slot: number, ext: number): void {
 /** Upper half of a sum. */
 const sum = (lo: number, hi: number, n: number): number => (lo >>> 0) + n > 0xffff_ffff ? (hi + 1) | 0 : hi;
 
+// What happens most, a gate without a stack of its own into privilege 0 and the return from there, each in one go: nothing here is unusual, or
+// nothing has been done and the general way does it. Memory is read in the same order there, so what faults here faults there.
+
+/** Bits of a gate that tell an interrupt or trap gate without IST: present, S, type but for its lowest bit, IST. */
+const PLAIN_GATE_MASK = PRESENT | S | 0xe07, PLAIN_GATE = PRESENT | INT32 << 8;
+/** Bits of descriptors that tell a 64-bit code segment and a writable data segment, both accessed; with the DPL. */
+const PLAIN_CODE_MASK = PRESENT | 3 << DPL_SHIFT | S | CODE | CONFORMING | ACCESSED | LONG | BIG,
+  PLAIN_CODE = PRESENT | S | CODE | ACCESSED | LONG;
+const PLAIN_DATA_MASK = PRESENT | 3 << DPL_SHIFT | S | CODE | WRITABLE | ACCESSED, PLAIN_DATA = PRESENT | S | WRITABLE | ACCESSED;
+/** Whether an address with this upper half is canonical with four levels, and so with five. */
+const canonical48 = (hi: number): boolean => hi >> 15 === 0 || hi >> 15 === -1;
+/** Index in i32 of a descriptor of the GDT; below 0 when it cannot be read in one piece, or is none of the GDT's. */
+function descriptorAt(cpu: X86Cpu, selector: number): number {
+  const s = cpu.s, offset = selector & 0xfff8;
+  if (selector & 4 || offset === 0 || offset + 7 > s.gdtLimit) return -1;
+  return cpu.together(s.gdtLo + offset | 0, sum(s.gdtLo, s.gdtHi, offset), READ, false, 8) >> 2;
+}
+/** Loads a segment register in 64-bit mode, as `setSegment` does. */
+function load(i32: Int32Array, n: number, selector: number, lo: number, hi: number): void {
+  i32[SELECTOR(n) >> 2] = selector;
+  i32[(SEG_LIMIT >> 2) + n] = descriptorLimit(lo, hi);
+  i32[(SEG_ATTR >> 2) + n] = hi & ATTRIBUTES;
+  i32[LOADED_BASE(n) >> 2] = descriptorBase(lo, hi);
+  i32[(LOADED_BASE(n) >> 2) + 1] = 0;
+}
+
+function plainEvent(cpu: X86Cpu, vector: number, hasCode: boolean, errorCode: number, flags: number, ipLo: number, ipHi: number): boolean {
+  const s = cpu.s, { i32 } = cpu.env;
+  if (!cpu.code64 || vector * 16 + 15 > s.idtLimit) return false;
+  const gate = cpu.together(s.idtLo + vector * 16 | 0, sum(s.idtLo, s.idtHi, vector * 16), READ, false, 16) >> 2;
+  if (gate < 0 || (i32[gate + 1] & PLAIN_GATE_MASK) !== PLAIN_GATE) return false;
+  const gateLo = i32[gate], gateHi = i32[gate + 1], offsetHi = i32[gate + 2], selector = gateLo >>> 16, code = descriptorAt(cpu, selector);
+  if (code < 0 || (i32[code + 1] & PLAIN_CODE_MASK) !== PLAIN_CODE || !canonical48(offsetHi)) return false;
+  const codeLo = i32[code], codeHi = i32[code + 1], inner = i32[CPL >> 2] !== 0, spLo = i32[RSP >> 2], spHi = i32[(RSP >> 2) + 1];
+  let top = spLo, topHi = spHi;
+  if (inner) {
+    if (i32[(SEG_LIMIT >> 2) + TR] >>> 0 < 11) return false;
+    const base = i32[SEG_BASE(TR) >> 2], rsp0 = cpu.together(base + 4 | 0, sum(base, i32[(SEG_BASE(TR) >> 2) + 1], 4), READ, false, 8) >> 2;
+    if (rsp0 < 0) return false;
+    top = i32[rsp0];
+    topHi = i32[rsp0 + 1];
+  }
+  top &= ~15;
+  const size = hasCode ? 48 : 40;
+  if (top & 0xfff && (top & 0xfff) < size || top === 0 || !canonical48(topHi)) return false;
+  const last = cpu.together(top - 8, topHi, WRITE, false, 8), at = last >> 2;
+  if (at < 0) return false;
+  i32[at] = i32[SELECTOR(SS) >> 2] & 0xffff;
+  i32[at - 2] = spLo;
+  i32[at - 1] = spHi;
+  i32[at - 4] = flags;
+  i32[at - 6] = i32[SELECTOR(CS) >> 2] & 0xffff;
+  i32[at - 8] = ipLo;
+  i32[at - 7] = ipHi;
+  i32[at + 1] = i32[at - 3] = i32[at - 5] = 0;
+  if (hasCode) {
+    i32[at - 10] = errorCode;
+    i32[at - 9] = 0;
+  }
+  cpu.env.wroteAt(last + 8 - size, size);
+  i32[RSP >> 2] = top - size;
+  i32[(RSP >> 2) + 1] = topHi;
+  if (inner) load(i32, SS, 0, 0, 0);
+  load(i32, CS, selector & 0xfffc, codeLo, codeHi);
+  i32[RFLAGS >> 2] = (i32[RFLAGS >> 2] & ~(CLEARED | (gateHi & 0x100 ? 0 : IF))) | 2;
+  cpu.enter(0);
+  cpu.setPc((gateHi & 0xffff_0000) | (gateLo & 0xffff), offsetHi);
+  return true;
+}
+
+/** IRETQ from privilege 0 to 64-bit code; false: nothing has been done. */
+function plainReturn(cpu: X86Cpu): boolean {
+  const { i32 } = cpu.env;
+  if (!cpu.code64 || i32[CPL >> 2] !== 0 || cpu.s.dr7 & 0xff || !canonical48(i32[(RSP >> 2) + 1])) return false;
+  const at = cpu.together(i32[RSP >> 2], i32[(RSP >> 2) + 1], READ, false, 40) >> 2;
+  if (at < 0) return false;
+  const ipLo = i32[at], ipHi = i32[at + 1], selector = i32[at + 2] & 0xffff, flags = i32[at + 4], ss = i32[at + 8] & 0xffff;
+  const cpl = selector & 3, dpl = cpl << DPL_SHIFT;
+  if (flags & (TF | NT | AC | VIF | VIP) || (ss & 3) !== cpl || !canonical48(ipHi)) return false;
+  const code = descriptorAt(cpu, selector);
+  if (code < 0 || (i32[code + 1] & PLAIN_CODE_MASK) !== (PLAIN_CODE | dpl)) return false;
+  const codeLo = i32[code], codeHi = i32[code + 1], stack = descriptorAt(cpu, ss);
+  if (stack < 0 || (i32[stack + 1] & PLAIN_DATA_MASK) !== (PLAIN_DATA | dpl)) return false;
+  load(i32, SS, ss, i32[stack], i32[stack + 1]);
+  load(i32, CS, selector, codeLo, codeHi);
+  i32[RSP >> 2] = i32[at + 6];
+  i32[(RSP >> 2) + 1] = i32[at + 7];
+  const mask = FLAGS_ANY | RF | IOPL | VIF | VIP | IF;
+  i32[RFLAGS >> 2] = (i32[RFLAGS >> 2] & ~mask) | (flags & mask & ~(STATUS | RF)) | 2;
+  writeStatus(i32, flags);
+  cpu.enter(cpl);
+  cpu.setPc(ipLo, ipHi);
+  if (cpl !== 0 && dropInnerSegments(cpu)) cpu.refresh();
+  return true;
+}
+
 function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, flags: number, ipLo: number, ipHi: number): void {
   const s = cpu.s,
-    { i32 } = cpu.env,
     software = kind === SOFTWARE || kind === SOFTWARE_TRAP,
     ext = software ? 0 : 1,
     where = vector * 8 + 2 + ext;
+  const hasCode = kind === EXCEPTION && hasErrorCode(vector);
+  if (!software && plainEvent(cpu, vector, hasCode, errorCode, flags, ipLo, ipHi)) return;
   if (vector * 16 + 15 > s.idtLimit) cpu.fault(XCPT.GP, where);
-  const gateAt = cpu.together(s.idtLo + vector * 16 | 0, sum(s.idtLo, s.idtHi, vector * 16), READ, false, 16);
-  if (gateAt < 0) readAt(cpu, s.idtLo, s.idtHi, vector * 16);
-  const gateLo = gateAt < 0 ? cpu.descLo : i32[gateAt >> 2], gateHi = gateAt < 0 ? cpu.descHi : i32[(gateAt >> 2) + 1];
-  const kindOfGate = type(gateHi);
+  readAt(cpu, s.idtLo, s.idtHi, vector * 16);
+  const gateLo = cpu.descLo, gateHi = cpu.descHi, kindOfGate = type(gateHi);
   if (gateHi & S || (kindOfGate !== INT32 && kindOfGate !== TRAP32)) cpu.fault(XCPT.GP, where);
   if (software && dpl(gateHi) < cpu.cpl) cpu.fault(XCPT.GP, where);
   if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
-  const offsetHi = gateAt < 0 ? cpu.read32(cpu.descAtLo + 8 | 0, sum(cpu.descAtLo, cpu.descAtHi, 8), false) : i32[(gateAt >> 2) + 2];
+  const offsetHi = cpu.read32(cpu.descAtLo + 8 | 0, sum(cpu.descAtLo, cpu.descAtHi, 8), false);
   const offsetLo = (gateHi & 0xffff_0000) | (gateLo & 0xffff), selector = gateLo >>> 16, ist = gateHi & 7;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
   readDescriptorExt(cpu, selector, XCPT.GP, ext);
@@ -207,35 +308,14 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
     cpu.valueLo = spLo;
     cpu.valueHi = spHi;
   }
-  const top = cpu.valueLo & ~15, topHi = cpu.valueHi, hasCode = kind === EXCEPTION && hasErrorCode(vector), size = hasCode ? 48 : 40;
-  // Mostly the frame is in one page.
-  const last = top & 0xfff && (top & 0xfff) < size || !cpu.canonical(topHi) || top === 0
-    ? -1
-    : cpu.together(top - 8, topHi, WRITE, cpl === 3, 8);
-  if (last < 0) {
-    stack.long(top, topHi, cpl === 3, ext);
-    stack.push(8, cpu.selector(SS), 0);
-    stack.push(8, spLo, spHi);
-    stack.push(8, flags, 0);
-    stack.push(8, cpu.selector(CS), 0);
-    stack.push(8, ipLo, ipHi);
-    if (hasCode) stack.push(8, errorCode, 0);
-    stack.commit();
-  } else {
-    const at = last >> 2;
-    i32[at] = cpu.selector(SS);
-    i32[at - 2] = spLo;
-    i32[at - 1] = spHi;
-    i32[at - 4] = flags;
-    i32[at - 6] = cpu.selector(CS);
-    i32[at - 8] = ipLo;
-    i32[at - 7] = ipHi;
-    if (hasCode) i32[at - 10] = errorCode;
-    i32[at + 1] = i32[at - 3] = i32[at - 5] = 0;
-    if (hasCode) i32[at - 9] = 0;
-    cpu.env.wroteAt(last + 8 - size, size);
-    cpu.setSlot(RSP, top - size, topHi);
-  }
+  stack.long(cpu.valueLo & ~15, cpu.valueHi, cpl === 3, ext);
+  stack.push(8, cpu.selector(SS), 0);
+  stack.push(8, spLo, spHi);
+  stack.push(8, flags, 0);
+  stack.push(8, cpu.selector(CS), 0);
+  stack.push(8, ipLo, ipHi);
+  if (hasCode) stack.push(8, errorCode, 0);
+  stack.commit();
   if (inner) setNullSs(cpu, cpl);
   cpu.setFlags(0, CLEARED | (kindOfGate === INT32 ? IF : 0));
   cpu.descLo = csLo;
@@ -259,13 +339,7 @@ export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
     return cpu.done();
   }
   const stack = cpu.stack;
-  if (size === 8 && cpu.code64 && cpu.canonical(cpu.slotHi(RSP))) {
-    const at = cpu.together(cpu.slotLo(RSP), cpu.slotHi(RSP), READ, cpu.cpl === 3, 40) >> 2, { i32 } = cpu.env;
-    if (at >= 0) {
-      const code = i32[at + 2] & 0xffff, flags = i32[at + 4];
-      return returnTo(cpu, i32[at], i32[at + 1], code, flags, i32[at + 6], i32[at + 7], i32[at + 8] & 0xffff);
-    }
-  }
+  if (size === 8 && plainReturn(cpu)) return cpu.done();
   stack.current(0);
   const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
   if (flags & VM && size === 4 && cpu.cpl === 0 && !cpu.lma) return iretV86(cpu, ipLo, selector, flags);
@@ -285,30 +359,6 @@ export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
   if (outer && dropInnerSegments(cpu)) cpu.refresh();
   return cpu.done();
 }
-/** IRETQ in 64-bit mode, whose frame has been read. */
-function returnTo(
-  cpu: X86Cpu,
-  ipLo: number,
-  ipHi: number,
-  selector: number,
-  flags: number,
-  spLo: number,
-  spHi: number,
-  ss: number,
-): Status {
-  const cpl = selector & 3, outer = cpl > cpu.cpl;
-  checkReturnCode(cpu, selector);
-  const csLo = cpu.descLo, csHi = cpu.descHi, long = (csHi & LONG) !== 0;
-  if (long ? !cpu.canonical(ipHi) : (ipLo >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, 0);
-  returnStack(cpu, ss, cpl, long, 8, spLo, spHi);
-  returnFlags(cpu, flags, 8);
-  cpu.descLo = csLo;
-  cpu.descHi = csHi;
-  enterCode(cpu, selector, cpl, ipLo, ipHi);
-  if (outer && dropInnerSegments(cpu)) cpu.refresh();
-  return cpu.done();
-}
-
 /** Checks the code segment of a return and leaves its descriptor in cpu.desc*. */
 export function checkReturnCode(cpu: X86Cpu, selector: number): void {
   const cpl = selector & 3;
