@@ -644,8 +644,6 @@ export class Engine {
           continue;
         case LEFT.fault:
           return this.#fault(ip, budget);
-        case LEFT.trapped:
-          return this.#raise(budget);
         case LEFT.finish:
           return this.#finish(ip, budget);
         default:
@@ -960,6 +958,10 @@ export class Engine {
         table: this.#table,
         fill: (lo: number, hi: number, access: number) => this.#fillFor(lo, hi, access & 1 ? WRITE : READ, access >> 1),
         regionHelper: (index: number, left: number) => {
+          if (index < 0) {
+            this.#raise(left);
+            return this.#attention || this.running.core.waiting ? FINISH : CONTINUE;
+          }
           this.#leftNow = left;
           const status = this.running.core.helpers[index].run();
           return status === CONTINUE && this.#attention ? FINISH : status;

@@ -30,8 +30,6 @@ export const LEFT = {
   hot: 9,
   /** The region at IP has code in several pages, which must be where they were in the present context. */
   verify: 10,
-  /** Compiled code: the instruction at PC faults; it had no effect. */
-  trapped: 11,
 } as const;
 
 // Parameters and locals of the function.

@@ -73,7 +73,7 @@ export interface RegionCode {
 }
 
 // Imports of every region's module.
-/** regionHelper(index, instructions left including the running one) -> Status. */
+/** regionHelper(index, instructions left including the running one) -> Status; index -1: the instruction at the pc faults. */
 const HELPER = 0;
 /** fill(address low, high, 1 for writing + 2 * bytes) -> 1 when the TLB has the page now, 2 when the access faults, else 0. */
 const FILL = 1;
@@ -286,7 +286,11 @@ class Region {
     const a = new Asm(), regionType = IMPORTS + this.#runtime.length;
     this.writeBack(a);
     // "done": the helper of a callEnd has set the pc, and slots that must not be written back.
-    a.storeAt(W.i64Store, PC, exitPc).op(0x0b);
+    a.storeAt(W.i64Store, PC, exitPc);
+    // A fault is delivered here: on from its handler.
+    a.get(kind).i32(LEFT.fault).op(W.i32Eq).if().i32(-1).get(budget).call(HELPER).set(status);
+    a.get(budget).i32(1).op(W.i32Sub).set(budget).at(W.i64Load, PC).set(exitPc);
+    a.i32(LEFT.attention).i32(LEFT.lookup).get(status).op(W.select).set(kind).end().op(0x0b);
     this.#count(a, W.i64Sub);
     a.get(kind).i32(LEFT.lookup).op(W.i32Eq).if();
     jumpEntry(a, exitPc, status, entry);
@@ -638,7 +642,7 @@ class Walk {
     const a = this.#a;
     this.#refund(this.#left);
     this.region.store(this.#late);
-    a.i64(...this.#pc(this.#offset)).set(exitPc).i32(LEFT.trapped).i32(LEFT.side).get(status).i32(2).op(W.i32Eq).op(W.select).set(kind);
+    a.i64(...this.#pc(this.#offset)).set(exitPc).i32(LEFT.fault).i32(LEFT.side).get(status).i32(2).op(W.i32Eq).op(W.select).set(kind);
     a.br("exit");
   }
   #pc(offset: number): [number, number] {
