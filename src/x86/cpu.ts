@@ -61,6 +61,8 @@ import {
   EFER,
   FPU_ERROR,
   FPU_SW,
+  GDT_BASE,
+  GDT_LIMIT,
   GPR,
   INTR,
   LOADED_BASE,
@@ -171,9 +173,6 @@ const powerOn = () => ({
   xcr0: 1,
   /** CR8 where there is no local APIC. */
   priority: 0,
-  gdtLo: 0,
-  gdtHi: 0,
-  gdtLimit: 0xffff,
   idtLo: 0,
   idtHi: 0,
   idtLimit: 0xffff,
@@ -374,6 +373,7 @@ export class X86Cpu implements Core {
     this.setEip(0xfff0, 0);
   }
   #resetRegisters(): void {
+    this.setGdt(0, 0, 0xffff);
     this.setSlot(GPR(2), this.config.model.signature, 0);
     this.setSlot(RFLAGS, 2, 0);
     writeStatus(this.#window(), 0);
@@ -480,6 +480,12 @@ export class X86Cpu implements Core {
   }
   set intr(level: boolean) {
     this.setSlot32(INTR, level ? 1 : 0);
+  }
+
+  /** GDTR. */
+  setGdt(baseLo: number, baseHi: number, limit: number): void {
+    this.setSlot(GDT_BASE, baseLo, baseHi);
+    this.setSlot32(GDT_LIMIT, limit);
   }
 
   // --- segment registers
@@ -862,6 +868,7 @@ export class X86Cpu implements Core {
     if (nmi) {
       s.nmi = false;
       s.nmiMasked = true;
+      this.#forgetSwitch();
       this.event(XCPT.NMI, EXTERNAL, 0);
       return true;
     }
@@ -1008,7 +1015,9 @@ export class X86Cpu implements Core {
   /** Lets the engine know what code and TLB go with the present mode, if it does not: mostly only the privilege has changed, and back again. */
   #announce(): void {
     const { env } = this, { i32 } = env, cpl = this.cpl, side = (cpl === 3 ? SWITCH_USER : SWITCH_SYSTEM) >> 2;
-    const known = (cpl === 0 || cpl === 3) && !(this.s.cr4 & CR4_SMAP && this.systemFlags & AC) &&
+    // Under a debugger's breakpoints and in an NMI's handler the ways back are the helpers'.
+    const known = (cpl === 0 || cpl === 3) && !(this.s.dr7 & 0xff) && !this.s.nmiMasked &&
+      !(this.s.cr4 & CR4_SMAP && this.systemFlags & AC) &&
       this.#fast === (mxcsrIsFast(i32[MXCSR >> 2]) ? MODE_SSE_FAST : 0);
     const tlb = i32[TLB >> 2], context = i32[CONTEXT >> 2];
     if (known && i32[side + 1] !== 0) {
@@ -1040,6 +1049,7 @@ export class X86Cpu implements Core {
   /** After DR7 was written. */
   breakpointsMoved(): void {
     const { dr7 } = this.s;
+    this.#forgetSwitch();
     this.#dataBreakpoints = false;
     for (let n = 0; n < 4; n++) if (dr7 >> (2 * n) & 3 && (dr7 >> (16 + 4 * n) & 1) !== 0) this.#dataBreakpoints = true;
     this.flushData();

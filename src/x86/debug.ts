@@ -18,6 +18,8 @@ import {
   FPU_REG,
   FPU_SW,
   FPU_TOP,
+  GDT_BASE,
+  GDT_LIMIT,
   GPR,
   KERNEL_GS_BASE,
   MXCSR,
@@ -159,13 +161,13 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
   );
   add("efer", 64, "system", system(() => cpu.efer, (v) => void (cpu.efer = v)));
   add("cpl", 8, "system", system(() => cpu.cpl, (v) => void (cpu.cpl = v & 3)));
-  for (const [name, field] of [["gdtr", "gdt"], ["idtr", "idt"]] as const) {
-    add(`${name}_base`, 64, "system", {
-      get: () => wide(cpu.s[`${field}Lo`], cpu.s[`${field}Hi`]),
-      set: (v) => void ([cpu.s[`${field}Lo`], cpu.s[`${field}Hi`]] = [low32(v), low32(v >> 32n)]),
-    });
-    add(`${name}_limit`, 16, "system", number(() => cpu.s[`${field}Limit`], (v) => void (cpu.s[`${field}Limit`] = v & 0xffff)));
-  }
+  add("gdtr_base", 64, "system", slot(GDT_BASE, 64));
+  add("gdtr_limit", 16, "system", number(() => cpu.slotLo(GDT_LIMIT), (v) => cpu.setSlot32(GDT_LIMIT, v & 0xffff)));
+  add("idtr_base", 64, "system", {
+    get: () => wide(cpu.s.idtLo, cpu.s.idtHi),
+    set: (v) => void ([cpu.s.idtLo, cpu.s.idtHi] = [low32(v), low32(v >> 32n)]),
+  });
+  add("idtr_limit", 16, "system", number(() => cpu.s.idtLimit, (v) => void (cpu.s.idtLimit = v & 0xffff)));
   for (let n = 0; n < 4; n++) {
     add(`dr${n}`, 64, "system", {
       get: () => wide(cpu.s.drLo[n], cpu.s.drHi[n]),

@@ -47,7 +47,7 @@ import {
   WRITABLE,
 } from "./segments.ts";
 import { writeStatus } from "./flags.ts";
-import { CPL, GPR, LOADED_BASE, RFLAGS, SEG_ATTR, SEG_BASE, SEG_LIMIT, SELECTOR } from "./slots.ts";
+import { CPL, GDT_BASE, GDT_LIMIT, GPR, LOADED_BASE, RFLAGS, SEG_ATTR, SEG_BASE, SEG_LIMIT, SELECTOR } from "./slots.ts";
 import { taskReturn, taskSwitch } from "./tasks.ts";
 
 const RSP = GPR(4);
@@ -188,16 +188,16 @@ const sum = (lo: number, hi: number, n: number): number => (lo >>> 0) + n > 0xff
 /** Bits of a gate that tell an interrupt or trap gate without IST: present, S, type but for its lowest bit, IST. */
 const PLAIN_GATE_MASK = PRESENT | S | 0xe07, PLAIN_GATE = PRESENT | INT32 << 8;
 /** Bits of descriptors that tell a 64-bit code segment and a writable data segment, both accessed; with the DPL. */
-const PLAIN_CODE_MASK = PRESENT | 3 << DPL_SHIFT | S | CODE | CONFORMING | ACCESSED | LONG | BIG,
+export const PLAIN_CODE_MASK = PRESENT | 3 << DPL_SHIFT | S | CODE | CONFORMING | ACCESSED | LONG | BIG,
   PLAIN_CODE = PRESENT | S | CODE | ACCESSED | LONG;
-const PLAIN_DATA_MASK = PRESENT | 3 << DPL_SHIFT | S | CODE | WRITABLE | ACCESSED, PLAIN_DATA = PRESENT | S | WRITABLE | ACCESSED;
+export const PLAIN_DATA_MASK = PRESENT | 3 << DPL_SHIFT | S | CODE | WRITABLE | ACCESSED, PLAIN_DATA = PRESENT | S | WRITABLE | ACCESSED;
 /** Whether an address with this upper half is canonical with four levels, and so with five. */
 const canonical48 = (hi: number): boolean => hi >> 15 === 0 || hi >> 15 === -1;
 /** Index in i32 of a descriptor of the GDT; below 0 when it cannot be read in one piece, or is none of the GDT's. */
 function descriptorAt(cpu: X86Cpu, selector: number): number {
-  const s = cpu.s, offset = selector & 0xfff8;
-  if (selector & 4 || offset === 0 || offset + 7 > s.gdtLimit) return -1;
-  return cpu.together(s.gdtLo + offset | 0, sum(s.gdtLo, s.gdtHi, offset), READ, false, 8) >> 2;
+  const { i32 } = cpu.env, offset = selector & 0xfff8, base = i32[GDT_BASE >> 2];
+  if (selector & 4 || offset === 0 || offset + 7 > i32[GDT_LIMIT >> 2]) return -1;
+  return cpu.together(base + offset | 0, sum(base, i32[(GDT_BASE >> 2) + 1], offset), READ, false, 8) >> 2;
 }
 /** Loads a segment register in 64-bit mode, as `setSegment` does. */
 function load(i32: Int32Array, n: number, selector: number, lo: number, hi: number): void {

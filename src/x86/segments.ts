@@ -4,6 +4,7 @@
 // A failed check throws the fault that cpu.ts records (X86Cpu.fault): descriptors are read in the middle of many instructions.
 import type { X86Cpu } from "./cpu.ts";
 import { XCPT } from "./exceptions.ts";
+import { GDT_BASE, GDT_LIMIT } from "./slots.ts";
 
 /** Segment registers in the order of the encoding, then the two system ones. */
 export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;
@@ -45,7 +46,7 @@ export const index = (selector: number): number => selector & 0xfffc;
  */
 export function readDescriptor(cpu: X86Cpu, selector: number, vector: number): void {
   const offset = selector & 0xfff8;
-  let baseLo = cpu.s.gdtLo, baseHi = cpu.s.gdtHi, limit = cpu.s.gdtLimit;
+  let baseLo = cpu.slotLo(GDT_BASE), baseHi = cpu.slotHi(GDT_BASE), limit = cpu.slotLo(GDT_LIMIT);
   if (selector & 4) {
     if (!(cpu.attr[LDTR] & PRESENT)) cpu.fault(vector, index(selector));
     baseLo = cpu.baseLo(LDTR);
@@ -68,7 +69,7 @@ export function readAt(cpu: X86Cpu, baseLo: number, baseHi: number, offset: numb
 
 /** The third word of a 16-byte system descriptor: upper half of its base; the fourth must be of type 0. */
 export function readUpper(cpu: X86Cpu, selector: number, vector: number): number {
-  const limit = selector & 4 ? cpu.limit[LDTR] : cpu.s.gdtLimit;
+  const limit = selector & 4 ? cpu.limit[LDTR] : cpu.slotLo(GDT_LIMIT);
   if ((selector & 0xfff8) + 15 > limit) cpu.fault(vector, index(selector));
   const at = (cpu.descAtLo >>> 0) + 8;
   cpu.read64(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, false);
@@ -166,7 +167,7 @@ export function checkNewSs(cpu: X86Cpu, selector: number, cpl: number, vector: n
 
 /** readDescriptor whose error code has EXT when the event came from outside. */
 export function readDescriptorExt(cpu: X86Cpu, selector: number, vector: number, ext: number): void {
-  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.s.gdtLimit;
+  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.slotLo(GDT_LIMIT);
   if ((selector & 0xfff8) + 7 > limit) cpu.fault(vector, index(selector) | ext);
   readDescriptor(cpu, selector, vector);
 }
@@ -202,7 +203,7 @@ export function rightsFault(cpu: X86Cpu, n: number, write: boolean): boolean {
 /** A descriptor as LAR, LSL, VERR and VERW look at it, without faults; false: not there. */
 export function peekDescriptor(cpu: X86Cpu, selector: number): boolean {
   if (index(selector) === 0) return false;
-  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.s.gdtLimit;
+  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.slotLo(GDT_LIMIT);
   if ((selector & 0xfff8) + 7 > limit) return false;
   readDescriptor(cpu, selector, XCPT.GP);
   return true;

@@ -32,6 +32,8 @@ export const CR2 = SYSTEM + 0x70, KERNEL_GS_BASE = SYSTEM + 0x78, STAR = SYSTEM 
  * all may.
  */
 export const TSC_OFFSET = SYSTEM + 0x98, TSC_PLAIN = SYSTEM + 0xa0;
+/** i64 and i32: base and limit of the GDT. */
+export const GDT_BASE = SYSTEM + 0xa8, GDT_LIMIT = SYSTEM + 0xb0;
 /** What TLB and CONTEXT are (i32 each) at privilege 0 and at 3, while CR0, CR4, the address space and so on stay; 0: not known. See cpu.ts, `refresh`. */
 export const SWITCH_SYSTEM = SWITCH, SWITCH_USER = SWITCH + 8;
 

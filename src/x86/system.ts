@@ -61,7 +61,7 @@ import {
   withinLimit,
   writeHigh,
 } from "./segments.ts";
-import { CR2, GPR } from "./slots.ts";
+import { CR2, GDT_BASE, GDT_LIMIT, GPR } from "./slots.ts";
 import { fxrstor, fxsave, xrstor, xsave } from "./state.ts";
 
 const RAX = GPR(0), RCX = GPR(1), RDX = GPR(2), RBX = GPR(3);
@@ -231,14 +231,14 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
     },
     tableLimit: () => {
       userModeInstruction(cpu);
-      return result(lo(0) === 0 ? cpu.s.gdtLimit : cpu.s.idtLimit);
+      return result(lo(0) === 0 ? cpu.slotLo(GDT_LIMIT) : cpu.s.idtLimit);
     },
-    tableBase: () => lo(0) === 0 ? result(cpu.s.gdtLo, cpu.s.gdtHi) : result(cpu.s.idtLo, cpu.s.idtHi),
+    tableBase: () => lo(0) === 0 ? result(cpu.slotLo(GDT_BASE), cpu.slotHi(GDT_BASE)) : result(cpu.s.idtLo, cpu.s.idtHi),
     loadTable: () => {
       supervisor(cpu);
       const s = cpu.s, high = cpu.code64 ? hi(1) : 0;
       if (cpu.code64 && !cpu.canonical(high)) cpu.fault(XCPT.GP, 0);
-      if (lo(0) === 0) [s.gdtLo, s.gdtHi, s.gdtLimit] = [lo(1), high, lo(2) & 0xffff];
+      if (lo(0) === 0) cpu.setGdt(lo(1), high, lo(2) & 0xffff);
       else [s.idtLo, s.idtHi, s.idtLimit] = [lo(1), high, lo(2) & 0xffff];
       return CONTINUE;
     },

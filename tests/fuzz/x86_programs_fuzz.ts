@@ -420,7 +420,8 @@ function start(subjects: readonly Subject[], p: Program, r: Random): void {
       if (mode !== "flat") cpu.s.cr0 |= CR0_PG;
       cpu.s.cr3Lo = TABLES;
       cpu.cpl = user ? 3 : 0;
-      Object.assign(cpu.s, { gdtLo: GDT, gdtLimit: 0x37, idtLo: IDT, idtLimit: 0xfff });
+      cpu.setGdt(GDT, 0, 0x37);
+      Object.assign(cpu.s, { idtLo: IDT, idtLimit: 0xfff });
       const flat = GRANULAR | PRESENT | S | 0x100 | (user ? 0x6000 : 0), data = flat | BIG | WRITABLE;
       cpu.setSegment(CS, user ? CODE3 : CODE0, 0, 0, 0xffff_ffff, flat | CODE | READABLE | (width === 64 ? LONG : BIG));
       for (const g of [ES, SS, DS, FS, GS]) cpu.setSegment(g, user ? DATA3 : DATA0, 0, 0, 0xffff_ffff, data);

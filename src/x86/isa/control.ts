@@ -1,8 +1,13 @@
 // Jumps, calls, returns, loops, software interrupts. Intel SDM volume 2 (253666-083).
 import type { Val } from "../../ir/builder.ts";
-import { CX, type Emit } from "../emit.ts";
+import { CX, type Emit, SP } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { hex2, type RowText, type Semantics, x86 } from "../insn.ts";
+import { CONTEXT, TLB } from "../../ir/layout.ts";
+import { PLAIN_CODE, PLAIN_CODE_MASK, PLAIN_DATA, PLAIN_DATA_MASK } from "../interrupts.ts";
+import { AC, NT, RF, STATUS, SYSRET_FLAGS, TF, VIF, VIP } from "../registers.ts";
+import { ATTRIBUTES, CS, DPL_SHIFT, GRANULAR, S, SS } from "../segments.ts";
+import { CPL, GDT_BASE, GDT_LIMIT, GPR, INTR, LOADED_BASE, MODE_TF, RFLAGS, SEG_ATTR, SEG_LIMIT, SELECTOR, SWITCH_USER } from "../slots.ts";
 import { CONDITIONS } from "./mov.ts";
 
 const jump: Semantics = (b) => b.jumpNear(b.i.imm);
@@ -52,6 +57,51 @@ const jcxz: Semantics = (b) => b.branchNear(b.eqz(b.reg(CX, b.i.address)), b.i.i
 
 const interrupt = (b: Emit, vector: number, kind: number) => b.callEnd(H.interrupt, b.i64(vector), b.i64(kind), b.here(), b.following());
 
+/** IRETQ from privilege 0 to 64-bit code of privilege 3, if nothing is out of the ordinary; see `plainReturn` of interrupts.ts. */
+const iret: Semantics = (b) => {
+  const general = () => b.callEnd(H.iret, b.i64(b.i.operand), b.here(), b.following());
+  if (!b.long || b.i.operand !== 8 || b.cpl !== 0 || b.mode & MODE_TF) return general();
+  // Also a stack pointer that is not canonical is for the helper: that is #SS.
+  const rsp = b.getL(GPR(SP)), canonical = b.leU(b.add(b.shrS(rsp, b.i64(47)), b.i64(1)), b.i64(1));
+  b.callEndUnless(b.and(b.ne(b.getI(SWITCH_USER + 4), b.i32(0)), canonical), H.iret, b.i64(8), b.here(), b.following());
+  const [ip, code, image, sp, stack] = [0, 8, 16, 24, 32].map((at) => b.stackLoad(at, 8));
+  const flags = b.wrap(image), cs = b.and(b.wrap(code), b.i32(0xffff)), ss = b.and(b.wrap(stack), b.i32(0xffff));
+  const inGdt = (s: Val) => b.and(b.eq(b.and(s, b.i32(7)), b.i32(3)), b.leU(b.or(s, b.i32(7)), b.getI(GDT_LIMIT)));
+  const found = b.and(inGdt(cs), inGdt(ss));
+  // An address of the lower half; flags that change nothing but IF and what code sees; no interrupt that is let in; no data segments to drop.
+  const plain = b.and(
+    b.eqz(b.shrU(ip, b.i64(47))),
+    b.eqz(b.or(b.and(flags, b.i32(TF | NT | AC | VIF | VIP)), b.and(b.getI(RFLAGS), b.i32(NT)))),
+  );
+  const quiet = b.eqz(b.and(b.shrU(flags, b.i32(9)), b.getI(INTR)));
+  const loaded = [0, 3, 4, 5].map((n) => b.getI(SEG_ATTR + 4 * n)).reduce((x, y) => b.or(x, y));
+  const ok = b.and(b.and(found, plain), b.and(quiet, b.eqz(b.and(loaded, b.i32(S)))));
+  b.callEndUnless(ok, H.iret, b.i64(8), b.here(), b.following());
+  const descriptor = (s: Val) => b.load("load64.l", b.add(b.getL(GDT_BASE), b.extU(b.and(s, b.i32(0xfff8)))));
+  const csd = descriptor(cs), ssd = descriptor(ss), high = (d: Val) => b.wrap(b.shrU(d, b.i64(32)));
+  const is = (d: Val, mask: number, kind: number) => b.eq(b.and(high(d), b.i32(mask)), b.i32(kind | 3 << DPL_SHIFT));
+  const good = b.and(is(csd, PLAIN_CODE_MASK, PLAIN_CODE), is(ssd, PLAIN_DATA_MASK, PLAIN_DATA));
+  b.callEndUnless(good, H.iret, b.i64(8), b.here(), b.following());
+  for (const [n, selector, d] of [[CS, cs, csd], [SS, ss, ssd]] as const) {
+    const lo = b.wrap(d), hi = high(d), limit = b.or(b.and(hi, b.i32(0xf_0000)), b.and(lo, b.i32(0xffff)));
+    b.set(SELECTOR(n), selector);
+    b.set(SEG_ATTR + 4 * n, b.and(hi, b.i32(ATTRIBUTES)));
+    b.set(SEG_LIMIT + 4 * n, b.select(b.and(hi, b.i32(GRANULAR)), b.or(b.shl(limit, b.i32(12)), b.i32(0xfff)), limit));
+    const base = b.or(b.or(b.and(hi, b.i32(0xff00_0000)), b.shl(b.and(hi, b.i32(0xff)), b.i32(16))), b.shrU(lo, b.i32(16)));
+    b.set(LOADED_BASE(n), b.extU(base));
+  }
+  b.set(GPR(SP), sp);
+  b.set(
+    RFLAGS,
+    b.extU(b.or(b.or(b.and(b.getI(RFLAGS), b.i32(~SYSRET_FLAGS)), b.and(flags, b.i32(SYSRET_FLAGS & ~(STATUS | RF)))), b.i32(2))),
+  );
+  b.flagsImage(b.and(flags, b.i32(STATUS)));
+  b.set(CPL, b.i32(3));
+  b.set(TLB, b.getI(SWITCH_USER));
+  b.set(CONTEXT, b.getI(SWITCH_USER + 4));
+  b.jumpOut(ip);
+};
+
 export const control: RowText[] = [
   x86("EB", "jmp Jb", "f64", jump),
   x86("E9", "jmp Jz", "f64", jump),
@@ -66,7 +116,7 @@ export const control: RowText[] = [
   x86("C2", "ret Iw", "f64", ret),
   x86("CB", "retf", "", retFar),
   x86("CA", "retf Iw", "", retFar),
-  x86("CF", "iret", "", (b) => b.callEnd(H.iret, b.i64(b.i.operand), b.here(), b.following())),
+  x86("CF", "iret", "", iret),
   x86("E0", "loopne Jb", "f64", loop(5)),
   x86("E1", "loope Jb", "f64", loop(4)),
   x86("E2", "loop Jb", "f64", loop(-1)),
