@@ -3,7 +3,7 @@
 // Intel SDM volume 3A (253668-083), 5.8; JMP, CALL, RET, SYSENTER, SYSEXIT, SYSCALL, SYSRET in volume 2.
 import type { Status } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
-import { EFER_SCE, IF, RF, SYSRET_FLAGS, VM } from "./registers.ts";
+import { DR6_BS, EFER_SCE, IF, RF, SYSRET_FLAGS, TF, VM } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { checkReturnCode, enterCode, innerStack, longStack, returnStack } from "./interrupts.ts";
 import {
@@ -257,6 +257,8 @@ export function sysret(cpu: X86Cpu, size: number): Status {
   if (cpu.lma) cpu.setFlags(cpu.slotLo(R11), SYSRET_FLAGS);
   else cpu.setFlags(IF, IF);
   // The selectors come with RPL 3 whatever STAR says; SS stays what it is on AMD's processors but for the selector.
+  // Unlike after IRET, the trap is that of SYSRET itself.
+  if (cpu.systemFlags & TF) s.debugDue |= DR6_BS;
   flatSegments(cpu, size === 8 ? base + 16 : base, base + 8, 3, size === 8);
   cpu.setEip(lo, size === 8 ? hi : 0);
   return cpu.done();

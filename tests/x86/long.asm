@@ -650,6 +650,275 @@ tests:
   rdmsr
   or eax, 1
   wrmsr
+  ; --- SYSCALL and SYSRET where something is unusual
+  lea rax, [syscall_flags]
+  xor edx, edx
+  mov ecx, 0xc0000082
+  wrmsr
+%macro MASK 1
+  mov ecx, 0xc0000084
+  mov eax, %1
+  xor edx, edx
+  wrmsr
+%endmacro
+%macro USERFLAGS 1 ; for this and the next instruction
+  pushfq
+  or dword [rsp], %1
+  popfq
+%endmacro
+  MASK 0x254fd5
+  USER "syscall, all flags masked"
+  USERFLAGS 0xcd5
+  syscall
+  pushfq
+  pop rax
+  and eax, 0x244cd5
+  int 0x41
+  cld
+  ENDUSER
+%ifndef QEMU ; it clears the status flags and DF whatever is masked
+  MASK 0
+  USER "syscall, no flags masked"
+  USERFLAGS 0xcd5
+  syscall
+  cld
+  ENDUSER
+  USER "syscall with AC and NT"
+  USERFLAGS 0x44000
+  syscall
+  pushfq
+  pop rax
+  and eax, 0x244400
+  int 0x41
+  pushfq
+  and dword [rsp], ~0x44000
+  popfq
+  ENDUSER
+  MASK 0x44700
+  USER "syscall with AC masked"
+  USERFLAGS 0x40000
+  syscall
+  pushfq
+  pop rax
+  and eax, 0x244400
+  int 0x41
+  pushfq
+  and dword [rsp], ~0x40000
+  popfq
+  ENDUSER
+  TRY "syscall from ring 0"
+  syscall
+  xor eax, eax
+  mov ax, cs
+  int 0x41
+  int 0x40
+  DONE
+%endif
+  TRY "sysret with TF"
+  mov dword [steps], 0
+  lea rcx, [.stepped]
+  mov r11d, 0x102
+  o64 sysret
+.stepped:
+  nop
+  nop
+  ENDUSER
+  TRY "sysret with IOPL, NT and AC"
+  lea rcx, [.iopl]
+  mov r11d, 0x47002
+  o64 sysret
+.iopl:
+  pushfq
+  pop rax
+  and eax, 0x47300
+  int 0x41
+  cli
+  sti
+  cli
+  pushfq
+  and dword [rsp], ~0x44000
+  popfq
+  ENDUSER
+  TRY "sysret to the end of the lower half"
+  mov rcx, 0x00007fffffffffff
+  mov r11d, 2
+  o64 sysret
+  DONE
+  TRY "sysret to the upper half"
+  mov rcx, 0xffff800000000000
+  mov r11d, 2
+  o64 sysret
+  DONE
+  MASK 0x4700
+  mov ecx, 0xc0000082
+  lea rax, [syscall_entry]
+  xor edx, edx
+  wrmsr
+
+  ; --- IRETQ
+%macro IRET 6 ; rip, cs, flags, rsp, ss
+  TRY %1
+  push %6
+  mov rax, %5
+  push rax
+  push %4
+  push %3
+  mov rax, %2
+  push rax
+  iretq
+  DONE
+%endmacro
+  IRET "iretq: cs null", .nowhere, 3, 2, user_stack, 0x33
+  IRET "iretq: cs beyond the limit", .nowhere, 0x1003, 2, user_stack, 0x33
+  IRET "iretq: cs of the LDT", .nowhere, 0x3f, 2, user_stack, 0x33
+  IRET "iretq: data as cs", .nowhere, 0x33, 2, user_stack, 0x33
+  IRET "iretq: cs of ring 0 for ring 3", .nowhere, 0xb, 2, user_stack, 0x33
+  IRET "iretq: cs of ring 3 for ring 0", .nowhere, 0x38, 2, user_stack, 0x33
+%ifndef QEMU
+  IRET "iretq: cs with L and D", .nowhere, 0x50, 2, user_stack, 0
+%endif
+  IRET "iretq: ss null", .nowhere, 0x3b, 2, user_stack, 3
+  IRET "iretq: ss of ring 0", .nowhere, 0x3b, 2, user_stack, 0x10
+  IRET "iretq: ss of ring 0, rpl 3", .nowhere, 0x3b, 2, user_stack, 0x13
+  IRET "iretq: code as ss", .nowhere, 0x3b, 2, user_stack, 0x3b
+  IRET "iretq: ss of the LDT", .nowhere, 0x3b, 2, user_stack, 0x37
+  IRET "iretq: ss beyond the limit", .nowhere, 0x3b, 2, user_stack, 0x1003
+%ifndef QEMU
+  IRET "iretq: rip not canonical", 0x0000800000000000, 0x3b, 2, user_stack, 0x33
+%endif
+  IRET "iretq: rip at the end of the lower half", 0x00007fffffffffff, 0x3b, 2, user_stack, 0x33
+%ifndef QEMU
+  IRET "iretq: rsp not canonical", .nowhere, 0x3b, 2, 0x0000800000000000, 0x33
+%endif
+  and byte [gdt + 0x3d], 0x7f
+  IRET "iretq: cs not present", .nowhere, 0x3b, 2, user_stack, 0x33
+  or byte [gdt + 0x3d], 0x80
+  and byte [gdt + 0x35], 0x7f
+%ifndef QEMU
+  IRET "iretq: ss not present", .nowhere, 0x3b, 2, user_stack, 0x33
+%endif
+  or byte [gdt + 0x35], 0x80
+  and byte [gdt + 0x35], ~2
+  IRET "iretq: ss read-only", .nowhere, 0x3b, 2, user_stack, 0x33
+  or byte [gdt + 0x35], 2
+  and byte [gdt + 0x35], ~1
+  and byte [gdt + 0x3d], ~1
+  IRET "iretq: descriptors that were not accessed", .nowhere, 0x3b, 2, user_stack, 0x33
+%ifndef QEMU
+  TRY "their accessed bits"
+  SHOW [gdt + 0x30]
+  SHOW [gdt + 0x38]
+  DONE
+%endif
+  mov dword [steps], 0
+  IRET "iretq: TF", .nowhere, 0x3b, 0x102, user_stack, 0x33
+  IRET "iretq: RF", .nowhere, 0x3b, 0x10002, user_stack, 0x33
+  IRET "iretq: AC, NT, IOPL", .nowhere, 0x3b, 0x47002, user_stack, 0x33
+  TRY "iretq under NT"
+  pushfq
+  or dword [rsp], 0x4000
+  popfq
+  iretq
+  DONE
+  pushfq
+  and dword [rsp], ~0x4000
+  popfq
+  TRY "iretq: frame in an absent page"
+  mov rsp, 0x00203fe8
+  iretq
+  DONE
+  TRY "iretq: frame in two pages"
+  mov rsp, 0x00203000 - 24
+  lea rax, [.nowhere]
+  mov [rsp], rax
+  mov qword [rsp + 8], 0x3b
+  mov qword [rsp + 16], 2
+  lea rax, [user_stack]
+  mov [rsp + 24], rax
+  mov qword [rsp + 32], 0x33
+  iretq
+  DONE
+  TRY "iretq: frame that is not aligned"
+  lea rsp, [user_stack - 61]
+  lea rax, [.nowhere]
+  mov [rsp], rax
+  mov qword [rsp + 8], 0x3b
+  mov qword [rsp + 16], 2
+  lea rax, [user_stack]
+  mov [rsp + 24], rax
+  mov qword [rsp + 32], 0x33
+  iretq
+  DONE
+  TRY "iretq drops segments of ring 0"
+  mov eax, 0x10
+  mov ds, ax
+  mov fs, ax
+  mov eax, 0x33
+  mov es, ax
+  push 0x33
+  lea rax, [user_stack]
+  push rax
+  push 2
+  push 0x3b
+  lea rax, [.dropped]
+  push rax
+  iretq
+.dropped:
+  xor eax, eax
+  mov ax, ds
+  int 0x41
+  mov ax, fs
+  int 0x41
+  mov ax, es
+  int 0x41
+  ENDUSER
+  xor eax, eax
+  mov ds, ax
+  mov es, ax
+  mov fs, ax
+
+  ; --- events from ring 3 with other gates and stacks
+  and byte [gdt + 0xd], ~1
+  USER "user: the handler's code segment was not accessed"
+  ud2
+  ENDUSER
+%ifndef QEMU
+  TRY "its accessed bit"
+  SHOW [gdt + 8]
+  DONE
+%endif
+  SETGATE 6, stubs + 6 * 16, 0x8e01
+  USER "user: IST"
+  ud2
+  ENDUSER
+  SETGATE 6, stubs + 6 * 16, 0x8f00
+  USER "user: trap gate"
+  ud2
+  ENDUSER
+%ifndef QEMU
+  SETGATE 6, stubs + 6 * 16, 0x0e00
+  USER "user: gate not present"
+  ud2
+  ENDUSER
+%endif
+  SETGATE 6, stubs + 6 * 16, 0x8e00
+  mov rbx, [tss + 4]
+  mov qword [tss + 4], 0x00203010
+  USER "user: frame in two pages"
+  ud2
+  ENDUSER
+  mov qword [tss + 4], 0x00203027
+  USER "user: stack that is not aligned"
+  ud2
+  ENDUSER
+  mov qword [tss + 4], 0x00204010
+  SETGATE 8, stubs + 8 * 16, 0x8e01
+  USER "user: no stack"
+  ud2
+  ENDUSER
+  SETGATE 8, stubs + 8 * 16, 0x8e00
+  mov [tss + 4], rbx
+
   TRY "sysenter in long mode, as AMD has it"
   sysenter
   DONE
@@ -1025,6 +1294,37 @@ syscall_entry:
   mov rsp, r8
   mov eax, 0x77
   o64 sysret
+; shows what it finds in R11 and in the flags
+syscall_flags:
+  pushfq
+  pop rax
+  cld
+  mov r8, rsp
+  lea rsp, [stack_top - 1024]
+  push rcx
+  push r11
+  push rax
+  mov rax, r11
+  and eax, 0x44ed5
+  call hex16
+  pop rax
+  and eax, 0x44ed5
+  call hex16
+  pop r11
+  pop rcx
+  mov rsp, r8
+  o64 sysret
+; the first instructions of a program of ring 3 that only says so
+tests.nowhere:
+  nop
+  pushfq
+  pop rax
+  and eax, 0x47300
+  int 0x41
+  pushfq
+  and dword [rsp], ~0x44000
+  popfq
+  int 0x40
 gate_target:
   mov rbx, [rsp + 8]
   retfq

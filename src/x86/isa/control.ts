@@ -61,9 +61,10 @@ const interrupt = (b: Emit, vector: number, kind: number) => b.callEnd(H.interru
 const iret: Semantics = (b) => {
   const general = () => b.callEnd(H.iret, b.i64(b.i.operand), b.here(), b.following());
   if (!b.long || b.i.operand !== 8 || b.cpl !== 0 || b.mode & MODE_TF) return general();
-  // Also a stack pointer that is not canonical is for the helper: that is #SS.
+  // Also a frame in two pages is for the helper, which checks CS before it reads all of it; and one that is not canonical: that is #SS.
   const rsp = b.getL(GPR(SP)), canonical = b.leU(b.add(b.shrS(rsp, b.i64(47)), b.i64(1)), b.i64(1));
-  b.callEndUnless(b.and(b.ne(b.getI(SWITCH_USER + 4), b.i32(0)), canonical), H.iret, b.i64(8), b.here(), b.following());
+  const together = b.leU(b.and(b.wrap(rsp), b.i32(0xfff)), b.i32(0x1000 - 40));
+  b.callEndUnless(b.and(b.ne(b.getI(SWITCH_USER + 4), b.i32(0)), b.and(canonical, together)), H.iret, b.i64(8), b.here(), b.following());
   const [ip, code, image, sp, stack] = [0, 8, 16, 24, 32].map((at) => b.stackLoad(at, 8));
   const flags = b.wrap(image), cs = b.and(b.wrap(code), b.i32(0xffff)), ss = b.and(b.wrap(stack), b.i32(0xffff));
   const inGdt = (s: Val) => b.and(b.eq(b.and(s, b.i32(7)), b.i32(3)), b.leU(b.or(s, b.i32(7)), b.getI(GDT_LIMIT)));
