@@ -186,6 +186,16 @@ const guests: Guest[] = [
     input: row.typed.length ? EXIT : [],
     thorough: row.kind === "sector" || row.kind === "elf" || row.name === "x86_idt",
   })),
+  // Privileges that change all the time, and what may be unusual about it.
+  ...[
+    {
+      name: "system calls and faults of x86-64",
+      machine: "machines/pc.toml",
+      image: "tests/bench/bin/system.x86_64.elf",
+      append: "bench=all:3000",
+    },
+    { name: "cases of 64-bit mode", machine: "tests/x86/machine.toml", image: "tests/x86/bin/long.bin", append: "" },
+  ].map((row): Guest => ({ ...row, harts: 1, x86: true, exit: 33, input: [], thorough: true })),
 ];
 for (const guest of guests) {
   const name = `${guest.name} with ${guest.harts} hart${guest.harts > 1 ? "s" : ""}`, ignore = !exists(ROOT + guest.image);

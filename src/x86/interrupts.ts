@@ -436,9 +436,11 @@ export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nex
   const s = cpu.s;
   // SDM 20.3: INT n traps to the monitor when IOPL is below 3; INT3 and INTO do not.
   if (cpu.v86 && kind === 0 && (cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
-  cpu.events.record(vector, SOFTWARE, cpu.cpl, 0, nextLo, nextHi, 0, 0, cpu.env.instructions());
+  const { cpl } = cpu;
   // INT1 checks no privilege, and is an event from outside.
   deliver(cpu, vector, kind === 3 ? EXCEPTION : kind === 0 ? SOFTWARE : SOFTWARE_TRAP, 0, nextLo, nextHi);
+  // What faults has had no effect, and may be tried once more.
+  cpu.events.record(vector, SOFTWARE, cpl, 0, nextLo, nextHi, 0, 0, cpu.env.instructions());
   // No single step after the handler was entered; a task's T bit is another matter.
   s.debugDue &= DR6_BT;
   return cpu.done();
