@@ -1125,9 +1125,11 @@ export class X86Cpu implements Core {
 
   // --- snapshots
   save(): unknown {
-    const base = this.env.base(), { u8 } = this.env;
+    const base = this.env.base(), window = this.env.u8.slice(base, base + GUEST_END);
+    // How the status flags are recorded is no state: compiled code leaves out what nobody looks at.
+    writeStatus(new Int32Array(window.buffer), readStatus(this.#window()));
     return {
-      registers: u8.slice(base + GUEST, base + GUEST_END),
+      registers: window.slice(GUEST),
       pc: [this.pcLo, this.pcHi],
       state: structuredClone(this.s),
       pdptes: { lo: this.paging.pdpteLo.slice(), hi: this.paging.pdpteHi.slice() },
