@@ -63,7 +63,7 @@ export const MODELS: Readonly<Record<string, CpuidModel>> = {
   max: {
     name: "max",
     signature: 0x60fb1,
-    get leaves() {
+    get leaves(): Readonly<Record<string, Leaf>> {
       return {
         ...QEMU64,
         "1": [0x60fb1, 0x800, mask("1", 2, MAX), mask("1", 3, MAX)],
