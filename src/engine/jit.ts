@@ -405,7 +405,7 @@ class Walk {
   }
 
   #analyse(): void {
-    const ir = this.#ir, slotNext = new Map<number, number>();
+    const ir = this.#ir, slotNext = new Map<number, number>(), fuse = !this.region.target.off.has("fuse");
     let barrier = NONE, call = NONE;
     for (let i = ir.count - 1; i >= 0; i--) {
       const op = ir.op[i];
@@ -413,7 +413,7 @@ class Walk {
       if (op === SET_I || op === SET_L || op === GET_I || op === GET_L) {
         this.#nextWrite[i] = Math.min(slotNext.get(ir.lo[i]) ?? NONE, call);
         if (op === SET_I || op === SET_L) slotNext.set(ir.lo[i], i);
-      } else if (PURE[op] && this.#uses[i] === 1 && this.#last[i] <= barrier) {
+      } else if (fuse && PURE[op] && this.#uses[i] === 1 && this.#last[i] <= barrier) {
         this.#deferred[i] = 1;
         at = this.#last[i];
       }

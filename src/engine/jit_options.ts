@@ -14,6 +14,8 @@ export const JIT_OPTIONS = {
   across: "checks of a base register for the nodes behind, and in front of loops",
   /** Where addresses are physical, take it that the largest part of RAM without code stays so. */
   free: "stores need not look for code in the part of RAM that has none",
+  /** Conditions, addresses and other values that are used once are written where they are used, not kept in locals. */
+  fuse: "compare and branch, address and access in one",
   /** Operations, addresses and conditions of constants are constants. */
   fold: "constant folding, of addresses and conditions, too",
   /** Do without sign extensions that change nothing. */
