@@ -1429,9 +1429,9 @@ export class Engine {
 
 /**
  * Instructions of a block's entries after which it is hot, unless the options say otherwise. Compiling a region costs as much as interpreting
- * several 100,000 instructions; a kernel that boots compiles three times as many regions at 30,000 and takes a fifth longer.
+ * several 100,000 instructions: Debian's Linux boots 2 % faster than at 200,000, as fast as at 400,000, and a fifth faster than at 30,000.
  */
-const THRESHOLD = 200_000;
+const THRESHOLD = 300_000;
 /** In a TLB entry's page: the page has code. No address's page has such a bit, so that compiled code misses the entry. */
 const HAS_CODE = 2;
 /** A region that leaves this often after fewer instructions each is not worth its while. */
