@@ -489,7 +489,7 @@ class Subject {
 
 const OPTIONS: readonly (readonly [string, EngineOptions])[] = [
   ["interpreter", {}],
-  ["JIT at 1", { jit: true, threshold: 1 }],
+  ["JIT at 1", { jit: true, threshold: 1, verify: true }],
   ["JIT at 3", { jit: true, threshold: 3 }],
   ["JIT at 12", { jit: true, threshold: 12 }],
   ["JIT at 50", { jit: true, threshold: 50 }],
