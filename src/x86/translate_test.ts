@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Builder, printIr } from "../ir/builder.ts";
-import { readStatus, writeStatus } from "./flags.ts";
+import { conditionOf, readStatus, writeStatus } from "./flags.ts";
 import { H } from "./helpers.ts";
 import { CF, ZF } from "./insn.ts";
 import { FPU_EMPTY, MODE_CPL_SHIFT, MODE_OSFXSR, MODE_TF, MODE_TS, SEG_BASE, SEG_READ_TOP, SEG_WRITE_TOP } from "./slots.ts";
@@ -18,6 +18,61 @@ Deno.test("flags that nobody looks at are not recorded; comparisons go into the 
   assertEquals(operations(ir, /^v?\d* ?=? ?call /), 0);
   // With a load in between, add must be recorded: the load may fault.
   assertEquals(operations(b.translate("01 c8 3b 03 72 10 f4", FLAT32), /set\.i \[0x1258\]/), 2);
+});
+
+Deno.test("conditions of a record whose kind is known are those of its flags", () => {
+  const known = new Bench(), apart = new Bench();
+  // add, or, adc, sbb, and, sub, xor, cmp, test eAX, eCX; inc, dec, neg eAX; shl, shr, sar eAX, 1 and by 3; mul, imul eCX; imul eAX, eCX; shld, shrd.
+  const codes = [0x01, 0x09, 0x11, 0x19, 0x21, 0x29, 0x31, 0x39, 0x85].map((o) => [o, 0xc8]);
+  codes.push([0xff, 0xc0], [0xff, 0xc8], [0xf7, 0xd8], [0xd1, 0xe0], [0xd1, 0xe8], [0xd1, 0xf8], [0xc1, 0xe0, 3], [0xc1, 0xe8, 3], [
+    0xc1,
+    0xf8,
+    3,
+  ]);
+  codes.push([0xf7, 0xe1], [0xf7, 0xe9], [0x0f, 0xaf, 0xc1], [0x0f, 0xa4, 0xc8, 5], [0x0f, 0xac, 0xc8, 5]);
+  const edges = [
+    0n,
+    1n,
+    2n,
+    0x7fn,
+    0x80n,
+    0xffn,
+    0x7fffn,
+    0x8000n,
+    0xffffn,
+    0x7fff_ffffn,
+    0x8000_0000n,
+    0xffff_ffffn,
+    1n << 63n,
+    (1n << 64n) - 1n,
+  ];
+  const text = (bytes: readonly number[]) => bytes.map((b) => b.toString(16).padStart(2, "0")).join(" ");
+  let state = 5;
+  const random = (n: number) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % n;
+  const flags = [0, CF, ZF, CF | ZF, 0x8d5];
+  for (let n = 0; n < 12000; n++) {
+    const mode = n & 1 ? LONG : FLAT32, code = codes[random(codes.length)], cc = random(16), bytes = [...code];
+    // Operands of 8, 16, 32 and 64 bits.
+    const size = random(mode === LONG ? 4 : 3);
+    if (size === 0 && code[0] !== 0x0f) bytes[0] &= ~1;
+    else if (size === 1) bytes.unshift(0x66);
+    else if (size === 3) bytes.unshift(0x48);
+    // Half of them with inc esi in between: it leaves CF alone.
+    const step = random(2) ? [[0xff, 0xc6]] : [],
+      before = flags[random(flags.length)],
+      values = [0, 1, 6].map(() => edges[random(edges.length)]);
+    for (const b of [known, apart]) {
+      [0, 1, 6].forEach((r, i) => b.reg(r, values[i]));
+      b.reg(3, 0n);
+      writeStatus(b.i32, before);
+    }
+    // setcc bl
+    known.run(text([...bytes, ...step.flat(), 0x0f, 0x90 + cc, 0xc3, 0xf4]), mode, 0x1000, 2 + step.length);
+    for (const one of [bytes, ...step]) apart.run(text([...one, 0xf4]), mode, 0x1000, 1);
+    const message = `${text(bytes)}, ${step.length} steps, condition ${cc}, ${values}, flags ${before}, mode ${mode}`;
+    assertEquals(known.reg(3), BigInt(conditionOf(readStatus(apart.i32), cc)), message);
+    assertEquals(readStatus(known.i32), readStatus(apart.i32), message);
+  }
 });
 
 Deno.test("partial registers, and 32-bit results that clear the upper half in 64-bit mode only", () => {
