@@ -4,7 +4,7 @@
 // Usage: deno run -A tests/fuzz/riscv_blocks_fuzz.ts [--cases INSTRUCTIONS] [--seed S] [--xlen 32|64] [--engine interp|jit]
 import { parseArgs } from "@std/cli";
 import { Bus } from "../../src/core/bus.ts";
-import { Engine } from "../../src/engine/engine.ts";
+import { Engine, loadJit } from "../../src/engine/engine.ts";
 import { Builder } from "../../src/ir/builder.ts";
 import { type EvalMachine, evaluate } from "../../src/ir/evaluate.ts";
 import { type CoreEnv, FETCH, READ, WRITE } from "../../src/ir/frontend.ts";
@@ -14,6 +14,7 @@ import { disassemble, encode, extract, randomWord, type Row } from "../../src/ri
 import { type Isa, parseIsa } from "../../src/riscv/isa.ts";
 import { FakeEnv, RAM, RAM_AT, RAM_BYTES } from "../../src/riscv/testing/fake_env.ts";
 
+await loadJit();
 const ISA = "gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zfa_zicond_zicboz_zicbom_svinval_zawrs";
 /** A trap handler at the start of RAM, then the program; data; page tables where programs rarely reach. */
 const CODE = 0x1000, CODE_BYTES = 0x3000, DATA = 0x4_0000, DATA_BYTES = 0x1_0000, TABLES = 0xf_0000;
