@@ -160,7 +160,7 @@ export class Bus {
   read(paddr: number, size: Size): number {
     const r = this.find(paddr);
     if (!r) throw new BusFault(paddr, "read");
-    const offset = paddr - r.base;
+    const offset = windowOffset(r, paddr);
     if (offset + size > r.length) return this.#readAcross(paddr, size);
     if (r.bytes) {
       let v = 0;
@@ -181,7 +181,7 @@ export class Bus {
   write(paddr: number, size: Size, value: number): void {
     const r = this.find(paddr);
     if (!r) throw new BusFault(paddr, "write");
-    const offset = paddr - r.base;
+    const offset = windowOffset(r, paddr);
     if (offset + size > r.length) { for (let i = 0; i < size; i++) this.write(paddr + i, 1, value >>> (8 * i) & 0xff); }
     else if (r.bytes) {
       if (r.readonly) return;
@@ -214,6 +214,12 @@ export class Bus {
       done += n;
     }
   }
+}
+
+/** Where an address is in its window. One base above 2^31 makes doubles of all: what is small becomes an integer again, which devices are fast with. */
+export function windowOffset(r: Region, paddr: number): number {
+  const offset = paddr - r.base;
+  return offset <= 0x7fff_ffff ? offset | 0 : offset;
 }
 
 /** Reads a device window at any width: wide accesses are split low half first, narrow ones cut out of a wider register. */

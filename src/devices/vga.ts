@@ -382,7 +382,7 @@ export class Vga implements Device<ReturnType<typeof powerOn>>, ScreenPort {
       return;
     }
     for (let p = 0; p < 4; p++) {
-      if (planes & 1 << p) { for (let i = 0, at = 4 * offset + p; i < data.length; i++, at += 4) bytes[at] = data[i]; }
+      if (planes & 1 << p) { for (let i = 0; i < data.length; i++) bytes[4 * (offset + i) + p] = data[i]; }
     }
     this.#onChange?.(-1);
   }

@@ -3,7 +3,7 @@
 //
 // How things count: every instruction that begins takes one tick of the budget, a faulting one and a waiting one (`wfi`, `hlt`) included;
 // an interrupt that is taken takes none. A fetch that faults takes one. All of it is the same whichever engine runs.
-import { type Bus, readTarget, type Size, writeTarget } from "../core/bus.ts";
+import { type Bus, readTarget, type Size, windowOffset, writeTarget } from "../core/bus.ts";
 import { BusFault } from "../core/errors.ts";
 import type { RunEnd } from "../core/cpu.ts";
 import { lazy } from "../core/lazy.ts";
@@ -1299,7 +1299,7 @@ export class Engine {
     const r = this.bus.find(paddr);
     if (!r?.target) return false;
     this.stats.deviceAccesses++;
-    const offset = paddr - r.base, aligned = paddr % size === 0;
+    const offset = windowOffset(r, paddr), aligned = paddr % size === 0;
     try {
       if (size === 8 && aligned) {
         this.#valueLo = readTarget(r.target, offset, 4) | 0;
@@ -1380,7 +1380,7 @@ export class Engine {
     const r = this.bus.find(paddr);
     if (!r?.target) return false;
     this.stats.deviceAccesses++;
-    const offset = paddr - r.base, aligned = paddr % size === 0;
+    const offset = windowOffset(r, paddr), aligned = paddr % size === 0;
     try {
       if (size === 8 && aligned) {
         writeTarget(r.target, offset, 4, low >>> 0);

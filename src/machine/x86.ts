@@ -1,5 +1,5 @@
 // x86 machines: processors, ports, the interrupt acknowledge cycle, and what runs first after a reset.
-import { Bus, type BusTarget, readTarget, type Region, type Size, writeTarget } from "../core/bus.ts";
+import { Bus, type BusTarget, readTarget, type Region, type Size, windowOffset, writeTarget } from "../core/bus.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { IrqLine } from "../core/irq.ts";
 import type { MapEntry } from "../firmware/bios/mod.ts";
@@ -76,14 +76,14 @@ class Ports implements CpuPorts {
   constructor(readonly bus: Bus) {}
   in(port: number, size: number): number {
     const r = this.bus.find(port)!;
-    if (port + size <= r.base + r.length) return readTarget(r.target!, port - r.base, size as Size) >>> 0;
+    if (port + size <= r.base + r.length) return readTarget(r.target!, windowOffset(r, port), size as Size) >>> 0;
     let value = 0;
     for (let i = 0; i < size; i++) value |= this.in((port + i) & 0xffff, 1) << (8 * i);
     return value >>> 0;
   }
   out(port: number, size: number, value: number): void {
     const r = this.bus.find(port)!;
-    if (port + size <= r.base + r.length) return writeTarget(r.target!, port - r.base, size as Size, value);
+    if (port + size <= r.base + r.length) return writeTarget(r.target!, windowOffset(r, port), size as Size, value);
     for (let i = 0; i < size; i++) this.out((port + i) & 0xffff, 1, value >>> (8 * i) & 0xff);
   }
 }

@@ -1,5 +1,5 @@
 // The built-in BIOS on an x86 machine: the emulator behind the port that its stubs call.
-import { type Bus, type BusTarget, type Region, writeTarget } from "../core/bus.ts";
+import { type Bus, type BusTarget, type Region, windowOffset, writeTarget } from "../core/bus.ts";
 import type { Disk } from "../core/disk.ts";
 import {
   acpiAddress,
@@ -161,13 +161,13 @@ export class BuiltinBios implements BiosHost {
   writeBytes(address: number, data: Uint8Array): void {
     const { bus } = this.parts, whole = this.core.paging.levels === 0 ? bus.find(address) : undefined;
     if (whole?.target?.writeBytes && address + data.length <= whole.base + whole.length) {
-      whole.target.writeBytes(address - whole.base, data);
+      whole.target.writeBytes(windowOffset(whole, address), data);
       return;
     }
     this.#pieces(address, data.length, "write", (paddr, from, length, region) => {
       const part = data.subarray(from, from + length);
       if (region?.bytes) bus.writeBytes(paddr, part);
-      else if (region?.target?.writeBytes) region.target.writeBytes(paddr - region.base, part);
+      else if (region?.target?.writeBytes) region.target.writeBytes(windowOffset(region, paddr), part);
       else bus.write(paddr, 1, data[from]);
     });
   }
@@ -198,8 +198,8 @@ export class BuiltinBios implements BiosHost {
     this.io.write(port, size, value);
   }
   outAll(port: number, bytes: readonly number[]): void {
-    const { base, target } = this.io.find(port)!;
-    for (let i = 0; i < bytes.length; i++) writeTarget(target!, port - base, 1, bytes[i]);
+    const r = this.io.find(port)!, offset = windowOffset(r, port);
+    for (let i = 0; i < bytes.length; i++) writeTarget(r.target!, offset, 1, bytes[i]);
   }
   get nowNs(): number {
     return this.parts.clock.nowNs;

@@ -43,13 +43,16 @@ export function describeTables(graph: Graph): TablesDescription {
 /** Which output of an HPET an input passes through to. */
 const PASSED: Readonly<Record<string, string>> = { pit: "irq0", rtc: "irq8" };
 
+const deviceOf = (graph: Graph, id: string): DeviceNode => graph.devices.find((d) => d.id === id)!;
+
 /** Inputs of one kind of interrupt controller that a device's outputs lead to. */
 function inputsOf(graph: Graph, device: DeviceNode, controller: string, output?: string): number[] {
-  const inputs: number[] = [];
-  for (const { from, to } of graph.edges) {
+  const inputs: number[] = [], { edges } = graph;
+  for (let i = 0; i < edges.length; i++) {
+    const { from, to } = edges[i];
     if (!("device" in from) || from.device !== device.id || !("device" in to)) continue;
     if (output !== undefined && device.outputs[from.output] !== output) continue;
-    const receiver = graph.devices.find((d) => d.id === to.device)!;
+    const receiver = deviceOf(graph, to.device);
     if (receiver.type === "x86.hpet") inputs.push(...inputsOf(graph, receiver, controller, PASSED[to.input]));
     else if (receiver.type === controller) inputs.push(Number(to.input));
   }

@@ -87,7 +87,6 @@ export function modelByName(name: string): CpuidModel {
 /** A model with its adjustments. */
 export class Features {
   readonly #leaves: Record<string, [number, number, number, number]> = {};
-  readonly #has = new Set<string>();
   /** The vendor is Intel: a few instructions differ. */
   readonly intel: boolean;
 
@@ -100,15 +99,13 @@ export class Features {
       const leaf = this.#leaves[place[0]] ??= [0, 0, 0, 0], bit = 1 << place[2];
       leaf[place[1]] = change[0] === "+" ? leaf[place[1]] | bit : leaf[place[1]] & ~bit;
     }
-    for (const [name, [leaf, register, bit]] of Object.entries(FEATURES)) {
-      if ((this.#leaves[leaf]?.[register] ?? 0) >> bit & 1) this.#has.add(name);
-    }
-    if (this.#has.has("xsave")) this.#leaves["d.0"] ??= [3, 576, 576, 0];
+    if (this.has("xsave")) this.#leaves["d.0"] ??= [3, 576, 576, 0];
     this.intel = this.#leaves["0"][1] === 0x756e_6547;
   }
 
   has(name: string): boolean {
-    return this.#has.has(name);
+    const place = FEATURES[name];
+    return place !== undefined && ((this.#leaves[place[0]]?.[place[1]] ?? 0) >> place[2] & 1) !== 0;
   }
 
   /** A leaf as the model has it; leaves beyond the last standard one read as the last one does on Intel's processors, else as zeros. */
