@@ -14,7 +14,7 @@ const REAL = {
   fft_single: 10,
 };
 /** Programs of guests/x86/system.c and how many events each has. */
-const SYSTEM = { syscall: 1_000_000, switch: 1_000_000, fault: 1_000_000, smc: 200_000 };
+const SYSTEM = { syscall: 8_000_000, switch: 1_000_000, fault: 1_000_000, smc: 200_000 };
 
 const QEMU = ["-display", "none", "-no-reboot", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"];
 const PC = path("machines/pc.toml");
