@@ -95,6 +95,8 @@ export interface Graph {
   readonly compatible: readonly string[];
   readonly seed: number;
   readonly cpu: RiscvCpu | X86Cpu;
+  /** Of the keys of `cpu` that the machine file has: what is beyond the format is checked by the platform. */
+  readonly cpuPlaces: Readonly<Record<string, Place>>;
   readonly clock: {
     readonly mode: "virtual" | "wall";
     readonly cpu_hz: number;
@@ -272,6 +274,7 @@ class GraphBuilder {
       compatible: top.compatible,
       seed: top.seed,
       cpu,
+      cpuPlaces: Object.fromEntries(Array.from(this.#section("cpu"), ([key, node]) => [key, node.place])),
       clock: this.#clock as unknown as Graph["clock"],
       memories,
       devices: this.#devices,

@@ -169,7 +169,7 @@ export class Machine {
       this.engine = new Engine(graph.cpu.harts, rams, this.bus, { jit: options.engine !== "interp", ...options.tuning });
     } catch (e) {
       if (!(e instanceof RangeError)) throw e;
-      throw new ConfigError(e.message, { file: graph.file, key: "memory" });
+      throw new ConfigError(e.message, graph.memories.find((m) => m.kind === "ram")!.place);
     }
     for (let i = 0; i < windows.length; i++) {
       const { memory, segment, hidden } = windows[i];

@@ -73,17 +73,12 @@ class SbiConsole implements CharPort {
 }
 
 /** The instruction set of a machine's processors. @throws {ConfigError} there is no such one. */
-export function checkCpu({ file, ...graph }: Graph): Isa {
-  const cpu = graph.cpu as CpuNode, bad = (key: string, problem: string) => new ConfigError(problem, { file, key: `cpu.${key}` });
-  let isa: Isa;
+export function checkCpu({ cpu, cpuPlaces }: Graph): Isa {
   try {
-    isa = parseIsa(cpu.isa);
+    return parseIsa((cpu as CpuNode).isa);
   } catch (e) {
-    throw e instanceof ConfigError ? bad("isa", e.problem) : e;
+    throw e instanceof ConfigError ? new ConfigError(e.problem, cpuPlaces.isa) : e;
   }
-  if (cpu.arch !== `riscv${isa.xlen}`) throw bad("isa", `'${cpu.isa}' does not fit cpu.arch = "${cpu.arch}"`);
-  if (cpu.mmu !== "bare" && (cpu.mmu === "sv32") !== (isa.xlen === 32)) throw bad("mmu", `'${cpu.mmu}' is not a mode of ${cpu.arch}`);
-  return isa;
 }
 
 export function createPlatform(parts: PlatformParts): Platform {

@@ -89,12 +89,12 @@ class Ports implements CpuPorts {
 }
 
 /** @throws {ConfigError} there is no such CPU model, or no such feature. */
-export function checkCpu({ cpu, file }: Graph): void {
+export function checkCpu({ cpu, cpuPlaces }: Graph): void {
   const { model, features } = cpu as CpuNode;
   try {
     new Features(modelByName(model), features);
   } catch (e) {
-    throw e instanceof ConfigError ? new ConfigError(e.problem, { ...e.place, file }) : e;
+    throw e instanceof ConfigError ? new ConfigError(e.problem, cpuPlaces[e.place.key!.slice(4)]) : e;
   }
 }
 
