@@ -16,7 +16,7 @@ const MOUSE_REMOTE = 0x40, MOUSE_ENABLED = 0x20, MOUSE_SCALE_2 = 0x10;
 const QUEUE = 16;
 
 /** What the controller makes of a byte of scan code set 2 (0x00..0x7f) when it translates to set 1. */
-const TRANSLATION = bytes(`
+const TRANSLATION = `
   ff43413f3d3b3c58644442403e0f2959
   65382a701d10025a66712c1f1e11035b
   672e2d201205045c68392f211413065d
@@ -25,19 +25,22 @@ const TRANSLATION = bytes(`
   6d7328741a0d626e3a361c1b752b6376
   55567778797a0e7b7c4f7d4b477e7f6f
   5253504c4d480145574e514a37494654
-`);
+`;
+let translation: Uint8Array | undefined;
+const translated = (code: number): number => (translation ??= bytes(TRANSLATION))[code];
 /** F7 and Alt+SysRq, the only codes of set 2 above 0x7f. */
 const TRANSLATION_HIGH: Readonly<Record<number, number>> = { 0x83: 0x41, 0x84: 0x54 };
 
-const translate = (code: number) => code < 0x80 ? TRANSLATION[code] : TRANSLATION_HIGH[code] ?? code;
+const translate = (code: number) => code < 0x80 ? translated(code) : TRANSLATION_HIGH[code] ?? code;
 
 /** Set 2 code of a set 1 make code: the inverse, where F7 and SysRq have their codes above 0x7f. */
-const SET_2: readonly number[] = (() => {
+let set2: readonly number[] | undefined;
+function inverse(): readonly number[] {
   const table = Array<number>(0x80).fill(0);
-  for (let code = 0x7f; code > 0; code--) if (TRANSLATION[code] < 0x80) table[TRANSLATION[code]] = code;
+  for (let code = 0x7f; code > 0; code--) if (translated(code) < 0x80) table[translated(code)] = code;
   for (const [code, make] of Object.entries(TRANSLATION_HIGH)) table[make] = Number(code);
   return table;
-})();
+}
 
 function bytes(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/[0-9a-f]{2}/g)!, (pair) => parseInt(pair, 16));
@@ -471,6 +474,6 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
 /** A make or break code of set 1 (without prefix) in set 1 or 2. */
 function inSet(set: number, code: number): number[] {
   if (set === 1) return [code];
-  const make = SET_2[code & 0x7f];
+  const make = (set2 ??= inverse())[code & 0x7f];
   return make === 0 ? [] : code & 0x80 ? [BREAK, make] : [make];
 }

@@ -70,7 +70,7 @@ export function acpiTables(d: TablesDescription): AcpiTables {
   const rsdp = join(ascii("RSD PTR "), 0, OEM, 2, le(rsdt, 4), le(36, 4), le(xsdt, 8), 0, 0, 0, 0);
   pointers.push({ in: "rsdp", at: 16, bytes: 4 }, { in: "rsdp", at: 24, bytes: 8 });
   checksums.push({ in: "rsdp", at: 8, from: 0, length: 20 }, { in: "rsdp", at: 32, from: 0, length: 36 });
-  return { tables: Uint8Array.from(block), rsdp: Uint8Array.from(rsdp), pointers, checksums };
+  return { tables: new Uint8Array(block), rsdp: new Uint8Array(rsdp), pointers, checksums };
 }
 
 /** The tables for an address, with pointers and sums. */

@@ -53,5 +53,5 @@ export function mpTable(d: TablesDescription, base: number): Uint8Array | undefi
     ...[...le(0, 4), ...le(0, 2), ...le(entries.length, 2), ...le(d.localApic, 4), ...le(0, 4), ...body],
   ], 7);
   const pointer = checked([...ascii("_MP_"), ...le(base + 16, 4), 1, SPEC_REVISION, 0, 0, 0, 0, 0, 0], 10);
-  return Uint8Array.from([...pointer, ...table]);
+  return new Uint8Array([...pointer, ...table]);
 }

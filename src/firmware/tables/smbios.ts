@@ -75,5 +75,5 @@ export function smbios(d: TablesDescription, base: number): { anchor: Uint8Array
   inner[5] = sum(inner);
   const anchor = [...ascii("_SM_"), 0, 31, 2, 8, ...le(largest, 2), 0, 0, 0, 0, 0, 0, ...inner];
   anchor[4] = sum(anchor);
-  return { anchor: Uint8Array.from(anchor), structures: Uint8Array.from(bytes) };
+  return { anchor: new Uint8Array(anchor), structures: new Uint8Array(bytes) };
 }
