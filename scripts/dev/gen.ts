@@ -53,12 +53,13 @@ function deviceFiles(): string[] {
  * The lists in `src/loads`, by file name: the modules that `entry` needs at run time, in the order of their evaluation, without those of the
  * list that is loaded `after`. `first` are more of them.
  */
-const LOADS: Readonly<Record<string, { readonly entry: string; readonly after?: "api"; readonly first?: readonly string[] }>> = {
+const LOADS: Readonly<Record<string, { readonly entry: string; readonly after?: "api" | "riscv"; readonly first?: readonly string[] }>> = {
   // Every device needs device.ts, and devices are imported side by side: each import would read it.
   api: { entry: "mod.ts", first: ["src/core/device.ts"] },
   run: { entry: "src/cli/main.ts", after: "api" },
   jit: { entry: "src/engine/jit.ts", after: "api" },
   riscv: { entry: "src/machine/riscv.ts", after: "api" },
+  riscv_floating: { entry: "src/riscv/floating.ts", after: "riscv" },
   // A PC has a screen and a keyboard.
   x86: { entry: "src/machine/x86.ts", after: "api", first: ["src/scenario/peripherals.ts"] },
 };
@@ -85,7 +86,12 @@ function closure(paths: readonly string[], seen: Set<string> = new Set()): strin
   };
   return paths.flatMap(visit);
 }
-const ofApi = () => new Set(closure([...LOADS.api.first ?? [], LOADS.api.entry]));
+/** What is there when a list has been loaded. */
+function loaded(name: string): Set<string> {
+  const { entry, after, first = [] } = LOADS[name], seen = after ? loaded(after) : new Set<string>();
+  closure([...first, entry], seen);
+  return seen;
+}
 
 const lineOf = (path: string) => `import "${path.endsWith(".ts") ? `../${path.slice(4)}` : path}";`;
 
@@ -103,7 +109,7 @@ export function loadLists(types: readonly DeviceFile[]): Map<string, string> {
       ].join("\n"),
     );
   for (const [name, { entry, after, first = [] }] of Object.entries(LOADS)) {
-    const needed = closure([...first, entry], after ? ofApi() : new Set()).filter((path) => path !== entry);
+    const needed = closure([...first, entry], after ? loaded(after) : new Set()).filter((path) => path !== entry);
     emit(name, `What ${entry} needs`, [
       ...needed.map(lineOf),
       ...after ? [`export * from "../${entry.slice(4)}";`] : [],
@@ -114,7 +120,7 @@ export function loadLists(types: readonly DeviceFile[]): Map<string, string> {
     emit(
       list,
       "Device types and what they need",
-      closure(files, ofApi()).map((path) =>
+      closure(files, loaded("api")).map((path) =>
         files.includes(path) ? `export { default as ${names[files.indexOf(path)]} } from "../${path.slice(4)}";` : lineOf(path)
       ),
     );

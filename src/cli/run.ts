@@ -85,6 +85,7 @@ async function loadScript(path: string): Promise<(m: MachineSession) => Promise<
 async function serveGdb(session: MachineSession, port: number, wait: boolean, host: TerminalHost) {
   const { serveGdb } = await load<typeof import("../debug/gdb.ts")>("../debug/gdb.ts");
   const onMessage = (text: string) => host.output.note(`bringup: ${text}`);
+  await session.machine.complete?.();
   return host.debugger = await serveGdb(session, { port, wait, onQuit: () => host.quit(0), onMessage });
 }
 

@@ -5,13 +5,15 @@ import { Builder, printIr } from "../ir/builder.ts";
 import { PAGE } from "../ir/layout.ts";
 import { verifyIr } from "../ir/verify.ts";
 import { encode } from "../riscv/insn.ts";
-import { parseIsa } from "../riscv/isa.ts";
+import { loadFloating, parseIsa } from "../riscv/isa.ts";
 import { MODE_FS, MODE_FS_DIRTY } from "../riscv/slots.ts";
 import { translateBlock } from "../riscv/translate.ts";
 import { compileRegion } from "./jit.ts";
 import { JIT_OPTIONS, type JitOption } from "./jit_options.ts";
 import { findRegion, type RegionNode } from "./region.ts";
 import { regionText } from "./testing/wasm_text.ts";
+
+await loadFloating();
 
 const GOLDEN = new URL("../../tests/golden/riscv_regions.txt", import.meta.url).pathname;
 const CODE = 0x8000_0100, RAM = { base: 0x8000_0000, length: 1 << 20, offset: 0x10_0000, only: true };

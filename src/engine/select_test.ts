@@ -4,11 +4,13 @@ import { assert, assertEquals } from "@std/assert";
 import { Builder, printIr } from "../ir/builder.ts";
 import { ARG, GUEST, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
 import { encode } from "../riscv/insn.ts";
-import { parseIsa } from "../riscv/isa.ts";
+import { loadFloating, parseIsa } from "../riscv/isa.ts";
 import { F, MODE_FS, MODE_FS_DIRTY, X } from "../riscv/slots.ts";
 import { translateBlock } from "../riscv/translate.ts";
 import { Selector, SMALL } from "./select.ts";
 import { H_COUNT, HEADER_BYTES, nameOf, UOP_BYTES, UOPS } from "./uops.ts";
+
+await loadFloating();
 
 const GOLDEN = new URL("../../tests/golden/", import.meta.url).pathname;
 const SMALL_AT = 0x1_0000, LITERALS = 0x2_0000, ARENA = 0x4_0000;

@@ -58,6 +58,8 @@ export interface Platform {
   expansionRom?(fn: PciFunction): Uint8Array | undefined;
   /** Console of the built-in firmware; used when no device is the console. */
   readonly ownConsole?: CharPort;
+  /** See `Machine.loading`. */
+  readonly loading?: Promise<void> | undefined;
   /** Puts registers and memory into the state at power-on; RAM is clear, devices are reset. */
   powerOn(): void;
   /** State of the built-in firmware, as plain data. */
@@ -81,6 +83,8 @@ export interface PlatformParts {
   die(stop: Stop): void;
   /** An interrupt of another hart became pending: its slice must not wait for this one's to end. */
   interrupted(hart: number): void;
+  /** See Machine. */
+  requestBreak(): void;
   /** The console that firmware calls use. */
   firmwareConsole(): Tap | undefined;
 }
@@ -194,6 +198,7 @@ export class Machine {
         this.#stopped ??= stop;
         this.#attention();
       },
+      requestBreak: () => this.requestBreak(),
       interrupted: (hart) => this.#interrupted(hart),
       firmwareConsole: () => this.consoles.values().next().value,
     });
@@ -249,9 +254,21 @@ export class Machine {
     const { ticks } = this.clock;
     return gridAfter(ticks < GRID ? ticks : ticks + this.#sliceTicks - GRID / 2) - ticks;
   }
-  /** To be awaited before time goes on, where there is one: the JIT is loaded behind the first slice. Many a guest has ended by then. */
+  /**
+   * To be awaited before time goes on, until there is none: the JIT is loaded behind the first slice, floating point when a hart turns it on.
+   * Many a guest has ended by then.
+   */
   get loading(): Promise<void> | undefined {
-    return this.clock.ticks >= GRID && this.engine.wantsJit ? loadJit() : undefined;
+    return this.clock.ticks >= GRID && this.engine.wantsJit ? loadJit() : this.#platform.loading;
+  }
+  /** Loads all that at once, for who runs or looks without asking. */
+  async complete(): Promise<void> {
+    await loadJit();
+    await platforms[this.graph.cpu.family]!.complete?.();
+  }
+  /** Whether the next slice is the short one behind which `loading` looks. */
+  get isEarly(): boolean {
+    return this.clock.ticks < GRID;
   }
   /** Ticks of guest time that have passed in all, those before resets included. */
   get age(): number {
@@ -571,17 +588,20 @@ interface PlatformModule {
   createPlatform(parts: PlatformParts): Platform;
   /** @throws {ConfigError} there is no such processor. */
   checkCpu(graph: Graph): void;
+  /** Loads what `Platform.loading` would load later. */
+  complete?(): Promise<void>;
 }
 
-/** Makes machines of a family possible. */
-export async function loadPlatform(family: Family): Promise<void> {
+/** Makes machines of a family possible; `later`: see `loadGraph`. */
+export async function loadPlatform(family: Family, later = false): Promise<void> {
   if (family === "x86") platforms.x86 ??= await lazy<typeof import("./x86.ts")>("../loads/x86.ts", import.meta.url);
   else platforms.riscv ??= await lazy<typeof import("./riscv.ts")>("../loads/riscv.ts", import.meta.url);
+  if (!later) await platforms[family]!.complete?.();
 }
 
 /**
  * Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. Who awaits `Machine.loading` before
- * each slice has the JIT loaded `later`. @throws {ConfigError} the file is wrong.
+ * each slice has the JIT and floating point loaded `later`. @throws {ConfigError} the file is wrong.
  */
 export async function loadGraph(options: MachineOptions, host: Host, later = false): Promise<Graph> {
   const graph = await loadConfigAndTypes(options.file, {
@@ -589,7 +609,7 @@ export async function loadGraph(options: MachineOptions, host: Host, later = fal
     fileSize: (p) => openDisk(host)(p, { write: false }).size,
     ...(options.set ? { set: options.set } : {}),
   });
-  await loadPlatform(graph.cpu.family);
+  await loadPlatform(graph.cpu.family, later);
   platforms[graph.cpu.family]!.checkCpu(graph);
   if (!later || options.tuning?.threshold !== undefined) await loadJit();
   if (graph.cpu.family === "x86" && graph.firmware.kind === "file") {

@@ -7,7 +7,7 @@ import type { Engine } from "../engine/engine.ts";
 import { HSM, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
 import { Hart } from "../riscv/hart.ts";
 import { disassemble } from "../riscv/insn.ts";
-import { type Isa, parseIsa } from "../riscv/isa.ts";
+import { type Isa, lacksFloating, loadFloating, parseIsa } from "../riscv/isa.ts";
 import { X } from "../riscv/slots.ts";
 import { SSIP, STIP } from "../riscv/trap.ts";
 import { EM_RISCV, type Symbols } from "./elf.ts";
@@ -166,12 +166,19 @@ class RiscvPlatform implements Platform, SbiHost {
         onTrapLoop: () => {
           if (hart.traps.loop >= TRAP_LOOP) parts.die({ kind: "trapLoop", pc: hart.pc, report: hart.deathReport() });
         },
+        onFloating: () => {
+          if (lacksFloating(this.#isa)) parts.requestBreak();
+        },
         firmware: () => this.#ecall(index),
       });
       slot.core = hart;
       this.#timers.push(clock.alarm(() => hart.setPending(STIP, true)));
       return new RiscvCpu(index, hart, engine, this.#isa);
     });
+  }
+
+  get loading(): Promise<void> | undefined {
+    return lacksFloating(this.#isa) && this.cpus.some((c) => (c as RiscvCpu).hart.usesFloating) ? loadFloating() : undefined;
   }
 
   /** First tick at which the time CSR reads at least `time`. */
@@ -407,3 +414,6 @@ class RiscvPlatform implements Platform, SbiHost {
     this.parts.stop(request);
   }
 }
+
+/** Loads what `Platform.loading` would load later. */
+export const complete = loadFloating;

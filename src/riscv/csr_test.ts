@@ -1,9 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { CONTINUE, FINISH } from "../ir/frontend.ts";
 import { csrPlain, csrRow, csrRows } from "./csr.ts";
-import { parseIsa } from "./isa.ts";
+import { loadFloating, parseIsa } from "./isa.ts";
 import { MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, X } from "./slots.ts";
 import { rig } from "./testing/fake_env.ts";
+
+await loadFloating();
 
 const ONES = 0xffff_ffff_ffff_ffffn, ONES32 = 0xffff_ffffn;
 const CSR_ROWS = csrRows();

@@ -53,7 +53,7 @@ import {
   TW,
 } from "./csr.ts";
 import { clmulHelpers } from "./clmul.ts";
-import { floatHelpers } from "./float.ts";
+import { floatHelpers } from "./lazy_floating.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
 import type { Isa } from "./isa.ts";
 import { translateBlock } from "./translate.ts";
@@ -100,6 +100,8 @@ export interface HartConfig {
   onPending(): void;
   /** Called when a trap handler's first instruction has trapped; `traps.loop` tells how often in a row. */
   onTrapLoop?(): void;
+  /** Called when floating point is turned on. */
+  onFloating?(): void;
   /** Serves an environment call from S-mode in place of M-mode software; false: it did not, so the call traps. The pc is already behind the call. */
   firmware?(hart: Hart): boolean;
 }
@@ -246,6 +248,10 @@ export class Hart implements Core {
     ];
   }
 
+  /** Whether floating point is on. */
+  get usesFloating(): boolean {
+    return (this.status & FS) !== 0;
+  }
   /** Whether the hart has an extension or a privilege mode ("s", "u"). */
   has(extension: string): boolean {
     const { isa } = this.config;
@@ -760,6 +766,7 @@ export class Hart implements Core {
   // --- derived state
   #refresh(): void {
     const s = this.s, fs = this.status & FS;
+    if (fs && !(this.#mode & MODE_FS)) this.config.onFloating?.();
     this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0) | (this.#mayCbo(CBZE) ? MODE_CBZE : 0);
     const data = this.status & MPRV ? (this.status & MPP) >> MPP_SHIFT : s.priv, bare = this.mmu.levels === 0;
     this.#dataPriv = data;

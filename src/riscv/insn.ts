@@ -334,11 +334,19 @@ export class DecodeTable {
   /** Rows by key, or by key and funct3 where instructions have 32 bits; the most specific mask first. */
   readonly #buckets: (Entry[] | undefined)[] = new Array(KEYS << 3).fill(undefined);
 
-  constructor(readonly rows: readonly Row[]) {
+  readonly rows: Row[] = [];
+
+  constructor(rows: readonly Row[]) {
+    this.add(rows);
+  }
+
+  /** More rows. */
+  add(rows: readonly Row[]): void {
     for (let i = 0; i < rows.length; i++) {
       const key = keyOfText(rows[i].row), list = this.#unread[key];
       if (list) list.push(rows[i]);
       else this.#unread[key] = [rows[i]];
+      this.rows.push(rows[i]);
     }
   }
 

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { alias, disassemble, encode, extract, insn, mnemonic, overlaps, randomWord, type Row } from "./insn.ts";
-import { parseIsa } from "./isa.ts";
+import { loadFloating, parseIsa } from "./isa.ts";
+
+await loadFloating();
 
 const EVERYTHING = "gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zfa_zicond_zicbom_zicbop_zicboz_zihintpause_zawrs_svinval";
 const TABLES = [parseIsa("rv64" + EVERYTHING), parseIsa("rv32" + EVERYTHING)];

@@ -4,12 +4,12 @@ import { ConfigError, didYouMean } from "../core/errors.ts";
 import { DecodeTable, type Row } from "./insn.ts";
 import { A, A64 } from "./isa/a.ts";
 import { I, I32, I64, ZAWRS, ZICOND, ZIFENCEI, ZIHINTPAUSE } from "./isa/base.ts";
-import { C, C32, C64, CD, CF32 } from "./isa/c.ts";
-import { DOUBLE, DOUBLE64, SINGLE, SINGLE64, ZFA, ZFA_D, ZFA_D32, ZFA_H, ZFH, ZFH64, ZFHMIN, ZFHMIN_D } from "./isa/f.ts";
+import { C, C32, C64 } from "./isa/c.ts";
 import { M, M64 } from "./isa/m.ts";
 import { PRIVILEGED, SVINVAL, ZICBOM, ZICBOP, ZICBOZ, ZICSR } from "./isa/system.ts";
 import { ZBA, ZBA64, ZBB, ZBB32, ZBB64, ZBC, ZBS, ZBS32, ZBS64 } from "./isa/zb.ts";
 import { ZBKB, ZBKB32, ZBKB64, ZBKX } from "./isa/zbk.ts";
+import { floating, importFloating } from "./lazy_floating.ts";
 
 interface Extension {
   readonly name: string;
@@ -27,8 +27,8 @@ const EXTENSIONS: readonly Extension[] = [
   { name: "i", rows: [...I, ...PRIVILEGED], rows32: I32, rows64: I64, implies: ["zicsr", "zifencei"] },
   { name: "m", rows: M, rows64: M64 },
   { name: "a", rows: A, rows64: A64 },
-  { name: "f", rows: SINGLE, rows64: SINGLE64, implies: ["zicsr"] },
-  { name: "d", rows: DOUBLE, rows64: DOUBLE64, implies: ["f"] },
+  { name: "f", implies: ["zicsr"] },
+  { name: "d", implies: ["f"] },
   { name: "c", implies: ["zca"] },
   { name: "b", implies: ["zba", "zbb", "zbs"] },
   { name: "zicbom", rows: ZICBOM },
@@ -42,12 +42,12 @@ const EXTENSIONS: readonly Extension[] = [
   { name: "zihintpause", rows: ZIHINTPAUSE },
   { name: "zihpm" },
   { name: "zawrs", rows: ZAWRS },
-  { name: "zfa", rows: ZFA, implies: ["f"] },
-  { name: "zfh", rows: ZFH, rows64: ZFH64, implies: ["zfhmin"] },
-  { name: "zfhmin", rows: ZFHMIN, implies: ["f"] },
+  { name: "zfa", implies: ["f"] },
+  { name: "zfh", implies: ["zfhmin"] },
+  { name: "zfhmin", implies: ["f"] },
   { name: "zca", rows: C, rows32: C32, rows64: C64 },
-  { name: "zcd", rows: CD, implies: ["zca", "d"] },
-  { name: "zcf", rows32: CF32, implies: ["zca", "f"] },
+  { name: "zcd", implies: ["zca", "d"] },
+  { name: "zcf", implies: ["zca", "f"] },
   { name: "zba", rows: ZBA, rows64: ZBA64 },
   { name: "zbb", rows: ZBB, rows32: ZBB32, rows64: ZBB64 },
   { name: "zbc", rows: ZBC },
@@ -62,12 +62,23 @@ const EXTENSIONS: readonly Extension[] = [
   { name: "svpbmt" },
 ];
 const NAMES = EXTENSIONS.map((e) => e.name);
-/** Rows that need two extensions. */
-const BOTH: readonly { needs: readonly [string, string]; rows?: readonly Row[]; rows32?: readonly Row[] }[] = [
-  { needs: ["zfhmin", "d"], rows: ZFHMIN_D },
-  { needs: ["zfa", "zfh"], rows: ZFA_H },
-  { needs: ["zfa", "d"], rows: ZFA_D, rows32: ZFA_D32 },
-];
+/** Rows of floating point (isa/f.ts) and the extensions that they need. */
+const FLOATING = [
+  { needs: ["f"], rows: "SINGLE" },
+  { needs: ["f"], rows: "SINGLE64", xlen: 64 },
+  { needs: ["d"], rows: "DOUBLE" },
+  { needs: ["d"], rows: "DOUBLE64", xlen: 64 },
+  { needs: ["zfhmin"], rows: "ZFHMIN" },
+  { needs: ["zfhmin", "d"], rows: "ZFHMIN_D" },
+  { needs: ["zfh"], rows: "ZFH" },
+  { needs: ["zfh"], rows: "ZFH64", xlen: 64 },
+  { needs: ["zfa"], rows: "ZFA" },
+  { needs: ["zfa", "zfh"], rows: "ZFA_H" },
+  { needs: ["zfa", "d"], rows: "ZFA_D" },
+  { needs: ["zfa", "d"], rows: "ZFA_D32", xlen: 32 },
+  { needs: ["zcd"], rows: "CD" },
+  { needs: ["zcf"], rows: "CF32", xlen: 32 },
+] as const;
 /** "g" and the extensions that it stands for. */
 const G = ["i", "m", "a", "f", "d", "zicsr", "zifencei"];
 
@@ -120,16 +131,33 @@ function interned(text: string, xlen: 32 | 64, extensions: readonly string[]): I
   const before = known.get(text);
   if (before) return before;
   const set = new Set(extensions);
-  const parts: readonly Omit<Extension, "name">[] = [
-    ...EXTENSIONS.filter((e) => set.has(e.name)),
-    ...BOTH.filter((e) => e.needs.every((n) => set.has(n))),
-  ];
   // Extensions share some rows.
-  const rows = parts.flatMap((e) => [...e.rows ?? [], ...(xlen === 64 ? e.rows64 : e.rows32) ?? []]);
+  const rows = new Set<Row>();
+  for (const e of EXTENSIONS) {
+    if (!set.has(e.name)) continue;
+    for (const row of e.rows ?? []) rows.add(row);
+    for (const row of (xlen === 64 ? e.rows64 : e.rows32) ?? []) rows.add(row);
+  }
   let misa = bit("s") | bit("u");
   for (const e of extensions) if (e.length === 1) misa |= bit(e);
-  const isa: Isa = { xlen, extensions, text, misa, table: new DecodeTable([...new Set(rows)]), has: (e) => set.has(e) };
+  const isa: Isa = { xlen, extensions, text, misa, table: new DecodeTable([...rows]), has: (e) => set.has(e) };
   known.set(text, isa);
+  if (floating) addFloating(isa);
   return isa;
+}
+
+/** Loads floating point, whose instructions no table has before. */
+export async function loadFloating(): Promise<void> {
+  if (floating) return;
+  await importFloating();
+  for (const isa of known.values()) addFloating(isa);
+}
+/** True when the instruction set has floating point that is not loaded. */
+export const lacksFloating = (isa: Isa): boolean => !floating && isa.has("f");
+
+function addFloating(isa: Isa): void {
+  for (const { needs, rows, ...only } of FLOATING) {
+    if (needs.every((n) => isa.has(n)) && ("xlen" in only ? only.xlen : isa.xlen) === isa.xlen) isa.table.add(floating![rows]);
+  }
 }
 const bit = (letter: string) => 1 << (letter.charCodeAt(0) - 97);

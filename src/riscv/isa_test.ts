@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
-import { parseIsa } from "./isa.ts";
+import { loadFloating, parseIsa } from "./isa.ts";
+
+await loadFloating();
 
 Deno.test("g stands for IMAFD, Zicsr and Zifencei; c brings its parts", () => {
   const isa = parseIsa("RV64GC");

@@ -4,7 +4,7 @@ import { Builder } from "../ir/builder.ts";
 import type { Code, CoreEnv, Helper, Status } from "../ir/frontend.ts";
 import { clmulHelpers } from "./clmul.ts";
 import { Emit } from "./emit.ts";
-import { floatHelpers } from "./float.ts";
+import { floatHelpers } from "./lazy_floating.ts";
 import { H } from "./helpers.ts";
 import type { Isa } from "./isa.ts";
 

@@ -47,6 +47,8 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
     machine = create();
   }
   if (machine.screen || machine.keyboard) await loadPeripherals();
+  // Traces disassemble, and the last words after a forbidden pattern run in one go.
+  if (trace || failOn?.length) await machine.complete();
   return new MachineSession(machine, { create, replay, ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}) });
 }
 

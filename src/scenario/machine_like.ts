@@ -23,8 +23,12 @@ export interface MachineLike {
   /** Runs until the clock reaches `untilTicks`, a break is requested, or it stops; a "breakpoint" stop is not final. */
   run(untilTicks: number): Stop | undefined;
   requestBreak(): void;
-  /** To be awaited before the next `run`, where there is one. */
+  /** To be awaited before the next `run`, until there is none. */
   readonly loading?: Promise<void> | undefined;
+  /** Whether the next slice is a short one, behind which `loading` looks. */
+  readonly isEarly?: boolean;
+  /** Loads all that at once, for who runs or looks without asking. */
+  complete?(): Promise<void>;
   readonly sliceTicks: number;
   readonly stopped: Stop | undefined;
   step(cpu: number): Stop | undefined;

@@ -352,8 +352,14 @@ export class MachineSession implements AsyncDisposable {
           continue;
         }
         const { loading } = this.machine;
-        if (loading) await loading;
+        if (loading) {
+          await loading;
+          continue;
+        }
+        const early = this.machine.isEarly;
         stop = this.#advance();
+        // The short first slice and the next are one for the host: input may arrive behind them, however fast this process started.
+        if (early && !stop) continue;
         if (!stop) turn ??= new Turn();
         if (stop?.kind === "breakpoint" && !this.#wanted(stop)) this.hooks.onBreakpoint?.(stop);
         if (stop && stop.kind !== "breakpoint") this.hooks.onFinalStop?.(stop);

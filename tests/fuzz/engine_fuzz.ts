@@ -13,10 +13,11 @@ import { ARG, GUEST, GUEST_END, PAGE, PC, RESULT } from "../../src/ir/layout.ts"
 import { type OpRow, OPS } from "../../src/ir/ops.ts";
 import { Hart } from "../../src/riscv/hart.ts";
 import { disassemble, encode, extract, randomWord, type Row } from "../../src/riscv/insn.ts";
-import { type Isa, parseIsa } from "../../src/riscv/isa.ts";
+import { type Isa, loadFloating, parseIsa } from "../../src/riscv/isa.ts";
 import { Random } from "./random.ts";
 
 await loadJit();
+await loadFloating();
 
 const RAM = 0x8000_0000, RAM_BYTES = 1 << 20;
 const PASSES = Object.keys(JIT_OPTIONS) as JitOption[];

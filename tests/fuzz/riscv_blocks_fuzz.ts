@@ -11,10 +11,11 @@ import { type CoreEnv, FETCH, READ, WRITE } from "../../src/ir/frontend.ts";
 import { GUEST, GUEST_END, PAGE, PC } from "../../src/ir/layout.ts";
 import { Hart } from "../../src/riscv/hart.ts";
 import { disassemble, encode, extract, randomWord, type Row } from "../../src/riscv/insn.ts";
-import { type Isa, parseIsa } from "../../src/riscv/isa.ts";
+import { type Isa, loadFloating, parseIsa } from "../../src/riscv/isa.ts";
 import { FakeEnv, RAM, RAM_AT, RAM_BYTES } from "../../src/riscv/testing/fake_env.ts";
 
 await loadJit();
+await loadFloating();
 const ISA = "gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zfa_zicond_zicboz_zicbom_svinval_zawrs";
 /** A trap handler at the start of RAM, then the program; data; page tables where programs rarely reach. */
 const CODE = 0x1000, CODE_BYTES = 0x3000, DATA = 0x4_0000, DATA_BYTES = 0x1_0000, TABLES = 0xf_0000;

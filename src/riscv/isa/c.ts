@@ -60,19 +60,3 @@ export const C64: readonly Row[] = [
   alias("011 uimm[5] rd uimm[4:3|8:6] 10", "c.ldsp rd, uimm(sp)", "ld rd, uimm(sp)"),
   alias("111 uimm[5:3|8:6] rs2 10", "c.sdsp rs2, uimm(sp)", "sd rs2, uimm(sp)"),
 ];
-
-/** C with F, on RV32 only (Zcf). */
-export const CF32: readonly Row[] = [
-  alias("011 uimm[5:3] rs1' uimm[2|6] rd' 00", "c.flw fd', uimm(rs1')", "flw fd', uimm(rs1')"),
-  alias("111 uimm[5:3] rs1' uimm[2|6] rs2' 00", "c.fsw fs2', uimm(rs1')", "fsw fs2', uimm(rs1')"),
-  alias("011 uimm[5] rd uimm[4:2|7:6] 10", "c.flwsp fd, uimm(sp)", "flw fd, uimm(sp)"),
-  alias("111 uimm[5:2|7:6] rs2 10", "c.fswsp fs2, uimm(sp)", "fsw fs2, uimm(sp)"),
-];
-
-/** C with D (Zcd). */
-export const CD: readonly Row[] = [
-  alias("001 uimm[5:3] rs1' uimm[7:6] rd' 00", "c.fld fd', uimm(rs1')", "fld fd', uimm(rs1')"),
-  alias("101 uimm[5:3] rs1' uimm[7:6] rs2' 00", "c.fsd fs2', uimm(rs1')", "fsd fs2', uimm(rs1')"),
-  alias("001 uimm[5] rd uimm[4:3|8:6] 10", "c.fldsp fd, uimm(sp)", "fld fd, uimm(sp)"),
-  alias("101 uimm[5:3|8:6] rs2 10", "c.fsdsp fs2, uimm(sp)", "fsd fs2, uimm(sp)"),
-];

@@ -5,7 +5,7 @@ import type { Val } from "../../ir/builder.ts";
 import { fused32, fused64, negated } from "../../ir/fused.ts";
 import type { Emit } from "../emit.ts";
 import { type FloatHelper, H } from "../helpers.ts";
-import { insn, type Row } from "../insn.ts";
+import { alias, insn, type Row } from "../insn.ts";
 import { F, FRM } from "../slots.ts";
 
 /** A floating-point format. `raw` is a register's value (i32 for h and s, i64 for d), unboxed. */
@@ -385,4 +385,21 @@ export const ZFA_D32: readonly Row[] = [
   insn("1011001 rs2 rs1 000 rd 1010011", "fmvp.d.x fd, rs1, rs2", (b, f) => {
     if (b.fpWrites()) b.setF64(f.rd, b.or(b.arg(f.rs1), b.shl(b.arg(f.rs2), b.i64(32))));
   }),
+];
+
+// --- compressed loads and stores (chapter 26)
+/** C with F, on RV32 only (Zcf). */
+export const CF32: readonly Row[] = [
+  alias("011 uimm[5:3] rs1' uimm[2|6] rd' 00", "c.flw fd', uimm(rs1')", "flw fd', uimm(rs1')"),
+  alias("111 uimm[5:3] rs1' uimm[2|6] rs2' 00", "c.fsw fs2', uimm(rs1')", "fsw fs2', uimm(rs1')"),
+  alias("011 uimm[5] rd uimm[4:2|7:6] 10", "c.flwsp fd, uimm(sp)", "flw fd, uimm(sp)"),
+  alias("111 uimm[5:2|7:6] rs2 10", "c.fswsp fs2, uimm(sp)", "fsw fs2, uimm(sp)"),
+];
+
+/** C with D (Zcd). */
+export const CD: readonly Row[] = [
+  alias("001 uimm[5:3] rs1' uimm[7:6] rd' 00", "c.fld fd', uimm(rs1')", "fld fd', uimm(rs1')"),
+  alias("101 uimm[5:3] rs1' uimm[7:6] rs2' 00", "c.fsd fs2', uimm(rs1')", "fsd fs2', uimm(rs1')"),
+  alias("001 uimm[5] rd uimm[4:3|8:6] 10", "c.fldsp fd, uimm(sp)", "fld fd, uimm(sp)"),
+  alias("101 uimm[5:3|8:6] rs2 10", "c.fsdsp fs2, uimm(sp)", "fsd fs2, uimm(sp)"),
 ];

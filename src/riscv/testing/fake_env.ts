@@ -3,7 +3,9 @@ import { type CoreEnv, FAULT, type Status } from "../../ir/frontend.ts";
 import { ARG, PC } from "../../ir/layout.ts";
 import { Hart, type HartConfig } from "../hart.ts";
 import { SYSTEM_HELPERS } from "../helpers.ts";
-import { parseIsa } from "../isa.ts";
+import { loadFloating, parseIsa } from "../isa.ts";
+
+await loadFloating();
 
 /** RAM: where the guest sees it, and its index in the memory. */
 export const RAM = 0x8000_0000, RAM_BYTES = 8 << 20, RAM_AT = 0x1_0000;
