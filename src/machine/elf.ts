@@ -24,7 +24,7 @@ export interface Elf {
 /** e_machine values. */
 export const EM_386 = 3, EM_X86_64 = 62, EM_RISCV = 243;
 const MACHINES: Readonly<Record<number, string>> = { 3: "i386", 40: "ARM", 62: "x86-64", 183: "AArch64", 243: "RISC-V", 258: "LoongArch" };
-const PT_LOAD = 1, SHT_SYMTAB = 2, STT_NOTYPE = 0, STT_OBJECT = 1, STT_FUNC = 2;
+const PT_LOAD = 1, SHT_SYMTAB = 2, STT_NOTYPE = 0, STT_OBJECT = 1, STT_FUNC = 2, SHN_UNDEF = 0, SHN_ABS = 0xfff1;
 
 /** "RISC-V", or "machine 123". */
 export const machineName = (e: number): string => MACHINES[e] ?? `machine ${e}`;
@@ -71,6 +71,8 @@ interface Symbol {
   readonly name: string;
   readonly value: bigint;
   readonly size: bigint;
+  /** A number, in no section: it may be an address, but says nothing of those behind it. */
+  readonly absolute: boolean;
 }
 
 function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
@@ -96,12 +98,12 @@ function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
     if (!strings) continue;
     for (let at = s.offset; at + entry <= s.offset + s.size; at += entry) {
       const type = file[at + (w ? 4 : 12)] & 0xf, index = view.getUint16(at + (w ? 6 : 14), true);
-      if (index === 0 || (type !== STT_NOTYPE && type !== STT_OBJECT && type !== STT_FUNC)) continue;
+      if (index === SHN_UNDEF || (type !== STT_NOTYPE && type !== STT_OBJECT && type !== STT_FUNC)) continue;
       const from = strings.offset + view.getUint32(at, true), to = file.indexOf(0, from);
       const name = decoder.decode(file.subarray(from, to));
       // RISC-V mapping symbols and assembler temporaries say nothing to a person.
       if (!name || name.startsWith("$") || name.startsWith(".L")) continue;
-      out.push({ name, value: word(at + (w ? 8 : 4)), size: word(at + (w ? 16 : 8)) });
+      out.push({ name, value: word(at + (w ? 8 : 4)), size: word(at + (w ? 16 : 8)), absolute: index === SHN_ABS });
     }
   }
   return out;
@@ -116,7 +118,7 @@ export class Symbols {
   get #table(): readonly Symbol[] {
     return this.#sorted ??= this.read().sort((a, b) => a.value < b.value ? -1 : a.value > b.value ? 1 : 0);
   }
-  /** The last symbol at or below an address, unless the address is beyond its size. */
+  /** The last symbol of a section at or below an address, unless the address is beyond its size. */
   lookup(address: bigint): { name: string; offset: bigint } | undefined {
     const t = this.#table;
     let lo = 0, hi = t.length;
@@ -127,7 +129,7 @@ export class Symbols {
     }
     for (let i = lo - 1; i >= 0 && i >= lo - 8; i--) {
       const s = t[i];
-      if (s.size === 0n || address < s.value + s.size) return { name: demangle(s.name), offset: address - s.value };
+      if (!s.absolute && (s.size === 0n || address < s.value + s.size)) return { name: demangle(s.name), offset: address - s.value };
     }
     return undefined;
   }

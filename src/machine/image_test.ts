@@ -80,9 +80,11 @@ for (const [what, file, message, t] of BAD) {
 Deno.test("symbols: the last one at or below an address within its size; Rust paths by their plain names", () => {
   const mangled = "_ZN6kernel4main17h0123456789abcdefE";
   const s = new Symbols(() => [
-    { name: "big", value: 0x100n, size: 0x10n },
-    { name: mangled, value: 0x200n, size: 0n },
+    { name: "FRAME", value: 0x80n, size: 0n, absolute: true },
+    { name: "big", value: 0x100n, size: 0x10n, absolute: false },
+    { name: mangled, value: 0x200n, size: 0n, absolute: false },
   ]);
+  assertEquals([s.lookup(0x88n), s.address("FRAME")], [undefined, 0x80n]);
   assertEquals(s.lookup(0x10fn), { name: "big", offset: 0xfn });
   assertEquals(s.lookup(0x110n), undefined);
   assertEquals(s.lookup(0x234n), { name: "kernel::main", offset: 0x34n });

@@ -93,6 +93,14 @@ Deno.test("WARL: what all ones and all zeros become", () => {
   }
 });
 
+Deno.test("CBIE keeps what it was when 2, a reserved value, is written", () => {
+  const r = rig("rv64gc_zicbom_zicboz");
+  for (const name of ["menvcfg", "senvcfg"]) {
+    const after = [0x10n, 0x60n, 0x30n, 0xa0n].map((value) => (r.csr(1, number(name), value), r.hart.reg(name)));
+    assertEquals(after, [0x10n, 0x50n, 0x30n, 0xb0n], name);
+  }
+});
+
 Deno.test("satp takes the modes up to the widest, with a 16-bit ASID", () => {
   for (const [mmu, modes] of [["bare", [0n]], ["sv39", [0n, 8n]], ["sv48", [0n, 8n, 9n]], ["sv57", [0n, 8n, 9n, 10n]]] as const) {
     const { hart } = rig("rv64gc", { mmu });

@@ -152,6 +152,7 @@ const NX = 1;
 /** Fields of mstatus on which loads, stores or code depend. */
 const VISIBLE = SUM | MXR | MPRV | MPP | FS;
 const ABI = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(" ");
+const CBIE_RESERVED = 2 << 4;
 /** satp values whose fetch contexts are remembered. */
 const SPACES = 8;
 /** Data TLBs of one address space, the first one unused; without translation there is number 0. */
@@ -545,7 +546,7 @@ export class Hart implements Core {
     return this.#done();
   }
 
-  /** sfence.vma of one page (`one`, address in halves) or of everything; address space numbers are not told apart. */
+  /** sfence.vma of one page (`one`, address in halves) or of everything, in all address spaces: more than an ASID asks for is allowed (Priv 4.2.1). */
   fenceVma(lo: number, hi: number, one: boolean): void {
     if (!one || this.mmu.mayBeLarge(lo, hi)) this.#flushData();
     else this.env.flushPage(lo, hi);
@@ -648,13 +649,17 @@ export class Hart implements Core {
     this.#refresh();
   }
 
+  /** CBIE is WARL, and 2 is reserved (CMO 1.0, 2.6): it stays as it was. */
+  #legalEnvcfg(lo: number, before: number): number {
+    return ((lo & CBIE) === CBIE_RESERVED ? lo & ~CBIE | before & CBIE : lo) & this.envcfg;
+  }
   setSenvcfg(lo: number): void {
-    this.s.senvcfg = lo & this.envcfg;
+    this.s.senvcfg = this.#legalEnvcfg(lo, this.s.senvcfg);
     this.#refresh();
   }
   setMenvcfg(lo: number, hi: number): void {
     const s = this.s, before = s.menvcfgHi;
-    s.menvcfgLo = lo & this.envcfg;
+    s.menvcfgLo = this.#legalEnvcfg(lo, s.menvcfgLo);
     s.menvcfgHi = hi & this.#menvcfgHigh;
     if (before === s.menvcfgHi) return this.#refresh();
     this.#applyMenvcfg();
