@@ -189,6 +189,23 @@ for (const [what, args, input, status, stdout, stderr] of RUNS) {
   });
 }
 
+// deno-fmt-ignore
+/** Turns floating point on and divides at once: 3 / 10, rounded up, plus the flags (NX), plus 0x40 is "B". */
+const FLOATING = Uint32Array.of(
+  0x62b7, 0x1002a073, // lui t0, 6; csrs sstatus, t0
+  0x300313, 0xd2237553, 0xa00313, 0xd22375d3, // li t1, 3; fcvt.d.l fa0, t1; li t1, 10; fcvt.d.l fa1, t1
+  0x1ab57653, 0xc2063553, 0x102373, // fdiv.d fa2, fa0, fa1; fcvt.w.d a0, fa2, rup; frflags t1
+  0x650533, 0x4050513, 0x100893, 0x73, // add a0, a0, t1; addi a0, a0, 0x40; li a7, 1; ecall
+  0x800893, 0x73, // li a7, 8; ecall
+);
+Deno.test("run: floating point, which is loaded when the guest turns it on, is there at its first instruction", async () => {
+  const path = file("floating.bin", new Uint8Array(FLOATING.buffer));
+  for (const engine of ["interp", "jit"]) {
+    const { code, stdout } = await runCli([VIRT, path, "--engine", engine, "--timeout", "10ms"]);
+    assertEquals([code, stdout], [0, "B"]);
+  }
+});
+
 Deno.test("run: the same run has the same digest", async () => {
   const digest = async () => /digest +(\w+)/.exec((await runCli([VIRT, bin("timer"), "--stats"])).stderr)![1];
   assertEquals(await digest(), await digest());
