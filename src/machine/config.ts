@@ -99,7 +99,9 @@ export class Reader {
   ) {}
 
   error(problem: string, place: Place): void {
-    this.errors.push(new ConfigError(problem, place));
+    const error = new ConfigError(problem, place);
+    // A key that is read once for each hart or instance is wrong once.
+    if (!this.errors.some((e) => e.message === error.message)) this.errors.push(error);
   }
 
   /** @throws {ConfigErrors} anything was wrong. */

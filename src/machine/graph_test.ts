@@ -432,6 +432,11 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
     "m.toml:14: device.g.irq: a CPU has no input 'meis' (did you mean 'meip'?)",
   ],
   [
+    "a mistake that every hart meets is told once",
+    `${BASE}[device.plic]\ntype = "riscv.plic"\nat = 0x0c00_0000\nirq = ["cpu*.meis", "cpu*.seip"]`,
+    "m.toml:14: device.plic.irq[0]: a CPU has no input 'meis' (did you mean 'meip'?)",
+  ],
+  [
     "pci: no such bridge",
     `${PC}${BRIDGE}[device.isa]\ntype = "isa.piix3"\npci = "pcie:1.0"`,
     "m.toml:15: device.isa.pci: no device 'pcie' (did you mean 'pci'?)",
