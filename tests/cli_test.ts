@@ -351,6 +351,36 @@ Deno.test({
   },
 });
 
+Deno.test('clock.mode = "wall": idle time passes with the host\'s clock also when nobody can type', async () => {
+  // A timer one second ahead, wfi until it is pending, shutdown. A raw image at 0x8020_0000.
+  const code = Uint32Array.of(
+    0xc010_22f3, // rdtime t0
+    0x0098_9337, // lui t1,0x989
+    0x6803_031b, // addw t1,t1,1664 # 989680
+    0x0062_8533, // add a0,t0,t1
+    0x5449_58b7, // lui a7,0x54495
+    0xd458_889b, // addw a7,a7,-699 # 54494d45
+    0x0000_0813, // li a6,0
+    0x0000_0073, // ecall
+    0x0200_0293, // li t0,32
+    0x1042_a073, // csrs sie,t0
+    0x1050_0073, // wfi
+    0x1440_22f3, // csrr t0,sip
+    0x0202_f293, // and t0,t0,32
+    0xfe02_8ae3, // beqz t0,80200028
+    0x5352_58b7, // lui a7,0x53525
+    0x3548_889b, // addw a7,a7,852 # 53525354
+    0x0000_0813, // li a6,0
+    0x0000_0513, // li a0,0
+    0x0000_0593, // li a1,0
+    0x0000_0073, // ecall
+  );
+  const image = file("sleep.bin", new Uint8Array(code.buffer));
+  const start = performance.now();
+  assertEquals((await runCli([VIRT, image, "--set", "clock.mode=wall"])).code, 0);
+  assert(performance.now() - start > 1000);
+});
+
 Deno.test("pipes: 32 KiB of every byte value come back as they went in, under both engines", async () => {
   // Polls the UART and sends back what arrives; after 0x8000 bytes it writes 0x5555 to the test device. A raw image at 0x8020_0000.
   const code = Uint32Array.of(

@@ -402,6 +402,7 @@ class TerminalHost {
   }
 
   #pacing(): "wall" | "auto" | "jump" {
+    if (this.session.machine.paced) return "wall";
     if (!this.how.feed || this.input.ended) return "jump";
     if (this.input.interactive) return "wall";
     return this.how.jump ? "jump" : "auto";
@@ -419,7 +420,8 @@ class TerminalHost {
     if (session.stop || !machine.cpus.every((c) => c.idle)) return this.#pacer.busy();
     const console = session.consoles.values().next().value, forever = machine.clock.next === Infinity && !console?.queued;
     if (forever && this.input.ended && this.how.feed) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
-    return this.#pacer.idle(this.#pacing(), forever);
+    // Where nobody can type, waiting for that would never end.
+    return this.#pacer.idle(forever && !this.how.feed ? "jump" : this.#pacing(), forever);
   }
 
   #draw(display: TerminalDisplay): void {

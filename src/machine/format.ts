@@ -56,10 +56,13 @@ export const CPU = {
 } satisfies Record<Family, Keys>;
 
 const clock = {
-  mode: choice("virtual: time advances by instructions alone; wall: idle waits are also paced by the host's clock", {
-    choices: ["virtual", "wall"],
-    default: "virtual",
-  }),
+  mode: choice(
+    "virtual: time advances by instructions alone; wall: in a run from the command line idle time also passes with the host's clock",
+    {
+      choices: ["virtual", "wall"],
+      default: "virtual",
+    },
+  ),
   cpu_hz: int("instructions per second of guest time", { default: 1_000_000_000, min: 1_000, max: 100_000_000_000 }),
   rtc: time("date and time at reset", { default: new Date("2026-01-01T00:00:00Z") }),
 } satisfies Keys;

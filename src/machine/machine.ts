@@ -254,6 +254,10 @@ export class Machine {
     const { ticks } = this.clock;
     return gridAfter(ticks < GRID ? ticks : ticks + this.#sliceTicks - GRID / 2) - ticks;
   }
+  /** Whether idle time is to pass with the host's clock. */
+  get paced(): boolean {
+    return this.graph.clock.mode === "wall";
+  }
   /**
    * To be awaited before time goes on, until there is none: the JIT is loaded behind the first slice, floating point when a hart turns it on.
    * Many a guest has ended by then.

@@ -7,6 +7,8 @@ import type { Stop } from "../machine/stop.ts";
 export interface MachineLike {
   /** `next` is the tick of the earliest alarm, Infinity when none is set. */
   readonly clock: { readonly ticks: number; readonly nowNs: number; readonly hz: number; readonly next: number };
+  /** Whether idle time passes with the host's clock whoever is there (clock.mode = "wall"). */
+  readonly paced?: boolean;
   /** Ticks of guest time in all; unlike the clock it goes on over a reset. */
   readonly age: number;
   readonly bus: Bus;
