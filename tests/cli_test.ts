@@ -342,6 +342,15 @@ Deno.test({
 });
 
 Deno.test({
+  name: "terminal: a guest that waits for ever runs into its time-out all the same",
+  ignore: noPty,
+  fn: async () => {
+    const shown = await onTerminal(`${onEcho} --timeout 300ms; echo "status $?"`, [[3000, ""]]);
+    assertMatch(shown, /> \r?\n?bringup: time-out: [^]*status 4/);
+  },
+});
+
+Deno.test({
   name: "terminal: an idle guest costs no host time, and its clock follows the wall clock",
   ignore: noPty,
   fn: async () => {

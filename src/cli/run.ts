@@ -56,6 +56,7 @@ export async function run(line: CommandLine): Promise<number> {
     feed: scenario === undefined,
     display: plan.display ? await load<typeof import("./display.ts")>("./display.ts") : undefined,
     jump: plan.boot.budget?.guest !== "none" || plan.expect.length > 0,
+    bounded: plan.boot.budget?.guest !== "none",
   });
   let status: number;
   try {
@@ -324,12 +325,17 @@ class TerminalHost {
   readonly #typist: Typist | undefined;
 
   /**
-   * @param how `feed`: stdin goes to the guest; `jump`: idle time is skipped also when somebody may still type; `display`: with which the
-   * terminal shows the guest's screen.
+   * @param how `feed`: stdin goes to the guest; `jump`: idle time is skipped also when somebody may still type; `bounded`: guest time is
+   * limited; `display`: with which the terminal shows the guest's screen.
    */
   constructor(
     readonly session: MachineSession,
-    readonly how: { readonly feed: boolean; readonly jump: boolean; readonly display?: typeof import("./display.ts") | undefined },
+    readonly how: {
+      readonly feed: boolean;
+      readonly jump: boolean;
+      readonly bounded: boolean;
+      readonly display?: typeof import("./display.ts") | undefined;
+    },
   ) {
     const console = session.consoles.values().next().value;
     this.output = new Output(() => this.#progress());
@@ -421,7 +427,8 @@ class TerminalHost {
     const console = session.consoles.values().next().value, forever = machine.clock.next === Infinity && !console?.queued;
     if (forever && this.input.ended && this.how.feed) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
     // Where nobody can type, waiting for that would never end.
-    return this.#pacer.idle(forever && !this.how.feed ? "jump" : this.#pacing(), forever);
+    // Guest time that is limited goes on even if nothing can happen any more.
+    return this.#pacer.idle(forever && !this.how.feed ? "jump" : this.#pacing(), forever && !this.how.bounded);
   }
 
   #draw(display: TerminalDisplay): void {
