@@ -206,6 +206,18 @@ Deno.test("run: floating point, which is loaded when the guest turns it on, is t
   }
 });
 
+Deno.test("who runs a machine without a session is told that floating point has to be loaded", async () => {
+  const script = `
+    import { boot } from "${new URL("../mod.ts", import.meta.url)}";
+    const { machine } = await boot("${VIRT}", { kernel: "${file("floating.bin", new Uint8Array(FLOATING.buffer))}" });
+    machine.run(1000);
+    try { machine.run(1000); } catch (e) { console.log(e.message); }
+    await machine.complete();
+    console.log(machine.run(1000).kind);`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", "--ext=ts", script], cwd: ROOT }).output();
+  assertMatch(new TextDecoder().decode(stdout), /^the guest has turned floating point on: await [^]*\nexit\n$/);
+});
+
 Deno.test("run: the same run has the same digest", async () => {
   const digest = async () => /digest +(\w+)/.exec((await runCli([VIRT, bin("timer"), "--stats"])).stderr)![1];
   assertEquals(await digest(), await digest());

@@ -270,6 +270,12 @@ export class Machine {
     await loadJit();
     await platforms[this.graph.cpu.family]!.complete?.();
   }
+  /** Going on without floating point would show the guest illegal instructions. */
+  #mustBeLoaded(): void {
+    if (this.#platform.loading) {
+      throw new Error("the guest has turned floating point on: await machine.loading first, or machine.complete() once");
+    }
+  }
   /** Whether the next slice is the short one behind which `loading` looks. */
   get isEarly(): boolean {
     return this.clock.ticks < GRID;
@@ -303,6 +309,7 @@ export class Machine {
    * stop, also on every later call; a "breakpoint" is not final. With several harts awake the clock may go a slice too far.
    */
   run(untilTicks: number): Stop | undefined {
+    this.#mustBeLoaded();
     const wall = performance.now(), from = this.clock.base;
     untilTicks = Math.floor(untilTicks);
     this.#break = false;
@@ -414,6 +421,7 @@ export class Machine {
 
   /** Exactly one instruction of one hart. */
   step(cpu: number): Stop | undefined {
+    this.#mustBeLoaded();
     const c = this.cpus[cpu];
     this.clock.fireDue();
     if (this.#stopped) return this.#stopped;
