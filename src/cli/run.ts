@@ -52,11 +52,12 @@ export async function run(line: CommandLine): Promise<number> {
   const started = performance.now();
   const session = await boot(plan.machine, plan.boot);
   if (plan.display || plan.screenshot !== undefined) checkScreen(session, plan);
+  const bounded = plan.boot.budget?.guest !== "none";
   const host = new TerminalHost(session, {
     feed: scenario === undefined,
     display: plan.display ? await load<typeof import("./display.ts")>("./display.ts") : undefined,
-    jump: plan.boot.budget?.guest !== "none" || plan.expect.length > 0,
-    bounded: plan.boot.budget?.guest !== "none",
+    jump: bounded || plan.expect.length > 0,
+    bounded,
   });
   let status: number;
   try {
@@ -426,8 +427,7 @@ class TerminalHost {
     if (session.stop || !machine.cpus.every((c) => c.idle)) return this.#pacer.busy();
     const console = session.consoles.values().next().value, forever = machine.clock.next === Infinity && !console?.queued;
     if (forever && this.input.ended && this.how.feed) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
-    // Where nobody can type, waiting for that would never end.
-    // Guest time that is limited goes on even if nothing can happen any more.
+    // Where nobody can type, waiting for that would never end; and guest time that is limited goes on even if nothing can happen any more.
     return this.#pacer.idle(forever && !this.how.feed ? "jump" : this.#pacing(), forever && !this.how.bounded);
   }
 
