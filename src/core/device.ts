@@ -42,6 +42,8 @@ export interface Window {
   readonly length: number;
   /** Where it is when the machine file does not say. */
   readonly at?: number;
+  /** Its address is a multiple of this; the page size where the device shows plain memory in it (`BusTarget.direct`). */
+  readonly multiple?: number;
 }
 
 /** A byte stream to and from the outside: the terminal, `m.serial` in a scenario. */

@@ -113,8 +113,8 @@ export default defineDevice({
   spec: "IBM PS/2 Hardware Interface Technical Reference, October 1990, Video Subsystem; Bochs VBE DISPI",
   keys,
   windows: (c, plugged) => [
-    { bus: "mem", name: "memory", length: 0x2_0000, at: 0xa_0000 },
-    ...(plugged ? [] : [{ bus: "mem", name: "lfb", length: c.vram, at: c.lfb } as const]),
+    { bus: "mem", name: "memory", length: 0x2_0000, at: 0xa_0000, multiple: 4096 },
+    ...(plugged ? [] : [{ bus: "mem", name: "lfb", length: c.vram, at: c.lfb, multiple: 4096 } as const]),
     { bus: "io", name: "ports", length: 0x30, at: 0x3b0 },
     { bus: "io", name: "vbe", length: 3, at: 0x1ce },
   ],

@@ -388,7 +388,7 @@ export class Engine {
     for (const { base, length, readonly } of rams) {
       const offset = take(length, 65536);
       all.push({ length, readonly, offset });
-      if (base !== undefined) views.push({ base, length, readonly, offset });
+      if (base !== undefined) views.push(viewAt({ base, length, readonly, offset }));
     }
     this.rams = all;
     this.#views = views;
@@ -467,7 +467,7 @@ export class Engine {
       if (bytes?.buffer !== this.#u8.buffer) continue;
       let i = views.length;
       while (i > 0 && views[i - 1].length < bytes.length) i--;
-      views.splice(i, 0, { base, length: bytes.length, readonly, offset: bytes.byteOffset });
+      views.splice(i, 0, viewAt({ base, length: bytes.length, readonly, offset: bytes.byteOffset }));
     }
     let changed = views.length !== old.length, code = false;
     for (const v of old) {
@@ -1436,6 +1436,16 @@ const THRESHOLD = 300_000;
 const HAS_CODE = 2;
 /** A region that leaves this often after fewer instructions each is not worth its while. */
 const SIDES = 1024, SIDE_WORTH = 300;
+/**
+ * What everything here takes for granted of memory that the guest sees: an address has the same place in its page as the byte in the linear
+ * memory, since the TLBs and the checks of compiled code tell pages only. Whoever lays out memory holds to it (`machine/graph.ts`,
+ * `Window.multiple`). Parts of pages are fine, as what hides a part of a device's memory leaves them.
+ */
+function viewAt(ram: Ram): Ram {
+  if ((ram.base - ram.offset) % PAGE === 0) return ram;
+  throw new Error(`memory at 0x${ram.base.toString(16)} does not begin where a page of the host's memory does`);
+}
+
 /** How often regions are dropped because there is code where they expected none. */
 const MAX_FREE_MOVES = 12;
 /** Pages that one region may have code in. */

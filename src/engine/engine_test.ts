@@ -1,6 +1,6 @@
 // The engine with a toy instruction set of this file's own: what every instruction set relies on, in the interpreter and in compiled code.
 // Toy instructions are words: operation, rd, rs1, a signed byte (register or immediate); WIDE has a second word, its immediate.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Bus } from "../core/bus.ts";
 import { BusFault } from "../core/errors.ts";
 import type { Builder, Val } from "../ir/builder.ts";
@@ -896,4 +896,17 @@ Deno.test("memory that does not fit is refused", () => {
     message = (e as Error).message;
   }
   assert(/does not fit/.test(message), message);
+});
+
+Deno.test("memory that is not where pages are is refused: at the start, and when a window moves", () => {
+  assertThrows(() => new Engine(1, [{ base: RAM + 0x800, length: 0x1000, readonly: false }], new Bus()), Error, "memory at 0x80000800");
+  const bus = new Bus(), engine = new Engine(1, [{ length: 0x2000, readonly: false }], bus);
+  const map = (base: number, from: number, to: number) => {
+    bus.mapRam(base, engine.ramBytes(0).subarray(from, to));
+    engine.remapped();
+  };
+  // A part of a page at its own place is fine.
+  map(RAM + 0x1800, 0x1800, 0x2000);
+  assertEquals(engine.hostOf(RAM + 0x1800, 8) % PAGE, 0x800);
+  assertThrows(() => map(RAM + 0x800, 0, 0x1000), Error, "memory at 0x80000800");
 });

@@ -210,6 +210,9 @@ interface Fanout {
   readonly to: readonly { readonly device: string; readonly moved: ReadonlyMap<number, number>; readonly place: Place }[];
 }
 
+/** Processors look memory up by pages, so that is how it begins and ends. */
+const PAGE = 4096;
+
 const WIRING_KEYS: readonly string[] = Object.keys(format.WIRING);
 
 /** What a drive's file is called that the command line names. */
@@ -339,6 +342,8 @@ class GraphBuilder {
       if (!table) continue;
       const errors = r.errors.length, m = r.table(table, format.MEMORY, node.place);
       if (r.errors.length > errors) continue;
+      const bytes = m.file === undefined ? 0 : r.fileSize(m.file);
+      if (bytes > m.size) r.error(`must fit the memory of ${m.size} bytes, but the file has ${bytes}`, table.get("file")!.place);
       const whole: Segment = { base: m.at, length: m.size, offset: 0 };
       const parts = m.gap === undefined && !m.holes.length && !m.shadow.length
         ? { segments: [whole], shadows: [] }
@@ -367,9 +372,6 @@ class GraphBuilder {
   ): { segments: Segment[]; shadows: Segment[] } {
     const moved = gap === undefined ? undefined : this.#span(gap, table.get("gap")!.place);
     const all = segments(whole, this.#spans(table, "holes", holes), moved), hidden = this.#spans(table, "shadow", shadow);
-    if (hidden.flat().some((at) => at % 4096)) {
-      this.#reader.error("must begin and end at multiples of 4 KiB", table.get("shadow")!.place);
-    }
     return { segments: cut(all, hidden), shadows: hidden.flatMap(([from, to]) => cut(all, [[0, from], [to, Infinity]])) };
   }
 
@@ -384,8 +386,11 @@ class GraphBuilder {
 
   #span(text: string, place: Place): [number, number] | undefined {
     const [from, to] = text.split("..").map((t) => parseSize(t.trim()));
-    if (from !== undefined && to !== undefined && from < to && to <= Number.MAX_SAFE_INTEGER) return [from, to];
-    this.#reader.error(`must be a range like "640KiB..1MiB" whose end is above its start, got "${text}"`, place);
+    const r = this.#reader;
+    if (from === undefined || to === undefined || from >= to || to > Number.MAX_SAFE_INTEGER) {
+      r.error(`must be a range like "640KiB..1MiB" whose end is above its start, got "${text}"`, place);
+    } else if (from % PAGE || to % PAGE) r.error(`must begin and end at multiples of 4 KiB, got "${text}"`, place);
+    else return [from, to];
     return undefined;
   }
 
@@ -430,7 +435,7 @@ class GraphBuilder {
     if (common.irq !== undefined && !type.outputs) useless("irq", `must be absent: a '${name}' has no interrupt output`);
     if (common.stride !== undefined && common.count === undefined) useless("stride", "must be absent without 'count'");
     const pci = common.pci === undefined && type.pci !== "required" ? undefined : this.#pciSlot(table, type, common);
-    const windows = this.#windows(table, type.windows(config, pci !== undefined), common, node.place);
+    const wanted = type.windows(config, pci !== undefined), windows = this.#windows(table, wanted, common, node.place);
     const declared = type.outputs?.(config) ?? [], inputs = type.inputs?.(config);
     const drives = type.drives ? this.#drives(table, type.drives, type, config, node.place) : [];
     const replicated = common.count !== undefined;
@@ -442,6 +447,8 @@ class GraphBuilder {
         return;
       }
     }
+    const apart = common.stride ?? 0, split = wanted.find((w) => apart % (w.multiple ?? 1));
+    if (split) return useless("stride", `must be a multiple of ${hex(split.multiple!)} for the window '${split.name}', got ${hex(apart)}`);
     const outputs = spreadOutputs(declared, this.#harts);
     for (let n = 0; n < (common.count ?? 1); n++) {
       const device: DeviceNode = {
@@ -534,7 +541,7 @@ class GraphBuilder {
     for (const w of windows) {
       const bus = w.bus !== "any" ? w.bus : mem.length || !io.length ? "mem" : "io";
       const base = (bus === "mem" ? mem : io).shift() ?? w.at;
-      const fits = bus === "mem" || (this.#family === "x86" && base! + w.length <= 0x1_0000);
+      const fits = bus === "mem" ? base! % (w.multiple ?? 1) === 0 : this.#family === "x86" && base! + w.length <= 0x1_0000;
       if (base !== undefined && fits) out.push({ bus, name: w.name, base, length: w.length });
       else this.#misplaced(table, w, bus, base, place);
     }
@@ -552,6 +559,11 @@ class GraphBuilder {
       r.error(`missing: ${what} must give the address of the window '${w.name}' (${w.length} bytes)`, {
         ...place,
         key: `${place.key}.${key}`,
+      });
+    } else if (bus === "mem") {
+      r.error(`must be a multiple of ${hex(w.multiple!)} for the window '${w.name}', got ${hex(base)}`, {
+        ...place,
+        ...table.get("at")?.place,
       });
     } else if (this.#family !== "x86") r.error("must be absent: only x86 machines have ports", { ...place, ...table.get("io")?.place });
     else r.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);

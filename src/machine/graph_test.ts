@@ -469,7 +469,34 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   [
     "shadow: not whole pages",
     `${BASE}shadow = ["0x8000_0000..0x8000_0800"]`,
-    "m.toml:11: memory.dram.shadow: must begin and end at multiples of 4 KiB",
+    'm.toml:11: memory.dram.shadow[0]: must begin and end at multiples of 4 KiB, got "0x8000_0000..0x8000_0800"',
+  ],
+  [
+    "holes: the second begins inside a page",
+    `${BASE}holes = ["0x8010_0000..0x8020_0000",\n  "0x8030_0800..0x8030_1000"]`,
+    'm.toml:12: memory.dram.holes[1]: must begin and end at multiples of 4 KiB, got "0x8030_0800..0x8030_1000"',
+  ],
+  [
+    "a gap that ends inside a page",
+    `${BASE}gap = "0x8010_0000..0x8030_0800"`,
+    'm.toml:11: memory.dram.gap: must begin and end at multiples of 4 KiB, got "0x8010_0000..0x8030_0800"',
+  ],
+  [
+    "display memory inside a page",
+    `${PC}[device.vga]\ntype = "vga"\nat = [0xa_0000, 0xe000_0800]`,
+    "m.toml:13: device.vga.at: must be a multiple of 0x1000 for the window 'lfb', got 0xe000_0800",
+  ],
+  [
+    "instances of display memory that are no whole pages apart",
+    `${PC}[device.vga]\ntype = "vga"\nio = [0x3b0, 0x1ce]\ncount = 2\nstride = "0x200_0800"`,
+    "m.toml:15: device.vga.stride: must be a multiple of 0x1000 for the window 'memory', got 0x0200_0800",
+  ],
+  [
+    "a memory that cannot hold its file",
+    `${BASE}[memory.rom]\nat = 0\nsize = 4096\nfile = "rom.bin"`,
+    "m.toml:14: memory.rom.file: must fit the memory of 4096 bytes, but the file has 4097",
+    {},
+    { "rom.bin": new Uint8Array(4097) },
   ],
   [
     "irq: an input that is driven",
@@ -785,7 +812,7 @@ Deno.test("holes before, across, inside, behind and around a memory", () => {
   assertEquals(parts("0x13000..0x20000"), [[0x1_0000, 0x3000, 0]]);
   assertEquals(parts("0x14000..0x20000"), [[0x1_0000, 0x4000, 0]]);
   assertEquals(parts("0..0x20000"), []);
-  assertEquals([rom("0..1").kind, rom("0..1").size, "file" in rom("0..1")], ["rom", 0x4000, false]);
+  assertEquals([rom("0..4096").kind, rom("0..4096").size, "file" in rom("0..4096")], ["rom", 0x4000, false]);
   const file = load(`${BASE}[memory.rom]\nat = 0\nsize = 4096\nkind = "rom"\nfile = "rom.bin"\n`, {}, { "rom.bin": "x" });
   assertEquals(file.memories[1].file, "rom.bin");
 });
