@@ -93,7 +93,7 @@ export interface Device<State extends object = object> {
   /** The bus that a host bridge offers. */
   readonly pciBus?: PciBus;
   /** Gives it what firmware reads from it (fw_cfg); no part of its state. */
-  provide?(items: readonly FirmwareItem[]): void;
+  provide?(items: () => readonly FirmwareItem[]): void;
 }
 
 /** What a screen shows, for the outside. Reading it changes nothing. */

@@ -30,32 +30,23 @@ export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget {
   state = powerOn();
   readonly access = { min: 1, max: 4 } as const;
   readonly windows = [this];
-  readonly #items = new Map<number, Uint8Array>();
+  #source: () => readonly FirmwareItem[] = () => [];
+  /** Contents by key; made when a guest first asks, since most never do. */
+  #made: Map<number, Uint8Array> | undefined;
 
-  constructor(readonly env: DeviceEnv) {
-    this.provide([]);
-  }
+  constructor(readonly env: DeviceEnv) {}
 
   reset(): void {
     this.state = powerOn();
   }
 
   /** Replaces its contents: items by key, or files by name, which are found through the directory. */
-  provide(items: readonly FirmwareItem[]): void {
-    this.#items.clear();
-    this.#items.set(SIGNATURE_KEY, ascii("QEMU")).set(ID_KEY, Uint8Array.of(VERSION | VERSION_DMA, 0, 0, 0));
-    const files = items.flatMap((i) => "name" in i ? [i] : []).sort((a, b) => a.name < b.name ? -1 : 1);
-    for (const item of items) if ("key" in item) this.#items.set(item.key, item.bytes);
-    const directory = new Uint8Array(4 + ENTRY_BYTES * files.length), view = new DataView(directory.buffer);
-    view.setUint32(0, files.length);
-    for (const [i, { name, bytes }] of files.entries()) {
-      const at = 4 + ENTRY_BYTES * i;
-      view.setUint32(at, bytes.length);
-      view.setUint16(at + 4, FIRST_FILE + i);
-      directory.set(ascii(name).subarray(0, NAME_BYTES - 1), at + ENTRY_BYTES - NAME_BYTES);
-      this.#items.set(FIRST_FILE + i, bytes);
-    }
-    this.#items.set(DIRECTORY_KEY, directory);
+  provide(items: () => readonly FirmwareItem[]): void {
+    this.#source = items;
+    this.#made = undefined;
+  }
+  get #items(): ReadonlyMap<number, Uint8Array> {
+    return this.#made ??= contents(this.#source());
   }
 
   #select(key: number): void {
@@ -110,6 +101,23 @@ export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget {
     }
     return !(control & DMA_WRITE);
   }
+}
+
+/** Contents by key: the device's own, items, and files behind their directory. */
+function contents(items: readonly FirmwareItem[]): Map<number, Uint8Array> {
+  const made = new Map<number, Uint8Array>([[SIGNATURE_KEY, ascii("QEMU")], [ID_KEY, Uint8Array.of(VERSION | VERSION_DMA, 0, 0, 0)]]);
+  const files = items.flatMap((i) => "name" in i ? [i] : []).sort((a, b) => a.name < b.name ? -1 : 1);
+  for (const item of items) if ("key" in item) made.set(item.key, item.bytes);
+  const directory = new Uint8Array(4 + ENTRY_BYTES * files.length), view = new DataView(directory.buffer);
+  view.setUint32(0, files.length);
+  for (const [i, { name, bytes }] of files.entries()) {
+    const at = 4 + ENTRY_BYTES * i;
+    view.setUint32(at, bytes.length);
+    view.setUint16(at + 4, FIRST_FILE + i);
+    directory.set(ascii(name).subarray(0, NAME_BYTES - 1), at + ENTRY_BYTES - NAME_BYTES);
+    made.set(FIRST_FILE + i, bytes);
+  }
+  return made.set(DIRECTORY_KEY, directory);
 }
 
 /** What `f` returns; undefined when it would touch what is no RAM. */

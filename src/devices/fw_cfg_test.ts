@@ -8,7 +8,7 @@ const text = (s: string) => new TextEncoder().encode(s);
 
 function rig() {
   const b = bench(fwCfg), dev = b.dev as FwCfg;
-  dev.provide([
+  dev.provide(() => [
     { key: 0x05, bytes: Uint8Array.of(2, 0) },
     { name: "etc/e820", bytes: text("map") },
     { name: "bootorder", bytes: text("/pci") },

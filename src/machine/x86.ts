@@ -23,7 +23,7 @@ import { BuiltinBios } from "./x86_bios.ts";
 import { Boot, type BootModule, startKernel } from "./x86_boot.ts";
 import { readX86Image, type X86Image } from "./x86_image.ts";
 import { isLinux } from "./x86_linux.ts";
-import { RomBios, vgaRom } from "./x86_rom.ts";
+import { provideItems, RomBios, vgaRom } from "./x86_rom.ts";
 
 /** Class and sub-class of a VGA. */
 const PCI_VGA = 0x0300;
@@ -201,6 +201,7 @@ class X86Platform implements Platform {
     const bios = this.#bios.possible;
     this.#bios.core = core;
     if (this.#rom) return this.#rom.powerOn();
+    provideItems(this.parts, this.#bios);
     initFpu(core);
     if (bios) this.#bios.powerOn(core);
     if (this.#image.protocol === "bios" && bios) {

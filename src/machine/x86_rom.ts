@@ -67,6 +67,24 @@ export function vgaRom({ file, firmware }: Graph, host: Host): Uint8Array | unde
   }
 }
 
+/** Gives fw_cfg what QEMU's has: kernels ask it for the size of memory and the number of processors, whoever the firmware is. */
+export function provideItems({ graph, devices }: PlatformParts, bios: BuiltinBios, more: readonly FirmwareItem[] = []): void {
+  const items = (): FirmwareItem[] => {
+    const ram = graph.memories.filter((m) => m.kind === "ram"), harts = graph.cpu.harts;
+    return [
+      { key: RAM_SIZE, bytes: numbers(8, ram.reduce((n, m) => n + m.size, 0)) },
+      { key: CPUS, bytes: numbers(2, harts) },
+      { key: MAX_CPUS, bytes: numbers(2, harts) },
+      { key: NUMA, bytes: numbers(8, 0, ...Array<number>(harts).fill(0)) },
+      { key: IRQ0_OVERRIDE, bytes: numbers(4, 1) },
+      { name: "etc/e820", bytes: e820(ram) },
+      ...firmwareFiles(bios.tables),
+      ...more,
+    ];
+  };
+  for (const device of devices.values()) device.provide?.(items);
+}
+
 /** A BIOS from a file at work: it finds devices itself and is told the rest by fw_cfg and CMOS memory. */
 export class RomBios {
   readonly #start: Alarm;
@@ -85,22 +103,14 @@ export class RomBios {
 
   /** Fills fw_cfg and CMOS memory. */
   powerOn(): void {
-    const { graph, devices } = this.parts, { bios } = this, ram = graph.memories.filter((m) => m.kind === "ram"), harts = graph.cpu.harts;
-    const items: FirmwareItem[] = [
-      { key: RAM_SIZE, bytes: numbers(8, ram.reduce((n, m) => n + m.size, 0)) },
-      { key: CPUS, bytes: numbers(2, harts) },
-      { key: MAX_CPUS, bytes: numbers(2, harts) },
-      { key: NUMA, bytes: numbers(8, 0, ...Array<number>(harts).fill(0)) },
-      { key: IRQ0_OVERRIDE, bytes: numbers(4, 1) },
-      { name: "etc/e820", bytes: e820(ram) },
+    const { parts, bios } = this, { graph, disks } = parts;
+    provideItems(parts, bios, [
       // When nothing boots, that is the end.
       { name: "etc/boot-fail-wait", bytes: Uint8Array.of(0xff, 0xff, 0xff, 0xff) },
-      ...firmwareFiles(bios.tables),
       ...(this.start ? [{ name: KERNEL_ROM, bytes: kernelRom() }, { name: "bootorder", bytes: ascii(`/rom@${KERNEL_ROM}\0`) }] : []),
-    ];
-    for (const device of devices.values()) device.provide?.(items);
+    ]);
     writeCmosSizes(bios, EQUIPMENT);
-    const { bootDisk } = this.parts.disks, kinds = [...new Set([...(bootDisk ? [bootDisk.kind] : []), ...graph.boot.order ?? []])];
+    const { bootDisk } = disks, kinds = [...new Set([...(bootDisk ? [bootDisk.kind] : []), ...graph.boot.order ?? []])];
     const cmos = (index: number, value: number) => (bios.out(CMOS, 1, index), bios.out(CMOS + 1, 1, value));
     const code = (i: number) => KINDS.indexOf(kinds[i]) + 1;
     cmos(BOOT_ORDER, code(0) | code(1) << 4);

@@ -37,7 +37,7 @@ bios = "bios.bin"
 ${more}
 `;
 
-async function machine(files: Record<string, Uint8Array | string>): Promise<Machine> {
+async function machine(files: Record<string, Uint8Array | string>, kernel?: string): Promise<Machine> {
   const host: Host = {
     readFile: (path) => {
       const content = files[path];
@@ -46,7 +46,7 @@ async function machine(files: Record<string, Uint8Array | string>): Promise<Mach
     },
     log: silent,
   };
-  const options = { file: "m.toml" };
+  const options = { file: "m.toml", ...(kernel === undefined ? {} : { kernel }) };
   return createMachine(options, host, await loadGraph(options, host));
 }
 
@@ -94,6 +94,23 @@ Deno.test("fw_cfg tells RAM, processors and the memory map, CMOS memory the size
   const byte = (index: number) => (cmos.write(0, 1, index), cmos.read(1, 1));
   assertEquals([0x15, 0x16, 0x17, 0x18, 0x34, 0x35, 0x14].map(byte), [0x80, 0x02, 0, 0x1c, 0, 0, 0x06]);
   assertEquals([0x3d, 0x38].map(byte), [0x21, 0x30], "floppy, hard disk, CD");
+});
+
+Deno.test("fw_cfg tells kernels the same under the built-in BIOS", async () => {
+  const magic = 0x1bad_b002, flags = 0x1_0000, at = 0x10_0000, header = [magic, flags, -(magic + flags), at, at, at + 64, at + 64, at + 32];
+  const kernel = new Uint8Array(64), view = new DataView(kernel.buffer);
+  for (const [i, word] of header.entries()) view.setUint32(4 * i, word, true);
+  kernel.set([0xf4, 0xeb, 0xfd], 32);
+  const builtin = machineFile().replace("bios.bin", "builtin"), m = await machine({ "m.toml": builtin, "k.bin": kernel }, "k.bin");
+  const fw = m.device("fw_cfg")!.windows![0],
+    item = (key: number, bytes: number) => {
+      fw.write(0, 2, key);
+      return Array.from({ length: bytes }, () => fw.read(1, 1));
+    };
+  assertEquals([item(0x03, 8), item(0x05, 2), item(0x0f, 2)], [[0, 0, 0x80, 0, 0, 0, 0, 0], [2, 0], [2, 0]]);
+  assertEquals(item(0x19, 4)[3] > 0, true, "the directory has files");
+  m.reset();
+  assertEquals(item(0x03, 4), [0, 0, 0x80, 0]);
 });
 
 Deno.test("shadow RAM is shown while code runs from it: what was translated from the ROM is not run again", async () => {
