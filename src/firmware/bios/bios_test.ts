@@ -312,6 +312,30 @@ Deno.test("int 13h: by cylinder, head and sector", () => {
   assertEquals(h.int(0x13, { eax: 0x1500, edx: 0 }).ah, 1);
 });
 
+Deno.test("int 13h: a floppy's transfer does not cross 64 KiB, a hard disk's does", () => {
+  const h = started([disk(2880, "floppy"), disk(2880)]);
+  const call = (function_: number, drive: number, es: number, ebx: number, count: number) =>
+    h.int(0x13, { eax: function_ << 8 | count, ecx: 2, edx: drive, es, ebx });
+  h.memory.fill(0xee, 0x1_fe00, 0x2_0400);
+  for (
+    const [what, es, bx, count, status] of [
+      [2, 0x1000, 0xfe00, 1, 0],
+      [2, 0x1000, 0, 128, 0],
+      [2, 0x1000, 0xfe00, 2, 9],
+      [2, 0x1000, 0xfe01, 1, 9],
+      [2, 0x1fe0, 0x0000, 2, 9],
+      [3, 0x1000, 0xfe00, 2, 9],
+      [4, 0x1000, 0xfe00, 2, 0],
+    ]
+  ) {
+    assertEquals(call(what, 0, es, bx, count).ah, status, `function ${what} at ${es.toString(16)}:${bx.toString(16)}`);
+    assertEquals([h.regs.eax & 0xff, call(what, 0x80, es, bx, count).ah], [status ? 0 : count, 0]);
+  }
+  h.memory.fill(0xee, 0x1_fe00, 0x2_0400);
+  call(2, 0, 0x1000, 0xfe00, 2);
+  assertEquals(h.memory.subarray(0x1_fe00, 0x2_0400).every((b) => b === 0xee), true, "nothing is moved");
+});
+
 Deno.test("int 13h: EDD by packets, to far and flat addresses", () => {
   const hard = disk(4096), cd = disk(100, "cd"), h = started([hard, cd]);
   const check = h.int(0x13, { eax: 0x4100, ebx: 0x55aa, edx: 0x80 });
@@ -495,6 +519,8 @@ Deno.test("El Torito with an emulated floppy: it is drive 0, the others move up,
   assertEquals([read(0, 1), read(0, 5), read(1, 5)], [[0, 0xb0], [0, 0xb1], [0, 4]]);
   assertEquals([h.int(0x11).ax & 0xc1, h.int(0x13, { eax: 0x0800, edx: 0 }).dx, h.regs.ecx & 0xffff], [0x41, 0x0102, 79 << 8 | 18]);
   assertEquals(h.int(0x13, { eax: 0x0301, ecx: 1, edx: 0, es: 0x2000, ebx: 0 }).ah, 3);
+  const across = (drive: number) => h.int(0x13, { eax: 0x0202, ecx: 1, edx: drive, es: 0x2000, ebx: 0xfe00 }).ah;
+  assertEquals([across(0), across(1)], [0, 9], "only the real floppy's data goes through the DMA controller");
   assertEquals(h.int(0x13, { eax: 0x4b00, edx: 0, ds: 0x600, esi: 0 }).carry, false);
   assertEquals([read(0, 5), h.int(0x11).ax & 0xc1], [[0, 4], 0x01]);
 });

@@ -6,7 +6,7 @@ import { FLOPPIES } from "../../core/disk.ts";
 import { emulatedDisk, emulationStatus } from "./el_torito.ts";
 import { BDA, type BiosDisk, type BiosFunction, type BiosInterrupt, type Call, ROM_SEGMENT } from "./host.ts";
 
-const OK = 0x00, INVALID = 0x01, READ_ONLY = 0x03, NOT_FOUND = 0x04, NOT_READY = 0x80;
+const OK = 0x00, INVALID = 0x01, READ_ONLY = 0x03, NOT_FOUND = 0x04, DMA_BOUNDARY = 0x09, NOT_READY = 0x80;
 const NOT_LOCKED = 0xb0, LOCKED = 0xb1, NOT_REMOVABLE = 0xb2, TOO_MANY_LOCKS = 0xb4;
 /** Where the floppy parameter table is in the ROM segment (int 1Eh points to it), and the table. */
 export const FLOPPY_TABLE_AT = 0x7ec0;
@@ -44,6 +44,15 @@ function transfer(c: Call, disk: BiosDisk, what: Transfer, lba: number, count: n
   return OK;
 }
 
+/**
+ * A floppy's data goes through the 8237, whose page register does not count on: no transfer crosses a multiple of 64 KiB (IBM's Technical
+ * Reference, "INT 13H", status 09h). Nothing is moved then. A floppy that a CD pretends to have needs no such channel.
+ */
+function crosses(c: Call, disk: BiosDisk, what: Transfer, address: number, bytes: number): boolean {
+  if (disk.kind !== "floppy" || what === "verify" || !c.host.disks.includes(disk)) return false;
+  return address >>> 16 !== (address + bytes - 1) >>> 16;
+}
+
 const byChs = (name: string, what: Transfer): BiosFunction => ({
   name,
   call(c) {
@@ -52,7 +61,8 @@ const byChs = (name: string, what: Transfer): BiosFunction => ({
     const { cylinders, heads, sectors } = disk.chs;
     const cylinder = c.ch | (c.cl & 0xc0) << 2, head = c.dh, sector = c.cl & 0x3f;
     if (count === 0 || count > 128 || sector === 0 || sector > sectors || head >= heads || cylinder >= cylinders) return finish(c, INVALID);
-    const status = transfer(c, disk, what, (cylinder * heads + head) * sectors + sector - 1, count, c.at(c.es, c.bx));
+    const lba = (cylinder * heads + head) * sectors + sector - 1, address = c.at(c.es, c.bx);
+    const status = crosses(c, disk, what, address, count * disk.sectorSize) ? DMA_BOUNDARY : transfer(c, disk, what, lba, count, address);
     if (status !== OK) c.al = 0;
     finish(c, status);
   },
