@@ -19,6 +19,8 @@ export const RUN_OPTIONS = {
     many: true,
     doc: "put a disk image into the first free drive of its kind (hard disk, floppy, CD); writes to it stay in memory",
   },
+  floppy: { value: "FILE", many: true, doc: "the same as a floppy, however short the image is (QEMU's -fda)" },
+  cd: { value: "FILE", many: true, doc: "the same as a CD (QEMU's -cdrom)" },
   memory: { value: "SIZE", doc: "size of the machine's RAM, such as 256MiB" },
   harts: { value: "N", doc: "number of harts" },
   set: { value: "KEY=VALUE", many: true, doc: "override a key of the machine file, such as memory.dram.size=2GiB" },

@@ -252,7 +252,11 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
       budget: { guest: timeout ?? "none", wall: "none" },
       ...(initrd !== undefined ? { initrd } : {}),
       ...(append !== undefined ? { append } : {}),
-      disks: list("disk"),
+      disks: [
+        ...list("disk"),
+        ...list("floppy").map((file) => ({ file, kind: "floppy" }) as const),
+        ...list("cd").map((file) => ({ file, kind: "cd" }) as const),
+      ],
       ...(trace !== undefined ? { trace } : {}),
       ...(engine !== undefined ? { engine } : {}),
       tuning: { off, profile: values.stats === true },

@@ -174,8 +174,8 @@ export const FLOPPIES: Readonly<Record<number, Geometry & { readonly type: numbe
   5760: { cylinders: 80, heads: 2, sectors: 36, type: 6 },
 };
 
-/** Sizes in sectors that a floppy drive takes an image of another size for: 720 KB, 1.44 MB, 2.88 MB. */
-const FORMATS = [1440, 2880, 5760], LARGEST_FLOPPY = 5760 * 512;
+/** Sizes in sectors that a floppy drive takes an image of another size for: 1.44 MB, the format that boot sectors count on, or 2.88 MB. */
+const FORMATS = [2880, 5760], LARGEST_FLOPPY = 5760 * 512;
 
 /** Offset of the identifier of an ISO 9660 volume descriptor (ECMA-119, 8.1.2). */
 const CD_MARK_AT = 0x8001, CD_MARK = "CD001";

@@ -12,6 +12,9 @@ interface Slot {
   disk?: Disk;
 }
 
+/** An image for the first free drive of its kind: the one it seems to be, or the one that is said. */
+export type DiskImage = string | { readonly file: string; readonly kind: DiskKind };
+
 /** Opens an image; with `write` the file may be changed. @throws {ConfigError} it cannot be had. */
 export type OpenDisk = (path: string, how: { readonly write: boolean }) => DiskSource;
 
@@ -23,7 +26,7 @@ export class MachineDisks {
   bootDisk: Disk | undefined;
   filled = false;
 
-  constructor(graph: Graph, readonly images: readonly string[], readonly open: OpenDisk) {
+  constructor(graph: Graph, readonly images: readonly DiskImage[], readonly open: OpenDisk) {
     for (const { id, drives } of graph.devices) {
       for (const node of drives) {
         this.#slots.push({ device: id, node, kind: node.config?.media ?? node.kinds[0], present: node.config !== undefined });
@@ -50,7 +53,10 @@ export class MachineDisks {
       const kind = kindOf(kernel), slot = this.#slots.find((s) => s.node.config?.file === KERNEL && s.kind === kind);
       this.bootDisk = slot ? this.#insert(slot, kernel) : this.#loose = new Disk(kernel, kind);
     }
-    for (const file of this.images) this.#insertAnywhere(file);
+    for (const image of this.images) {
+      if (typeof image === "string") this.#insertAnywhere(image);
+      else this.#insertAnywhere(image.file, image.kind);
+    }
   }
 
   #insert(slot: Slot, source: DiskSource): Disk {
@@ -58,13 +64,13 @@ export class MachineDisks {
     return slot.disk = new Disk(source, slot.kind, slot.kind === "cd" || (slot.node.config?.readonly ?? false));
   }
 
-  #insertAnywhere(file: string): void {
-    const image = this.open(file, { write: false }), kind = kindOf(image), problem = sizeProblem(kind, image.size);
+  #insertAnywhere(file: string, said?: DiskKind): void {
+    const image = this.open(file, { write: false }), kind = said ?? kindOf(image), problem = sizeProblem(kind, image.size);
     if (problem) throw new ConfigError(problem, { file });
     // A drive that the machine has comes before one that it could have.
     const free = this.#slots.filter((s) => !s.disk), fits = (s: Slot) => s.node.config === undefined && s.node.kinds.includes(kind);
     const slot = free.find((s) => s.node.config && s.kind === kind) ?? free.find(fits);
-    if (!slot) throw new ConfigError(`--disk: no free drive for a ${NAMES[kind]}`, { file });
+    if (!slot) throw new ConfigError(`${OPTIONS[said ?? "hard"]}: no free drive for a ${NAMES[kind]}`, { file });
     slot.kind = kind;
     this.#insert(slot, slot.node.config?.overlay === false ? this.open(file, { write: true }) : image);
   }
@@ -95,4 +101,6 @@ export class MachineDisks {
 }
 
 const ORDER: readonly DiskKind[] = ["floppy", "hard", "cd"];
+/** What puts an image of a kind that is said into a drive. */
+const OPTIONS: Readonly<Record<DiskKind, string>> = { floppy: "--floppy", hard: "--disk", cd: "--cd" };
 const NAMES: Readonly<Record<DiskKind, string>> = { floppy: "floppy", hard: "hard disk", cd: "CD" };

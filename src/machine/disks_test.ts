@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { memorySource } from "../core/disk.ts";
 import { ConfigError } from "../core/errors.ts";
-import { MachineDisks } from "./disks.ts";
+import { type DiskImage, MachineDisks } from "./disks.ts";
 import { loadConfigAndTypes } from "./graph.ts";
 
 const FLOPPY = new Uint8Array(1_474_560), HARD = new Uint8Array(51_200), CD = new Uint8Array(0x9000);
@@ -30,7 +30,7 @@ dma = "dma:2"
 [device.fdc.drive0]
 `;
 
-function setUp(toml: string, files: Record<string, Uint8Array> = {}, images: string[] = []) {
+function setUp(toml: string, files: Record<string, Uint8Array> = {}, images: DiskImage[] = []) {
   const all: Record<string, Uint8Array> = {
     "m.toml": new TextEncoder().encode(CPU + toml),
     "hd.img": HARD,
@@ -79,6 +79,19 @@ Deno.test("--disk: drives that are there first, then those that could be; floppi
   assertEquals(m.disks.all.map((d) => d.kind), ["floppy", "hard", "hard", "cd"]);
   const full = await setUp(IDE, {}, ["fd.img"]);
   assertThrows(() => full.disks.fill(), ConfigError, "fd.img: --disk: no free drive for a floppy");
+});
+
+Deno.test("an image whose kind is said: a floppy of any length, filled up with zeros; a CD without a file system", async () => {
+  const files = { "os.img": new Uint8Array(1124).fill(7), "raw.iso": new Uint8Array(4096) };
+  const m = await setUp(IDE + FLOPPIES, files, [{ file: "os.img", kind: "floppy" }, { file: "raw.iso", kind: "cd" }]);
+  m.disks.fill();
+  assertEquals(m.places(), ["disk0 hard empty", "disk2 cd 4096", "drive0 floppy 1124"]);
+  const [floppy] = m.disks.all, third = floppy.read(2, 1)!;
+  assertEquals([floppy.sectors, third[99], third[100], floppy.read(2879, 1)![511]], [2880, 7, 0, 0]);
+  const full = await setUp(IDE, files, [{ file: "os.img", kind: "floppy" }]);
+  assertThrows(() => full.disks.fill(), ConfigError, "os.img: --floppy: no free drive for a floppy");
+  const odd = await setUp(IDE, files, [{ file: "os.img", kind: "cd" }]);
+  assertThrows(() => odd.disks.fill(), ConfigError, "os.img: an image of 1124 bytes does not consist of whole sectors of 2048 bytes");
 });
 
 Deno.test("files of the machine file: opened for writing only without overlay; an empty drive is there", async () => {

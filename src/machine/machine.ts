@@ -13,7 +13,7 @@ import { DEVICES } from "../devices/mod.ts";
 import { Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
 import type { Symbols } from "./elf.ts";
-import { MachineDisks, type OpenDisk } from "./disks.ts";
+import { type DiskImage, MachineDisks, type OpenDisk } from "./disks.ts";
 import { type Graph, loadConfigAndTypes, type MemoryNode, type Segment } from "./graph.ts";
 import type { Stop } from "./stop.ts";
 import { wireDevices } from "./wire.ts";
@@ -40,7 +40,7 @@ export interface MachineOptions {
   readonly kernel?: string;
   readonly initrd?: string;
   /** Paths of disk images, each for the first free drive of its kind. */
-  readonly disks?: readonly string[];
+  readonly disks?: readonly DiskImage[];
   /** The kernel's command line; the machine file's when absent. */
   readonly append?: string;
   readonly engine?: "interp" | "jit";
