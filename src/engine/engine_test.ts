@@ -354,6 +354,37 @@ both("an access across pages reads and writes both, wherever they are", (make) =
   );
 });
 
+for (const [name, bytes] of [["ld", 8], ["st", 8], ["sw", 4], ["sh", 2], ["sb", 1], ["amo", 8]] as const) {
+  both(`${name} across pages whose frames are not neighbours, where the same register has reached either page before`, (make) => {
+    const value = 0x1122_3344_5566_7788n, frames = [DATA + 7 * PAGE, DATA + 3 * PAGE];
+    for (let before = -1; before <= bytes; before++) {
+      for (const [first, second] of [[8, -8], [-8, 8]]) {
+        // What is read beside it is written again: loads and stores remember pages of their own.
+        const beside = (at: number): Line[] => [["ld", 3, 10, at], ["st", 3, 10, at]];
+        const line: Line = [name, 2, 10, name === "amo" ? 5 : 0];
+        const t = make().code(CODE, ...beside(first), line, ...beside(second), ["j", 0, 0, -5]);
+        t.core.mapped.set(DATA / PAGE, { paddr: frames[0], rights: [READ, WRITE] });
+        t.core.mapped.set(DATA / PAGE + 1, { paddr: frames[1], rights: [READ, WRITE] });
+        /** Where byte `n` from the second page's start is. */
+        const place = (n: number) => (n < 0 ? frames[0] + PAGE : frames[1]) - RAM + n;
+        const word = (n: number) => {
+          let all = 0n;
+          for (let i = 7; i >= 0; i--) all = all << 8n | BigInt(t.view.getUint8(place(n + i)));
+          return BigInt.asIntN(64, all);
+        };
+        for (let n = -32; n < 32; n++) t.view.setUint8(place(n), 0x40 + n);
+        const old = word(-before), around = [word(-before - 8), word(-before + 8)], mask = (1n << BigInt(8 * bytes)) - 1n, turns = 3;
+        const stored = name === "ld" ? old : name === "amo" ? old + 5n * BigInt(turns) : old & ~mask | value & mask;
+        t.set(10, DATA + PAGE - before).core.env.i64[R(2) >> 3] = value;
+        t.all(6 * turns);
+        const what = `${before} bytes before the page's end, behind one at ${first}`;
+        assertEquals(t.core.env.i64[R(2) >> 3], name === "ld" ? old : name === "amo" ? old + 5n * BigInt(turns - 1) : value, what);
+        assertEquals([word(-before - 8), word(-before), word(-before + 8)], [around[0], stored, around[1]], what);
+      }
+    }
+  });
+}
+
 both("an access across pages that faults on the second one changes nothing", (make) => {
   for (const [instruction, access] of [["st", WRITE], ["ld", READ]] as const) {
     const t = make().code(CODE, ["addi", 1, 1, 1], [instruction, 2, 10, -1], ["addi", 3, 3, 1], ["j"]);

@@ -4,6 +4,8 @@
 import {
   ARG,
   BUDGET,
+  CACHE_ADDEND,
+  CACHE_LIMIT,
   CLOCK,
   CONTEXT,
   CURRENT,
@@ -11,6 +13,7 @@ import {
   JUMP_CACHE,
   MAX_PAGE_CACHES,
   PAGE,
+  PAGE_CACHE_BYTES,
   PAGE_CACHES,
   PC,
   RESULT,
@@ -63,6 +66,8 @@ const NONE = 0x7fff_ffff;
 const NO_SLOTS: ReadonlySet<number> = new Set();
 /** Most slots that are late at any time: each is stored at every exit. */
 const MAX_LATE = 6;
+/** The limit of a page cache that has a page: an access that begins below it ends in the page, whatever its size. */
+const CACHED = PAGE - 7;
 
 export interface RegionCode {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -210,7 +215,7 @@ class Region {
   pageCache(key: string): number | undefined {
     let at = this.#pageCaches.get(key);
     if (at === undefined && this.#pageCaches.size < MAX_PAGE_CACHES) {
-      this.#pageCaches.set(key, at = PAGE_CACHES + 16 * this.#pageCaches.size);
+      this.#pageCaches.set(key, at = PAGE_CACHES + PAGE_CACHE_BYTES * this.#pageCaches.size);
     }
     return at;
   }
@@ -264,8 +269,7 @@ class Region {
     a.at(W.i32Load, TLB).set(tlb).i32(0).i32(block).mem(W.i32Store, CURRENT);
     // The TLB is below 2^32, so the right-hand side is 0; V8 must not know, or it makes `mov` and `add` of what is one `lea`.
     for (const [n, local] of this.#farConstants) i64(a, n).get(tlb).op(W.extU).i64(32).op(W.i64ShrU).op(W.i64Or).set(local);
-    // A tag that no page has.
-    for (const at of this.#pageCaches.values()) a.i32(0).i64(1).mem(W.i64Store, at);
+    for (const at of this.#pageCaches.values()) a.i32(0).i64(0).mem(W.i64Store, at + CACHE_LIMIT);
     return a.bytes;
   }
   /** The budget is added at the entry and what is left of it taken away at the exit. */
@@ -668,13 +672,12 @@ class Walk {
       a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
       return 0;
     }
-    this.#page(size!);
-    a.at(W.i64Load, cache).op(W.i64Ne).unlikelyIf();
+    // How far the first byte is behind the page's start, so that what begins in front of the page is as far away as what begins behind it.
+    a.get(va).at(W.i64Load, cache).op(W.i64Sub).at(W.i64Load, cache + CACHE_LIMIT).op(W.i64GeU).unlikelyIf();
     this.#lookUp(half, size!, size!, true);
-    a.i32(0);
-    this.#page(size!);
-    a.mem(W.i64Store, cache).i32(0).get(entry).mem(W.i32Load, half + 8).mem(W.i32Store, cache + 8).end();
-    a.get(va).op(W.wrap).at(W.i32Load, cache + 8).op(W.i32Add);
+    a.i32(0).get(va).i64(-PAGE).op(W.i64And).mem(W.i64Store, cache).i32(0).i64(CACHED).mem(W.i64Store, cache + CACHE_LIMIT);
+    a.i32(0).get(entry).mem(W.i32Load, half + 8).mem(W.i32Store, cache + CACHE_ADDEND).end();
+    a.get(va).op(W.wrap).at(W.i32Load, cache + CACHE_ADDEND).op(W.i32Add);
     return 0;
   }
   /** Pushes the page of the last of `length` bytes at `va`. */
@@ -684,7 +687,8 @@ class Walk {
     this.#a.i64(-PAGE).op(W.i64And);
   }
   /**
-   * Sets `entry` to the TLB entry of `length` bytes at `va`, which an access of `size` bytes asks for; what is in no page alone is the interpreter's.
+   * Sets `entry` to the TLB entry of `length` bytes at `va`, which an access of `size` bytes asks for; what is in no page alone is the interpreter's:
+   * the entry is the first byte's, where no page behind that one has its place, and its tag has to be the last byte's page.
    * `own`: `va` is the access's own address, so that what faults there is the current instruction.
    */
   #lookUp(half: number, size: number, length: number, own: boolean): void {

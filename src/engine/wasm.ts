@@ -40,6 +40,7 @@ export const W = {
   i64Ne: 0x52,
   i64LtU: 0x54,
   i64GtU: 0x56,
+  i64GeU: 0x5a,
   i32Add: 0x6a,
   i32Sub: 0x6b,
   i32Mul: 0x6c,

@@ -20,8 +20,11 @@ export const ARG = 0x70, RESULT = 0x90;
 export const SWITCH = 0x98, SWITCH_END = 0xa8;
 /** i64: the clock's ticks at the end of the budget, see `ticks` in ops.ts. */
 export const CLOCK = 0xa8;
-/** What a region remembers of the pages of its accesses, 16 bytes each: tag i64, host minus guest address i32. */
-export const PAGE_CACHES = 0x800, MAX_PAGE_CACHES = 40;
+/**
+ * What a region remembers of the pages of its accesses: page i64, i64 below which bytes from its start an access may begin (0: there is no
+ * page), host minus guest address i32.
+ */
+export const PAGE_CACHES = 0x800, MAX_PAGE_CACHES = 40, PAGE_CACHE_BYTES = 24, CACHE_LIMIT = 8, CACHE_ADDEND = 16;
 /** Temporaries of the interpreter, 8 bytes each: one instruction may need hundreds (ENTER, FNSAVE). */
 export const TEMP = 0x2000, TEMPS = 2048;
 /** The hart's own registers, laid out by its architecture; with PC the part that is exchanged when another hart runs. */
