@@ -79,6 +79,7 @@ import "../firmware/bios/post.ts";
 import "../firmware/bios/mod.ts";
 import "../machine/x86_tables.ts";
 import "../machine/x86_bios.ts";
+import "../machine/places.ts";
 import "../machine/x86_boot.ts";
 import "../machine/x86_linux.ts";
 import "../machine/x86_multiboot.ts";

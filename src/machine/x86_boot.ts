@@ -1,22 +1,26 @@
 // The way from reset to a kernel without a BIOS: the processor's state, and what the kernel may ask about the machine. What it is told, and how,
 // is in the protocols' files (x86_multiboot.ts, x86_linux.ts, x86_pvh.ts).
 import { ConfigError } from "../core/errors.ts";
-import { type BiosHost, type MapEntry, setClosestMode } from "../firmware/bios/mod.ts";
+import { type MapEntry, setClosestMode } from "../firmware/bios/mod.ts";
 import type { X86Cpu } from "../x86/cpu.ts";
 import { BIG, CODE, CS, DS, ES, FS, GRANULAR, GS, LONG, PRESENT, READABLE, S, SS, TR, TSS32_BUSY, WRITABLE } from "../x86/segments.ts";
 import type { PlatformParts } from "./machine.ts";
+import type { BuiltinBios } from "./x86_bios.ts";
+import { Places } from "./places.ts";
 import type { X86Image } from "./x86_image.ts";
 
 const MIB = 2 ** 20, GIB = 2 ** 30, PAGE = 4096;
-/** Where the tables for a directly started kernel go, below the place of a boot sector; QEMU's place as well. */
+/** Where the tables for a directly started kernel go if the kernel is not there itself, above the place of a boot sector; QEMU's place as well. */
 const BOOT_INFO = 0x9000, BOOT_INFO_BYTES = 0x6000;
-/** Page tables for a 64-bit entry. */
-const PAGE_TABLES = 0x1_0000, MAPPED_GIB = 4;
+/** Page tables for a 64-bit entry: the same. */
+const PAGE_TABLES = 0x1_0000, MAPPED_GIB = 4, PAGE_TABLE_BYTES = (2 + MAPPED_GIB) * PAGE;
+/** Behind the interrupt vectors and the BIOS's data area. */
+const LOWEST = 0x1000;
 /** Linux's selectors; the other protocols leave them open. */
 const BOOT_CS = 0x10, BOOT_DS = 0x18;
 const FLAT = GRANULAR | PRESENT | S | 0x100, FLAT_CODE = FLAT | CODE | READABLE, FLAT_DATA = FLAT | BIG | WRITABLE;
 const CR0_PE = 0x1, CR0_ET = 0x10, CR0_PG = 0x8000_0000, CR4_PAE = 0x20, EFER_LME_LMA = 0x500;
-const PTE = 0x3, PTE_LARGE = 0x83;
+const GDT_BYTES = 0x20, PTE = 0x3, PTE_LARGE = 0x83;
 
 /** A file that the kernel is given: an initial RAM disk or a Multiboot module. */
 export interface BootModule {
@@ -47,20 +51,43 @@ export interface Framebuffer {
 
 /** What there is to tell a kernel. Addresses are physical. */
 export class Boot {
-  readonly table = new Table(BOOT_INFO);
-  /** What is in memory: nothing else may go there. */
-  readonly #taken: { readonly base: number; readonly length: number }[];
+  readonly table: Table;
+  readonly #places: Places;
 
   constructor(
     readonly parts: PlatformParts,
-    readonly bios: BiosHost,
+    readonly bios: BuiltinBios,
     readonly image: X86Image,
     readonly imageName: string,
     readonly modules: readonly BootModule[],
     /** Where memory is. */
     readonly map: readonly MapEntry[] = bios.memoryMap,
   ) {
-    this.#taken = image.segments.map((s) => ({ base: s.paddr, length: s.size }));
+    const segments = image.segments.map((s) => ({ base: s.paddr, length: s.size }));
+    this.#places = new Places(map.filter((e) => e.type === 1), segments);
+    // Below 640 KiB the BIOS keeps data, above it its ROM and what its ROM tells; at the top of memory are the ACPI tables.
+    const kept = bios.possible ? map.find((e) => e.type !== 1 && this.#places.touched(e.base, e.length)) : undefined;
+    if (kept) {
+      throw new ConfigError(
+        `it would overwrite 0x${kept.base.toString(16)}..0x${(kept.base + kept.length - 1).toString(16)}, which the BIOS keeps`,
+        {
+          file: imageName,
+        },
+      );
+    }
+    this.table = new Table(this.low(BOOT_INFO_BYTES, BOOT_INFO));
+  }
+
+  /** A place for tables: the usual one, or the next that is free. @throws {ConfigError} there is none. */
+  low(length: number, usual: number): number {
+    const below = 4 * GIB, at = this.#places.lowest(length, { from: usual, below }) ?? this.#places.lowest(length, { from: LOWEST, below });
+    if (at === undefined) {
+      throw new ConfigError(`no room below 4 GiB for ${length} bytes that tell the kernel about the machine`, this.#place);
+    }
+    return this.#places.take(at, length);
+  }
+  get #place() {
+    return { file: this.parts.graph.file };
   }
 
   get cmdline(): string {
@@ -86,35 +113,36 @@ export class Boot {
 
   /** Puts bytes behind the kernel and returns their address, a multiple of a page. @throws {ConfigError} they do not fit. */
   placeLow(bytes: Uint8Array): number {
-    const from = Math.max(MIB, ...this.#taken.filter((t) => t.base < 4 * GIB).map((t) => t.base + t.length));
-    return this.#place(bytes, Math.ceil(from / PAGE) * PAGE);
+    const ends = this.image.segments.map((s) => s.paddr + s.size).filter((end) => end <= 4 * GIB), wish = { from: MIB, below: 4 * GIB };
+    return this.#put(
+      bytes,
+      this.#places.lowest(bytes.length, { ...wish, from: Math.max(MIB, ...ends) }) ?? this.#places.lowest(bytes.length, wish),
+    );
   }
-  /** Puts bytes at the top of memory below an address, above everything that is there. @throws {ConfigError} they do not fit. */
+  /** Puts bytes as high as possible below an address. @throws {ConfigError} they do not fit. */
   placeHigh(bytes: Uint8Array, below = 4 * GIB): number {
-    const ends = this.map.filter((e) => e.type === 1 && e.base < below).map((e) => Math.min(below, e.base + e.length));
-    return this.#place(bytes, Math.floor((Math.max(0, ...ends) - bytes.length) / PAGE) * PAGE);
+    return this.#put(bytes, this.#places.highest(bytes.length, { from: MIB, below }));
   }
-  #place(bytes: Uint8Array, at: number): number {
-    const { length } = bytes, end = at + length;
-    const usable = at >= MIB && this.map.some((e) => e.type === 1 && at >= e.base && end <= e.base + e.length);
-    if (!usable || this.#taken.some((t) => t.base < end && t.base + t.length > at)) {
-      throw new ConfigError(`no room for ${length} bytes beside the kernel: an initial RAM disk or module, or the machine's memory`, {
-        file: this.parts.graph.file,
-      });
+  #put(bytes: Uint8Array, at: number | undefined): number {
+    const { length } = bytes;
+    if (at === undefined) {
+      throw new ConfigError(
+        `no room for ${length} bytes beside the kernel: an initial RAM disk or module, or the machine's memory`,
+        this.#place,
+      );
     }
     this.parts.bus.writeBytes(at, bytes);
-    this.#taken.push({ base: at, length });
-    return at;
+    return this.#places.take(at, length);
   }
 }
 
 /** Puts what a kernel is told into memory, and the processor before its first instruction; the image's segments are in memory already. */
 export function startKernel(boot: Boot, core: X86Cpu): void {
   const { bus } = boot.parts, { registers, long } = boot.image.tell!(boot);
-  bus.writeBytes(BOOT_INFO, boot.table.bytes());
+  bus.writeBytes(boot.table.base, boot.table.bytes());
   // Flat segments with their descriptors in memory; interrupts are off since the reset.
-  const gdt = BOOT_INFO - 0x20, code = FLAT_CODE | (long ? LONG : BIG);
-  const descriptors = new DataView(new ArrayBuffer(0x20));
+  const gdt = boot.table.end, code = FLAT_CODE | (long ? LONG : BIG);
+  const descriptors = new DataView(new ArrayBuffer(GDT_BYTES));
   for (const [selector, attributes] of [[BOOT_CS, code], [BOOT_DS, FLAT_DATA]]) {
     descriptors.setUint32(selector, 0xffff, true);
     descriptors.setUint32(selector + 4, attributes | 0xf_0000, true);
@@ -122,8 +150,9 @@ export function startKernel(boot: Boot, core: X86Cpu): void {
   bus.writeBytes(gdt, new Uint8Array(descriptors.buffer));
   core.s.cr0 = CR0_PE | CR0_ET;
   if (long) {
-    bus.writeBytes(PAGE_TABLES, identityMap());
-    core.setReg("cr3", BigInt(PAGE_TABLES));
+    const at = boot.low(PAGE_TABLE_BYTES, PAGE_TABLES);
+    bus.writeBytes(at, identityMap(at));
+    core.setReg("cr3", BigInt(at));
     core.s.cr4 = CR4_PAE;
     core.efer = EFER_LME_LMA;
     core.s.cr0 |= CR0_PG;
@@ -138,26 +167,29 @@ export function startKernel(boot: Boot, core: X86Cpu): void {
   core.setReg("rip", BigInt(boot.image.entry));
 }
 
-/** Page tables of four levels that map the first 4 GiB to themselves by pages of 2 MiB. */
-function identityMap(): Uint8Array {
-  const view = new DataView(new ArrayBuffer((2 + MAPPED_GIB) * PAGE)), directories = 2 * PAGE;
+/** Page tables of four levels that map the first 4 GiB to themselves by pages of 2 MiB, as they are at an address. */
+function identityMap(at: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(PAGE_TABLE_BYTES)), directories = 2 * PAGE;
   const set = (offset: number, value: number) => view.setBigUint64(offset, BigInt(value), true);
-  set(0, PAGE_TABLES + PAGE | PTE);
-  for (let i = 0; i < MAPPED_GIB; i++) set(PAGE + 8 * i, PAGE_TABLES + directories + i * PAGE | PTE);
+  set(0, at + PAGE + PTE);
+  for (let i = 0; i < MAPPED_GIB; i++) set(PAGE + 8 * i, at + directories + i * PAGE + PTE);
   for (let i = 0; i < 512 * MAPPED_GIB; i++) set(directories + 8 * i, i * 2 * MIB + PTE_LARGE);
   return new Uint8Array(view.buffer);
 }
 
-/** A growing block of memory; offsets are from its start, aligned to 8 bytes. */
+/** A growing block of memory; offsets are from its start, aligned to 8 bytes. Behind it is room for the segment descriptors. */
 class Table {
-  readonly view = new DataView(new ArrayBuffer(BOOT_INFO_BYTES));
+  readonly view = new DataView(new ArrayBuffer(BOOT_INFO_BYTES - GDT_BYTES));
   #length = 0;
   constructor(readonly base: number) {}
+  get end(): number {
+    return this.base + this.view.byteLength;
+  }
   reserve(bytes: number): number {
     const at = this.#length;
     this.#length += Math.ceil(bytes / 8) * 8;
     if (this.#length > this.view.byteLength) {
-      throw new ConfigError(`command line, names of modules and section headers do not fit into ${BOOT_INFO_BYTES} bytes`);
+      throw new ConfigError(`command line, names of modules and section headers do not fit into ${this.view.byteLength} bytes`);
     }
     return at;
   }

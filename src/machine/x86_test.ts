@@ -17,9 +17,9 @@ type = "isa-debug-exit"
 io = 0xf4
 `;
 
-async function machineOf(kernel: Uint8Array, options: Partial<MachineOptions> = {}, initrd?: Uint8Array) {
+async function machineOf(kernel: Uint8Array, options: Partial<MachineOptions> = {}, initrd?: Uint8Array, toml = TOML) {
   const all: MachineOptions = { file: "m.toml", kernel: "kernel", ...(initrd ? { initrd: "initrd" } : {}), ...options };
-  const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(TOML), kernel, initrd: initrd ?? new Uint8Array() };
+  const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(toml), kernel, initrd: initrd ?? new Uint8Array() };
   const host: Host = { readFile: (path) => files[path], log: silent };
   return createMachine(all, host, await loadGraph(all, host));
 }
@@ -271,4 +271,95 @@ Deno.test("a kernel outside memory is refused", async () => {
   let message = "";
   await machineOf(image).catch((e) => message = e.message);
   assertEquals(message, "kernel: it goes to 0x100000..0x8fffff, which is not in memory");
+});
+
+/** The same machine with a built-in BIOS. */
+const BIOS_TOML = `${TOML}[memory.bios]\n
+at = 0xe0000
+size = "128KiB"
+kind = "rom"
+[device.pci]
+type = "pci.i440fx"
+[device.pm]
+type = "acpi.piix4"
+pci = "pci:1.3"
+irq = "pic:9"
+[device.pic]
+type = "i8259.pair"
+io = [0x20, 0xa0, 0x4d0]
+irq = "cpu0.intr"
+`;
+
+const HIGH_TOML = TOML.replace("at = 0", "at = 0x10_0000");
+
+/** Bytes that are all `0xa5`, behind a header of either version that loads them at an address. */
+function filled(version: 1 | 2, at: number, length: number): Uint8Array {
+  const file = new Uint8Array(length).fill(0xa5);
+  if (version === 1) file.set(words(0x1bad_b002, 0x1_0000, -(0x1bad_b002 + 0x1_0000), at, at, 0, 0, at));
+  else file.set(multiboot2([2, 0, at, at, 0, 0], [3, 0, at]).subarray(0, 64));
+  return file;
+}
+
+/** A Linux kernel with all bytes of its code 0xa5, which is loaded at an address. */
+const filledLinux = (at: number, length: number): Uint8Array => {
+  const header = linux(0x020f, (v) => [[0x214, at], [0x258, 0], [0x260, 0]].forEach(([o, value]) => v.setUint32(o, value, true)));
+  const file = new Uint8Array(0x400 + length).fill(0xa5);
+  file.set(header.subarray(0, 0x400));
+  return file;
+};
+
+/** By protocol: a kernel that is loaded at an address, and where its information says that the only module is. */
+const KERNELS: Record<
+  string,
+  { file(at: number, length: number): Uint8Array; module(info: number, word: (at: number) => number): number }
+> = {
+  multiboot1: { file: (at, length) => filled(1, at, length), module: (info, word) => word(word(info + 24)) },
+  multiboot2: {
+    file: (at, length) => filled(2, at, length),
+    module(info, word) {
+      let tag = info + 8;
+      while (word(tag) !== 3) tag += Math.ceil(word(tag + 4) / 8) * 8;
+      return word(tag + 8);
+    },
+  },
+  linux: { file: filledLinux, module: (info, word) => word(info + 0x218) },
+  linux64: { file: filledLinux, module: (info, word) => word(info + 0x218) },
+};
+
+Deno.test("what a kernel is told is where neither the kernel nor a module is, nor what the BIOS keeps, wherever the kernel is", async () => {
+  const module = new Uint8Array(0x2345).fill(0x5a), end = 0x7e_0000;
+  const ats = [0x1000, 0x8000, 0x8fe0, 0x9000, 0xefe0, 0xf000, 0x1_0000, 0x1_5ff0, 0x2_0000, 0x10_0000, 0x7d_0000];
+  const cases = ats.flatMap((at) => [0x1000, 0x8000, 0x7_0000].map((length) => ({ at, length }))).filter((c) => c.at + c.length <= end);
+  for (const { at, length } of cases) {
+    for (const [protocol, { file, module: moduleAt }] of Object.entries(KERNELS)) {
+      const said = `${protocol} at ${at.toString(16)}, ${length.toString(16)} bytes`, kernel = file(at, length);
+      const { cpus: [cpu], bus } = await machineOf(kernel, { set: { "boot.protocol": protocol } }, module, BIOS_TOML);
+      const word = (at: number) => bus.read(at, 4), linux = protocol.startsWith("linux"), info = Number(cpu.reg(linux ? "rsi" : "rbx"));
+      const gdt = Number(cpu.reg("gdtr_base")), loaded = moduleAt(info, word);
+      assertEquals(bus.readBytes(at, length), kernel.subarray(linux ? 0x400 : 0), said);
+      assertEquals(bus.readBytes(loaded, module.length), module, said);
+      assertEquals([word(gdt + 0x18), word(gdt + 0x1c)], [0xffff, 0x00cf_9300], said);
+      const told = linux ? 4096 : protocol === "multiboot2" ? word(info) : 120;
+      // First what is not RAM, and what the BIOS keeps of it.
+      const parts = [[0, 0x500], [0x9_fc00, 0x6_0400], [end, 2 ** 40], [at, length], [loaded, module.length], [info, told], [gdt, 0x20]];
+      if (protocol === "linux64") parts.push([Number(cpu.reg("cr3")), 0x6000]);
+      for (const [i, [a, n]] of parts.entries()) {
+        for (const [b, m] of parts.slice(0, i)) assert(a + n <= b || b + m <= a, `${said}: 0x${a.toString(16)} is in 0x${b.toString(16)}`);
+      }
+    }
+  }
+});
+
+Deno.test("a kernel over what the BIOS keeps, and one that leaves no room for what it is told, are refused", async () => {
+  const rows: [number, number, string, string?][] = [
+    [0x9_0000, 0x1_0000, "kernel: it would overwrite 0x9fc00..0x9ffff, which the BIOS keeps"],
+    [0xe_0000, 0x1_1000, "kernel: it would overwrite 0xf0000..0xfffff, which the BIOS keeps"],
+    [0x70_0000, 0x10_0000, "kernel: it would overwrite 0x7e0000..0x7fffff, which the BIOS keeps"],
+    [0x10_0000, 0x80_0000, "m.toml: no room below 4 GiB for 24576 bytes that tell the kernel about the machine", HIGH_TOML],
+  ];
+  for (const [at, length, message, toml] of rows) {
+    let said = "";
+    await machineOf(filled(1, at, length), {}, undefined, toml ?? BIOS_TOML).catch((e) => said = e.message);
+    assertEquals(said, message);
+  }
 });
