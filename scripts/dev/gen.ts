@@ -70,7 +70,7 @@ function importsOf(path: string, map: Readonly<Record<string, string>>): string[
   return [...source.matchAll(/^(?:import|export) (?!type )(?:(\{[^}]*\}|[\w*][^"{;]*) from )?"([^"]+)";/gm)]
     .filter(([, names]) => !names?.startsWith("{") || names.slice(1, -1).split(",").some((n) => !/^\s*(type\s|$)/.test(n)))
     .map(([, , file]) => {
-      if (map[file]?.startsWith("npm:")) return file;
+      if (file.startsWith("npm:")) return file;
       return (map[file] ? new URL(map[file], root) : new URL(file, new URL(path, root))).href.slice(root.href.length);
     })
     .filter((file) => !file.startsWith("src/loads/"));

@@ -1,5 +1,5 @@
 // The command line as a table: parsing, checks and the help text are made from it.
-import { parseArgs } from "@std/cli";
+import { parseArgs } from "../std/cli.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
 
 /** One option. `value` names its argument; "[PORT]" is one that may be left out. */

@@ -4,7 +4,7 @@ import { ConfigError, didYouMean } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
 import { JIT_OPTIONS, type JitOption } from "../machine/machine.ts";
 import type { Stop } from "../machine/stop.ts";
-import { boot, type BootOptions } from "../scenario/boot.ts";
+import { boot, type BootOptions, type Scenario } from "../scenario/boot.ts";
 import { formatNs, parseDuration } from "../scenario/duration.ts";
 import { describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout } from "../scenario/failures.ts";
 import { describeAddress } from "../scenario/machine_like.ts";
@@ -34,7 +34,7 @@ const SIGNALS: Partial<Record<Deno.Signal, number>> = { SIGINT: 130, SIGTERM: 14
 /** What the command line asks for, checked. */
 interface Plan {
   readonly machine: string;
-  readonly boot: BootOptions;
+  boot: BootOptions;
   readonly expect: readonly RegExp[];
   readonly scenario: string | undefined;
   readonly gdbPort: number | undefined;
@@ -48,7 +48,10 @@ interface Plan {
 export async function run(line: CommandLine): Promise<number> {
   if (line.values.trace === "help") return await printChannels();
   const plan = makePlan(line);
-  const scenario = plan.scenario === undefined ? undefined : await loadScript(plan.scenario);
+  const script = plan.scenario === undefined ? undefined : await loadScript(plan.scenario);
+  if (typeof script === "number") return script;
+  const scenario = script?.run;
+  if (script) plan.boot = withLimitsOf(script, plan.boot, line.values.timeout !== undefined);
   const started = performance.now();
   const session = await boot(plan.machine, plan.boot);
   if (plan.display || plan.screenshot !== undefined) checkScreen(session, plan);
@@ -80,8 +83,14 @@ async function printChannels(): Promise<number> {
   return 0;
 }
 
-async function loadScript(path: string): Promise<(m: MachineSession) => Promise<void>> {
+async function loadScript(path: string): Promise<Scenario | number> {
   return await (await load<typeof import("./script.ts")>("./script.ts")).loadScript(path);
+}
+
+/** The machine is the command line's; what the script forbids and how long it waits is its own, unless the command line limits the time. */
+function withLimitsOf({ options: { failOn = [], budget } }: Scenario, given: BootOptions, limited: boolean): BootOptions {
+  const { budget: _, ...rest } = given, guest = limited ? given.budget?.guest : budget?.guest;
+  return { ...rest, failOn: [...failOn, ...given.failOn ?? []], budget: { ...budget, ...(guest !== undefined ? { guest } : {}) } };
 }
 
 async function serveGdb(session: MachineSession, port: number, wait: boolean, host: TerminalHost) {

@@ -22,7 +22,7 @@ import "../engine/profile.ts";
 import "../engine/memo.ts";
 import "../engine/select.ts";
 import "../engine/engine.ts";
-import "@std/toml";
+import "npm:smol-toml@1.9.1";
 import "../machine/toml.ts";
 import "../machine/config.ts";
 import "../machine/format.ts";

@@ -1,6 +1,6 @@
 // Machine files -> checked values: `extends`, overrides, and the reader that holds a tree against key tables (core/schema.ts).
 // Nothing here knows what a machine is made of; that is in format.ts and graph.ts.
-import { parse, TomlDate } from "@std/toml";
+import { parse, TomlDate } from "npm:smol-toml@1.9.1";
 import type { Config, Key, Keys } from "../core/schema.ts";
 import { ConfigError, ConfigErrors, didYouMean, type Place } from "../core/errors.ts";
 import { isUnsafe, joinKey, type Node, readToml, type Scalar, type Table } from "./toml.ts";

@@ -9,7 +9,7 @@ let gunzipSync: ((data: Uint8Array) => Uint8Array) | undefined;
 
 /** Makes `gunzip` work. */
 export async function loadGunzip(): Promise<void> {
-  gunzipSync ??= (await import("fflate")).gunzipSync;
+  gunzipSync ??= (await import("npm:fflate@0.8.3/browser")).gunzipSync;
 }
 
 /** @throws {NeedsGunzip} `loadGunzip` comes first. @throws {Error} damaged data. */

@@ -1,7 +1,7 @@
 // TOML text -> a tree of values that know where they stand in the file.
-// Source: TOML v1.0.0. The parser (`@std/toml`) gives the values but no positions; a scanner of ours finds the line and the written text of
+// Source: TOML v1.0.0. The parser gives the values but no positions; a scanner of ours finds the line and the written text of
 // every key. It runs when a message asks for one of them, over text that the parser has taken.
-import { parse } from "@std/toml";
+import { parse } from "npm:smol-toml@1.9.1";
 import { ConfigError, ConfigErrors, type Place } from "../core/errors.ts";
 
 /** A value of a machine file. `text` is how a number, text or date was written ("" for arrays and tables). */

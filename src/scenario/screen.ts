@@ -161,7 +161,7 @@ export class Screen {
 
   /** The picture as a PNG file. */
   async png(): Promise<Uint8Array> {
-    const { encode } = await import("fast-png"), { width, height, rgb } = this.port.image();
+    const { encode } = await import("npm:fast-png@8.0.0"), { width, height, rgb } = this.port.image();
     return encode({ width, height, data: rgb, channels: 3, depth: 8 });
   }
 }
