@@ -13,7 +13,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   scenario: ["core", "machine"],
   debug: ["core", "machine", "scenario"],
   web: ["core", "machine", "scenario"],
-  cli: ["core", "machine", "scenario", "debug", "web"],
+  cli: ["std", "core", "machine", "scenario", "debug", "web"],
 };
 // Lists of modules (scripts/dev/gen.ts): they add nothing of their own.
 MAY_IMPORT.loads = [...Object.keys(MAY_IMPORT)];
