@@ -34,4 +34,6 @@ import "../machine/elf.ts";
 import "../machine/fdt.ts";
 import "../machine/image.ts";
 import "../machine/engine_cpu.ts";
+import "../machine/places.ts";
+import "../machine/riscv_places.ts";
 export * from "../machine/riscv.ts";

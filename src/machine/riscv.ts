@@ -16,8 +16,10 @@ import { type Graph, mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
 import { type Image, readImage } from "./image.ts";
 import { EngineCpu } from "./engine_cpu.ts";
 import type { Platform, PlatformParts } from "./machine.ts";
+import { type Loaded, RiscvPlaces } from "./riscv_places.ts";
 
-const MIB = 2 ** 20;
+/** Bytes of what the machine puts where harts come out of reset. */
+const RESET_BYTES = 0x60;
 /** After so many traps that the trap handler's first instruction raised, in a row, nothing will change any more. */
 const TRAP_LOOP = 1000;
 
@@ -107,6 +109,9 @@ class RiscvPlatform implements Platform, SbiHost {
   readonly #initrd: Uint8Array | undefined;
   /** The kernel is its own firmware: it starts in M-mode. */
   readonly #bare: boolean;
+  /** Firmware and kernel, with their names. */
+  readonly #loaded: Loaded[] = [];
+  #resetIs: "image" | "rom" | "ours" = "ours";
   /** Alarms of SBI timers, for harts without Sstc. */
   readonly #timers: Alarm[] = [];
   /** HSM: instructions a hart had begun when a call suspended it; it is suspended until it begins another one. -1: never. */
@@ -136,9 +141,10 @@ class RiscvPlatform implements Platform, SbiHost {
     if (graph.firmware.kind === "file") {
       const { path } = graph.firmware;
       this.#firmware = readImage(host.readFile(path), path, { ...target, load: ram, protocol: "auto" });
-      this.#check(this.#firmware, path);
+      this.#loaded.push({ ...this.#firmware, name: path });
     }
-    if (this.#kernel) this.#check(this.#kernel, kernelPath!);
+    if (this.#kernel) this.#loaded.push({ ...this.#kernel, name: kernelPath! });
+    for (const image of this.#loaded) this.#check(image);
     if (!this.#kernel && !this.#firmware) {
       throw new ConfigError("no kernel to start: name one on the command line or as boot.kernel", { file: graph.file });
     }
@@ -188,8 +194,8 @@ class RiscvPlatform implements Platform, SbiHost {
   }
 
   /** @throws {ConfigError} a segment does not fit the machine's memory. */
-  #check(image: Image, name: string): void {
-    for (const s of image.segments) {
+  #check({ name, segments }: Loaded): void {
+    for (const s of segments) {
       const r = this.parts.bus.find(s.paddr);
       const to = `0x${s.paddr.toString(16)}..0x${(s.paddr + s.size - 1).toString(16)}`;
       if (!r?.bytes || s.paddr + s.size > r.base + r.length) {
@@ -216,15 +222,15 @@ class RiscvPlatform implements Platform, SbiHost {
     if (this.#firmware) this.#load(this.#firmware);
     if (this.#kernel) this.#load(this.#kernel);
     const entry = this.#kernel?.entry ?? 0n;
-    // QEMU's places: the initial RAM disk half of RAM, at most 128 MiB, above the kernel; the device tree at the top of RAM below 3 GiB.
-    const initrd = this.#initrd && this.#loadInitrd(this.#initrd, entry, ram);
+    const places = new RiscvPlaces(ram, this.#loaded, { file: graph.file, key: "memory" });
+    this.#resetIs = this.#whoseReset(places);
+    if (this.#resetIs === "ours") places.take(Number(this.#cpu.reset), RESET_BYTES);
+    const initrdAt = this.#initrd && places.initrd(this.#initrd.length, Number(entry));
+    if (initrdAt !== undefined) bus.writeBytes(initrdAt, this.#initrd!);
+    const initrd = initrdAt === undefined ? undefined : [initrdAt, initrdAt + this.#initrd!.length] as const;
     const cmdline = this.parts.options.append ?? graph.boot.cmdline;
     const fdt = buildFdt(graph, { ...(cmdline ? { bootargs: cmdline } : {}), ...(initrd ? { initrd } : {}) });
-    const end = Math.min(ram.base + ram.length, Math.max(3072 * MIB, ram.base + ram.length % (3072 * MIB)));
-    let fdtAt = Math.floor((end - fdt.length) / (2 * MIB)) * 2 * MIB;
-    // A RAM of less than 2 MiB has no such place.
-    if (fdtAt < ram.base) fdtAt = Math.floor((end - fdt.length) / 8) * 8;
-    this.#checkFdt(fdtAt, fdt.length, ram);
+    const fdtAt = places.tree(fdt.length);
     bus.writeBytes(fdtAt, fdt);
     if (graph.firmware.kind === "builtin" && !this.#bare) {
       for (const c of this.cpus.slice(1)) this.#stop(c);
@@ -237,33 +243,11 @@ class RiscvPlatform implements Platform, SbiHost {
     this.#resetCode(start, BigInt(fdtAt), this.#firmware ? entry : 0n);
   }
 
-  /** Puts the initial RAM disk into memory; its first byte and the byte after the last. */
-  #loadInitrd(bytes: Uint8Array, entry: bigint, ram: { base: number; length: number }): [number, number] {
-    const at = Math.ceil((Number(entry) + Math.min(ram.length / 2, 128 * MIB)) / 4096) * 4096, end = at + bytes.length;
-    if (end > ram.base + ram.length) {
-      throw new ConfigError(`the initial RAM disk of ${bytes.length} bytes does not fit: ${ram.length / MIB} MiB of RAM`, {
-        file: this.parts.graph.file,
-      });
-    }
-    this.parts.bus.writeBytes(at, bytes);
-    return [at, end];
-  }
-
-  /** The device tree must not land on the kernel. */
-  #checkFdt(at: number, length: number, ram: { base: number; length: number }): void {
-    for (const image of [this.#kernel, this.#firmware]) {
-      for (const s of image?.segments ?? []) {
-        if (at < s.paddr + s.size && s.paddr < at + length) {
-          throw new ConfigError(
-            `RAM of ${ram.length / MIB} MiB is too small: the device tree at 0x${at.toString(16)} would overwrite the image`,
-            {
-              file: this.parts.graph.file,
-              key: "memory",
-            },
-          );
-        }
-      }
-    }
+  /** Whose code is where harts come out of reset: an image's, that of a ROM with contents of its own, the start itself, or ours. */
+  #whoseReset(places: RiscvPlaces): "image" | "rom" | "ours" {
+    const at = Number(this.#cpu.reset), rom = this.parts.bus.find(at), { memories } = this.parts.graph;
+    if (!rom?.bytes || at + RESET_BYTES > rom.base + rom.length || places.hasImage(at, RESET_BYTES)) return "image";
+    return memories.some((m) => m.file !== undefined && m.segments.some((s) => at >= s.base && at < s.base + s.length)) ? "rom" : "ours";
   }
 
   /**
@@ -272,18 +256,17 @@ class RiscvPlatform implements Platform, SbiHost {
    */
   #resetCode(start: bigint, fdt: bigint, next: bigint, supervisors: readonly RiscvCpu[] = []): void {
     const { bus } = this.parts, at = Number(this.#cpu.reset), rv64 = this.xlen === 64;
-    const rom = bus.find(at);
-    if (!rom?.bytes || at + 0x60 > rom.base + rom.length || at === Number(start)) {
+    if (this.#resetIs !== "ours") {
       if (supervisors.length) return;
       for (const c of this.cpus) {
         c.setReg("a0", BigInt(c.index));
         c.setReg("a1", fdt);
-        c.hart.pc = start;
+        c.hart.pc = this.#resetIs === "rom" ? BigInt(at) : start;
       }
       return;
     }
     for (const c of supervisors) c.hart.pc = BigInt(at);
-    const view = new DataView(new ArrayBuffer(0x60));
+    const view = new DataView(new ArrayBuffer(RESET_BYTES));
     const code = [
       0x0000_0297, // auipc t0, 0
       0x0282_8613, // addi a2, t0, 0x28

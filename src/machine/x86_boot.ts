@@ -75,7 +75,7 @@ export class Boot {
         },
       );
     }
-    this.table = new Table(this.low(BOOT_INFO_BYTES, BOOT_INFO));
+    this.table = new Table(this.low(BOOT_INFO_BYTES + GDT_BYTES, BOOT_INFO));
   }
 
   /** A place for tables: the usual one, or the next that is free. @throws {ConfigError} there is none. */
@@ -179,7 +179,7 @@ function identityMap(at: number): Uint8Array {
 
 /** A growing block of memory; offsets are from its start, aligned to 8 bytes. Behind it is room for the segment descriptors. */
 class Table {
-  readonly view = new DataView(new ArrayBuffer(BOOT_INFO_BYTES - GDT_BYTES));
+  readonly view = new DataView(new ArrayBuffer(BOOT_INFO_BYTES));
   #length = 0;
   constructor(readonly base: number) {}
   get end(): number {
@@ -189,7 +189,7 @@ class Table {
     const at = this.#length;
     this.#length += Math.ceil(bytes / 8) * 8;
     if (this.#length > this.view.byteLength) {
-      throw new ConfigError(`command line, names of modules and section headers do not fit into ${this.view.byteLength} bytes`);
+      throw new ConfigError(`command line, names of modules and section headers do not fit into ${BOOT_INFO_BYTES} bytes`);
     }
     return at;
   }

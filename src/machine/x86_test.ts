@@ -355,7 +355,7 @@ Deno.test("a kernel over what the BIOS keeps, and one that leaves no room for wh
     [0x9_0000, 0x1_0000, "kernel: it would overwrite 0x9fc00..0x9ffff, which the BIOS keeps"],
     [0xe_0000, 0x1_1000, "kernel: it would overwrite 0xf0000..0xfffff, which the BIOS keeps"],
     [0x70_0000, 0x10_0000, "kernel: it would overwrite 0x7e0000..0x7fffff, which the BIOS keeps"],
-    [0x10_0000, 0x80_0000, "m.toml: no room below 4 GiB for 24576 bytes that tell the kernel about the machine", HIGH_TOML],
+    [0x10_0000, 0x80_0000, "m.toml: no room below 4 GiB for 24608 bytes that tell the kernel about the machine", HIGH_TOML],
   ];
   for (const [at, length, message, toml] of rows) {
     let said = "";
