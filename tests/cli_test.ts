@@ -1,6 +1,8 @@
 // The command line as its users meet it: exit status, what goes to stdout and what to stderr, pipes, a terminal. Mistakes in machine files
 // have their table beside the machine's graph.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { exitStatus } from "../src/cli/run.ts";
+import type { Stop } from "../src/machine/stop.ts";
 import { cliArgs, installed, ROOT, runCli } from "./cli.ts";
 
 const VIRT = "machines/virt.toml", PC = "machines/pc.toml", SECTOR = "tests/guests/bin/x86_sector.bin";
@@ -188,6 +190,42 @@ for (const [what, args, input, status, stdout, stderr] of RUNS) {
     assertEquals(ran.code, status);
   });
 }
+
+/** RISC-V code that writes one word to the finisher of virt.toml and waits. */
+const finish = (word: number): Uint8Array => {
+  const low = (word << 20) >> 20;
+  return new Uint8Array(
+    Uint32Array.of(
+      0x10_02b7, // lui t0, 0x100
+      ((word - low) & 0xffff_f000 | 0x337) >>> 0, // lui t1, high
+      (low << 20 | 0x3_0313) >>> 0, // addi t1, t1, low
+      0x62_a023, // sw t1, 0(t0)
+      0x6f, // j .
+    ).buffer,
+  );
+};
+
+Deno.test("exit status: a failure is never 0, whatever its code", async () => {
+  const codes: [Stop, number][] = [
+    [{ kind: "exit", code: 0, pass: true }, 0],
+    [{ kind: "exit", code: 0, pass: false }, 1],
+    [{ kind: "exit", code: 256, pass: false }, 1],
+    [{ kind: "exit", code: 0xff00, pass: false }, 1],
+    [{ kind: "exit", code: 255, pass: false }, 255],
+    [{ kind: "exit", code: 0x12a, pass: false }, 42],
+    [{ kind: "exit", code: 0 }, 0],
+    [{ kind: "exit", code: 512 }, 1],
+    [{ kind: "exit", code: 257 }, 1], // isa-debug-exit, value 128
+    [{ kind: "reset" }, 0],
+    [{ kind: "budget" }, 4],
+  ];
+  for (const [stop, status] of codes) assertEquals(exitStatus(stop), status, JSON.stringify(stop));
+  const words = [[0x5555, 0], [0x1000_5555, 0], [0x3333, 1], [0x100_3333, 1], [0x1_3333, 1], [0x2a_3333, 42]];
+  for (const [word, status] of words) {
+    const ran = await runCli([VIRT, file("finish.bin", finish(word)), "--firmware", "none"]);
+    assertEquals([ran.code, ran.stderr], [status, ""], `0x${word.toString(16)}`);
+  }
+});
 
 // deno-fmt-ignore
 /** Turns floating point on and divides at once: 3 / 10, rounded up, plus the flags (NX), plus 0x40 is "B". */

@@ -29,6 +29,12 @@ const STATUS: Record<Exclude<Stop["kind"], "exit">, number> = {
   breakpoint: 3,
   budget: 4,
 };
+/** Of a stop: a status has 8 bits, and a failure must not look like a success when its code is a multiple of 256. */
+export const exitStatus = (stop: Stop): number => {
+  if (stop.kind !== "exit") return STATUS[stop.kind];
+  const status = stop.code & 0xff;
+  return status === 0 && (stop.pass === false || (stop.pass === undefined && stop.code !== 0)) ? 1 : status;
+};
 const SIGNALS: Partial<Record<Deno.Signal, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
 
 /** What the command line asks for, checked. */
@@ -143,7 +149,7 @@ async function watch(session: MachineSession, expected: readonly RegExp[], host:
       host.output.note(`bringup: the run ended (${describeStop(stop).split("\n")[0]}) before it printed ${expected[next]}`);
       return 1;
     }
-    return stop.kind === "exit" ? stop.code & 0xff : STATUS[stop.kind];
+    return exitStatus(stop);
   } catch (e) {
     return notReached(e, session, expected[next], host);
   }

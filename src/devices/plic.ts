@@ -135,10 +135,10 @@ export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget {
     this.#update();
   }
 
-  /** The source that a context would be given: highest priority above the threshold, lowest number among equals; 0 when none. */
-  #best(context: number): number {
+  /** The enabled and pending source of the highest priority above `priority`, the lowest number among equals; 0 when there is none. */
+  #best(context: number, priority: number): number {
     const s = this.state, enable = s.enable[context];
-    let best = 0, priority = s.threshold[context];
+    let best = 0;
     for (let word = 0; word < enable.length; word++) {
       for (let bits = s.pending[word] & enable[word]; bits; bits &= bits - 1) {
         const source = 32 * word + 31 - Math.clz32(bits & -bits);
@@ -148,8 +148,9 @@ export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget {
     return best;
   }
 
+  /** Chapter 8: a claim is possible at any time, and the threshold does not affect it. Priority 0 means never (chapter 4). */
   #claim(context: number): number {
-    const s = this.state, source = this.#best(context);
+    const s = this.state, source = this.#best(context, 0);
     if (source) {
       const word = source >> 5, bit = 1 << (source & 31);
       s.pending[word] &= ~bit;
@@ -170,7 +171,11 @@ export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget {
     if (s.level[word] & bit) s.pending[word] |= bit;
   }
 
+  /** Chapter 7: the threshold masks the notification of what does not exceed it. */
   #update(): void {
-    for (let context = 0; context < this.#outputs.length; context++) this.#outputs[context].set(this.#best(context) !== 0);
+    const { threshold } = this.state;
+    for (let context = 0; context < this.#outputs.length; context++) {
+      this.#outputs[context].set(this.#best(context, threshold[context]) !== 0);
+    }
   }
 }

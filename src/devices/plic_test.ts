@@ -25,7 +25,7 @@ Deno.test("a source reaches a context only when enabled and above the threshold"
   p.set(enable(1), 1 << 10);
   assertEquals(p.edges, ["1+"]);
   p.set(threshold(1), 1);
-  assertEquals([p.edges, p.get(claim(1)), p.get(PENDING)], [["1+", "1-"], 0, 1 << 10]);
+  assertEquals([p.edges, p.get(PENDING)], [["1+", "1-"], 1 << 10]);
   p.set(threshold(1), 0);
   assertEquals(p.irq.map((w) => w.level), [false, true]);
 });
@@ -39,6 +39,22 @@ Deno.test("claim hands out the highest priority, the lowest number among equals,
   for (const word of [0, 1, 2]) p.set(enable(0, word), 0xffff_ffff);
   assertEquals([1, 2, 3, 4, 5].map(() => p.get(claim(0))), [40, 95, 3, 8, 0]);
   assertEquals(p.irq[0].level, false);
+});
+
+Deno.test("the threshold masks the request and not the claim (chapter 8); priority 0 is never claimed", () => {
+  const p = setUp();
+  for (const [source, priority] of [[10, 1], [11, 7], [12, 0]]) {
+    p.set(4 * source, priority);
+    p.line(source).set(true);
+  }
+  p.set(enable(1), 7 << 10);
+  p.set(threshold(1), 7);
+  assertEquals([p.irq[1].level, p.get(claim(1)), p.get(claim(1)), p.get(claim(1))], [false, 11, 10, 0], "polled");
+  p.set(claim(1), 10);
+  p.set(claim(1), 11);
+  p.set(threshold(1), 5);
+  assertEquals([p.irq[1].level, p.get(claim(1)), p.irq[1].level], [true, 11, false], "the rest does not exceed the threshold");
+  assertEquals([p.get(claim(1)), p.get(claim(1)), p.get(PENDING)], [10, 0, 1 << 12]);
 });
 
 Deno.test("gateway: a level that stays high is pending again after completion, not before", () => {

@@ -703,11 +703,14 @@ export class Hart implements Core {
     this.s.instretLo = low32(offset);
     this.s.instretHi = low32(offset >> 32n);
   }
+  /** Priv 3.1.12. The write is done when its instruction is: a counter that ran counts it, one that stood does not, others go on. */
   setCountinhibit(value: number): void {
-    const cycleLo = this.readCycle(), cycleHi = this.high, instretLo = this.readInstret(), instretHi = this.high;
-    this.s.mcountinhibit = value;
-    this.writeCycle(cycleLo, cycleHi);
-    this.writeInstret(instretLo, instretHi);
+    const s = this.s, changed = s.mcountinhibit ^ value, stops = changed & value;
+    const cycleLo = this.#sum(s.cycleLo, s.cycleHi, stops & CY ? this.#cycles() + this.#late : 0), cycleHi = this.high;
+    const instretLo = this.#sum(s.instretLo, s.instretHi, stops & IR ? this.#retired() + this.#late : 0), instretHi = this.high;
+    s.mcountinhibit = value;
+    if (changed & CY) this.writeCycle(cycleLo, cycleHi);
+    if (changed & IR) this.writeInstret(instretLo, instretHi);
   }
   readTime(): number {
     return this.#sum(0, 0, this.config.time());
