@@ -61,7 +61,7 @@ Deno.test("the kind of an image; a floppy is filled up to a format", () => {
   const cd = new Uint8Array(0x9000);
   cd.set(new TextEncoder().encode("CD001"), 0x8001);
   assertEquals(kindOf(memorySource(cd)), "cd");
-  assertEquals([disk(512, "floppy").sectors, disk(163_840, "floppy").sectors, disk(5000, "cd").sectors], [1440, 320, 3]);
+  assertEquals([disk(512, "floppy").sectors, disk(163_840, "floppy").sectors, disk(5000, "cd").sectors], [2880, 320, 3]);
 });
 
 Deno.test("sizes that no disk has", () => {
