@@ -86,6 +86,10 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [[VIRT, "tests/guests/bin/hello.rv32.elf"], /32-bit|riscv32|64/],
   [["machines/virt32.toml", bin("hello")], /64-bit|riscv64|32/],
   [[PC], /no kernel to start/],
+  [
+    ["machines/microvm.toml", "tests/guests/bin/x86_linux16.bin"],
+    /x86_linux16\.bin: an entry in real mode asks a BIOS, and the machine has no/,
+  ],
   [[PC, SECTOR, "--disk", "no.img"], /^bringup: no\.img: no such file$/],
   [[PC, SECTOR, "--disk", "tests"], /^bringup: tests: cannot be read: Is a directory$/],
   [[PC, SECTOR, "--disk", ""], /^bringup: --disk needs a value: FILE$/],

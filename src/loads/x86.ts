@@ -82,6 +82,7 @@ import "../machine/x86_bios.ts";
 import "../machine/places.ts";
 import "../machine/x86_boot.ts";
 import "../machine/x86_linux.ts";
+import "../machine/x86_linux16.ts";
 import "../machine/x86_multiboot.ts";
 import "../machine/x86_pvh.ts";
 import "../machine/x86_image.ts";

@@ -185,7 +185,7 @@ export const BOOT = {
       { default: ["floppy", "hard", "cd"] as DiskKind[] },
     ),
     protocol: choice("kind of image; auto looks at the file", {
-      choices: ["auto", "bios", "multiboot1", "multiboot2", "pvh", "linux", "linux64"],
+      choices: ["auto", "bios", "multiboot1", "multiboot2", "pvh", "linux", "linux64", "linux16"],
       default: "auto",
     }),
   },

@@ -180,6 +180,11 @@ class X86Platform implements Platform {
 
   /** @throws {ConfigError} a segment, or a boot sector that no BIOS loads, does not fit the machine's memory. */
   #check(): void {
+    if (this.#image.protocol === "linux16" && !this.#rom && !this.#bios.possible) {
+      throw new ConfigError("an entry in real mode asks a BIOS, and the machine has no memory for one below 1 MiB", {
+        file: this.#imageName,
+      });
+    }
     const sector = this.#image.protocol === "bios" && !this.#rom && !this.#bios.possible;
     for (const s of sector ? [{ paddr: BOOT_SECTOR, size: 512 }] : this.#image.segments) {
       const r = this.parts.bus.find(s.paddr);

@@ -3,7 +3,25 @@
 import { ConfigError } from "../core/errors.ts";
 import { type MapEntry, setClosestMode } from "../firmware/bios/mod.ts";
 import type { X86Cpu } from "../x86/cpu.ts";
-import { BIG, CODE, CS, DS, ES, FS, GRANULAR, GS, LONG, PRESENT, READABLE, S, SS, TR, TSS32_BUSY, WRITABLE } from "../x86/segments.ts";
+import {
+  BIG,
+  CODE,
+  CS,
+  DS,
+  ES,
+  FS,
+  GRANULAR,
+  GS,
+  LONG,
+  PRESENT,
+  READABLE,
+  S,
+  setReal,
+  SS,
+  TR,
+  TSS32_BUSY,
+  WRITABLE,
+} from "../x86/segments.ts";
 import type { PlatformParts } from "./machine.ts";
 import type { BuiltinBios } from "./x86_bios.ts";
 import { Places } from "./places.ts";
@@ -35,6 +53,8 @@ export interface Entry {
   readonly registers: Readonly<Record<string, number>>;
   /** In 64-bit mode with the first 4 GiB mapped, instead of 32-bit mode without paging. */
   readonly long?: boolean;
+  /** In real mode: the segment of its data and stack; its code is 0x20 behind it. */
+  readonly real?: number;
 }
 
 /** The screen that a kernel asked for. */
@@ -138,7 +158,15 @@ export class Boot {
 
 /** Puts what a kernel is told into memory, and the processor before its first instruction; the image's segments are in memory already. */
 export function startKernel(boot: Boot, core: X86Cpu): void {
-  const { bus } = boot.parts, { registers, long } = boot.image.tell!(boot);
+  const { bus } = boot.parts, { registers, long, real } = boot.image.tell!(boot);
+  for (const name of ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"]) core.setReg(name, BigInt(registers[name] ?? 0));
+  if (real !== undefined) {
+    for (const n of [ES, SS, DS, FS, GS]) setReal(core, n, real);
+    setReal(core, CS, real + 0x20);
+    core.reload();
+    core.setReg("rip", 0n);
+    return;
+  }
   bus.writeBytes(boot.table.base, boot.table.bytes());
   // Flat segments with their descriptors in memory; interrupts are off since the reset.
   const gdt = boot.table.end, code = FLAT_CODE | (long ? LONG : BIG);
@@ -163,7 +191,6 @@ export function startKernel(boot: Boot, core: X86Cpu): void {
   core.setReg("gdtr_base", BigInt(gdt));
   core.setReg("gdtr_limit", BigInt(descriptors.byteLength - 1));
   core.reload();
-  for (const name of ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp"]) core.setReg(name, BigInt(registers[name] ?? 0));
   core.setReg("rip", BigInt(boot.image.entry));
 }
 

@@ -5,11 +5,15 @@ import { ConfigError } from "../core/errors.ts";
 import { EM_386, EM_X86_64, isElf, machineName, readElf, type Segment, Symbols } from "./elf.ts";
 import type { Boot, Entry } from "./x86_boot.ts";
 import { isLinux, readLinux } from "./x86_linux.ts";
+import { needsRealMode, readLinux16 } from "./x86_linux16.ts";
 import { multiboot1Header, multiboot2Header, readMultiboot1, readMultiboot2 } from "./x86_multiboot.ts";
 import { pvhEntry, tellPvh } from "./x86_pvh.ts";
 
-/** In the order of preference: a disk may hold a Multiboot kernel in its first sectors. `linux64` is the other entry of a Linux kernel. */
-const PROTOCOLS = ["linux", "linux64", "bios", "multiboot2", "multiboot1", "pvh"] as const;
+/**
+ * In the order of preference: a disk may hold a Multiboot kernel in its first sectors. `linux64` and `linux16` are other entries of a Linux
+ * kernel, of which the last is the only one of some.
+ */
+const PROTOCOLS = ["linux", "linux64", "linux16", "bios", "multiboot2", "multiboot1", "pvh"] as const;
 export type X86Protocol = typeof PROTOCOLS[number];
 export interface X86Image {
   readonly protocol: X86Protocol;
@@ -28,6 +32,7 @@ const DESCRIBED: Readonly<Record<X86Protocol, string>> = {
   pvh: "a PVH kernel",
   linux: "a Linux kernel",
   linux64: "a Linux kernel",
+  linux16: "a Linux kernel",
 };
 
 const isDisk = (file: Uint8Array): boolean =>
@@ -39,6 +44,7 @@ const IS: Readonly<Record<X86Protocol, (file: Uint8Array) => boolean>> = {
   pvh: (file) => isElf(file) && pvhEntry(file) !== undefined,
   linux: isLinux,
   linux64: isLinux,
+  linux16: isLinux,
 };
 const READ: Readonly<Record<X86Protocol, (file: Uint8Array, name: string) => X86Image>> = {
   bios: () => ({ protocol: "bios", entry: 0, segments: [], symbols: new Symbols() }),
@@ -47,12 +53,14 @@ const READ: Readonly<Record<X86Protocol, (file: Uint8Array, name: string) => X86
   pvh: readPvh,
   linux: (file, name) => readLinux(file, name, false),
   linux64: (file, name) => readLinux(file, name, true),
+  linux16: readLinux16,
 };
 
 /** @throws {ConfigError} the file is nothing that the machine can boot, or not what `protocol` insists on. */
 export function readX86Image(file: Uint8Array, name: string, protocol: string): X86Image {
   if (file.length === 0) throw new ConfigError("the file is empty", { file: name });
   const is = (p: X86Protocol) => IS[p](file), kind = PROTOCOLS.find(protocol === "auto" ? is : (p) => p === protocol && is(p));
+  if (protocol === "auto" && kind === "linux" && needsRealMode(file)) return readLinux16(file, name);
   if (kind) return READ[kind](file, name);
   const other = PROTOCOLS.find(is),
     what = other

@@ -1,14 +1,15 @@
 // Linux's bzImage: its setup header, and the boot parameters ("zero page") that it is handed instead of running its real-mode part.
 // Source: Linux Documentation/arch/x86/boot.rst (6.12), protocol 2.06 to 2.15; Documentation/arch/x86/zero-page.rst.
-// Not modelled: kernels below 1 MiB (zImage), video modes of `vga=`, EFI handover, setup_data.
+// Not modelled: video modes of `vga=`, EFI handover, setup_data. The entry in real mode is in x86_linux16.ts.
 import { ConfigError } from "../core/errors.ts";
 import { Symbols } from "./elf.ts";
 import type { Boot, Entry } from "./x86_boot.ts";
 import type { X86Image } from "./x86_image.ts";
 
 /** Offsets in the file, and in the boot parameters. */
-const HEADER = 0x1f1, SETUP_SECTORS = 0x1f1, VIDEO_MODE = 0x1fa, BOOT_FLAG = 0x1fe, JUMP_LENGTH = 0x201, MAGIC = 0x202, VERSION = 0x206;
-const LOADER = 0x210, LOADFLAGS = 0x211, CODE32_START = 0x214, INITRD = 0x218, INITRD_SIZE = 0x21c, CMDLINE = 0x228, INITRD_MAX = 0x22c;
+export const SETUP_SECTORS = 0x1f1, VERSION = 0x206, LOADFLAGS = 0x211, CODE32_START = 0x214;
+const HEADER = 0x1f1, VIDEO_MODE = 0x1fa, BOOT_FLAG = 0x1fe, JUMP_LENGTH = 0x201, MAGIC = 0x202;
+const LOADER = 0x210, INITRD = 0x218, INITRD_SIZE = 0x21c, CMDLINE = 0x228, INITRD_MAX = 0x22c;
 const XLOADFLAGS = 0x236, CMDLINE_SIZE = 0x238, PREFERRED = 0x258, INIT_SIZE = 0x260;
 const ACPI_RSDP = 0x70, MAP_ENTRIES = 0x1e8, MAP = 0x2d0, MOST_ENTRIES = 128, PARAMETERS = 4096;
 const HDRS = 0x5372_6448,
@@ -32,10 +33,12 @@ export function readLinux(file: Uint8Array, name: string, long: boolean): X86Ima
   const bad = (problem: string) => new ConfigError(problem, { file: name });
   if (version < OLDEST) {
     throw bad(
-      `boot protocol ${version >> 8}.${String(version & 0xff).padStart(2, "0")} is too old: Linux 2.6.22 (2.06) or later is needed`,
+      `boot protocol ${version >> 8}.${
+        String(version & 0xff).padStart(2, "0")
+      } is too old for this entry: Linux 2.6.22 (2.06) or later has it, linux16 starts others`,
     );
   }
-  if (!(file[LOADFLAGS] & LOADED_HIGH)) throw bad("a zImage, which is loaded below 1 MiB: a bzImage is needed");
+  if (!(file[LOADFLAGS] & LOADED_HIGH)) throw bad('a zImage, which is loaded below 1 MiB: boot.protocol = "linux16" starts it');
   if (long && (version < WITH_ENTRY_64 || !(view.getUint16(XLOADFLAGS, true) & KERNEL_64))) throw bad("a kernel without a 64-bit entry");
   const start = 512 * ((file[SETUP_SECTORS] || 4) + 1), bytes = file.subarray(start);
   if (bytes.length === 0) throw bad(`truncated kernel: its code begins at byte ${start}, the file has ${file.length}`);

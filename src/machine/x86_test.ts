@@ -217,6 +217,29 @@ for (const [protocol, entry, cr0] of [["linux", 0x10_0000n, 0x11n], ["linux64", 
   });
 }
 
+Deno.test("Linux in real mode: where the parts go, and what the header is told, by the version of the protocol", async () => {
+  const noCode32 = (v: DataView) => v.setUint32(0x214, 0, true), low = (v: DataView) => v.setUint8(0x211, 0);
+  const rows: [kernel: Uint8Array, segment: number, kernelAt: number, limit: number][] = [
+    [linux(0x0200, low), 0x9000, 0x1_0000, 0x0080_0000],
+    [linux(0x0201), 0x9000, 0x10_0000, 0x0080_0000],
+    [linux(0x0205), 0x1000, 0x10_0000, 0x0051_0000],
+    [linux(0x020f, noCode32), 0x1000, 0x10_0000, 0x0051_0000],
+  ];
+  for (const [kernel, segment, kernelAt, limit] of rows) {
+    const m = await machineOf(kernel, { append: "a=b" }, new Uint8Array([1, 2, 3])), { cpus: [cpu], bus } = m, at = segment * 16;
+    const version = new DataView(kernel.buffer).getUint16(0x206, true), word = (offset: number) => bus.read(at + offset, 4);
+    assertEquals(["cs", "ds", "es", "fs", "gs", "ss"].map((r) => Number(cpu.reg(r))), [segment + 0x20, ...Array(5).fill(segment)]);
+    assertEquals([cpu.pc, cpu.reg("cr0") & 1n, bus.read(kernelAt, 1)], [BigInt(at + 0x200), 0n, 0xf4]);
+    const flags = (kernelAt < 0x10_0000 ? 0 : 1) | (version >= 0x0201 ? 0x80 : 0);
+    assertEquals([bus.read(at + 0x210, 1), bus.read(at + 0x211, 1)], [0xff, flags]);
+    const text = version < 0x0202 ? at + bus.read(at + 0x22, 2) : word(0x228);
+    assertEquals(new TextDecoder().decode(bus.readBytes(text, 4)), "a=b\0");
+    if (version < 0x0202) assertEquals(bus.read(at + 0x20, 2), 0xa33f);
+    assertEquals([word(0x218) + 0x1000, word(0x21c), [...bus.readBytes(word(0x218), 3)]], [limit, 3, [1, 2, 3]]);
+    assert(text >= at + 0x8000 && Number(cpu.reg("rsp")) <= 0x8000, "the stack is below the command line");
+  }
+});
+
 Deno.test("a kernel and an initial RAM disk that do not fit are refused", async () => {
   const rows: [Uint8Array, Partial<MachineOptions>, number, string][] = [
     [linux(0x020f), { append: "x".repeat(17) }, 1, "kernel: the command line has 17 bytes; this kernel takes 16"],
@@ -254,8 +277,17 @@ Deno.test("files that are no x86 kernel are told so in one line", () => {
     [multiboot2([2, 0, 0x20_0000, 0x10_0000, 0, 0], [3, 0, 0]), "auto", "k: the addresses in its Multiboot header do not fit the file"],
     [multiboot2(ADDRESSES).slice(0, 40), "auto", "k: truncated Multiboot2 header"],
     [multiboot2(ADDRESSES, [3, 0]), "auto", "k: its Multiboot2 header tag 3 has an impossible size of 8 bytes"],
-    [linux(0x0205), "auto", "k: boot protocol 2.05 is too old: Linux 2.6.22 (2.06) or later is needed"],
-    [linux(0x020f, (v) => v.setUint8(0x211, 0)), "auto", "k: a zImage, which is loaded below 1 MiB: a bzImage is needed"],
+    [linux(0x0205), "linux", "k: boot protocol 2.05 is too old for this entry: Linux 2.6.22 (2.06) or later has it, linux16 starts others"],
+    [
+      linux(0x020f, (v) => v.setUint8(0x211, 0)),
+      "linux",
+      'k: a zImage, which is loaded below 1 MiB: boot.protocol = "linux16" starts it',
+    ],
+    [
+      linux(0x0205, (v) => v.setUint8(0x1f1, 64)),
+      "auto",
+      "k: damaged kernel: its setup has 33280 bytes of 4096; at most 32768 can be loaded",
+    ],
     [linux(0x020f, (v) => v.setUint16(0x236, 0, true)), "linux64", "k: a kernel without a 64-bit entry"],
     [linux(0x020f).slice(0, 0x400), "linux", "k: truncated kernel: its code begins at byte 1024, the file has 1024"],
   ];

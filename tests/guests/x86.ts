@@ -13,7 +13,9 @@ export type X86Kind =
   | "rust-test"
   | "rust-mapped"
   /** Benchmarks in C, in `tests/bench/guests`: a PVH kernel in long mode. */
-  | "c";
+  | "c"
+  /** NASM source that is an image with Linux's header, for the entry in real mode. */
+  | "linux16";
 
 /** What is typed on the keyboard when the console has printed `after`. */
 export interface Typed {
@@ -75,6 +77,7 @@ const ROWS: readonly Row[] = [
     module: { file: "x86_module.txt", text: "module arguments" },
   },
   { name: "x86_elf64", kind: "elf64" },
+  { name: "x86_linux16", kind: "linux16", screen: false, append: "first second=2", module: { file: "x86_module.txt", text: "" } },
   { name: "x86_framebuffer", kind: "multiboot2", screen: false },
   { name: "x86_hello", kind: "rust" },
   { name: "x86_vga", kind: "rust" },
@@ -100,6 +103,7 @@ const SUFFIX: Record<X86Kind, string> = {
   "rust-test": "img",
   "rust-mapped": "img",
   c: "elf",
+  linux16: "bin",
 };
 
 export const X86_GUESTS: readonly X86Guest[] = ROWS.map(({ kept, ...row }): X86Guest => ({

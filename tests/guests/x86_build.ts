@@ -19,7 +19,9 @@ export type Run = (program: string, args: readonly string[], cwd: string, env?: 
 export async function buildX86(guests: readonly X86Guest[], run: Run, cargoHome: string): Promise<void> {
   await Deno.mkdir(join(ROOT, "cache/guests"), { recursive: true });
   for (const guest of guests) {
-    if (guest.kind === "sector") await run("nasm", ["-f", "bin", "-o", join(ROOT, guest.image), `${guest.name}.asm`], ASM);
+    if (guest.kind === "sector" || guest.kind === "linux16") {
+      await run("nasm", ["-f", "bin", "-o", join(ROOT, guest.image), `${guest.name}.asm`], ASM);
+    }
     if (guest.kind === "elf" || guest.kind === "multiboot2") await buildElf(guest, run, "elf32", "elf_i386");
     if (guest.kind === "c") await buildC(guest, run);
     if (guest.kind === "elf64") await buildElf(guest, run, "elf64", "elf_x86_64");

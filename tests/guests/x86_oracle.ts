@@ -79,6 +79,7 @@ async function runQemu(guest: X86Guest, folder: string, debugExit: boolean): Pro
       ...["-display", "none", "-no-reboot", "-serial", "stdio", "-monitor", `unix:${socket},server,nowait`],
       ...(disk ? ["-drive", `format=raw,file=${file},snapshot=on`] : cd ? ["-cdrom", await cdWithGrub(guest, folder)] : ["-kernel", file]),
       ...(guest.harts > 1 ? ["-smp", String(guest.harts)] : []),
+      ...(guest.module && !cd ? ["-initrd", join(ROOT, "tests/guests/asm", guest.module.file)] : []),
       ...(guest.append && !cd ? ["-append", guest.append] : []),
       ...(debugExit ? ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"] : []),
     ],

@@ -13,7 +13,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 const SEABIOS = "/usr/share/seabios/bios-256k.bin";
 
 async function runs(guest: X86Guest, firmware = "builtin"): Promise<void> {
-  const { module, append } = guest, initrd = module && `${ROOT}tests/guests/asm/${module.file} ${module.text}`;
+  const { module, append } = guest, initrd = module && `${ROOT}tests/guests/asm/${module.file} ${module.text}`.trim();
   await using m = await boot(`${ROOT}machines/pc.toml`, {
     ...{ kernel: ROOT + guest.image, append, budget: { guest: "20s" }, set: { firmware, harts: guest.harts } },
     ...(initrd ? { initrd } : {}),
