@@ -225,8 +225,11 @@ Deno.test("Linux in real mode: where the parts go, and what the header is told, 
     [linux(0x0205), 0x1000, 0x10_0000, 0x0051_0000],
     [linux(0x020f, noCode32), 0x1000, 0x10_0000, 0x0051_0000],
   ];
+  const set = { "memory.bios.at": 0xe_0000, "memory.bios.size": "128KiB", "memory.bios.kind": "rom" };
+  const refused = await machineOf(linux(0x0205)).then(() => "", (e) => e.message);
+  assertEquals(refused, "kernel: an entry in real mode asks a BIOS, and the machine has no memory for one below 1 MiB");
   for (const [kernel, segment, kernelAt, limit] of rows) {
-    const m = await machineOf(kernel, { append: "a=b" }, new Uint8Array([1, 2, 3])), { cpus: [cpu], bus } = m, at = segment * 16;
+    const m = await machineOf(kernel, { append: "a=b", set }, new Uint8Array([1, 2, 3])), { cpus: [cpu], bus } = m, at = segment * 16;
     const version = new DataView(kernel.buffer).getUint16(0x206, true), word = (offset: number) => bus.read(at + offset, 4);
     assertEquals(["cs", "ds", "es", "fs", "gs", "ss"].map((r) => Number(cpu.reg(r))), [segment + 0x20, ...Array(5).fill(segment)]);
     assertEquals([cpu.pc, cpu.reg("cr0") & 1n, bus.read(kernelAt, 1)], [BigInt(at + 0x200), 0n, 0xf4]);
