@@ -41,7 +41,7 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [["check", PC, "--set", "cpu.model=constructor"], /cpu\.model: no CPU model 'constructor'/],
   [["check", PC, "--set", 'cpu.features=["+constructor"]'], /cpu\.features: no CPU feature 'constructor'/],
   [["check", PC, "--set", "device.com1.constructor=1"], /device\.com1\.constructor: unknown key 'constructor'/],
-  [["virt", bin("hello")], /^bringup: 'virt' is neither a command nor a machine file$/],
+  [["vitr", bin("hello")], /^bringup: 'vitr' is neither a command nor a machine file \(did you mean 'virt'\?\)$/],
   [[bin("hello"), VIRT], /is in the machine's place: the machine file comes first$/],
   [[bin("hello")], /hello\.rv64\.elf: must be UTF-8 text$/],
   [[VIRT, bin("hello"), "more"], /unexpected argument 'more'/],
@@ -54,7 +54,11 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [[VIRT, bin("hello"), "--timeout", "-5s"], /--timeout needs a value|is not a duration/],
   [[VIRT, bin("hello"), "--timeout", "5s", "--timeout", "6s"], /--timeout is given 2 times$/],
   [[VIRT, bin("hello"), "--stats=yes"], /--stats takes no value$/],
-  [[VIRT, bin("hello"), "--append="], /--append needs a value: TEXT$/],
+  [[VIRT, bin("hello"), "--append"], /--append needs a value: TEXT$/],
+  [[VIRT, bin("hello"), "--append", "--stats"], /--append needs a value: TEXT \(--append=--stats if that is meant\)$/],
+  [[VIRT, bin("hello"), "-S"], /--wait needs --gdb/],
+  [[VIRT, bin("hello"), "-d", "int"], /^bringup: -d: use --trace; --trace help lists its channels$/],
+  [["check", VIRT, "-s"], /^bringup: unknown option '-s'/],
   [[VIRT, bin("hello"), "--gdb=70000"], /--gdb: '70000' is not a TCP port: expected 1 to 65535$/],
   [[VIRT, bin("hello"), "--gdb=abc"], /--gdb: 'abc' is not a TCP port/],
   [[VIRT, bin("hello"), "--wait"], /--wait needs --gdb/],
@@ -324,6 +328,28 @@ Deno.test("`bringup test` runs scripts as tests, also outside of this repository
   const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   assertEquals(code, 0, text);
   assertStringIncludes(text, "1 passed");
+});
+
+Deno.test("from any folder, a shipped machine's bare name will do; what cargo and bootimage append is taken", async () => {
+  const run = async (args: readonly string[], env: Record<string, string> = {}) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: cliArgs(args), cwd: scratch, env }).output();
+    return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+  };
+  const kernel = `${ROOT}${bin("hello")}`;
+  for (const name of ["virt", "virt.toml", "machines/virt.toml"]) {
+    const { code, stdout, stderr } = await run([name, kernel, "--append", "-x"]);
+    assertEquals([code, stderr], [0, ""]);
+    assertStringIncludes(stdout, "Hello");
+  }
+  // One's own file of that name comes first.
+  file("pc.toml", `extends = "${ROOT}${VIRT}"\nname = "mine"\n`);
+  assertStringIncludes((await run(["check", "pc"])).stdout, "mine, riscv64");
+  const tests = await run(["virt", kernel, "boots", "--nocapture", "-q"], { CARGO: "cargo" });
+  assertEquals([tests.code, tests.stderr], [0, "bringup: 'boots' has no effect: what a kernel's own test runner runs, it alone decides\n"]);
+  const appended = ["-no-reboot", "-serial", "stdio", "-display", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"];
+  const disk = await run([`${ROOT}${PC}`, `${ROOT}${SECTOR}`, ...appended]);
+  assertEquals(disk, await run([`${ROOT}${PC}`, `${ROOT}${SECTOR}`]));
+  assertMatch((await run(["--version"])).stdout, /^bringup \d+\.\d+\.\d+ \(Deno /);
 });
 
 Deno.test("the README's scenarios and options are true", async () => {

@@ -9,6 +9,10 @@ export const EXIT_STATUS = `Exit status of a run: the guest's own code when it e
   3  the machine died (dead halt, unhandled trap, triple fault)
   4  the --timeout in guest time was reached`;
 
+const FOREIGN =
+  `QEMU's options are taken as far as they mean something here (-no-reboot, -serial stdio, -s, -S, -m 256M, ...), and so are those of
+Rust's test harness (--nocapture, -q, ...): what \`cargo test\` and runners such as bootimage append.`;
+
 export const KEYS = `Keys in the terminal, after Ctrl-A:
   x  end the run        c  monitor: registers, pause, reset; again: back to the guest
   h  this list          a  send Ctrl-A itself`;
@@ -19,7 +23,7 @@ export function helpText(command?: Command): string {
   const usage = Object.values(COMMANDS).map((c) => `  ${`bringup ${c.usage}`.padEnd(46)}${c.doc}`).join("\n");
   return `bringup runs kernels on machines described by a TOML file.\n\nUsage (bringup is \`deno run -A mod.ts\`):\n${usage}\n\n${
     optionList("run")
-  }\n\n${KEYS}\n\n${EXIT_STATUS}`;
+  }\n\n${FOREIGN}\n\n${KEYS}\n\n${EXIT_STATUS}`;
 }
 
 function optionList(command: Command): string {
@@ -30,6 +34,12 @@ function optionList(command: Command): string {
     },
   );
   return `Options:\n${rows.join("\n")}`;
+}
+
+/** "bringup 0.1.0 (Deno 2.1.0, V8 13.0)". */
+export function versionText(): string {
+  const { version } = JSON.parse(Deno.readTextFileSync(new URL("../../deno.json", import.meta.url)));
+  return `bringup ${version} (Deno ${Deno.version.deno}, V8 ${Deno.version.v8})`;
 }
 
 /** The trace channels, for `--trace help`. */

@@ -1,7 +1,7 @@
 // The entry of the command line: reads the arguments and hands over to the subcommand; other files than that of `run` are loaded only then.
 import { ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
-import { type Command, type CommandLine, parseCommandLine } from "./options.ts";
+import { type Command, type CommandLine, parseCommandLine, UnknownOption } from "./options.ts";
 import { writeAll } from "./output.ts";
 import { run } from "./run.ts";
 
@@ -15,10 +15,30 @@ const RUN: Record<Command, (line: CommandLine) => Promise<number>> = {
   devices: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).devices(line),
 };
 
+/** The arguments, also those that `cargo test` and QEMU's users append. @throws {ConfigError} */
+async function read(args: readonly string[]): Promise<CommandLine> {
+  let line: CommandLine | undefined;
+  try {
+    line = parseCommandLine(args);
+    if (line.command !== "run" || line.positional.length <= 2 || !Deno.env.has("CARGO")) return line;
+  } catch (e) {
+    if (!(e instanceof UnknownOption) || Object.hasOwn(RUN, args[0] ?? "") && args[0] !== "run") throw e;
+  }
+  const { translate } = await load<typeof import("./foreign.ts")>("./foreign.ts");
+  const { args: ours, notes } = translate(args[0] === "run" ? args.slice(1) : args, Deno.env.has("CARGO"));
+  writeAll(Deno.stderr, new TextEncoder().encode(notes.map((n) => `bringup: ${n}\n`).join("")));
+  return parseCommandLine(ours);
+}
+
 /** Runs a command line and returns the exit status. A mistake of the user's is one line on stderr and status 2. */
 export async function main(args: readonly string[]): Promise<number> {
   try {
-    const line = parseCommandLine(args);
+    const line = await read(args);
+    if (line.values.version) {
+      const { versionText } = await load<typeof import("./help.ts")>("./help.ts");
+      writeAll(Deno.stdout, new TextEncoder().encode(versionText() + "\n"));
+      return 0;
+    }
     if (line.values.help || args.length === 0 || args[0] === "help") {
       const { helpText } = await load<typeof import("./help.ts")>("./help.ts");
       writeAll(

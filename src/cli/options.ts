@@ -1,9 +1,8 @@
 // The command line as a table: parsing, checks and the help text are made from it.
-import { parseArgs } from "../std/cli.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
 
 /** One option. `value` names its argument; "[PORT]" is one that may be left out. */
-interface Option {
+export interface Option {
   readonly value?: string;
   readonly many?: boolean;
   readonly short?: string;
@@ -41,6 +40,7 @@ export const RUN_OPTIONS = {
   engine: { value: "ENGINE", doc: "interp or jit (the default)" },
   "no-opt": { value: "NAME", many: true, doc: "switch off one of the JIT's passes; a wrong name lists them" },
   help: { short: "h", doc: "this text" },
+  version: { short: "V", doc: "the version, and Deno's" },
 } as const satisfies Record<string, Option>;
 
 const OTHER_OPTIONS = {
@@ -78,62 +78,76 @@ export interface CommandLine {
   readonly values: Readonly<Record<string, string | boolean | readonly string[]>>;
 }
 
+/** An option that is not ours. QEMU's, and what test harnesses are told, are translated only then: see `foreign.ts`. */
+export class UnknownOption extends ConfigError {}
+
 /** Reads the arguments. @throws {ConfigError} an option is unknown, lacks its value, has one too many, or is given twice. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const command = args[0] !== undefined && Object.hasOwn(COMMANDS, args[0]) ? args[0] as Command : "run";
   const rest = args[0] === command ? args.slice(1) : args;
-  return rest.some((arg) => arg.startsWith("-")) ? parseOptions(command, rest) : { command, positional: rest, values: {} };
-}
-
-function parseOptions(command: Command, args: readonly string[]): CommandLine {
   const options: Record<string, Option> = COMMANDS[command].options;
-  const names = Object.keys(options);
-  const flags = names.filter((n) => !options[n].value), valued = names.filter((n) => options[n].value);
-  const given = args.map((arg, i, all) => {
-    // An option whose value may be left out must not swallow the next argument unless it looks like its value.
-    const name = arg.replace(/^--/, "");
-    return arg.startsWith("--") && options[name]?.value?.startsWith("[") && !/^\d+$/.test(all[i + 1] ?? "") ? `${arg}=` : arg;
-  });
-  const end = given.indexOf("--");
-  checkValues(end < 0 ? given : given.slice(0, end), options);
-  const parsed = parseArgs(given, {
-    boolean: flags,
-    string: valued,
-    collect: valued,
-    alias: Object.fromEntries(names.filter((n) => options[n].short).map((n) => [n, options[n].short!])),
-  });
-  const values: Record<string, string | boolean | readonly string[]> = {};
-  for (const n of flags) if (parsed[n]) values[n] = true;
-  for (const n of valued) {
-    const list = parsed[n] as string[];
-    if (list.length > 1 && !options[n].many) throw new ConfigError(`--${n} is given ${list.length} times`);
-    if (list.length > 0) values[n] = options[n].many ? list : list[0];
-  }
-  return { command, positional: parsed._, values };
-}
-
-/** Unknown options, missing values, and values of options that take none. */
-function checkValues(args: readonly string[], options: Record<string, Option>): void {
-  const shorts = new Map(Object.entries(options).flatMap(([n, o]) => o.short ? [[o.short, n]] : []));
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i];
-    if (!arg.startsWith("-") || arg === "-") continue;
-    const [, dashes, given, value] = /^(--?)([^=]*)(?:=(.*))?$/s.exec(arg)!;
-    const name = dashes === "-" ? shorts.get(given) : Object.hasOwn(options, given) ? given : undefined;
-    if (name === undefined) throw new ConfigError(`unknown option '${dashes}${given}'${didYouMeanOption(given, options)}`);
-    const option = options[name];
-    if (!option.value && value !== undefined) throw new ConfigError(`--${name} takes no value`);
-    if (!option.value || value !== undefined) {
-      if (value === "" && !option.value?.startsWith("[")) throw new ConfigError(`--${name} needs a value: ${option.value}`);
+  const positional: string[] = [], values: Record<string, string | boolean | string[]> = {};
+  for (let i = 0; i < rest.length; i++) {
+    const arg = rest[i];
+    if (arg === "--") {
+      positional.push(...rest.slice(i + 1));
+      break;
+    }
+    if (!isOption(arg)) {
+      positional.push(arg);
       continue;
     }
-    const next = args[++i];
-    const none = next === undefined || (next.startsWith("-") && next !== "-") || (next === "" && option.value === "FILE");
-    if (none) throw new ConfigError(`--${name} needs a value: ${option.value}`);
+    const [, given, equals] = /^(--?[^=]*)(?:=(.*))?$/s.exec(arg)!, name = optionName(given, options);
+    if (name === undefined) throw unknownOption(given, options);
+    const option = options[name];
+    if (!option.value) {
+      if (equals !== undefined) throw new ConfigError(`--${name} takes no value`);
+      values[name] = true;
+      continue;
+    }
+    const value = equals ?? followingValue(option, rest[i + 1], options);
+    if (equals === undefined && value === rest[i + 1]) i++;
+    if (value === undefined || (value === "" && !mayBeEmpty(option))) {
+      throw new ConfigError(`--${name} needs a value: ${option.value}${hintOnText(name, option, rest[i + 1])}`);
+    }
+    if (values[name] === undefined) values[name] = option.many ? [value] : value;
+    else if (option.many) (values[name] as string[]).push(value);
+    else throw new ConfigError(`--${name} is given ${timesGiven(name, rest, options)} times`);
   }
+  return { command, positional, values };
 }
 
-function didYouMeanOption(given: string, options: Record<string, Option>): string {
-  const names = Object.keys(options), starts = names.find((n) => n.startsWith(given));
-  return starts && given ? ` (did you mean '--${starts}'?)` : didYouMean(given, names).replace("'", "'--");
+/** Whether an argument is an option; "-" alone is a file. */
+export const isOption = (arg: string): boolean => arg.startsWith("-") && arg !== "-";
+
+/** The option that "--name" or "-n" names. */
+export function optionName(given: string, options: Readonly<Record<string, Option>>): string | undefined {
+  if (given.startsWith("--")) return Object.hasOwn(options, given.slice(2)) ? given.slice(2) : undefined;
+  return Object.keys(options).find((n) => options[n].short === given.slice(1));
+}
+
+const mayBeEmpty = (option: Option) => option.value!.startsWith("[") || option.value === "TEXT";
+
+/**
+ * The value that the next argument is; undefined when it is none. A value that may be left out is a number, any text but one of our options is
+ * a TEXT (a kernel's command line may begin with a dash), and nothing else begins with a dash.
+ */
+export function followingValue(option: Option, next: string | undefined, options: Readonly<Record<string, Option>>): string | undefined {
+  if (option.value!.startsWith("[")) return next !== undefined && /^\d+$/.test(next) ? next : "";
+  if (next === undefined || !isOption(next)) return next;
+  return option.value === "TEXT" && next !== "--" && optionName(next.replace(/=.*/s, ""), options) === undefined ? next : undefined;
+}
+
+const hintOnText = (name: string, option: Option, next: string | undefined) =>
+  option.value === "TEXT" && next !== undefined ? ` (--${name}=${next} if that is meant)` : "";
+
+function timesGiven(name: string, args: readonly string[], options: Readonly<Record<string, Option>>): number {
+  return args.filter((a) => isOption(a) && optionName(a.replace(/=.*/s, ""), options) === name).length;
+}
+
+export function unknownOption(dashed: string, options: Readonly<Record<string, Option>>): UnknownOption {
+  const given = dashed.replace(/^--?/, ""), names = Object.keys(options), starts = given && names.find((n) => n.startsWith(given));
+  return new UnknownOption(
+    `unknown option '${dashed}'${starts ? ` (did you mean '--${starts}'?)` : didYouMean(given, names).replace("'", "'--")}`,
+  );
 }

@@ -7,6 +7,7 @@ import type { Stop } from "../machine/stop.ts";
 import { boot, type BootOptions, type Scenario } from "../scenario/boot.ts";
 import { formatNs, parseDuration } from "../scenario/duration.ts";
 import { describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout } from "../scenario/failures.ts";
+import { findMachineFile, shippedMachines } from "../scenario/host.ts";
 import { describeAddress } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import type { TerminalDisplay, Typist } from "./display.ts";
@@ -203,8 +204,9 @@ function makePlan({ positional, values }: CommandLine): Plan {
 /** @throws {ConfigError} these are not a machine file and perhaps a kernel. */
 function checkPositional([machine, kernel, ...more]: readonly string[]): void {
   if (machine === undefined) throw new ConfigError("which machine? usage: bringup MACHINE.toml [KERNEL] [options]");
-  if (/^\w+$/.test(machine)) {
-    throw new ConfigError(`'${machine}' is neither a command nor a machine file${didYouMean(machine, Object.keys(COMMANDS))}`);
+  if (/^\w+$/.test(machine) && findMachineFile(machine) === machine) {
+    const names = [...Object.keys(COMMANDS), ...shippedMachines()];
+    throw new ConfigError(`'${machine}' is neither a command nor a machine file${didYouMean(machine, names)}`);
   }
   if (!machine.endsWith(".toml") && kernel?.endsWith(".toml")) {
     throw new ConfigError(`'${machine}' is in the machine's place: the machine file comes first`);

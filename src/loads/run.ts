@@ -1,6 +1,5 @@
 // What src/cli/main.ts needs, in the order of evaluation. Written by scripts/dev/gen.ts.
 // Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.
-import "../std/cli.ts";
 import "../cli/options.ts";
 import "../cli/output.ts";
 import "../cli/input.ts";

@@ -92,17 +92,28 @@ function whyUnreadable(path: string, e: Error): string {
   }
 }
 
-/** The path of a machine file: as given, or among the machines that come with bringup ("machines/virt.toml") when there is none. */
+/** The path of a machine file: as given, else among the machines that come with bringup: "virt", "virt.toml", "machines/virt.toml". */
 export function findMachineFile(path: string): string {
-  if (exists(path) || path.startsWith("/")) return path;
-  const shipped = new URL(`../../${path}`, import.meta.url);
-  return shipped.protocol === "file:" && exists(shipped.pathname) ? decodeURIComponent(shipped.pathname) : path;
+  if (path.startsWith("/") || isFile(path)) return path;
+  const name = path.endsWith(".toml") ? path : `${path}.toml`;
+  return [name, ...["", "machines/"].map((folder) => `${SHIPPED}${folder}${name}`)].find(isFile) ?? path;
 }
 
-function exists(path: string): boolean {
+/** The names of the machines that come with bringup. */
+export function shippedMachines(): string[] {
   try {
-    Deno.statSync(path);
-    return true;
+    return [...Deno.readDirSync(`${SHIPPED}machines`)].flatMap(({ name }) => name.endsWith(".toml") ? [name.slice(0, -5)] : []);
+  } catch {
+    return [];
+  }
+}
+
+/** The folder of the repository. */
+const SHIPPED = decodeURIComponent(new URL("../../", import.meta.url).pathname);
+
+function isFile(path: string): boolean {
+  try {
+    return !Deno.statSync(path).isDirectory;
   } catch {
     return false;
   }
