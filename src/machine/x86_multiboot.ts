@@ -6,7 +6,12 @@ import { EM_386, EM_X86_64, isElf, machineName, readElf, type Segment, Symbols }
 import type { Boot, Entry, Framebuffer } from "./x86_boot.ts";
 import type { X86Image } from "./x86_image.ts";
 
-const MIB = 2 ** 20, LOADER_NAME = "bringup";
+/**
+ * Multiboot says nothing of the image's name. GRUB legacy and QEMU put it in front of the command line, GRUB 2 does not, and kernels for both
+ * (Xen) look into the loader's name for "GRUB " and a version, to know whether the first word is theirs. Multiboot2 came with GRUB 2.
+ */
+const LOADER_NAME = "bringup", LOADER_NAME_2 = "bringup (as GRUB 2)";
+const MIB = 2 ** 20;
 const MAGIC_1 = 0x1bad_b002, SEARCHED_1 = 8192, HANDED_1 = 0x2bad_b002;
 /** Flags of the first version's header: video mode, addresses; bits 0 to 15 must be understood. */
 const VIDEO = 0x4, ADDRESSES = 0x1_0000, UNKNOWN = 0xfff8;
@@ -275,7 +280,7 @@ function tell2(boot: Boot, file: Uint8Array, video: Video | undefined, base: num
   };
   const text = (t: string) => new TextEncoder().encode(`${t}\0`);
   tag(INFO.CMDLINE, [], text(boot.cmdline));
-  tag(INFO.LOADER, [], text(LOADER_NAME));
+  tag(INFO.LOADER, [], text(LOADER_NAME_2));
   if (base !== undefined) tag(INFO.BASE, [base]);
   const sections = placeSections(boot, file);
   if (sections) tag(INFO.SECTIONS, [sections.count, sections.entrySize, sections.names], sections.headers);

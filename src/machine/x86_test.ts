@@ -157,6 +157,10 @@ Deno.test("Multiboot2: loaded by addresses, entered where the entry tag says, to
   assertEquals(word(info), at + 8 - info);
   const text = (at: number) => new TextDecoder().decode(bus.readBytes(at, 32)).split("\0")[0];
   assertEquals([text(tags.get(1)!), text(tags.get(3)! + 8)], ["quiet x=1", "first word"]);
+  assert(
+    /GRUB [1-9]/.test(text(tags.get(2)!)),
+    "by which Xen knows that the command line begins with an argument, not with the image's name",
+  );
   // Behind the kernel and its bss.
   assertEquals([word(tags.get(3)!), word(tags.get(3)! + 4), bus.read(0x20_1000, 1)], [0x20_1000, 0x20_1001, 9]);
   assertEquals([word(tags.get(4)!), word(tags.get(4)! + 4)], [639, 7 * 1024]);
