@@ -52,6 +52,7 @@ import "../firmware/bios/host.ts";
 import "../core/font8x16.ts";
 import "../core/vga_modes.ts";
 import "../firmware/bios/video_text.ts";
+import "../firmware/bios/edid.ts";
 import "../firmware/bios/vbe.ts";
 import "../firmware/bios/int10.ts";
 import "../firmware/bios/int11.ts";

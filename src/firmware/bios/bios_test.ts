@@ -282,6 +282,21 @@ Deno.test("int 10h: VBE describes its modes and sets them through the Bochs regi
   assertEquals(h.int(0x10, { eax: 0x4f00 }).ax, 0x4f00, "no VBE without a framebuffer");
 });
 
+Deno.test("int 10h: VBE/DDC gives the monitor's EDID block, and nothing behind it", () => {
+  const h = started(), ask = (bl: number, block: number) => h.int(0x10, { eax: 0x4f15, ebx: bl, ecx: 0, edx: block, es: 0x800, edi: 4 });
+  assertEquals([ask(0, 0).ax, ask(0, 0).bx], [0x004f, 0x0103]);
+  assertEquals(ask(1, 0).ax, 0x004f);
+  const block = h.memory.subarray(0x8004, 0x8084);
+  assertEquals([...block.subarray(0, 8)], [0, 255, 255, 255, 255, 255, 255, 0]);
+  assertEquals([...block.subarray(18, 20), block[126], block.reduce((sum, b) => sum + b, 0) & 0xff], [1, 4, 0, 0]);
+  // 3.10.2: the preferred timing's size, which VBE must have.
+  const [width, height] = [block[56] | block[58] >> 4 << 8, block[59] | block[61] >> 4 << 8];
+  assertEquals([width, height, block[54] | block[55] << 8], [1024, 768, 6500]);
+  h.int(0x10, { eax: 0x4f01, ecx: 0x144, edi: 0x200 });
+  assertEquals([h.read(0x8212, 2), h.read(0x8214, 2)], [width, height]);
+  assertEquals([ask(1, 1).ax, ask(2, 0).ax], [0x014f, 0x014f]);
+});
+
 Deno.test("int 11h and 12h: equipment and memory", () => {
   const h = started([disk(2880, "floppy")]);
   assertEquals(h.int(0x11).ax & 0xc3, 0x03);

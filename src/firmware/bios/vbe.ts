@@ -1,5 +1,6 @@
 // VESA BIOS extensions over the Bochs VBE registers. Source: VESA BIOS Extension (VBE) Core Functions Standard 3.0 (September 1998),
-// section 4; mode numbers from 0x140 on as in the Bochs VBE interface. Not modelled: power management, protected-mode entry, DDC.
+// section 4; mode numbers from 0x140 on as in the Bochs VBE interface. Not modelled: power management, protected-mode entry. The monitor: VESA VBE/DDC Standard 1.1 (November 1999).
+import { edid } from "./edid.ts";
 import type { BiosHost, Call } from "./host.ts";
 import { dispi, readDispi, setMode } from "./video_text.ts";
 
@@ -70,6 +71,7 @@ const FUNCTIONS: Readonly<Record<number, Serve>> = {
     return OK;
   },
   0x09: paletteData,
+  0x15: monitor,
 };
 
 function information(c: Call, framebuffer: { readonly length: number }): number {
@@ -173,6 +175,17 @@ function displayStart(c: Call): number {
     dispi(c.host, 8, c.cx);
     dispi(c.host, 9, c.dx);
   } else return FAILED;
+  return OK;
+}
+
+/** VBE/DDC 4.1 and 4.2: BL=0 says what is supported, 1 reads block DX of what the monitor says of itself. */
+function monitor(c: Call): number {
+  if (c.bl === 0) {
+    c.bx = 0x0103; // a block takes a second at most; DDC1 and DDC2; the screen stays on
+    return OK;
+  }
+  if (c.bl !== 1 || c.dx !== 0) return FAILED;
+  c.host.writeBytes(c.at(c.es, c.di), edid());
   return OK;
 }
 
