@@ -1,7 +1,7 @@
 // 8042 keyboard controller of a PC with its keyboard and mouse, and port 0x92 (A20 and fast reset).
 // Source: IBM PS/2 Hardware Interface Technical Reference (October 1990), "Keyboard and Auxiliary Device Controller",
 // "Keyboards" and "Mouse"; port 0x92: Intel 82371SB (PIIX3) data sheet, 2.5.6.
-// Not modelled: times on the wire, scan code set 3, typematic repeat (the outside repeats), the password.
+// Not modelled: times on the wire, typematic repeat (the outside repeats), the password.
 import type { BusTarget } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type KeyPort, type MousePort } from "../core/device.ts";
 import { type IrqLine, unconnected } from "../core/irq.ts";
@@ -42,6 +42,26 @@ function inverse(): readonly number[] {
   return table;
 }
 
+/** Codes of set 3 by those of set 1, and from 0x80 on by those with the prefix 0xe0; 0: there is none. */
+const SET_3 = `
+  0008161e26252e363d3e46454e55660d151d242d2c353c43444d545b5a111c1b
+  232b34333b424b4c520e125c1a22212a32313a41494a597e192914070f171f27
+  2f373f474f765f6c757d846b73747c69727a7071570013565e00000000000000
+  0000000000000000000000000000000000000000000000000000000000000000
+  0000000000000000000000000000000000000000000000000000000079580000
+  0000000000000000000000000000000000000000007700573900000000000000
+  000000000000626e636f0061006a0065606d6764000000000000008b8c8d0000
+`;
+const PAUSE_3 = 0x62, EXTENDED = 0x80;
+/** Keys that tell in set 3 that they are released, until commands say otherwise: Ctrl, Shift, Caps Lock and Alt on the left, Shift on the right. */
+const TELL_RELEASE: readonly number[] = [0x11, 0x12, 0x14, 0x19, 0x59];
+/** Commands that say it of all keys, and of those whose codes follow: typematic; make and break; make only; typematic, make and break. */
+const ALL_KEYS: Readonly<Record<number, boolean>> = { 0xf7: false, 0xf8: true, 0xf9: false, 0xfa: true };
+const SOME_KEYS: Readonly<Record<number, boolean>> = { 0xfb: false, 0xfc: true, 0xfd: false };
+/** Codes of keys are below all commands. */
+const FIRST_COMMAND = 0xed;
+let set3: Uint8Array | undefined;
+
 function bytes(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/[0-9a-f]{2}/g)!, (pair) => parseInt(pair, 16));
 }
@@ -57,6 +77,8 @@ const keyboardPowerOn = () => ({
   /** Typematic rate and delay as written. */
   rate: 0x2b,
   last: 0,
+  /** Of set 3: codes of keys that tell when they are released. */
+  releases: [...TELL_RELEASE],
   /** Prefix (0xe0, or 0xe1 and its second byte) of a scan code that is not complete yet. */
   prefix: [] as number[],
 });
@@ -291,7 +313,9 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
     }
     const [prefix, ...first] = k.prefix;
     k.prefix = [];
-    const codes = [...(prefix ? [prefix] : []), ...[...first, byte].flatMap((code) => inSet(k.set, code))];
+    const codes = k.set === 3
+      ? inSet3(prefix, byte, k.releases)
+      : [...(prefix ? [prefix] : []), ...[...first, byte].flatMap((code) => inSet(k.set, code))];
     if (k.scanning && k.codes.length + codes.length <= QUEUE) k.codes.push(...codes);
     this.#update(before);
   }
@@ -303,15 +327,18 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
       k.last = values[values.length - 1];
     };
     k.command = 0;
+    if (command in SOME_KEYS && value < FIRST_COMMAND) {
+      // More codes may follow; the next command ends the list.
+      k.command = command;
+      k.releases = k.releases.filter((code) => code !== value).concat(SOME_KEYS[command] ? value : []);
+      return answer(ACK);
+    }
     if (command && value < 0x80) {
       if (command === 0xed) k.leds = value & 7;
       else if (command === 0xf3) k.rate = value;
       else if (command === 0xf0 && value === 0) return answer(ACK, k.set);
-      else if (command === 0xf0 && value <= 2) k.set = value;
-      else if (command === 0xf0) {
-        this.env.log("unimp", () => `scan code set ${value}`);
-        return answer(RESEND);
-      }
+      else if (command === 0xf0 && value <= 3) k.set = value;
+      else if (command === 0xf0) return answer(RESEND);
       return answer(ACK);
     }
     switch (value) {
@@ -338,7 +365,11 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
         Object.assign(k, keyboardPowerOn());
         return answer(ACK, SELF_TEST_PASSED);
       default:
-        return answer(value >= 0xf7 && value <= 0xfd ? ACK : RESEND);
+        if (!(value in SOME_KEYS) && !(value in ALL_KEYS)) return answer(RESEND);
+        k.codes = [];
+        if (value in SOME_KEYS) k.command = value;
+        else k.releases = ALL_KEYS[value] ? Array.from({ length: FIRST_COMMAND }, (_, code) => code) : [];
+        return answer(ACK);
     }
   }
 
@@ -476,4 +507,11 @@ function inSet(set: number, code: number): number[] {
   if (set === 1) return [code];
   const make = (set2 ??= inverse())[code & 0x7f];
   return make === 0 ? [] : code & 0x80 ? [BREAK, make] : [make];
+}
+
+/** A code of set 1 with its prefix, in set 3: a byte a key, without prefixes; most keys do not tell that they are released. */
+function inSet3(prefix: number | undefined, code: number, releases: readonly number[]): number[] {
+  const make = prefix === 0xe1 ? PAUSE_3 : (set3 ??= bytes(SET_3))[code & 0x7f | (prefix ? EXTENDED : 0)] ?? 0;
+  if (make === 0) return [];
+  return !(code & 0x80) ? [make] : releases.includes(make) ? [BREAK, make] : [];
 }

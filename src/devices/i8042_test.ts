@@ -56,8 +56,64 @@ Deno.test("without translation: set 2 by default, set 1 when the guest asks for 
   k.data(0);
   assertEquals(k.drain(), [0xfa, 0xfa, 0x01]);
   k.data(0xf0);
-  k.data(3);
-  assertEquals([k.drain(), k.log], [[0xfa, 0xfe], ["unimp scan code set 3"]]);
+  k.data(4);
+  assertEquals(k.drain(), [0xfa, 0xfe]);
+});
+
+/** Keys by codes of set 1, with those of set 3 (IBM's table of key numbers; Linux's atkbd agrees). */
+const SET_3: readonly (readonly [set1: readonly number[], set3: number])[] = [
+  [[0x1e], 0x1c],
+  [[0x39], 0x29],
+  [[0x1c], 0x5a],
+  [[0x0f], 0x0d],
+  [[0x56], 0x13],
+  [[0x3b], 0x07],
+  [[0x41], 0x37],
+  [[0x58], 0x5e],
+  [[0x37], 0x7e],
+  [[0x4a], 0x84],
+  [[0x4e], 0x7c],
+  [[0x52], 0x70],
+  [[0x54], 0x57],
+  [[0xe0, 0x35], 0x77],
+  [[0xe0, 0x1c], 0x79],
+  [[0xe0, 0x1d], 0x58],
+  [[0xe0, 0x38], 0x39],
+  [[0xe0, 0x48], 0x63],
+  [[0xe0, 0x4d], 0x6a],
+  [[0xe0, 0x52], 0x67],
+  [[0xe0, 0x5b], 0x8b],
+  [[0xe0, 0x37], 0x57],
+];
+
+Deno.test("set 3: a byte a key, without prefixes; which keys tell their release is the guest's choice", () => {
+  const k = setUp(0x07), command = (...values: number[]) => values.flatMap((v) => (k.data(v), k.drain()));
+  const pressed = (keys: readonly number[]) => {
+    const last = keys.length - 1;
+    return keys.map((code) => (k.keys(code), k.drain())).concat(keys.map((code, i) => (k.keys(i === last ? code | 0x80 : code), k.drain())))
+      .flat();
+  };
+  assertEquals(command(0xf0, 3, 0xf0, 0), [0xfa, 0xfa, 0xfa, 0xfa, 3]);
+  for (const [keys, code] of SET_3) assertEquals(pressed(keys), [code], `0x${code.toString(16)}`);
+  // These tell it from the start.
+  for (const [set1, code] of [[0x1d, 0x11], [0x2a, 0x12], [0x3a, 0x14], [0x38, 0x19], [0x36, 0x59]]) {
+    assertEquals(pressed([set1]), [code, 0xf0, code]);
+  }
+  k.keys(0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5);
+  assertEquals(k.drain(), [0x62], "Pause");
+  k.keys(0xe0, 0x2a, 0xe0, 0xaa);
+  assertEquals(k.drain(), [], "no shift that nobody pressed");
+  assertEquals(command(0xfc, 0x1c, 0x63), [0xfa, 0xfa, 0xfa]);
+  assertEquals([pressed([0x1e]), pressed([0xe0, 0x48]), pressed([0x30])], [[0x1c, 0xf0, 0x1c], [0x63, 0xf0, 0x63], [0x32]]);
+  assertEquals(command(0xfd, 0x1c, 0xf4), [0xfa, 0xfa, 0xfa], "a command ends the list");
+  assertEquals(pressed([0x1e]), [0x1c]);
+  for (const [all, tells] of [[0xf8, true], [0xf7, false], [0xfa, true], [0xf9, false]] as const) {
+    assertEquals(command(all), [0xfa]);
+    for (const [keys, code] of [...SET_3, [[0x1d], 0x11] as const]) assertEquals(pressed(keys), tells ? [code, 0xf0, code] : [code]);
+  }
+  assertEquals(command(0xf6), [0xfa]);
+  assertEquals([command(0xf0, 0), pressed([0x1e])], [[0xfa, 0xfa, 2], [0x1c, 0xf0, 0x1c]], "defaults");
+  assertEquals([command(0xf0, 3), pressed([0x1d]), pressed([0x1e])], [[0xfa, 0xfa], [0x11, 0xf0, 0x11], [0x1c]]);
 });
 
 Deno.test("room: nothing until the guest has read the last key, or while the keyboard is off", () => {
