@@ -113,11 +113,67 @@ Deno.test("an unexpected stop rejects every pending wait", async () => {
   assertStringIncludes(first.reason.message, "dead halt at 0x8000000c");
 });
 
-Deno.test("failOn fails every wait at once and lets the guest finish its sentence", async () => {
-  const { m } = start([{ out: "ok\npanicked at main.rs:3: boom\n" }, { sleep: 1e9 }], { failOn: [/panicked at/] });
+Deno.test("failOn fails every wait on the very instruction; the message has the guest's sentence to its end", async () => {
+  const { machine, m } = start([{ out: "ok\npanicked at main.rs:3: boom\n" }, { exit: 9 }], { failOn: [/panicked at/] });
   await m.serial.toPrint("ok");
-  const e = await assertRejects(() => m.serial.toPrint("never"), FailPatternSeen, "uart0 printed /panicked at/ (failOn)");
+  const both = [m.serial.toPrint("never"), m.stopped()].map((p) => assertRejects(() => p, FailPatternSeen));
+  const [e] = await Promise.all(both);
+  assertStringIncludes(e.message, `uart0 printed /panicked at/ (failOn) while waiting for uart0 to print "never"`);
   assertStringIncludes(e.message, "main.rs:3: boom");
+  // It has not run on: not the clock, not the history, and the exit is yet to come.
+  assertEquals([machine.s.ticks, m.serial.text(), e.details.guestNs, e.details.stop], [14, "ok\npanicked at", 14, undefined]);
+  await m.serial.toPrint("boom\n");
+  assertEquals(await m.stopped(), { kind: "exit", code: 9 });
+});
+
+Deno.test("failOn fails each time the text is printed, also when a snapshot cuts it; what was told of before is not told again", async () => {
+  const program: Action[] = [{ out: "a bad day, a b" }, { spin: 10 }, { out: "ad night\n" }, { spin: 10 }, { out: "bad\n" }, { exit: 0 }];
+  const create = () => new FakeMachine(program);
+  const m = new MachineSession(create(), { create, failOn: ["bad"] });
+  const seen = async (s: MachineSession) => {
+    const at: number[] = [];
+    for (;;) {
+      try {
+        await s.stopped();
+        return at;
+      } catch (e) {
+        assert(e instanceof FailPatternSeen);
+        at.push(s.machine.age);
+      }
+    }
+  };
+  await assertRejects(() => m.stopped(), FailPatternSeen);
+  await m.serial.toPrint(", a b");
+  const state = m.snapshot(), fork = m.fork();
+  assertEquals([m.machine.age, await seen(m), await seen(fork)], [14, [26, 46], [26, 46]]);
+  m.restore(state);
+  assertEquals(await seen(m), [26, 46]);
+});
+
+Deno.test("a failure has its details once, and its stack is the script's", async () => {
+  const { m } = start([{ out: "x\n" }, { jump: 1 }]);
+  const e = await assertRejects(() => m.serial.toPrint("never", { within: "1us" }), ScenarioTimeout);
+  const [first, ...frames] = e.stack!.split("\n");
+  assertEquals(first, `ScenarioTimeout: ${e.message.split("\n")[0]}`);
+  for (const f of frames) assert(/^ +at .*(scenario_test|std\/assert|ext:cli)/.test(f), f);
+  assert(frames[0].includes("scenario_test"), frames[0]);
+  assertEquals(Deno.inspect(e).split("guest time:").length, 2);
+});
+
+Deno.test("a stopped machine takes no more: whatever needs a running one says so", async () => {
+  const { m } = start([{ out: "done" }, { exit: 5 }]);
+  await m.stopped();
+  for (
+    const use of [() => m.serial.send("x"), () => m.run({ for: "1s" }), () => m.run({ instructions: 1 }), () => m.run({ until: "a0" })]
+  ) {
+    const e = await assertRejects(use, UnexpectedStop, "The machine has stopped already (exit with code 5): it is too late for");
+    assertEquals(e.details.stop, { kind: "exit", code: 5 });
+  }
+  assertEquals([m.inputs, m.machine.cpus[0].breakpoints.size], [[], 0]);
+  await assertRejects(() => m.serial.toPrint("more"), UnexpectedStop);
+  // What was printed can still be looked for.
+  await m.serial.toPrint("done");
+  assertEquals(await m.stopped(), { kind: "exit", code: 5 });
 });
 
 Deno.test("the wall-clock safety net is a different error", async () => {

@@ -122,3 +122,29 @@ Deno.test("the installed command runs machines, and scripts with and without a p
     assertEquals(tested.code, 0, tested.stdout + tested.stderr);
   }
 });
+
+Deno.test("a forgotten await fails its own test and names its line; what else the test says comes first", async () => {
+  const test = (name: string, body: string) =>
+    `Deno.test("${name}", async () => { await using m = await boot("${VIRT}", { kernel: "${guest("echo")}" });\n${body}\n});\n`;
+  const text = [
+    `import { boot, expect } from "bringup";\n`,
+    test("pending", `expect(m.serial).toPrint("never one"); // line 3`),
+    test("failed", `\n\nexpect(m.serial).toPrint("never two", { within: "1us" }); // line 8\nawait m.run({ for: "1ms" });`),
+    test("its own", `expect(m.serial).toPrint("never three");\nthrow new Error("my own");`),
+    test("satisfied", `await expect(m.serial).toPrint("> "); m.serial.send("hello\\r"); await expect(m.serial).toPrint("hello");`),
+    test(
+      "awaited late",
+      `await expect(m.serial).toPrint("> "); const typed = m.serial.toPrint("5 bytes"); await m.serial.send("hello\\r"); await typed;`,
+    ),
+  ].join("");
+  const dir = folder({ "a_test.ts": text, "b.ts": script(`expect(m.serial).toPrint("never");`), "deno.json": MAPPED });
+  const { code, stdout } = await deno(["test", "-A", "--no-check", "a_test.ts"], dir);
+  assertEquals([code, stdout.match(/\d (passed|failed)/g)], [1, ["2 passed", "3 failed"]], stdout);
+  assertMatch(stdout, /"never one": is an `await` missing there\?\n +at \S+a_test\.ts:3:/);
+  assertMatch(stdout, /Waited 1us of guest time in vain for uart0 to print "never two"\n[^]*?\n +at \S+a_test\.ts:8:/);
+  assertStringIncludes(stdout, "error: Error: my own");
+  assert(!stdout.includes("never three") && !stdout.includes("uncaught"), stdout);
+  const driven = await cli([VIRT, guest("echo"), "--scenario", "b.ts"], dir);
+  assertEquals(driven.code, 1);
+  assertMatch(driven.stderr, /"never": is an `await` missing there\?\n +at \S+b\.ts:4:/);
+});

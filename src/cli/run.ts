@@ -6,7 +6,7 @@ import { JIT_OPTIONS, type JitOption } from "../machine/machine.ts";
 import type { Stop } from "../machine/stop.ts";
 import { boot, type BootOptions, type Scenario } from "../scenario/boot.ts";
 import { formatNs, parseDuration } from "../scenario/duration.ts";
-import { describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout } from "../scenario/failures.ts";
+import { collectForgotten, describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout, takeForgotten } from "../scenario/failures.ts";
 import { findMachineFile, shippedMachines } from "../scenario/host.ts";
 import { describeAddress } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
@@ -174,8 +174,13 @@ function notReached(e: unknown, session: MachineSession, expected: RegExp | unde
 
 /** Lets a script drive the machine. */
 async function drive(session: MachineSession, script: (m: MachineSession) => Promise<void>, host: TerminalHost): Promise<number> {
+  collectForgotten();
   try {
     await script(session);
+    // Ended in order, so that what nobody awaited is told of.
+    await session[Symbol.asyncDispose]();
+    const forgotten = takeForgotten();
+    if (forgotten) throw forgotten;
     host.output.flush();
     return 0;
   } catch (e) {

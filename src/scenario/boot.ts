@@ -5,9 +5,17 @@ import type { OpenDisk } from "../machine/disks.ts";
 import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { SessionScreen } from "./peripherals.ts";
 import type { SerialConsole } from "./session.ts";
+import { collectForgotten, takeForgotten } from "./failures.ts";
 import { findMachineFile, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
 import type { Look } from "./screen.ts";
 import { loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
+
+// A forgotten `await` fails its own test, at its end, with the line that forgot it. Ignored outside of `deno test`.
+Deno.test.beforeEach?.(collectForgotten);
+Deno.test.afterEach?.(() => {
+  const error = takeForgotten();
+  if (error) throw error;
+});
 
 export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionOptions, "create"> {
   /** Trace channels for stderr: "irq,trap" or "all". */

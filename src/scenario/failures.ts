@@ -38,6 +38,55 @@ export class WallClockTimeout extends ScenarioFailure {
   override name = "WallClockTimeout";
 }
 
+/** What the waits of a session are: a promise that knows whether anybody listens, so that a forgotten `await` can be told of. */
+export class Outcome<T> extends Promise<T> {
+  /** What `then` and `finally` make of it are promises like any other. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+  heard = false;
+  override then<A = T, B = never>(
+    onResolve?: ((value: T) => A | PromiseLike<A>) | null,
+    onReject?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.heard = true;
+    return super.then(onResolve, onReject);
+  }
+
+  /** It failed: says so where `takeForgotten` is asked, unless somebody listens by then. */
+  failed(error: Error): void {
+    if (!forgotten || this.heard) return;
+    super.then(undefined, () => {});
+    forgotten.push({ wait: this, error });
+  }
+}
+
+/** Failed waits that nobody listened to; undefined while nobody will ask for them. */
+let forgotten: { readonly wait: Outcome<unknown>; readonly error: Error }[] | undefined;
+
+/** From now on a failed wait that nobody listens to does not end the process: whoever calls this asks for it. */
+export function collectForgotten(): void {
+  forgotten = [];
+}
+/** The failure of a wait that nobody has listened to until now, if there was one. */
+export function takeForgotten(): Error | undefined {
+  const error = forgotten?.find((f) => !f.wait.heard)?.error;
+  if (forgotten) forgotten = [];
+  return error;
+}
+
+/** Makes an error's stack the place where something was awaited: the message is in it once, and nothing of this folder. */
+export function placed<E extends Error>(error: E, from: Error): E {
+  const here = new URL(".", import.meta.url).href;
+  const callers = (from.stack ?? "").split("\n").slice(1).filter((l) => !l.includes(here) && !/at new \w+ \(<anonymous>\)/.test(l)).join(
+    "\n",
+  );
+  // Deno prints the message and then the stack without its first line.
+  error.stack = `${error.name}: ${error.message.split("\n")[0]}\n${callers}`;
+  Object.defineProperty(error, Symbol.for("Deno.customInspect"), { value: () => `${error.name}: ${error.message}\n${callers}` });
+  return error;
+}
+
 /** One line about a stop: "exit with code 3". */
 export function describeStop(stop: Stop): string {
   switch (stop.kind) {

@@ -36,7 +36,8 @@ export class SessionScreen extends Screen {
       `the screen to show ${show(pattern)}${how ? ` (${how})` : ""}`,
       within,
       () => found && { value: found },
-    ).finally(() => this.unwatch(watch));
+      () => this.unwatch(watch),
+    );
   }
 }
 
@@ -62,8 +63,10 @@ export class SessionKeyboard {
     return this.#send(scancodesOfText(text), JSON.stringify(text), options.within);
   }
 
-  async #send(codes: readonly number[], what: string, within: Duration | undefined): Promise<void> {
+  #send(codes: readonly number[], keys: string, within: Duration | undefined): Promise<void> {
+    const what = `the keyboard to be read (${keys})`, refused = this.session.refused(what);
+    if (refused) return refused;
     this.keys.enqueue(codes);
-    await this.session.wait(`the keyboard to be read (${what})`, within, () => this.keys.queued === 0 ? { value: undefined } : undefined);
+    return this.session.wait(what, within, () => this.keys.queued === 0 ? { value: undefined } : undefined);
   }
 }

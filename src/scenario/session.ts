@@ -3,6 +3,7 @@
 // stopped.
 import { ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
+import type { CharPort } from "../core/device.ts";
 import type { Stop } from "../machine/stop.ts";
 import { Console, type ConsoleState, Matcher, type Pattern, show } from "./console.ts";
 import { type Duration, formatNs, parseDuration } from "./duration.ts";
@@ -10,6 +11,8 @@ import {
   describeStop,
   FailPatternSeen,
   type FailureDetails,
+  Outcome,
+  placed,
   type ScenarioFailure,
   ScenarioTimeout,
   UnexpectedStop,
@@ -20,7 +23,7 @@ import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 
 /** Wall time in milliseconds after which other work of the process gets its turn. */
 const TURN_MS = 10;
-/** After a forbidden pattern the guest may finish its sentence for this long, so that the message is whole. */
+/** What the guest would say for so long after a forbidden pattern is part of the message, so that its sentence is whole. */
 const LAST_WORDS: Duration = "10ms";
 
 export interface SessionOptions {
@@ -60,6 +63,8 @@ export interface SessionSnapshot {
   readonly machine: unknown;
   readonly consoles: Readonly<Record<string, ConsoleState>>;
   readonly inputs: readonly InputEntry[];
+  /** Up to where each console was searched for each pattern of `failOn`. */
+  readonly forbidden: readonly number[];
   /** Scan codes that wait for the guest. */
   readonly keys?: readonly number[];
 }
@@ -81,6 +86,12 @@ interface Wait {
   reject(error: Error): void;
 }
 
+/** What the guest would print and show next. */
+interface LastWords {
+  readonly printed: ReadonlyMap<string, string>;
+  readonly screen: string | undefined;
+}
+
 /** A console that scripts send to and expect from. */
 export class SerialConsole extends Console {
   constructor(name: string, readonly session: MachineSession) {
@@ -89,15 +100,14 @@ export class SerialConsole extends Console {
 
   /**
    * Sends text (as UTF-8) or bytes and waits until the guest's device has taken all of it; it is never given more than it has room for.
-   * @throws {ScenarioTimeout} the guest does not take it in time.
+   * @throws {ScenarioTimeout} the guest does not take it in time. @throws {UnexpectedStop} the machine has stopped.
    */
-  async send(data: string | Uint8Array, options: { within?: Duration } = {}): Promise<void> {
+  send(data: string | Uint8Array, options: { within?: Duration } = {}): Promise<void> {
+    const what = `${this.name} to take ${typeof data === "string" ? JSON.stringify(data) : `${data.length} bytes`}`;
+    const refused = this.session.refused(what);
+    if (refused) return refused;
     this.enqueue(typeof data === "string" ? new TextEncoder().encode(data) : data);
-    await this.session.wait(
-      `${this.name} to take ${typeof data === "string" ? JSON.stringify(data) : `${data.length} bytes`}`,
-      options.within,
-      () => this.queued === 0 ? { value: undefined } : undefined,
-    );
+    return this.session.wait(what, options.within, () => this.queued === 0 ? { value: undefined } : undefined);
   }
 
   /**
@@ -113,11 +123,12 @@ export class SerialConsole extends Console {
       if (found) this.session.machine.requestBreak();
     };
     this.watchers.add(look);
-    return this.session.wait(`${this.name} to print ${show(pattern)}`, options.within, () => {
+    const poll = () => {
       if (!found) return undefined;
       this.cursor = Math.max(this.cursor, found.end);
       return { value: found.groups };
-    }).finally(() => this.watchers.delete(look));
+    };
+    return this.session.wait(`${this.name} to print ${show(pattern)}`, options.within, poll, () => this.watchers.delete(look));
   }
 
   /** Called after the text has grown. */
@@ -149,6 +160,8 @@ export class MachineSession implements AsyncDisposable {
   #seen: { readonly where: string; readonly pattern: Pattern } | undefined;
   readonly #screen: SessionScreen | undefined;
   readonly #keyboard: SessionKeyboard | undefined;
+  /** After the machine has changed at once: what is on the screen then was there before. */
+  #lookAtScreen: () => void = () => {};
   #ended: Stop | undefined;
   #pumping = false;
   #closed = false;
@@ -216,7 +229,8 @@ export class MachineSession implements AsyncDisposable {
   /**
    * Runs for a span of guest time, a number of instruction times, or until an address or symbol is about to be executed. The result is a
    * "budget" or "breakpoint" stop, or the stop that ended the machine before its time was over.
-   * @throws {ScenarioTimeout} `until` was not reached within the budget. @throws {UnexpectedStop} the machine stopped before `until`.
+   * @throws {ScenarioTimeout} `until` was not reached within the budget. @throws {UnexpectedStop} the machine stopped before `until`, or had
+   * stopped before.
    */
   run(
     how: { readonly for: Duration } | { readonly instructions: number } | { readonly until: string | bigint; readonly within?: Duration },
@@ -224,7 +238,7 @@ export class MachineSession implements AsyncDisposable {
     if ("until" in how) return this.#runUntil(how.until, how.within);
     const ticks = "for" in how ? this.#ticksOf(parseDuration(how.for)) : how.instructions;
     const what = "for" in how ? `${how.for} of guest time to pass` : `${ticks} instructions to pass`;
-    return this.#wait<Stop>(
+    return this.refused(what) ?? this.#wait<Stop>(
       what,
       what,
       this.machine.age + ticks,
@@ -237,26 +251,26 @@ export class MachineSession implements AsyncDisposable {
     return this.wait("the machine to stop", options.within, ({ stop }) => stop && stop.kind !== "breakpoint" ? { value: stop } : undefined);
   }
 
-  async #runUntil(until: string | bigint, within?: Duration): Promise<Stop> {
+  #runUntil(until: string | bigint, within?: Duration): Promise<Stop> {
     const address = typeof until === "bigint" ? until : this.machine.symbols.address(until);
-    if (address === undefined) throw new ConfigError(`no symbol '${until}' in the kernel's symbol table`);
+    if (address === undefined) return Outcome.reject(new ConfigError(`no symbol '${until}' in the kernel's symbol table`));
+    const what = `cpu to reach ${describeAddress(this.machine, address)}`, refused = this.refused(what);
+    if (refused) return refused;
     const added = this.machine.cpus.filter((c) => !c.breakpoints.has(address));
     for (const c of added) c.breakpoints.add(address), c.breakpointsChanged();
     const removeAll = () => {
       for (const c of added) c.breakpoints.delete(address), c.breakpointsChanged();
     };
-    return await this.wait<Stop>(
-      `cpu to reach ${describeAddress(this.machine, address)}`,
-      within,
-      ({ stop }) => stop?.kind === "breakpoint" && stop.pc === address ? { value: stop } : undefined,
-    ).finally(removeAll);
+    const reached: Poll<Stop> = ({ stop }) => stop?.kind === "breakpoint" && stop.pc === address ? { value: stop } : undefined;
+    return this.wait(what, within, reached, removeAll);
   }
 
   /** State of the machine and of the consoles' histories and queues. */
   snapshot(): SessionSnapshot {
     const consoles = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.save()]));
     const keys = this.#keyboard ? { keys: this.#keyboard.keys.save() } : {};
-    return { machine: this.machine.snapshot(), consoles, inputs: structuredClone(this.inputs), ...keys };
+    const forbidden = this.#forbidden.map((f) => f.matcher.from);
+    return { machine: this.machine.snapshot(), consoles, inputs: structuredClone(this.inputs), forbidden, ...keys };
   }
 
   /** Back to a snapshot of this session or of a fork. @throws {Error} something is being awaited. */
@@ -266,7 +280,8 @@ export class MachineSession implements AsyncDisposable {
     for (const c of this.consoles.values()) c.load(snapshot.consoles[c.name]);
     this.#keyboard?.keys.load(snapshot.keys ?? []);
     this.inputs.splice(0, Infinity, ...structuredClone(snapshot.inputs));
-    for (const f of this.#forbidden) f.matcher.from = f.console.text().length;
+    for (const [i, f] of this.#forbidden.entries()) f.matcher.from = snapshot.forbidden[i];
+    this.#lookAtScreen();
     this.#ended = undefined;
     this.#seen = undefined;
   }
@@ -300,26 +315,43 @@ export class MachineSession implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     this.machine.disks?.flush();
-    for (const w of this.#waits) w.reject(new Error(`The session ended while it waited for ${w.what}`));
+    for (const w of this.#waits) {
+      w.reject(placed(new Error(`The session ended while it waited for ${w.what}: is an \`await\` missing there?`), w.from));
+    }
     this.#waits.clear();
     this.wake();
     return Promise.resolve();
   }
 
   /** Runs the guest until `poll` gives a value. It is asked before the guest runs, and after each slice, break and stop. */
-  wait<T>(what: string, within: Duration | undefined, poll: Poll<T>): Promise<T> {
+  wait<T>(what: string, within: Duration | undefined, poll: Poll<T>, done = () => {}): Promise<T> {
     const text = within ?? this.#guestBudget;
     const deadline = text === "none" ? Infinity : this.machine.age + this.#ticksOf(parseDuration(text));
-    return this.#wait(what, `${text} of guest time`, deadline, poll);
+    return this.#wait(what, `${text} of guest time`, deadline, poll, done);
   }
 
-  #wait<T>(what: string, within: string, deadline: number, poll: Poll<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(new Error(`The session is closed: nothing can be awaited (${what})`));
-    return new Promise<T>((resolve, reject) => {
-      const wallDeadline = performance.now() + this.#wallBudgetMs;
-      this.#waits.add({ what, within, deadline, wallDeadline, poll, from: new Error(), resolve: resolve as (v: unknown) => void, reject });
-      this.#pump();
-    });
+  /** A wait that has failed because the machine stopped before, for what only a running one can do; undefined while it may go on. */
+  refused(what: string): Promise<never> | undefined {
+    const { stop } = this;
+    if (!stop) return undefined;
+    const problem = `The machine has stopped already (${describeStop(stop).split("\n")[0]}): it is too late for`;
+    const error = this.#failure(UnexpectedStop, { what, from: new Error() }, problem, stop), wait = Outcome.reject<never>(error);
+    (wait as Outcome<never>).failed(error);
+    return wait;
+  }
+
+  #wait<T>(what: string, within: string, deadline: number, poll: Poll<T>, done: () => void = () => {}): Promise<T> {
+    if (this.#closed) {
+      done();
+      return Outcome.reject(new Error(`The session is closed: nothing can be awaited (${what})`));
+    }
+    const from = new Error(), wallDeadline = performance.now() + this.#wallBudgetMs;
+    let resolve!: (value: unknown) => void, reject!: (error: Error) => void;
+    const wait = new Outcome<T>((...both) => [resolve, reject] = both as [typeof resolve, typeof reject]);
+    const settled = { resolve: (v: unknown) => (done(), resolve(v)), reject: (e: Error) => (done(), reject(e), wait.failed(e)) };
+    this.#waits.add({ what, within, deadline, wallDeadline, poll, from, ...settled });
+    this.#pump();
+    return wait;
   }
 
   #ticksOf(ns: number): number {
@@ -412,6 +444,7 @@ export class MachineSession implements AsyncDisposable {
     for (const f of this.#forbidden) {
       const found = f.console === console ? f.matcher.find(console) : undefined;
       if (!found) continue;
+      f.matcher.from = found.end;
       this.#seen = { where: `${console.name} printed`, pattern: f.matcher.pattern };
       this.machine.requestBreak();
       return;
@@ -422,48 +455,76 @@ export class MachineSession implements AsyncDisposable {
   #watchScreen(patterns: readonly Pattern[]): void {
     const screen = this.#screen;
     if (!screen) return;
-    const matchers = new Set(patterns.map((p) => new peripherals!.ScreenMatcher(p)));
+    const matchers = patterns.map((p) => new peripherals!.ScreenMatcher(p)), shown = new Set<typeof matchers[number]>();
+    this.#lookAtScreen = () => {
+      shown.clear();
+      const text = screen.port.text();
+      for (const m of matchers) if (text && m.find(text)) shown.add(m);
+    };
     screen.watch((row) => {
-      const text = this.#seen ? undefined : screen.port.text([...matchers].every((m) => m.byRow) ? row : -1);
-      const found = text && [...matchers].find((m) => m.find(text, m.byRow ? row : -1));
-      if (!found) return;
-      matchers.delete(found);
-      this.#seen = { where: "the screen shows", pattern: found.pattern };
-      this.machine.requestBreak();
+      if (this.#seen) return;
+      const text = screen.port.text(shown.size === 0 && matchers.every((m) => m.byRow) ? row : -1);
+      for (const m of matchers) {
+        if (shown.has(m) ? text && m.find(text) : !(text && m.find(text, m.byRow ? row : -1))) continue;
+        if (shown.delete(m)) continue;
+        shown.add(m);
+        this.#seen = { where: "the screen shows", pattern: m.pattern };
+        return this.machine.requestBreak();
+      }
     });
   }
 
   #failForbidden(seen: { readonly where: string; readonly pattern: Pattern }): boolean {
-    const { machine } = this, until = machine.age + this.#ticksOf(parseDuration(LAST_WORDS));
-    while (!this.stop && machine.age < until) {
-      const stop = machine.run(machine.clock.ticks + until - machine.age);
-      if (stop && stop.kind !== "breakpoint") break;
-    }
+    const words = this.#lastWords(), problem = `${seen.where} ${show(seen.pattern)} (failOn) while waiting for`;
     this.#seen = undefined;
-    for (const f of this.#forbidden) f.matcher.from = f.console.lineStart;
-    for (const w of this.#waits) {
-      w.reject(
-        this.#failure(FailPatternSeen, w, `${seen.where} ${show(seen.pattern)} (failOn) while waiting for`, this.stop),
-      );
-    }
+    for (const w of this.#waits) w.reject(this.#failure(FailPatternSeen, w, problem, this.stop, words));
     this.#waits.clear();
     return true;
   }
 
+  /** Runs on for LAST_WORDS and comes back: the machine stays at the instruction where it is. */
+  #lastWords(): LastWords {
+    const { machine } = this, saved = machine.snapshot(), until = machine.age + this.#ticksOf(parseDuration(LAST_WORDS));
+    const printed = new Map<string, string>(), ports = [...this.consoles.values()].map(({ port }) => [port, { ...hooksOf(port) }] as const);
+    for (const c of this.consoles.values()) {
+      const decoder = new TextDecoder();
+      c.port.onByte = (byte) => {
+        c.onByte(byte);
+        printed.set(c.name, (printed.get(c.name) ?? "") + decoder.decode(Uint8Array.of(byte), { stream: true }));
+      };
+      c.port.onRoom = () => {};
+    }
+    const keys = machine.keyboard, keysRoom = keys?.onRoom;
+    if (keys) keys.onRoom = () => {};
+    try {
+      while (!this.stop && machine.age < until) machine.run(machine.clock.ticks + until - machine.age);
+      return { printed, screen: this.#screen?.text() };
+    } finally {
+      machine.restore(saved);
+      for (const [port, hooks] of ports) Object.assign(port, hooks);
+      if (keys) keys.onRoom = keysRoom!;
+    }
+  }
+
   #failure<E extends ScenarioFailure>(
     Kind: new (message: string, details: FailureDetails) => E,
-    wait: Wait,
+    wait: Pick<Wait, "what" | "from">,
     problem: string,
     stop?: Stop,
+    words?: LastWords,
   ): E {
     const { machine } = this;
     const lines = [`${problem} ${wait.what}`, `  guest time: ${formatNs(machine.clock.nowNs)} (tick ${machine.clock.ticks})`];
+    const quote = (heading: string, rows: readonly string[]) => lines.push(`  ${heading}:`, ...rows.map((l) => `    | ${l}`));
     for (const c of this.consoles.values()) {
-      const text = c.lines.slice(-20).map((l) => `    | ${l}`).join("\n");
-      lines.push(c.text() ? `  ${c.name}, last lines:\n${text}` : `  ${c.name} has printed nothing`);
+      if (c.text()) quote(`${c.name}, last lines`, c.lines.slice(-20));
+      else lines.push(`  ${c.name} has printed nothing`);
+      const more = words?.printed.get(c.name);
+      if (more) quote(`${c.name} would have gone on`, more.split(/\r*\n/).slice(0, 10));
     }
     const screen = this.#screen?.text();
-    if (screen) lines.push(`  the screen:\n${screen.split("\n").map((l) => `    | ${l}`).join("\n")}`);
+    if (screen) quote("the screen", screen.split("\n"));
+    if (words?.screen && words.screen !== screen) quote(`the screen would have been, ${LAST_WORDS} later`, words.screen.split("\n"));
     for (const c of machine.cpus) {
       lines.push(`  cpu${c.index}: pc ${describeAddress(machine, c.pc)}${c.idle ? " (waiting for an interrupt)" : ""}`);
     }
@@ -471,9 +532,7 @@ export class MachineSession implements AsyncDisposable {
     const transcript: Record<string, string> = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.text()]));
     if (screen) transcript.screen = screen;
     const error = new Kind(lines.join("\n"), { awaited: wait.what, guestNs: machine.clock.nowNs, transcript, ...(stop ? { stop } : {}) });
-    const callers = (wait.from.stack ?? "").split("\n").slice(1).filter((l) => !l.includes(import.meta.url)).join("\n");
-    error.stack = `${error.name}: ${error.message}\n${callers}`;
-    return error;
+    return placed(error, wait.from);
   }
 
   #logInput(name: string, byte: number): void {
@@ -482,6 +541,8 @@ export class MachineSession implements AsyncDisposable {
     else this.inputs.push({ ticks, console: name, bytes: [byte] });
   }
 }
+
+const hooksOf = ({ onByte, onRoom }: CharPort) => ({ onByte, onRoom });
 
 /**
  * The event loop's turn after TURN_MS of running. The timer is armed before the machine runs, so that it is due by then: awaiting a fresh
