@@ -1,6 +1,7 @@
 // The command line as its users meet it: exit status, what goes to stdout and what to stderr, pipes, a terminal. Mistakes in machine files
 // have their table beside the machine's graph.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { boot } from "../mod.ts";
 import { exitStatus } from "../src/cli/run.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import { cliArgs, installed, ROOT, runCli } from "./cli.ts";
@@ -249,6 +250,25 @@ Deno.test("run: floating point, which is loaded when the guest turns it on, is t
   for (const engine of ["interp", "jit"]) {
     const { code, stdout } = await runCli([VIRT, path, "--engine", engine, "--timeout", "10ms"]);
     assertEquals([code, stdout], [0, "B"]);
+  }
+});
+
+// deno-fmt-ignore
+/** auipc sp, 0; c.fsdsp fa0, 504(sp); c.fldsp fa1, 504(sp); li a0, "C"; li a7, 1; ecall; li a7, 8; ecall */
+const COMPRESSED = Uint32Array.of(0x117, 0x35fe_bfaa, 0x430_0513, 0x100893, 0x73, 0x800893, 0x73);
+
+Deno.test("run: floating point is on when a kernel starts, and loading it in the midst of a run is not seen", async () => {
+  for (const [text, code] of [["B", FLOATING.slice(2)], ["C", COMPRESSED]] as const) {
+    const path = file("on.bin", new Uint8Array(code.buffer)), digests = new Set<string>();
+    for (const args of [["--engine", "interp"], ["--engine", "jit"], ["--harts", "2"]]) {
+      const ran = await runCli([VIRT, path, "--stats", "--timeout", "10ms", ...args]);
+      assertEquals([ran.code, ran.stdout], [0, text]);
+      if (args[0] !== "--harts") digests.add(/digest +(\w+)/.exec(ran.stderr)![1]);
+    }
+    await using m = await boot(ROOT + VIRT, { kernel: path });
+    await m.machine.complete!();
+    await m.stopped();
+    assertEquals([...digests], [m.machine.digest()], "loaded before the run");
   }
 });
 

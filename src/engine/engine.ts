@@ -600,6 +600,7 @@ export class Engine {
       this.#resumeAt = undefined;
       let block = resume ? 0 : this.#remembered(i32[PC >> 2], i32[(PC >> 2) + 1]);
       if (block === 0) block = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], resume);
+      if (block === NOT_LOADED) break;
       if (block >= 0 && this.#u16[(block + H_COUNT) >> 1] > left) block = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true);
       if (block < 0) {
         this.stats.faults++;
@@ -747,7 +748,7 @@ export class Engine {
     if (i32[at] !== lo || i32[at + 1] !== hi || i32[at + 2] !== context) return 0;
     return this.#u16[i32[at + 3] >> 1] === UOP.stale ? 0 : i32[at + 3];
   }
-  /** Micro-ops of the block at a virtual pc, translated if need be; -1 on a fetch fault, which the core has recorded. */
+  /** Micro-ops of the block at a virtual pc, translated if need be; -1 on a fetch fault, which the core has recorded; or NOT_LOADED. */
   #lookup(lo: number, hi: number, step: boolean): number {
     this.stats.lookups++;
     const core = this.running.core, context = this.#i32[CONTEXT >> 2], offset = lo & (PAGE - 1), host = this.#fetch(lo, hi);
@@ -763,6 +764,7 @@ export class Engine {
       return b.ip;
     }
     const started = this.#regionCount ? performance.now() : 0, block = this.#translate(host, lo, hi, key, step);
+    if (block === undefined) return NOT_LOADED;
     if (this.#regionCount) this.translateMs += performance.now() - started;
     if (!step && block.second !== -1) this.#remember(lo, hi, context, block.ip);
     return block.ip;
@@ -798,7 +800,7 @@ export class Engine {
     i32[at + 3] = ip;
   }
 
-  #translate(host: number, lo: number, hi: number, key: number, step: boolean): Block {
+  #translate(host: number, lo: number, hi: number, key: number, step: boolean): Block | undefined {
     const b = this.#builder, code = this.#code, core = this.running.core, selector = this.#selector;
     if (this.#arenaAt + LARGEST_BLOCK > selector.literalAt) this.flushCode();
     const ram = this.#viewOf(host);
@@ -811,6 +813,7 @@ export class Engine {
       b.leavesBefore = false;
       this.#second = 0;
       core.translateBlock(b, code, max);
+      if (b.insns === 0) return undefined;
       const cut = this.#firstBreakpoint(b);
       if (cut === 0) break;
       max = cut;
@@ -1436,6 +1439,8 @@ const THRESHOLD = 300_000;
 const HAS_CODE = 2;
 /** A region that leaves this often after fewer instructions each is not worth its while. */
 const SIDES = 1024, SIDE_WORTH = 300;
+/** Of #lookup: what the next instruction needs has to be loaded first. */
+const NOT_LOADED = -2;
 /**
  * What everything here takes for granted of memory that the guest sees: an address has the same place in its page as the byte in the linear
  * memory, since the TLBs and the checks of compiled code tell pages only. Whoever lays out memory holds to it (`machine/graph.ts`,

@@ -64,7 +64,10 @@ export interface Core {
   interrupt(): boolean;
   /** It waits for an interrupt (`wfi`, `hlt`): `interrupt()` ends that when one is pending. */
   readonly waiting: boolean;
-  /** Builds the IR of a block of at most `max` instructions that starts at the builder's pc; ends it with an operation that ends. */
+  /**
+   * Builds the IR of a block of at most `max` instructions that starts at the builder's pc; ends it with an operation that ends. An empty block
+   * means that the core cannot go on before its owner, whom it has told, has loaded something.
+   */
   translateBlock(b: Builder, code: Code, max: number): void;
 }
 

@@ -173,7 +173,7 @@ class RiscvPlatform implements Platform, SbiHost {
           if (hart.traps.loop >= TRAP_LOOP) parts.die({ kind: "trapLoop", pc: hart.pc, report: hart.deathReport() });
         },
         onFloating: () => {
-          if (lacksFloating(this.#isa)) parts.requestBreak();
+          parts.requestBreak();
         },
         firmware: () => this.#ecall(index),
       });
@@ -184,7 +184,7 @@ class RiscvPlatform implements Platform, SbiHost {
   }
 
   get loading(): Promise<void> | undefined {
-    return lacksFloating(this.#isa) && this.cpus.some((c) => (c as RiscvCpu).hart.usesFloating) ? loadFloating() : undefined;
+    return lacksFloating(this.#isa) && this.cpus.some((c) => (c as RiscvCpu).hart.needsFloating) ? loadFloating() : undefined;
   }
 
   /** First tick at which the time CSR reads at least `time`. */

@@ -48,6 +48,7 @@ import {
   SPP,
   STCE,
   SUM,
+  TM,
   TSR,
   TVM,
   TW,
@@ -100,7 +101,7 @@ export interface HartConfig {
   onPending(): void;
   /** Called when a trap handler's first instruction has trapped; `traps.loop` tells how often in a row. */
   onTrapLoop?(): void;
-  /** Called when floating point is turned on. */
+  /** Called when an instruction is met that needs floating point, which is not loaded: `needsFloating` is set. */
   onFloating?(): void;
   /** Serves an environment call from S-mode in place of M-mode software; false: it did not, so the call traps. The pc is already behind the call. */
   firmware?(hart: Hart): boolean;
@@ -165,6 +166,8 @@ export class Hart implements Core {
   readonly mmu: Mmu;
   readonly helpers: readonly Helper[];
   readonly traps = new TrapLog();
+  /** The next instruction is of floating point, which was not loaded. */
+  needsFloating = false;
   pageCacheable = true;
   /** Upper half of the value that a CSR row has just read. */
   high = 0;
@@ -249,10 +252,6 @@ export class Hart implements Core {
     ];
   }
 
-  /** Whether floating point is on. */
-  get usesFloating(): boolean {
-    return (this.status & FS) !== 0;
-  }
   /** Whether the hart has an extension or a privilege mode ("s", "u"). */
   has(extension: string): boolean {
     const { isa } = this.config;
@@ -275,11 +274,16 @@ export class Hart implements Core {
     this.#reload();
   }
 
-  /** What firmware leaves when it starts a hart in S-mode: everything delegated, memory open, counters readable, a0 = hart id. */
+  /**
+   * What firmware leaves when it starts a hart in S-mode: everything delegated, memory open, floating point on, cycle, time and instret readable
+   * in U-mode (as OpenSBI does it: tests/entry_test.ts compares), a0 = hart id.
+   */
   startSupervisor(pc: bigint, a1: bigint): void {
     const s = this.s;
     s.priv = 1;
     this.status &= ~(SIE | SUM | MXR | MPRV);
+    if (this.has("f")) this.status |= FS | SD;
+    s.scounteren = CY | TM | IR;
     s.medeleg = 0xb1ff; // all but environment calls from S, which are the firmware's
     s.mideleg = SSIP | STIP | SEIP;
     s.mcounteren = -1;
@@ -427,6 +431,9 @@ export class Hart implements Core {
 
   translateBlock(b: Builder, code: Code, max: number): void {
     translateBlock(b, code, max, this.mode(), this.config.isa, this.csrPlain);
+    if (b.insns > 0) return;
+    this.needsFloating = true;
+    this.config.onFloating?.();
   }
 
   // --- traps
@@ -774,7 +781,6 @@ export class Hart implements Core {
   // --- derived state
   #refresh(): void {
     const s = this.s, fs = this.status & FS;
-    if (fs && !(this.#mode & MODE_FS)) this.config.onFloating?.();
     this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0) | (this.#mayCbo(CBZE) ? MODE_CBZE : 0);
     const data = this.status & MPRV ? (this.status & MPP) >> MPP_SHIFT : s.priv, bare = this.mmu.levels === 0;
     this.#dataPriv = data;

@@ -1,5 +1,5 @@
-// Floating point that is loaded on demand. Until mstatus.FS is set its instructions are illegal, as words that no row has, and nobody calls its
-// helpers; who runs harts has it loaded by then (`Hart.usesFloating`).
+// Floating point that is loaded on demand. While mstatus.FS is off its instructions are illegal, as words that no row has, and nobody calls its
+// helpers. Where FS is on, as firmware leaves it, a hart stops before the first of them, and who runs harts has it loaded (`Hart.needsFloating`).
 import { lazy } from "../core/lazy.ts";
 import type { CoreEnv, Helper, Status } from "../ir/frontend.ts";
 import { FLOAT_HELPERS } from "./helpers.ts";

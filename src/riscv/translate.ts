@@ -4,9 +4,10 @@ import { Builder } from "../ir/builder.ts";
 import type { Code, CoreEnv, Helper, Status } from "../ir/frontend.ts";
 import { clmulHelpers } from "./clmul.ts";
 import { Emit } from "./emit.ts";
-import { floatHelpers } from "./lazy_floating.ts";
+import { floatHelpers, floating } from "./lazy_floating.ts";
 import { H } from "./helpers.ts";
 import type { Isa } from "./isa.ts";
+import { MODE_FS } from "./slots.ts";
 
 /** Longest block, in instructions, and operations after which no further instruction is begun: the largest one takes less than what is left. */
 const MAX_BLOCK = 64, MAX_OPERATIONS = Builder.CAPACITY - 512;
@@ -24,7 +25,8 @@ function emitterOf(b: Builder): Emit {
 
 /**
  * Builds the block of at most `max` instructions (1 or more) that starts at the builder's pc. It ends where an instruction ends it, before a
- * page's end, or after 64 instructions; an instruction that crosses into the next page is always a block of its own.
+ * page's end, or after 64 instructions; an instruction that crosses into the next page is always a block of its own. It ends before floating
+ * point that is not loaded, and is empty where that is the first instruction.
  * `csrPlain` tells which CSRs are plain slots; without it every CSR instruction is a helper call.
  */
 export function translateBlock(b: Builder, code: Code, max: number, mode: number, isa: Isa, csrPlain?: Emit["csrPlain"]): void {
@@ -52,6 +54,12 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
         break;
       }
       word |= (bytes[next] << 16) | (bytes[next + 1] << 24);
+    }
+    if (floating === undefined && (mode & MODE_FS) !== 0 && isFloating(word, isa.xlen)) {
+      if (n === 0) break;
+      moveTo(e, startLo, startHi, last);
+      e.cut(offset - last);
+      break;
     }
     last = offset;
     offset += short ? 2 : 4;
@@ -127,6 +135,14 @@ function immediateOf(word: number, format: number, compressed: boolean): number 
       return !compressed && (distance & 2) !== 0 ? 0 : distance;
     }
   }
+}
+
+/** Whether a word has one of the opcodes of F, D and what extends them (Unpriv 20240411, tables 70 and 71). */
+function isFloating(word: number, xlen: number): boolean {
+  const opcode = word >>> 2 & 31, kind = word >>> 13 & 7;
+  // LOAD-FP, STORE-FP, MADD to NMADD, OP-FP; C.FLD, C.FSD and their kin, and the words of RV32 where RV64 has C.LD.
+  if ((word & 3) === 3) return (1 << opcode & (1 << 1 | 1 << 9 | 0x1f << 16)) !== 0;
+  return (word & 3) !== 1 && ((kind & 3) === 1 || (xlen === 32 && (kind & 3) === 3));
 }
 
 /** Sets the pc to `offset` bytes from the block's start. */

@@ -28,7 +28,6 @@ const C_FLAGS = [
   "-Wl,--build-id=none,--no-warn-rwx-segments",
   `-ffile-prefix-map=${ROOT}=/bringup`,
   `-L${LINK}`,
-  `-T${LINK}/m_mode.ld`,
 ];
 
 /** Runs a program to its end and returns its output; ends this one with the program's message when it fails. */
@@ -98,9 +97,9 @@ for (const arch of ["riscv64", "riscv32"] as const) {
       await run("llvm-objcopy", [...(source.debug ? [] : ["--strip-debug"]), built.get(name)!, join(ROOT, image)], ROOT);
     }
   }
-  for (const { image, source } of wanted.filter((image) => image.arch === arch && image.source.kind === "c")) {
+  for (const { image, mode, source } of wanted.filter((image) => image.arch === arch && image.source.kind === "c")) {
     const defines = (source.defines ?? []).map((define) => `-D${define}`);
-    const files = source.from.map((file) => join(ROOT, "tests", file));
+    const files = [`-T${LINK}/${mode.toLowerCase()}_mode.ld`, ...source.from.map((file) => join(ROOT, "tests", file))];
     await run("riscv64-unknown-elf-gcc", [...C_TARGET[arch], ...C_FLAGS, ...defines, ...files, "-lgcc", "-o", join(ROOT, image)], ROOT);
     // The linker's file symbols hold the random names of the compiler's temporary files.
     await run("riscv64-unknown-elf-strip", ["--strip-debug", join(ROOT, image)], ROOT);

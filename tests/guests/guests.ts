@@ -43,6 +43,8 @@ interface Row extends Partial<Omit<Guest, "name" | "arch" | "image" | "machine">
   readonly arches?: readonly Arch[];
   /** The folder of the image below `tests/`. */
   readonly folder?: string;
+  /** What it prints depends on the firmware: a test of its own compares. */
+  readonly compared?: boolean;
 }
 
 const BOTH: readonly Arch[] = ["riscv64", "riscv32"];
@@ -79,6 +81,7 @@ const ROWS: readonly Row[] = [
   { name: "smp1", source: rust("smp"), harts: [1] },
   { name: "smp4", source: rust("smp"), harts: [4] },
   { name: "crates_io", source: rust("crates_io") },
+  { name: "entry", source: asm("entry.S", "entry.c"), arches: ["riscv64"], compared: true },
   { name: "bench", source: bench(), mode: "M", harts: [1], folder: "bench" },
   ...["sieve", "matmul", "quicksort", "crc", "fib", "list", "sha256", "copy", "search", "mandelbrot"].map((name): Row => (
     { name: `bench_${name}`, source: bench(`ONLY=${name}`), mode: "M", harts: [1], folder: "bench" }
@@ -101,7 +104,7 @@ function imagePath(row: Row, arch: Arch): string {
 }
 
 /** Every guest on every architecture it is built for. */
-export const GUESTS: readonly Guest[] = ROWS.flatMap((row) =>
+export const GUESTS: readonly Guest[] = ROWS.filter((row) => !row.compared).flatMap((row) =>
   (row.arches ?? BOTH).map((arch): Guest => ({
     name: `${row.name}.${bits(arch)}`,
     arch,
@@ -118,12 +121,18 @@ export const GUESTS: readonly Guest[] = ROWS.flatMap((row) =>
 );
 
 /** Every image once, with its source. */
-export const IMAGES: readonly { readonly name: string; readonly arch: Arch; readonly image: string; readonly source: Source }[] = [
+export const IMAGES: readonly {
+  readonly name: string;
+  readonly arch: Arch;
+  readonly mode: "S" | "M";
+  readonly image: string;
+  readonly source: Source;
+}[] = [
   ...new Map(
     ROWS.flatMap((row) =>
       (row.arches ?? BOTH).map((arch) => {
         const image = imagePath(row, arch);
-        return [image, { name: imageName(row), arch, image, source: row.source }] as const;
+        return [image, { name: imageName(row), arch, mode: row.mode ?? "S", image, source: row.source }] as const;
       })
     ),
   ).values(),
