@@ -18,6 +18,7 @@ export const FILES: Readonly<Record<string, string>> = {
   "lpt": "../loads/devices_pc.ts",
   "mc146818": "../loads/devices_microvm_pc.ts",
   "ns16550a": "../loads/devices_microvm_pc_virt_virt32.ts",
+  "pc-testdev": "../loads/devices_others.ts",
   "isa.piix3": "../loads/devices_pc.ts",
   "acpi.piix4": "../loads/devices_pc.ts",
   "riscv.plic": "../loads/devices_virt_virt32.ts",
