@@ -31,9 +31,6 @@ const PCI_VGA = 0x0300;
 const LARGE = 64 * 2 ** 20, FIRST_BYTES = 0x1_0000;
 const BOOT_SECTOR = 0x7c00;
 
-/** Where `disassemble` decodes to. */
-const decoded = new Insn();
-
 /** A processor as the rest of the system sees it. */
 class X86 extends EngineCpu<X86Cpu> {
   readonly arch = "x86_64";
@@ -47,7 +44,7 @@ class X86 extends EngineCpu<X86Cpu> {
   disassemble(vaddr: bigint): { text: string; length: number } | undefined {
     const bytes = this.#code(vaddr), mode = this.core.mode(), code = mode & MODE_CODE64 ? 64 : mode & MODE_CODE32 ? 32 : 16;
     if (!bytes) return undefined;
-    const outcome = x86Table().decode(decoded, bytes, 0, bytes.length, code, this.core.protectedMode);
+    const decoded = new Insn(), outcome = x86Table().decode(decoded, bytes, 0, bytes.length, code, this.core.protectedMode);
     if (outcome !== OK) return outcome === CUT ? undefined : { text: `.byte 0x${bytes[0].toString(16).padStart(2, "0")}`, length: 1 };
     return { text: disassemble(decoded, vaddr, code), length: decoded.length };
   }

@@ -3,8 +3,7 @@
 // (253666-083, 253668-083). Instructions are in isa/*.ts; what they call is in system.ts, far.ts, interrupts.ts, tasks.ts.
 // A check that fails deep inside such a function throws FAULTED after the exception was recorded; nothing of the guest's state has been
 // changed by then, and the helper's wrapper or the delivery loop catches it. Translated code never sees it.
-// Not modelled: SMM, VMX, SVM, protection keys, CET, VME (CR4.VME, PVI), machine checks, performance counters, #SS where a helper (FXSAVE,
-// XSAVE) meets a non-canonical operand on the stack (#GP).
+// Not modelled: SMM, VMX, SVM, protection keys, CET, VME (CR4.VME, PVI), machine checks, performance counters.
 import { ARG, CONTEXT, GUEST, GUEST_END, PC, RESULT, SWITCH, SWITCH_END, TLB } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
@@ -129,7 +128,7 @@ import {
 } from "./registers.ts";
 import { Spaces } from "./spaces.ts";
 import { Insn } from "./insn.ts";
-import { isStackAccess, Stack } from "./stack.ts";
+import { isStackAccess, operandBytes, Stack } from "./stack.ts";
 import { systemHelpers } from "./system.ts";
 import { x86Table } from "./isa.ts";
 import { instructionHelpers, translateBlock } from "./translate.ts";
@@ -228,6 +227,7 @@ export class X86Cpu implements Core {
   readonly helpers: readonly Helper[];
   readonly events = new EventLog();
   readonly stack: Stack;
+  readonly #wideBases: boolean;
   pageCacheable = true;
   /** Limits and attributes in the state window, and where they are while another processor runs. */
   readonly #limitHere: Uint32Array;
@@ -285,6 +285,7 @@ export class X86Cpu implements Core {
     this.#limitHere = env.u32.subarray(SEG_LIMIT >> 2, (SEG_LIMIT >> 2) + 8);
     this.#attrHere = env.i32.subarray(SEG_ATTR >> 2, (SEG_ATTR >> 2) + 8);
     this.features = new Features(config.model, config.features);
+    this.#wideBases = this.features.has("la57");
     this.stack = new Stack(this);
     const own = systemHelpers(this);
     this.helpers = [
@@ -546,10 +547,22 @@ export class X86Cpu implements Core {
     if (!this.code64) this.#setSegmentSlots(n);
   }
 
-  /** Whether an address with this upper half is canonical. */
+  /** Whether an address with this upper half is canonical: that of an access or a jump. */
   canonical(hi: number): boolean {
     const top = hi >> (this.s.cr4 & CR4_LA57 ? 24 : 15);
     return top === 0 || top === -1;
+  }
+  /**
+   * The same for an address that a register is loaded with: bases of segments and of descriptor tables, MSRs, INVPCID's descriptor. There
+   * counts what the processor has, not CR4.LA57 (Intel, "5-Level Paging and 5-Level EPT" 335252, 2.5 and 2.6).
+   */
+  canonicalBase(hi: number): boolean {
+    const top = hi >> (this.#wideBases ? 24 : 15);
+    return top === 0 || top === -1;
+  }
+  /** Whether all of an operand of 64-bit code is at canonical addresses. */
+  canonicalSpan(lo: number, hi: number, bytes: number): boolean {
+    return this.canonical(hi) && ((lo >>> 0) + bytes <= 2 ** 32 || this.canonical((hi + 1) | 0));
   }
 
   // --- memory as microcode accesses it: linear addresses in halves; `user`: with the rights of CPL 3
@@ -712,7 +725,8 @@ export class X86Cpu implements Core {
       this.#matchBreakpoints(lo, hi, access, size);
     }
     if (this.paging.levels === 0) return this.#gate(lo >>> 0);
-    if (hi !== 0 && !this.canonical(hi)) {
+    // Also the last byte: an operand that begins below the end of the canonical addresses may lie beyond it (SDM volume 1, 3.3.7.1).
+    if (hi !== 0 && !this.canonicalSpan(lo, hi, size)) {
       this.record(access === FETCH ? XCPT.GP : NOT_CANONICAL, 0);
       this.addressLo = lo;
       this.addressHi = hi;
@@ -780,21 +794,43 @@ export class X86Cpu implements Core {
       this.s.waiting = this.done() === CONTINUE;
       return;
     }
-    if (vector === NOT_CANONICAL) vector = this.#onStack() ? XCPT.SS : XCPT.GP;
+    if (vector === XCPT.PF && this.#reachesEnd()) vector = NOT_CANONICAL;
+    if (vector === NOT_CANONICAL) {
+      vector = this.#onStack() ? XCPT.SS : XCPT.GP;
+      this.errorCode = 0;
+    }
     this.event(vector, EXCEPTION, this.errorCode);
   }
 
+  /** An operand of 64-bit code that a helper accesses must be canonical. */
+  checkCanonical(lo: number, hi: number, bytes: number): void {
+    if (!this.code64 || this.canonicalSpan(lo, hi, bytes)) return;
+    this.addressLo = lo;
+    this.addressHi = hi;
+    this.fault(NOT_CANONICAL, 0);
+  }
+  /** Whether an operand that is accessed in pieces, and whose first one is missing in the last canonical page, lies beyond the end as well. */
+  #reachesEnd(): boolean {
+    const lo = this.addressLo >>> 0, hi = this.addressHi;
+    if (!this.code64 || lo < 0xffff_f000 || this.canonical((hi + 1) | 0)) return false;
+    const insn = this.#instruction();
+    return insn !== undefined && lo + operandBytes(insn) > 2 ** 32;
+  }
   /** Whether the operand at `address` of the instruction at the pc is on the stack (64-bit mode). */
   #onStack(): boolean {
+    const rsp = wide(this.slotLo(GPR(4)), this.slotHi(GPR(4))), at = wide(this.addressLo, this.addressHi), insn = this.#instruction();
+    return insn !== undefined && isStackAccess(insn, Number(BigInt.asIntN(64, at - rsp)));
+  }
+  /** The instruction of 64-bit code at the pc. */
+  #instruction(): Insn | undefined {
     const bytes: number[] = [], pc = wide(this.pcLo, this.pcHi), table = this.#table ??= x86Table(this.features);
     for (let n = 0; n < LONGEST; n++) {
       const paddr = this.probe(pc + BigInt(n), FETCH), at = paddr === undefined ? -1 : this.env.ram(paddr, 1);
       if (at < 0) break;
       bytes.push(this.env.u8[at]);
     }
-    if (table.decode(faulting, Uint8Array.from(bytes), 0, bytes.length, 64) !== OK) return false;
-    const rsp = wide(this.slotLo(GPR(4)), this.slotHi(GPR(4))), at = wide(this.addressLo, this.addressHi);
-    return isStackAccess(faulting, Number(BigInt.asIntN(64, at - rsp)));
+    const insn = new Insn();
+    return table.decode(insn, Uint8Array.from(bytes), 0, bytes.length, 64) === OK ? insn : undefined;
   }
 
   /** Delivers an event, or what comes of it; the pc is the return address. */
@@ -1180,8 +1216,6 @@ export class X86Cpu implements Core {
 
 /** Where a page is in the cache of the microcode's accesses. */
 const walkIndex = (lo: number, access: Access, user: boolean): number => ((lo >>> 12) ^ (access * 21 + (user ? 11 : 0))) & (WALKS - 1);
-/** Where `#onStack` decodes to. */
-const faulting = new Insn();
 const FLAT_SEGMENTS = [ES, CS, SS, DS], BREAKPOINT_BYTES = [1, 2, 8, 4];
 
 /** Level-sensitive. */

@@ -1,6 +1,7 @@
 // Decodes x86 instructions by the rows: prefixes, REX, VEX, ModRM, SIB, displacement, immediates. Intel SDM volume 2 (253666-083), chapter 2.
 // HOT: no bigint, no closures, no allocation.
 import {
+  ALWAYS_REGISTER,
   CONST,
   CR,
   DR,
@@ -8,8 +9,10 @@ import {
   IMM,
   type Insn,
   MEM,
+  MEMORY,
   MMX,
   REG,
+  REGISTER,
   REL,
   type Row,
   type RowText,
@@ -170,7 +173,7 @@ export class DecodeTable {
           modrm = bytes[at];
         }
         if (r.fixed >= 0 ? (r.plusI ? modrm & 0xf8 : modrm) !== r.fixed : r.digit >= 0 && ((modrm >> 3) & 7) !== r.digit) continue;
-        if (r.form !== 0 && r.form !== (modrm >= 0xc0 ? 2 : 1)) continue;
+        if ((r.form === MEMORY || r.form === REGISTER) && r.form !== (modrm >= 0xc0 ? REGISTER : MEMORY)) continue;
       }
       row = r;
       break;
@@ -183,13 +186,22 @@ export class DecodeTable {
     i.data16 = data16;
     i.override = override;
     i.vvvv = vvvv;
+    // What the instruction does not have is the same whatever was decoded into `i` before.
+    i.modrm =
+      i.scale =
+      i.disp =
+      i.dispHi =
+        0;
+    i.imm = i.immHi = i.imm2 = 0;
+    i.base = i.index = -1;
+    i.segment = override < 0 ? 3 : override;
     const wide16 = data16 && row.prefix !== 1;
     i.operand = long ? (w || row.forced64 ? 8 : wide16 ? 2 : row.default64 ? 8 : 4) : (code === 32) !== wide16 ? 4 : 2;
     i.address = long ? (address16 ? 4 : 8) : (code === 32) !== address16 ? 4 : 2;
     if (row.hasModrm) {
       i.modrm = modrm;
       at++;
-      if (modrm < 0xc0 && !(row.fixed >= 0)) {
+      if (modrm < 0xc0 && !(row.fixed >= 0) && row.form !== ALWAYS_REGISTER) {
         at = this.#memory(i, bytes, at, modrm, rex, long);
         if (at > end) return cut;
       }
@@ -251,16 +263,14 @@ export class DecodeTable {
     const { modrm, rex } = i, list = row.operands, column = i.operand === 2 ? 0 : i.operand === 4 ? 1 : 2;
     for (let n = 0; n < 4; n++) {
       const o = i.operands[n];
-      if (n >= list.length) {
-        o.kind = 0;
-        continue;
-      }
+      o.kind = o.size = o.n = 0;
+      if (n >= list.length) continue;
       const s = list[n], size = s.sizes[column];
       o.size = size;
       switch (s.where) {
         case "E":
         case "R":
-          if (modrm >= 0xc0) setReg(o, (modrm & 7) | ((rex & 1) << 3), size, rex);
+          if (modrm >= 0xc0 || row.form === ALWAYS_REGISTER) setReg(o, (modrm & 7) | ((rex & 1) << 3), size, rex);
           else o.kind = MEM;
           break;
         case "M":

@@ -31,7 +31,7 @@ const CASES: readonly (readonly [string, 16 | 32 | 64, string])[] = [
   ["0f 38 f0 08", 32, "movbe ecx, dword ptr [eax]"], ["f2 0f 38 f0 c8", 32, "crc32 ecx, al"], ["c4 e2 70 f2 c2", 32, "andn eax, ecx, edx"],
   ["c4 c2 f0 f2 c2", 64, "andn rax, rcx, r10"], ["c4 e3 7b f0 c1 07", 64, "rorx eax, ecx, 0x7"], ["c5 f8 77", 64, "undefined"], ["c5 08", 32, "lds ecx, fword ptr [eax]"],
   ["0f 01 d0", 64, "xgetbv"], ["0f 01 f8", 64, "swapgs"], ["0f 01 f8", 32, "undefined"], ["0f 01 38", 64, "invlpg [rax]"], ["0f 20 c0", 32, "mov eax, cr0"],
-  ["44 0f 20 c0", 64, "mov rax, cr8"], ["8e d8", 32, "mov ds, ax"], ["d9 c1", 32, "fld st(1)"], ["de c9", 32, "fmulp st(1), st(0)"], ["db 28", 32, "fld tbyte ptr [eax]"],
+  ["44 0f 20 c0", 64, "mov rax, cr8"], ["0f 22 04", 32, "mov cr0, esp"], ["0f 20 5d", 64, "mov rbp, cr3"], ["41 0f 23 85", 64, "mov dr0, r13"], ["8e d8", 32, "mov ds, ax"], ["d9 c1", 32, "fld st(1)"], ["de c9", 32, "fmulp st(1), st(0)"], ["db 28", 32, "fld tbyte ptr [eax]"],
   ["df e0", 32, "fnstsw ax"], ["0f 6f 08", 32, "movq mm1, qword ptr [eax]"], ["66 0f 6f 08", 32, "movdqa xmm1, xmmword ptr [eax]"],
   ["f3 0f 6f 08", 32, "movdqu xmm1, xmmword ptr [eax]"], ["f2 44 0f 58 c1", 64, "addsd xmm8, xmm1"], ["66 0f 3a 63 c1 0c", 64, "pcmpistri xmm0, xmm1, 0xc"],
   ["48 c7 00 ff ff ff ff", 64, "mov qword ptr [rax], 0xffffffffffffffff"], ["66 6b c0 80", 64, "imul ax, ax, 0xff80"], ["0f 0b", 64, "ud2"], ["d6", 64, "undefined"],
@@ -115,6 +115,26 @@ Deno.test("every row decodes what is made from it, in the width that was meant",
     if (own < 10) missed.push(`${row.opcode} ${row.syntax}`);
   }
   assertEquals(missed, []);
+});
+
+Deno.test("an instruction is the same whatever was decoded into the object before", () => {
+  let state = 5;
+  const random = () => (state = (Math.imul(state, 1103515245) + 12345) & 0x7fff_ffff) / 2 ** 31;
+  const used = new Insn(), table = x86Table();
+  let compared = 0;
+  for (let n = 0; n < 20; n++) {
+    for (const row of table.rows) {
+      for (const code of [16, 32, 64] as const) {
+        if (code === 64 ? row.invalid64 : row.only64) continue;
+        const bytes = Uint8Array.from(randomInstruction(row, code, random).bytes), fresh = new Insn();
+        if (table.decode(used, bytes, 0, bytes.length, code) !== OK) continue;
+        table.decode(fresh, bytes, 0, bytes.length, code);
+        assertEquals(used, fresh, `${row.opcode} ${row.syntax}: ${bytes}`);
+        compared++;
+      }
+    }
+  }
+  assertEquals(compared > 20_000, true);
 });
 
 Deno.test("16-bit code is 32-bit code with 66 and 67 the other way round", () => {

@@ -484,12 +484,25 @@ export class Emit extends Builder {
     const offset = this.i.length + distance;
     return !this.long && this.i.operand === 2 ? ((this.pcLo + offset) & 0xffff) - this.pcLo : offset;
   }
-  /** Linear address of an EIP in CS, checked against the limit when `always` or the i32 `when` is not zero. */
+  /**
+   * Linear address of an EIP in CS: #GP(0) beyond the limit, or when it is not canonical, before anything else has happened (SDM volume 2,
+   * JMP, CALL, RET); with an i32 `when` only if that is not zero.
+   */
   codeAddress(ip: Val, when?: Val): Val {
-    if (this.long) return ip;
-    if (this.flat) return this.zx(ip);
-    const inside = this.leU(ip, this.getI(CODE_LIMIT)), ok = when === undefined ? inside : this.or(inside, this.eqz(when));
-    return this.callUnless(ok, this.ea32(this.getI(SEG_BASE(1)), ip), H.codeLimit, this.zx(ip));
+    if (this.flat && !this.long) return this.zx(ip);
+    // Addresses of five levels that four do not have are the helper's to judge.
+    const inside = this.long
+      ? this.ltU(this.add(ip, this.i64Halves(0, 0x8000)), this.i64Halves(0, 0x1_0000))
+      : this.leU(ip, this.getI(CODE_LIMIT));
+    const ok = when === undefined ? inside : this.or(inside, this.eqz(when));
+    const to = this.long ? ip : this.ea32(this.getI(SEG_BASE(1)), ip);
+    return this.callUnless(ok, to, H.codeLimit, this.zx(ip));
+  }
+  /** Whether a direct target `distance` after this instruction has to be checked: in flat code only near the ends of the canonical addresses. */
+  checksTarget(distance: number): boolean {
+    if (!this.long) return !this.flat;
+    const lo = (this.pcLo >>> 0) + this.i.length + distance, top = (this.pcHi + Math.floor(lo / 2 ** 32)) >> 15;
+    return top !== 0 && top !== -1;
   }
   /** Ends the block: on to a computed EIP, cut to the operand size already. */
   jumpIp(ip: Val): void {
@@ -497,12 +510,12 @@ export class Emit extends Builder {
   }
   /** Ends the block: on to `distance` after this instruction. */
   jumpNear(distance: number): void {
-    if (this.flat) this.jump(this.#offset(distance));
+    if (!this.checksTarget(distance)) this.jump(this.#offset(distance));
     else this.jumpIp(this.ip(distance));
   }
   /** Goes on `distance` after this instruction when the i32 `cond` is not zero; `commit` writes registers once nothing can fault any more. */
   branchNear(cond: Val, distance: number, commit?: () => void): void {
-    if (this.flat) {
+    if (!this.checksTarget(distance)) {
       commit?.();
       return this.branchIf(cond, this.#offset(distance));
     }

@@ -1,5 +1,5 @@
 // Random instructions of a row, for the fuzzers and the tests of decoding: the way back from a row to bytes. Intel SDM volume 2 (253666-083), chapter 2.
-import type { Row } from "./insn.ts";
+import { ALWAYS_REGISTER, MEMORY, REGISTER, type Row } from "./insn.ts";
 
 /** The bytes of an instruction, and where they hold what a test may want to choose. */
 export interface Encoding {
@@ -27,9 +27,10 @@ export function randomInstruction(row: Row, code: 16 | 32 | 64, random: () => nu
   const below = (n: number) => Math.floor(random() * n), chance = (n: number) => !plain && below(n) === 0;
   const bytes: number[] = [], long = code === 64, vex = row.map >= 5;
   const string = row.operands.some((o) => o.where === "X" || o.where === "Y"),
-    modrmMemory = row.form !== 2 && row.hasModrm && row.fixed < 0;
-  const mod = row.fixed >= 0 || row.form === 2 ? 3 : row.form === 1 ? below(3) : modrmMemory ? below(4) : 0;
-  const memory = string || (row.hasModrm && mod !== 3) || row.operands.some((o) => o.where === "O");
+    modrmMemory = row.form !== REGISTER && row.hasModrm && row.fixed < 0,
+    always = row.form === ALWAYS_REGISTER;
+  const mod = row.fixed >= 0 || row.form === REGISTER ? 3 : row.form === MEMORY ? below(3) : modrmMemory ? below(4) : 0;
+  const memory = string || (row.hasModrm && mod !== 3 && !always) || row.operands.some((o) => o.where === "O");
   const data16 = !vex && row.prefix < 0 && chance(4), address = memory && chance(8);
   if (address) bytes.push(0x67);
   if (memory && chance(8)) bytes.push(OVERRIDES[code][below(OVERRIDES[code].length)]);
@@ -53,7 +54,7 @@ export function randomInstruction(row: Row, code: 16 | 32 | 64, random: () => nu
   if (row.hasModrm) {
     const reg = row.digit >= 0 ? row.digit : below(8), rm = below(8);
     bytes.push(row.fixed >= 0 ? row.fixed + (row.plusI ? below(8) : 0) : (mod << 6) | (reg << 3) | rm);
-    if (mod !== 3 && row.fixed < 0) {
+    if (mod !== 3 && row.fixed < 0 && !always) {
       let field = rm;
       if (width !== 2 && rm === 4) {
         const sib = below(256);

@@ -237,6 +237,8 @@ export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
     flatSegments(cpu, star, star + 8, 0, true);
     const to = fromLong ? LSTAR : CSTAR;
     cpu.setPc(cpu.slotLo(to), cpu.slotHi(to));
+    // The trap is looked for with the new flags: a kernel that masks TF is not stepped into (AMD64 volume 2, 6.1.1 and 13.1.4).
+    if (!(cpu.systemFlags & TF)) s.debugDue &= ~DR6_BS;
   } else {
     cpu.setSlot(RCX, (nextLo - cpu.baseLo(CS)) | 0, 0);
     cpu.setFlags(0, IF | RF | VM);

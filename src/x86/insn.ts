@@ -126,7 +126,7 @@ export interface Row {
   /** The whole ModRM byte, or -1; with `plusI` its low three bits are free. */
   readonly fixed: number;
   readonly plusI: boolean;
-  /** Required form of the r/m operand: 0 any, 1 memory, 2 register. */
+  /** Required form of the r/m operand: 0 any, MEMORY, REGISTER, ALWAYS_REGISTER. */
   readonly form: number;
   readonly operands: readonly OperandSpec[];
   /** Nothing of its block runs after it. */
@@ -157,8 +157,10 @@ const FIXED: Readonly<Record<string, readonly [n: number, size: string]>> = {
 };
 const SEGMENTS: readonly string[] = ["ES", "CS", "SS", "DS", "FS", "GS"];
 const LETTERS = "ABCDEGIJMNOPQRSUVWXYZ";
+/** Forms of the r/m operand. MOV of control and debug registers has a register there whatever the mod field says, which is ignored (MOV, SDM volume 2B). */
+export const MEMORY = 1, REGISTER = 2, ALWAYS_REGISTER = 3;
 /** Operand letters by the form of r/m that they ask for. */
-const MEMORY_ONLY = "M", REGISTER_ONLY = "RNU";
+const MEMORY_ONLY = "M", REGISTER_ONLY = "RNU", MOD_IGNORED = "CD";
 
 function operandSpec(text: string): OperandSpec {
   const fixed = FIXED[text];
@@ -181,7 +183,8 @@ function readOperands(text: string): { operands: readonly OperandSpec[]; form: n
   let known = operandLists.get(text);
   if (!known) {
     const operands = text.split(", ").map(operandSpec);
-    const form = operands.some((o) => MEMORY_ONLY === o.where) ? 1 : operands.some((o) => REGISTER_ONLY.includes(o.where)) ? 2 : 0;
+    const some = (letters: string) => operands.some((o) => letters.includes(o.where));
+    const form = some(MEMORY_ONLY) ? MEMORY : some(MOD_IGNORED) ? ALWAYS_REGISTER : some(REGISTER_ONLY) ? REGISTER : 0;
     operandLists.set(text, known = { operands, form });
   }
   return known;

@@ -381,7 +381,8 @@ export function returnStack(cpu: X86Cpu, ss: number, cpl: number, long: boolean,
     setFromDescriptor(cpu, SS, ss);
   }
   if (size === 8 && long) cpu.setSlot(RSP, spLo, spHi);
-  else if (long || cpu.attr[SS] & BIG) cpu.setSlot(RSP, size === 2 ? (cpu.slotLo(RSP) & ~0xffff) | spLo : spLo, 0);
+  // What is popped is zero-extended, 16 bits too.
+  else if (long || cpu.attr[SS] & BIG) cpu.setSlot(RSP, spLo, 0);
   else cpu.setSlot(RSP, (cpu.slotLo(RSP) & ~0xffff) | (spLo & 0xffff), cpu.slotHi(RSP));
 }
 

@@ -30,7 +30,7 @@ const plain = (name: string, number: number, lo = 0, hi = 0): MsrRow => ({
   write: (cpu, lo, hi) => void (cpu.s.msrs[number] = [lo, hi]),
 });
 const canonical = (cpu: X86Cpu, hi: number): void => {
-  if (!cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
+  if (!cpu.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
 };
 
 type Halves = "sysenterEsp" | "sysenterEip";
@@ -164,18 +164,44 @@ const ROWS = new Map<number, MsrRow>([
   [0xc001_0113, plain("SMM_MASK", 0xc001_0113)],
   [0xc001_1029, plain("DE_CFG", 0xc001_1029, 2)],
 ]);
+
+/** What becomes of a register that no row has. */
+type Policy = "x2apic" | "ignored" | "fault";
+/**
+ * By number, from `first` to `last`; the first line that fits. "ignored": it reads as 0 and writes change nothing. QEMU 7.2 does that with every
+ * register that it does not know (it faults on none), but systems find out by the #GP what there is (Linux, rdmsrl_safe), so only
+ * what a system may expect without asking is ignored.
+ */
+export const POLICY: readonly { readonly first: number; readonly last: number; readonly policy: Policy; readonly why: string }[] = [
+  { first: 0x800, last: 0x8ff, policy: "x2apic", why: "the local APIC's registers in x2APIC mode, else #GP (SDM volume 3A, 10.12.1.2)" },
+  {
+    first: 0xc001_0000,
+    last: 0xc001_1fff,
+    policy: "ignored",
+    why: "AMD's of the implementation: which are there depends on family and model, not on CPUID (AMD64 volume 2, appendix A); the first " +
+      "eight are the performance counters that every one has since the K7",
+  },
+  { first: 0, last: 0xffff_ffff, policy: "fault", why: "reserved or not implemented (SDM volume 2B, RDMSR and WRMSR; AMD64 volume 3)" },
+];
 for (let n = 0; n < 16; n++) ROWS.set(0x200 + n, plain(`IA32_MTRR_PHYS${n & 1 ? "MASK" : "BASE"}${n >> 1}`, 0x200 + n));
 for (const n of [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f]) {
   ROWS.set(n, plain(`IA32_MTRR_FIX_${n.toString(16)}`, n));
 }
 
-const x2apic = (number: number): boolean => number >= 0x800 && number < 0x900;
+/** Intel's processors have none of AMD's. */
+function policyOf(cpu: X86Cpu, number: number): Policy {
+  const { policy } = POLICY.find(({ first, last }) => number >= first && number <= last)!;
+  return policy === "ignored" && cpu.features.intel ? "fault" : policy;
+}
+
+const ZERO = { lo: 0, hi: 0 };
 
 /** RDMSR: the value goes to cpu.valueLo and valueHi; `number` is unsigned. */
 export function readMsr(cpu: X86Cpu, number: number): void {
   const row = ROWS.get(number);
   if (row) return row.read(cpu);
-  const v = x2apic(number) ? cpu.config.apic?.readMsr(number) : undefined;
+  const policy = policyOf(cpu, number),
+    v = policy === "x2apic" ? cpu.config.apic?.readMsr(number) : policy === "ignored" ? ZERO : undefined;
   if (!v) cpu.fault(XCPT.GP, 0);
   value(cpu, v.lo, v.hi);
 }
@@ -184,5 +210,6 @@ export function readMsr(cpu: X86Cpu, number: number): void {
 export function writeMsr(cpu: X86Cpu, number: number, lo: number, hi: number): void {
   const row = ROWS.get(number);
   if (row?.write) return row.write(cpu, lo, hi);
-  if (row || !x2apic(number) || !cpu.config.apic?.writeMsr(number, lo, hi)) cpu.fault(XCPT.GP, 0);
+  const policy = row ? "fault" : policyOf(cpu, number);
+  if (policy === "fault" || (policy === "x2apic" && !cpu.config.apic?.writeMsr(number, lo, hi))) cpu.fault(XCPT.GP, 0);
 }

@@ -96,7 +96,7 @@ export function setFromDescriptor(cpu: X86Cpu, n: number, selector: number): voi
   cpu.setSegment(n, selector, descriptorBase(lo, hi), 0, descriptorLimit(lo, hi), hi & ATTRIBUTES);
 }
 
-/** A null selector: not usable, except that its base stays for FS and GS in 64-bit mode on some processors; here it is cleared. */
+/** A null selector that is loaded: not usable. The bases of FS and GS are cleared, as on Intel's processors and AMD's since Zen 2. */
 export function setNull(cpu: X86Cpu, n: number, selector: number): void {
   cpu.setSegment(n, selector, 0, 0, 0, 0);
 }
@@ -172,13 +172,17 @@ export function readDescriptorExt(cpu: X86Cpu, selector: number, vector: number,
   readDescriptor(cpu, selector, vector);
 }
 
-/** After a return to an outer ring: data segments that it may not use become null (SDM 5.8.6, RET and IRET). True when one did. */
+/**
+ * After a return to an outer ring: the selectors of data segments that it may not use become 0 and the registers unusable (SDM 5.8.6, RET
+ * and IRET). True when one did. The base stays: 64-bit code adds those of FS and GS whatever their selectors are, and a system that set
+ * them by MSR wants them back (AMD64 volume 2, 4.5.3, and volume 3, IRET, null no base either; so do QEMU and Intel's processors).
+ */
 export function dropInnerSegments(cpu: X86Cpu): boolean {
   let dropped = false;
   for (const n of DATA_SEGMENTS) {
     const attr = cpu.attr[n];
     if (!(attr & S) || dpl(attr) >= cpu.cpl || isConforming(attr)) continue;
-    setNull(cpu, n, 0);
+    cpu.setSegment(n, 0, cpu.baseLo(n), cpu.baseHi(n), 0, 0);
     dropped = true;
   }
   return dropped;

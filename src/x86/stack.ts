@@ -3,7 +3,7 @@
 // Intel SDM volume 3A (253668-083), 6.12 to 6.14; volume 1 (253665), 6.2.
 import type { X86Cpu } from "./cpu.ts";
 import { XCPT } from "./exceptions.ts";
-import type { Insn } from "./insn.ts";
+import { type Insn, MEM } from "./insn.ts";
 import { BIG, SS, withinLimit } from "./segments.ts";
 import { GPR } from "./slots.ts";
 
@@ -11,12 +11,26 @@ const RSP = GPR(4);
 
 const PUSHES = /^(push|pushf|call|enter)$/, POPS = /^(pop|popf|ret|leave)$/;
 
+/** Also that of LGDT, FXSAVE and so on, which has no size of its own; strings have their segments whatever the base. */
+const memoryOperand = (i: Insn) => i.operands.find((o) => o.kind === MEM);
+
 /** Whether an access of an instruction of 64-bit code, `distance` bytes above RSP, is one to the stack: its own, or by its operand's base. */
 export function isStackAccess(i: Insn, distance: number): boolean {
   const { mnemonic } = i.row,
     own = PUSHES.test(mnemonic) ? distance >= -8 && distance < 0 : POPS.test(mnemonic) && distance >= 0 && distance < 8;
-  if (i.hasMemory) return own || i.segment === SS;
+  if (memoryOperand(i)) return own || i.segment === SS;
   return PUSHES.test(mnemonic) || POPS.test(mnemonic);
+}
+
+/** Bytes of operands in memory that have no size of their own. */
+const UNSIZED: Readonly<Record<string, number>> = {
+  ...{ fxsave: 512, fxrstor: 512, xsave: 576, xsaveopt: 576, xsavec: 576, xsaves: 576, xrstor: 576, xrstors: 576 },
+  ...{ fnstenv: 28, fldenv: 28, fnsave: 108, frstor: 108, sgdt: 10, sidt: 10, lgdt: 10, lidt: 10 },
+};
+/** Bytes of the operand in memory of an instruction of 64-bit code; 0 when it has none. */
+export function operandBytes(i: Insn): number {
+  const operand = memoryOperand(i);
+  return operand ? operand.size || UNSIZED[i.row.mnemonic] || 0 : 0;
 }
 
 export class Stack {
@@ -78,7 +92,7 @@ export class Stack {
   #check(bytes: number): void {
     const cpu = this.cpu;
     if (this.width === 8) {
-      if (!cpu.canonical(this.hi)) cpu.fault(XCPT.SS, this.#error);
+      if (!cpu.canonicalSpan(this.lo, this.hi, bytes)) cpu.fault(XCPT.SS, this.#error);
       this.#atLo = this.lo;
       this.#atHi = this.hi;
       return;

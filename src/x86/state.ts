@@ -31,6 +31,7 @@ const buffer = new Int32Array(144), view = new DataView(buffer.buffer);
 
 function write(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
   const user = cpu.cpl === 3;
+  cpu.checkCanonical(lo, hi, from + bytes);
   for (let i = from; i < from + bytes; i += 8) {
     const at = (lo >>> 0) + i;
     cpu.write64(at | 0, cpu.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, buffer[i >> 2], buffer[(i >> 2) + 1], user);
@@ -38,6 +39,7 @@ function write(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number)
 }
 function read(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
   const user = cpu.cpl === 3;
+  cpu.checkCanonical(lo, hi, from + bytes);
   for (let i = from; i < from + bytes; i += 8) {
     const at = (lo >>> 0) + i;
     cpu.read64(at | 0, cpu.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, user);

@@ -237,7 +237,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
     loadTable: () => {
       supervisor(cpu);
       const s = cpu.s, high = cpu.code64 ? hi(1) : 0;
-      if (cpu.code64 && !cpu.canonical(high)) cpu.fault(XCPT.GP, 0);
+      if (cpu.code64 && !cpu.canonicalBase(high)) cpu.fault(XCPT.GP, 0);
       if (lo(0) === 0) cpu.setGdt(lo(1), high, lo(2) & 0xffff);
       else [s.idtLo, s.idtHi, s.idtLimit] = [lo(1), high, lo(2) & 0xffff];
       return CONTINUE;
@@ -287,7 +287,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
       return CONTINUE;
     },
     writeBase: () => {
-      if (!cpu.canonical(hi(1))) cpu.fault(XCPT.GP, 0);
+      if (!cpu.canonicalBase(hi(1))) cpu.fault(XCPT.GP, 0);
       cpu.setBase(lo(0), lo(1), hi(1));
       return CONTINUE;
     },
@@ -469,6 +469,7 @@ function lldt(cpu: X86Cpu, selector: number): void {
   if (high & S || type(high) !== LDT) cpu.fault(XCPT.GP, index(selector));
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   const upper = cpu.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
+  if (cpu.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
   cpu.setSegment(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & ATTRIBUTES);
 }
 
@@ -480,6 +481,7 @@ function ltr(cpu: X86Cpu, selector: number): void {
   if (high & S || !(kind === TSS32 || (kind === TSS16 && !cpu.lma))) cpu.fault(XCPT.GP, index(selector));
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   const upper = cpu.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
+  if (cpu.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
   writeHigh(cpu, high | BUSY);
   cpu.setSegment(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & ATTRIBUTES);
 }
@@ -490,7 +492,7 @@ function invpcid(cpu: X86Cpu): Status {
   const kind = cpu.argLo(0), pcidLo = cpu.argLo(1), pcidHi = cpu.argHi(1), lo = cpu.argLo(2), hi = cpu.argHi(2);
   if (cpu.argHi(0) !== 0 || kind < 0 || kind > 3) cpu.fault(XCPT.GP, 0);
   if (kind < 2 && (pcidHi !== 0 || pcidLo & ~0xfff)) cpu.fault(XCPT.GP, 0);
-  if (kind === 0 && !cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
+  if (kind === 0 && !cpu.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
   if (kind === 0 && pcidLo === (cpu.s.cr3Lo & 0xfff)) cpu.flushPage(lo, hi);
   else cpu.flushAll();
   return CONTINUE;

@@ -1,6 +1,7 @@
 ; 64-bit mode: exceptions with their frames, page faults, rings, fast system calls, compatibility mode, ISTs, MSRs, interrupts.
 ; A Multiboot kernel that prints one line for each case on COM1; the expected text is what QEMU prints.
-; nasm -f bin long.asm -o bin/long.bin; with -dFEATURES the cases of features.inc instead: bin/features.bin
+; nasm -f bin long.asm -o bin/long.bin; with -dFEATURES the cases of features.inc instead: bin/features.bin; with -dEDGES those of edges.inc:
+; bin/edges.bin
 bits 32
 org 0x100000
 header: dd 0x1badb002, 0x10000, -(0x1badb002 + 0x10000)
@@ -58,6 +59,8 @@ long_start:
   ltr ax
 %ifdef FEATURES
   call features
+%elifdef EDGES
+  call edges
 %else
   call tests
 %endif
@@ -949,7 +952,7 @@ tests:
   call hex16
 %ifndef QEMU
   mov ecx, 0xc0000100
-  mov edx, 0x8000
+  mov edx, 0x80000000
   wrmsr
 %endif
   DONE
@@ -975,7 +978,7 @@ tests:
   rdgsbase rbx
   SHOW rbx
 %ifndef QEMU
-  mov rax, 0x0000800000000000
+  mov rax, 0x8000000000000000
   wrgsbase rax
 %endif
   DONE
@@ -996,7 +999,7 @@ tests:
   DONE
 %endmacro
 %ifndef QEMU
-  WRMSR "lstar not canonical", 0xc0000082, 0, 0x8000
+  WRMSR "lstar not canonical", 0xc0000082, 0, 0x80000000
   WRMSR "efer reserved", 0xc0000080, 0xd01 | 0x10000, 0
   WRMSR "efer: LME under paging", 0xc0000080, 0x801, 0
 %macro CR 3
@@ -1355,6 +1358,10 @@ compat_fault:
   ud2
 bits 64
 
+%ifdef EDGES
+%include "edges.inc"
+%endif
+
 align 16
 data: dq 0x1111111111111111, 0x2222222222222222, 0x3333333333333333
 recover: dq 0
@@ -1371,7 +1378,7 @@ tss_pointer: dd 0
 compat_pointer: dd compat
   dw 0x18
 bad_table: dw 0x7f
-  dq 0x0000800000000000
+  dq 0x8000000000000000
 gdtr: dw gdt_end - gdt - 1
   dq gdt
 idtr: dw 0x50 * 16 - 1

@@ -557,6 +557,23 @@ tests:
   int 0x41
   ENDUSER
 
+%macro RETURN16 2 ; a return with 16-bit operands clears the upper half of ESP
+  TRY %1
+  mov dword [0x5000], 0x41cde089 ; mov eax, esp; int 0x41
+  mov word [0x5004], 0x40cd      ; int 0x40
+  push word 0x23
+  push word 0x8000
+%if %2 == 0xcf
+  push word 2
+%endif
+  push word 0x1b
+  push word 0x5000
+  db 0x66, %2
+  DONE
+%endmacro
+  RETURN16 "user: by a 16-bit iret", 0xcf
+  RETURN16 "user: by a 16-bit retf", 0xcb
+
   ; --- tasks
   call setup_task
   TRY "jmp to a task"

@@ -13,7 +13,7 @@ import { CONDITIONS } from "./mov.ts";
 const jump: Semantics = (b) => b.jumpNear(b.i.imm);
 const call: Semantics = (b) => {
   const size = b.i.operand, back = b.ip();
-  if (b.flat) {
+  if (!b.checksTarget(b.i.imm)) {
     b.push(size, back);
     return b.jumpNear(b.i.imm);
   }
