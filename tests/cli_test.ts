@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { boot } from "../mod.ts";
 import { exitStatus } from "../src/cli/run.ts";
 import type { Stop } from "../src/machine/stop.ts";
+import { readElf } from "../src/machine/elf.ts";
 import { cliArgs, installed, ROOT, runCli } from "./cli.ts";
 
 const VIRT = "machines/virt.toml", PC = "machines/pc.toml", SECTOR = "tests/guests/bin/x86_sector.bin";
@@ -83,6 +84,9 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [[VIRT, bin("hello"), "--memory", "12 apples"], /--memory: memory\.dram\.size: must be a size like .*, got 12 apples$/],
   [[VIRT, bin("hello"), "--memory", "1MiB"], /outside|RAM/],
   [[VIRT, bin("hello"), "--initrd", "no.cpio"], /no\.cpio: no such file/],
+  [[VIRT, bin("hello"), "--symbols", "no.elf"], /^bringup: no\.elf: no such file/],
+  [[VIRT, bin("hello"), "--symbols", VIRT], /virt\.toml: symbols are taken from an ELF file, and this is none$/],
+  [[PC, SECTOR, "--symbols", bin("hello")], /hello\.rv64\.elf: symbols for RISC-V, but the machine's CPU is x86_64$/],
   [[VIRT, bin("hello"), "--firmware", "no.bin"], /^bringup: --firmware: firmware\.sbi: 'no\.bin': no such file$/],
   [[VIRT, file("empty.elf", "")], /empty\.elf/],
   [[VIRT, file("truncated.elf", elf.slice(0, 0x1100))], /truncated/],
@@ -370,6 +374,31 @@ Deno.test("from any folder, a shipped machine's bare name will do; what cargo an
   const disk = await run([`${ROOT}${PC}`, `${ROOT}${SECTOR}`, ...appended]);
   assertEquals(disk, await run([`${ROOT}${PC}`, `${ROOT}${SECTOR}`]));
   assertMatch((await run(["--version"])).stdout, /^bringup \d+\.\d+\.\d+ \(Deno /);
+});
+
+Deno.test("a flat image's report has the symbols of the ELF file beside it, or of the one that is named", async () => {
+  // The guest prints and then waits for input; its code and data, as objcopy would lay them out.
+  const { segments } = readElf(Deno.readFileSync(`${ROOT}${bin("echo")}`), "echo"), base = Math.min(...segments.map((s) => s.paddr));
+  const flat = new Uint8Array(Math.max(...segments.map((s) => s.paddr + s.bytes.length)) - base);
+  for (const s of segments) flat.set(s.bytes, s.paddr - base);
+  const image = file("flat.bin", flat),
+    report = async (...more: string[]) => (await runCli([VIRT, image, "--timeout", "10ms", ...more])).stderr.split("\n").at(-2);
+  assertMatch((await report())!, /^bringup: cpu0 at 0x[0-9a-f]+, waiting for an interrupt$/);
+  const named = await report("--symbols", bin("echo"));
+  assertMatch(named!, /^bringup: cpu0 at 0x[0-9a-f]+ [\w:]+(\+0x[0-9a-f]+)?, waiting for an interrupt$/);
+  assertEquals(await report("--set", `boot.symbols=${bin("echo")}`), named);
+  Deno.copyFileSync(`${ROOT}${bin("echo")}`, `${scratch}/flat.elf`);
+  assertEquals(await report(), named);
+});
+
+Deno.test("after a triple fault the processor is not said to wait for an interrupt", async () => {
+  // lidt [0] with nothing there; ud2. A boot sector.
+  const sector = new Uint8Array(512);
+  sector.set([0xfa, 0x0f, 0x01, 0x1e, 0x10, 0x7c, 0x0f, 0x0b]);
+  sector.set([0x55, 0xaa], 510);
+  const { code, stderr } = await runCli([PC, file("triple.bin", sector)]);
+  assertEquals(code, 3);
+  assertMatch(stderr, /^bringup: triple fault at 0x7c06\n[^]*bringup: cpu0 at 0x7c06, shut down by a triple fault\n$/);
 });
 
 Deno.test("the README's scenarios and options are true", async () => {

@@ -30,8 +30,7 @@ const NO_DEVICE = "a device is a table of the machine file; `devices` lists what
 
 /** QEMU's options by name, without dashes: it takes one or two. */
 const QEMU: Readonly<Record<string, Row>> = {
-  // Runs as they are here anyway: a reset ends the run, guest time counts instructions, writes to disks stay in memory.
-  "no-reboot": {},
+  // Runs are so anyway: guest time counts instructions, writes to disks stay in memory.
   "no-acpi": {},
   "no-user-config": {},
   nodefaults: {},
@@ -42,6 +41,7 @@ const QEMU: Readonly<Record<string, Row>> = {
   L: { value: true },
   k: { value: true },
   // The same by another name.
+  "no-reboot": { to: () => ["--set", "boot.reset=stop"] },
   kernel: { value: true, to: (file) => [file] },
   initrd: { value: true, to: (file) => ["--initrd", file] },
   append: { value: true, to: (text) => [`--append=${text}`] },
@@ -156,7 +156,8 @@ export function translate(args: readonly string[], cargo: boolean): Translated {
       throw e instanceof ConfigError ? new ConfigError(`${given} ${value}: ${e.message}`) : e;
     }
     if (ours.length === 1 && !isOption(ours[0])) place(ours[0]);
-    else out.push(...ours);
+    // A runner appends what its user has given already.
+    else if (ours[0] !== "--set" || !out.includes(ours[1])) out.push(...ours);
   }
   return { args: out, notes };
 }

@@ -9,8 +9,11 @@ const ours = (line: string, cargo = false) => translate(["pc.toml", ...split(lin
 /** What `-serial stdio ...` and so on become. */
 const MAPPED: readonly [foreign: string, ours: string][] = [
   // What bootimage and the runners of "Writing an OS in Rust" append.
-  ["k.bin -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=0x04 -serial stdio -display none", "k.bin --display none"],
-  ["k.bin --no-reboot -serial mon:stdio -nographic -monitor none -nic none", "k.bin"],
+  [
+    "k.bin -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=0x04 -serial stdio -display none",
+    "k.bin --set boot.reset=stop --display none",
+  ],
+  ["k.bin --no-reboot -serial mon:stdio -nographic -monitor none -nic none -no-reboot", "k.bin --set boot.reset=stop"],
   ["-device isa-debug-exit", "--set device.debugexit.io=0x501 --set device.debugexit.size=2"],
   ["-device isa-debug-exit,iobase=0x501,iosize=4", "--set device.debugexit.io=0x501 --set device.debugexit.size=4"],
   ["-s -S -kernel k.elf", "--gdb=1234 --wait k.elf"],
@@ -27,7 +30,7 @@ const MAPPED: readonly [foreign: string, ours: string][] = [
   // Values of our own options are left alone, whatever they look like.
   [
     "--append -no-reboot k.elf -no-reboot --gdb --wait --timeout=5s --expect -s",
-    "--append -no-reboot k.elf --gdb --wait --timeout=5s --expect --gdb=1234",
+    "--append -no-reboot k.elf --set boot.reset=stop --gdb --wait --timeout=5s --expect --gdb=1234",
   ],
 ];
 

@@ -13,6 +13,7 @@ export interface Option {
 export const RUN_OPTIONS = {
   append: { value: "TEXT", doc: "kernel command line" },
   initrd: { value: "FILE", doc: "initial RAM disk" },
+  symbols: { value: "FILE", doc: "ELF file with the image's symbols; else they are the image's, or those of the ELF file beside it" },
   disk: {
     value: "FILE",
     many: true,

@@ -8,7 +8,7 @@ import { boot, type BootOptions, type Scenario } from "../scenario/boot.ts";
 import { formatNs, parseDuration } from "../scenario/duration.ts";
 import { collectForgotten, describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout, takeForgotten } from "../scenario/failures.ts";
 import { findMachineFile, shippedMachines } from "../scenario/host.ts";
-import { describeAddress } from "../scenario/machine_like.ts";
+import { describeAddress, describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import type { TerminalDisplay, Typist } from "./display.ts";
 import { Input } from "./input.ts";
@@ -256,7 +256,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
   if (display !== undefined && display !== "terminal" && display !== "none") {
     throw new ConfigError(`--display: there is no display '${display}'; expected terminal or none`);
   }
-  const timeout = text("timeout"), initrd = text("initrd"), append = text("append"), trace = text("trace");
+  const timeout = text("timeout"), initrd = text("initrd"), symbols = text("symbols"), append = text("append"), trace = text("trace");
   if (timeout !== undefined) within("--timeout", () => parseDuration(timeout));
   const failOn = list("fail").map((r) => regexp("--fail", r));
   const set = parseSet(list("set"));
@@ -273,6 +273,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
       failOn,
       budget: { guest: timeout ?? "none", wall: "none" },
       ...(initrd !== undefined ? { initrd } : {}),
+      ...(symbols !== undefined ? { symbols } : {}),
       ...(append !== undefined ? { append } : {}),
       disks: [
         ...list("disk"),
@@ -320,7 +321,7 @@ const shellQuote = (s: string) => /^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replace
 /** Where every cpu is, a line for each. */
 function whereabouts(session: MachineSession): string {
   const { machine } = session;
-  return machine.cpus.map((c) => `bringup: cpu${c.index} at ${describeAddress(machine, c.pc)}${c.idle ? ", waiting for an interrupt" : ""}`)
+  return machine.cpus.map((c) => `bringup: cpu${c.index} at ${describeAddress(machine, c.pc)}${c.idle ? `, ${describeRest(c)}` : ""}`)
     .join("\n");
 }
 

@@ -35,6 +35,8 @@ export interface Cpu {
   attention(): void;
   /** True while it waits for an interrupt and none is pending. */
   readonly idle: boolean;
+  /** What it does instead of running while `idle`, when it is not that it waits for an interrupt: "shut down". */
+  readonly resting?: string | undefined;
   /** Interrupt inputs by name: "msip" "mtip" "meip" "seip" (RISC-V), "intr" "nmi" "a20m" "ignne" (x86); undefined when there is none. */
   input(name: string): IrqLine | undefined;
   /** Connects an output: "ferr" (x86). */

@@ -2,7 +2,7 @@
 import { didYouMean } from "../core/errors.ts";
 import { formatNs } from "../scenario/duration.ts";
 import { describeStop } from "../scenario/failures.ts";
-import { describeAddress } from "../scenario/machine_like.ts";
+import { describeAddress, describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 
 /** What a command may do to the run. */
@@ -45,7 +45,7 @@ export function runCommand(line: string, host: CommandHost): string {
 function registers({ machine }: MachineSession): string {
   const out: string[] = [];
   for (const cpu of machine.cpus) {
-    out.push(`cpu${cpu.index}: pc ${describeAddress(machine, cpu.pc)}${cpu.idle ? " (waiting for an interrupt)" : ""}`);
+    out.push(`cpu${cpu.index}: pc ${describeAddress(machine, cpu.pc)}${cpu.idle ? ` (${describeRest(cpu)})` : ""}`);
     const shown = cpu.registers.filter((r) => r.group === "general" || r.group === "system");
     for (let i = 0; i < shown.length; i += 4) {
       out.push(

@@ -3,6 +3,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Cpu, RegisterInfo } from "../core/cpu.ts";
 import type { Stop } from "../machine/stop.ts";
+import { describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { runCommand } from "./commands.ts";
 import { type Event, frame, fromHex, latin1, PACKET_SIZE, PacketReader, toHex } from "./packets.ts";
@@ -361,7 +362,7 @@ class GdbClient {
 
   #threadInfo(rest: string): string {
     const cpu = this.#cpuOf(rest.slice(1));
-    return cpu === undefined ? BAD : toHex(latin1(`cpu${cpu}${this.#cpus[cpu].idle ? " (waiting for an interrupt)" : ""}`));
+    return cpu === undefined ? BAD : toHex(latin1(`cpu${cpu}${this.#cpus[cpu].idle ? ` (${describeRest(this.#cpus[cpu])})` : ""}`));
   }
 
   // Registers

@@ -22,6 +22,8 @@ import "../engine/profile.ts";
 import "../engine/memo.ts";
 import "../engine/select.ts";
 import "../engine/engine.ts";
+import "../machine/demangle.ts";
+import "../machine/elf.ts";
 import "npm:smol-toml@1.9.1";
 import "../machine/toml.ts";
 import "../machine/config.ts";

@@ -30,7 +30,6 @@ import "../riscv/isa/system.ts";
 import "../riscv/isa/zb.ts";
 import "../riscv/isa/zbk.ts";
 import "../riscv/isa.ts";
-import "../machine/elf.ts";
 import "../machine/fdt.ts";
 import "../machine/image.ts";
 import "../machine/engine_cpu.ts";

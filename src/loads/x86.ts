@@ -44,7 +44,6 @@ import "../x86/x87.ts";
 import "../x86/translate.ts";
 import "../x86/cpu.ts";
 import "../x86/disasm.ts";
-import "../machine/elf.ts";
 import "../machine/engine_cpu.ts";
 import "../core/apic.ts";
 import "../machine/x86_apic.ts";

@@ -40,6 +40,7 @@ export function describe(graph: Graph, types: Types = DEVICES): string {
       ["protocol", boot.protocol],
       ...(boot.kernel !== undefined ? [["kernel", boot.kernel]] : []),
       ...(boot.initrd !== undefined ? [["initrd", boot.initrd]] : []),
+      ...(boot.symbols !== undefined ? [["symbols", boot.symbols]] : []),
       ["command line", boot.cmdline || "(none)"],
       ["kernel starts in", kernel],
       ...(cpu.family === "riscv" ? [["raw images at", hex(boot.load)]] : []),

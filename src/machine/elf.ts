@@ -1,5 +1,6 @@
 // ELF files: segments and symbols. Source: System V ABI, chapters 4 and 5 (generic, 2013-06-10); machine numbers from its registry.
 import { ConfigError } from "../core/errors.ts";
+import { demangle, withoutGenerics } from "./demangle.ts";
 
 /** A part of memory that an image fills: `bytes`, then zeros up to `size`. */
 export interface Segment {
@@ -67,7 +68,7 @@ export function readElf(file: Uint8Array, name: string): Elf {
   return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w)) };
 }
 
-interface Symbol {
+export interface Symbol {
   readonly name: string;
   readonly value: bigint;
   readonly size: bigint;
@@ -112,7 +113,7 @@ function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
 /** Names of addresses. Read from the file when they are first asked for. */
 export class Symbols {
   #sorted: readonly Symbol[] | undefined;
-  #byName: Map<string, bigint> | undefined;
+  #spellings: readonly Spelled[] | undefined;
   constructor(readonly read: () => Symbol[] = () => []) {}
 
   get #table(): readonly Symbol[] {
@@ -133,36 +134,61 @@ export class Symbols {
     }
     return undefined;
   }
-  /** Address of a name: the linker's or, for Rust functions, the path as it is written ("kernel::main"). */
+  /**
+   * Address of a name: the linker's or, for Rust and C++, the path as it is written ("kernel::main"), with or without hash and generic
+   * arguments. @throws {ConfigError} several symbols have it.
+   */
   address(name: string): bigint | undefined {
-    if (!this.#byName) {
-      this.#byName = new Map();
-      for (const s of this.#table) {
-        const plain = demangle(s.name);
-        if (!this.#byName.has(plain)) this.#byName.set(plain, s.value);
-        this.#byName.set(s.name, s.value);
-      }
+    this.#spellings ??= this.#table.map((s) => {
+      const path = demangle(s.name), plain = withoutGenerics(path);
+      return { value: s.value, names: path === s.name ? [path] : [s.name, path, demangle(s.name, true), plain] };
+    });
+    for (let i = 0; i < SPELLINGS; i++) {
+      const found = this.#spellings.filter(({ names }) => names[i] === name);
+      if (new Set(found.map(({ value }) => value)).size > 1) throw ambiguous(name, found);
+      if (found.length > 0) return found[0].value;
     }
-    return this.#byName.get(name);
+    return undefined;
   }
 }
 
-/** "core::fmt::write" for Rust's legacy mangling "_ZN4core3fmt5write17h0123456789abcdefE"; every other name unchanged. */
-export function demangle(name: string): string {
-  const m = /^_ZN((?:\d+.+?)+?)(?:17h[0-9a-f]{16})?E(?:\.llvm\.\d+)?$/.exec(name);
-  if (!m) return name;
-  const parts: string[] = [];
-  for (let rest = m[1]; rest;) {
-    const n = /^\d+/.exec(rest);
-    if (!n) return name;
-    const length = Number(n[0]);
-    parts.push(rest.slice(n[0].length, n[0].length + length));
-    rest = rest.slice(n[0].length + length);
-  }
-  return parts.map((p) =>
-    p.replaceAll("..", "::").replace(/^_\$/, "$").replaceAll("$LT$", "<").replaceAll("$GT$", ">").replaceAll("$u20$", " ").replaceAll(
-      "$RF$",
-      "&",
-    ).replaceAll("$C$", ",").replaceAll("$u7b$", "{").replaceAll("$u7d$", "}")
-  ).join("::");
+/**
+ * The symbols of an image that has none (a disk image, a flat binary) are those of the ELF file beside it that it was made of:
+ * "bootimage-NAME.bin" of "NAME", "os.bin" of "os" or "os.elf". `read` gives a file, and is asked when a name is wanted.
+ */
+export function withSymbolsBeside(own: Symbols, path: string, machines: readonly number[], read: (path: string) => Uint8Array): Symbols {
+  return new Symbols(() => {
+    const found = own.read();
+    if (found.length > 0) return found;
+    const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(path)!, stem = name.replace(/^bootimage-/, "").replace(/\.\w+$/, "");
+    for (const candidate of [stem, `${stem}.elf`]) {
+      if (candidate === name) continue;
+      try {
+        const elf = readElf(read(`${folder ?? ""}${candidate}`), candidate);
+        if (machines.includes(elf.machine)) return elf.symbols.read();
+      } catch (e) {
+        // There is none, or it is something else: an image without symbols runs as well.
+        if (!(e instanceof ConfigError)) throw e;
+      }
+    }
+    return [];
+  });
+}
+
+/** A symbol's names, the most exact first: the linker's, the path, the path with its hash, the path without generic arguments. */
+interface Spelled {
+  readonly value: bigint;
+  readonly names: readonly string[];
+}
+const SPELLINGS = 4, LISTED = 8;
+
+function ambiguous(name: string, found: readonly Spelled[]): ConfigError {
+  // Each by the shortest name that is its own.
+  const own = [1, 2, 0].find((i) => new Set(found.map(({ names }) => names[i] ?? names[0])).size === found.length) ?? 0;
+  const list = found.slice(0, LISTED).map(({ value, names }) => `${names[own] ?? names[0]} at 0x${value.toString(16)}`);
+  return new ConfigError(
+    `'${name}' is the name of ${found.length} symbols: ${list.join(", ")}${
+      found.length > LISTED ? ", ..." : ""
+    }; give one's full name or address`,
+  );
 }

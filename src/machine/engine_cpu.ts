@@ -8,6 +8,8 @@ import { type Access, type Core, FETCH, READ, WRITE } from "../ir/frontend.ts";
 export interface DebuggableCore extends Core {
   readonly registers: readonly RegisterInfo[];
   reset(): void;
+  /** See `Cpu`. */
+  readonly resting: string | undefined;
   reg(name: string): bigint;
   setReg(name: string, value: bigint): void;
   input(name: string): IrqLine | undefined;
@@ -41,6 +43,9 @@ export abstract class EngineCpu<C extends DebuggableCore> implements Cpu {
   }
   get idle(): boolean {
     return this.core.waiting;
+  }
+  get resting(): string | undefined {
+    return this.core.resting;
   }
   input(name: string): IrqLine | undefined {
     return this.core.input(name);

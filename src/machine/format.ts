@@ -162,6 +162,7 @@ export const FIRMWARE_WORDS: Record<Family, readonly string[]> = { riscv: ["buil
 const boot = {
   kernel: file("the image to start when the command line names none", { optional: true }),
   initrd: file("initial RAM disk", { optional: true }),
+  symbols: file("ELF file with the image's symbols; the one beside a disk image or flat binary when absent", { optional: true }),
   cmdline: string("the kernel's command line", { default: "" }),
   reset: choice("what a reset that the guest asks for does: restart the machine, or stop the run", {
     choices: ["restart", "stop"],

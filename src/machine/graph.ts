@@ -116,6 +116,7 @@ export interface Graph {
     readonly protocol: string;
     readonly kernel?: string;
     readonly initrd?: string;
+    readonly symbols?: string;
     readonly cmdline: string;
     /** Kinds of disks in the order in which the built-in BIOS tries them; x86 only. */
     readonly order?: readonly DiskKind[];
@@ -287,6 +288,7 @@ class GraphBuilder {
         protocol: boot.protocol,
         ...(boot.kernel !== undefined && { kernel: boot.kernel }),
         ...(boot.initrd !== undefined && { initrd: boot.initrd }),
+        ...(boot.symbols !== undefined && { symbols: boot.symbols }),
         cmdline: boot.cmdline,
         ...("order" in boot && { order: boot.order as DiskKind[] }),
         reset: boot.reset,

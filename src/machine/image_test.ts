@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { gzipSync } from "fflate";
 import { ConfigError } from "../core/errors.ts";
-import { demangle, EM_RISCV, EM_X86_64, Symbols } from "./elf.ts";
+import { EM_RISCV, EM_X86_64, Symbols, withSymbolsBeside } from "./elf.ts";
+import { demangle } from "./demangle.ts";
 import { loadGunzip, NeedsGunzip } from "./gunzip.ts";
 import { type ImageTarget, readImage } from "./image.ts";
 
@@ -92,4 +93,67 @@ Deno.test("symbols: the last one at or below an address within its size; Rust pa
   assertEquals(demangle("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
   assertEquals(demangle("_ZN36_$LT$T$u20$as$u20$core..any..Any$GT$7type_id17h0123456789abcdefE"), "<T as core::any::Any>::type_id");
   assertEquals(demangle("main"), "main");
+});
+
+Deno.test("symbols: by path, with and without hash and generic arguments; a name of several is an error that lists them", () => {
+  const at = (name: string, value: number) => ({ name, value: BigInt(value), size: 0n, absolute: false });
+  const s = new Symbols(() => [
+    at("_RNvNtCs1234_6kernel5utils5print", 0x100),
+    at("_RINvNtCs1234_6kernel5utils3puthEB4_", 0x200),
+    at("_RINvNtCs1234_6kernel5utils3puttEB4_", 0x300),
+    at("_RINvNtCs1234_6kernel5utils4onlyhEB4_", 0x400),
+    at("_ZN4core3ptr4drop17h0000000000000001E", 0x500),
+    at("_ZN4core3ptr4drop17h0000000000000002E", 0x600),
+    at("init", 0x700),
+    at("init", 0x800),
+    at("alias", 0x900),
+    at("alias", 0x900),
+  ]);
+  const found = (name: string) => Number(s.address(name) ?? -1);
+  assertEquals(["kernel::utils::print", "_RNvNtCs1234_6kernel5utils5print", "kernel[3c1c0]::utils::print"].map(found), [
+    0x100,
+    0x100,
+    0x100,
+  ]);
+  assertEquals(["kernel::utils::put::<u8>", "kernel::utils::put::<u16>", "kernel::utils::only"].map(found), [0x200, 0x300, 0x400]);
+  assertEquals(["core::ptr::drop::h0000000000000002", "alias", "kernel::utils"].map(found), [0x600, 0x900, -1]);
+  for (
+    const [name, message] of [
+      [
+        "kernel::utils::put",
+        "'kernel::utils::put' is the name of 2 symbols: kernel::utils::put::<u8> at 0x200, kernel::utils::put::<u16> at 0x300; give one's full name or address",
+      ],
+      [
+        "core::ptr::drop",
+        "'core::ptr::drop' is the name of 2 symbols: core::ptr::drop::h0000000000000001 at 0x500, core::ptr::drop::h0000000000000002 at 0x600; give one's full name or address",
+      ],
+      ["init", "'init' is the name of 2 symbols: init at 0x700, init at 0x800; give one's full name or address"],
+    ]
+  ) assertEquals(assertThrows(() => s.address(name), ConfigError).message, message);
+});
+
+Deno.test("symbols: an image without any has those of the ELF file beside it, when there is one for its processor", () => {
+  const elf = Deno.readFileSync(new URL("../../tests/guests/bin/hello.rv64.elf", import.meta.url));
+  const files: Record<string, Uint8Array> = {
+    "a/os": elf,
+    "a/disk.elf": elf,
+    "note": new Uint8Array(100),
+    "broken.elf": elf.slice(0, 100),
+  };
+  const asked: string[] = [];
+  const beside = (path: string, own = new Symbols(), machines = [EM_RISCV]) =>
+    withSymbolsBeside(own, path, machines, (p) => {
+      asked.push(p);
+      if (!files[p]) throw new ConfigError("no such file");
+      return files[p];
+    });
+  const lazy = beside("a/bootimage-os.bin");
+  assertEquals(asked, [], "a file is not read before a name is wanted");
+  const entry = lazy.address("_start");
+  assertEquals(asked, ["a/os"]);
+  assertEquals([typeof entry, beside("a/os.bin").address("_start"), beside("a/disk.img").address("_start")], ["bigint", entry, entry]);
+  for (const path of ["b/bootimage-os.bin", "note.img", "broken.bin", "a/os"]) assertEquals(beside(path).lookup(entry!), undefined, path);
+  assertEquals(beside("a/os.bin", new Symbols(), [EM_X86_64]).lookup(entry!), undefined);
+  const own = new Symbols(() => [{ name: "mine", value: 0n, size: 0n, absolute: false }]);
+  assertEquals(beside("a/os.bin", own).lookup(0n)?.name, "mine");
 });

@@ -12,7 +12,7 @@ import type { PciFunction } from "../core/pci.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
-import type { Symbols } from "./elf.ts";
+import { EM_386, EM_RISCV, EM_X86_64, isElf, machineName, readElf, type Symbols, withSymbolsBeside } from "./elf.ts";
 import { type DiskImage, MachineDisks, type OpenDisk } from "./disks.ts";
 import { type Graph, loadConfigAndTypes, type MemoryNode, type Segment } from "./graph.ts";
 import type { Stop } from "./stop.ts";
@@ -39,6 +39,8 @@ export interface MachineOptions {
   /** Paths of the image to start and of its initial RAM disk; the machine file's when absent. */
   readonly kernel?: string;
   readonly initrd?: string;
+  /** Path of the ELF file with the image's symbols; the machine file's when absent, else the image or the ELF file beside it. */
+  readonly symbols?: string;
   /** Paths of disk images, each for the first free drive of its kind. */
   readonly disks?: readonly DiskImage[];
   /** The kernel's command line; the machine file's when absent. */
@@ -203,7 +205,7 @@ export class Machine {
       firmwareConsole: () => this.consoles.values().next().value,
     });
     this.cpus = this.#platform.cpus;
-    this.symbols = this.#platform.symbols;
+    this.symbols = symbolsOf(graph, options, host, this.#platform.symbols);
     if (!this.disks.filled) this.disks.fill();
     const devices = wireDevices(graph, {
       bus: this.bus,
@@ -628,6 +630,20 @@ export async function loadGraph(options: MachineOptions, host: Host, later = fal
     return (await lazy<typeof import("./x86_rom.ts")>("./x86_rom.ts", import.meta.url)).withRom(graph, host);
   }
   return graph;
+}
+
+/** @throws {ConfigError} a file is named for them, and is no ELF file for this processor. */
+function symbolsOf(graph: Graph, options: MachineOptions, host: Host, own: Symbols): Symbols {
+  const machines = graph.cpu.family === "riscv" ? [EM_RISCV] : [EM_X86_64, EM_386];
+  const named = options.symbols ?? graph.boot.symbols, image = options.kernel ?? graph.boot.kernel;
+  if (named !== undefined) {
+    const bytes = host.readFile(named);
+    if (!isElf(bytes)) throw new ConfigError("symbols are taken from an ELF file, and this is none", { file: named });
+    const { machine, symbols } = readElf(bytes, named);
+    if (machines.includes(machine)) return symbols;
+    throw new ConfigError(`symbols for ${machineName(machine)}, but the machine's CPU is ${graph.cpu.arch}`, { file: named });
+  }
+  return image === undefined ? own : withSymbolsBeside(own, image, machines, (path) => host.readFile(path));
 }
 
 /** JSON of states: bigints, maps and typed arrays in a stable form. */

@@ -769,6 +769,9 @@ export class Hart implements Core {
   get waiting(): boolean {
     return this.s.waiting || this.s.stopped;
   }
+  get resting(): string | undefined {
+    return this.s.stopped ? "waiting for its start" : undefined;
+  }
   /** Interrupt input by name; undefined when there is none. */
   input(name: string): IrqLine | undefined {
     const bit = INPUTS[name];

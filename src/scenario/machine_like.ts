@@ -48,6 +48,9 @@ export interface MachineLike {
   } | undefined;
 }
 
+/** What a processor that does not run does: "waiting for an interrupt"; undefined for one that runs. */
+export const describeRest = (cpu: Cpu): string | undefined => cpu.idle ? cpu.resting ?? "waiting for an interrupt" : undefined;
+
 /** "kernel::main+0x10" or the bare address. */
 export function describeAddress(machine: MachineLike, vaddr: bigint): string {
   const at = machine.symbols.lookup(vaddr);

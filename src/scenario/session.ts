@@ -18,7 +18,7 @@ import {
   UnexpectedStop,
   WallClockTimeout,
 } from "./failures.ts";
-import { describeAddress, type MachineLike } from "./machine_like.ts";
+import { describeAddress, describeRest, type MachineLike } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 
 /** Wall time in milliseconds after which other work of the process gets its turn. */
@@ -526,7 +526,7 @@ export class MachineSession implements AsyncDisposable {
     if (screen) quote("the screen", screen.split("\n"));
     if (words?.screen && words.screen !== screen) quote(`the screen would have been, ${LAST_WORDS} later`, words.screen.split("\n"));
     for (const c of machine.cpus) {
-      lines.push(`  cpu${c.index}: pc ${describeAddress(machine, c.pc)}${c.idle ? " (waiting for an interrupt)" : ""}`);
+      lines.push(`  cpu${c.index}: pc ${describeAddress(machine, c.pc)}${c.idle ? ` (${describeRest(c)})` : ""}`);
     }
     if (this.options.replay) lines.push(`  replay: ${this.options.replay}`);
     const transcript: Record<string, string> = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.text()]));

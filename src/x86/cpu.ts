@@ -958,6 +958,9 @@ export class X86Cpu implements Core {
   get waiting(): boolean {
     return this.s.waiting || this.s.parked;
   }
+  get resting(): string | undefined {
+    return this.s.shutdown ? "shut down by a triple fault" : this.s.parked ? "waiting for its start" : undefined;
+  }
   /** "intr", "nmi", "ignne" or "a20m" (high while address bit 20 is masked); undefined when there is none. */
   input(name: string): IrqLine | undefined {
     return this.#inputs.get(name);
