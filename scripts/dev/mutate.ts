@@ -135,21 +135,26 @@ async function verdictOf(fault: Fault, copy: string, timeoutMs: number): Promise
   const path = join(copy, fault.file), source = Deno.readTextFileSync(path);
   Deno.writeTextFileSync(path, source.slice(0, fault.from) + fault.with + source.slice(fault.to));
   try {
-    for (const tests of testsOf(fault.file)) {
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["test", "-A", "--quiet", "--no-check", "--fail-fast", "--parallel", tests],
-        cwd: copy,
-        stdin: "null",
-        stdout: "null",
-        stderr: "null",
-        signal: AbortSignal.timeout(timeoutMs),
-      });
-      if (!(await child.output()).success) return "noticed";
-    }
-    return "not noticed";
+    return await passes(testsOf(fault.file), copy, timeoutMs) === undefined ? "not noticed" : "noticed";
   } finally {
     Deno.writeTextFileSync(path, source);
   }
+}
+
+/** The first of these tests that fails; undefined when all pass. */
+async function passes(tests: readonly string[], copy: string, timeoutMs: number): Promise<string | undefined> {
+  for (const each of tests) {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["test", "-A", "--quiet", "--no-check", "--fail-fast", "--parallel", each],
+      cwd: copy,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
+    if (!(await child.output()).success) return each;
+  }
+  return undefined;
 }
 
 async function main(): Promise<void> {
@@ -172,6 +177,7 @@ async function main(): Promise<void> {
     return;
   }
   const jobs = Number(args.jobs ?? 1), copies = Array.from({ length: jobs }, () => Deno.makeTempDirSync({ prefix: "mutate_" }));
+  const timeoutMs = 1000 * Number(args.timeout ?? 300);
   const score = new Map<string, Record<Verdict, number>>(), queue = [...chosen];
   try {
     await Promise.all(copies.map(async (copy) => {
@@ -184,8 +190,11 @@ async function main(): Promise<void> {
       })
         .output();
       if (Deno.statSync(join(ROOT, "cache")).isDirectory) Deno.symlinkSync(Deno.realPathSync(join(ROOT, "cache")), join(copy, "cache"));
+      // What fails without a fault notices nothing.
+      const broken = copy === copies[0] ? await passes([...new Set(chosen.flatMap((f) => testsOf(f.file)))], copy, timeoutMs) : undefined;
+      if (broken !== undefined) throw new Error(`${broken} fails as it is, in a copy of the tree`);
       for (let fault = queue.shift(); fault; fault = queue.shift()) {
-        const verdict = known.has(fault.id) ? "equivalent" : await verdictOf(fault, copy, 1000 * Number(args.timeout ?? 300));
+        const verdict = known.has(fault.id) ? "equivalent" : await verdictOf(fault, copy, timeoutMs);
         const folder = folders.find((f) => fault!.file.startsWith(f + "/"))!;
         const row = score.get(folder) ?? { noticed: 0, "not noticed": 0, equivalent: 0 };
         row[verdict]++;
