@@ -29,6 +29,7 @@ export const RUN_OPTIONS = {
     doc: "firmware.sbi (builtin, none, or the path of an OpenSBI, RustSBI or U-Boot image) or firmware.bios (builtin, or SeaBIOS's path)",
   },
   gdb: { value: "[PORT]", doc: "serve the GDB remote protocol on 127.0.0.1 (default port 1234)" },
+  "gdb-arch": { value: "ARCH", doc: "with --gdb on x86: i386 or x86_64; when absent i386 if the kernel is a 32-bit ELF file" },
   wait: { doc: "with --gdb: start stopped, until the debugger continues" },
   scenario: { value: "FILE", doc: "let a scenario script drive the machine" },
   timeout: { value: "TIME", doc: "end the run with status 4 after this much guest time, such as 5s" },

@@ -46,6 +46,7 @@ interface Plan {
   readonly scenario: string | undefined;
   readonly gdbPort: number | undefined;
   readonly wait: boolean;
+  readonly gdbArch: string | undefined;
   readonly stats: boolean;
   readonly display: boolean;
   readonly screenshot: string | undefined;
@@ -71,7 +72,7 @@ export async function run(line: CommandLine): Promise<number> {
   });
   let status: number;
   try {
-    const gdb = plan.gdbPort === undefined ? undefined : await serveGdb(session, plan.gdbPort, plan.wait, host);
+    const gdb = plan.gdbPort === undefined ? undefined : await serveGdb(session, plan.gdbPort, plan, host);
     host.start();
     status = await host.race(scenario ? drive(session, scenario, host) : watch(session, plan.expect, host));
     await gdb?.close(status);
@@ -100,11 +101,11 @@ function withLimitsOf({ options: { failOn = [], budget } }: Scenario, given: Boo
   return { ...rest, failOn: [...failOn, ...given.failOn ?? []], budget: { ...budget, ...(guest !== undefined ? { guest } : {}) } };
 }
 
-async function serveGdb(session: MachineSession, port: number, wait: boolean, host: TerminalHost) {
+async function serveGdb(session: MachineSession, port: number, { wait, gdbArch: arch }: Plan, host: TerminalHost) {
   const { serveGdb } = await load<typeof import("../debug/gdb.ts")>("../debug/gdb.ts");
   const onMessage = (text: string) => host.output.note(`bringup: ${text}`);
   await session.machine.complete?.();
-  return host.debugger = await serveGdb(session, { port, wait, onQuit: () => host.quit(0), onMessage });
+  return host.debugger = await serveGdb(session, { port, wait, arch, onQuit: () => host.quit(0), onMessage });
 }
 
 async function printStatistics(session: MachineSession, wallMs: number): Promise<void> {
@@ -224,6 +225,7 @@ const NO_OPTIONS: Omit<Plan, "machine"> = {
   expect: [],
   scenario: undefined,
   gdbPort: undefined,
+  gdbArch: undefined,
   wait: false,
   stats: false,
   display: false,
@@ -234,6 +236,7 @@ const NO_OPTIONS: Omit<Plan, "machine"> = {
 function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
   const text = (name: string) => values[name] as string | undefined;
   const list = (name: string) => (values[name] ?? []) as readonly string[];
+  if (values["gdb-arch"] !== undefined && values.gdb === undefined) throw new ConfigError("--gdb-arch needs --gdb");
   if (values.wait && values.gdb === undefined) throw new ConfigError("--wait needs --gdb: only a debugger can let the guest go on");
   if (values.scenario !== undefined && values.expect) {
     throw new ConfigError("--scenario and --expect exclude each other: the script says what is expected");
@@ -288,6 +291,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
     scenario: text("scenario"),
     gdbPort: values.gdb === undefined ? undefined : port(text("gdb") || "1234"),
     wait: values.wait === true,
+    gdbArch: text("gdb-arch"),
     stats: values.stats === true,
     display: text("display") === "terminal",
     screenshot: text("screenshot"),

@@ -1,13 +1,13 @@
 // The GDB remote serial protocol for a session: GDB manual (version 13), appendix E "GDB Remote Serial Protocol". Harts are threads
 // 1, 2, ... Not modelled: watchpoints, reverse execution, range stepping, stepping one hart while others run.
 import { ConfigError } from "../core/errors.ts";
-import type { Cpu, RegisterInfo } from "../core/cpu.ts";
+import type { Cpu } from "../core/cpu.ts";
 import type { Stop } from "../machine/stop.ts";
 import { describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { runCommand } from "./commands.ts";
 import { type Event, frame, fromHex, latin1, PACKET_SIZE, PacketReader, toHex } from "./packets.ts";
-import { bytesOf, describeTarget, type Target } from "./target.ts";
+import { bytesOf, describeTarget, type Target, type TargetRegister } from "./target.ts";
 
 /** GDB's numbers of signals in stop replies. */
 const SIGINT = 2, SIGTRAP = 5, SIGABRT = 6, SIGSEGV = 11;
@@ -20,19 +20,19 @@ export interface GdbOptions {
   readonly port: number;
   /** Hold the machine until a debugger has connected and continued. */
   readonly wait: boolean;
+  /** What GDB is told the processor is; absent: what it is, or i386 where the kernel is a 32-bit ELF file. */
+  readonly arch?: string | undefined;
   /** The debugger has asked to end the run. */
   onQuit(): void;
   /** A line for the user. */
   onMessage(text: string): void;
 }
 
-/**
- * Serves debuggers until it is closed, one at a time. @throws {ConfigError} the port is taken, or the processor has no target
- * description.
- */
+/** Serves debuggers until it is closed, one at a time. @throws {ConfigError} the port is taken, or the processor is none of `options.arch`. */
 export function serveGdb(session: MachineSession, options: GdbOptions): GdbServer {
-  const target = describeTarget(session.machine.cpus[0]);
-  if (!target) throw new ConfigError(`--gdb: no target description for ${session.machine.cpus[0].arch}`);
+  const { cpus: [cpu], symbols } = session.machine,
+    arch = options.arch ?? (cpu.arch === "x86_64" && symbols.bits === 32 ? "i386" : cpu.arch);
+  const target = describeTarget(cpu, arch);
   let listener: Deno.TcpListener;
   try {
     listener = Deno.listen({ hostname: "127.0.0.1", port: options.port });
@@ -83,13 +83,13 @@ export class GdbServer {
 
   /** The machine has come to a breakpoint of a debugger. */
   onBreakpoint(stop: Stop): void {
-    if (this.#client && stop.kind === "breakpoint") this.#client.stoppedAt(stop.cpu, SIGTRAP, "swbreak:;");
+    if (this.#client && stop.kind === "breakpoint") this.#client.stoppedAt(stop.cpu, SIGTRAP);
   }
 
   /** The machine has stopped for good; a guest that died may be looked at before the run ends. */
   onFinalStop(stop: Stop): void {
     if (this.#client && stop.kind !== "exit" && stop.kind !== "reset") {
-      this.#client.stoppedAt(0, deathSignal(stop), "");
+      this.#client.stoppedAt(0, deathSignal(stop));
     }
   }
 
@@ -113,6 +113,7 @@ export class GdbServer {
  */
 class GdbClient {
   readonly #reader = new PacketReader();
+  readonly #said = new Set<string>();
   readonly #breakpoints = new Map<bigint, Set<Cpu>>();
   #acknowledge = true;
   #last: Uint8Array<ArrayBuffer> = new Uint8Array();
@@ -125,7 +126,6 @@ class GdbClient {
   /** Index of the hart that register and memory packets are about, and the one to step. */
   #cpu = 0;
   #stepCpu = 0;
-  #swbreak = false;
   #attached = false;
   /** Name of a packet up to its first punctuation -> what it does. */
   readonly #handlers: Readonly<Record<string, (rest: string) => string | undefined>> = {
@@ -150,7 +150,7 @@ class GdbClient {
     T: (rest) => this.#cpuOf(rest) === undefined ? BAD : "OK",
     Z: (rest) => this.#breakpoint(rest, true),
     z: (rest) => this.#breakpoint(rest, false),
-    qSupported: (rest) => this.#supported(rest),
+    qSupported: () => this.#supported(),
     QStartNoAckMode: () => "OK",
     qXfer: (rest) => this.#features(rest),
     qfThreadInfo: () => `m${this.#cpus.map((_, i) => (i + 1).toString(16)).join(",")}`,
@@ -169,7 +169,7 @@ class GdbClient {
     this.#attached = this.server.claim(this);
     if (this.#attached) {
       this.server.setPaused(true);
-      this.#stopReply = this.#stop(0, SIGTRAP, "");
+      this.#stopReply = this.#stop(0, SIGTRAP);
     } else {
       this.#send("E.another debugger is connected");
       this.#hangUp();
@@ -212,10 +212,11 @@ class GdbClient {
   }
 
   /** The machine stands at an instruction of a hart: tells the debugger, if it waits for that. */
-  stoppedAt(cpu: number, signal: number, reason: string): void {
+  stoppedAt(cpu: number, signal: number): void {
     this.server.setPaused(true);
     this.#cpu = this.#stepCpu = cpu;
-    this.#stopReply = this.#stop(cpu, signal, this.#swbreak ? reason : "");
+    this.#stopReply = this.#stop(cpu, signal);
+    this.#sayWhatIsHidden(this.#cpus[cpu]);
     if (this.#running) this.#send(this.#stopReply);
     this.#running = false;
   }
@@ -229,7 +230,7 @@ class GdbClient {
 
   #handle(event: Event): void {
     if (event.kind === "nak") this.#write(this.#last);
-    else if (event.kind === "interrupt" && this.#attached) this.stoppedAt(this.#cpu, SIGINT, "");
+    else if (event.kind === "interrupt" && this.#attached) this.stoppedAt(this.#cpu, SIGINT);
     else if (event.kind === "corrupt") { if (this.#acknowledge) this.#write(latin1("-")); }
     else if (event.kind === "packet") this.#packet(event.data);
   }
@@ -269,8 +270,38 @@ class GdbClient {
     });
   }
 
-  #stop(cpu: number, signal: number, reason: string): string {
-    return `T${signal.toString(16).padStart(2, "0")}thread:${(cpu + 1).toString(16)};${reason}`;
+  /**
+   * No "swbreak": where GDB finds no breakpoint of its own at the pc that it is told (an offset from CS, a description that it has refused), it
+   * would take the stop for a late one and go on without a word. As it is, it says SIGTRAP. That "swbreak+" is among the features keeps it
+   * from taking 1 off the pc of an x86.
+   */
+  #stop(cpu: number, signal: number): string {
+    return `T${signal.toString(16).padStart(2, "0")}thread:${(cpu + 1).toString(16)};`;
+  }
+
+  /** What GDB has no means to show of where a processor stands, once for each kind. */
+  #sayWhatIsHidden(cpu: Cpu): void {
+    const { registers } = this.server.target, pc = registers.find((r) => r.name === "rip");
+    if (!pc) return;
+    const rip = cpu.reg("rip");
+    if (rip !== cpu.pc) {
+      this.#say(
+        "base",
+        `stopped at 0x${cpu.pc.toString(16)}: GDB is told the offset 0x${
+          rip.toString(16)
+        } in its segment, while breakpoints and memory go by linear addresses`,
+      );
+    } else if (registers.some((r) => r.of !== undefined && cpu.reg(r.of) >> 32n)) {
+      this.#say(
+        "long",
+        "the processor is in 64-bit mode: GDB shows all of it after 'set architecture i386:x86-64', or with --gdb-arch x86_64",
+      );
+    }
+  }
+  #say(kind: string, text: string): void {
+    if (this.#said.has(kind)) return;
+    this.#said.add(kind);
+    this.server.options.onMessage(`GDB: ${text}`);
   }
 
   // Running
@@ -287,7 +318,8 @@ class GdbClient {
     this.#session.wake();
     if (stop?.kind === "exit" || stop?.kind === "reset") return this.#continue();
     this.#cpu = this.#stepCpu = cpu;
-    return this.#stopReply = this.#stop(cpu, stop && stop.kind !== "breakpoint" ? deathSignal(stop) : SIGTRAP, "");
+    this.#sayWhatIsHidden(this.#cpus[cpu]);
+    return this.#stopReply = this.#stop(cpu, stop && stop.kind !== "breakpoint" ? deathSignal(stop) : SIGTRAP);
   }
 
   #resumeAt(address: string, go: () => string | undefined): string | undefined {
@@ -367,16 +399,17 @@ class GdbClient {
 
   // Registers
 
-  #valueOf(cpu: Cpu, r: RegisterInfo): string {
-    let v = cpu.reg(r.name), hex = "";
+  #valueOf(cpu: Cpu, r: TargetRegister): string {
+    let v = cpu.reg(r.of ?? r.name), hex = "";
     for (let i = 0; i < bytesOf(r); i++, v >>= 8n) hex += Number(v & 0xffn).toString(16).padStart(2, "0");
     return hex;
   }
 
-  #setValue(cpu: Cpu, r: RegisterInfo, hex: string): boolean {
+  #setValue(cpu: Cpu, r: TargetRegister, hex: string): boolean {
     const bytes = fromHex(hex);
     if (bytes?.length !== bytesOf(r)) return false;
-    cpu.setReg(r.name, bytes.reduceRight((v, b) => v << 8n | BigInt(b), 0n));
+    // As an instruction with a 32-bit operand does, writing a lower half clears the upper one.
+    cpu.setReg(r.of ?? r.name, bytes.reduceRight((v, b) => v << 8n | BigInt(b), 0n));
     return true;
   }
 
@@ -390,12 +423,13 @@ class GdbClient {
     let at = 0;
     for (const r of registers.slice(0, general)) {
       const hex = rest.slice(at, at += 2 * bytesOf(r));
-      if (!this.#setValue(cpu, r, hex)) return BAD;
+      // What is the same is left alone: a register and its lower half are both there.
+      if (hex.toLowerCase() !== this.#valueOf(cpu, r) && !this.#setValue(cpu, r, hex)) return BAD;
     }
     return "OK";
   }
 
-  #register(number: string): RegisterInfo | undefined {
+  #register(number: string): TargetRegister | undefined {
     return isHex(number) ? this.server.target.registers[parseInt(number, 16)] : undefined;
   }
 
@@ -450,8 +484,7 @@ class GdbClient {
 
   // Queries
 
-  #supported(rest: string): string {
-    this.#swbreak = /[:;]swbreak\+/.test(rest);
+  #supported(): string {
     return `PacketSize=${PACKET_SIZE.toString(16)};qXfer:features:read+;swbreak+;hwbreak-;vContSupported+;QStartNoAckMode+`;
   }
 

@@ -136,7 +136,7 @@ Deno.test("gdb: breakpoints, stepping, continuing to the exit code", () =>
   withGdb([{ spin: 10 }, { out: "hi" }, { exit: 42 }], 1, async (c, { machine, session }) => {
     await c.ask("qSupported:swbreak+");
     assertEquals(await c.ask("Z0,80000020,4"), "OK");
-    assertEquals(await c.ask("vCont;c"), "T05thread:1;swbreak:;");
+    assertEquals(await c.ask("vCont;c"), "T05thread:1;");
     assertEquals(machine.s.ticks, 8);
     assertEquals(await c.ask("s"), "T05thread:1;");
     assertEquals(await c.ask("vCont;s:1;c"), "T05thread:1;");
@@ -144,7 +144,7 @@ Deno.test("gdb: breakpoints, stepping, continuing to the exit code", () =>
     assertEquals(await c.ask("z0,80000020,4"), "OK");
     assertEquals(machine.cpus[0].breakpoints.size, 0);
     assertEquals(await c.ask("Z1,8000002c,2"), "OK");
-    assertEquals(await c.ask("c"), "T05thread:1;swbreak:;");
+    assertEquals(await c.ask("c"), "T05thread:1;");
     assertEquals(session.serial.text(), "h");
     assertEquals(await c.ask("Z2,80000000,4"), "");
     assertEquals(await c.ask("c"), "W2a");
@@ -268,7 +268,7 @@ Deno.test("gdb: float registers keep their ABI names and are not in the general 
     bits: 32,
     group: "csr",
   }];
-  const target = describeTarget(Object.create(cpu, { registers: { value: registers }, arch: { value: "riscv32" } }))!;
+  const target = describeTarget(Object.create(cpu, { registers: { value: registers }, arch: { value: "riscv32" } }));
   assertEquals(target.general, 33);
   assertStringIncludes(target.xml, "<architecture>riscv:rv32</architecture>");
   assertStringIncludes(
@@ -276,4 +276,27 @@ Deno.test("gdb: float registers keep their ABI names and are not in the general 
     '<feature name="org.gnu.gdb.riscv.fpu"><reg name="fs0" bitsize="64" regnum="33" type="ieee_double" group="float"/>',
   );
   assertStringIncludes(target.xml, '<reg name="fcsr" bitsize="32" regnum="35" type="int" group="csr"/>');
+});
+
+Deno.test("gdb: an i386 has the registers of both widths and no architecture; what a processor is not is refused", () => {
+  const rows = [["rax", 64, "general"], ["rip", 64, "general"], ["cs", 32, "general"], ["st0", 80, "float"], [
+    "fs_base",
+    64,
+    "segments",
+  ]] as const;
+  const registers = rows.map(([name, bits, group]) => ({ name, bits, group, ...(name === "rip" && { type: "code_ptr" }) }));
+  const cpu = Object.create(new FakeMachine([]).cpus[0], { registers: { value: registers }, arch: { value: "x86_64" } });
+  const both = describeTarget(cpu, "i386"), wide = describeTarget(cpu);
+  assert(!both.xml.includes("<architecture>"));
+  assertStringIncludes(wide.xml, "<architecture>i386:x86-64</architecture><osabi>none</osabi>");
+  assertStringIncludes(wide.xml, '<reg name="rip" bitsize="64" regnum="1" type="code_ptr"/>');
+  // The pointers of the two have different sizes; GDB goes by its own.
+  assertMatch(both.xml, /org.gnu.gdb.i386.core.*<reg name="rip" bitsize="64" regnum="1" type="int"\/>.*<reg name="eip" bitsize="32" /);
+  assertEquals(both.registers.find((r) => r.name === "eip")?.of, "rip");
+  assertThrows(() => describeTarget(cpu, "arm"), ConfigError, "--gdb-arch: must be x86_64 or i386 on this machine, got 'arm'");
+  assertThrows(
+    () => describeTarget(new FakeMachine([]).cpus[0], "i386"),
+    ConfigError,
+    "--gdb-arch: must be riscv64 on this machine, got 'i386'",
+  );
 });

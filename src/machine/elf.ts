@@ -65,7 +65,7 @@ export function readElf(file: Uint8Array, name: string): Elf {
     segments.push({ paddr, vaddr, bytes: file.subarray(offset, offset + filesz), size: memsz, headers: offset === 0 });
   }
   if (segments.length === 0) throw bad("it has no segment to load");
-  return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w)) };
+  return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w), () => bits) };
 }
 
 export interface Symbol {
@@ -114,7 +114,12 @@ function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
 export class Symbols {
   #sorted: readonly Symbol[] | undefined;
   #spellings: readonly Spelled[] | undefined;
-  constructor(readonly read: () => Symbol[] = () => []) {}
+  constructor(readonly read: () => Symbol[] = () => [], readonly width: () => 32 | 64 | undefined = () => undefined) {}
+
+  /** Of the ELF file that they are from. */
+  get bits(): 32 | 64 | undefined {
+    return this.width();
+  }
 
   get #table(): readonly Symbol[] {
     return this.#sorted ??= this.read().sort((a, b) => a.value < b.value ? -1 : a.value > b.value ? 1 : 0);
@@ -157,7 +162,8 @@ export class Symbols {
  * "bootimage-NAME.bin" of "NAME", "os.bin" of "os" or "os.elf". `read` gives a file, and is asked when a name is wanted.
  */
 export function withSymbolsBeside(own: Symbols, path: string, machines: readonly number[], read: (path: string) => Uint8Array): Symbols {
-  return new Symbols(() => {
+  let bits = own.bits;
+  const symbols = new Symbols(() => {
     const found = own.read();
     if (found.length > 0) return found;
     const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(path)!, stem = name.replace(/^bootimage-/, "").replace(/\.\w+$/, "");
@@ -165,14 +171,21 @@ export function withSymbolsBeside(own: Symbols, path: string, machines: readonly
       if (candidate === name) continue;
       try {
         const elf = readElf(read(`${folder ?? ""}${candidate}`), candidate);
-        if (machines.includes(elf.machine)) return elf.symbols.read();
+        if (!machines.includes(elf.machine)) continue;
+        bits = elf.bits;
+        return elf.symbols.read();
       } catch (e) {
         // There is none, or it is something else: an image without symbols runs as well.
         if (!(e instanceof ConfigError)) throw e;
       }
     }
     return [];
+  }, () => {
+    // Known when they have been read.
+    if (bits === undefined) symbols.lookup(0n);
+    return bits;
   });
+  return symbols;
 }
 
 /** A symbol's names, the most exact first: the linker's, the path, the path with its hash, the path without generic arguments. */

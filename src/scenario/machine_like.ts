@@ -19,6 +19,8 @@ export interface MachineLike {
   readonly screen?: ScreenPort | undefined;
   readonly keyboard?: KeyPort | undefined;
   readonly symbols: {
+    /** Of the ELF file that they are from. */
+    readonly bits?: 32 | 64 | undefined;
     lookup(vaddr: bigint): { readonly name: string; readonly offset: bigint } | undefined;
     address(name: string): bigint | undefined;
   };
