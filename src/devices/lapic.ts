@@ -5,7 +5,7 @@
 // DEVIATION: after reset LINT0 of the bootstrap processor takes ExtINT also while the APIC is disabled by software, as QEMU's does, so that
 // a kernel that is started without a BIOS has its 8259 (a BIOS writes the same there).
 import { EXT_INT, type LocalApic, type LocalApics, NO_VECTOR } from "../core/apic.ts";
-import type { BusTarget } from "../core/bus.ts";
+import type { BusTarget, Size } from "../core/bus.ts";
 import type { Alarm } from "../core/clock.ts";
 import { defineDevice, type Device, type DeviceEnv, type DevicePorts } from "../core/device.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
@@ -19,7 +19,7 @@ const VERSION_VALUE = 0x0005_0014;
 /** Entries of the local vector table from LVT on, and which bits can be written. */
 const TIMER = 0, LINT0 = 3, LINT1 = 4, ERROR = 5;
 const LVT_WRITABLE = [0x7_00ff, 0x1_07ff, 0x1_07ff, 0x1_a7ff, 0x1_a7ff, 0x1_00ff];
-const LVT_MASKED = 0x1_0000, LVT_LEVEL = 0x8000, LVT_REMOTE_IRR = 0x4000, LVT_TIMER_MODE = 0x6_0000;
+const LVT_DELIVERY_STATUS = 0x1000, LVT_MASKED = 0x1_0000, LVT_LEVEL = 0x8000, LVT_REMOTE_IRR = 0x4000, LVT_TIMER_MODE = 0x6_0000;
 const ONE_SHOT = 0, PERIODIC = 0x2_0000, TSC_DEADLINE = 0x4_0000;
 const SVR_ENABLED = 0x100, SVR_WRITABLE = 0x1ff;
 const BASE_BOOTSTRAP = 0x100, BASE_X2APIC = 0x400, BASE_ENABLED = 0x800;
@@ -96,7 +96,7 @@ interface Message {
 
 export class LocalApicDevice implements Device<State>, BusTarget, LocalApics {
   state: State;
-  readonly access = { min: 4, max: 4 } as const;
+  readonly access = { min: 1, max: 4 } as const;
   readonly windows = [this];
   readonly localApics = this;
   readonly of: readonly Apic[];
@@ -128,12 +128,14 @@ export class LocalApicDevice implements Device<State>, BusTarget, LocalApics {
     for (const a of this.of) a.pinChanged(pin, level);
   }
 
-  read(offset: number): number {
-    const apic = this.of[this.ports.hart()], mode = apic.s.base & (BASE_ENABLED | BASE_X2APIC);
-    return offset < REGISTER_BYTES && mode === BASE_ENABLED ? apic.read(offset >> 4) >>> 0 : 0xffff_ffff;
+  read(offset: number, size: Size): number {
+    const apic = this.of[this.ports.hart()], mode = apic.s.base & (BASE_ENABLED | BASE_X2APIC), shift = 8 * (offset & (4 - size));
+    return (offset < REGISTER_BYTES && mode === BASE_ENABLED ? apic.read(offset >> 4) : -1) >>> shift;
   }
-  write(offset: number, _size: number, value: number): void {
+  write(offset: number, size: Size, value: number): void {
     const apic = this.of[this.ports.hart()];
+    // Registers and messages are written by 32 bits; what narrower writes do is undefined (10.4.1, 10.11.2): nothing, as in QEMU.
+    if (size < 4) return;
     // The registers' first 16 bytes are reserved: messages to APIC 0 go there, those to others beyond the registers (10.11.1).
     if (offset < 16 || offset >= REGISTER_BYTES) this.#message(offset, value);
     else if (apic.enabled && !apic.x2) apic.write(offset >> 4, value);
@@ -241,14 +243,12 @@ class Apic implements LocalApic {
   }
   readMsr(number: number): { lo: number; hi: number } | undefined {
     const register = number - 0x800;
-    if (!this.x2 || register === DFR || register === ICR_HIGH || register === EOI || !isRegister(register)) return undefined;
+    if (!this.x2 || !X2_REGISTERS.get(register)?.readable) return undefined;
     return { lo: this.read(register) | 0, hi: register === ICR_LOW ? this.s.icrHigh | 0 : 0 };
   }
   writeMsr(number: number, lo: number, hi: number): boolean {
-    const register = number - 0x800;
-    if (!this.x2 || X2_UNWRITABLE.includes(register) || !(isRegister(register) || register === SELF_IPI)) return false;
-    if (register !== ICR_LOW && hi !== 0) return false;
-    if ((register === EOI || register === ESR) && lo !== 0) return false;
+    const register = number - 0x800, writable = this.x2 ? X2_REGISTERS.get(register)?.writable : undefined;
+    if (writable === undefined || lo & ~writable || (register !== ICR_LOW && hi !== 0)) return false;
     if (register === SELF_IPI) this.device.command(this, 0x4_0000 | lo & 0xff, 0);
     else {
       if (register === ICR_LOW) this.s.icrHigh = hi >>> 0;
@@ -537,11 +537,27 @@ class Apic implements LocalApic {
 const isRegister = (register: number): boolean =>
   [ID, VERSION, TPR, APR, PPR, EOI, REMOTE_READ, LDR, DFR, SVR, ESR, INITIAL_COUNT, CURRENT_COUNT, DIVIDE].includes(register) ||
   (register >= ISR && register < ESR) || (register >= ICR_LOW && register < LVT + 6);
-/** Registers that cannot be written in x2APIC mode, or are not there. */
-const X2_UNWRITABLE: readonly number[] = [
-  ...[ID, VERSION, APR, PPR, REMOTE_READ, LDR, DFR, ICR_HIGH, CURRENT_COUNT],
-  ...Array.from({ length: 24 }, (_, n) => ISR + n),
-];
+/** A register in x2APIC mode: whether it can be read, and which bits may be written; the others raise #GP, as does a register without any. */
+interface X2Register {
+  readonly readable: boolean;
+  readonly writable?: number;
+}
+const readOnly: X2Register = { readable: true };
+const both = (writable: number): X2Register => ({ readable: true, writable });
+/** Table 10-6 and 10.12.1.2, by number. What cannot be changed in an entry of the vector table may be written back. */
+const X2_REGISTERS: ReadonlyMap<number, X2Register> = new Map<number, X2Register>([
+  ...[ID, VERSION, PPR, LDR, CURRENT_COUNT].map((n) => [n, readOnly] as const),
+  ...Array.from({ length: 24 }, (_, n) => [ISR + n, readOnly] as const),
+  [TPR, both(0xff)],
+  [EOI, { readable: false, writable: 0 }],
+  [SVR, both(SVR_WRITABLE)],
+  [ESR, both(0)],
+  [ICR_LOW, both(ICR_WRITABLE)],
+  ...LVT_WRITABLE.map((mask, n) => [LVT + n, both(mask | LVT_DELIVERY_STATUS | LVT_REMOTE_IRR)] as const),
+  [INITIAL_COUNT, both(-1)],
+  [DIVIDE, both(0xb)],
+  [SELF_IPI, { readable: false, writable: 0xff }],
+]);
 
 // Sets of 256 vectors in eight words.
 const set = (words: number[], vector: number): void => void (words[vector >> 5] = (words[vector >> 5] | 1 << (vector & 31)) >>> 0);

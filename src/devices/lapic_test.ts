@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { readTarget, type Size } from "../core/bus.ts";
 import { EXT_INT, NO_VECTOR } from "../core/apic.ts";
 import lapic, { type LocalApicDevice } from "./lapic.ts";
 import { bench } from "./testing/bench.ts";
@@ -252,6 +253,40 @@ Deno.test("x2APIC: registers are MSRs, the ICR is one of 64 bits, clusters come 
   assertEquals([m.acknowledge(0), apic.writeMsr(0x80b, 0, 0), apic.writeMsr(0x808, 0x20, 0), apic.priority], [0x46, true, true, 2]);
   apic.writeMsr(0x830, 0x4847, 0b110);
   assertEquals([m.acknowledge(1), third.readMsr(0x822)], [0x47, { lo: 0xa0, hi: 0 }]);
+});
+
+Deno.test("x2APIC: which registers can be read and written, and their reserved bits (table 10-6)", () => {
+  const m = setUp(1), [apic] = m.dev.of;
+  assertEquals(
+    [0x802, 0x808, 0x830].map((n) => [apic.readMsr(n), apic.writeMsr(n, 0, 0)]),
+    Array(3).fill([undefined, false]),
+    "xAPIC mode",
+  );
+  apic.writeBase(0xfee0_0d00 | 0, 0, true);
+  const span = (first: number, last: number) => Array.from({ length: last - first + 1 }, (_, n) => first + n);
+  const both = [0x808, 0x80f, 0x828, 0x830, ...span(0x832, 0x837), 0x838, 0x83e], writeOnly = [0x80b, 0x83f];
+  const readOnly = [0x802, 0x803, 0x80a, 0x80d, ...span(0x810, 0x827), 0x839];
+  const numbers = span(0x800, 0x8ff), readable = numbers.filter((n) => apic.readMsr(n));
+  assertEquals(readable, [...both, ...readOnly].sort((a, b) => a - b));
+  assertEquals(numbers.filter((n) => apic.writeMsr(n, 0, 0)), [...both, ...writeOnly].sort((a, b) => a - b));
+  // Bits 63:32 but for the ICR's, and the low reserved ones.
+  assertEquals(numbers.filter((n) => apic.writeMsr(n, 0, 1)), [0x830]);
+  const reserved: readonly (readonly [number, number])[] = [
+    ...[[0x808, 0x100], [0x80b, 1], [0x80f, 0x2000], [0x828, 1], [0x830, 0x1000], [0x830, 0x10_0000]] as const,
+    ...[[0x832, 0x100], [0x835, 0x2_0000], [0x837, 0x100], [0x83e, 4], [0x83f, 0x100], [0x83f, 0xff00_0000]] as const,
+  ];
+  for (const [n, bit] of reserved) assertEquals(apic.writeMsr(n, bit, 0), false, `${n.toString(16)} ${bit.toString(16)}`);
+});
+
+Deno.test("accesses that are narrower than a register: reads give its bytes, writes and messages do nothing", () => {
+  const m = setUp(1), read = (offset: number, size: Size) => readTarget(m.dev, LDR + offset, size);
+  m.write(LDR, 0x1234_5678);
+  assertEquals([m.read(LDR), read(0, 1), read(3, 1), read(2, 2)], [0x1200_0000, 0, 0x12, 0x1200]);
+  const before = structuredClone(m.dev.state);
+  for (let offset = 0; offset < 0x1000; offset++) m.dev.write(offset, 1, 0xff);
+  for (let offset = 0; offset < 0x2000; offset += 2) m.dev.write(offset, 2, 0xffff);
+  assertEquals(m.dev.state, before);
+  assertEquals([m.dev.of[0].writeBase(0xfee0_0100 | 0, 0, false), read(0, 1)], [true, 0xff]);
 });
 
 Deno.test("a snapshot keeps the running timer", () => {
