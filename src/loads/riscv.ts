@@ -3,7 +3,9 @@
 import "../firmware/sbi/host.ts";
 import "../firmware/sbi/base.ts";
 import "../firmware/sbi/dbcn.ts";
+import "../firmware/sbi/fwft.ts";
 import "../firmware/sbi/hsm.ts";
+import "../firmware/sbi/pmu.ts";
 import "../firmware/sbi/ipi.ts";
 import "../firmware/sbi/rfence.ts";
 import "../firmware/sbi/time.ts";

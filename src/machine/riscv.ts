@@ -4,7 +4,8 @@ import type { Alarm } from "../core/clock.ts";
 import type { CharPort } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
-import { HSM, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
+import { HSM, noCounters, type PmuState, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
+import { ADUE } from "../riscv/csr.ts";
 import { Hart } from "../riscv/hart.ts";
 import { disassemble } from "../riscv/insn.ts";
 import { type Isa, lacksFloating, loadFloating, parseIsa } from "../riscv/isa.ts";
@@ -116,6 +117,7 @@ class RiscvPlatform implements Platform, SbiHost {
   readonly #timers: Alarm[] = [];
   /** HSM: instructions a hart had begun when a call suspended it; it is suspended until it begins another one. -1: never. */
   #suspended: number[] = [];
+  pmu: PmuState[] = [];
   #time: () => number;
   /** a0 to a7 of the call that is served. */
   readonly #arguments = new BigUint64Array(8);
@@ -218,6 +220,7 @@ class RiscvPlatform implements Platform, SbiHost {
     for (const c of this.cpus) c.reset();
     for (const t of this.#timers) t.cancel();
     this.#suspended = this.cpus.map(() => -1);
+    this.pmu = this.cpus.map(noCounters);
     this.ownConsole.queue = [];
     if (this.#firmware) this.#load(this.#firmware);
     if (this.#kernel) this.#load(this.#kernel);
@@ -288,11 +291,12 @@ class RiscvPlatform implements Platform, SbiHost {
   }
 
   save(): unknown {
-    return { suspended: [...this.#suspended], console: [...this.ownConsole.queue] };
+    return { suspended: [...this.#suspended], pmu: structuredClone(this.pmu), console: [...this.ownConsole.queue] };
   }
   load(state: unknown): void {
-    const s = state as { suspended: number[]; console: number[] };
+    const s = state as { suspended: number[]; pmu: PmuState[]; console: number[] };
     this.#suspended = [...s.suspended];
+    this.pmu = structuredClone(s.pmu);
     this.ownConsole.queue = [...s.console];
   }
 
@@ -344,8 +348,29 @@ class RiscvPlatform implements Platform, SbiHost {
       hart.fenceVma(Number(BigInt.asIntN(32, at)), Number(BigInt.asIntN(32, at >> 32n)), true);
     }
   }
+  counterRuns(index: number, counter: number): boolean {
+    return !(this.cpus[index].hart.s.mcountinhibit >> counter & 1);
+  }
+  setCounter(index: number, counter: number, run: boolean, value?: bigint): void {
+    const { hart } = this.cpus[index], bit = 1 << counter, { mcountinhibit } = hart.s;
+    hart.setCountinhibit(run ? mcountinhibit & ~bit : mcountinhibit | bit);
+    if (value === undefined) return;
+    const lo = Number(BigInt.asIntN(32, value)), hi = Number(BigInt.asIntN(32, value >> 32n));
+    if (counter === 0) hart.writeCycle(lo, hi);
+    else hart.writeInstret(lo, hi);
+  }
+  hardwareUpdates(index: number): boolean | undefined {
+    const { hart } = this.cpus[index];
+    return hart.has("svadu") ? (hart.s.menvcfgHi & ADUE) !== 0 : undefined;
+  }
+  setHardwareUpdates(index: number, on: boolean): void {
+    const { hart } = this.cpus[index], { menvcfgLo, menvcfgHi } = hart.s;
+    hart.setMenvcfg(menvcfgLo, on ? menvcfgHi | ADUE : menvcfgHi & ~ADUE);
+  }
   hartStart(index: number, pc: bigint, opaque: bigint): void {
     this.#suspended[index] = -1;
+    this.pmu[index] = noCounters();
+    this.cpus[index].hart.setCountinhibit(0);
     this.cpus[index].hart.startSupervisor(pc, opaque);
     this.parts.interrupted(index);
   }

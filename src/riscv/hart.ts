@@ -288,7 +288,8 @@ export class Hart implements Core {
     s.mideleg = SSIP | STIP | SEIP;
     s.mcounteren = -1;
     s.menvcfgLo = this.envcfg;
-    s.menvcfgHi = this.#menvcfgHigh;
+    // Where there are both, Svade holds until the supervisor asks for the other (SBI 3.0, 18: PTE_AD_HW_UPDATING).
+    s.menvcfgHi = this.#menvcfgHigh & (this.config.svade || this.has("svade") ? ~ADUE : -1);
     s.satpLo = s.satpHi = 0;
     s.mie = s.soft = 0;
     s.waiting = s.stopped = false;

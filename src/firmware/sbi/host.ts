@@ -1,6 +1,7 @@
 // What the built-in SBI needs of the machine, and the vocabulary of its extensions.
 // Source: RISC-V Supervisor Binary Interface specification 2.0, chapter 3 (binary encoding).
 import type { StopRequest } from "../../core/device.ts";
+import type { PmuState } from "./pmu.ts";
 
 /** What the machine offers to the SBI. Harts count from 0; addresses and values are unsigned. */
 export interface SbiHost {
@@ -32,6 +33,14 @@ export interface SbiHost {
   /** Bytes at a virtual address as S-mode of that hart would load them; undefined when it would fault. */
   readVirtual(hart: number, vaddr: bigint, length: number): Uint8Array | undefined;
   stop(request: StopRequest): void;
+  /** By hart. */
+  readonly pmu: readonly PmuState[];
+  /** Whether `cycle` (0) or `instret` (2) of a hart counts; and lets it count or stops it, from a value on when one is given. */
+  counterRuns(hart: number, counter: number): boolean;
+  setCounter(hart: number, counter: number, run: boolean, value?: bigint): void;
+  /** Whether the hart sets A and D bits itself; undefined without Svadu. */
+  hardwareUpdates(hart: number): boolean | undefined;
+  setHardwareUpdates(hart: number, on: boolean): void;
   readonly mvendorid: bigint;
   readonly marchid: bigint;
   readonly mimpid: bigint;

@@ -3,7 +3,7 @@
 import { allOnes, ERR, type SbiArguments, type SbiLegacyCall, type SbiResult } from "./host.ts";
 import { sendIpi } from "./ipi.ts";
 import { fenceI, fenceVma } from "./rfence.ts";
-import { timeArgument } from "./time.ts";
+import { setTimer } from "./time.ts";
 
 /** Runs `call` with the hart mask that a0 points to; a null pointer means all harts. */
 function withMask({ host, hart, a }: SbiArguments, call: (mask: bigint, base: bigint) => SbiResult): bigint {
@@ -23,7 +23,7 @@ export const legacy: readonly SbiLegacyCall[] = [
     name: "set_timer",
     eid: 0n,
     call: (c) => {
-      c.host.setTimer(c.hart, timeArgument(c));
+      setTimer(c);
       return 0n;
     },
   },
@@ -37,13 +37,13 @@ export const legacy: readonly SbiLegacyCall[] = [
   },
   { name: "console_getchar", eid: 2n, call: ({ host }) => BigInt(host.console.read()) },
   { name: "clear_ipi", eid: 3n, call: ({ host, hart }) => host.clearIpi(hart) ? 1n : 0n },
-  { name: "send_ipi", eid: 4n, call: (c) => withMask(c, (mask, base) => sendIpi(c.host, mask, base)) },
-  { name: "remote_fence_i", eid: 5n, call: (c) => withMask(c, (mask, base) => fenceI(c.host, mask, base)) },
-  { name: "remote_sfence_vma", eid: 6n, call: (c) => withMask(c, (mask, base) => fenceVma(c.host, mask, base, c.a[1], c.a[2])) },
+  { name: "send_ipi", eid: 4n, call: (c) => withMask(c, (mask, base) => sendIpi(c, mask, base)) },
+  { name: "remote_fence_i", eid: 5n, call: (c) => withMask(c, (mask, base) => fenceI(c, mask, base)) },
+  { name: "remote_sfence_vma", eid: 6n, call: (c) => withMask(c, (mask, base) => fenceVma(c, mask, base, c.a[1], c.a[2])) },
   {
     name: "remote_sfence_vma_asid",
     eid: 7n,
-    call: (c) => withMask(c, (mask, base) => fenceVma(c.host, mask, base, c.a[1], c.a[2], c.a[3])),
+    call: (c) => withMask(c, (mask, base) => fenceVma(c, mask, base, c.a[1], c.a[2], c.a[3])),
   },
   {
     name: "shutdown",

@@ -1,19 +1,23 @@
 // The built-in SBI: what OpenSBI would answer to an S-mode kernel, served by the emulator without M-mode code.
-// Source: RISC-V Supervisor Binary Interface specification 2.0. Not modelled: PMU, SUSP, CPPC, NACL and STA.
+// Source: RISC-V Supervisor Binary Interface specification 2.0, and FWFT of 3.0. Not modelled: SUSP and CPPC (no platform has such states), NACL
+// and STA (no hypervisor), SSE (no source of such events), DBTR (no triggers), MPXY.
 import { base } from "./base.ts";
 import { dbcn } from "./dbcn.ts";
 import { ERR, fail, type SbiArguments, type SbiExtension, type SbiHost, type SbiLegacyCall } from "./host.ts";
+import { fwft } from "./fwft.ts";
 import { hsm } from "./hsm.ts";
 import { ipi } from "./ipi.ts";
 import { legacy } from "./legacy.ts";
+import { pmu } from "./pmu.ts";
 import { rfence } from "./rfence.ts";
 import { srst } from "./srst.ts";
 import { time } from "./time.ts";
 
 export { HSM, type SbiHost } from "./host.ts";
+export { noCounters, type PmuState } from "./pmu.ts";
 
 /** Every extension from SBI 0.2 on. */
-export const EXTENSIONS: readonly SbiExtension[] = [base, time, ipi, rfence, hsm, srst, dbcn];
+export const EXTENSIONS: readonly SbiExtension[] = [base, time, ipi, rfence, hsm, srst, pmu, dbcn, fwft];
 
 // Extension numbers are below 2^32, so a register's value as a number finds no wrong one.
 const byEid = new Map<number, SbiExtension>(), legacyByEid = new Map<number, SbiLegacyCall>();

@@ -1,16 +1,18 @@
 import { assertEquals } from "@std/assert";
 import type { StopRequest } from "../../core/device.ts";
 import { ERR, HSM } from "./host.ts";
-import { EXTENSIONS, sbiCall, sbiCallName, type SbiHost } from "./mod.ts";
+import { EXTENSIONS, noCounters, sbiCall, sbiCallName, type SbiHost } from "./mod.ts";
 
 const RAM = 0x8000_0000n, RAM_SIZE = 0x2_0000n, ROM = 0x1000n;
 const TIME = 0x54494d45n, IPI = 0x735049n, RFENCE = 0x52464e43n, HSM_EID = 0x48534dn, SRST = 0x53525354n, DBCN = 0x4442434en;
+const PMU = 0x504d55n, FWFT = 0x46574654n;
 
 /** A host that notes what it was asked for. RAM at 0x8000_0000, 16 bytes of ROM at 0x1000. */
 function setUp({ harts = 4, xlen = 64 as 32 | 64, input = "" } = {}) {
   const events: unknown[] = [], stops: StopRequest[] = [];
   const ram = new Uint8Array(Number(RAM_SIZE)), rom = new Uint8Array(16);
   const states = Array<number>(harts).fill(HSM.STARTED), pendingIpi = new Set<number>();
+  const runs = [true, false, true], features: { updates?: boolean } = {};
   const queue = [...input].map((c) => c.charCodeAt(0));
   let printed = "";
   const slice = (paddr: bigint, length: number): Uint8Array | undefined => {
@@ -41,18 +43,30 @@ function setUp({ harts = 4, xlen = 64 as 32 | 64, input = "" } = {}) {
     },
     readVirtual: (_hart, vaddr, length) => slice(vaddr - 0x1_0000_0000n, length)?.slice(),
     stop: (request) => stops.push(request),
+    pmu: states.map(noCounters),
+    counterRuns: (_hart, n) => runs[n],
+    setCounter: (hart, n, run, value) => {
+      runs[n] = run;
+      events.push(["counter", hart, n, run, value]);
+    },
+    hardwareUpdates: () => features.updates,
+    setHardwareUpdates: (hart, on) => {
+      features.updates = on;
+      events.push(["updates", hart, on]);
+    },
     mvendorid: 0x489n,
     marchid: 0x7000n,
     mimpid: 3n,
   };
   const ones = 2n ** BigInt(xlen) - 1n;
   /** The answer as error and value, signed error. */
-  const call = (eid: bigint, fid: bigint, ...args: bigint[]) => {
+  const call = (eid: bigint, fid: bigint, ...args: bigint[]) => callOf(1, eid, fid, ...args);
+  const callOf = (hart: number, eid: bigint, fid: bigint, ...args: bigint[]) => {
     const a = [0n, 0n, 0n, 0n, 0n, 0n].map((zero, i) => args[i] ?? zero);
-    const r = sbiCall(host, 1, [...a, fid, eid]);
+    const r = sbiCall(host, hart, [...a, fid, eid]);
     return r === "none" ? r : r.a1 === undefined ? [BigInt.asIntN(xlen, r.a0)] : [BigInt.asIntN(xlen, r.a0), r.a1];
   };
-  return { host, events, stops, ram, states, pendingIpi, queue, ones, call, printed: () => printed };
+  return { host, events, stops, ram, states, pendingIpi, queue, ones, call, callOf, runs, features, printed: () => printed };
 }
 
 Deno.test("base: version 2.0, identity, and a probe for every extension", () => {
@@ -62,14 +76,14 @@ Deno.test("base: version 2.0, identity, and a probe for every extension", () => 
   assertEquals(s.call(0x10n, 2n), [0n, 0x1_0000n]);
   assertEquals([4n, 5n, 6n].map((fid) => s.call(0x10n, fid)), [[0n, 0x489n], [0n, 0x7000n], [0n, 3n]]);
   for (const eid of [...EXTENSIONS.map((e) => e.eid), 0n, 8n]) assertEquals(s.call(0x10n, 3n, eid), [0n, 1n]);
-  for (const eid of [9n, 0x504d55n, 0x53555350n, s.ones]) assertEquals(s.call(0x10n, 3n, eid), [0n, 0n]);
+  for (const eid of [9n, 0x43505043n, 0x53555350n, s.ones]) assertEquals(s.call(0x10n, 3n, eid), [0n, 0n]);
 });
 
 Deno.test("unknown extensions and functions are not supported, in both register widths", () => {
   for (const xlen of [32, 64] as const) {
     const s = setUp({ xlen });
     for (const e of EXTENSIONS) assertEquals(s.call(e.eid, BigInt(e.functions.length)), [ERR.NOT_SUPPORTED, 0n]);
-    assertEquals([s.call(0x504d55n, 0n), s.call(9n, 0n), s.call(TIME, s.ones)], Array(3).fill([ERR.NOT_SUPPORTED, 0n]));
+    assertEquals([s.call(0x43505043n, 0n), s.call(9n, 0n), s.call(TIME, s.ones)], Array(3).fill([ERR.NOT_SUPPORTED, 0n]));
     assertEquals(sbiCall(s.host, 0, [0n, 0n, 0n, 0n, 0n, 0n, 0n, 0x99n]), { a0: s.ones - 1n, a1: 0n });
   }
 });
@@ -253,4 +267,88 @@ Deno.test("names for the trace", () => {
     "dbcn.9",
     "0x99.2",
   ]);
+});
+
+/** Event indices: type in bits 19:16. */
+const CYCLES = 1n, INSTRUCTIONS = 2n, firmware = (code: bigint) => 0xf_0000n | code;
+
+Deno.test("pmu: cycle, instret and 16 of the firmware's; time is none", () => {
+  for (const xlen of [32, 64] as const) {
+    const s = setUp({ xlen }), top = 1n << BigInt(xlen - 1);
+    assertEquals(s.call(PMU, 0n), [0n, 19n]);
+    const infos = Array.from({ length: 21 }, (_, n) => s.call(PMU, 1n, BigInt(n)));
+    assertEquals(infos.slice(0, 3), [[0n, 63n << 12n | 0xc00n], [ERR.INVALID_PARAM, 0n], [0n, 63n << 12n | 0xc02n]]);
+    assertEquals(infos.slice(3), [...Array(16).fill([0n, top | 63n << 12n]), ...Array(2).fill([ERR.INVALID_PARAM, 0n])]);
+    assertEquals(s.call(PMU, 1n, s.ones), [ERR.INVALID_PARAM, 0n]);
+  }
+});
+
+Deno.test("pmu: an event gets the counter that can count it, once", () => {
+  const s = setUp(), all = 0x7_fffdn;
+  assertEquals(s.call(PMU, 2n, 0n, all, 0n, CYCLES), [0n, 0n]);
+  assertEquals(s.call(PMU, 2n, 0n, all, 6n, INSTRUCTIONS), [0n, 2n]);
+  assertEquals(s.events.splice(0), [["counter", 1, 0, false, undefined], ["counter", 1, 2, true, 0n]]);
+  assertEquals(s.call(PMU, 2n, 0n, all, 0n, CYCLES), [ERR.NOT_SUPPORTED, 0n], "it is in use");
+  assertEquals(s.call(PMU, 2n, 3n, 0xffffn, 0n, firmware(5n)), [0n, 3n]);
+  assertEquals(s.call(PMU, 2n, 0n, all, 0n, firmware(6n)), [0n, 4n]);
+  assertEquals(s.call(PMU, 2n, 4n, 1n, 1n, firmware(6n)), [0n, 4n], "no matching: the first of the set");
+  assertEquals(s.call(PMU, 2n, 5n, 1n, 1n, firmware(6n)), [ERR.INVALID_PARAM, 0n], "which has no event");
+  // Other hardware events, cache events, raw ones, and what a platform may define.
+  for (const event of [0n, 3n, 9n, 0x1_0000n, 0x1_001bn, 0x2_0000n, firmware(22n), firmware(0xffffn), 0x5_0001n]) {
+    assertEquals(s.call(PMU, 2n, 0n, all, 0n, event), [ERR.NOT_SUPPORTED, 0n], event.toString(16));
+  }
+  assertEquals(s.call(PMU, 2n, 5n, 1n, 0n, CYCLES), [ERR.NOT_SUPPORTED, 0n], "not in the set");
+  for (const [base, mask] of [[0n, 2n], [0n, 0n], [19n, 1n], [3n, 1n << 16n], [s.ones, 1n]]) {
+    for (const fid of [2n, 3n, 4n]) {
+      assertEquals(s.call(PMU, fid, base, mask, 0n, CYCLES), [ERR.INVALID_PARAM, 0n], `${fid}: ${base} ${mask}`);
+    }
+  }
+  assertEquals(s.call(PMU, 2n, 0n, 1n, 0x100n, CYCLES), [ERR.INVALID_PARAM, 0n]);
+});
+
+Deno.test("pmu: start and stop, with a first value, and what has been done already", () => {
+  for (const xlen of [32, 64] as const) {
+    const s = setUp({ xlen }), value = xlen === 64 ? [0x1_0000_0005n] : [5n, 1n];
+    assertEquals(s.call(PMU, 3n, 0n, 1n, 0n), [ERR.INVALID_PARAM, 0n], "no event");
+    assertEquals(s.call(PMU, 4n, 0n, 5n, 1n), [0n, 0n], "they run from the start");
+    assertEquals(s.call(PMU, 4n, 0n, 5n, 1n), [ERR.ALREADY_STOPPED, 0n]);
+    s.call(PMU, 2n, 0n, 1n, 0n, CYCLES);
+    s.call(PMU, 2n, 0n, 8n, 2n, firmware(5n));
+    s.events.length = 0;
+    assertEquals(s.call(PMU, 3n, 0n, 9n, 1n, ...value), [0n, 0n]);
+    assertEquals(s.call(PMU, 3n, 0n, 9n, 1n, 7n), [ERR.ALREADY_STARTED, 0n]);
+    assertEquals(s.events, [["counter", 1, 0, true, 0x1_0000_0005n]], "once");
+    assertEquals([s.call(PMU, 5n, 3n), s.call(PMU, 6n, 3n)], xlen === 64 ? [[0n, 0x1_0000_0005n], [0n, 0n]] : [[0n, 5n], [0n, 1n]]);
+    assertEquals([s.call(PMU, 3n, 0n, 9n, 2n), s.call(PMU, 4n, 0n, 9n, 2n)], Array(2).fill([ERR.NO_SHMEM, 0n]));
+    assertEquals([s.call(PMU, 5n, 0n), s.call(PMU, 5n, 4n), s.call(PMU, 6n, 19n)], Array(3).fill([ERR.INVALID_PARAM, 0n]));
+    assertEquals(s.call(PMU, 4n, 3n, 1n, 1n), [0n, 0n]);
+    assertEquals(s.call(PMU, 5n, 3n), [ERR.INVALID_PARAM, 0n], "stopped and forgotten");
+  }
+});
+
+Deno.test("pmu: the firmware counts what it is asked for, at who asks and at who is asked", () => {
+  const s = setUp(), codes = [5n, 6n, 7n, 8n, 9n, 10n, 11n, 12n, 13n];
+  const read = (hart: number) => codes.map((_, i) => (s.callOf(hart, PMU, 5n, 3n + BigInt(i)) as bigint[])[1]);
+  for (const hart of [1, 2]) for (const code of codes) s.callOf(hart, PMU, 2n, 3n, 0xffffn, 4n, firmware(code));
+  s.call(TIME, 0n, 5n);
+  s.call(0n, 0n, 5n); // the call of SBI 0.1
+  s.call(IPI, 0n, 0b1111n, 0n);
+  s.call(RFENCE, 0n, 0b0110n, 0n);
+  s.call(RFENCE, 1n, 0b0100n, 0n, 0n, 0n);
+  s.call(RFENCE, 2n, 0b0101n, 0n, 0n, 0n, 1n);
+  assertEquals(read(1), [2n, 3n, 0n, 1n, 0n, 1n, 0n, 2n, 0n]);
+  assertEquals(read(2), [0n, 0n, 1n, 0n, 1n, 0n, 1n, 0n, 1n]);
+  s.call(PMU, 4n, 3n, 1n, 0n);
+  s.call(TIME, 0n, 5n);
+  assertEquals(read(1)[0], 2n, "stopped");
+});
+
+Deno.test("fwft: misaligned accesses are the supervisor's, A and D updates with Svadu", () => {
+  const s = setUp();
+  assertEquals([s.call(FWFT, 1n, 0n), s.call(FWFT, 0n, 0n, 1n), s.call(FWFT, 0n, 0n, 0n)], [[0n, 1n], [0n, 0n], [ERR.DENIED, 0n]]);
+  assertEquals([s.call(FWFT, 1n, 4n), s.call(FWFT, 0n, 4n, 1n)], Array(2).fill([ERR.NOT_SUPPORTED, 0n]));
+  s.features.updates = false;
+  assertEquals([s.call(FWFT, 0n, 4n, 1n), s.call(FWFT, 1n, 4n), s.call(FWFT, 0n, 4n, 2n)], [[0n, 0n], [0n, 1n], [ERR.INVALID_PARAM, 0n]]);
+  assertEquals(s.events, [["updates", 1, true]]);
+  for (const feature of [1n, 2n, 3n, 5n, 6n, s.ones]) assertEquals(s.call(FWFT, 1n, feature), [ERR.NOT_SUPPORTED, 0n]);
 });

@@ -91,6 +91,16 @@ sbi:                    # a0..a2 arguments, a3 extension, a4 function; the error
     STORE a1, 0(t0)
     ret
 
+    .globl sbi_event
+sbi_event:              # a0..a3 arguments of the PMU, a4 function
+    mv a6, a4
+    li a7, 0x504d55
+    li a4, 0
+    ecall
+    la t0, sbi_value
+    STORE a1, 0(t0)
+    ret
+
     .bss
     .align 3
 frame: .skip 8

@@ -6,6 +6,7 @@ typedef ulong (*Code)(ulong, ulong);
 
 extern ulong attempt(Code f, ulong a, ulong b), user(Code f, ulong a, ulong b);
 extern long sbi(ulong a0, ulong a1, ulong a2, ulong extension, ulong function);
+extern long sbi_event(ulong a0, ulong a1, ulong a2, ulong a3, ulong function);
 extern ulong trap_a0, trap_value, sbi_value;
 
 static void put(const char *s) {
@@ -270,6 +271,46 @@ static const struct {
   {0x46574654, "FWFT"}, {0x44425452, "DBTR"}, {0x4d505859, "MPXY"},
 };
 #define PMU 0x504d55
+static ulong instret(void) {
+  ulong n;
+  asm volatile("csrr %0, instret" : "=r"(n));
+  return n;
+}
+/** Counts with `instret`, and with the firmware's counter `first`. */
+static void counting(ulong first) {
+  enum { INFO = 1, CONFIG, START, STOP, READ };
+  enum { COUNTERS = 5, CLEAR = 2, AUTO = 4, SET = 1, RESET = 1, INSTRUCTIONS = 2, CYCLES = 1, SET_TIMER = 0xf0005 };
+  line("PMU stop of what runs from the start", sbi_event(0, COUNTERS, RESET, 0, STOP));
+  long error = sbi_event(0, COUNTERS, CLEAR, INSTRUCTIONS, CONFIG);
+  ulong counter = sbi_value, before;
+  line("PMU instructions", error), line("PMU their counter", counter);
+  before = instret();
+  line("PMU configured, it counts", instret() != before);
+  line("PMU start with a value", sbi_event(2, 1, SET, 1000000, START));
+  before = instret();
+  line("PMU started, it counts", instret() != before);
+  line("PMU from that value", before >= 1000000 && before < 2000000);
+  line("PMU start of what runs", sbi_event(2, 1, 0, 0, START));
+  line("PMU stop", sbi_event(2, 1, 0, 0, STOP));
+  before = instret();
+  line("PMU stopped, it counts", instret() != before);
+  line("PMU references of the first-level data cache", sbi_event(0, COUNTERS, 0, 0x10000, CONFIG));
+  // OpenSBI 1.6 takes counter 1 for a firmware event, and dies if it is to be cleared.
+  sbi(0, 0, 0, 0x10, 1);
+  ulong implementation = sbi_value;
+  sbi(0, 0, 0, 0x10, 2);
+  if (implementation == 1 && sbi_value >= 0x10006) return;
+  error = sbi_event(first, 0xff, AUTO | CLEAR, SET_TIMER, CONFIG);
+  counter = sbi_value;
+  line("PMU calls of set_timer", error);
+  line("PMU the first firmware counter", counter - first);
+  for (int i = 0; i < 3; i++) sbi(~0ul, 0, 0, 0x54494d45, 0);
+  error = sbi_event(counter, 0, 0, 0, READ);
+  ulong n = sbi_value;
+  line("PMU read", error), line("PMU calls of set_timer that were counted", n);
+  line("PMU stop and forget", sbi_event(counter, 1, RESET, 0, STOP));
+  line("PMU stop of all", sbi_event(0, COUNTERS, RESET, 0, STOP));
+}
 static void calls(ulong hart) {
   sbi(0, 0, 0, 0x10, 0), line("SBI version", sbi_value);
   for (unsigned i = 0; i < sizeof EXTENSIONS / sizeof *EXTENSIONS; i++) {
@@ -289,12 +330,13 @@ static void calls(ulong hart) {
   asm volatile("csrr %0, sip" : "=r"(pending));
   line("sip after set_timer(-1)", pending);
   if (sbi(0, 0, 0, PMU, 0)) return;
-  ulong counters = sbi_value, firmware = 0, hardware = 0;
+  ulong counters = sbi_value, firmware = 0, hardware = 0, first = 0;
   for (ulong n = 0; n < counters; n++) {
     if (sbi(n, 0, 0, PMU, 1)) continue;
     ulong info = sbi_value;
     if ((long)info < 0) {
       if (firmware++) continue;
+      first = n;
       put("PMU firmware counters have a width - 1 of ");
       put_number(info >> 12 & 63);
       put("\n");
@@ -307,6 +349,7 @@ static void calls(ulong hart) {
   }
   line("PMU firmware counters", firmware);
   line("PMU hardware counters", hardware);
+  counting(first);
 }
 
 void main(ulong hart, const byte *tree) {
