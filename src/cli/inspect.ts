@@ -5,7 +5,7 @@ import { describe, listDevices } from "../machine/describe.ts";
 import { buildFdt } from "../machine/fdt.ts";
 import type { Graph } from "../machine/graph.ts";
 import { loadGraph } from "../machine/machine.ts";
-import { findMachineFile, openDisk, readFile } from "../scenario/host.ts";
+import { findMachineFile, findShipped, openDisk, readFile } from "../scenario/host.ts";
 import type { CommandLine } from "./options.ts";
 import { writeAll } from "./output.ts";
 import { parseSet } from "./set.ts";
@@ -43,7 +43,7 @@ export async function devices({ positional }: CommandLine): Promise<number> {
 function load({ positional, values }: CommandLine, command: string): Promise<Graph> {
   if (positional.length !== 1) throw new ConfigError(`one machine file is needed: bringup ${command} MACHINE.toml`);
   const options = { file: findMachineFile(positional[0]), set: parseSet((values.set ?? []) as string[]) };
-  return loadGraph(options, { readFile, openDisk, log: silent }, true);
+  return loadGraph(options, { readFile, openDisk, findShipped, log: silent }, true);
 }
 
 function say(text: string): void {

@@ -27,6 +27,7 @@ const keys = {
 
 export default defineDevice({
   type: "riscv.clint",
+  family: "riscv",
   doc: "SiFive CLINT: software and timer interrupts of every hart.",
   spec: "SiFive FU540-C000 manual v1p4, chapter 9",
   keys,

@@ -48,6 +48,7 @@ const keys = {
 
 export default defineDevice({
   type: "x86.hpet",
+  family: "x86",
   doc: "High precision event timer with three comparators; the 8254's and the CMOS clock's interrupts pass through it.",
   spec: "IA-PC HPET Specification 1.0a",
   keys,

@@ -25,6 +25,7 @@ const keys = { id: int("its APIC ID after reset", { default: 0, max: 15 }) };
 
 export default defineDevice({
   type: "x86.ioapic",
+  family: "x86",
   doc: "I/O APIC: 24 interrupt inputs, each with its vector, destination and trigger mode.",
   spec: "Intel 82093AA data sheet 290566-001",
   keys,

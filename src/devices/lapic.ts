@@ -78,6 +78,7 @@ const keys = {
 
 export default defineDevice({
   type: "x86.lapic",
+  family: "x86",
   doc: "The local APICs of all processors: interrupts between them, timers, the 8259's request on LINT0.",
   spec: "Intel SDM volume 3A 253668-083, chapter 10",
   keys,

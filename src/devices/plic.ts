@@ -30,6 +30,7 @@ const keys = {
 
 export default defineDevice({
   type: "riscv.plic",
+  family: "riscv",
   doc: "RISC-V platform-level interrupt controller, with an M and an S context for each hart.",
   spec: "RISC-V PLIC specification 1.0.0",
   keys,

@@ -15,6 +15,7 @@ const powerOn = () => ({
 
 export default defineDevice({
   type: "x87-error",
+  family: "x86",
   doc: "x87 errors as IRQ 13, acknowledged at port 0xf0 (input `ferr`: the processor's; output `ignne` lets it go on).",
   spec: "Intel 82371FB/SB (PIIX3) datasheet 290550-002, 2.5.5.3",
   keys: {},

@@ -18,17 +18,38 @@ export interface Override {
 /** Reads a whole file. @throws {ConfigError} it cannot be read. */
 export type ReadFile = (path: string) => Uint8Array;
 
-/** A machine file with everything that it extends: tables are merged key by key, any other value replaces the inherited one. */
-export function loadTree(file: string, readFile: ReadFile, above: readonly string[] = []): Table {
+/** The path of a machine file that comes with bringup, by its name ("virt.toml"); undefined when there is none. */
+export type FindShipped = (name: string) => string | undefined;
+
+/**
+ * A machine file with everything that it extends: tables are merged key by key, any other value replaces the inherited one. A file that is not
+ * beside the one that names it is looked for among those that come with bringup.
+ */
+export function loadTree(
+  file: string,
+  readFile: ReadFile,
+  findShipped: FindShipped = () => undefined,
+  above: readonly string[] = [],
+): Table {
   const own = readToml(decode(readFile(file), file), file), base = own.get("extends");
   if (!base) return own;
   own.delete("extends");
-  if (typeof base.value !== "string") throw new ConfigErrors([mustBe(base, "a path")]);
-  const path = resolvePath(base.value, base.place);
-  if (path === file || above.includes(path)) {
-    throw new ConfigErrors([new ConfigError(`'${base.value}' extends this file again`, base.place)]);
+  const { value, place } = base;
+  if (typeof value !== "string") throw new ConfigErrors([mustBe(base, "a path")]);
+  const inherited = (path: string): Table => {
+    if (path === file || above.includes(path)) throw new ConfigErrors([new ConfigError(`'${value}' extends this file again`, place)]);
+    return loadTree(path, readFile, findShipped, [...above, file]);
+  };
+  const beside = resolvePath(value, place);
+  try {
+    return merge(inherited(beside), own);
+  } catch (e) {
+    // What is wrong with a file itself is the mistake of the text that names it.
+    if (!(e instanceof ConfigError) || e instanceof ConfigErrors) throw e;
+    const shipped = findShipped(value);
+    if (shipped !== undefined && shipped !== beside) return merge(inherited(shipped), own);
+    throw new ConfigErrors([new ConfigError(`'${value}': ${e.problem}`, place)]);
   }
-  return merge(namedBy(base, () => loadTree(path, readFile, [...above, file])), own);
 }
 
 /**
@@ -104,9 +125,11 @@ export class Reader {
     if (!this.errors.some((e) => e.message === error.message)) this.errors.push(error);
   }
 
-  /** @throws {ConfigErrors} anything was wrong. */
+  /** @throws {ConfigErrors} anything was wrong: file by file, in the order of lines. */
   done(): void {
-    if (this.errors.length) throw new ConfigErrors(this.errors);
+    if (!this.errors.length) return;
+    const files = [...new Set(this.errors.map((e) => e.place.file))], rank = (e: ConfigError) => files.indexOf(e.place.file);
+    throw new ConfigErrors([...this.errors].sort((a, b) => rank(a) - rank(b) || (a.place.line ?? 0) - (b.place.line ?? 0)));
   }
 
   /** The checked values of a table; `known` are keys that somebody else reads. Faulty values are reported and come out undefined. */
@@ -352,17 +375,5 @@ function decode(bytes: Uint8Array, file: string): string {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw new ConfigErrors([new ConfigError("must be UTF-8 text", { file })]);
-  }
-}
-
-/** Runs `body`; what it finds wrong with a file itself is the mistake of the text that names the file. */
-function namedBy<T>({ value, place }: Node, body: () => T): T {
-  try {
-    return body();
-  } catch (e) {
-    if (e instanceof ConfigError && !(e instanceof ConfigErrors)) {
-      throw new ConfigErrors([new ConfigError(`'${value}': ${e.problem}`, place)]);
-    }
-    throw e;
   }
 }

@@ -32,7 +32,8 @@ export function buildFdt(graph: Graph, options: FdtOptions = {}): Uint8Array<Arr
   for (const device of graph.devices) {
     const type = types[device.type];
     if (!type.fdt) continue;
-    const properties = type.fdt(device.config), controller = "interrupt-controller" in properties;
+    const own = type.fdt(device.config), { compatible } = device, properties = compatible ? { ...own, compatible } : own;
+    const controller = "interrupt-controller" in properties;
     // Only what others refer to needs a phandle: interrupt controllers, and what the extra nodes name.
     const handle = controller || type.fdtExtra ? ++phandles : undefined;
     const d: Described = { device, type, name: nodeName(device, type), properties, handle };

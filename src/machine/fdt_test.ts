@@ -1,5 +1,7 @@
 // The device tree: read back, through dtc, and node by node against QEMU's.
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { ConfigError } from "../core/errors.ts";
+import { withChosen } from "./dtb.ts";
 import { buildFdt, type FdtOptions, isaExtensions, printFdt } from "./fdt.ts";
 import { type Graph, loadConfig } from "./graph.ts";
 import { TOYS } from "./testing/toys.ts";
@@ -237,3 +239,40 @@ function named(tree: Map<string, string>): Map<string, string> {
     return [key, value];
   }));
 }
+
+Deno.test("a device is compatible with what the machine file says", () => {
+  const compatible = (v: unknown) =>
+    flat(printFdt(buildFdt(load("virt.toml", { "device.uart0.compatible": v })))).get("/soc/serial@10000000 compatible");
+  assertEquals(compatible("snps,dw-apb-uart"), '"snps,dw-apb-uart"');
+  assertEquals(compatible(["allwinner,sun20i-d1-uart", "snps,dw-apb-uart"]), '"allwinner,sun20i-d1-uart", "snps,dw-apb-uart"');
+});
+
+Deno.test("a device tree of the user's own gets command line and initial RAM disk, and keeps the rest", () => {
+  const own = (options: FdtOptions) => buildFdt(load("virt32.toml"), options),
+    lines = (bytes: Uint8Array) => [...flat(printFdt(bytes))].sort();
+  // What it says itself is replaced, what it does not say is added, the rest stays.
+  for (const before of [{}, EXTRA, { bootargs: "x" }]) {
+    assertEquals(lines(withChosen(own(before), "x.dtb", EXTRA)), lines(own(EXTRA)));
+    assertEquals(lines(withChosen(own(before), "x.dtb", {})), lines(own(before)));
+  }
+  // The reservations stay; there may be no /chosen yet.
+  const dts = run(
+    "dtc",
+    ["-q", "-O", "dtb", "STDIN"],
+    new TextEncoder().encode("/dts-v1/;\n/memreserve/ 0x1000 0x2000;\n/ { a = <1>; n { }; };"),
+  );
+  if (!dts) return;
+  const patched = withChosen(dts, "x.dtb", EXTRA), again = new TextDecoder().decode(run("dtc", ["-q", "-I", "dtb", "STDIN"], patched));
+  for (
+    const part of [/memreserve\/\s+0x0*1000 0x0*2000/, /bootargs = "console=ttyS0 quiet"/, /linux,initrd-end = <0x0*0 0x84100001>/, /n {/]
+  ) assertMatch(again, part);
+  const rows: [Uint8Array, string][] = [
+    [new Uint8Array(3), "x.dtb: must be a device tree blob (.dtb), as dtc makes it: its magic number is missing"],
+    [dts.slice(0, 60), "x.dtb: truncated device tree"],
+    [
+      new TextEncoder().encode("/dts-v1/;".padEnd(50)),
+      "x.dtb: must be a device tree blob (.dtb), as dtc makes it: its magic number is missing",
+    ],
+  ];
+  for (const [bytes, message] of rows) assertThrows(() => withChosen(bytes, "x.dtb", EXTRA), ConfigError, message);
+});

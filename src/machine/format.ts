@@ -80,6 +80,7 @@ export const MEMORY = {
   at: int("base address", { ...address, multiple: 4096 }),
   size: size("bytes of memory", { min: 4096, multiple: 4096 }),
   kind: choice("ram, or rom (guest writes are ignored)", { choices: ["ram", "rom"], default: "ram" }),
+  main: bool("kernels are loaded here, and --memory sets its size; the largest RAM when no memory says so", { default: false }),
   fill: choice("contents at power-on; random is made from `seed`", { choices: ["zero", "random"], default: "zero" }),
   file: file("what the memory holds at power-on, from its base", { optional: true }),
   holes: list("addresses where this memory exists but cannot be seen", string("from..to", span), { default: [] as string[] }),
@@ -124,6 +125,11 @@ export const WIRING = {
     pattern: /^\w+:\d+$/,
     form: `a channel like "dma:2"`,
   }),
+  compatible: either(
+    "what its device-tree node says that it is compatible with, instead of what its type says; the most exact first",
+    [string("vendor,device"), list("vendor,device", string("vendor,device"))],
+    { optional: true, form: `a text like "snps,dw-apb-uart" or a list of texts` },
+  ),
   console: bool("its byte stream is a console of the machine: the terminal, `serial` in a scenario", { default: false }),
   count: int("how many of it there are, named `NAME[0]` and so on", { optional: true, min: 1, max: 1024 }),
   stride: size("distance between the windows of two instances", { optional: true, min: 1 }),
@@ -174,6 +180,12 @@ export const BOOT = {
   riscv: {
     ...boot,
     protocol: choice("kind of image; auto looks at the file", { choices: ["auto", "elf", "raw", "linux"], default: "auto" }),
+    dtb: file(
+      "a device tree (.dtb) in place of the one that follows from this file; /chosen still gets command line and initial RAM disk",
+      {
+        optional: true,
+      },
+    ),
     load: int("where raw images go; 2 MiB above the start of RAM (4 MiB on riscv32) when absent", { ...address, optional: true }),
   },
   x86: {

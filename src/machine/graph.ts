@@ -6,7 +6,7 @@ import { ConfigError, didYouMean } from "../core/errors.ts";
 import { type DiskKind, type DriveConfig, sizeProblem } from "../core/disk.ts";
 import type { Config, Keys } from "../core/schema.ts";
 import { DEVICE_NAMES, DEVICES, loadDevices } from "../devices/mod.ts";
-import { applySet, hex, isOverride, loadTree, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
+import { applySet, type FindShipped, hex, isOverride, loadTree, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
 import * as format from "./format.ts";
 import type { Arch, Family } from "./format.ts";
 import type { Node, Table } from "./toml.ts";
@@ -29,6 +29,8 @@ export interface MemoryNode {
   readonly id: string;
   readonly kind: "ram" | "rom";
   readonly fill: "zero" | "random";
+  /** Kernels are loaded there; of one RAM. */
+  readonly main: boolean;
   /** Path of the initial contents. */
   readonly file?: string;
   /** Bytes of contents; holes in the address space do not make it smaller. */
@@ -72,6 +74,8 @@ export interface DeviceNode {
   /** The channel of a DMA controller that serves it. */
   readonly dma?: { readonly device: string; readonly channel: number };
   readonly console: boolean;
+  /** What its device-tree node says instead of what its type does. */
+  readonly compatible?: readonly string[];
   /** Where it is plugged into a PCI bus. */
   readonly pci?: { readonly host: string; readonly device: number; readonly func: number };
   readonly place: Place;
@@ -106,7 +110,7 @@ export interface Graph {
     readonly tsc_hz?: number;
     readonly rtc: Date;
   };
-  /** In file order; the first of kind "ram" is the main one. */
+  /** In file order. */
   readonly memories: readonly MemoryNode[];
   /** In file order. */
   readonly devices: readonly DeviceNode[];
@@ -116,6 +120,8 @@ export interface Graph {
     readonly protocol: string;
     readonly kernel?: string;
     readonly initrd?: string;
+    /** Path of a device tree that takes the place of the machine's own. */
+    readonly dtb?: string;
     readonly symbols?: string;
     readonly cmdline: string;
     /** Kinds of disks in the order in which the built-in BIOS tries them; x86 only. */
@@ -132,6 +138,8 @@ export interface LoadOptions {
   readonly fileSize?: (path: string) => number;
   /** Overrides by key path; `memory` alone is the size of the main RAM, `harts` the number of harts or cores, `firmware` the firmware. */
   readonly set?: Readonly<Record<string, unknown>>;
+  /** Finds a machine file that comes with bringup. */
+  readonly findShipped?: FindShipped | undefined;
   /** The device types that a machine may name; all of src/devices unless given. */
   readonly types?: Readonly<Record<string, AnyDeviceType>>;
 }
@@ -149,7 +157,7 @@ export async function loadConfigAndTypes(file: string, options: LoadOptions): Pr
 }
 
 function readRoot(file: string, options: LoadOptions): Table {
-  const base = loadTree(file, options.readFile);
+  const base = loadTree(file, options.readFile, options.findShipped);
   const { set = {} } = options;
   return Object.keys(set).length ? applySet(base, longForm(base, set)) : base;
 }
@@ -166,11 +174,10 @@ function namedTypes(root: Table): string[] {
 
 /** The overrides with the short ones as key paths of this machine. */
 function longForm(root: Table, set: Readonly<Record<string, unknown>>): Override[] {
-  const memories = root.get("memory")?.value, cpu = root.get("cpu")?.value;
-  const ram = memories instanceof Map && [...memories].find(([, m]) => m.value instanceof Map && m.value.get("kind")?.value !== "rom");
+  const cpu = root.get("cpu")?.value;
   const x86 = cpu instanceof Map && cpu.get("arch")?.value === "x86_64";
   const short: Record<string, string> = {
-    memory: `memory.${ram ? ram[0] : "ram"}.size`,
+    memory: `memory.${mainName(root)}.size`,
     harts: x86 ? "cpu.cores" : "cpu.harts",
     firmware: x86 ? "firmware.bios" : "firmware.sbi",
   };
@@ -181,9 +188,26 @@ function longForm(root: Table, set: Readonly<Record<string, unknown>>): Override
   );
 }
 
+/** The name of the memory that will be the main RAM, of a file that is not checked yet. */
+function mainName(root: Table): string {
+  const memories = root.get("memory")?.value, rams: { id: string; size: number; main: boolean }[] = [];
+  for (const [id, { value }] of memories instanceof Map ? memories : []) {
+    if (!(value instanceof Map) || value.get("kind")?.value === "rom") continue;
+    rams.push({ id, size: parseSize(value.get("size")?.value) ?? 0, main: value.get("main")?.value === true });
+  }
+  return (rams.find((m) => m.main) ?? largest(rams))?.id ?? "ram";
+}
+
+/** The first of the largest. */
+function largest<M extends { readonly size: number }>(memories: readonly M[]): M | undefined {
+  let best: M | undefined;
+  for (const m of memories) if (!best || m.size > best.size) best = m;
+  return best;
+}
+
 /** The main RAM. */
-export function mainRam(graph: Graph): MemoryNode {
-  return graph.memories.find((m) => m.kind === "ram")!;
+export function mainRam({ memories }: Pick<Graph, "memories">): MemoryNode {
+  return memories.find((m) => m.main)!;
 }
 
 /** `cpu0.msip`, `plic:10`. */
@@ -210,6 +234,13 @@ interface Fanout {
   /** Target device and the numbers that go elsewhere. */
   readonly to: readonly { readonly device: string; readonly moved: ReadonlyMap<number, number>; readonly place: Place }[];
 }
+
+const FAMILIES: Readonly<Record<Family, string>> = { riscv: "RISC-V", x86: "x86" };
+/**
+ * Bits of physical addresses: RISC-V privileged 1.12, 4.3 (Sv32) and 4.4; x86's MAXPHYADDR is what CPUID tells of our models. RV64 has 56, of
+ * which numbers here hold 53.
+ */
+const PHYSICAL_BITS: Readonly<Record<Arch, number>> = { riscv32: 34, riscv64: 53, x86_64: 40 };
 
 /** Processors look memory up by pages, so that is how it begins and ends. */
 const PAGE = 4096;
@@ -266,11 +297,13 @@ class GraphBuilder {
     if (this.#devices.some((d) => d.dma)) this.#checkDma();
     if (this.#devices.some((d) => d.pci)) this.#checkPci();
     this.#checkOverlaps(memories);
+    this.#checkWidth(cpu, memories);
     this.#checkReset(cpu, memories);
     const firmware = this.#firmware();
     const boot = r.table(this.#section("boot"), format.BOOT[family], this.#place("boot")) as Config<typeof format.BOOT.riscv>;
+    if (boot.load !== undefined) this.#checkLoad(boot.load, memories);
     r.done();
-    const origin = memories.find((m) => m.kind === "ram")!.segments[0].base;
+    const origin = mainRam({ memories }).segments[0].base;
     return {
       name: top.name,
       file: this.file,
@@ -290,6 +323,7 @@ class GraphBuilder {
         ...(boot.initrd !== undefined && { initrd: boot.initrd }),
         ...(boot.symbols !== undefined && { symbols: boot.symbols }),
         cmdline: boot.cmdline,
+        ...(boot.dtb !== undefined && { dtb: boot.dtb }),
         ...("order" in boot && { order: boot.order as DiskKind[] }),
         reset: boot.reset,
         load: family === "x86" ? 0 : boot.load ?? origin + (arch === "riscv32" ? 0x40_0000 : 0x20_0000),
@@ -354,14 +388,29 @@ class GraphBuilder {
         id,
         kind: m.kind,
         fill: m.fill,
+        main: m.main,
         ...(m.file !== undefined && { file: m.file }),
         size: m.size,
         ...parts,
         place: node.place,
       });
     }
-    if (!out.some((m) => m.kind === "ram") && !r.errors.length) r.error("missing: a machine needs RAM", this.#place("memory"));
-    return out;
+    return this.#chooseMain(out);
+  }
+
+  /** The RAM that says `main`, else the largest: a board's SRAM may stand before it in the file. */
+  #chooseMain(memories: readonly MemoryNode[]): MemoryNode[] {
+    const r = this.#reader,
+      rams = memories.filter((m) => m.kind === "ram"),
+      said = memories.filter((m) => m.main),
+      [main = largest(rams)] = said;
+    const bad = (m: MemoryNode, problem: string) =>
+      r.error(problem, { ...m.place, ...(this.#section("memory").get(m.id)!.value as Table).get("main")?.place });
+    for (const m of said) if (m.kind === "rom") bad(m, `must be false: '${m.id}' is a ROM`);
+    for (const m of said.slice(1)) bad(m, `must be false: '${said[0].id}' is the main RAM already`);
+    if (main && main.kind === "ram" && !main.segments.length) bad(main, `the main RAM '${main.id}' is hidden by its holes`);
+    if (!rams.length && !r.errors.length) r.error("missing: a machine needs RAM", this.#place("memory"));
+    return memories.map((m) => ({ ...m, main: m === main }));
   }
 
   /** What is seen of a memory, and what a chipset may show. */
@@ -427,6 +476,7 @@ class GraphBuilder {
     if (name === format.FANOUT_TYPE) return this.#fanout(id, table, node.place);
     const type = Object.hasOwn(this.#types, name) ? this.#types[name] : undefined;
     if (!type) return this.#noType(name, table);
+    if (type.family && type.family !== this.#family) return this.#otherFamily(name, type.family, table);
     const errors = r.errors.length;
     const common = r.values(table, format.WIRING, node.place);
     r.onlyKnown(table, type.keys, WIRING_KEYS);
@@ -434,6 +484,7 @@ class GraphBuilder {
     if (r.errors.length > errors) return;
     const useless = (key: string, problem: string) => r.error(problem, table.get(key)!.place);
     if (common.console && !type.char) useless("console", `must be false: a '${name}' has no byte stream`);
+    if (common.compatible !== undefined && !type.fdt) useless("compatible", `must be absent: a '${name}' has no node in the device tree`);
     if (common.irq !== undefined && !type.outputs) useless("irq", `must be absent: a '${name}' has no interrupt output`);
     if (common.stride !== undefined && common.count === undefined) useless("stride", "must be absent without 'count'");
     const pci = common.pci === undefined && type.pci !== "required" ? undefined : this.#pciSlot(table, type, common);
@@ -462,6 +513,7 @@ class GraphBuilder {
         drives,
         ...(common.dma !== undefined && { dma: channel(common.dma) }),
         console: common.console,
+        ...(common.compatible !== undefined && { compatible: texts(common.compatible) }),
         ...(pci && { pci }),
         place: node.place,
       };
@@ -475,6 +527,15 @@ class GraphBuilder {
   #noType(name: string, table: Table): void {
     const names = [...(this.#types === DEVICES ? DEVICE_NAMES : Object.keys(this.#types)), format.FANOUT_TYPE];
     this.#reader.error(`unknown device type '${name}'${didYouMean(name, names)}`, table.get("type")!.place);
+  }
+
+  #otherFamily(name: string, family: Family, table: Table): void {
+    const arch = this.#section("cpu").get("arch")!.value,
+      others = [...new Set(Object.values(this.#types).filter((t) => t.family === this.#family).map((t) => t.type))];
+    const problem = `must be a device of ${FAMILIES[this.#family]} machines, since cpu.arch is "${arch}": '${name}' is one of ${
+      FAMILIES[family]
+    } machines`;
+    this.#reader.error(problem + didYouMean(name, others), table.get("type")!.place);
   }
 
   #drives(
@@ -769,6 +830,29 @@ class GraphBuilder {
     }
   }
 
+  /** What lies beyond the processor's physical addresses cannot be reached. */
+  #checkWidth({ arch, ...cpu }: RiscvCpu | X86Cpu, memories: readonly MemoryNode[]): void {
+    const bits = arch === "riscv32" && "mmu" in cpu && cpu.mmu === "bare" ? 32 : PHYSICAL_BITS[arch], end = 2 ** bits;
+    const check = (id: string, base: number, length: number, place: Place) => {
+      if (base + length <= end) return;
+      const where = range({ base, length }, "mem");
+      this.#reader.error(`'${id}' (${where}) must end below ${hex(end)}: physical addresses of ${arch} have ${bits} bits`, place);
+    };
+    for (const { id, segments, place } of memories) for (const { base, length } of segments) check(id, base, length, place);
+    for (const { id, windows, place } of this.#devices) for (const w of windows) if (w.bus === "mem") check(id, w.base, w.length, place);
+  }
+
+  /** A memory that an override has made smaller may end below a load address, which an ELF file does not need. */
+  #checkLoad(load: number, memories: readonly MemoryNode[]): void {
+    const { place } = this.#section("boot").get("load")!, size = this.#section("memory").get(memories.find((m) => m.main)?.id ?? "");
+    const resized = size && isOverride((size.value as Table).get("size")!.place);
+    if (
+      this.#reader.errors.length || (resized && !isOverride(place)) ||
+      memories.some((m) => m.segments.some((s) => load >= s.base && load < s.base + s.length))
+    ) return;
+    this.#reader.error(`must be an address in RAM or ROM, got ${hex(load)}`, place);
+  }
+
   #checkReset(cpu: RiscvCpu | X86Cpu, memories: readonly MemoryNode[]): void {
     if (cpu.family !== "riscv" || cpu.reset === undefined || this.#reader.errors.length) return;
     const at = Number(cpu.reset);
@@ -793,6 +877,8 @@ class GraphBuilder {
 
 /** "dma:2" */
 const channel = (text: string) => ({ device: text.split(":")[0], channel: Number(text.split(":")[1]) });
+
+const texts = (value: unknown): string[] => typeof value === "string" ? [value] : [...value as string[]];
 
 /** Addresses: none, one or a list. */
 const numbers = (value: unknown): number[] => typeof value === "number" ? [value] : value === undefined ? [] : [...value as number[]];

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConfigError, ConfigErrors } from "../core/errors.ts";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
-import { type Graph, loadConfig, targetName } from "./graph.ts";
+import { type Graph, loadConfig, mainRam, targetName } from "./graph.ts";
 import { memoryFiles, TOYS } from "./testing/toys.ts";
 
 await loadDevices();
@@ -559,6 +559,81 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
     "m.toml:20: device.g.irq: 'pic' has inputs from 0 to 15, got 16 (through 'isa')",
   ],
   [
+    "several, in the order of their lines: keys of a table, tables of the file, files one after the other",
+    `name = 7\nextends = "base.toml"\n${
+      BASE.replace("schema = 1", "").replace('name = "test"', "").replace("128MiB", "lots")
+    }[boot]\nreset = "no"\n[clock]\nmode = "no"`,
+    `m.toml:1: name: must be a text, got 7
+m.toml:12: memory.dram.size: must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000, got "lots"
+m.toml:14: boot.reset: must be one of "restart", "stop", got "no"
+m.toml:16: clock.mode: must be one of "virtual", "wall", got "no"
+base.toml:2: seed: must be an integer of at least 0, got "x"`,
+    {},
+    { "base.toml": `schema = 1\nseed = "x"` },
+  ],
+  [
+    "a device of x86 machines on another",
+    `${BASE}[device.l]\ntype = "x86.lapic"`,
+    "m.toml:12: device.l.type: must be a device of RISC-V machines, since cpu.arch is \"riscv64\": 'x86.lapic' is one of x86 machines",
+  ],
+  [
+    "a device of RISC-V machines on another",
+    `${PC}[device.l]\ntype = "riscv.plic"`,
+    "m.toml:12: device.l.type: must be a device of x86 machines, since cpu.arch is \"x86_64\": 'riscv.plic' is one of RISC-V machines",
+  ],
+  [
+    "a load address outside of memory",
+    `${BASE}[boot]\nload = 0x8800_0000`,
+    "m.toml:12: boot.load: must be an address in RAM or ROM, got 0x8800_0000",
+  ],
+  [
+    "a load address outside of memory, given with a smaller memory",
+    BASE,
+    "--set: boot.load: must be an address in RAM or ROM, got 0x8000_1000",
+    { memory: 4096, "boot.load": 0x8000_1000 },
+  ],
+  [
+    "RAM beyond physical addresses",
+    PC.replace("0x8000_0000", "0xff_f900_0000"),
+    "m.toml:6: memory.dram: 'dram' (0x00ff_f900_0000..0x0100_00ff_ffff) must end below 0x0100_0000_0000: physical addresses of x86_64 have 40 bits",
+  ],
+  [
+    "RAM beyond physical addresses behind a gap, on RV32",
+    BASE.replaceAll("64", "32") + 'gap = "0x8100_0000..0x3_ff00_0000"\n',
+    "m.toml:8: memory.dram: 'dram' (0x0003_ff00_0000..0x0004_05ff_ffff) must end below 0x0004_0000_0000: physical addresses of riscv32 have 34 bits",
+  ],
+  [
+    "a device beyond physical addresses",
+    `${BASE.replaceAll("64", "32").replace("harts", 'mmu = "bare"\nharts')}[device.g]\ntype = "gpio"\nat = 0xffff_fff8`,
+    "m.toml:12: device.g: 'g' (0xffff_fff8..0x0001_0000_0007) must end below 0x0001_0000_0000: physical addresses of riscv32 have 32 bits",
+  ],
+  [
+    "two main memories, one of them a ROM",
+    `${BASE}main = true\n[memory.sram]\nat = 0\nsize = 4096\nmain = true\n[memory.rom]\nat = 0x1_0000\nsize = 4096\nkind = "rom"\nmain = true`,
+    "m.toml:15: memory.sram.main: must be false: 'dram' is the main RAM already\nm.toml:20: memory.rom.main: must be false: 'rom' is a ROM\nm.toml:20: memory.rom.main: must be false: 'dram' is the main RAM already",
+  ],
+  [
+    "a main memory that holes hide",
+    `${BASE}holes = ["0x8000_0000..0x8800_0000"]`,
+    "m.toml:8: memory.dram: the main RAM 'dram' is hidden by its holes",
+  ],
+  [
+    "a device without a node that is compatible with something",
+    keys(`compatible = "acme,keys"`),
+    "m.toml:13: device.k.compatible: must be absent: a 'keys' has no node in the device tree",
+  ],
+  [
+    "compatible with a number",
+    `${BASE}${PLIC}compatible = 7`,
+    'm.toml:15: device.plic.compatible: must be a text like "snps,dw-apb-uart" or a list of texts, got 7',
+  ],
+  ["a device tree on a PC", `${PC}[boot]\ndtb = "x.dtb"`, "m.toml:12: boot.dtb: unknown key 'dtb'; known: ..."],
+  [
+    "a device tree that is not there",
+    `${BASE}[boot]\ndtb = "x.dtb"`,
+    "m.toml:12: boot.dtb: 'x.dtb': no such file",
+  ],
+  [
     "several at once",
     BASE.replace("harts = 2", "harts = 0").replace("128MiB", "lots") + `[device.x]\ntype = "nothing"\n`,
     'm.toml:6: cpu.harts: must be an integer from 1 to 64, got 0\nm.toml:10: memory.dram.size: must be a size like 4096, 0x1000 or "128MiB" of at least 0x1000 that is a multiple of 0x1000, got "lots"\nm.toml:12: device.x.type: unknown device type \'nothing\'',
@@ -568,8 +643,8 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
 Deno.test("every mistake has its message", async (t) => {
   for (const [what, text, message, set, files] of MISTAKES) {
     // The words of a syntax error are the parser's own.
-    const wanted = message.replace(/TOML: \.\.\.$/, "TOML: "),
-      got = () => problem(text, set, files).slice(0, message.endsWith("TOML: ...") ? wanted.length : undefined);
+    const wanted = message.replace(/: \.\.\.$/, ": "),
+      got = () => problem(text, set, files).slice(0, message.endsWith(": ...") ? wanted.length : undefined);
     await t.step(what, () => assertEquals(got(), wanted));
   }
 });
@@ -793,6 +868,47 @@ Deno.test("the edges of what is allowed", () => {
   assertEquals(ram(`gap = "0x8800_0000..0x9000_0000"`), [[0x8000_0000, 128 << 20]]); // everything does
   assertEquals(ram(`gap = "0x87ff_f000..0x9000_0000"`), [[0x8000_0000, 0x7ff_f000], [0x9000_0000, 0x1000]]);
   assertEquals(problem(`${BASE}gap = "1MiB..1MiB"`).includes("whose end is above its start"), true);
+});
+
+Deno.test("the main RAM is the largest, or the one that says so; --memory and load addresses go by it", () => {
+  const sram = '[memory.sram]\nat = 0x2_0000\nsize = "32KiB"\n', text = BASE.replace("[memory.dram]", `${sram}[memory.dram]`);
+  const mains = (g: Graph) => g.memories.map((m) => [m.id, m.size, m.main]);
+  assertEquals(mains(load(text)), [["sram", 0x8000, false], ["dram", 128 << 20, true]]);
+  assertEquals([load(text).boot.load, mainRam(load(text)).id], [0x8020_0000, "dram"]);
+  assertEquals(mains(load(text, { memory: "1GiB" })), [["sram", 0x8000, false], ["dram", 1 << 30, true]]);
+  const small = text.replace("[memory.dram]", "main = true\n[memory.dram]");
+  assertEquals(mains(load(small, { memory: "64KiB" })), [["sram", 0x1_0000, true], ["dram", 128 << 20, false]]);
+  assertEquals(load(small).boot.load, 0x22_0000);
+  // Of two that are as large the first.
+  assertEquals(mainRam(load(text.replace('"32KiB"', '"128MiB"'))).id, "sram");
+});
+
+Deno.test("a load address may lie beyond a memory that the command line has made smaller", () => {
+  const text = `${BASE}[boot]\nload = 0x8700_0000\n`;
+  assertEquals(load(text, { memory: "1MiB" }).boot.load, 0x8700_0000);
+});
+
+Deno.test("extends: a file that is not beside is one that comes with bringup", () => {
+  const files: Record<string, string> = { "ship/base.toml": BASE, "m.toml": 'extends = "base.toml"\nname = "mine"' };
+  const read = (more: Record<string, string> = {}, file = "m.toml") =>
+    loadConfig(file, {
+      readFile: memoryFiles({ ...files, ...more }, () => new ConfigError("no such file")),
+      types,
+      findShipped: (name) => name === "base.toml" ? `ship/${name}` : undefined,
+    });
+  assertEquals([read().name, read().cpu.harts], ["mine", 2]);
+  assertEquals(read({ "base.toml": BASE.replace("harts = 2", "harts = 3") }).cpu.harts, 3);
+  // One of the same name may change it.
+  const message = (more: Record<string, string>) => {
+    try {
+      return read(more).name;
+    } catch (e) {
+      return (e as Error).message;
+    }
+  };
+  assertEquals(message({ "m.toml": 'extends = "other.toml"' }), "m.toml:1: extends: 'other.toml': no such file");
+  // What is wrong in a file beside is not hidden by a shipped one.
+  assertEquals(message({ "base.toml": "schema = [" }).startsWith("base.toml:1: not valid TOML"), true);
 });
 
 Deno.test("the short override `memory` means the first RAM, not a ROM before it", () => {

@@ -14,7 +14,7 @@ import { Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
 import { EM_386, EM_RISCV, EM_X86_64, isElf, machineName, readElf, type Symbols, withSymbolsBeside } from "./elf.ts";
 import { type DiskImage, MachineDisks, type OpenDisk } from "./disks.ts";
-import { type Graph, loadConfigAndTypes, type MemoryNode, type Segment } from "./graph.ts";
+import { type Graph, loadConfigAndTypes, mainRam, type MemoryNode, type Segment } from "./graph.ts";
 import type { Stop } from "./stop.ts";
 import { wireDevices } from "./wire.ts";
 
@@ -22,6 +22,8 @@ import { wireDevices } from "./wire.ts";
 export interface Host {
   /** @throws {ConfigError} the file is missing or cannot be read. */
   readFile(path: string): Uint8Array;
+  /** The path of a machine file that comes with bringup, by its name; for `extends`. */
+  readonly findShipped?: (name: string) => string | undefined;
   /** For disk images, which may be large; made of `readFile` when absent. */
   readonly openDisk?: OpenDisk;
   readonly log: Log;
@@ -175,7 +177,7 @@ export class Machine {
       this.engine = new Engine(graph.cpu.harts, rams, this.bus, { jit: options.engine !== "interp", ...options.tuning });
     } catch (e) {
       if (!(e instanceof RangeError)) throw e;
-      throw new ConfigError(e.message, graph.memories.find((m) => m.kind === "ram")!.place);
+      throw new ConfigError(e.message, mainRam(graph).place);
     }
     for (let i = 0; i < windows.length; i++) {
       const { memory, segment, hidden } = windows[i];
@@ -602,6 +604,8 @@ interface PlatformModule {
   createPlatform(parts: PlatformParts): Platform;
   /** @throws {ConfigError} there is no such processor. */
   checkCpu(graph: Graph): void;
+  /** Loads what this machine needs and few others do. */
+  prepare?(graph: Graph): Promise<void>;
   /** Loads what `Platform.loading` would load later. */
   complete?(): Promise<void>;
 }
@@ -621,10 +625,12 @@ export async function loadGraph(options: MachineOptions, host: Host, later = fal
   const graph = await loadConfigAndTypes(options.file, {
     readFile: (p) => host.readFile(p),
     fileSize: (p) => openDisk(host)(p, { write: false }).size,
+    findShipped: host.findShipped,
     ...(options.set ? { set: options.set } : {}),
   });
   await loadPlatform(graph.cpu.family, later);
   platforms[graph.cpu.family]!.checkCpu(graph);
+  await platforms[graph.cpu.family]!.prepare?.(graph);
   if (!later || options.tuning?.threshold !== undefined) await loadJit();
   if (graph.cpu.family === "x86" && graph.firmware.kind === "file") {
     return (await lazy<typeof import("./x86_rom.ts")>("./x86_rom.ts", import.meta.url)).withRom(graph, host);

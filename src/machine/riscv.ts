@@ -3,6 +3,7 @@
 import type { Alarm } from "../core/clock.ts";
 import type { CharPort } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
+import { lazy } from "../core/lazy.ts";
 import type { Engine } from "../engine/engine.ts";
 import { HSM, noCounters, type PmuState, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
 import { ADUE } from "../riscv/csr.ts";
@@ -232,7 +233,8 @@ class RiscvPlatform implements Platform, SbiHost {
     if (initrdAt !== undefined) bus.writeBytes(initrdAt, this.#initrd!);
     const initrd = initrdAt === undefined ? undefined : [initrdAt, initrdAt + this.#initrd!.length] as const;
     const cmdline = this.parts.options.append ?? graph.boot.cmdline;
-    const fdt = buildFdt(graph, { ...(cmdline ? { bootargs: cmdline } : {}), ...(initrd ? { initrd } : {}) });
+    const added = { ...(cmdline ? { bootargs: cmdline } : {}), ...(initrd ? { initrd } : {}) }, { dtb } = graph.boot;
+    const fdt = dtb === undefined ? buildFdt(graph, added) : userTrees!.withChosen(this.parts.host.readFile(dtb), dtb, added);
     const fdtAt = places.tree(fdt.length);
     bus.writeBytes(fdtAt, fdt);
     if (graph.firmware.kind === "builtin" && !this.#bare) {
@@ -425,3 +427,9 @@ class RiscvPlatform implements Platform, SbiHost {
 
 /** Loads what `Platform.loading` would load later. */
 export const complete = loadFloating;
+
+let userTrees: typeof import("./dtb.ts") | undefined;
+/** Loads what few machines need. */
+export async function prepare({ boot }: Graph): Promise<void> {
+  if (boot.dtb !== undefined) userTrees = await lazy<typeof import("./dtb.ts")>("./dtb.ts", import.meta.url);
+}

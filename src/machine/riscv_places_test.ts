@@ -24,10 +24,11 @@ interface Case {
   readonly firmware?: Uint8Array;
   readonly toml?: string;
   readonly set?: Record<string, unknown>;
+  readonly more?: Record<string, Uint8Array>;
 }
 
-async function machineOf({ kernel, initrd, firmware, toml = TOML, set = {} }: Case): Promise<Machine> {
-  const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(toml), kernel, "rom.bin": ROM };
+async function machineOf({ kernel, initrd, firmware, toml = TOML, set = {}, more = {} }: Case): Promise<Machine> {
+  const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(toml), kernel, "rom.bin": ROM, ...more };
   if (initrd) files.initrd = initrd;
   if (firmware) files["fw.bin"] = firmware;
   const host: Host = { readFile: (path) => files[path], log: silent };
@@ -155,4 +156,12 @@ Deno.test("code at the reset address that is an image's or a ROM's own is not ov
   const rom = await machineOf({ kernel: elf(RAM, 0x1000), toml: TOML + `file = "rom.bin"\n`, set: { "firmware.sbi": "none" } });
   // It runs itself.
   assertEquals([rom.cpus[0].pc, rom.bus.readBytes(0x1000, 0x100)], [0x1000n, ROM]);
+});
+
+Deno.test("boot.dtb is what the kernel gets, with the command line in it", async () => {
+  const kernel = elf(RAM, 0x1000),
+    own = treeOf(await machineOf({ kernel, set: { name: "mine" } })).bytes,
+    text = (b: Uint8Array) => new TextDecoder("latin1").decode(b);
+  const m = await machineOf({ kernel, toml: `${TOML}[boot]\ndtb = "own.dtb"\ncmdline = "quiet"\n`, more: { "own.dtb": own } });
+  assert(text(treeOf(m).bytes).includes("mine") && text(treeOf(m).bytes).includes("quiet"));
 });

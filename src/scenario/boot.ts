@@ -6,7 +6,7 @@ import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip 
 import type { SessionScreen } from "./peripherals.ts";
 import type { SerialConsole } from "./session.ts";
 import { collectForgotten, takeForgotten } from "./failures.ts";
-import { findMachineFile, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
+import { findMachineFile, findShipped, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
 import type { Look } from "./screen.ts";
 import { loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
 
@@ -30,7 +30,7 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
   const { failOn, budget, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
-  const graph = await loadGraph(machineOptions, { readFile, openDisk, log: silent }, true);
+  const graph = await loadGraph(machineOptions, { readFile, openDisk, findShipped, log: silent }, true);
   // Forks share what was read of an image, and only the first machine may change one.
   const images = new Map<string, DiskSource>();
   let first = true;

@@ -96,7 +96,12 @@ function whyUnreadable(path: string, e: Error): string {
 export function findMachineFile(path: string): string {
   if (path.startsWith("/") || isFile(path)) return path;
   const name = path.endsWith(".toml") ? path : `${path}.toml`;
-  return [name, ...["", "machines/"].map((folder) => `${SHIPPED}${folder}${name}`)].find(isFile) ?? path;
+  return isFile(name) ? name : findShipped(name) ?? path;
+}
+
+/** The path of a machine file that comes with bringup: "virt.toml", "machines/virt.toml". */
+export function findShipped(name: string): string | undefined {
+  return ["", "machines/"].map((folder) => `${SHIPPED}${folder}${name}`).find(isFile);
 }
 
 /** The names of the machines that come with bringup. */
