@@ -1,5 +1,6 @@
 // `--display terminal`: the guest's text screen, in colour, on this terminal; what is typed goes to its keyboard. The serial console's output is
 // kept back and printed at the end.
+import type { TextScreen } from "../core/device.ts";
 import type { KeyQueue } from "../scenario/keyboard.ts";
 import { scancodesOfChord, scancodesOfText } from "../scenario/keyboard.ts";
 import { ansiLines, rowText, type Screen } from "../scenario/screen.ts";
@@ -70,31 +71,66 @@ export class Typist {
   }
 }
 
+/** The row of the cursor or of the last text: a low terminal shows the rows down to there. */
+function lastUsedRow(text: TextScreen): number {
+  let row = text.rows - 1;
+  while (row > text.cursor.row && rowText(text, row).trim() === "") row--;
+  return row;
+}
+
 /** Draws a screen on a terminal, the rows that have changed. */
 export class TerminalDisplay {
   #shown: string[] = [];
   #cursor = "";
   #drawnMs = 0;
   #started = false;
+  #size = "";
 
-  constructor(readonly screen: Screen, readonly write: (text: string) => void) {}
+  /** @param size of the terminal: what does not fit into it is left out. */
+  constructor(
+    readonly screen: Screen,
+    readonly write: (text: string) => void,
+    readonly size: () => { readonly columns: number; readonly rows: number } = () => ({ columns: Infinity, rows: Infinity }),
+  ) {}
 
   /** Switches to the terminal's second screen, so that what was there comes back. */
   start(): void {
     this.#started = true;
+    this.#size = "";
     this.write("\x1b[?1049h\x1b[2J");
   }
 
-  /** Draws when it is time, and tells whether it was; `nowMs` is wall time. */
-  draw(nowMs: number): boolean {
-    if (nowMs - this.#drawnMs < PICTURE_MS) return false;
+  /** Gives the terminal back for a while; `start` ends that. */
+  suspend(): void {
+    if (this.#started) this.write("\x1b[0m\x1b[?25h\x1b[?1049l");
+    this.#started = false;
+  }
+
+  /** Draws everything anew: something else may have written there. */
+  redraw(nowMs: number): void {
+    this.#size = "";
+    this.draw(nowMs, true);
+  }
+
+  /** Draws when it is time, and tells whether it was; `nowMs` is wall time. With `now` it is time. */
+  draw(nowMs: number, now = false): boolean {
+    if (!this.#started || (!now && nowMs - this.#drawnMs < PICTURE_MS)) return false;
     this.#drawnMs = nowMs;
-    const text = this.screen.port.text(), cursor = text?.cursor;
-    const lines = text ? ansiLines(text) : ["(a graphics mode: --screenshot shows it)"];
-    let out = lines.length === this.#shown.length ? "" : "\x1b[2J";
-    for (const [row, line] of lines.entries()) if (line !== this.#shown[row]) out += `\x1b[${row + 1};1H${line}\x1b[K`;
+    const { columns, rows } = this.size(), text = this.screen.port.text(), cursor = text?.cursor;
+    const first = text ? Math.max(0, lastUsedRow(text) + 1 - rows) : 0;
+    const lines = text
+      ? ansiLines(text, columns).slice(first, first + rows)
+      : ["(a graphics mode: --screenshot shows it)".slice(0, columns)];
+    const size = `${columns} ${rows} ${lines.length}`, anew = size !== this.#size;
+    let out = anew && this.#shown.length > 0 ? "\x1b[0m\x1b[2J" : "";
+    // Behind a full line the cursor is still on its last character, which an erasure would take.
+    const erase = text && text.columns >= columns ? "" : "\x1b[K";
+    for (const [row, line] of lines.entries()) if (anew || line !== this.#shown[row]) out += `\x1b[${row + 1};1H${line}${erase}`;
     this.#shown = lines;
-    const where = cursor?.visible ? `\x1b[${cursor.row + 1};${cursor.column + 1}H\x1b[?25h` : "\x1b[?25l";
+    this.#size = size;
+    const where = cursor?.visible && cursor.row >= first
+      ? `\x1b[${cursor.row - first + 1};${Math.min(cursor.column + 1, columns)}H\x1b[?25h`
+      : "\x1b[?25l";
     if (out || where !== this.#cursor) this.write(out + where);
     this.#cursor = where;
     return true;

@@ -42,6 +42,42 @@ Deno.test("rows that have changed are drawn, at most every 30 ms; the text stays
   cells[4] = 0x0e41;
   assertEquals(after(() => display.draw(110)), "");
   assertEquals(after(() => display.draw(140)), "\x1b[2;1H\x1b[93;40mA\x1b[37;40m   \x1b[0m\x1b[K\x1b[2;3H\x1b[?25h");
+  // What else has written on the terminal is drawn over.
+  const whole = "\x1b[1;1H\x1b[37;40m    \x1b[0m\x1b[K\x1b[2;1H\x1b[93;40mA\x1b[37;40m   \x1b[0m\x1b[K\x1b[2;3H\x1b[?25h";
+  assertEquals(after(() => display.redraw(141)), "\x1b[0m\x1b[2J" + whole);
+  assertEquals(after(() => display.suspend()), "\x1b[0m\x1b[?25h\x1b[?1049l");
+  assertEquals(after(() => display.redraw(200)), "");
+  assertEquals(after(() => display.start()) + after(() => display.draw(300)), "\x1b[?1049h\x1b[2J\x1b[0m\x1b[2J" + whole);
+  // An idle guest's last words do not wait.
+  cells[5] = 0x0e42;
+  assertEquals(after(() => display.draw(301, true)), "\x1b[2;1H\x1b[93;40mAB\x1b[37;40m  \x1b[0m\x1b[K\x1b[2;3H\x1b[?25h");
+  cells[5] = 0x0720;
   assertEquals(after(() => display.close()), "\x1b[0m\x1b[?25h\x1b[?1049l\nA\n");
   assertEquals(after(() => display.close()), "");
+});
+
+Deno.test("a terminal that is too small shows the rows down to the last text or the cursor, cut off; a new size is drawn anew", () => {
+  const cells = new Uint16Array(4 * 5).fill(0x0720), cursor = { row: 0, column: 3, visible: true };
+  const text: TextScreen = { columns: 5, rows: 4, cells, blink: true, cursor };
+  const port: ScreenPort = { text: () => text, image: () => ({ width: 0, height: 0, rgb: new Uint8Array() }), onChange: undefined };
+  const size = { columns: 5, rows: 4 };
+  let out = "";
+  const display = new TerminalDisplay(new Screen(port), (t) => out += t, () => size);
+  /** What is drawn, with the colours left out. */
+  const drawn = () => {
+    out = "";
+    display.draw(0, true);
+    // deno-lint-ignore no-control-regex
+    return out.replace(/\x1b\[[\d;]*m/g, "").replaceAll("\x1b", "");
+  };
+  for (const [row, c] of ["a", "b", "c"].entries()) cells.fill(0x0700 | c.charCodeAt(0), row * 5, row * 5 + 5);
+  display.start();
+  // No erasure behind a full line: it would take the line's last character.
+  assertEquals(drawn(), "[1;1Haaaaa[2;1Hbbbbb[3;1Hccccc[4;1H     [1;4H[?25h");
+  size.columns = 3;
+  size.rows = 2;
+  assertEquals(drawn(), "[2J[1;1Hbbb[2;1Hccc[0;3H[?25h".replace("[0;3H[?25h", "[?25l"));
+  cursor.row = 3;
+  assertEquals(drawn(), "[1;1Hccc[2;1H   [2;3H[?25h");
+  assertEquals(drawn(), "");
 });

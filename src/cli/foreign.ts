@@ -82,8 +82,8 @@ const QEMU: Readonly<Record<string, Row>> = {
   trace: { value: true, instead: "use --trace; --trace help lists its channels" },
   dtb: { value: true, instead: "the device tree is made from the machine file; `describe` shows it" },
   rtc: { value: true, instead: "use --set clock.rtc=2026-01-01T00:00:00Z" },
-  debugcon: { value: true, instead: "use --set device.debugcon.console=true and --set device.com1.console=false" },
-  chardev: { value: true, instead: "leave it out: the first serial port is the terminal" },
+  debugcon: { value: true, instead: "use --set device.debugcon.console=true and --serial" },
+  chardev: { value: true, instead: "use --serial FILE, a port number, or stdio" },
   mon: { value: true, instead: "Ctrl-A C opens the monitor" },
   netdev: { value: true, instead: NO_NETWORK },
   global: { value: true, instead: "use --set with a key of the machine file" },
@@ -110,6 +110,9 @@ const HARNESS: Readonly<Record<string, Row>> = {
   Z: { value: true },
   list: { instead: `tests cannot be listed: ${NOT_BY_US}` },
 };
+
+/** Given again, these say nothing new. */
+const ONCE: ReadonlySet<string> = new Set(["--set boot.reset=stop", "--serial stdio", "--display none"]);
 
 /** What is wanted of a `bringup` command line with foreign options, and what its user should know. */
 export interface Translated {
@@ -157,7 +160,7 @@ export function translate(args: readonly string[], cargo: boolean): Translated {
     }
     if (ours.length === 1 && !isOption(ours[0])) place(ours[0]);
     // A runner appends what its user has given already.
-    else if (ours[0] !== "--set" || !out.includes(ours[1])) out.push(...ours);
+    else if (!ONCE.has(ours.join(" ")) || !out.join(" ").includes(ours.join(" "))) out.push(...ours);
   }
   return { args: out, notes };
 }
@@ -190,7 +193,10 @@ function tcpPort(kind: string, text: string): string {
 }
 
 function serial(text: string): readonly string[] {
-  return text === "stdio" || text === "mon:stdio" ? [] : refuse("the first serial port is the terminal; leave it out");
+  if (text === "stdio" || text === "mon:stdio") return ["--serial", "stdio"];
+  if (text === "none" || text === "null") return ["--serial", "none"];
+  if (text.startsWith("file:")) return ["--serial", text.slice(5)];
+  return text.startsWith("tcp:") ? ["--serial", tcpPort("serial", text)] : refuse("use --serial FILE, a port number, or stdio");
 }
 
 function display(text: string): readonly string[] {

@@ -11,9 +11,13 @@ const MAPPED: readonly [foreign: string, ours: string][] = [
   // What bootimage and the runners of "Writing an OS in Rust" append.
   [
     "k.bin -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=0x04 -serial stdio -display none",
-    "k.bin --set boot.reset=stop --display none",
+    "k.bin --set boot.reset=stop --serial stdio --display none",
   ],
-  ["k.bin --no-reboot -serial mon:stdio -nographic -monitor none -nic none -no-reboot", "k.bin --set boot.reset=stop"],
+  ["k.bin --no-reboot -serial mon:stdio -nographic -monitor none -nic none -no-reboot", "k.bin --set boot.reset=stop --serial stdio"],
+  [
+    "-serial stdio -serial file:log -serial tcp::4555,server -serial null -serial stdio",
+    "--serial stdio --serial log --serial 4555 --serial none",
+  ],
   ["-device isa-debug-exit", "--set device.debugexit.io=0x501 --set device.debugexit.size=2"],
   ["-device isa-debug-exit,iobase=0x501,iosize=4", "--set device.debugexit.io=0x501 --set device.debugexit.size=4"],
   ["-s -S -kernel k.elf", "--gdb=1234 --wait k.elf"],
@@ -41,6 +45,7 @@ Deno.test("QEMU's and the test harness's options become ours", () => {
 const REFUSED: readonly [foreign: string, message: string][] = [
   ["-frobnicate", "unknown option '-frobnicate'"],
   ["-serial", "-serial needs a value"],
+  ["-serial pty", "-serial pty: use --serial FILE, a port number, or stdio"],
   ["-nographic=yes", "-nographic takes no value"],
   ["-d int", "-d: use --trace; --trace help lists its channels"],
   ["-M q35", "-M q35: the machine file in the first place says which machine it is"],

@@ -15,7 +15,8 @@ Rust's test harness (--nocapture, -q, ...): what \`cargo test\` and runners such
 
 export const KEYS = `Keys in the terminal, after Ctrl-A:
   x  end the run        c  monitor: registers, pause, reset; again: back to the guest
-  h  this list          a  send Ctrl-A itself`;
+  h  this list          a  send Ctrl-A itself
+  l  draw the guest's screen again (--display terminal)`;
 
 /** Help on everything, or on one command. */
 export function helpText(command?: Command): string {

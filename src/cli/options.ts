@@ -35,6 +35,12 @@ export const RUN_OPTIONS = {
   timeout: { value: "TIME", doc: "end the run with status 4 after this much guest time, such as 5s" },
   expect: { value: "REGEXP", many: true, doc: "end with status 0 once this was printed; given often: in this order" },
   fail: { value: "REGEXP", many: true, doc: "end with status 1 when this is printed" },
+  serial: {
+    value: "WHERE",
+    many: true,
+    doc:
+      "where the machine's consoles go, in their order: stdio (the first's default), a file, a TCP port of 127.0.0.1 by its number, none",
+  },
   display: { value: "WHERE", doc: "terminal: show the guest's text screen on this terminal and type on its keyboard; none (the default)" },
   screenshot: { value: "FILE.png", doc: "write a picture of the guest's screen at the end" },
   trace: { value: "CHANNELS", doc: "write trace lines to stderr: guest,irq,... or all; help lists the channels" },

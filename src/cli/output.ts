@@ -1,7 +1,10 @@
 // The guest's output on stdout, byte for byte, and a progress line on stderr while the guest is silent.
 
+/** Bytes that are kept while the terminal shows something else. */
+const KEPT = 1 << 16;
 /** Milliseconds of silence before the progress line appears, and between its updates. */
-const SILENCE_MS = 2000, UPDATE_MS = 500;
+export const SILENCE_MS = 2000;
+const UPDATE_MS = 500;
 
 /** Writes all of `data` synchronously. False when the reader has gone away. */
 export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Array): boolean {
@@ -34,6 +37,12 @@ export class Output {
   /** Nobody reads stdout any more. */
   broken = false;
   readonly #progress = Deno.stderr.isTerminal();
+  /** What the guest printed, and what we had to say, while the terminal showed something else. */
+  #kept = new Uint8Array(0);
+  #notes: string[] = [];
+  #covered = false;
+  /** The guest has printed something. */
+  any = false;
 
   /** @param describe the text of the progress line; undefined: nothing to show (the guest waits for us). */
   constructor(readonly describe: () => string | undefined) {}
@@ -47,15 +56,37 @@ export class Output {
   /** Writes what has been collected. */
   flush(): void {
     if (this.#used === 0) return;
+    this.any = true;
+    if (this.#covered) {
+      const kept = new Uint8Array(this.#kept.length + this.#used);
+      kept.set(this.#kept);
+      kept.set(this.#buffer.subarray(0, this.#used), this.#kept.length);
+      this.#kept = kept.slice(-KEPT);
+      this.#used = 0;
+      return;
+    }
     this.eraseProgress();
     this.broken ||= !writeAll(Deno.stdout, this.#buffer.subarray(0, this.#used));
     this.#used = 0;
     this.#lastByteMs = performance.now();
   }
 
+  /** The guest's screen takes the terminal: what comes now is kept, the last of it, until that is over. */
+  cover(): void {
+    this.#covered = true;
+  }
+  uncover(): void {
+    if (!this.#covered) return;
+    this.flush();
+    this.#covered = false;
+    if (this.#kept.length > 0) writeAll(Deno.stdout, this.#kept);
+    this.#column = this.#kept.length > 0 && this.#kept.at(-1) !== 0x0a ? 1 : 0;
+    for (const text of this.#notes) this.note(text);
+  }
+
   /** Shows, updates or leaves the progress line; call it often. */
   tick(): void {
-    if (!this.#progress) return;
+    if (!this.#progress || this.#covered) return;
     const now = performance.now();
     if (now - this.#lastByteMs < SILENCE_MS || now - this.#updatedMs < UPDATE_MS) return;
     this.#updatedMs = now;
@@ -76,6 +107,7 @@ export class Output {
   /** A line of ours between the guest's. */
   note(text: string): void {
     this.flush();
+    if (this.#covered) return void this.#notes.push(text);
     this.eraseProgress();
     this.#stderr(`${this.#column > 0 ? "\n" : ""}${text}\n`);
     this.#column = 0;

@@ -14,8 +14,9 @@ import type { TerminalDisplay, Typist } from "./display.ts";
 import { Input } from "./input.ts";
 import type { Monitor } from "./monitor.ts";
 import { type CommandLine, COMMANDS } from "./options.ts";
-import { Output, writeAll } from "./output.ts";
+import { Output, SILENCE_MS, writeAll } from "./output.ts";
 import { Pacer } from "./pacer.ts";
+import type { SerialPorts } from "./serial.ts";
 import { parseSet } from "./set.ts";
 
 const load = <Module>(path: string) => lazy<Module>(path, import.meta.url);
@@ -49,6 +50,10 @@ interface Plan {
   readonly gdbArch: string | undefined;
   readonly stats: boolean;
   readonly display: boolean;
+  /** Where consoles go. */
+  readonly serial: readonly string[];
+  /** Nobody has said what is shown: a hint may help. */
+  readonly hint: boolean;
   readonly screenshot: string | undefined;
 }
 
@@ -64,8 +69,11 @@ export async function run(line: CommandLine): Promise<number> {
   const session = await boot(plan.machine, plan.boot);
   if (plan.display || plan.screenshot !== undefined) checkScreen(session, plan);
   const bounded = plan.boot.budget?.guest !== "none";
+  const serial = plan.serial.length > 0 ? await load<typeof import("./serial.ts")>("./serial.ts") : undefined;
   const host = new TerminalHost(session, {
     feed: scenario === undefined,
+    serial: serial && ((onActivity) => serial.openPorts(session, plan.serial, onActivity)),
+    hint: plan.hint,
     display: plan.display ? await load<typeof import("./display.ts")>("./display.ts") : undefined,
     jump: bounded || plan.expect.length > 0,
     bounded,
@@ -78,6 +86,7 @@ export async function run(line: CommandLine): Promise<number> {
     await gdb?.close(status);
   } finally {
     host.close();
+    await host.ports?.close();
     session.machine.disks?.flush();
   }
   if (plan.screenshot !== undefined) await writeScreenshot(session, plan.screenshot);
@@ -229,6 +238,8 @@ const NO_OPTIONS: Omit<Plan, "machine"> = {
   wait: false,
   stats: false,
   display: false,
+  serial: [],
+  hint: true,
   screenshot: undefined,
 };
 
@@ -294,6 +305,8 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
     gdbArch: text("gdb-arch"),
     stats: values.stats === true,
     display: text("display") === "terminal",
+    serial: list("serial"),
+    hint: text("display") === undefined && values.screenshot === undefined,
     screenshot: text("screenshot"),
   };
 }
@@ -342,6 +355,12 @@ class TerminalHost {
   readonly input: Input;
   readonly #pacer: Pacer;
   #monitor: Monitor | undefined;
+  /** The list of keys is shown in the place of the guest's screen. */
+  #helping = false;
+  #hinted = false;
+  readonly #startedMs = performance.now();
+  /** What `--serial` named. */
+  readonly ports: SerialPorts | undefined;
   #paused = false;
   #quit!: (status: number) => void;
   readonly #quitting = new Promise<number>((resolve) => this.#quit = resolve);
@@ -367,19 +386,22 @@ class TerminalHost {
       readonly jump: boolean;
       readonly bounded: boolean;
       readonly display?: typeof import("./display.ts") | undefined;
+      readonly serial?: ((onActivity: () => void) => SerialPorts) | undefined;
+      readonly hint?: boolean;
     },
   ) {
-    const console = session.consoles.values().next().value;
+    this.ports = how.serial?.(() => this.#pacer.wake());
+    const console = this.ports ? this.ports.stdio : session.consoles.values().next().value;
     this.output = new Output(() => this.#progress());
     if (how.display) {
       const show = (text: string) => writeAll(Deno.stdout, new TextEncoder().encode(text));
-      this.#display = new how.display.TerminalDisplay(session.screen, show);
+      this.#display = new how.display.TerminalDisplay(session.screen, show, () => Deno.consoleSize());
       if (session.hasKeyboard) this.#typist = new how.display.Typist(session.keyboard.keys);
     }
     this.input = new Input(this.#typist ? keyboardSink(this.#typist) : console, {
       onCommand: (key) => this.#command(key),
-      monitorOpen: () => this.#monitor !== undefined,
-      onMonitorByte: (b) => this.#monitor!.byte(b),
+      monitorOpen: () => this.#monitor !== undefined || this.#helping,
+      onMonitorByte: (b) => this.#monitor ? this.#monitor.byte(b) : this.#cover(),
       onActivity: () => this.#pacer.wake(),
     });
     this.#pacer = new Pacer(session.machine);
@@ -404,7 +426,16 @@ class TerminalHost {
 
   start(): void {
     if (this.input.interactive || this.debugger || !this.how.feed) this.#listen();
-    this.#display?.start();
+    this.#cover();
+  }
+
+  /** The guest's screen takes the terminal, for the first time or again. */
+  #cover(): void {
+    if (!this.#display) return;
+    this.#helping = false;
+    this.output.cover();
+    this.#display.start();
+    this.#display.redraw(performance.now());
   }
 
   /** Takes signals and stdin; what is not somebody's terminal or debugger waits for the end of the first slice: many runs end in it. */
@@ -417,6 +448,10 @@ class TerminalHost {
       this.#listeners.push([signal as Deno.Signal, listener]);
     }
     if (this.how.feed) this.input.start();
+    if (!this.#display) return;
+    const resized = () => this.#display!.redraw(performance.now());
+    Deno.addSignalListener("SIGWINCH", resized);
+    this.#listeners.push(["SIGWINCH", resized]);
   }
 
   /** The status of whichever comes first: the work's, or that of a quit. */
@@ -433,6 +468,7 @@ class TerminalHost {
   /** Gives the terminal back. */
   close(): void {
     this.#display?.close();
+    this.output.uncover();
     this.output.flush();
     this.output.eraseProgress();
     this.input.restore();
@@ -440,31 +476,53 @@ class TerminalHost {
   }
 
   #pacing(): "wall" | "auto" | "jump" {
-    if (this.session.machine.paced) return "wall";
+    if (this.session.machine.paced || (this.how.feed && this.ports?.live)) return "wall";
     if (!this.how.feed || this.input.ended) return "jump";
     if (this.input.interactive) return "wall";
     return this.how.jump ? "jump" : "auto";
   }
 
   #afterSlice(): Promise<void> | void {
-    if (this.#display) this.#draw(this.#display);
+    const behind = this.ports?.flush();
+    return behind ? behind.then(() => this.#rest()) : this.#rest();
+  }
+
+  #rest(): Promise<void> | void {
+    const idle = this.session.machine.cpus.every((c) => c.idle);
+    if (this.#display) this.#draw(this.#display, idle);
     else {
       this.output.flush();
       this.output.tick();
     }
+    if (this.how.hint && !this.#hinted) this.#hint(idle);
     if (this.output.broken) return this.quit(141);
     const { session } = this, { machine } = session;
     if (!session.stop) this.#listen();
-    if (session.stop || !machine.cpus.every((c) => c.idle)) return this.#pacer.busy();
-    const console = session.consoles.values().next().value, forever = machine.clock.next === Infinity && !console?.queued;
-    if (forever && this.input.ended && this.how.feed) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
+    if (session.stop || !idle) return this.#pacer.busy();
+    const forever = machine.clock.next === Infinity && ![...session.consoles.values()].some((c) => c.queued > 0);
+    if (forever && this.input.ended && this.how.feed && !this.ports?.live) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
     // Where nobody can type, waiting for that would never end; and guest time that is limited goes on even if nothing can happen any more.
     return this.#pacer.idle(forever && !this.how.feed ? "jump" : this.#pacing(), forever && !this.how.bounded);
   }
 
-  #draw(display: TerminalDisplay): void {
-    const now = performance.now();
-    if (display.draw(now)) this.#typist?.settle();
+  /** An idle guest's last words are drawn at once: perhaps nothing happens any more. */
+  #draw(display: TerminalDisplay, idle: boolean): void {
+    this.output.flush();
+    if (display.draw(performance.now(), idle)) this.#typist?.settle();
+  }
+
+  /** Whoever sees an empty terminal while the guest writes on its screen is told so, once. */
+  #hint(idle: boolean): void {
+    const { session } = this, wait = !idle && !session.stop && performance.now() - this.#startedMs < SILENCE_MS;
+    if (wait || !session.hasScreen || this.output.any || !Deno.stdout.isTerminal()) return;
+    const text = session.screen.text();
+    if (text !== undefined && text.trim() === "") return;
+    this.#hinted = true;
+    this.output.note(
+      text === undefined
+        ? "bringup: the guest draws on its screen: --screenshot FILE.png shows it at the end"
+        : "bringup: the guest writes on its screen, not on the serial port: --display terminal shows it",
+    );
   }
 
   #progress(): string | undefined {
@@ -477,8 +535,18 @@ class TerminalHost {
 
   #command(key: string): void {
     if (key === "x") return this.quit(0);
-    if (key === "h") load<typeof import("./help.ts")>("./help.ts").then(({ KEYS }) => this.output.note(KEYS));
+    if (key === "h") this.#help();
     if (key === "c") this.#toggleMonitor();
+    if (key === "l") this.#display?.redraw(performance.now());
+  }
+
+  async #help(): Promise<void> {
+    const { KEYS } = await load<typeof import("./help.ts")>("./help.ts");
+    if (!this.#display || this.#monitor) return this.output.note(KEYS);
+    // Beside the guest's screen, not on it.
+    this.#display.suspend();
+    this.#helping = true;
+    writeAll(Deno.stderr, new TextEncoder().encode(`${KEYS}\nAny key: back to the guest's screen\n`));
   }
 
   async #toggleMonitor(): Promise<void> {
@@ -486,8 +554,10 @@ class TerminalHost {
     if (this.#monitor) {
       this.#monitor = undefined;
       writeAll(Deno.stderr, new TextEncoder().encode("\n"));
-      return;
+      return this.#cover();
     }
+    this.#display?.suspend();
+    this.#helping = false;
     this.#monitor = new Monitor({
       session: this.session,
       setPaused: (paused) => {

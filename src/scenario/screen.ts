@@ -170,10 +170,10 @@ export class Screen {
 const ANSI = [0, 4, 2, 6, 1, 5, 3, 7];
 
 /** A text screen for a terminal: one line for each row, with colours. */
-export function ansiLines(text: TextScreen): string[] {
+export function ansiLines(text: TextScreen, columns = Infinity): string[] {
   return Array.from({ length: text.rows }, (_, row) => {
     let out = "", last = -1;
-    for (let column = 0; column < text.columns; column++) {
+    for (let column = 0; column < text.columns && column < columns; column++) {
       const cell = text.cells[row * text.columns + column], colours = cell >> 8 & (text.blink ? 0x7f : 0xff);
       if (colours !== last) {
         const fg = colours & 0xf, bg = colours >> 4;
