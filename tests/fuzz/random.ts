@@ -19,6 +19,15 @@ export class Random {
   pick<T>(from: readonly T[]): T {
     return from[this.below(from.length)];
   }
+  /** 0 to n-1 in random order. */
+  order(n: number): number[] {
+    const all = Array.from({ length: n }, (_, i) => i);
+    for (let i = n - 1; i > 0; i--) {
+      const j = this.below(i + 1);
+      [all[i], all[j]] = [all[j], all[i]];
+    }
+    return all;
+  }
   bits64(): bigint {
     return (BigInt(this.bits()) << 32n) | BigInt(this.bits());
   }

@@ -19,8 +19,12 @@ await loadFloating();
 const ISA = "gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zfa_zicond_zicboz_zicbom_svinval_zawrs";
 /** A trap handler at the start of RAM, then the program; data; page tables where programs rarely reach. */
 const CODE = 0x1000, CODE_BYTES = 0x3000, DATA = 0x4_0000, DATA_BYTES = 0x1_0000, TABLES = 0xf_0000;
+/** Pointers to pages' ends, and what counts the turns of loops. */
+const STRADDLING = [14, 15], COUNTER = 18;
+/** Of so many instructions one is an access across pages that a region leaves to the interpreter. */
+const CROSSING_EVERY = 2500;
 /** Slices of one program. */
-const SLICES = 12;
+const SLICES = 8;
 /** Not drawn: wfi, which waits for ever. */
 const LEFT_OUT = /^wfi/;
 // deno-fmt-ignore
@@ -40,6 +44,8 @@ const random = () => random32() / 2 ** 32;
 const below = (n: number) => Math.floor(random() * n);
 const random64 = () => (BigInt(random32()) << 32n) | BigInt(random32());
 const pick = <T>(from: readonly T[]): T => from[below(from.length)];
+/** 0 to n-1 in random order. */
+const shuffled = (n: number) => Array.from({ length: n }, (_, i) => ({ i, key: random() })).sort((a, b) => a.key - b.key).map(({ i }) => i);
 
 // --- the machines
 /** One hart and its memory, whoever runs it. */
@@ -156,6 +162,7 @@ class Translated implements Subject {
     const engine = this.#engine = new Engine(1, [{ base: RAM, length: RAM_BYTES, readonly: false }], new Bus(), {
       jit: name === "jit",
       threshold: 2,
+      profile: true,
     });
     const slot = engine.harts[0];
     this.env = slot;
@@ -171,6 +178,10 @@ class Translated implements Subject {
   }
   get regions(): number {
     return this.#engine.stats.regions;
+  }
+  /** Accesses across pages that regions left to the interpreter. */
+  get crossings(): number {
+    return this.#engine.sideExits!.causes.get("page crossing") ?? 0;
   }
 }
 
@@ -210,23 +221,27 @@ function handler(isa: Isa): number[] {
   ];
 }
 
-/** Identity maps of RAM: the program's pages executable, some data pages read-only, some absent, the rest as a superpage's worth of pages. */
+/**
+ * Maps of RAM to itself, but the data pages in random order, so that neighbours have frames that are not: the program's pages executable, some
+ * data pages read-only, some absent.
+ */
 function pageTables(view: DataView, isa: Isa): bigint {
-  const page = (n: number) => TABLES + PAGE * n, ppn = (at: number) => (RAM + at) / PAGE;
+  const page = (n: number) => TABLES + PAGE * n, ppn = (at: number) => (RAM + at) / PAGE, frames = shuffled(DATA_BYTES / PAGE);
+  const frame = (i: number) => (i * PAGE >= DATA && i * PAGE < DATA + DATA_BYTES ? DATA / PAGE + frames[i - DATA / PAGE] : i);
   const entry = (i: number) => {
     const at = i * PAGE, user = (i & 3) === 3 ? 0x10 : 0;
     if (at < CODE + CODE_BYTES) return 0xf | user;
-    return [0x7, 0x7, 0x7, 0xc7, 0x3, 0x0, 0x1, 0x9][below(8)] | user;
+    return pick([0x7, 0x7, 0x7, 0x7, 0xc7, 0xc7, 0xc7, 0xc7, 0x3, 0x0, 0x1, 0x9]) | user;
   };
   if (isa.xlen === 64) {
     const put = (at: number, v: number) => view.setBigUint64(at, BigInt(v), true);
     put(page(0) + 8 * 2, ppn(page(1)) * 1024 + 1);
     put(page(1), ppn(page(2)) * 1024 + 1);
-    for (let i = 0; i < 256; i++) put(page(2) + 8 * i, ppn(i * PAGE) * 1024 + entry(i));
+    for (let i = 0; i < 256; i++) put(page(2) + 8 * i, ppn(frame(i) * PAGE) * 1024 + entry(i));
     return (8n << 60n) | BigInt(ppn(page(0)));
   }
   view.setUint32(page(0) + 4 * 512, ppn(page(1)) * 1024 + 1, true);
-  for (let i = 0; i < 256; i++) view.setUint32(page(1) + 4 * i, ppn(i * PAGE) * 1024 + entry(i), true);
+  for (let i = 0; i < 256; i++) view.setUint32(page(1) + 4 * i, ppn(frame(i) * PAGE) * 1024 + entry(i), true);
   return (1n << 31n) | BigInt(ppn(page(0)));
 }
 
@@ -234,11 +249,32 @@ function pageTables(view: DataView, isa: Isa): bigint {
 function start(subjects: readonly Subject[], isa: Isa, rows: readonly Row[]): void {
   const ram = new Uint8Array(RAM_BYTES), view = new DataView(ram.buffer);
   handler(isa).forEach((w, i) => view.setUint32(4 * i, w, true));
-  for (let at = CODE; at < CODE + CODE_BYTES - 4;) {
-    const row = pick(rows), word = drawWord(row);
+  const accesses = rows.filter((row) => /imm\(rs1\)/.test(row.syntax) && !/^c?\.?jalr/.test(row.syntax));
+  let at = CODE;
+  const put = (row: Row, word: number) => {
     if (row.bits === 16) view.setUint16(at, word, true);
     else view.setUint32(at, word, true);
     at += row.bits / 8;
+  };
+  const put32 = (name: string, f: Record<string, number>) => put(isa.table.row(name), encode(isa.table.row(name), f));
+  while (at < CODE + CODE_BYTES - 64) {
+    if (below(12)) {
+      const row = pick(rows);
+      put(row, drawWord(row));
+      continue;
+    }
+    // Accesses of all sizes off one register that points to a page's end, on either side of it and across, again and again.
+    const rs1 = pick(STRADDLING);
+    put32("addi", { rd: COUNTER, rs1: 0, imm: 2 + below(6) });
+    const top = at;
+    for (let n = 2 + below(6); n > 0; n--) {
+      const row = pick(accesses), word = drawWord(row), f: Record<string, number> = { ...extract(row, word), rs1 };
+      if (row.bits === 32) f.imm = below(20) - 10;
+      put(row, encode(row, f));
+    }
+    if (below(2)) put32("addi", { rd: rs1, rs1, imm: pick([-2, -1, 1]) });
+    put32("addi", { rd: COUNTER, rs1: COUNTER, imm: -1 });
+    put32("bne", { rs1: COUNTER, rs2: 0, imm: top - at });
   }
   for (let at = DATA; at < DATA + DATA_BYTES; at += 4) view.setUint32(at, random32(), true);
   const satp = pageTables(view, isa), privilege = pick([3, 3, 1, 1, 0]), sum = below(2) << 18;
@@ -267,7 +303,8 @@ function pointers(subjects: readonly Subject[], isa: Isa): void {
   const names = "ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(" ");
   names.forEach((name, i) => {
     const n = i + 1, data = RAM + DATA + below(DATA_BYTES - 256) + 128;
-    const pointer = below(4) ? data & ~7 : below(4) ? data : (data & -PAGE) + PAGE - below(8);
+    const straddling = STRADDLING.includes(n) || (below(4) === 0 && below(4) === 0);
+    const pointer = straddling ? (data & -PAGE) + PAGE - below(8) : below(4) ? data & ~7 : data;
     const value = n === 2 || (n >= 8 && n < 16)
       ? BigInt(pointer >>> 0)
       : n === 1 || n === 5
@@ -339,12 +376,17 @@ export function fuzzBlocks(xlen: 32 | 64, total: number, engines: readonly ("int
       if (slice % 3 === 2) pointers(subjects, isa);
     }
   }
+  const crossings = translated.reduce((n, s) => n + s.crossings, 0), floor = Math.floor(done / CROSSING_EVERY);
+  if (engines.includes("jit") && crossings < floor) {
+    console.log(`RV${xlen}: only ${crossings} accesses across pages in compiled code, ${floor} were due`);
+    failures++;
+  }
   const traps = `last program: ${reference.hart.traps.count} traps`;
   const regions = translated.map((s) => `${s.name}${s.name === "jit" ? ` (${s.regions} regions)` : ""}`).join(" and ");
   console.log(
     `RV${xlen}: ${done} instructions of ${programs} programs over ${
       rows.filter((r) => reference.covered.has(r)).length
-    } of ${rows.length} rows, ${regions}; ${traps}; ${failures} differ`,
+    } of ${rows.length} rows, ${regions}; ${crossings} accesses across pages in compiled code; ${traps}; ${failures} differ`,
   );
   return failures;
 }

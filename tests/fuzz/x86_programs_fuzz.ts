@@ -127,6 +127,19 @@ function rowsFor(code: Width): Row[] {
   return rows.filter((r) => !/^(fxam|enter|leave|retn?|emms)$/.test(r.mnemonic));
 }
 
+/** Accesses of all sizes: prefixes, whether REX.W comes behind them, opcode, and what the register field must be; the rows that load the x87 pop it again. */
+const ACCESSES: readonly (readonly [prefixes: number[], wide: boolean, opcode: number[], register?: number])[] = [
+  ...[0x88, 0x8a, 0x00, 0x02, 0x86].map((op) => [[], false, [op]] as const),
+  ...[0x89, 0x8b, 0x01, 0x03, 0x31, 0x87].flatMap((op) => [[[0x66], false, [op]], [[], false, [op]], [[], true, [op]]] as const),
+  ...[0xb6, 0xb7, 0xbe, 0xbf].map((op) => [[], false, [0x0f, op]] as const),
+  ...[[], [0x66]].flatMap((p) => [[[0xf0, ...p], false, [0x0f, 0xc1]], [[0xf0, ...p], false, [0x0f, 0xb1]]] as const),
+  [[0xf0], true, [0x0f, 0xc1]],
+  [[0xf0], false, [0x0f, 0xc7], 1],
+  ...[[], [0xf3], [0xf2], [0x66]].flatMap((p) => [[p, false, [0x0f, 0x10]], [p, false, [0x0f, 0x11]]] as const),
+  ...[0x6f, 0x7f, 0x7e].map((op) => [[0xf3], false, [0x0f, op]] as const),
+  [[0x66], false, [0x0f, 0xd6]],
+].map((row) => row as [number[], boolean, number[], number?]);
+
 class Writer {
   readonly #insn = new Insn();
   constructor(readonly r: Random, readonly mode: Mode, readonly user: boolean, readonly rows: readonly Row[], readonly chunks: number) {}
@@ -141,6 +154,25 @@ class Writer {
     if (this.mode === "real") return at & 0xffff;
     if (r.one(24)) return r.pick([0, DEVICE + 4 * r.below(8), RAM_BYTES + 64, 0x7000_0000]);
     return (this.mode === "paged" || this.mode === "long") && r.one(4) ? at + ALIAS : at;
+  }
+  /** Accesses off one register on either side of a page's end and across it, again and again. */
+  straddle(): number[] {
+    const { r, width } = this, base = r.pick([3, 6, 7]), counter = COUNTERS + 4 * r.below(64), absolute = width === 64 ? [0x25] : [];
+    const page = DATA + PAGE * (1 + r.below(DATA_PAGES - 1)) + (this.mode !== "flat" && r.one(4) ? ALIAS : 0);
+    // Each once where it is in one page and once where it may cross: compiled code then knows either page.
+    const body = Array.from({ length: 1 + r.below(3) }, () => {
+      const [prefixes, wide, opcode, register] = r.pick(ACCESSES), modrm = 0x40 | (register ?? r.below(3)) << 3 | base;
+      const at = (offset: number) => [...prefixes, ...(wide && width === 64 ? [0x48] : []), ...opcode, modrm, offset & 0xff];
+      return [...at(r.one(4) ? -16 - r.below(16) : 8 + r.below(8)), ...at(r.below(16) - 8)];
+    }).flat();
+    // The same access goes from one page into the other: inc or dec of the base.
+    if (r.one(2)) body.push(0xff, (r.one(3) ? 0xc0 : 0xc8) | base);
+    const address = [0x04 | (width === 64 ? 0 : 1), ...absolute, ...le32(counter)];
+    const down = [0x83, address[0] | 0x28, ...address.slice(1), 1], back = body.length + down.length + 2;
+    return [
+      ...[...this.move(base, page - r.below(8)), ...body, ...down, 0x75, -back & 0xff],
+      ...[0xc7, ...address, ...le32(2 + r.below(20))],
+    ];
   }
   /** mov r, imm: registers that are not the stack pointer more often than not. */
   move(register: number, value: number): number[] {
@@ -253,6 +285,7 @@ class Writer {
         text.set(bytes, at);
         at += bytes.length;
       };
+      if (this.mode !== "real" && r.one(3)) put(this.straddle());
       for (let k = r.below(4); k > 0; k--) put(this.move(r.pick([0, 1, 2, 3, 5, 6, 7]), this.pointer()));
       for (let k = 3 + r.below(20); k > 0; k--) put(r.one(6) ? this.special(at) : this.random(at));
       if (r.one(3)) put(this.special(at));
@@ -327,7 +360,7 @@ const PASSES = Object.keys(JIT_OPTIONS) as JitOption[];
 const OPTIONS: readonly (readonly [string, EngineOptions])[] = [
   ["interpreter", {}],
   ["JIT at 1", { jit: true, threshold: 1 }],
-  ["JIT at 3", { jit: true, threshold: 3 }],
+  ["JIT at 3", { jit: true, threshold: 3, profile: true }],
   ["JIT at 20", { jit: true, threshold: 20 }],
   ...PASSES.map((pass) => [`JIT without ${pass}`, { jit: true, threshold: 5, off: [pass] }] as const),
 ];
@@ -345,6 +378,11 @@ const descriptor = (attr: number, base = 0, limit = 0xf_ffff): number[] => [
 function memory(p: Program, r: Random): Uint8Array {
   const ram = new Uint8Array(RAM_BYTES), view = new DataView(ram.buffer), { mode, user } = p, width = WIDTH[mode];
   const h = handlers(mode, p.text.length);
+  // A program that has lost its way comes back at once (INT 0x41, from either of its bytes); in zeros, which are ADD, each instruction would make a
+  // region of its own.
+  for (const [from, to] of [[HANDLERS, COUNTERS], [TEXT, DATA], [DATA + DATA_PAGES * PAGE, TABLES]]) {
+    for (let at = from; at < to; at += 2) view.setUint16(at, 0x41cd, true);
+  }
   ram.set(h.code, HANDLERS);
   ram.set(p.text, TEXT);
   ram.set(p.shadow, SHADOW);
@@ -376,20 +414,26 @@ function memory(p: Program, r: Random): Uint8Array {
     if (at >= DATA && at < DATA + DATA_PAGES * PAGE) return r.pick([3, 3, 3, 0x63, 1, 2, 0x13 & ~0x10]) | own;
     return 3;
   };
-  const pages = Array.from({ length: RAM_BYTES / PAGE }, (_, page) => page * PAGE + rights(page)),
-    aliases = LOW + PAGE,
+  // Data pages that are neighbours have frames that are not, and others at the alias.
+  const pages = () => {
+    const first = DATA / PAGE,
+      frames = r.order(DATA_PAGES),
+      frame = (n: number) => n >= first && n < first + DATA_PAGES ? first + frames[n - first] : n;
+    return Array.from({ length: RAM_BYTES / PAGE }, (_, n) => frame(n) * PAGE + rights(n));
+  };
+  const aliases = LOW + PAGE,
     top = LOW + 2 * PAGE;
   if (width === 64) {
     const put = (at: number, value: number) => view.setBigUint64(at, BigInt(value), true);
     put(TABLES, TABLES + PAGE + 7);
     put(TABLES + PAGE, TABLES + 2 * PAGE + 7);
     [[0, LOW], [DEVICE >> 21, top], [ALIAS >> 21, aliases]].forEach(([n, table]) => put(TABLES + 2 * PAGE + 8 * n, table + 7));
-    pages.forEach((value, n) => (put(LOW + 8 * n, value), put(aliases + 8 * n, value)));
+    for (const table of [LOW, aliases]) pages().forEach((value, n) => put(table + 8 * n, value));
     put(top, DEVICE + 7);
   } else {
     const put = (at: number, value: number) => view.setUint32(at, value, true);
     [[0, LOW], [ALIAS >> 22, aliases]].forEach(([n, table]) => put(TABLES + 4 * n, table + 7));
-    pages.forEach((value, n) => (put(LOW + 4 * n, value), put(aliases + 4 * n, value)));
+    for (const table of [LOW, aliases]) pages().forEach((value, n) => put(table + 4 * n, value));
     put(LOW + 4 * (DEVICE / PAGE), DEVICE + 7);
   }
   return ram;
@@ -492,8 +536,10 @@ function where(s: Subject, width: Width): string {
   return `0x${pc.toString(16)} ${ok ? disassemble(insn, pc, width) : "?"}`;
 }
 
-/** Instructions of one program, at most. */
-const LENGTH = 30_000;
+/** Instructions of one program, and regions of it in one subject, at most: one that loops where little happens, or compiles all the time, is not all. */
+const LENGTH = 3000, REGIONS = 300;
+/** Under paging, of so many instructions one is an access across pages that a region leaves to the interpreter. */
+const CROSSING_EVERY = 1000;
 /** Programs of a mode; the number that differ. */
 export function fuzzX86Programs(r: Random, total: number, mode: Mode): number {
   const width = WIDTH[mode], rows = rowsFor(width), subjects = OPTIONS.map(([name, o]) => new Subject(name, o)), [reference] = subjects;
@@ -505,8 +551,9 @@ export function fuzzX86Programs(r: Random, total: number, mode: Mode): number {
     const text = writer.text(), other = writer.text(), shadow = text.map((b, i) => r.one(20) ? other[i] : b);
     start(subjects, { mode, user, text, shadow }, r);
     programs++;
-    for (let part = 0; reference.done < LENGTH && !reference.dead; part++) {
-      const length = r.pick([1 + r.below(20), r.below(300), r.below(3000), r.below(8000)]),
+    const before = subjects[1].engine.stats.regions;
+    for (let part = 0; reference.done < LENGTH && !reference.dead && subjects[1].engine.stats.regions < before + REGIONS; part++) {
+      const length = r.pick([1 + r.below(20), r.below(300), r.below(1000), r.below(3000)]),
         from = where(reference, width),
         line = r.one(6) ? "nmi" : "intr";
       for (const s of subjects) s.run(length);
@@ -536,10 +583,18 @@ export function fuzzX86Programs(r: Random, total: number, mode: Mode): number {
     if (reference.dead) deaths++;
   }
   const sum = (f: (s: Subject) => number) => subjects.reduce((n, s) => n + f(s), 0), { stats } = reference.engine;
+  const crossings = sum((s) => s.engine.sideExits?.causes.get("page crossing") ?? 0);
+  const due = mode === "paged" || mode === "long" ? Math.floor(done / CROSSING_EVERY) : 0;
+  if (crossings < due) {
+    console.log(`${mode}: only ${crossings} accesses across pages in compiled code, ${due} were due`);
+    failures++;
+  }
   console.log(
     `${mode}: ${done} instructions of ${programs} programs (${deaths} shut down), each run ${subjects.length} ways, ${stats.faults} faults, ${events} interrupts, ${
       sum((s) => s.engine.stats.regions)
-    } regions, ${sum((s) => s.engine.stats.sideExits)} side exits, ${stats.invalidations} blocks changed; ${failures} differ`,
+    } regions, ${
+      sum((s) => s.engine.stats.sideExits)
+    } side exits, ${crossings} accesses across pages in compiled code, ${stats.invalidations} blocks changed; ${failures} differ`,
   );
   return failures;
 }
