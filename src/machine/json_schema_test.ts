@@ -1,7 +1,9 @@
-// The JSON Schema accepts the shipped machines, refuses what the reader refuses, and is up to date on disk.
+// The JSON Schema accepts the shipped machines, refuses what the reader refuses where editors shall underline it, and is up to date on disk.
 import { assert, assertEquals } from "@std/assert";
 import { parse } from "@std/toml";
+import Ajv from "ajv";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
+import * as format from "./format.ts";
 import { machineSchema } from "./json_schema.ts";
 import { deviceTable, deviceTypes, loadLists } from "../../scripts/dev/gen.ts";
 
@@ -10,36 +12,14 @@ await loadDevices();
 const root = new URL("../../", import.meta.url);
 const schema = machineSchema(DEVICES);
 type Schema = Record<string, unknown>;
+const validate = new Ajv.default({ strict: false, allErrors: true, allowUnionTypes: true }).compile(schema);
 
-/** As much of a draft 7 validator as our schema needs: the first violation as a path, or undefined. */
-function violation(value: unknown, s: Schema, path = ""): string | undefined {
-  if (s.$ref) {
-    return violation(value, (schema.definitions as Record<string, Schema>)[(s.$ref as string).slice("#/definitions/".length)], path);
-  }
-  if (s.anyOf && (s.anyOf as Schema[]).every((a) => violation(value, a, path))) return `${path} anyOf`;
-  for (const a of (s.allOf ?? []) as Schema[]) {
-    const v = a.if && violation(value, a.if as Schema, path) ? undefined : violation(value, (a.then ?? a) as Schema, path);
-    if (v) return v;
-  }
-  if ("const" in s && value !== s.const) return `${path} const`;
-  if (s.enum && !(s.enum as unknown[]).includes(value)) return `${path} enum`;
-  const kind = Array.isArray(value) ? "array" : Number.isInteger(value) ? "integer" : typeof value;
-  if (s.type && s.type !== kind) return `${path} type`;
-  if (typeof value === "number") {
-    if (value < ((s.minimum as number) ?? -Infinity) || value > ((s.maximum as number) ?? Infinity)) return `${path} range`;
-    if (s.multipleOf && value % (s.multipleOf as number)) return `${path} multipleOf`;
-  }
-  if (typeof value === "string" && s.pattern && !new RegExp(s.pattern as string).test(value)) return `${path} pattern`;
-  if (Array.isArray(value)) { for (const [i, v] of value.entries()) if (s.items) return violation(v, s.items as Schema, `${path}[${i}]`); }
-  if (kind !== "object") return undefined;
-  const properties = (s.properties ?? {}) as Record<string, Schema>;
-  for (const name of (s.required ?? []) as string[]) if (!(name in (value as object))) return `${path}.${name} required`;
-  for (const [name, v] of Object.entries(value as object)) {
-    const known: unknown = properties[name] ?? s.additionalProperties ?? {};
-    const found = known === false ? `${path}.${name} unknown` : violation(v, known as Schema, `${path}.${name}`);
-    if (found) return found;
-  }
-  return undefined;
+/** The keys that are wrong, as an editor underlines them: each once. */
+function wrong(text: string): string[] {
+  validate(parse(text));
+  // That a condition's consequence is not met, which ajv says as well, is no mistake of its own.
+  const places = (validate.errors ?? []).filter((e) => e.keyword !== "if").map((e) => e.instancePath.replaceAll("/", "."));
+  return [...new Set(places)].sort();
 }
 
 Deno.test("the shipped machines are valid", () => {
@@ -47,24 +27,84 @@ Deno.test("the shipped machines are valid", () => {
     if (!e.name.endsWith(".toml")) continue;
     const text = Deno.readTextFileSync(new URL(`machines/${e.name}`, root));
     assert(text.startsWith("#:schema ./machine.schema.json\n"), `${e.name} does not name its schema`);
-    assertEquals(violation(parse(text), schema), undefined, e.name);
+    assertEquals(wrong(text), [], e.name);
   }
 });
 
-Deno.test("mistakes are refused", () => {
-  const cases: [string, string][] = [
-    [`colour = 1`, ".colour unknown"],
-    [`schema = 2`, ".schema enum"],
-    [`[cpu]\nhart = 1`, ".cpu anyOf"],
-    [`[device.x]\ntype = "ns16650a"`, ".device.x anyOf"],
-    [`[device.x]\ntype = "ns16550a"\nreg_shft = 1`, ".device.x anyOf"],
-    [`[device.x]\ntype = "ns16550a"\nreg_shift = 9`, ".device.x anyOf"],
-    [`[device]\nx = true`, ".device.x anyOf"],
-    [`[memory.x]\nsize = "4MB"`, ".memory.x anyOf"],
-    [`[memory.x]\nat = 1`, ".memory.x anyOf"],
+const X86 = `[cpu]\narch = "x86_64"\n`, RISCV = `[cpu]\narch = "riscv64"\n`;
+
+Deno.test("one mistake is one key that is underlined, and it is that key", () => {
+  const cases: [text: string, ...where: string[]][] = [
+    [`colour = 1`, ".colour"],
+    [`schema = 2`, ".schema"],
+    [`[cpu]\nhart = 1`, ".cpu.hart"],
+    [`${X86}harts = 1`, ".cpu.harts"],
+    [`${RISCV}cores = 1`, ".cpu.cores"],
+    [`${RISCV}harts = 0`, ".cpu.harts"],
+    [`${X86}reset = 0x1000`, ".cpu.reset"],
+    [`${RISCV}reset = "f000:fff0"`, ".cpu.reset"],
+    [`[cpu]\narch = "x86_46"\nharts = 1\ncores = 1`, ".cpu.arch"],
+    [`${X86}[clock]\ntimebase_hz = 1`, ".clock.timebase_hz"],
+    [`${RISCV}[boot]\nprotocol = "multiboot1"`, ".boot.protocol"],
+    [`${X86}[boot]\nload = 1`, ".boot.load"],
+    [`${X86}[firmware]\nsbi = "none"`, ".firmware.sbi"],
+    [`[device.x]\ntype = "ns16650a"`, ".device.x.type"],
+    [`[device.x]\ntype = "ns16550a"\nreg_shft = 1`, ".device.x.reg_shft"],
+    [`[device.x]\nreg_shft = 1`, ".device.x.reg_shft"],
+    [`[device.x]\ntype = "ns16550a"\nreg_shift = 9`, ".device.x.reg_shift"],
+    [`[device.x]\ntype = "ns16550a"\nat = "here"`, ".device.x.at"],
+    [`[device.x]\ntype = "ns16550a"\nvram = "1MiB"`, ".device.x.vram"],
+    [`[device.x]\ntype = "vga"\nvram = "1MB"\nio = -1`, ".device.x.io", ".device.x.vram"],
+    [`[device.x]\ntype = "isa-debug-exit"\nverdict = { pas = 1 }`, ".device.x.verdict.pas"],
+    [`[device.x]\ntype = "irq.fanout"\nto = ["pic"]`, ".device.x.to.0"],
+    [`${RISCV}[device.x]\ntype = "x86.lapic"`, ".device.x.type"],
+    [`[device]\nx = true`, ".device.x"],
+    [`[device]\nx = 1`, ".device.x"],
+    [`[memory]\nx = true`, ".memory.x"],
+    [`[memory.x]\nsize = "4MB"`, ".memory.x.size"],
+    [`[memory.x]\nat = 1`, ".memory.x.at"],
+    [`[memory.x]\nsice = 4096\nat = 0`, ".memory.x.sice"],
   ];
-  for (const [text, where] of cases) assertEquals(violation(parse(text), schema), where, text);
-  assertEquals(violation(parse(`[device]\nx = false\n[memory.x]\nsize = "4MiB"\nat = "0x1000"`), schema), undefined);
+  for (const [text, ...where] of cases) assertEquals(wrong(text), where, text);
+  for (
+    const good of [
+      `[device]\nx = false\n[memory.x]\nsize = "4MiB"\nat = "0x1000"`,
+      `[cpu]\nharts = 4`,
+      `[device.x]\nreg_shift = 2\nvram = "4MiB"`,
+    ]
+  ) {
+    assertEquals(wrong(good), [], good);
+  }
+});
+
+/** What editors find for a key: by `properties`, `additionalProperties` and `allOf` alone. */
+function offered(s: Schema, path: readonly string[]): Schema[] {
+  const below = ((s.allOf ?? []) as Schema[]).flatMap((a) => offered(a, path));
+  if (path.length === 0) return s.allOf ? below : [s];
+  const [key, ...rest] = path, own = (s.properties as Record<string, Schema> | undefined)?.[key], other = s.additionalProperties;
+  return [...below, ...(own ? offered(own, rest) : []), ...(typeof other === "object" ? offered(other as Schema, rest) : [])];
+}
+
+Deno.test("editors find every key with its explanation, those of device types and of both architectures' processors among them", () => {
+  const explained = (...path: string[]) => offered(schema, path).some((s) => typeof s.description === "string" && s.description.length > 0);
+  const listed = (...path: string[]) => new Set(offered(schema, path).flatMap((s) => Object.keys(s.properties ?? {})));
+  for (
+    const [section, keys] of [["cpu", format.CPU], ["clock", format.CLOCK], ["boot", format.BOOT], ["firmware", format.FIRMWARE]] as const
+  ) {
+    for (const name of Object.values(keys).flatMap((k) => Object.keys(k))) {
+      assert(explained(section, name) && listed(section).has(name), `${section}.${name}`);
+    }
+  }
+  for (const type of Object.values(DEVICES)) {
+    for (const name of [...Object.keys(type.keys), ...Object.keys(format.WIRING)]) {
+      assert(explained("device", "x", name) && listed("device", "x").has(name), `${type.type}.${name}`);
+    }
+  }
+  for (const name of Object.keys(format.MEMORY)) assert(explained("memory", "x", name), `memory.${name}`);
+  for (const name of [...Object.keys(format.ROOT), ...format.SECTIONS]) assert(listed().has(name), name);
+  // Each type explains itself where its name is chosen.
+  const [type] = offered(schema, ["device", "x", "type"]) as { enum: string[]; "x-taplo": { docs: { enumValues: string[] } } }[];
+  assertEquals(type["x-taplo"].docs.enumValues[type.enum.indexOf("vga")], DEVICES.vga.doc);
 });
 
 Deno.test("the generated files are up to date (deno run -A scripts/dev/gen.ts)", async () => {
