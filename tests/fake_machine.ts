@@ -77,9 +77,6 @@ export class FakeMachine implements MachineLike {
       return at === undefined ? undefined : BigInt(BASE + at * 4);
     },
   };
-  get sliceTicks(): number {
-    return this.idle ? 1e9 : 50_000;
-  }
   get stats(): Record<string, number> {
     return { instructions: this.s.ticks };
   }
@@ -90,8 +87,15 @@ export class FakeMachine implements MachineLike {
     return this.s.waiting || this.s.wakeAt >= 0;
   }
 
-  run(untilTicks: number): Stop | undefined {
+  yielded = false;
+  run(deadline: number, wallMs = Infinity): Stop | undefined {
     this.#break = false;
+    const untilTicks = wallMs < Infinity ? Math.min(deadline, this.s.ticks + (this.idle ? 1e9 : 50_000)) : deadline;
+    const stop = this.#run(untilTicks);
+    this.yielded = !stop && !this.#break && untilTicks < deadline && this.s.ticks >= untilTicks;
+    return stop;
+  }
+  #run(untilTicks: number): Stop | undefined {
     while (!this.#break && this.s.ticks < untilTicks && !this.stopped) {
       const pc = BigInt(BASE + this.s.pc * 4);
       if (this.s.pc !== this.#atBreakpoint && this.cpus[0].breakpoints.has(pc)) {

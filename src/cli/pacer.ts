@@ -33,7 +33,10 @@ export class Pacer {
 
   /** Ticks that the next slice may take. */
   limitTicks(pacing: Pacing): number {
-    return this.#paced(pacing) ? this.machine.clock.hz * IDLE_SLICE_S : Infinity;
+    const { ticks, hz } = this.machine.clock;
+    if (this.#paced(pacing)) return hz * IDLE_SLICE_S;
+    // Not beyond the time from which on it is paced.
+    return pacing === "auto" ? Math.floor(this.#lastActivity + QUIET_S * hz - ticks) + 1 : Infinity;
   }
 
   /** The guest was working: what it gained or lost against the wall clock is forgotten. */

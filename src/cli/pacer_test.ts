@@ -54,10 +54,13 @@ Deno.test("what only input can end waits for it, and costs no guest time", async
 
 Deno.test("runs without anybody at the keyboard jump over idle time; piped ones until the guest was silent for a minute", async () => {
   const { pacer, elapse, wallMs } = idle();
-  const jumps = (pacing: Pacing) => pacer.limitTicks(pacing) === Infinity && pacer.idle(pacing, false) === undefined;
+  const jumps = (pacing: Pacing) => pacer.limitTicks(pacing) > 0.5 * HZ && pacer.idle(pacing, false) === undefined;
   assert(jumps("jump") && jumps("auto"));
+  // Not beyond the minute at once, however far the next alarm is.
+  assertEquals([pacer.limitTicks("jump"), pacer.limitTicks("auto")], [Infinity, 60 * HZ + 1]);
   elapse(59_000);
   assert(jumps("auto"));
+  assertEquals(pacer.limitTicks("auto"), HZ + 1);
   elapse(2000);
   assert(!jumps("auto") && jumps("jump"));
   pacer.busy();

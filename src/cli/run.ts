@@ -498,6 +498,7 @@ class TerminalHost {
     if (this.output.broken) return this.quit(141);
     const { session } = this, { machine } = session;
     if (!session.stop) this.#listen();
+    if (machine.yielded) return;
     if (session.stop || !idle) return this.#pacer.busy();
     const forever = machine.clock.next === Infinity && ![...session.consoles.values()].some((c) => c.queued > 0);
     if (forever && this.input.ended && this.how.feed && !this.ports?.live) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });

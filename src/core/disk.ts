@@ -35,6 +35,8 @@ export class Disk {
   readonly geometry: Geometry;
   readonly chs: Geometry;
   readonly translation: Translation;
+  /** Called with how many sectors are read or written: such work is counted. */
+  onAccess: (sectors: number) => void = () => {};
   #written = new Map<number, Uint8Array>();
   /** Sectors that the image has now, where they are not those it had when it was opened. */
   readonly #flushed = new Map<number, Uint8Array>();
@@ -54,6 +56,7 @@ export class Disk {
   /** `count` whole sectors from `lba` on; undefined when the disk ends before. The result may be shared and must not be written to. */
   read(lba: number, count: number): Uint8Array | undefined {
     if (lba < 0 || count < 0 || lba + count > this.sectors) return undefined;
+    this.onAccess(count);
     const size = this.sectorSize, from = lba * size, length = count * size;
     const image = this.source.read(from, Math.max(0, Math.min(length, this.source.size - from)));
     if (image.length === length && this.#written.size === 0) return image;
@@ -70,6 +73,7 @@ export class Disk {
   write(lba: number, data: Uint8Array): boolean {
     const size = this.sectorSize;
     if (this.readonly || lba < 0 || data.length % size || lba + data.length / size > this.sectors) return false;
+    this.onAccess(data.length / size);
     for (let at = 0; at < data.length; at += size) this.#written.set(lba + at / size, data.slice(at, at + size));
     return true;
   }

@@ -1,8 +1,10 @@
 // QEMU's firmware configuration device at its PC ports: named contents that firmware reads at start.
 // Source: QEMU 7.2, docs/specs/fw_cfg.rst.
+// A DMA of more than 16 MiB takes its time; the specification has guests wait until the control word is clear.
 // Not modelled: writing (no content here can be written), the memory-mapped variant of other machines.
 import type { BusTarget, Size } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type FirmwareItem } from "../core/device.ts";
+import type { Alarm } from "../core/clock.ts";
 import { BusFault } from "../core/errors.ts";
 
 const SELECTOR = 0, DATA = 1, DMA_HIGH = 4, DMA_LOW = 8;
@@ -15,7 +17,18 @@ const ascii = (text: string) => new TextEncoder().encode(text);
 /** What a read of the DMA register gives, by which a guest knows that there is one. */
 const DMA_SIGNATURE = ascii("QEMU CFG");
 
-const powerOn = () => ({ selected: 0, offset: 0, dmaHigh: 0 });
+/** Bytes that are moved at a time, and the time until the next ones are. */
+const PIECE = 16 << 20, PIECE_NS = 1e6;
+
+/** A DMA read that goes on: where its descriptor is, what is read, from which byte on, and where the next ones go. */
+interface Transfer {
+  readonly descriptor: number;
+  readonly key: number;
+  readonly offset: number;
+  readonly address: number;
+  readonly left: number;
+}
+const powerOn = () => ({ selected: 0, offset: 0, dmaHigh: 0, transfer: undefined as Transfer | undefined, dueAt: -1 });
 
 export default defineDevice({
   type: "fw_cfg",
@@ -34,10 +47,19 @@ export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget {
   /** Contents by key; made when a guest first asks, since most never do. */
   #made: Map<number, Uint8Array> | undefined;
 
-  constructor(readonly env: DeviceEnv) {}
+  readonly #alarm: Alarm;
+
+  constructor(readonly env: DeviceEnv) {
+    this.#alarm = env.clock.alarm(() => this.#goOn());
+  }
 
   reset(): void {
     this.state = powerOn();
+    this.#alarm.cancel();
+  }
+  restored(): void {
+    if (this.state.dueAt < 0) this.#alarm.cancel();
+    else this.#alarm.scheduleAt(this.state.dueAt);
   }
 
   /** Replaces its contents: items by key, or files by name, which are found through the directory. */
@@ -72,34 +94,42 @@ export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget {
     } else this.env.log("guest", () => `write of ${8 * size} bits to port 0x${(0x510 + offset).toString(16)}`);
   }
 
-  /** Does what the descriptor at `at` says, and clears its control word, or leaves the error bit in it. */
+  /** Does what the descriptor at `at` says, or begins it. */
   #transfer(at: number): void {
     const { dma } = this.env;
+    if (this.state.transfer) return this.env.log("guest", () => "fw_cfg DMA while the last one is not done");
     const descriptor = reachable(() => new DataView(dma.readBytes(at, 16).buffer));
     if (!descriptor) return this.env.log("guest", () => `fw_cfg descriptor at 0x${at.toString(16)} is not in RAM`);
     const [control, length, address] = [descriptor.getUint32(0), descriptor.getUint32(4), Number(descriptor.getBigUint64(8))];
-    const ok = reachable(() => this.#perform(control, length, address));
-    // A descriptor in ROM stays as it is.
-    reachable(() => dma.writeBytes(at, Uint8Array.of(0, 0, 0, ok ? 0 : DMA_ERROR)));
-  }
-
-  /** False when it cannot be done. */
-  #perform(control: number, length: number, address: number): boolean {
     const s = this.state;
     if (control & DMA_SELECT) this.#select(control >>> 16);
-    if (control & (DMA_READ | DMA_SKIP)) {
-      const item = this.#items.get(s.selected)?.subarray(s.offset, s.offset + length) ?? new Uint8Array();
-      s.offset += item.length;
-      if (!(control & DMA_READ) || length === 0) return true;
-      this.env.dma.writeBytes(address, item);
-      // Behind the end there are zeros, in pieces: the guest may ask for 4 GiB.
-      const zeros = new Uint8Array(Math.min(length - item.length, 0x1_0000));
-      for (let done = item.length; done < length; done += zeros.length) {
-        this.env.dma.writeBytes(address + done, zeros.subarray(0, length - done));
-      }
-      return true;
+    if (!(control & (DMA_READ | DMA_SKIP))) return this.#finish(at, !(control & DMA_WRITE));
+    const offset = s.offset;
+    s.offset = Math.max(offset, Math.min(offset + length, this.#items.get(s.selected)?.length ?? 0));
+    if (!(control & DMA_READ)) return this.#finish(at, true);
+    s.transfer = { descriptor: at, key: s.selected, offset, address, left: length };
+    this.#goOn();
+  }
+
+  /** Moves the next bytes of a transfer; behind the end of what is read there are zeros. */
+  #goOn(): void {
+    const t = this.state.transfer!, length = Math.min(t.left, PIECE), bytes = new Uint8Array(length);
+    bytes.set(this.#items.get(t.key)?.subarray(t.offset, t.offset + length) ?? []);
+    const ok = reachable(() => (this.env.dma.writeBytes(t.address, bytes), true)) ?? false;
+    this.state.dueAt = -1;
+    if (!ok || length === t.left) {
+      this.state.transfer = undefined;
+      return this.#finish(t.descriptor, ok);
     }
-    return !(control & DMA_WRITE);
+    this.state.transfer = { ...t, offset: t.offset + length, address: t.address + length, left: t.left - length };
+    this.#alarm.schedule(PIECE_NS);
+    this.state.dueAt = this.#alarm.at;
+  }
+
+  /** Clears the control word of a descriptor, or leaves the error bit in it. */
+  #finish(descriptor: number, ok: boolean): void {
+    // One in ROM stays as it is.
+    reachable(() => this.env.dma.writeBytes(descriptor, Uint8Array.of(0, 0, 0, ok ? 0 : DMA_ERROR)));
   }
 }
 

@@ -75,6 +75,8 @@ const channelPowerOn = (drives: readonly (Unit | undefined)[]) => ({
   bmCommand: 0,
   bmStatus: 0,
   bmTable: 0,
+  /** The descriptor with which a long transfer goes on. */
+  bmNext: 0,
   drives: drives.map((u) => drivePowerOn(u?.cd ?? false, u?.disk?.geometry)),
 });
 
@@ -509,9 +511,10 @@ class Channel {
     }
   }
 
-  /** Moves everything at once: all descriptors, or as many as the transfer needs. */
+  /** Moves what the descriptors say, or as much as the transfer needs: at once, but for reads of more than PIECE bytes. */
   #runDma(d: DriveState, unit: Unit): void {
-    const { state, env } = this, out = isWrite(d.command), { from, left, reply } = d;
+    const { state, env } = this, out = isWrite(d.command), { from, left, reply } = d, first = state.bmNext;
+    state.bmNext = 0;
     if (!reply && from + left > unit.disk!.sectors * unit.disk!.sectorSize) {
       state.bmStatus &= ~BM_ACTIVE;
       return this.#notFound(d);
@@ -519,15 +522,19 @@ class Channel {
     const written = new Uint8Array(out ? left : 0);
     let at = 0, last = false;
     try {
-      for (let n = 0; at < left && !last; n++) {
+      for (let n = first; at < left && !last; n++) {
         if (n === DESCRIPTORS) throw new BusFault(state.bmTable, "read");
         const entry = new DataView(env.dma.readBytes(state.bmTable + 8 * n, 8).buffer);
         const address = entry.getUint32(0, true) & ~1, size = entry.getUint16(4, true) & ~1 || 0x1_0000, length = Math.min(size, left - at);
         last = !!(entry.getUint16(6, true) & 0x8000) && at + size <= left;
         if (out) written.set(env.dma.readBytes(address >>> 0, length), at);
-        // Piece by piece: READ (12) may ask for a whole DVD.
         else env.dma.writeBytes(address >>> 0, reply?.subarray(at, at + length) ?? bytesOf(unit.disk, from + at, length)!);
         at += length;
+        // READ (12) may ask for a whole DVD, and nobody is to wait for that.
+        if (at < PIECE || out || reply || last || at === left) continue;
+        Object.assign(d, { from: from + at, left: left - at });
+        state.bmNext = n + 1;
+        return this.#schedule(state.drives.indexOf(d));
       }
     } catch (e) {
       if (!(e instanceof BusFault)) throw e;
@@ -549,6 +556,9 @@ class Channel {
     this.#done(d, unit);
   }
 }
+
+/** Bytes of a read that the bus master moves at a time. */
+const PIECE = 8 << 20;
 
 /** Bytes of a disk in a buffer of their own; undefined when it ends before. */
 function bytesOf(disk: Disk | undefined, from: number, length: number): Uint8Array | undefined {

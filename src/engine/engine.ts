@@ -323,6 +323,10 @@ export class Engine {
   /** Numbers of (context, hart, mode), as jump cache entries carry them; each hart has its own contexts. */
   readonly #contexts = new Map<number, number>();
   #attention = false;
+  /** After how much work outside of compiled code `run` comes back before its budget is used up; see WORK. */
+  #pause = Infinity;
+  /** What is left of that. */
+  #work = Infinity;
   /** Budget of the running slice; while wasm runs, what is left is known only at its calls. */
   #slice = 0;
   #leftNow = 0;
@@ -424,6 +428,7 @@ export class Engine {
         slow: (ip: number, budget: number, lo: number, hi: number) => this.#slow(ip, budget, lo, hi),
         helper: (index: number, ip: number, budget: number) => {
           this.#leftNow = budget + this.#u16[(ip + 14) >> 1];
+          if (--this.#work < 0) this.#attention = true;
           const status = this.running.core.helpers[index].run();
           return status === CONTINUE && this.#attention ? FINISH : status;
         },
@@ -462,6 +467,7 @@ export class Engine {
   }
   /** The bus has changed: addresses of memory are looked up anew, and code that is somewhere else now is translated anew. */
   remapped(): void {
+    this.spend(WORK_OF_REMAP);
     const old = this.#views, views: Ram[] = [];
     for (const { base, bytes, readonly } of this.bus.regions) {
       if (bytes?.buffer !== this.#u8.buffer) continue;
@@ -503,6 +509,12 @@ export class Engine {
   /** Makes `run` return after the current instruction. */
   attention(): void {
     this.#attention = true;
+  }
+
+  /** Counts work that a device or firmware does; see WORK. */
+  spend(work: number): void {
+    this.#work -= work;
+    if (this.#work < 0) this.#attention = true;
   }
 
   /** Puts a hart's registers into the state window. */
@@ -573,7 +585,12 @@ export class Engine {
     return this.#breakpoints.size > 0 && this.#breakpoints.has(BigInt.asUintN(64, this.#i64[PC >> 3]));
   }
 
-  /** Runs a hart for at most `budget` instructions (below 2^29). */
+  /** From now on `run` comes back early where instructions are slow. */
+  comeBack(): void {
+    this.#pause = this.#work = WORK;
+  }
+
+  /** Runs a hart for at most `budget` instructions (below 2^29); fewer after `comeBack`. */
   run(index: number, budget: number): RunEnd {
     const hart = this.select(index), core = hart.core, i32 = this.#i32, i64 = this.#i64;
     this.#slice = this.#leftNow = budget;
@@ -590,7 +607,7 @@ export class Engine {
         end = "idle";
         break;
       }
-      if (left <= 0 || this.#attention) break;
+      if (left <= 0 || this.#attention || --this.#work < 0) break;
       const resume = this.#resumeAt !== undefined && this.#resumeAt === i64[PC >> 3];
       if (!resume && this.#atBreakpoint()) {
         this.#resumeAt = i64[PC >> 3];
@@ -608,6 +625,7 @@ export class Engine {
       }
       left = block < 0 ? left - 1 : this.#enter(block, left);
     }
+    if (this.#work < 0) this.#work = this.#pause;
     hart.total += budget - left;
     this.#slice = this.#leftNow = 0;
     this.#done = budget - left;
@@ -651,7 +669,7 @@ export class Engine {
           throw new Error(`interpreter left with reason ${reason}`);
       }
       // On to the block at the pc, and next time without coming here. A fetch fault is found again by the run loop, which raises it.
-      if (budget <= 0 || u16[(i32[CURRENT >> 2] + H_FLAGS) >> 1] & STEP || this.#atBreakpoint()) return budget;
+      if (budget <= 0 || u16[(i32[CURRENT >> 2] + H_FLAGS) >> 1] & STEP || this.#atBreakpoint() || --this.#work < 0) return budget;
       const generation = this.#generation;
       at = this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], false);
       if (at < 0 || u16[(at + H_COUNT) >> 1] > budget) return budget;
@@ -763,6 +781,7 @@ export class Engine {
       if (!step) this.#remember(lo, hi, context, b.ip);
       return b.ip;
     }
+    this.#work -= WORK_OF_BLOCK;
     const started = this.#regionCount ? performance.now() : 0, block = this.#translate(host, lo, hi, key, step);
     if (block === undefined) return NOT_LOADED;
     if (this.#regionCount) this.translateMs += performance.now() - started;
@@ -943,6 +962,7 @@ export class Engine {
     this.#regions.set(ip, region);
     this.#u16[ip >> 1] = UOP.region;
     this.#i32[(ip + 8) >> 2] = element;
+    this.#work -= WORK_OF_REGION;
     this.stats.regions++;
     this.stats.regionBytes += compiled.size;
     this.#liveBytes += compiled.size;
@@ -966,6 +986,7 @@ export class Engine {
             return this.#attention || this.running.core.waiting ? FINISH : CONTINUE;
           }
           this.#leftNow = left;
+          if (--this.#work < 0) this.#attention = true;
           const status = this.running.core.helpers[index].run();
           return status === CONTINUE && this.#attention ? FINISH : status;
         },
@@ -1165,6 +1186,7 @@ export class Engine {
 
   /** Physical memory was written by something other than a store instruction. */
   wrote(paddr: number, size: number): void {
+    if (size >= BYTES_OF_WORK) this.spend(size / BYTES_OF_WORK);
     if (this.#pages.length === 0) return;
     const host = this.hostOf(paddr, size);
     if (host >= 0 && this.#invalidate(host, size)) this.#attention = true;
@@ -1215,6 +1237,7 @@ export class Engine {
   #slow(ip: number, budget: number, lo: number, hi: number): Status {
     const u16 = this.#u16, i32 = this.#i32, code = u16[ip >> 1], size = SIZE[code];
     this.#leftNow = budget + u16[(ip + 14) >> 1];
+    if (--this.#work < 0) this.#attention = true;
     if (STORES[code]) {
       const at = u16[(ip + 6) >> 1] >> 2;
       this.#valueLo = i32[at];
@@ -1403,6 +1426,11 @@ export class Engine {
 
   /** A TLB miss of compiled code: 1 when the TLB has the page now, 0 when the interpreter must do the access, 2 when it faults. */
   #fillFor(lo: number, hi: number, access: Access, size: number): number {
+    // The interpreter does the access, and comes back to the run loop behind it.
+    if (--this.#work < 0) {
+      this.#attention = true;
+      return 0;
+    }
     const { core } = this.running, paddr = core.translate(lo, hi, access, size);
     if (paddr < 0) return 2;
     const ram = this.#ramAt(paddr);
@@ -1430,6 +1458,14 @@ export class Engine {
   }
 }
 
+/**
+ * Instructions differ in speed by a factor of 10,000, and whoever runs a machine has to look at the host's clock now and then. So `run` comes
+ * back after so much work outside of compiled code: a call of a helper or of a device, a TLB miss, a turn of the run loop count 1. It is counted
+ * and not timed, so that where the engine is cut, and with it what is compiled, follows from the guest's run alone.
+ */
+const WORK = 512, WORK_OF_BLOCK = 8, WORK_OF_REGION = 512, WORK_OF_REMAP = 64;
+/** Bytes that a device moves while a call is made. */
+export const BYTES_OF_WORK = 512;
 /**
  * Instructions of a block's entries after which it is hot, unless the options say otherwise. Compiling a region costs as much as interpreting
  * several 100,000 instructions: Debian's Linux boots 2 % faster than at 200,000, as fast as at 400,000, and a fifth faster than at 30,000.

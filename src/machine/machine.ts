@@ -153,7 +153,9 @@ export class Machine {
   #slice: Slice | undefined;
   /** Running hash of each console's output. */
   readonly #output: Record<string, number> = {};
-  #sliceTicks = 1_000_000;
+  #yielded = false;
+  /** By the host's clock, when `run` is to come back. */
+  #wallEnd = Infinity;
   /** Ticks up to the last reset. */
   #before = 0;
 
@@ -184,6 +186,7 @@ export class Machine {
       if (hidden) this.bus.mapShadow(segment.base, this.engine.ramBytes(i), memory.id);
       else this.bus.mapRam(segment.base, this.engine.ramBytes(i), { readonly: memory.kind === "rom", name: memory.id });
     }
+    this.engine.comeBack();
     this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
     this.disks = new MachineDisks(graph, options.disks ?? [], openDisk(host));
     const platform = platforms[graph.cpu.family]?.createPlatform;
@@ -209,6 +212,7 @@ export class Machine {
     this.cpus = this.#platform.cpus;
     this.symbols = symbolsOf(graph, options, host, this.#platform.symbols);
     if (!this.disks.filled) this.disks.fill();
+    for (const disk of this.disks.all) disk.onAccess = (sectors) => this.engine.spend(sectors);
     const devices = wireDevices(graph, {
       bus: this.bus,
       drives: (device) => this.disks.drivesOf(device),
@@ -253,11 +257,6 @@ export class Machine {
   get stopped(): Stop | undefined {
     return this.#stopped;
   }
-  /** Ticks up to a point of the grid that take about 10 ms of wall time, by what the last ones took. */
-  get sliceTicks(): number {
-    const { ticks } = this.clock;
-    return gridAfter(ticks < GRID ? ticks : ticks + this.#sliceTicks - GRID / 2) - ticks;
-  }
   /** Whether idle time is to pass with the host's clock. */
   get paced(): boolean {
     return this.graph.clock.mode === "wall";
@@ -280,9 +279,13 @@ export class Machine {
       throw new Error("the guest has turned floating point on: await machine.loading first, or machine.complete() once");
     }
   }
-  /** Whether the next slice is the short one behind which `loading` looks. */
-  get isEarly(): boolean {
-    return this.clock.ticks < GRID;
+  /** Ticks of the short first slice that are left; `loading` looks behind it. */
+  get early(): number {
+    return Math.max(0, GRID - this.clock.ticks);
+  }
+  /** Whether the last `run` came back for the sake of wall time. It may be in the midst of a slice: nothing may follow from the guest's time then. */
+  get yielded(): boolean {
+    return this.#yielded;
   }
   /** Ticks of guest time that have passed in all, those before resets included. */
   get age(): number {
@@ -310,15 +313,16 @@ export class Machine {
 
   /**
    * Lets guest time pass, synchronously, until the clock reaches `untilTicks`, a break is requested or the machine stops. Returns the
-   * stop, also on every later call; a "breakpoint" is not final. With several harts awake the clock may go a slice too far.
+   * stop, also on every later call; a "breakpoint" is not final. With several harts awake the clock may go a slice too far. After `wallMs` of the
+   * host's time it comes back (`yielded`), where it makes no difference to the guest nor to what is compiled.
    */
-  run(untilTicks: number): Stop | undefined {
+  run(untilTicks: number, wallMs = Infinity): Stop | undefined {
     this.#mustBeLoaded();
-    const wall = performance.now(), from = this.clock.base;
+    this.#wallEnd = performance.now() + wallMs;
     untilTicks = Math.floor(untilTicks);
-    this.#break = false;
+    this.#break = this.#yielded = false;
     let stop: Stop | undefined;
-    while (!(stop = this.#stopped) && !this.#break) {
+    while (!(stop = this.#stopped) && !this.#break && !this.#yielded) {
       if (!this.#slice) {
         this.clock.fireDue();
         this.#settle();
@@ -328,16 +332,18 @@ export class Machine {
           const next = Math.min(this.clock.next, untilTicks);
           if (next === Infinity) break;
           this.clock.base = next;
+          this.#look();
           continue;
         }
       }
       if ((stop = this.#runSlice(untilTicks))) break;
     }
-    const ticks = this.clock.base - from, ms = performance.now() - wall;
-    if (ms > 2) {
-      this.#sliceTicks = Math.min(1e9, Math.max(GRID, this.#sliceTicks / 2 + Math.min(ticks * 10 / ms, 4 * this.#sliceTicks) / 2));
-    } else if (ticks >= this.#sliceTicks) this.#sliceTicks = Math.min(1e9, this.#sliceTicks * 2);
     return stop ?? this.#stopped;
+  }
+
+  /** Looks at the host's clock. */
+  #look(): void {
+    if (this.#wallEnd < Infinity && performance.now() >= this.#wallEnd) this.#yielded = true;
   }
 
   /** Runs the present slice, or a new one, to its end or to a break; undefined unless a breakpoint was met. */
@@ -366,6 +372,8 @@ export class Machine {
         if (this.#stopped) return this.#endSlice(slice.done);
         if (end === "breakpoint") return { kind: "breakpoint", cpu: cpu.index, pc: cpu.pc };
         if (this.#break) return undefined;
+        this.#look();
+        if (this.#yielded) return undefined;
       }
       // A hart alone does not wait out its slice: the clock goes on from here to whatever wakes it.
       if (this.cpus.length === 1) return this.#endSlice(slice.done);
@@ -450,7 +458,11 @@ export class Machine {
     this.clock.base = 0;
     for (const a of this.clock.alarms) a.at = Infinity;
     this.clock.refresh();
-    for (const [i, r] of this.engine.rams.entries()) if (r.length) this.engine.ramBytes(i).fill(0);
+    for (const i of this.engine.rams.keys()) {
+      const bytes = this.engine.ramBytes(i);
+      // What was never touched is not committed by the host, and stays so.
+      forEachTouchedPage(bytes, (page) => bytes.fill(0, page * PAGE, page * PAGE + PAGE));
+    }
     this.engine.reset();
     this.#powerOn();
     this.#attention();
@@ -471,6 +483,7 @@ export class Machine {
 
   /** Notes a byte of output for the digest. */
   #noteOutput(console: string, byte: number): void {
+    this.engine.spend(1);
     this.#output[console] = Math.imul((this.#output[console] ?? 0x811c_9dc5) ^ byte, 0x0100_0193) >>> 0;
   }
 

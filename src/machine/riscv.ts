@@ -4,7 +4,7 @@ import type { Alarm } from "../core/clock.ts";
 import type { CharPort } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
-import type { Engine } from "../engine/engine.ts";
+import { BYTES_OF_WORK, type Engine } from "../engine/engine.ts";
 import { HSM, noCounters, type PmuState, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
 import { ADUE } from "../riscv/csr.ts";
 import { Hart } from "../riscv/hart.ts";
@@ -401,6 +401,7 @@ class RiscvPlatform implements Platform, SbiHost {
     hart.update();
   }
   readBytes(paddr: bigint, length: number): Uint8Array | undefined {
+    this.parts.engine.spend(length / BYTES_OF_WORK);
     const host = this.parts.engine.hostOf(Number(paddr), length);
     return host < 0 ? undefined : this.cpus[0].hart.env.u8.slice(host, host + length);
   }

@@ -1,5 +1,5 @@
 // One serial console as a scenario sees it: the history of what the guest printed, a cursor for waits, and a queue of bytes to send.
-// Bytes become text by streaming UTF-8 decoding; terminal escape sequences stay in the text as they are.
+// Bytes become text by streaming UTF-8 decoding, when somebody looks; terminal escape sequences stay in the text as they are.
 import type { CharPort } from "../core/device.ts";
 
 /** What a wait looks for: a text, or a pattern that may match anywhere after the cursor. */
@@ -7,28 +7,42 @@ export type Pattern = string | RegExp;
 /** A pattern as messages have it. */
 export const show = (p: Pattern): string => typeof p === "string" ? JSON.stringify(p) : String(p);
 
+/** Characters that a match may have, when it is found while they arrive. */
+const REACH = 1 << 14;
+/** Characters of its output that a console keeps unless its session says otherwise, and in one piece. */
+const HISTORY = 1 << 22, PIECE = 1 << 12;
+
 /** Looks for a pattern in text that arrives character by character, so that it is found with its last character. */
 export class Matcher {
   readonly #regexp: RegExp | undefined;
   readonly #oneLine: boolean;
+  /** It may match only where the search begins. */
+  readonly #anchored: boolean = false;
   constructor(readonly pattern: Pattern, public from: number) {
     if (typeof pattern === "string") this.#oneLine = !pattern.includes("\n");
     else {
       // Flags g and y would keep state between calls.
       this.#regexp = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ""));
       this.#oneLine = staysInOneLine(this.#regexp);
+      this.#anchored = !pattern.multiline && pattern.source.includes("^");
     }
   }
 
-  /** The match and the offset of its end, if the console's text holds one after `from`. */
+  /**
+   * The match and the offset of its end, if the console's text holds one after `from` that ends with the last character; to be asked after
+   * each. A match is not longer than REACH, so that a guest that prints without line ends is not searched from its beginning each time.
+   */
   find(console: Console): { readonly groups: string[]; readonly end: number } | undefined {
-    const start = this.#oneLine ? Math.max(this.from, console.lineStart) : this.from;
+    const least = this.#oneLine ? Math.max(this.from, console.lineStart) : this.from;
+    const reach = typeof this.pattern === "string" ? this.pattern.length + 8 : this.#anchored ? Infinity : REACH;
+    const start = Math.max(least, console.start, console.end - reach);
     return this.#search(console.textFrom(start), start);
   }
 
   /** Like `find`, for text that arrived before anybody was looking. */
   findInHistory(console: Console): { readonly groups: string[]; readonly end: number } | undefined {
-    return this.#search(console.textFrom(this.from), this.from);
+    const start = Math.max(this.from, console.start);
+    return this.#search(console.textFrom(start), start);
   }
 
   #search(text: string, start: number): { readonly groups: string[]; readonly end: number } | undefined {
@@ -52,17 +66,22 @@ function staysInOneLine(r: RegExp): boolean {
 
 /** A byte stream between a guest and the script. */
 export class Console {
-  /** Text before the current line, a string for each line with its line break. */
-  #lines: string[] = [];
-  #current = "";
+  /** Pieces of the history before the last one, which grows. */
+  #pieces: string[] = [];
+  #last = "";
+  /** Bytes that nobody has looked at yet. */
+  readonly #raw = new Uint8Array(PIECE);
+  #rawLength = 0;
+  #start = 0;
+  #lineStart = 0;
+  /** Offset of the end of what was decoded. */
+  #end = 0;
   #decoder = new TextDecoder();
   /** The last byte was not ASCII, so the decoder may hold the start of a character. */
   #inSequence = false;
   #queue: number[] = [];
   /** How many bytes at the queue's start were handed over. */
   #taken = 0;
-  /** Offset of the current line in the text. */
-  lineStart = 0;
   /** Offset in the text up to which waits have consumed it. */
   cursor = 0;
   /** Called with each byte from the guest, before it is matched. */
@@ -74,14 +93,31 @@ export class Console {
   /** Called when the last queued byte was handed over. */
   onDrained: () => void = () => {};
 
-  constructor(readonly name: string, readonly port: CharPort) {
+  /** @param history how many characters of its output are kept, and a few more. */
+  constructor(readonly name: string, readonly port: CharPort, readonly history: number = HISTORY) {
     port.onByte = (byte) => this.#received(byte);
     port.onRoom = () => this.feed();
   }
 
-  /** Everything that the guest has printed. */
+  /** Everything that the guest has printed, or the last `history` characters of it. */
   text(): string {
-    return this.#lines.join("") + this.#current;
+    this.#decode();
+    return this.#pieces.join("") + this.#last;
+  }
+  /** Offset of the first character that is still there. */
+  get start(): number {
+    this.#decode();
+    return this.#start;
+  }
+  /** Offset of the end of the text. */
+  get end(): number {
+    this.#decode();
+    return this.#end;
+  }
+  /** Offset of the current line in the text. */
+  get lineStart(): number {
+    this.#decode();
+    return this.#lineStart;
   }
 
   /** The lines printed so far without their line ends; the last may be unfinished. */
@@ -89,12 +125,13 @@ export class Console {
     return this.text().split(/\r*\n/);
   }
 
-  /** The text from an offset on. */
+  /** The text from an offset on, or what is left of it. */
   textFrom(offset: number): string {
-    if (offset >= this.lineStart) return this.#current.slice(offset - this.lineStart);
-    let first = this.#lines.length, at = this.lineStart;
-    while (first > 0 && at > offset) at -= this.#lines[--first].length;
-    return this.#lines.slice(first).join("").slice(offset - at) + this.#current;
+    this.#decode();
+    let first = this.#pieces.length, at = this.#end - this.#last.length;
+    if (offset >= at) return this.#last.slice(offset - at);
+    while (first > 0 && at > offset) at -= this.#pieces[--first].length;
+    return this.#pieces.slice(first).join("").slice(Math.max(0, offset - at)) + this.#last;
   }
 
   /** Queues bytes for the guest; they are handed over as fast as it takes them. */
@@ -124,14 +161,16 @@ export class Console {
 
   /** The console's own part of a session snapshot. */
   save(): ConsoleState {
-    return { text: this.text(), cursor: this.cursor, queue: this.#queue.slice(this.#taken) };
+    return { text: this.text(), start: this.#start, cursor: this.cursor, queue: this.#queue.slice(this.#taken) };
   }
 
   load(s: ConsoleState): void {
-    const at = s.text.lastIndexOf("\n") + 1;
-    this.#lines = at ? [s.text.slice(0, at)] : [];
-    this.#current = s.text.slice(at);
-    this.lineStart = at;
+    this.#start = s.start;
+    this.#end = s.start + s.text.length;
+    this.#lineStart = s.start + s.text.lastIndexOf("\n") + 1;
+    this.#pieces = s.text ? [s.text] : [];
+    this.#last = "";
+    this.#rawLength = 0;
     this.cursor = s.cursor;
     this.#queue = [...s.queue];
     this.#taken = 0;
@@ -141,25 +180,39 @@ export class Console {
 
   #received(byte: number): void {
     this.onByte(byte);
-    let text: string;
-    if (byte < 0x80 && !this.#inSequence) text = String.fromCharCode(byte);
-    else {
-      text = this.#decoder.decode(Uint8Array.of(byte), { stream: true });
-      this.#inSequence = byte >= 0x80;
-      if (text === "") return;
-    }
-    this.#current += text;
-    if (byte === 0x0a) {
-      this.#lines.push(this.#current);
-      this.lineStart += this.#current.length;
-      this.#current = "";
-    }
+    this.#raw[this.#rawLength++] = byte;
+    if (this.#rawLength === PIECE) this.#decode();
     this.onText();
+  }
+
+  /** Makes text of the bytes that have come. */
+  #decode(): void {
+    const length = this.#rawLength;
+    if (length === 0) return;
+    this.#rawLength = 0;
+    let text: string;
+    if (length === 1 && this.#raw[0] < 0x80 && !this.#inSequence) text = String.fromCharCode(this.#raw[0]);
+    else {
+      text = this.#decoder.decode(this.#raw.subarray(0, length), { stream: true });
+      this.#inSequence = this.#raw[length - 1] >= 0x80;
+    }
+    const line = text.lastIndexOf("\n");
+    if (line >= 0) this.#lineStart = this.#end + line + 1;
+    this.#end += text.length;
+    this.#last += text;
+    if (this.#last.length < PIECE) return;
+    // Looking at a character has the string stored flat: grown one by one it takes 30 bytes for each.
+    this.#last.charCodeAt(this.#last.length - 1);
+    this.#pieces.push(this.#last);
+    this.#last = "";
+    while (this.#end - this.#start - this.#pieces[0].length >= this.history) this.#start += this.#pieces.shift()!.length;
   }
 }
 
 export interface ConsoleState {
   readonly text: string;
+  /** Offset of its first character: what came before is no longer kept. */
+  readonly start: number;
   readonly cursor: number;
   readonly queue: readonly number[];
 }

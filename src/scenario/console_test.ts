@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Console, Matcher, type Pattern } from "./console.ts";
 
 function console(): { c: Console; print(data: string | number[]): void; taken: number[]; room: { n: number } } {
@@ -85,4 +85,38 @@ Deno.test("queued bytes are handed over as room appears, in order, and the end i
   room.n = 5;
   c.port.onRoom();
   assertEquals([taken, c.queued, drained], [[1, 2, 3, 4], 0, 1]);
+});
+
+Deno.test("the history has a bound; offsets go on, and a match begins no earlier than what is kept", () => {
+  const port = { onByte: (_: number) => {}, onRoom: () => {}, room: () => 0, receive: () => {} };
+  const c = new Console("uart0", port, 10_000), line = "x".repeat(99) + "\n";
+  for (let i = 0; i < 1000; i++) for (const b of new TextEncoder().encode(line)) port.onByte(b);
+  assertEquals([c.end, c.lineStart], [100_000, 100_000]);
+  assert(c.start >= 100_000 - 10_000 - 4096 && c.start <= 90_000, `${c.start}`);
+  assertEquals(c.text().length, c.end - c.start);
+  assertEquals(c.textFrom(99_900), line);
+  assertEquals(c.textFrom(0), c.text());
+  assertEquals(new Matcher("x\n", 0).findInHistory(c)!.end % 100, 0);
+  const again = new Console("uart0", { ...port }, 10_000);
+  again.load(c.save());
+  assertEquals([again.start, again.end, again.lineStart, again.text()], [c.start, c.end, c.lineStart, c.text()]);
+});
+
+Deno.test("a guest that prints without line ends is not searched from its beginning with each character", () => {
+  const { c, print } = console(), textFrom = c.textFrom.bind(c);
+  let longest = 0;
+  c.textFrom = (offset) => {
+    const text = textFrom(offset);
+    longest = Math.max(longest, text.length);
+    return text;
+  };
+  const matchers = ["login:", /login:/, /login:\s/].map((p) => new Matcher(p, 0));
+  const text = new Array(2000).fill("all work and no play. ").join("");
+  for (const ch of text) {
+    print(ch);
+    for (const m of matchers) assertEquals(m.find(c), undefined);
+  }
+  print("login: ");
+  assertEquals(matchers.map((m) => m.find(c)?.end), [text.length + 6, text.length + 6, text.length + 7]);
+  assert(longest <= 1 << 14, `${longest} characters`);
 });

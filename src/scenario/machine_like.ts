@@ -24,16 +24,17 @@ export interface MachineLike {
     lookup(vaddr: bigint): { readonly name: string; readonly offset: bigint } | undefined;
     address(name: string): bigint | undefined;
   };
-  /** Runs until the clock reaches `untilTicks`, a break is requested, or it stops; a "breakpoint" stop is not final. */
-  run(untilTicks: number): Stop | undefined;
+  /** Runs until the clock reaches `untilTicks`, a break is requested, or it stops; a "breakpoint" stop is not final. See `yielded`. */
+  run(untilTicks: number, wallMs?: number): Stop | undefined;
+  /** The last `run` came back after `wallMs`: as the wall clock decided that, nothing may follow from the guest's time now. */
+  readonly yielded?: boolean;
   requestBreak(): void;
   /** To be awaited before the next `run`, until there is none. */
   readonly loading?: Promise<void> | undefined;
-  /** Whether the next slice is a short one, behind which `loading` looks. */
-  readonly isEarly?: boolean;
+  /** Ticks that are left of the short first slice, behind which `loading` looks. */
+  readonly early?: number;
   /** Loads all that at once, for who runs or looks without asking. */
   complete?(): Promise<void>;
-  readonly sliceTicks: number;
   readonly stopped: Stop | undefined;
   step(cpu: number): Stop | undefined;
   reset(): void;

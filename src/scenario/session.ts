@@ -21,16 +21,18 @@ import {
 import { describeAddress, describeRest, type MachineLike } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 
-/** Wall time in milliseconds after which other work of the process gets its turn. */
-const TURN_MS = 10;
+/** Wall time in milliseconds after which other work of the process gets its turn; a run's short first slice mostly ends it, and has longer. */
+const TURN_MS = 10, FIRST_TURN_MS = 100;
 /** What the guest would say for so long after a forbidden pattern is part of the message, so that its sentence is whole. */
-const LAST_WORDS: Duration = "10ms";
+const LAST_WORDS: Duration = "10ms", LAST_WORDS_MS = 500;
 
 export interface SessionOptions {
   /** Patterns that no console may print and no text screen may show: every pending wait fails at once. */
   readonly failOn?: readonly Pattern[];
   /** Default limits of one wait: guest time (default "60s") and, as a safety net, wall-clock time (default "10m"). "none" lifts one. */
   readonly budget?: { readonly guest?: Duration | "none"; readonly wall?: Duration | "none" };
+  /** Characters of each console's output that are kept, for waits that begin later and for messages (default 4 Mi). */
+  readonly history?: number;
   /** Makes another machine of the same configuration, for `fork`. */
   readonly create?: () => MachineLike;
   /** The command that repeats this run, for failure messages. */
@@ -95,7 +97,7 @@ interface LastWords {
 /** A console that scripts send to and expect from. */
 export class SerialConsole extends Console {
   constructor(name: string, readonly session: MachineSession) {
-    super(name, session.machine.consoles.get(name)!);
+    super(name, session.machine.consoles.get(name)!, session.options.history);
   }
 
   /**
@@ -116,6 +118,15 @@ export class SerialConsole extends Console {
    * stopped.
    */
   toPrint(pattern: Pattern, options: { within?: Duration } = {}): Promise<string[]> {
+    if (this.cursor < this.start) {
+      return Promise.reject(
+        new ConfigError(
+          `${this.name} has printed ${this.end - this.cursor} characters since the last match, and only the last ${
+            this.end - this.start
+          } of them are kept: wait for ${show(pattern)} earlier, or boot with a larger \`history\``,
+        ),
+      );
+    }
     const matcher = new Matcher(pattern, this.cursor);
     let found = matcher.findInHistory(this);
     const look = () => {
@@ -388,10 +399,10 @@ export class MachineSession implements AsyncDisposable {
           await loading;
           continue;
         }
-        const early = this.machine.isEarly;
-        stop = this.#advance();
+        const early = this.machine.early ?? 0;
+        stop = this.#advance(early);
         // The short first slice and the next are one for the host: input may arrive behind them, however fast this process started.
-        if (early && !stop) continue;
+        if (early > 0 && !stop && !this.machine.yielded) continue;
         if (!stop) turn ??= new Turn();
         if (stop?.kind === "breakpoint" && !this.#wanted(stop)) this.hooks.onBreakpoint?.(stop);
         if (stop && stop.kind !== "breakpoint") this.hooks.onFinalStop?.(stop);
@@ -407,12 +418,15 @@ export class MachineSession implements AsyncDisposable {
     }
   }
 
-  #advance(): Stop | undefined {
+  /** Runs the machine until something has to be looked at. `early`: ticks of the short first slice that are left. */
+  #advance(early: number): Stop | undefined {
     if (this.stop) return this.stop;
     const { machine } = this;
-    let ticks = Math.min(machine.sliceTicks, this.hooks.limitTicks?.() ?? Infinity);
+    let ticks = Math.min(early || Infinity, this.hooks.limitTicks?.() ?? Infinity);
     for (const w of this.#waits) ticks = Math.min(ticks, w.deadline - machine.age);
-    return (ticks > 0 ? machine.run(machine.clock.ticks + Math.ceil(ticks)) : undefined) ?? this.#ended;
+    // In the midst of a slice of several harts the time may be up already: the slice goes on to its end.
+    const more = ticks > 0 || machine.yielded;
+    return (more ? machine.run(machine.clock.ticks + Math.ceil(ticks), early ? FIRST_TURN_MS : TURN_MS) : undefined) ?? this.#ended;
   }
 
   /** True when a wait asked for this breakpoint. */
@@ -426,7 +440,7 @@ export class MachineSession implements AsyncDisposable {
     const now = this.machine.age, wall = performance.now(), before = this.#waits.size;
     const final = stop ?? this.stop;
     for (const w of [...this.#waits]) {
-      const late = now >= w.deadline, result = w.poll({ stop: final, late });
+      const late = now >= w.deadline && !this.machine.yielded, result = w.poll({ stop: final, late });
       if (result) w.resolve(result.value);
       else if (final && final.kind !== "breakpoint") {
         w.reject(this.#failure(UnexpectedStop, w, `The machine stopped (${describeStop(final)}) before`, final));
@@ -497,7 +511,11 @@ export class MachineSession implements AsyncDisposable {
     const keys = machine.keyboard, keysRoom = keys?.onRoom;
     if (keys) keys.onRoom = () => {};
     try {
-      while (!this.stop && machine.age < until) machine.run(machine.clock.ticks + until - machine.age);
+      // What a slow guest would say takes too long.
+      const patience = performance.now() + LAST_WORDS_MS;
+      while (!this.stop && machine.age < until && performance.now() < patience) {
+        machine.run(machine.clock.ticks + Math.max(1, until - machine.age), LAST_WORDS_MS);
+      }
       return { printed, screen: this.#screen?.text() };
     } finally {
       machine.restore(saved);

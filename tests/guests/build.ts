@@ -5,7 +5,7 @@
 import { parseArgs } from "@std/cli";
 import { dirname, join } from "@std/path";
 import { type Arch, IMAGES } from "./guests.ts";
-import { X86_GUESTS } from "./x86.ts";
+import { X86_GUESTS, X86_HOSTILE } from "./x86.ts";
 import { buildX86 } from "./x86_build.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
@@ -83,9 +83,10 @@ async function cargoHome(): Promise<string> {
 const { only } = parseArgs(Deno.args, { string: ["only"] });
 const wanted = IMAGES.filter(({ name }) => only === undefined || name === only);
 // `--only x86` means all of them.
-const wantedX86 = X86_GUESTS.filter(({ name }) => only === undefined || only === "x86" || name === only);
+const allX86 = [...X86_GUESTS, X86_HOSTILE];
+const wantedX86 = allX86.filter(({ name }) => only === undefined || only === "x86" || name === only);
 if (wanted.length + wantedX86.length === 0) {
-  console.error(`no guest is called ${only}; there are: ${[...new Set([...IMAGES, ...X86_GUESTS].map(({ name }) => name))].join(" ")}`);
+  console.error(`no guest is called ${only}; there are: ${[...new Set([...IMAGES, ...allX86].map(({ name }) => name))].join(" ")}`);
   Deno.exit(2);
 }
 for (const arch of ["riscv64", "riscv32"] as const) {

@@ -106,7 +106,7 @@ const SUFFIX: Record<X86Kind, string> = {
   linux16: "bin",
 };
 
-export const X86_GUESTS: readonly X86Guest[] = ROWS.map(({ kept, ...row }): X86Guest => ({
+const guest = ({ kept, ...row }: Row): X86Guest => ({
   image: `${kept || !row.kind.startsWith("rust") ? "tests/guests/bin" : "cache/guests"}/${row.name}.${SUFFIX[row.kind]}`,
   exit: 33,
   typed: [],
@@ -114,7 +114,10 @@ export const X86_GUESTS: readonly X86Guest[] = ROWS.map(({ kept, ...row }): X86G
   append: "",
   harts: 1,
   ...row,
-}));
+});
+export const X86_GUESTS: readonly X86Guest[] = ROWS.map(guest);
+/** Its guests do not end by themselves (`answer_test.ts`). */
+export const X86_HOSTILE: X86Guest = guest({ name: "x86_hostile", kind: "elf" });
 
 /**
  * A text screen as the expected files hold it: for each row that is not blank its number, its text and its attributes (a byte in hexadecimal, how
