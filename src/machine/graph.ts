@@ -101,6 +101,8 @@ export interface Graph {
   readonly cpu: RiscvCpu | X86Cpu;
   /** Of the keys of `cpu` that the machine file has: what is beyond the format is checked by the platform. */
   readonly cpuPlaces: Readonly<Record<string, Place>>;
+  /** The same of `firmware`. */
+  readonly firmwarePlaces: Readonly<Record<string, Place>>;
   readonly clock: {
     readonly mode: "virtual" | "wall";
     readonly cpu_hz: number;
@@ -311,7 +313,8 @@ class GraphBuilder {
       compatible: top.compatible,
       seed: top.seed,
       cpu,
-      cpuPlaces: Object.fromEntries(Array.from(this.#section("cpu"), ([key, node]) => [key, node.place])),
+      cpuPlaces: this.#places("cpu"),
+      firmwarePlaces: this.#places("firmware"),
       clock: this.#clock as unknown as Graph["clock"],
       memories,
       devices: this.#devices,
@@ -341,6 +344,11 @@ class GraphBuilder {
 
   #place(section: string): Place {
     return this.root.get(section)?.place ?? { file: this.file, line: 1, key: section };
+  }
+
+  /** Of the keys of a section. */
+  #places(section: string): Record<string, Place> {
+    return Object.fromEntries(Array.from(this.#section(section), ([key, node]) => [key, node.place]));
   }
 
   #arch(): Arch | undefined {

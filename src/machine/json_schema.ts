@@ -103,8 +103,13 @@ class Variants<Name extends string> {
     return Object.fromEntries(Array.from(this.#keys, ([name, all]) => {
       const several = [...all.values()];
       if (several.length === 1) return [name, several[0].schema];
+      // What any of them accepts; the conditions say more.
+      const choices = several.every((s) => Array.isArray(s.schema.enum))
+        ? { enum: [...new Set(several.flatMap((s) => s.schema.enum as unknown[]))] }
+        : {};
       const lines = several.map(({ schema, in: variants }) => `${variants.join(", ")}: ${schema.description}`);
       return [name, {
+        ...choices,
         description: new Set(several.map((s) => s.schema.description)).size > 1 ? lines.join("\n\n") : several[0].schema.description,
       }];
     }));

@@ -226,7 +226,7 @@ class RiscvPlatform implements Platform, SbiHost {
     if (this.#firmware) this.#load(this.#firmware);
     if (this.#kernel) this.#load(this.#kernel);
     const entry = this.#kernel?.entry ?? 0n;
-    const places = new RiscvPlaces(ram, this.#loaded, { file: graph.file, key: "memory" });
+    const places = new RiscvPlaces(ram, this.#loaded, mainRam(graph).place);
     this.#resetIs = this.#whoseReset(places);
     if (this.#resetIs === "ours") places.take(Number(this.#cpu.reset), RESET_BYTES);
     const initrdAt = this.#initrd && places.initrd(this.#initrd.length, Number(entry));

@@ -133,10 +133,10 @@ Deno.test("nothing is where something else is: device tree, kernel, initial RAM 
 
 Deno.test("what has no place is refused", async () => {
   const rows: [Case, string][] = [
-    [{ kernel: elf(RAM, 8 * MIB) }, "m.toml: memory: no room for the device tree of"],
+    [{ kernel: elf(RAM, 8 * MIB) }, "m.toml:6: memory.ram: no room for the device tree of"],
     [
       { kernel: elf(RAM + 2 * MIB, 0x1000), initrd: filled(1, 7 * MIB) },
-      "m.toml: memory: no room for the initial RAM disk of 7340032 bytes beside the images: 8 MiB of RAM",
+      "m.toml:6: memory.ram: no room for the initial RAM disk of 7340032 bytes beside the images: 8 MiB of RAM",
     ],
     [
       { kernel: elf(RAM + 0x1000, 0x1000), firmware: filled(0x13, 0x1001) },

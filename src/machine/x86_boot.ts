@@ -22,6 +22,7 @@ import {
   TSS32_BUSY,
   WRITABLE,
 } from "../x86/segments.ts";
+import { mainRam } from "./graph.ts";
 import type { PlatformParts } from "./machine.ts";
 import type { BuiltinBios } from "./x86_bios.ts";
 import { Places } from "./places.ts";
@@ -107,7 +108,7 @@ export class Boot {
     return this.#places.take(at, length);
   }
   get #place() {
-    return { file: this.parts.graph.file };
+    return mainRam(this.parts.graph).place;
   }
 
   get cmdline(): string {

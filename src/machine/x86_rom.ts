@@ -32,7 +32,7 @@ const EQUIPMENT = 0x06;
  */
 export function withRom(graph: Graph, host: Host): Graph {
   if (graph.firmware.kind !== "file") return graph;
-  const { path } = graph.firmware, place = { file: graph.file, key: "firmware.bios" };
+  const { path } = graph.firmware, place = graph.firmwarePlaces.bios;
   const isLow = (m: MemoryNode) => m.kind === "rom" && m.segments.length === 1 && m.segments[0].base + m.segments[0].length === MIB;
   const low = graph.memories.find(isLow);
   if (!low) throw new ConfigError("there is no ROM that ends at 1 MiB for a BIOS image", place);
@@ -40,7 +40,13 @@ export function withRom(graph: Graph, host: Host): Graph {
   if (length === 0 || length % 0x1_0000 || length > 16 * MIB) {
     throw new ConfigError(`a BIOS image must have a multiple of 64 KiB up to 16 MiB, '${path}' has ${length} bytes`, place);
   }
-  const shown = Math.min(length, window.length);
+  const shown = Math.min(length, window.length),
+    others = [
+      ...graph.memories.filter((m) => m !== low).map(({ id, segments }) => ({ id, parts: segments })),
+      ...graph.devices.map(({ id, windows }) => ({ id, parts: windows.filter((w) => w.bus === "mem") })),
+    ];
+  const inTheWay = others.find(({ parts }) => parts.some((p) => p.base < TOP && p.base + p.length > TOP - length));
+  if (inTheWay) throw new ConfigError(`its ROM of ${length} bytes ends at 4 GiB, where '${inTheWay.id}' is`, place);
   const rom: MemoryNode = {
     ...low,
     file: path,
@@ -51,13 +57,13 @@ export function withRom(graph: Graph, host: Host): Graph {
 }
 
 /** The VGA's ROM: the one that the machine file names, or the usual one beside the BIOS if it is there. @throws {ConfigError} the named one is none. */
-export function vgaRom({ file, firmware }: Graph, host: Host): Uint8Array | undefined {
+export function vgaRom({ firmware, firmwarePlaces }: Graph, host: Host): Uint8Array | undefined {
   if (firmware.kind !== "file") return undefined;
   const { path, vga } = firmware;
   if (vga !== undefined) {
     const rom = host.readFile(vga);
     if (rom[0] === 0x55 && rom[1] === 0xaa) return rom;
-    throw new ConfigError(`'${vga}' is no expansion ROM: it does not begin with 55 AA`, { file, key: "firmware.vga" });
+    throw new ConfigError(`'${vga}' is no expansion ROM: it does not begin with 55 AA`, firmwarePlaces.vga);
   }
   try {
     return host.readFile(path.replace(/[^/]*$/, VGA_ROM));

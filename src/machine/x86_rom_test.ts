@@ -67,11 +67,15 @@ Deno.test("a small ROM fills less below 1 MiB; one of half a page or without a p
   };
   assertEquals(
     await refused({ "m.toml": machineFile(), "bios.bin": rom(100) }),
-    "m.toml: firmware.bios: a BIOS image must have a multiple of 64 KiB up to 16 MiB, 'bios.bin' has 100 bytes",
+    "m.toml:22: firmware.bios: a BIOS image must have a multiple of 64 KiB up to 16 MiB, 'bios.bin' has 100 bytes",
   );
   assertEquals(
     await refused({ "m.toml": machineFile().replace(/\[memory.low\][^[]*/, ""), "bios.bin": rom(64 * KIB) }),
-    "m.toml: firmware.bios: there is no ROM that ends at 1 MiB for a BIOS image",
+    "m.toml:18: firmware.bios: there is no ROM that ends at 1 MiB for a BIOS image",
+  );
+  assertEquals(
+    await refused({ "m.toml": `${machineFile()}[memory.high]\nat = 0xfffe_0000\nsize = "64KiB"\n`, "bios.bin": rom(128 * KIB) }),
+    "m.toml:22: firmware.bios: its ROM of 131072 bytes ends at 4 GiB, where 'high' is",
   );
 });
 

@@ -254,7 +254,7 @@ Deno.test("a kernel and an initial RAM disk that do not fit are refused", async 
       linux(0x020f),
       {},
       0x30_0000,
-      "m.toml: no room for 3145728 bytes beside the kernel: an initial RAM disk or module, or the machine's memory",
+      "m.toml:5: memory.ram: no room for 3145728 bytes beside the kernel: an initial RAM disk or module, or the machine's memory",
     ],
     [linux(0x020f, (v) => v.setUint32(0x260, 0x80_0000, true)), {}, 1, "kernel: it goes to 0x200000..0x9fffff, which is not in memory"],
   ];
@@ -347,6 +347,14 @@ const filledLinux = (at: number, length: number): Uint8Array => {
   return file;
 };
 
+/** A PVH kernel whose only segment is this long, zeros behind its first two bytes, and goes to an address. */
+function pvhAt(at: number, length: number): Uint8Array {
+  const file = pvh(), view = new DataView(file.buffer);
+  for (const [offset, value] of [[64 + 24, at], [64 + 40, length]]) view.setBigUint64(offset, BigInt(value), true);
+  view.setUint32(0x190, at, true);
+  return file;
+}
+
 /** By protocol: a kernel that is loaded at an address, and where its information says that the only module is. */
 const KERNELS: Record<
   string,
@@ -361,6 +369,7 @@ const KERNELS: Record<
       return word(tag + 8);
     },
   },
+  pvh: { file: pvhAt, module: (info, word) => word(word(info + 16)) },
   linux: { file: filledLinux, module: (info, word) => word(info + 0x218) },
   linux64: { file: filledLinux, module: (info, word) => word(info + 0x218) },
 };
@@ -373,9 +382,15 @@ Deno.test("what a kernel is told is where neither the kernel nor a module is, no
     for (const [protocol, { file, module: moduleAt }] of Object.entries(KERNELS)) {
       const said = `${protocol} at ${at.toString(16)}, ${length.toString(16)} bytes`, kernel = file(at, length);
       const { cpus: [cpu], bus } = await machineOf(kernel, { set: { "boot.protocol": protocol } }, module, BIOS_TOML);
+      const contents = (file: Uint8Array) => {
+        if (protocol !== "pvh") return file.subarray(linux ? 0x400 : 0);
+        const bytes = new Uint8Array(length);
+        bytes.set(file.subarray(0x100, 0x102));
+        return bytes;
+      };
       const word = (at: number) => bus.read(at, 4), linux = protocol.startsWith("linux"), info = Number(cpu.reg(linux ? "rsi" : "rbx"));
       const gdt = Number(cpu.reg("gdtr_base")), loaded = moduleAt(info, word);
-      assertEquals(bus.readBytes(at, length), kernel.subarray(linux ? 0x400 : 0), said);
+      assertEquals(bus.readBytes(at, length), contents(kernel), said);
       assertEquals(bus.readBytes(loaded, module.length), module, said);
       assertEquals([word(gdt + 0x18), word(gdt + 0x1c)], [0xffff, 0x00cf_9300], said);
       const told = linux ? 4096 : protocol === "multiboot2" ? word(info) : 120;
@@ -394,7 +409,7 @@ Deno.test("a kernel over what the BIOS keeps, and one that leaves no room for wh
     [0x9_0000, 0x1_0000, "kernel: it would overwrite 0x9fc00..0x9ffff, which the BIOS keeps"],
     [0xe_0000, 0x1_1000, "kernel: it would overwrite 0xf0000..0xfffff, which the BIOS keeps"],
     [0x70_0000, 0x10_0000, "kernel: it would overwrite 0x7e0000..0x7fffff, which the BIOS keeps"],
-    [0x10_0000, 0x80_0000, "m.toml: no room below 4 GiB for 24608 bytes that tell the kernel about the machine", HIGH_TOML],
+    [0x10_0000, 0x80_0000, "m.toml:5: memory.ram: no room below 4 GiB for 24608 bytes that tell the kernel about the machine", HIGH_TOML],
   ];
   for (const [at, length, message, toml] of rows) {
     let said = "";
