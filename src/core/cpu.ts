@@ -11,6 +11,12 @@ export type RunEnd =
   | "halted"
   | "breakpoint";
 
+/** What a processor tells of itself: a line each for the channels that are on. */
+export interface CpuTrace {
+  readonly trap?: (line: string) => void;
+  readonly mmu?: (line: string) => void;
+}
+
 /** A register for the debugger: the target description, `reg()` and the death report are made from these rows. */
 export interface RegisterInfo {
   readonly name: string;

@@ -7,7 +7,7 @@ export const CHANNELS = {
   trap: "exceptions and interrupts taken by a CPU",
   mmu: "address translation changes and page faults",
   sbi: "SBI or BIOS calls served by the built-in firmware",
-  exec: "every basic block entered, with its first instruction",
+  exec: "every place that execution jumps to, with its first instruction",
   trace: "what devices say about themselves",
 } as const;
 export type Channel = keyof typeof CHANNELS;

@@ -13,6 +13,7 @@ import "../firmware/sbi/legacy.ts";
 import "../firmware/sbi/srst.ts";
 import "../firmware/sbi/mod.ts";
 import "../riscv/slots.ts";
+import "../core/history.ts";
 import "../riscv/trap.ts";
 import "../riscv/csr.ts";
 import "../riscv/clmul.ts";

@@ -7,6 +7,7 @@ import "../scenario/peripherals.ts";
 import "../x86/cpuid.ts";
 import "../x86/insn.ts";
 import "../x86/decode.ts";
+import "../core/history.ts";
 import "../x86/exceptions.ts";
 import "../x86/slots.ts";
 import "../x86/flags.ts";

@@ -110,6 +110,12 @@ function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
   return out;
 }
 
+/** "0x80200010 kernel::main+0x10" or the bare address. */
+export function placeOf(symbols: Pick<Symbols, "lookup">, address: bigint): string {
+  const at = symbols.lookup(address), hex = `0x${address.toString(16)}`;
+  return at ? `${hex} ${at.name}${at.offset ? `+0x${at.offset.toString(16)}` : ""}` : hex;
+}
+
 /** Names of addresses. Read from the file when they are first asked for. */
 export class Symbols {
   #sorted: readonly Symbol[] | undefined;

@@ -1,5 +1,5 @@
 // A processor as the rest of the system sees it, made of its architecture's core and the engine that runs it.
-import type { Cpu, RegisterInfo, RunEnd } from "../core/cpu.ts";
+import type { Cpu, CpuTrace, RegisterInfo, RunEnd } from "../core/cpu.ts";
 import type { IrqLine } from "../core/irq.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Access, type Core, FETCH, READ, WRITE } from "../ir/frontend.ts";
@@ -7,6 +7,10 @@ import { type Access, type Core, FETCH, READ, WRITE } from "../ir/frontend.ts";
 /** What every architecture's core has besides what the engine needs. */
 export interface DebuggableCore extends Core {
   readonly registers: readonly RegisterInfo[];
+  /** Set while somebody listens. */
+  trace: CpuTrace | undefined;
+  /** An address with its symbol's name, for reports. */
+  place: (at: bigint) => string;
   reset(): void;
   /** See `Cpu`. */
   readonly resting: string | undefined;
@@ -24,6 +28,8 @@ const ACCESS = { read: READ, write: WRITE, fetch: FETCH } as const;
 export abstract class EngineCpu<C extends DebuggableCore> implements Cpu {
   abstract readonly arch: Cpu["arch"];
   readonly breakpoints = new Set<bigint>();
+  /** Runs the processor instead, while somebody wants to see where it goes (tracing.ts). */
+  stepper: { run(budget: number): RunEnd; readonly executed: number; attention(): void } | undefined;
   constructor(readonly index: number, readonly core: C, readonly engine: Engine) {}
 
   abstract readonly pc: bigint;
@@ -33,12 +39,14 @@ export abstract class EngineCpu<C extends DebuggableCore> implements Cpu {
     this.core.reset();
   }
   run(budget: number): RunEnd {
-    return this.engine.run(this.index, budget);
+    return this.stepper === undefined ? this.engine.run(this.index, budget) : this.stepper.run(budget);
   }
   get executed(): number {
+    if (this.stepper !== undefined) return this.stepper.executed;
     return this.engine.running.index === this.index ? this.engine.executed : 0;
   }
   attention(): void {
+    this.stepper?.attention();
     this.engine.attention();
   }
   get idle(): boolean {

@@ -12,8 +12,9 @@ import type { PciFunction } from "../core/pci.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
-import { EM_386, EM_RISCV, EM_X86_64, isElf, machineName, readElf, type Symbols, withSymbolsBeside } from "./elf.ts";
+import { EM_386, EM_RISCV, EM_X86_64, isElf, machineName, placeOf, readElf, type Symbols, withSymbolsBeside } from "./elf.ts";
 import { type DiskImage, MachineDisks, type OpenDisk } from "./disks.ts";
+import type { DebuggableCore, EngineCpu } from "./engine_cpu.ts";
 import { type Graph, loadConfigAndTypes, mainRam, type MemoryNode, type Segment } from "./graph.ts";
 import type { Stop } from "./stop.ts";
 import { wireDevices } from "./wire.ts";
@@ -54,7 +55,7 @@ export interface MachineOptions {
 
 /** What an architecture makes of a graph: processors, firmware, and the state at power-on. */
 export interface Platform {
-  readonly cpus: readonly Cpu[];
+  readonly cpus: readonly EngineCpu<DebuggableCore>[];
   readonly symbols: Symbols;
   /** Port space. */
   readonly io?: Bus;
@@ -210,7 +211,12 @@ export class Machine {
       firmwareConsole: () => this.consoles.values().next().value,
     });
     this.cpus = this.#platform.cpus;
-    this.symbols = symbolsOf(graph, options, host, this.#platform.symbols);
+    const symbols = this.symbols = symbolsOf(graph, options, host, this.#platform.symbols);
+    for (const c of this.#platform.cpus) c.core.place = (at) => placeOf(symbols, at);
+    if (traced(host.log)) {
+      if (!tracing) throw new Error("a trace of processors needs loadTracing() first");
+      tracing.traceCpus(this.#platform.cpus, host.log, symbols);
+    }
     if (!this.disks.filled) this.disks.fill();
     for (const disk of this.disks.all) disk.onAccess = (sectors) => this.engine.spend(sectors);
     const devices = wireDevices(graph, {
@@ -609,6 +615,13 @@ export class Tap implements CharPort {
     return this.inner.take?.() ?? -1;
   }
 }
+
+let tracing: typeof import("./tracing.ts") | undefined;
+/** To be awaited before a machine is made whose log listens to its processors. */
+export async function loadTracing(): Promise<void> {
+  tracing ??= await lazy<typeof import("./tracing.ts")>("./tracing.ts", import.meta.url);
+}
+const traced = (log: Log) => log.on("trap") || log.on("mmu") || log.on("exec");
 
 type Family = Graph["cpu"]["family"];
 /** What is loaded. Neither family's instructions are of use to the other, and they are a third of all files. */

@@ -18,7 +18,8 @@ import {
   WRITE,
 } from "../ir/frontend.ts";
 import type { IrqLine } from "../core/irq.ts";
-import type { RegisterInfo } from "../core/cpu.ts";
+import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
+import { historyLines } from "../core/history.ts";
 import {
   ADUE,
   CBCFE,
@@ -75,7 +76,20 @@ import {
   STATUS,
   X,
 } from "./slots.ts";
-import { ACCESS_FAULT, CAUSE, causeName, mostUrgent, PAGE_FAULT, PRIVILEGE_LETTERS, SEIP, SSIP, STIP, TrapLog, wide } from "./trap.ts";
+import {
+  ACCESS_FAULT,
+  CAUSE,
+  describeTrap,
+  mostUrgent,
+  PAGE_FAULT,
+  PRIVILEGE_LETTERS,
+  SEIP,
+  SSIP,
+  STIP,
+  TrapLog,
+  trapOf,
+  wide,
+} from "./trap.ts";
 
 /** What distinguishes one hart from another. */
 export interface HartConfig {
@@ -166,6 +180,8 @@ export class Hart implements Core {
   readonly mmu: Mmu;
   readonly helpers: readonly Helper[];
   readonly traps = new TrapLog();
+  trace: CpuTrace | undefined;
+  place: (at: bigint) => string = hex;
   /** The next instruction is of floating point, which was not loaded. */
   needsFloating = false;
   pageCacheable = true;
@@ -487,9 +503,23 @@ export class Hart implements Core {
     const hi = rv64 ? vecHi + ((vecLo & ~3) < 0 && lo >= 0 ? 1 : 0) : 0;
     this.#setPc(lo, hi);
     this.traps.record(cause, interrupt, pcLo, pcHi, tvalLo, tvalHi, from, s.priv, this.env.instructions(), lo | 0, hi | 0);
+    if (this.trace !== undefined) this.#traceTrap(this.trace, cause, interrupt, from);
     if (this.traps.loop > 0) this.config.onTrapLoop?.();
     this.#refresh();
     this.update();
+  }
+
+  #traceTrap(trace: CpuTrace, cause: number, interrupt: boolean, from: number): void {
+    const toS = this.s.priv === 1,
+      epc = toS ? SEPC : MEPC,
+      tval = toS ? STVAL : MTVAL,
+      read = (slot: number) => BigInt.asUintN(this.xlen, wide(this.slotLo(slot), this.slotHi(slot)));
+    const trap = { cause, interrupt, epc: read(epc), tval: read(tval), from, to: this.s.priv };
+    trace.trap?.(describeTrap(trap, this.place));
+    // What the walk found is found again: nothing has run in between.
+    if (trace.mmu && !interrupt && PAGE_FAULT.includes(cause)) {
+      trace.mmu(`page fault: ${this.#walkReport(trap).map((l) => l.trim()).join("; ").replace(":;", ":")}`);
+    }
   }
 
   #exception(): Status {
@@ -530,6 +560,7 @@ export class Hart implements Core {
 
   #return(priv: number, epc: number): Status {
     this.s.priv = priv;
+    this.traps.history.returned();
     this.#setPc(this.slotLo(epc), this.slotHi(epc));
     this.#refresh();
     this.update();
@@ -556,6 +587,7 @@ export class Hart implements Core {
 
   /** sfence.vma of one page (`one`, address in halves) or of everything, in all address spaces: more than an ASID asks for is allowed (Priv 4.2.1). */
   fenceVma(lo: number, hi: number, one: boolean): void {
+    this.trace?.mmu?.(one ? `fence of ${this.place(BigInt.asUintN(this.xlen, wide(lo, hi)))}` : "fence of everything");
     if (!one || this.mmu.mayBeLarge(lo, hi)) this.#flushData();
     else this.env.flushPage(lo, hi);
     if (!one || this.mmu.mayBeFetched(lo, hi)) this.#newSpaces(false);
@@ -652,6 +684,7 @@ export class Hart implements Core {
     if (!this.mmu.supports(this.xlen === 64 ? hi >>> 28 : lo >>> 31) || (s.satpLo === lo && s.satpHi === hi)) return;
     s.satpLo = lo;
     s.satpHi = hi;
+    this.trace?.mmu?.(`satp = ${hex(BigInt.asUintN(this.xlen, wide(lo, hi)))}`);
     this.mmu.setSatp(lo, hi);
     this.#findSpace();
     this.#refresh();
@@ -678,6 +711,7 @@ export class Hart implements Core {
   }
 
   pmpChanged(): void {
+    this.trace?.mmu?.("the physical memory protection changes");
     this.#flushData();
     this.#newSpaces(true);
   }
@@ -989,15 +1023,12 @@ export class Hart implements Core {
   /** Why the hart is where it is, for a report to the user: the last traps, the vectors, and the page walk of the last faulting address. */
   deathReport(): string {
     const s = this.s, last = this.traps.last(), lines: string[] = [];
-    lines.push(`privilege ${PRIVILEGE_LETTERS[s.priv]}, pc ${hex(this.pc)}, ${this.traps.count} traps since reset; the last ones:`);
-    for (const t of last.slice(-8)) {
-      const tval = t.interrupt ? "" : ` tval ${hex(t.tval)}`;
-      lines.push(
-        `  ${PRIVILEGE_LETTERS[t.from]} -> ${PRIVILEGE_LETTERS[t.to]}  ${causeName(t.cause, t.interrupt)}, epc ${
-          hex(t.epc)
-        }${tval}, instruction ${t.at}`,
-      );
-    }
+    lines.push(
+      `privilege ${PRIVILEGE_LETTERS[s.priv]}, pc ${
+        this.place(this.pc)
+      }, ${this.traps.count} traps since reset; the first since a return, and the last:`,
+      ...historyLines(this.traps.history, (e) => describeTrap(trapOf(e), this.place)),
+    );
     if (this.traps.loop > 0) {
       lines.push(`  the last ${this.traps.loop + 1} were raised by the first instruction of the trap handler itself`);
     }

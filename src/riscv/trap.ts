@@ -1,4 +1,5 @@
 // Causes of traps, their names and priorities (RISC-V Privileged 20211203, 3.1.8, 3.1.9 and table 3.7), and the record of past traps.
+import { type Entry, History } from "../core/history.ts";
 
 // deno-fmt-ignore
 export const CAUSE = {
@@ -65,21 +66,22 @@ export interface Trap {
   readonly to: number;
   /** Instructions that the hart had begun. */
   readonly at: number;
+  /** How often in a row. */
+  readonly times: number;
 }
 
-const DEPTH = 16;
-
-/** The last traps of a hart. HOT: recording allocates nothing. */
+/** The past traps of a hart. HOT: recording allocates nothing. */
 export class TrapLog {
-  /** Traps since reset. */
-  count = 0;
+  readonly history = new History();
   /** Exceptions in a row that were raised at the very vector the one before had jumped to: a few of them mean that it will never end. */
   loop = 0;
-  readonly #what = new Int32Array(DEPTH);
-  readonly #halves = new Int32Array(4 * DEPTH);
-  readonly #at = new Float64Array(DEPTH);
   #vectorLo = 1;
   #vectorHi = 0;
+
+  /** Traps since reset. */
+  get count(): number {
+    return this.history.count;
+  }
 
   record(
     cause: number,
@@ -94,65 +96,51 @@ export class TrapLog {
     vectorLo: number,
     vectorHi: number,
   ): void {
-    const i = this.count++ % DEPTH;
     this.loop = !interrupt && epcLo === this.#vectorLo && epcHi === this.#vectorHi ? this.loop + 1 : 0;
-    this.#what[i] = cause | (interrupt ? 0x100 : 0) | from << 12 | to << 16;
-    this.#halves[4 * i] = epcLo;
-    this.#halves[4 * i + 1] = epcHi;
-    this.#halves[4 * i + 2] = tvalLo;
-    this.#halves[4 * i + 3] = tvalHi;
-    this.#at[i] = at;
+    this.history.record(cause | (interrupt ? 0x100 : 0) | from << 12 | to << 16, 0, epcLo, epcHi, tvalLo, tvalHi, at);
     this.#vectorLo = vectorLo;
     this.#vectorHi = vectorHi;
   }
 
   clear(): void {
-    this.count = this.loop = this.#vectorHi = 0;
+    this.history.clear();
+    this.loop = this.#vectorHi = 0;
     this.#vectorLo = 1; // no vector is odd
-    this.#what.fill(0);
-    this.#halves.fill(0);
-    this.#at.fill(0);
   }
 
   /** Plain data for a snapshot: the end that a loop of traps comes to must not depend on where it was saved. */
   save(): unknown {
-    const { count, loop } = this;
-    return {
-      count,
-      loop,
-      vector: [this.#vectorLo, this.#vectorHi],
-      what: this.#what.slice(),
-      halves: this.#halves.slice(),
-      at: this.#at.slice(),
-    };
+    return { loop: this.loop, vector: [this.#vectorLo, this.#vectorHi], history: this.history.save() };
   }
   load(saved: unknown): void {
-    const s = saved as { count: number; loop: number; vector: [number, number]; what: Int32Array; halves: Int32Array; at: Float64Array };
-    this.count = s.count;
+    const s = saved as { loop: number; vector: [number, number]; history: ReturnType<History["save"]> };
     this.loop = s.loop;
     [this.#vectorLo, this.#vectorHi] = s.vector;
-    this.#what.set(s.what);
-    this.#halves.set(s.halves);
-    this.#at.set(s.at);
+    this.history.load(s.history);
   }
 
   /** The last traps, oldest first; at most 16. */
   last(): Trap[] {
-    const traps: Trap[] = [];
-    for (let n = Math.max(0, this.count - DEPTH); n < this.count; n++) {
-      const i = n % DEPTH, what = this.#what[i], at = (j: number) => wide(this.#halves[4 * i + j], this.#halves[4 * i + j + 1]);
-      traps.push({
-        cause: what & 0xff,
-        interrupt: (what & 0x100) !== 0,
-        epc: at(0),
-        tval: at(2),
-        from: what >> 12 & 3,
-        to: what >> 16 & 3,
-        at: this.#at[i],
-      });
-    }
-    return traps;
+    return this.history.last().map(trapOf);
   }
+}
+
+/** What an entry of the history stands for. */
+export const trapOf = ({ what, a, b, at, times }: Entry): Trap => ({
+  cause: what & 0xff,
+  interrupt: (what & 0x100) !== 0,
+  epc: a,
+  tval: b,
+  from: what >> 12 & 3,
+  to: what >> 16 & 3,
+  at,
+  times,
+});
+
+/** A trap in one line; `place` names an address. */
+export function describeTrap(t: Pick<Trap, "cause" | "interrupt" | "epc" | "tval" | "from" | "to">, place: (at: bigint) => string): string {
+  const tval = t.interrupt ? "" : ` tval 0x${t.tval.toString(16)}`;
+  return `${PRIVILEGE_LETTERS[t.from]} -> ${PRIVILEGE_LETTERS[t.to]}  ${causeName(t.cause, t.interrupt)}, epc ${place(t.epc)}${tval}`;
 }
 
 /** Unsigned 64-bit value of two halves. */

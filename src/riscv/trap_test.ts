@@ -229,7 +229,9 @@ Deno.test("a handler that faults at its first instruction counts as a loop, and 
   assertStringIncludes(report, "the last 20 were raised by the first instruction of the trap handler itself");
   assertMatch(report, /level 2: entry at 0x80001000 = 0x0 -{8}\n {2}level 2: the entry is not valid/);
   call("ebreak", 0x5000n);
-  assertEquals([hart.traps.loop, hart.traps.last().length], [0, 16]);
+  assertStringIncludes(report, "load page fault, epc 0x80000000 tval 0x1238, instruction 0\n  S -> S");
+  assertStringIncludes(report, "instruction 0 (19 times in a row)");
+  assertEquals([hart.traps.loop, hart.traps.last().map((t) => t.times)], [0, [1, 19, 1]]);
 });
 
 Deno.test("names and priorities", () => {

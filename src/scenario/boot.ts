@@ -2,7 +2,7 @@
 import type { DiskSource } from "../core/disk.ts";
 import { type Channel, silent } from "../core/log.ts";
 import type { OpenDisk } from "../machine/disks.ts";
-import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
+import { createMachine, loadGraph, loadGunzip, loadTracing, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { SessionScreen } from "./peripherals.ts";
 import type { SerialConsole } from "./session.ts";
 import { collectForgotten, takeForgotten } from "./failures.ts";
@@ -29,6 +29,7 @@ export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionO
 export async function boot(machineFile: string, options: BootOptions = {}): Promise<MachineSession> {
   const { failOn, budget, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
+  if (trace) await loadTracing();
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
   const graph = await loadGraph(machineOptions, { readFile, openDisk, findShipped, log: silent }, true);
   // Forks share what was read of an image, and only the first machine may change one.

@@ -1,4 +1,5 @@
 // What a session needs of a machine. The real one is `Machine`; tests of sessions, the command line and the debugger use a scripted one.
+import { placeOf } from "../machine/elf.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { CharPort, KeyPort, ScreenPort } from "../core/device.ts";
@@ -56,7 +57,5 @@ export const describeRest = (cpu: Cpu): string | undefined => cpu.idle ? cpu.res
 
 /** "kernel::main+0x10" or the bare address. */
 export function describeAddress(machine: MachineLike, vaddr: bigint): string {
-  const at = machine.symbols.lookup(vaddr);
-  const hex = `0x${vaddr.toString(16)}`;
-  return at ? `${hex} ${at.name}${at.offset ? `+0x${at.offset.toString(16)}` : ""}` : hex;
+  return placeOf(machine.symbols, vaddr);
 }

@@ -27,7 +27,7 @@ import {
   EFER_NXE,
   EFER_SCE,
 } from "./registers.ts";
-import { XCPT } from "./exceptions.ts";
+import { hex, wide, XCPT } from "./exceptions.ts";
 import { CS, LONG } from "./segments.ts";
 
 const CR0_WRITABLE = CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
@@ -61,6 +61,7 @@ export function writeCr0(cpu: X86Cpu, lo: number, hi: number): void {
   s.cr0 = value;
   if (!(value & CR0_PE)) cpu.cpl = 0;
   if ((old ^ value) & (CR0_PG | CR0_WP | CR0_PE)) {
+    cpu.trace?.mmu?.(`cr0 = ${hex(value >>> 0)}`);
     cpu.setPaging();
     cpu.flushAll();
   } else cpu.refresh();
@@ -80,6 +81,7 @@ export function loadCr3(cpu: X86Cpu, lo: number, hi: number, keep = false): void
   if (s.cr0 & CR0_PG && s.cr4 & CR4_PAE && !cpu.lma) loadPdptes(cpu, lo);
   s.cr3Lo = lo;
   s.cr3Hi = hi;
+  cpu.trace?.mmu?.(`cr3 = ${hex(wide(lo, hi))}`);
   cpu.setPaging();
   cpu.newRoot(keep);
 }
@@ -106,6 +108,7 @@ export function writeCr4(cpu: X86Cpu, lo: number, hi: number): void {
   if (s.cr0 & CR0_PG && lo & CR4_PAE && !cpu.lma && changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) loadPdptes(cpu, s.cr3Lo);
   s.cr4 = lo;
   if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_LA57 | CR4_PCIDE)) {
+    cpu.trace?.mmu?.(`cr4 = ${hex(lo >>> 0)}`);
     cpu.setPaging();
     cpu.flushAll();
   } else cpu.refresh();
@@ -118,6 +121,7 @@ export function writeEfer(cpu: X86Cpu, lo: number, hi: number): void {
     (cpu.features.has("nx") ? EFER_NXE : 0);
   if (hi !== 0 || lo & ~allowed || (s.cr0 & CR0_PG && (lo ^ cpu.efer) & EFER_LME)) cpu.fault(XCPT.GP, 0);
   cpu.efer = (lo & ~EFER_LMA) | (cpu.efer & EFER_LMA);
+  cpu.trace?.mmu?.(`efer = ${hex(cpu.efer)}`);
   cpu.setPaging();
   cpu.flushAll();
 }

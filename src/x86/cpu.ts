@@ -21,17 +21,17 @@ import {
   WRITE,
 } from "../ir/frontend.ts";
 import type { IrqLine } from "../core/irq.ts";
-import type { RegisterInfo } from "../core/cpu.ts";
+import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
 import type { LocalApic } from "../core/apic.ts";
 import type { CpuPorts } from "./ports.ts";
 import { type CpuidModel, Features } from "./cpuid.ts";
 import { type DecodeTable, LONGEST, OK } from "./decode.ts";
-import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, wide, XCPT } from "./exceptions.ts";
+import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, hex, wide, XCPT } from "./exceptions.ts";
 import { readStatus, writeStatus } from "./flags.ts";
 import { ENDING_HELPERS, SYSTEM_HELPERS } from "./helpers.ts";
 import { deliver } from "./interrupts.ts";
 import { Paging } from "./paging.ts";
-import { deathReport, registerTable } from "./debug.ts";
+import { deathReport, registerTable, traceEvent } from "./debug.ts";
 import {
   BIG,
   CODE,
@@ -226,6 +226,8 @@ export class X86Cpu implements Core {
   readonly features: Features;
   readonly helpers: readonly Helper[];
   readonly events = new EventLog();
+  trace: CpuTrace | undefined;
+  place: (at: bigint) => string = hex;
   readonly stack: Stack;
   readonly #wideBases: boolean;
   pageCacheable = true;
@@ -833,6 +835,21 @@ export class X86Cpu implements Core {
     return table.decode(insn, Uint8Array.from(bytes), 0, bytes.length, 64) === OK ? insn : undefined;
   }
 
+  /** Notes an event for the report, and for who listens. */
+  note(
+    vector: number,
+    kind: EventKind,
+    cpl: number,
+    errorCode: number,
+    pcLo: number,
+    pcHi: number,
+    addressLo: number,
+    addressHi: number,
+  ): void {
+    this.events.record(vector, kind, cpl, errorCode, pcLo, pcHi, addressLo, addressHi, this.env.instructions());
+    if (this.trace !== undefined) traceEvent(this, this.trace);
+  }
+
   /** Delivers an event, or what comes of it; the pc is the return address. */
   event(vector: number, kind: EventKind, errorCode: number): void {
     const s = this.s, pcLo = this.pcLo, pcHi = this.pcHi;
@@ -842,17 +859,7 @@ export class X86Cpu implements Core {
       if (page) {
         this.setSlot(CR2, this.addressLo, this.addressHi);
       }
-      this.events.record(
-        vector,
-        kind,
-        this.cpl,
-        errorCode,
-        pcLo,
-        pcHi,
-        page ? this.addressLo : 0,
-        page ? this.addressHi : 0,
-        this.env.instructions(),
-      );
+      this.note(vector, kind, this.cpl, errorCode, pcLo, pcHi, page ? this.addressLo : 0, page ? this.addressHi : 0);
       this.vector = -1;
       try {
         deliver(this, vector, kind, errorCode, pcLo, pcHi);
@@ -866,8 +873,7 @@ export class X86Cpu implements Core {
         if (second === XCPT.PF) {
           this.setSlot(CR2, this.addressLo, this.addressHi);
         }
-        const at = this.env.instructions();
-        this.events.record(second, EXCEPTION, this.cpl, this.errorCode, pcLo, pcHi, this.addressLo, this.addressHi, at);
+        this.note(second, EXCEPTION, this.cpl, this.errorCode, pcLo, pcHi, this.addressLo, this.addressHi);
       }
       if (next < 0) {
         s.shutdown = s.waiting = true;

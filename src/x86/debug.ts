@@ -1,9 +1,10 @@
 // The debugger's view of an x86 processor: registers by name in the order of GDB's amd64 target, and the report about a guest that has died.
-import type { RegisterInfo } from "../core/cpu.ts";
+import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
+import { historyLines } from "../core/history.ts";
 import { READ, WRITE } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { AC, AF, CF, CR0_PG, DF, ID, IF, NT, OF, PF, RF, SF, TF, VIF, VIP, VM, ZF } from "./registers.ts";
-import { type Event, eventName, EXCEPTION, hasErrorCode, hex, low32, wide, XCPT } from "./exceptions.ts";
+import { type Event, eventName, eventOf, EXCEPTION, hasErrorCode, hex, low32, wide, XCPT } from "./exceptions.ts";
 import { LEVEL_NAMES, PF_I, PF_P, PF_RSVD, PF_U, PF_W, REASONS } from "./paging.ts";
 import { CS, FS, GS, index, INT32, PRESENT, SEGMENT_NAMES, SS, TR, TRAP32, type } from "./segments.ts";
 import {
@@ -222,8 +223,8 @@ export function deathReport(cpu: X86Cpu): string {
   );
   const tr = wide(cpu.baseLo(TR), cpu.baseHi(TR));
   lines.push(`  tr ${hex(cpu.selector(TR))} base ${hex(tr)} limit ${hex(cpu.limit[TR])}${cpu.lma ? stacks(cpu, tr) : ""}`);
-  if (events.length) lines.push("the last events:");
-  for (const e of events.slice(-8)) lines.push(`  CPL ${e.cpl}  ${describe(e)}, at ${hex(e.pc)}, instruction ${e.at}`);
+  if (events.length) lines.push("the first events since a return, and the last:");
+  lines.push(...historyLines(cpu.events.history, (e) => describe(cpu, eventOf(e))));
   const seen = new Set<number>();
   for (const e of events.slice(-3)) {
     if (e.kind !== EXCEPTION || seen.has(e.vector)) continue;
@@ -235,7 +236,17 @@ export function deathReport(cpu: X86Cpu): string {
   return lines.join("\n");
 }
 
-function describe(e: Event): string {
+/** An event just noted, and why a page fault is one. */
+export function traceEvent(cpu: X86Cpu, trace: CpuTrace): void {
+  const e = cpu.events.last().at(-1)!;
+  trace.trap?.(describe(cpu, e));
+  if (trace.mmu && e.kind === EXCEPTION && e.vector === XCPT.PF) {
+    trace.mmu(`page fault: ${walkReport(cpu, e).map((l) => l.trim()).join("; ").replace(":;", ":")}`);
+  }
+}
+
+const describe = (cpu: X86Cpu, e: Event): string => `CPL ${e.cpl}  ${what(e)}, at ${cpu.place(e.pc)}`;
+function what(e: Event): string {
   const name = eventName(e.vector, e.kind);
   if (e.kind !== EXCEPTION || !hasErrorCode(e.vector)) return name;
   if (e.vector === XCPT.PF) {

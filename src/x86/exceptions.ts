@@ -1,4 +1,5 @@
 // Exception vectors, their names and classes (Intel SDM volume 3A, 253668-083, 6.3 and 6.15, tables 6-1 and 6-5), and the record of past events.
+import { type Entry, History } from "../core/history.ts";
 
 // deno-fmt-ignore
 export const XCPT = {
@@ -67,17 +68,18 @@ export interface Event {
   readonly cpl: number;
   /** Instructions that the processor had begun. */
   readonly at: number;
+  /** How often in a row. */
+  readonly times: number;
 }
 
-const DEPTH = 16;
-
-/** The last events of a processor. HOT: recording allocates nothing. */
+/** The past events of a processor. HOT: recording allocates nothing. */
 export class EventLog {
+  readonly history = new History();
+
   /** Events since reset. */
-  count = 0;
-  readonly #what = new Int32Array(2 * DEPTH);
-  readonly #halves = new Int32Array(4 * DEPTH);
-  readonly #at = new Float64Array(DEPTH);
+  get count(): number {
+    return this.history.count;
+  }
 
   record(
     vector: number,
@@ -90,50 +92,38 @@ export class EventLog {
     addressHi: number,
     at: number,
   ): void {
-    const i = this.count++ % DEPTH;
-    this.#what[2 * i] = vector | kind << 8 | cpl << 12;
-    this.#what[2 * i + 1] = errorCode;
-    this.#halves[4 * i] = pcLo;
-    this.#halves[4 * i + 1] = pcHi;
-    this.#halves[4 * i + 2] = addressLo;
-    this.#halves[4 * i + 3] = addressHi;
-    this.#at[i] = at;
+    this.history.record(vector | kind << 8 | cpl << 12, errorCode, pcLo, pcHi, addressLo, addressHi, at);
   }
 
   clear(): void {
-    this.count = 0;
-    for (const list of [this.#what, this.#halves, this.#at]) list.fill(0);
+    this.history.clear();
   }
 
   /** Plain data for a snapshot, and back. */
   save() {
-    return { count: this.count, what: this.#what.slice(), halves: this.#halves.slice(), at: this.#at.slice() };
+    return this.history.save();
   }
   load(saved: ReturnType<EventLog["save"]>): void {
-    this.count = saved.count;
-    this.#what.set(saved.what);
-    this.#halves.set(saved.halves);
-    this.#at.set(saved.at);
+    this.history.load(saved);
   }
 
   /** The last events, oldest first; at most 16. */
   last(): Event[] {
-    const events: Event[] = [];
-    for (let n = Math.max(0, this.count - DEPTH); n < this.count; n++) {
-      const i = n % DEPTH, what = this.#what[2 * i], at = (j: number) => wide(this.#halves[4 * i + j], this.#halves[4 * i + j + 1]);
-      events.push({
-        vector: what & 0xff,
-        kind: (what >> 8 & 3) as EventKind,
-        cpl: what >> 12 & 3,
-        errorCode: this.#what[2 * i + 1],
-        pc: at(0),
-        address: at(2),
-        at: this.#at[i],
-      });
-    }
-    return events;
+    return this.history.last().map(eventOf);
   }
 }
+
+/** What an entry of the history stands for. */
+export const eventOf = ({ what, code, a, b, at, times }: Entry): Event => ({
+  vector: what & 0xff,
+  kind: (what >> 8 & 3) as EventKind,
+  cpl: what >> 12 & 3,
+  errorCode: code,
+  pc: a,
+  address: b,
+  at,
+  times,
+});
 
 /** Unsigned 64-bit value of two halves. */
 export const wide = (lo: number, hi: number): bigint => BigInt(hi >>> 0) << 32n | BigInt(lo >>> 0);

@@ -40,5 +40,6 @@ Deno.test("the log keeps the last sixteen events", () => {
     address: 0x7_0000_2000n,
     cpl: 0,
     at: 200,
+    times: 1,
   });
 });

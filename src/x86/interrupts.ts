@@ -328,6 +328,7 @@ export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
   const s = cpu.s;
   // NMIs are let in again also when the return faults (SDM 6.7.1).
   s.nmiMasked = false;
+  cpu.events.history.returned();
   if (!(s.cr0 & 1)) return iretReal(cpu, size);
   if (cpu.v86) {
     if ((cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
@@ -441,7 +442,7 @@ export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nex
   // INT1 checks no privilege, and is an event from outside.
   deliver(cpu, vector, kind === 3 ? EXCEPTION : kind === 0 ? SOFTWARE : SOFTWARE_TRAP, 0, nextLo, nextHi);
   // What faults has had no effect, and may be tried once more.
-  cpu.events.record(vector, SOFTWARE, cpl, 0, nextLo, nextHi, 0, 0, cpu.env.instructions());
+  cpu.note(vector, SOFTWARE, cpl, 0, nextLo, nextHi, 0, 0);
   // No single step after the handler was entered; a task's T bit is another matter.
   s.debugDue &= DR6_BT;
   return cpu.done();

@@ -25,7 +25,7 @@ import {
   VIP,
   VM,
 } from "./registers.ts";
-import { XCPT } from "./exceptions.ts";
+import { wide, XCPT } from "./exceptions.ts";
 import { farReturn, farTransfer, syscall, sysenter, sysexit, sysret } from "./far.ts";
 import type { SYSTEM_HELPERS } from "./helpers.ts";
 import { iret, softwareInterrupt } from "./interrupts.ts";
@@ -268,10 +268,15 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
     verw: () => result(peekDescriptor(cpu, lo(0) & 0xffff) && isWritable(cpu.descHi) && visible(cpu, lo(0)) ? 1 : 0),
     invlpg: () => {
       supervisor(cpu);
+      cpu.trace?.mmu?.(`invlpg ${cpu.place(wide(lo(0), hi(0)))}`);
       cpu.flushPage(lo(0), hi(0));
       return CONTINUE;
     },
-    invpcid: () => invpcid(cpu),
+    invpcid: () => {
+      const status = invpcid(cpu);
+      cpu.trace?.mmu?.("invpcid");
+      return status;
+    },
     invd: () => {
       supervisor(cpu);
       return CONTINUE;
