@@ -131,7 +131,7 @@ Deno.test("a forgotten await fails its own test and names its line; what else th
     test("pending", `expect(m.serial).toPrint("never one"); // line 3`),
     test("failed", `\n\nexpect(m.serial).toPrint("never two", { within: "1us" }); // line 8\nawait m.run({ for: "1ms" });`),
     test("its own", `expect(m.serial).toPrint("never three");\nthrow new Error("my own");`),
-    test("satisfied", `await expect(m.serial).toPrint("> "); m.serial.send("hello\\r"); await expect(m.serial).toPrint("hello");`),
+    test("satisfied", `await expect(m.serial).toPrint("> "); m.serial.send("hello\\r"); await expect(m.serial).toPrint("5 bytes");`),
     test(
       "awaited late",
       `await expect(m.serial).toPrint("> "); const typed = m.serial.toPrint("5 bytes"); await m.serial.send("hello\\r"); await typed;`,

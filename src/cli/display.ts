@@ -1,8 +1,8 @@
 // `--display terminal`: the guest's text screen, in colour, on this terminal; what is typed goes to its keyboard. The serial console's output is
 // kept back and printed at the end.
 import type { TextScreen } from "../core/device.ts";
-import type { KeyQueue } from "../scenario/keyboard.ts";
-import { scancodesOfChord, scancodesOfText } from "../scenario/keyboard.ts";
+import { eventsOfChord, eventsOfText } from "../scenario/keyboard.ts";
+import type { SessionKeyboard } from "../scenario/peripherals.ts";
 import { ansiLines, rowText, type Screen } from "../scenario/screen.ts";
 
 /** Milliseconds between two pictures, and after which an escape character is a key of its own. */
@@ -33,7 +33,7 @@ const SEQUENCES: Readonly<Record<string, string>> = {
 export class Typist {
   /** An escape sequence that is not complete, without its first character; undefined outside of one. */
   #sequence: string | undefined;
-  constructor(readonly keys: Pick<KeyQueue, "enqueue">) {}
+  constructor(readonly keyboard: Pick<SessionKeyboard, "strike">) {}
 
   byte(b: number): void {
     if (this.#sequence !== undefined) return this.#inSequence(String.fromCharCode(b));
@@ -42,7 +42,7 @@ export class Typist {
     else if (b === 0x0a || b === 0x0d) this.#press("enter");
     else if (b === 0x09) this.#press("tab");
     else if (b < 0x20) this.#press(`ctrl+${String.fromCharCode(b | 0x60)}`);
-    else if (b < 0x7f) this.keys.enqueue(scancodesOfText(String.fromCharCode(b)));
+    else if (b < 0x7f) this.keyboard.strike(eventsOfText(String.fromCharCode(b)));
   }
 
   /** Nothing has come for a while: an escape character that waits was the key. */
@@ -67,7 +67,7 @@ export class Typist {
   }
 
   #press(chord: string): void {
-    this.keys.enqueue(scancodesOfChord(chord));
+    this.keyboard.strike(eventsOfChord(chord));
   }
 }
 

@@ -5,7 +5,7 @@ import { Screen } from "../scenario/screen.ts";
 import { TerminalDisplay, Typist } from "./display.ts";
 
 Deno.test("what a terminal sends becomes keys", () => {
-  const got: number[] = [], typist = new Typist({ enqueue: (codes) => got.push(...codes) });
+  const got: number[] = [], typist = new Typist({ strike: (events) => void got.push(...events.flatMap((e) => e.codes)) });
   const typed = (text: string) => {
     got.length = 0;
     for (const b of new TextEncoder().encode(text)) typist.byte(b);

@@ -396,7 +396,7 @@ class TerminalHost {
     if (how.display) {
       const show = (text: string) => writeAll(Deno.stdout, new TextEncoder().encode(text));
       this.#display = new how.display.TerminalDisplay(session.screen, show, () => Deno.consoleSize());
-      if (session.hasKeyboard) this.#typist = new how.display.Typist(session.keyboard.keys);
+      if (session.hasKeyboard) this.#typist = new how.display.Typist(session.keyboard);
     }
     this.input = new Input(this.#typist ? keyboardSink(this.#typist) : console, {
       onCommand: (key) => this.#command(key),
@@ -500,7 +500,7 @@ class TerminalHost {
     if (!session.stop) this.#listen();
     if (machine.yielded) return;
     if (session.stop || !idle) return this.#pacer.busy();
-    const forever = machine.clock.next === Infinity && ![...session.consoles.values()].some((c) => c.queued > 0);
+    const forever = machine.clock.next === Infinity && ![...session.consoles.values()].some((c) => c.queued > 0) && !session.queuedKeys;
     if (forever && this.input.ended && this.how.feed && !this.ports?.live) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
     // Where nobody can type, waiting for that would never end; and guest time that is limited goes on even if nothing can happen any more.
     return this.#pacer.idle(forever && !this.how.feed ? "jump" : this.#pacing(), forever && !this.how.bounded);

@@ -1,8 +1,9 @@
 // 8042 keyboard controller of a PC with its keyboard and mouse, and port 0x92 (A20 and fast reset).
 // Source: IBM PS/2 Hardware Interface Technical Reference (October 1990), "Keyboard and Auxiliary Device Controller",
 // "Keyboards" and "Mouse"; port 0x92: Intel 82371SB (PIIX3) data sheet, 2.5.6.
-// Not modelled: times on the wire, typematic repeat (the outside repeats), the password.
+// Not modelled: the time that the answer to a command takes, typematic repeat (the outside repeats), the password.
 import type { BusTarget } from "../core/bus.ts";
+import type { Alarm } from "../core/clock.ts";
 import { defineDevice, type Device, type DeviceEnv, type KeyPort, type MousePort } from "../core/device.ts";
 import { type IrqLine, unconnected } from "../core/irq.ts";
 
@@ -14,6 +15,11 @@ const ACK = 0xfa, RESEND = 0xfe, SELF_TEST_PASSED = 0xaa, ECHO = 0xee, BREAK = 0
 const PORT_92_RESET = 0x01, PORT_92_A20 = 0x02;
 const MOUSE_REMOTE = 0x40, MOUSE_ENABLED = 0x20, MOUSE_SCALE_2 = 0x10;
 const QUEUE = 16;
+/**
+ * What a byte takes on the wire: 11 bits at 10 to 16.7 kHz ("Keyboards", "Data output"). The device may send the next when the last was read: a
+ * handler that reads the port twice finds the same byte, one that asks for more until there is none comes to an end.
+ */
+const BYTE_NS = 1e6;
 
 /** What the controller makes of a byte of scan code set 2 (0x00..0x7f) when it translates to set 1. */
 const TRANSLATION = `
@@ -84,6 +90,8 @@ const keyboardPowerOn = () => ({
 });
 
 const mousePowerOn = () => ({
+  replies: [] as number[],
+  /** Packets. */
   out: [] as number[],
   command: 0,
   /** Remote, enabled and scaling bits of the status byte. */
@@ -116,6 +124,9 @@ const powerOn = () => ({
   /** Answers of the controller itself: they come first. */
   replies: [] as { value: number; mouse: boolean }[],
   breakSeen: false,
+  /** From when on a code of the keyboard and a byte of the mouse can have come over the wire, in ticks. */
+  keyFrom: 0,
+  mouseFrom: 0,
   keyboard: keyboardPowerOn(),
   mouse: mousePowerOn(),
 });
@@ -142,6 +153,7 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
   readonly #keyboardIrq: IrqLine;
   readonly #mouseIrq: IrqLine;
   readonly #a20Off: IrqLine;
+  readonly #wire: Alarm;
 
   constructor(readonly env: DeviceEnv, irq: readonly IrqLine[]) {
     [this.#keyboardIrq, this.#mouseIrq, this.#a20Off] = [0, 1, 2].map((i) => irq[i] ?? unconnected());
@@ -153,15 +165,21 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
     ];
     this.keyboard = { room: () => this.#room(), receive: (byte) => this.#key(byte), onRoom: () => {} };
     this.mouse = { move: (event) => this.#moved(event) };
+    this.#wire = env.clock.alarm(() => {
+      this.#awaitWire();
+      this.#update(0);
+    });
   }
 
   reset(): void {
     const before = this.#room();
     this.state = powerOn();
+    this.#awaitWire();
     this.#update(before);
   }
 
   restored(): void {
+    this.#awaitWire();
     this.#update(this.#room());
   }
 
@@ -175,6 +193,12 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
 
   #readData(): number {
     const s = this.state, before = this.#room(), value = s.data;
+    if (s.full) {
+      const from = this.env.clock.ticks + this.env.clock.tickOf(BYTE_NS, 1e9);
+      if (s.dataFromMouse) s.mouseFrom = from;
+      else s.keyFrom = from;
+      this.#awaitWire();
+    }
     s.full = false;
     // The lines fall between two bytes, so that each makes an edge.
     this.#update(before);
@@ -296,10 +320,19 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
     if (this.state.replies.length < QUEUE) this.state.replies.push({ value, mouse });
   }
 
+  /** Sets the alarm for the next byte that a wire can bring. */
+  #awaitWire(): void {
+    const { keyFrom, mouseFrom } = this.state, now = this.env.clock.ticks;
+    const next = Math.min(...[keyFrom, mouseFrom].filter((at) => at > now));
+    if (next === Infinity) this.#wire.cancel();
+    else this.#wire.scheduleAt(next);
+  }
+
   // The keyboard.
 
   #room(): number {
-    const { config, keyboard: k, full, dataFromMouse, replies } = this.state;
+    const { config, keyboard: k, full, dataFromMouse, replies, keyFrom } = this.state;
+    if (this.env.clock.ticks < keyFrom) return 0;
     const waiting = k.codes.length + k.replies.length + replies.length > 0 || (full && !dataFromMouse);
     return waiting || !k.scanning || config & CONFIG_KBD_OFF ? 0 : 1;
   }
@@ -403,13 +436,14 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
   #toMouse(value: number): void {
     const m = this.state.mouse, command = m.command;
     const answer = (...values: number[]) => {
-      m.out.push(...values);
+      m.replies.push(...values);
       m.last = values;
     };
     m.command = 0;
     if (m.wrap && value !== 0xec && value !== 0xff) return answer(value);
     // A command stops the packet that is under way.
     m.out = [];
+    m.replies = [];
     if (command === 0xe8) m.resolution = value;
     if (command === 0xf3) {
       m.rate = value;
@@ -465,7 +499,7 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
     const s = this.state;
     const reply = s.replies.shift();
     const key = reply || s.config & CONFIG_KBD_OFF ? undefined : this.#nextKeyboardByte();
-    const moved = reply || key !== undefined || s.config & CONFIG_MOUSE_OFF ? undefined : s.mouse.out.shift();
+    const moved = reply || key !== undefined || s.config & CONFIG_MOUSE_OFF ? undefined : this.#nextMouseByte();
     const value = reply?.value ?? key ?? moved;
     if (value === undefined) return;
     s.data = value;
@@ -476,7 +510,7 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
   /** Translated when the controller is set so: the break prefix of set 2 becomes bit 7 of the byte after it. */
   #nextKeyboardByte(): number | undefined {
     const s = this.state, { replies, codes } = s.keyboard;
-    const byte = replies.shift() ?? codes.shift();
+    const byte = replies.shift() ?? (this.env.clock.ticks < s.keyFrom ? undefined : codes.shift());
     if (byte === undefined || !(s.config & CONFIG_TRANSLATE)) return byte;
     if (byte === BREAK) {
       s.breakSeen = true;
@@ -485,6 +519,11 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
     const value = translate(byte) | (s.breakSeen ? 0x80 : 0);
     s.breakSeen = false;
     return value;
+  }
+
+  #nextMouseByte(): number | undefined {
+    const { mouse, mouseFrom } = this.state;
+    return mouse.replies.shift() ?? (this.env.clock.ticks < mouseFrom ? undefined : mouse.out.shift());
   }
 
   #update(roomBefore: number): void {

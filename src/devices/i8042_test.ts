@@ -13,10 +13,10 @@ function setUp(config = 0x47) {
   b.edges.length = 0;
   const dev = b.dev as I8042;
   const status = () => b.read(0, 1, 1);
-  /** Reads until the output buffer is empty. */
+  /** Reads a byte each millisecond until the output buffer stays empty. */
   const drain = () => {
     const bytes: number[] = [];
-    while (status() & 1) bytes.push(b.read(0));
+    for (; status() & 1; b.passNs(1e6)) bytes.push(b.read(0));
     return bytes;
   };
   const keys = (...codes: number[]) => codes.forEach((code) => dev.keyboard.receive(code));
@@ -28,9 +28,40 @@ Deno.test("a key reaches the guest as set 1 with one interrupt for each byte", (
   const k = setUp();
   k.keys(0x1e, 0x9e);
   assertEquals([k.status() & 0x21, k.edges], [0x01, ["0+"]]);
-  assertEquals([k.read(0), k.edges], [0x1e, ["0+", "0-", "0+"]]);
+  assertEquals([k.read(0), k.status() & 1, k.edges], [0x1e, 0, ["0+", "0-"]]);
+  k.passNs(1e6);
+  assertEquals([k.status() & 1, k.edges], [1, ["0+", "0-", "0+"]]);
   assertEquals([k.read(0), k.status() & 1, k.irq[0].level], [0x9e, 0, false]);
   assertEquals(k.read(0), 0x9e, "an empty buffer gives its last byte again");
+});
+
+Deno.test("a byte takes a millisecond on its wire from when the last was read, also in a restored controller; answers are there at once", () => {
+  const k = setUp(), full = () => k.status() & 0x21;
+  k.mouse(0xf4);
+  k.passNs(1e6);
+  k.keys(0xe0, 0x48);
+  assertEquals([k.read(0), k.read(0), full()], [0xe0, 0xe0, 0], "read twice: the same byte");
+  k.passNs(999_999);
+  assertEquals([full(), k.dev.keyboard.room(), k.irq[0].level], [0, 0, false]);
+  const saved = structuredClone(k.dev.state), later = setUp();
+  later.passNs(k.clock.ticks);
+  later.dev.state = saved;
+  later.dev.restored();
+  for (const one of [k, later]) {
+    one.passNs(1);
+    assertEquals([one.status() & 0x21, one.irq[0].level, one.read(0), one.status() & 0x21], [1, true, 0x48, 0]);
+    // The other wire is free.
+    one.dev.mouse.move({ dx: 1, dy: 2, buttons: 0 });
+    assertEquals([one.status() & 0x21, one.read(0), one.status() & 0x21], [0x21, 0x28, 0]);
+    one.command(0x20);
+    assertEquals([one.read(0), one.status() & 0x21], [0x47, 0], "the controller itself has no wire");
+    one.data(0xed);
+    assertEquals([one.read(0), one.status() & 0x21], [0xfa, 0]);
+    one.data(0x00);
+    assertEquals(one.read(0), 0xfa);
+    one.passNs(1e6);
+    assertEquals(one.drain(), [1, 0xfe]);
+  }
 });
 
 Deno.test("every key of set 1 survives the way through set 2 and the translation", () => {
@@ -124,6 +155,8 @@ Deno.test("room: nothing until the guest has read the last key, or while the key
   k.keys(0x1e);
   assertEquals(k.dev.keyboard.room(), 0);
   k.read(0);
+  assertEquals([k.dev.keyboard.room(), told], [0, 0]);
+  k.passNs(1e6);
   assertEquals([k.dev.keyboard.room(), told], [1, 1]);
   k.command(0xad);
   assertEquals(k.dev.keyboard.room(), 0);

@@ -1,6 +1,7 @@
 // 16550A UART. Source: PC16550D data sheet (National Semiconductor, June 1995), section 8.
-// Not modelled: the time that a byte takes on the line (it is out at once, so the transmitter is always empty), parity and
-// framing errors.
+// Not modelled: the time that a sent byte takes on the line (it is out at once, so the transmitter is always empty), parity and framing errors.
+// A byte from outside takes the time of its baud rate. A guest that polls without interrupts is given it when it has looked for one in vain: it
+// would do nothing but look.
 // DEVIATION: data bits beyond the word length of LCR are kept, as in QEMU, because many kernels never write LCR.
 import type { BusTarget } from "../core/bus.ts";
 import type { Alarm } from "../core/clock.ts";
@@ -40,6 +41,10 @@ const powerOn = () => ({
   timeoutPending: false,
   /** When the character timeout comes, in ticks; -1 when none is running. */
   timeoutAt: -1,
+  /** Until when the last byte from outside was on the line, in ticks. */
+  lineFrom: 0,
+  /** LSR has told since that there is nothing to read. */
+  looked: false,
 });
 
 const keys = {
@@ -76,15 +81,18 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
   onByte: (byte: number) => void = () => {};
   onRoom: () => void = () => {};
   readonly #timeout: Alarm;
+  readonly #line: Alarm;
 
   constructor(readonly env: DeviceEnv, readonly config: Config<typeof keys>, readonly irq: IrqLine) {
     this.#timeout = env.clock.alarm(() => this.#timedOut());
+    this.#line = env.clock.alarm(() => this.#tellRoom(0));
   }
 
   reset(): void {
     const before = this.room();
     this.state = powerOn();
     this.#timeout.cancel();
+    this.#line.cancel();
     this.#update();
     this.#tellRoom(before);
   }
@@ -92,6 +100,8 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
   restored(): void {
     if (this.state.timeoutAt < 0) this.#timeout.cancel();
     else this.#timeout.scheduleAt(this.state.timeoutAt);
+    if (this.state.lineFrom <= this.env.clock.ticks) this.#line.cancel();
+    else this.#line.scheduleAt(this.state.lineFrom);
     this.#update();
   }
 
@@ -101,6 +111,7 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
     s.lcr &= ~LCR_DLAB;
     const byte = s.rx.length ? this.read(RBR_THR) : -1;
     s.lcr = lcr;
+    if (byte < 0) this.#looked();
     return byte;
   }
 
@@ -138,6 +149,7 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
         s.errors = 0;
         if (s.rx.length) s.rx[0] &= 0xff;
         this.#update();
+        if (!s.rx.length) this.#looked();
         return value;
       }
       case MSR: {
@@ -175,11 +187,13 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
           s.divisor = (s.divisor & 0x00ff) | (value << 8);
           return;
         }
-        const changed = s.ier ^ value;
+        const before = this.room(), changed = s.ier ^ value;
         s.ier = value & 0x0f;
         // 8.6: enabling the request while the holding register is empty makes it.
         if (changed & IER_THRE) s.threPending = !!(value & IER_THRE);
-        break;
+        this.#update();
+        this.#tellRoom(before);
+        return;
       }
       case IIR_FCR: {
         if (!this.config.fifo) return;
@@ -223,16 +237,29 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
     this.#update();
   }
 
-  /** Bytes that the receiver takes without an overrun; none in loopback, where the line is cut off. */
+  /** Bytes that the receiver takes now without an overrun: none while the line is busy, nor in loopback, where it is cut off. */
   room(): number {
-    if (this.state.mcr & MCR_LOOP) return 0;
-    return Math.max(0, (this.#fifo ? FIFO_DEPTH : 1) - this.state.rx.length);
+    const { mcr, ier, looked, lineFrom, rx } = this.state;
+    if (mcr & MCR_LOOP || !(looked && !(ier & IER_RX)) && this.env.clock.ticks < lineFrom) return 0;
+    return Math.max(0, (this.#fifo ? FIFO_DEPTH : 1) - rx.length);
   }
 
   receive(byte: number): void {
-    if (this.state.mcr & MCR_LOOP) return;
+    const s = this.state;
+    if (s.mcr & MCR_LOOP) return;
     this.#arrive(byte & 0xff);
+    s.looked = false;
+    this.#line.schedule(this.#characterNs());
+    s.lineFrom = this.#line.at;
     this.#update();
+  }
+
+  /** The guest has found nothing to read. */
+  #looked(): void {
+    if (this.state.looked) return;
+    const before = this.room();
+    this.state.looked = true;
+    this.#tellRoom(before);
   }
 
   /** A break on the line: one zero byte with the break mark. */
@@ -295,9 +322,15 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
       this.#timeout.cancel();
       return;
     }
-    const bits = 1 + 5 + (s.lcr & LCR_WORD) + (s.lcr & LCR_PARITY ? 1 : 0) + (s.lcr & LCR_STOP ? 2 : 1);
-    this.#timeout.schedule(4 * bits * 1e9 * 16 * Math.max(1, s.divisor) / this.config.clock_hz);
+    this.#timeout.schedule(4 * this.#characterNs());
     s.timeoutAt = this.#timeout.at;
+  }
+
+  /** Nanoseconds that a character takes on the line: start, data, parity and stop bits. */
+  #characterNs(): number {
+    const { lcr, divisor } = this.state;
+    const bits = 1 + 5 + (lcr & LCR_WORD) + (lcr & LCR_PARITY ? 1 : 0) + (lcr & LCR_STOP ? 2 : 1);
+    return bits * 1e9 * 16 * Math.max(1, divisor) / this.config.clock_hz;
   }
 
   #timedOut(): void {

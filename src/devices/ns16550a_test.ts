@@ -79,11 +79,61 @@ Deno.test("FIFO: 16 deep, keeps its contents on overrun, tells room", () => {
   assertEquals(u.read(IIR), 0xc1);
   u.type("0123456789abcdefX");
   assertEquals([u.port.room(), u.read(LSR), told], [0, 0x63, 0]);
+  u.passNs(1e7);
   assertEquals(String.fromCharCode(u.read(RBR)), "0");
   assertEquals([u.port.room(), told], [1, 1]);
   let rest = "";
   while (u.read(LSR) & 1) rest += String.fromCharCode(u.read(RBR));
   assertEquals([rest, told], ["123456789abcdef", 1]);
+});
+
+Deno.test("with its interrupt on, a byte from outside takes its time on the line, also in a restored port", () => {
+  // 115,200 baud at 3.6864 MHz: divisor 2; with 8 data bits, no parity, one stop bit a byte takes 10 bits, with parity and two stop bits 12.
+  for (const [lcr, ns] of [[0x03, 86_806], [0x0f, 104_167]]) {
+    const u = setUp();
+    u.write(LCR, 0x80);
+    u.write(THR, 2);
+    u.write(LCR, lcr);
+    u.write(FCR, 0x01);
+    u.write(IER, 0x01);
+    let told = 0;
+    u.port.onRoom = () => told++;
+    u.type("a");
+    assertEquals([u.port.room(), u.read(LSR) & 1, u.read(RBR), u.read(LSR) & 1, u.port.room()], [0, 1, 0x61, 0, 0]);
+    u.passNs(ns - 1);
+    const saved = structuredClone(u.uart.state), later = setUp();
+    later.passNs(u.clock.ticks);
+    later.uart.state = saved;
+    later.uart.restored();
+    later.port.onRoom = () => told++;
+    assertEquals([u.port.room(), later.port.room(), told], [0, 0, 0]);
+    for (const one of [u, later]) {
+      one.passNs(1);
+      assertEquals(one.port.room(), 16);
+      one.type("b");
+      assertEquals(one.port.room(), 0);
+      // Who polls again need not wait.
+      one.write(IER, 0);
+      assertEquals(one.port.room(), 0);
+      assertEquals([one.read(RBR), one.port.room(), one.read(LSR) & 1, one.port.room()], [0x62, 0, 0, 16]);
+    }
+    assertEquals(told, 4);
+  }
+});
+
+Deno.test("a guest that polls is given a byte when it has looked in vain, and then when its time on the line is over", () => {
+  for (const look of [(u: ReturnType<typeof setUp>) => u.read(LSR), (u: ReturnType<typeof setUp>) => u.uart.take()]) {
+    const u = setUp();
+    u.write(FCR, 0x01);
+    const waiting = [..."abcd"].map((c) => c.charCodeAt(0));
+    u.port.onRoom = () => u.port.receive(waiting.shift()!);
+    u.port.onRoom();
+    assertEquals([waiting.length, u.read(RBR), waiting.length], [3, 0x61, 3], "reading alone does not say that it wants more");
+    look(u);
+    assertEquals([waiting.length, u.read(LSR) & 1, u.read(RBR)], [2, 1, 0x62]);
+    u.passNs(500_000);
+    assertEquals([waiting.length, u.read(RBR)], [1, 0x63]);
+  }
 });
 
 Deno.test("FIFO trigger levels 1, 4, 8 and 14", () => {

@@ -64,6 +64,21 @@ function staysInOneLine(r: RegExp): boolean {
     !r.source.includes("\n");
 }
 
+/** Everything that was printed is text, a byte order mark, too. */
+const decoder = () => new TextDecoder("utf-8", { ignoreBOM: true });
+/** The start of a character at the end of these bytes, of which a decoder makes nothing yet. */
+function begun(bytes: readonly number[]): readonly number[] {
+  const starts = bytes.map((_, i) => bytes.slice(i));
+  return starts.find((b) => decoder().decode(Uint8Array.from(b), { stream: true }) === "") ?? [];
+}
+
+/** Bytes that were sent together, how many of them were handed over, and the ticks from one to the next. */
+interface Piece {
+  readonly bytes: Uint8Array;
+  readonly pace: number;
+  taken: number;
+}
+
 /** A byte stream between a guest and the script. */
 export class Console {
   /** Pieces of the history before the last one, which grows. */
@@ -76,12 +91,12 @@ export class Console {
   #lineStart = 0;
   /** Offset of the end of what was decoded. */
   #end = 0;
-  #decoder = new TextDecoder();
-  /** The last byte was not ASCII, so the decoder may hold the start of a character. */
-  #inSequence = false;
-  #queue: number[] = [];
-  /** How many bytes at the queue's start were handed over. */
-  #taken = 0;
+  #decoder = decoder();
+  /** The last bytes when the last of all was not ASCII: the decoder may hold the start of a character. */
+  #ending: readonly number[] = [];
+  #queue: Piece[] = [];
+  /** When the next byte may be handed over, in ticks. */
+  #from = 0;
   /** Offset in the text up to which waits have consumed it. */
   cursor = 0;
   /** Called with each byte from the guest, before it is matched. */
@@ -92,9 +107,11 @@ export class Console {
   onFed: (byte: number) => void = () => {};
   /** Called when the last queued byte was handed over. */
   onDrained: () => void = () => {};
+  /** Called when the guest may have the next at `due`. */
+  onDue: () => void = () => {};
 
-  /** @param history how many characters of its output are kept, and a few more. */
-  constructor(readonly name: string, readonly port: CharPort, readonly history: number = HISTORY) {
+  /** @param history how many characters of its output are kept, and a few more. @param now the machine's age in ticks. */
+  constructor(readonly name: string, readonly port: CharPort, readonly history: number = HISTORY, readonly now: () => number = () => 0) {
     port.onByte = (byte) => this.#received(byte);
     port.onRoom = () => this.feed();
   }
@@ -134,34 +151,40 @@ export class Console {
     return this.#pieces.slice(first).join("").slice(Math.max(0, offset - at)) + this.#last;
   }
 
-  /** Queues bytes for the guest; they are handed over as fast as it takes them. */
-  enqueue(bytes: Uint8Array): void {
-    for (const b of bytes) this.#queue.push(b);
+  /** Queues bytes for the guest; they are handed over as fast as it takes them, but `pace` ticks apart. */
+  enqueue(bytes: Uint8Array, pace = 0): void {
+    if (bytes.length) this.#queue.push({ bytes: Uint8Array.from(bytes), taken: 0, pace });
     this.feed();
   }
 
   /** How many bytes wait for the guest to take them. */
   get queued(): number {
-    return this.#queue.length - this.#taken;
+    return this.#queue.reduce((n, p) => n + p.bytes.length - p.taken, 0);
+  }
+  /** When the next byte has to be handed over, in ticks; Infinity while there is none or the guest has to take one first. */
+  get due(): number {
+    return this.#queue.length > 0 && this.port.room() > 0 ? this.#from : Infinity;
   }
 
-  /** Hands over as many queued bytes as the device has room for. */
+  /** Hands over what is due and what the device has room for. */
   feed(): void {
-    if (this.queued === 0) return;
-    while (this.#taken < this.#queue.length && this.port.room() > 0) {
-      const byte = this.#queue[this.#taken++];
+    if (this.#queue.length === 0) return;
+    while (this.#queue.length > 0 && this.port.room() > 0) {
+      const piece = this.#queue[0], now = this.now();
+      if (now < this.#from) return this.onDue();
+      const byte = piece.bytes[piece.taken++];
+      this.#from = now + piece.pace;
+      if (piece.taken === piece.bytes.length) this.#queue.shift();
       this.onFed(byte);
       this.port.receive(byte);
     }
-    if (this.queued > 0) return;
-    this.#queue = [];
-    this.#taken = 0;
-    this.onDrained();
+    if (this.#queue.length === 0) this.onDrained();
   }
 
   /** The console's own part of a session snapshot. */
   save(): ConsoleState {
-    return { text: this.text(), start: this.#start, cursor: this.cursor, queue: this.#queue.slice(this.#taken) };
+    const text = this.text(), queue = structuredClone(this.#queue);
+    return { text, start: this.#start, cursor: this.cursor, queue, from: this.#from, begun: begun(this.#ending) };
   }
 
   load(s: ConsoleState): void {
@@ -172,10 +195,11 @@ export class Console {
     this.#last = "";
     this.#rawLength = 0;
     this.cursor = s.cursor;
-    this.#queue = [...s.queue];
-    this.#taken = 0;
-    this.#decoder = new TextDecoder();
-    this.#inSequence = false;
+    this.#queue = structuredClone(s.queue) as Piece[];
+    this.#from = s.from;
+    this.#decoder = decoder();
+    this.#ending = s.begun;
+    this.#decoder.decode(Uint8Array.from(s.begun), { stream: true });
   }
 
   #received(byte: number): void {
@@ -191,10 +215,11 @@ export class Console {
     if (length === 0) return;
     this.#rawLength = 0;
     let text: string;
-    if (length === 1 && this.#raw[0] < 0x80 && !this.#inSequence) text = String.fromCharCode(this.#raw[0]);
+    if (length === 1 && this.#raw[0] < 0x80 && this.#ending.length === 0) text = String.fromCharCode(this.#raw[0]);
     else {
       text = this.#decoder.decode(this.#raw.subarray(0, length), { stream: true });
-      this.#inSequence = this.#raw[length - 1] >= 0x80;
+      const last = [...this.#ending, ...this.#raw.subarray(Math.max(0, length - 3), length)].slice(-3);
+      this.#ending = last[last.length - 1] < 0x80 ? [] : last;
     }
     const line = text.lastIndexOf("\n");
     if (line >= 0) this.#lineStart = this.#end + line + 1;
@@ -214,5 +239,8 @@ export interface ConsoleState {
   /** Offset of its first character: what came before is no longer kept. */
   readonly start: number;
   readonly cursor: number;
-  readonly queue: readonly number[];
+  readonly queue: readonly Piece[];
+  readonly from: number;
+  /** The start of a character. */
+  readonly begun: readonly number[];
 }

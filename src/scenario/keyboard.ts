@@ -1,4 +1,5 @@
-// The PC keyboard as a scenario sees it: keys become scan codes of set 1, and the guest gets the next byte when it has read the last one.
+// The PC keyboard as a scenario sees it: keys become scan codes of set 1. The guest gets the next byte when it has read the last one, and the
+// next key when a person would press it and the BIOS has room for it.
 // Source: IBM PS/2 Hardware Interface Technical Reference (October 1990), "Keyboards": scan code set 1, US English layout.
 import type { KeyPort } from "../core/device.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
@@ -107,19 +108,36 @@ function keyOf(character: string): { readonly code: number; readonly shift: bool
 const make = (code: number) => code > 0xff ? [code >> 8, code & 0xff] : [code];
 const release = (code: number) => code > 0xff ? [code >> 8, code & 0xff | 0x80] : [code | 0x80];
 
-/** Scan codes that type a text on the US layout. @throws {ConfigError} no key gives one of its characters. */
-export function scancodesOfText(text: string): number[] {
-  const shift = NAMED.shift;
+/** A key that goes down or up: the bytes that tell it. */
+export interface KeyEvent {
+  readonly codes: readonly number[];
+  readonly press: boolean;
+  /** A BIOS puts it into its buffer when it is pressed. */
+  readonly buffered: boolean;
+}
+/** Keys that only hold or change a state. */
+const STATES = new Set(
+  ["ctrl", "shift", "rightshift", "alt", "rightctrl", "altgr", "capslock", "numlock", "scrolllock"].map((n) => NAMED[n]),
+);
+
+const press = (code: number): KeyEvent => ({ codes: make(code), press: true, buffered: !STATES.has(code) });
+const letGo = (code: number): KeyEvent => ({ codes: release(code), press: false, buffered: false });
+const codesOf = (events: readonly KeyEvent[]) => events.flatMap((e) => e.codes);
+
+/** What happens on the US layout when a text is typed. @throws {ConfigError} no key gives one of its characters. */
+export function eventsOfText(text: string): KeyEvent[] {
   return [...text].flatMap((c) => {
     const key = keyOf(c);
     if (!key) throw new ConfigError(`no key of the US layout gives ${JSON.stringify(c)}: send its scan codes`);
-    const pressed = [...make(key.code), ...release(key.code)];
-    return key.shift ? [...make(shift), ...pressed, ...release(shift)] : pressed;
+    const pressed = [press(key.code), letGo(key.code)];
+    return key.shift ? [press(NAMED.shift), ...pressed, letGo(NAMED.shift)] : pressed;
   });
 }
+/** The scan codes of that. */
+export const scancodesOfText = (text: string): number[] => codesOf(eventsOfText(text));
 
-/** Scan codes of keys pressed in this order and released in the other: "ctrl+alt+delete", "f1", "A". @throws {ConfigError} unknown key. */
-export function scancodesOfChord(chord: string): number[] {
+/** Keys pressed in this order and released in the other: "ctrl+alt+delete", "f1", "A". @throws {ConfigError} unknown key. */
+export function eventsOfChord(chord: string): KeyEvent[] {
   // A plus sign is a key of its own at the end: "ctrl++".
   const names = chord.endsWith("+") ? [...chord.slice(0, -1).split("+").filter(Boolean), "+"] : chord.split("+");
   const codes = names.flatMap((name) => {
@@ -129,45 +147,134 @@ export function scancodesOfChord(chord: string): number[] {
     if (!key) throw new ConfigError(`no key '${name}'${didYouMean(lower, [...Object.keys(NAMED), ...Object.keys(ALIASES)])}`);
     return key.shift ? [NAMED.shift, key.code] : [key.code];
   });
-  return [...codes.flatMap(make), ...codes.toReversed().flatMap(release)];
+  return [...codes.map(press), ...codes.toReversed().map(letGo)];
+}
+/** The scan codes of that. */
+export const scancodesOfChord = (chord: string): number[] => codesOf(eventsOfChord(chord));
+
+/** The keyboard buffer of a BIOS: where the next key goes, and whether there is no room for it. */
+export interface KeyBuffer {
+  readonly tail: number;
+  readonly full: boolean;
 }
 
-/** The queue of scan codes that wait for the guest. */
+/**
+ * The buffer in a BIOS data area. Undefined when that cannot be one.
+ * Source: IBM PS/2 and PC BIOS Interface Technical Reference, "BIOS Data Area": 40:1A head, 1C tail, 80 start, 82 end.
+ */
+export function biosKeyBuffer(area: DataView): KeyBuffer | undefined {
+  const [head, tail, start, end] = [0x1a, 0x1c, 0x80, 0x82].map((at) => area.getUint16(at, true));
+  const inside = (at: number) => at >= start && at < end && (at & 1) === (start & 1);
+  if (start < 0x1e || end > 0x100 || start >= end || !inside(head) || !inside(tail)) return undefined;
+  return { tail, full: (tail + 2 >= end ? start : tail + 2) === head };
+}
+
+/** What a queue of keys needs of its machine. Times are ticks of its age. */
+export interface KeyHost {
+  now(): number;
+  /** Where a BIOS would keep keys; absent on other machines. */
+  buffer?(): KeyBuffer | undefined;
+}
+
+/** Something that waits for the guest, and the ticks that pass from when the guest has read it until the next. */
+interface Waiting extends KeyEvent {
+  readonly pause: number;
+}
+
+export interface KeyQueueState {
+  readonly queue: readonly Waiting[];
+  readonly begun: number;
+  readonly from: number;
+  readonly pause: number;
+  readonly tail: number;
+}
+const empty = (): KeyQueueState => ({ queue: [], begun: 0, from: 0, pause: -1, tail: -1 });
+
+/** The queue of keys that wait for the guest. */
 export class KeyQueue {
-  #queue: number[] = [];
+  #queue: Waiting[] = [];
+  /** How many bytes of the first one were given. */
+  #begun = 0;
+  /** When the next may be given, in ticks. */
+  #from = 0;
+  /** What has to pass from when the guest reads the last one; -1 when it has read it. */
+  #pause = -1;
+  /** The tail of the BIOS' buffer when the last key was given that goes there; -1: unknown. */
+  #tail = -1;
   /** Called with each byte that was handed to the guest. */
   onFed: (byte: number) => void = () => {};
   /** Called when the last queued byte was handed over. */
   onDrained: () => void = () => {};
+  /** Called when the guest may have the next at `due`. */
+  onDue: () => void = () => {};
 
-  constructor(readonly port: KeyPort) {
+  /** `retry`: after how many ticks a full buffer is looked at again. */
+  constructor(readonly port: KeyPort, readonly host: KeyHost = { now: () => 0 }, readonly retry = 0) {
     port.onRoom = () => this.feed();
   }
 
+  /** How many bytes wait. */
   get queued(): number {
-    return this.#queue.length;
+    return this.#queue.reduce((n, e) => n + e.codes.length, -this.#begun);
+  }
+  /** When the next byte has to be given, in ticks; Infinity while there is none or the guest has to read first. */
+  get due(): number {
+    return this.#queue.length > 0 && this.port.room() > 0 ? this.#from : Infinity;
+  }
+  /** True when nothing is left to be pressed. */
+  get onlyReleases(): boolean {
+    return this.#queue.every((e) => !e.press);
   }
 
+  /** Bytes as they are, each when the guest has read the one before. */
   enqueue(codes: readonly number[]): void {
-    this.#queue.push(...codes);
+    this.press(codes.map((code) => ({ codes: [code], press: code < 0x80, buffered: false })), 0, 0);
+  }
+
+  /** Keys as a person presses them: `hold` and `gap` are the ticks after a press and after a release. */
+  press(events: readonly KeyEvent[], hold: number, gap: number): void {
+    this.#queue.push(...events.map((e) => ({ ...e, pause: e.press ? hold : gap })));
     this.feed();
   }
 
-  /** Hands over as many bytes as the keyboard has room for. */
-  feed(): void {
-    if (this.#queue.length === 0) return;
-    while (this.#queue.length > 0 && this.port.room() > 0) {
-      const byte = this.#queue.shift()!;
-      this.onFed(byte);
-      this.port.receive(byte);
-    }
-    if (this.#queue.length === 0) this.onDrained();
+  /** What is still queued is dropped: the machine has stopped. */
+  clear(): void {
+    this.load(empty());
   }
 
-  save(): readonly number[] {
-    return [...this.#queue];
+  /** Hands over what is due and what the keyboard has room for. */
+  feed(): void {
+    while (this.port.room() > 0) {
+      const now = this.host.now();
+      if (this.#pause >= 0) this.#from = now + this.#pause;
+      this.#pause = -1;
+      const first = this.#queue.at(0);
+      if (!first) return;
+      if (now >= this.#from && this.#begun === 0 && first.buffered && this.#bufferFull()) this.#from = now + this.retry;
+      if (now < this.#from) return this.onDue();
+      const byte = first.codes[this.#begun++];
+      if (this.#begun === first.codes.length) {
+        this.#queue.shift();
+        this.#begun = 0;
+        this.#pause = first.pause;
+      }
+      this.onFed(byte);
+      this.port.receive(byte);
+      if (this.#queue.length === 0) this.onDrained();
+    }
   }
-  load(queue: readonly number[]): void {
-    this.#queue = [...queue];
+
+  /** True while the BIOS would drop the next key. When the last one did not get into its buffer, somebody else has the keyboard. */
+  #bufferFull(): boolean {
+    const buffer = this.host.buffer?.(), full = buffer !== undefined && buffer.full && buffer.tail !== this.#tail;
+    this.#tail = full || !buffer ? -1 : buffer.tail;
+    return full;
+  }
+
+  save(): KeyQueueState {
+    return { queue: [...this.#queue], begun: this.#begun, from: this.#from, pause: this.#pause, tail: this.#tail };
+  }
+  load(s: KeyQueueState = empty()): void {
+    [this.#queue, this.#begun, this.#from, this.#pause, this.#tail] = [[...s.queue], s.begun, s.from, s.pause, s.tail];
   }
 }

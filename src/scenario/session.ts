@@ -18,6 +18,7 @@ import {
   UnexpectedStop,
   WallClockTimeout,
 } from "./failures.ts";
+import type { KeyQueueState } from "./keyboard.ts";
 import { describeAddress, describeRest, type MachineLike } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 
@@ -67,8 +68,8 @@ export interface SessionSnapshot {
   readonly inputs: readonly InputEntry[];
   /** Up to where each console was searched for each pattern of `failOn`. */
   readonly forbidden: readonly number[];
-  /** Scan codes that wait for the guest. */
-  readonly keys?: readonly number[];
+  /** Keys that wait for the guest. */
+  readonly keys?: KeyQueueState;
 }
 
 /** When a wait is over; `stop` is given when the machine stopped, `late` when its guest time is used up. */
@@ -94,22 +95,32 @@ interface LastWords {
   readonly screen: string | undefined;
 }
 
+/** How text is sent. */
+export interface Sending {
+  /** Guest time from one byte to the next at least, for a guest that would lose some: "20ms". */
+  readonly pace?: Duration;
+  /** How much longer than that it may take. */
+  readonly within?: Duration;
+}
+
 /** A console that scripts send to and expect from. */
 export class SerialConsole extends Console {
   constructor(name: string, readonly session: MachineSession) {
-    super(name, session.machine.consoles.get(name)!, session.options.history);
+    super(name, session.machine.consoles.get(name)!, session.options.history, () => session.machine.age);
   }
 
   /**
-   * Sends text (as UTF-8) or bytes and waits until the guest's device has taken all of it; it is never given more than it has room for.
+   * Sends text (as UTF-8) or bytes and waits until the guest's device has taken all of it; it is never given more than it has room for, nor
+   * faster than its line is (a UART's baud rate), nor than `pace` says.
    * @throws {ScenarioTimeout} the guest does not take it in time. @throws {UnexpectedStop} the machine has stopped.
    */
-  send(data: string | Uint8Array, options: { within?: Duration } = {}): Promise<void> {
+  send(data: string | Uint8Array, { within, pace = "0ms" }: Sending = {}): Promise<void> {
     const what = `${this.name} to take ${typeof data === "string" ? JSON.stringify(data) : `${data.length} bytes`}`;
     const refused = this.session.refused(what);
     if (refused) return refused;
-    this.enqueue(typeof data === "string" ? new TextEncoder().encode(data) : data);
-    return this.session.wait(what, options.within, () => this.queued === 0 ? { value: undefined } : undefined);
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data, ns = parseDuration(pace);
+    this.enqueue(bytes, this.session.ticksOf(ns));
+    return this.session.wait(what, within, () => this.queued === 0 ? { value: undefined } : undefined, { extraNs: ns * bytes.length });
   }
 
   /**
@@ -139,7 +150,7 @@ export class SerialConsole extends Console {
       this.cursor = Math.max(this.cursor, found.end);
       return { value: found.groups };
     };
-    return this.session.wait(`${this.name} to print ${show(pattern)}`, options.within, poll, () => this.watchers.delete(look));
+    return this.session.wait(`${this.name} to print ${show(pattern)}`, options.within, poll, { done: () => this.watchers.delete(look) });
   }
 
   /** Called after the text has grown. */
@@ -164,6 +175,8 @@ export class MachineSession implements AsyncDisposable {
   readonly inputs: InputEntry[] = [];
   hooks: SessionHooks = {};
   readonly #waits = new Set<Wait>();
+  /** What waits for the guest: bytes of the consoles, keys. */
+  readonly #queues: readonly { readonly due: number; feed(): void }[];
   readonly #guestBudget: Duration | "none";
   readonly #wallBudgetMs: number;
   readonly #forbidden: { readonly console: SerialConsole; readonly matcher: Matcher }[] = [];
@@ -186,7 +199,7 @@ export class MachineSession implements AsyncDisposable {
     if (this.#guestBudget !== "none") parseDuration(this.#guestBudget);
     for (const console of this.consoles.values()) {
       console.onFed = (byte) => this.#logInput(console.name, byte);
-      console.onDrained = () => machine.requestBreak();
+      console.onDrained = console.onDue = () => machine.requestBreak();
       for (const pattern of options.failOn ?? []) this.#forbidden.push({ console, matcher: new Matcher(pattern, 0) });
       if (options.failOn?.length) console.watchers.add(() => this.#lookForForbidden(console));
     }
@@ -194,11 +207,11 @@ export class MachineSession implements AsyncDisposable {
     this.#screen = screen && new peripherals!.SessionScreen(this, screen);
     if (options.failOn?.length) this.#watchScreen(options.failOn);
     if (keyboard) {
-      const { KeyQueue, SessionKeyboard } = peripherals!, keys = new KeyQueue(keyboard);
-      keys.onFed = (byte) => this.#logInput("keyboard", byte);
-      keys.onDrained = () => machine.requestBreak();
-      this.#keyboard = new SessionKeyboard(this, keys);
+      this.#keyboard = new peripherals!.SessionKeyboard(this, keyboard);
+      this.#keyboard.keys.onFed = (byte) => this.#logInput("keyboard", byte);
+      this.#keyboard.keys.onDrained = this.#keyboard.keys.onDue = () => machine.requestBreak();
     }
+    this.#queues = [...this.consoles.values(), ...this.#keyboard ? [this.#keyboard.keys] : []];
   }
 
   /** The machine's first console. @throws {ConfigError} it has none. */
@@ -247,7 +260,7 @@ export class MachineSession implements AsyncDisposable {
     how: { readonly for: Duration } | { readonly instructions: number } | { readonly until: string | bigint; readonly within?: Duration },
   ): Promise<Stop> {
     if ("until" in how) return this.#runUntil(how.until, how.within);
-    const ticks = "for" in how ? this.#ticksOf(parseDuration(how.for)) : how.instructions;
+    const ticks = "for" in how ? this.ticksOf(parseDuration(how.for)) : how.instructions;
     const what = "for" in how ? `${how.for} of guest time to pass` : `${ticks} instructions to pass`;
     return this.refused(what) ?? this.#wait<Stop>(
       what,
@@ -273,7 +286,7 @@ export class MachineSession implements AsyncDisposable {
       for (const c of added) c.breakpoints.delete(address), c.breakpointsChanged();
     };
     const reached: Poll<Stop> = ({ stop }) => stop?.kind === "breakpoint" && stop.pc === address ? { value: stop } : undefined;
-    return this.wait(what, within, reached, removeAll);
+    return this.wait(what, within, reached, { done: removeAll });
   }
 
   /** State of the machine and of the consoles' histories and queues. */
@@ -289,7 +302,7 @@ export class MachineSession implements AsyncDisposable {
     if (this.#waits.size > 0) throw new Error("Cannot restore a snapshot while something is awaited");
     this.machine.restore(snapshot.machine);
     for (const c of this.consoles.values()) c.load(snapshot.consoles[c.name]);
-    this.#keyboard?.keys.load(snapshot.keys ?? []);
+    this.#keyboard?.keys.load(snapshot.keys);
     this.inputs.splice(0, Infinity, ...structuredClone(snapshot.inputs));
     for (const [i, f] of this.#forbidden.entries()) f.matcher.from = snapshot.forbidden[i];
     this.#lookAtScreen();
@@ -334,10 +347,13 @@ export class MachineSession implements AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** Runs the guest until `poll` gives a value. It is asked before the guest runs, and after each slice, break and stop. */
-  wait<T>(what: string, within: Duration | undefined, poll: Poll<T>, done = () => {}): Promise<T> {
+  /**
+   * Runs the guest until `poll` gives a value. It is asked before the guest runs, and after each slice, break and stop. `done` is called at the
+   * end, whichever it is; `extraNs`: so much time passes in any case.
+   */
+  wait<T>(what: string, within: Duration | undefined, poll: Poll<T>, { done = () => {}, extraNs = 0 } = {}): Promise<T> {
     const text = within ?? this.#guestBudget;
-    const deadline = text === "none" ? Infinity : this.machine.age + this.#ticksOf(parseDuration(text));
+    const deadline = text === "none" ? Infinity : this.machine.age + this.ticksOf(parseDuration(text) + extraNs);
     return this.#wait(what, `${text} of guest time`, deadline, poll, done);
   }
 
@@ -365,7 +381,8 @@ export class MachineSession implements AsyncDisposable {
     return wait;
   }
 
-  #ticksOf(ns: number): number {
+  /** Ticks of the machine's clock in so many nanoseconds. */
+  ticksOf(ns: number): number {
     return Math.ceil(ns * this.machine.clock.hz / 1e9);
   }
 
@@ -383,6 +400,7 @@ export class MachineSession implements AsyncDisposable {
           await new Promise<void>((resolve) => this.#wake = resolve);
           continue;
         }
+        this.#feed();
         const settled = this.#settle(stop);
         stop = undefined;
         if (turn?.due) {
@@ -418,12 +436,19 @@ export class MachineSession implements AsyncDisposable {
     }
   }
 
+  /** Hands over the input that is due now; what waits only for the guest to read is given at that very instruction. */
+  #feed(): void {
+    if (this.stop || this.machine.yielded) return;
+    for (const queue of this.#queues) if (queue.due <= this.machine.age) queue.feed();
+  }
+
   /** Runs the machine until something has to be looked at. `early`: ticks of the short first slice that are left. */
   #advance(early: number): Stop | undefined {
     if (this.stop) return this.stop;
     const { machine } = this;
     let ticks = Math.min(early || Infinity, this.hooks.limitTicks?.() ?? Infinity);
     for (const w of this.#waits) ticks = Math.min(ticks, w.deadline - machine.age);
+    for (const queue of this.#queues) ticks = Math.min(ticks, queue.due - machine.age);
     // In the midst of a slice of several harts the time may be up already: the slice goes on to its end.
     const more = ticks > 0 || machine.yielded;
     return (more ? machine.run(machine.clock.ticks + Math.ceil(ticks), early ? FIRST_TURN_MS : TURN_MS) : undefined) ?? this.#ended;
@@ -498,7 +523,7 @@ export class MachineSession implements AsyncDisposable {
 
   /** Runs on for LAST_WORDS and comes back: the machine stays at the instruction where it is. */
   #lastWords(): LastWords {
-    const { machine } = this, saved = machine.snapshot(), until = machine.age + this.#ticksOf(parseDuration(LAST_WORDS));
+    const { machine } = this, saved = machine.snapshot(), until = machine.age + this.ticksOf(parseDuration(LAST_WORDS));
     const printed = new Map<string, string>(), ports = [...this.consoles.values()].map(({ port }) => [port, { ...hooksOf(port) }] as const);
     for (const c of this.consoles.values()) {
       const decoder = new TextDecoder();

@@ -66,6 +66,7 @@ const ROWS: readonly Row[] = [
   { name: "x86_disk", kind: "sector", screen: false },
   { name: "x86_int13", kind: "sector", screen: false },
   { name: "x86_mouse", kind: "sector", screen: false, typed: MOUSE },
+  { name: "x86_typing", kind: "sector", screen: false, typed: [{ after: "ready\n", text: "Slow guest 2!\n" }] },
   { name: "x86_multiboot", kind: "elf", append: "first second=2" },
   { name: "x86_long", kind: "elf" },
   { name: "x86_pvh", kind: "elf", append: "pvh words" },
