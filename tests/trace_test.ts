@@ -20,6 +20,17 @@ const CALLS = new Uint8Array(512);
 CALLS.set([0xb8, 0x34, 0x10, 0xcd, 0x10, 0xba, 0xf4, 0x00, 0xb0, 0x10, 0xee, 0xeb, 0xfe]); // mov ax, 0x1034; int 0x10; mov dx, 0xf4; mov al, 0x10; out dx, al
 CALLS.set([0x55, 0xaa], 510);
 
+// deno-fmt-ignore
+/** M-mode: the UART's transmitter is empty and says so; the handler claims the interrupt, completes it and returns (mret). */
+const STORM = new Uint8Array(Uint32Array.of(
+  0x297, 0x4c28293, 0x30529073, 0x10000537, 0x200293, 0x5500a3, 0xc0005b7, 0x100313, 0x265a423, 0xc002637, 0x40000313, 0x662023, 0xc2006b7, 0x6a023, 0x12b7, 0x8002829b, 0x3042a073, 0x30046073, 0x6f, 0x46a303, 0x66a223, 0x30200073,
+).buffer);
+// deno-fmt-ignore
+/** S-mode: a timer that is over, and a handler that only returns (sret). */
+const LATE = new Uint8Array(Uint32Array.of(
+  0x297, 0x3028293, 0x10529073, 0x544958b7, 0xd458889b, 0x813, 0x513, 0x73, 0x2000293, 0x1042a073, 0x10016073, 0x6f, 0x10200073,
+).buffer);
+
 type Arch = "riscv" | "x86";
 interface Run {
   readonly image: string | Uint8Array;
@@ -28,6 +39,17 @@ interface Run {
 }
 /** What tells something on a channel. */
 const TELLS: Readonly<Record<Channel, Readonly<Partial<Record<Arch, readonly Run[]>>>>> = {
+  advice: {
+    riscv: [
+      {
+        image: STORM,
+        set: { "firmware.sbi": "none", "boot.load": 0x8000_0000 },
+        line:
+          /^cpu0: took the machine external interrupt 10000 times in a row and executed nothing in between: .* at source 10 \(uart0\), /,
+      },
+      { image: LATE, line: /^cpu0: took the supervisor timer interrupt 10000 times .*: the handler has to set a later time \(/ },
+    ],
+  },
   guest: {
     riscv: [{
       image: CARELESS,
@@ -127,8 +149,9 @@ for (const channel of Object.keys(CHANNELS) as Channel[]) {
             lines.push(`${source}: ${text}`);
           },
         };
-        finish(await machineOf(arch, run, log), channel === "trap" ? 100_000_000 : 3_000_000);
+        finish(await machineOf(arch, run, log), channel === "trap" ? 100_000_000 : channel === "advice" ? 200_000 : 3_000_000);
         assertEquals(lines.filter((l) => l.includes("\n")), [], "one line an event");
+        if (channel === "advice") assertEquals(lines.length, 1, "said once");
         if (!lines.some((l) => run.line.test(l))) assertMatch([...new Set(lines)].slice(0, 20).join("\n"), run.line);
       }
     });

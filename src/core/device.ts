@@ -79,6 +79,8 @@ export interface Device<State extends object = object> {
   timeSource?(): number;
   /** An x86 interrupt acknowledge cycle: takes the pending request and returns its vector (0..255). */
   acknowledge?(): number;
+  /** The source that a hart's M or S mode has claimed last (a PLIC's business); 0: none. */
+  lastClaim?(hart: number, supervisor: boolean): number;
   /** A channel of a DMA controller, from 0. */
   dma?(channel: number): DmaChannel;
   /** The local APICs of x86 processors. */

@@ -1,5 +1,6 @@
 /** Trace channels: one row each; `--trace=help` and the help text print this table. */
 export const CHANNELS = {
+  advice: "what leads nowhere in a guest, and what to do about it; always on",
   guest: "the guest did something that the hardware's manual forbids",
   unimp: "the guest touched something that is not modelled",
   bus: "every device access",

@@ -7,11 +7,11 @@ import { lazy } from "../core/lazy.ts";
 import { BYTES_OF_WORK, type Engine } from "../engine/engine.ts";
 import { HSM, noCounters, type PmuState, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
 import { ADUE } from "../riscv/csr.ts";
-import { Hart } from "../riscv/hart.ts";
+import { Hart, STORM } from "../riscv/hart.ts";
 import { disassemble } from "../riscv/insn.ts";
 import { type Isa, lacksFloating, loadFloating, parseIsa } from "../riscv/isa.ts";
 import { X } from "../riscv/slots.ts";
-import { SSIP, STIP } from "../riscv/trap.ts";
+import { causeName, MEIP, SEIP, SSIP, STIP } from "../riscv/trap.ts";
 import { EM_RISCV, type Symbols } from "./elf.ts";
 import { buildFdt } from "./fdt.ts";
 import { type Graph, mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
@@ -24,6 +24,14 @@ import { type Loaded, RiscvPlaces } from "./riscv_places.ts";
 const RESET_BYTES = 0x60;
 /** After so many traps that the trap handler's first instruction raised, in a row, nothing will change any more. */
 const TRAP_LOOP = 1000;
+
+/** What ends an interrupt, by its number. */
+const REMEDIES: Readonly<Record<number, string>> = {
+  1: "the handler has to clear SSIP in sip",
+  3: "the handler has to clear the hart's msip",
+  5: "the handler has to set a later time (stimecmp, or the SBI's set_timer)",
+  7: "the handler has to write a later mtimecmp",
+};
 
 /** A hart as the rest of the system sees it. */
 class RiscvCpu extends EngineCpu<Hart> {
@@ -120,6 +128,7 @@ class RiscvPlatform implements Platform, SbiHost {
   #suspended: number[] = [];
   pmu: PmuState[] = [];
   #time: () => number;
+  readonly #advised = new Set<string>();
   /** a0 to a7 of the call that is served. */
   readonly #arguments = new BigUint64Array(8);
   readonly #argumentHalves = new Uint32Array(this.#arguments.buffer);
@@ -175,6 +184,7 @@ class RiscvPlatform implements Platform, SbiHost {
         onTrapLoop: () => {
           if (hart.traps.loop >= TRAP_LOOP) parts.die({ kind: "trapLoop", pc: hart.pc, report: hart.deathReport() });
         },
+        onStorm: (interrupt) => this.#advise(index, interrupt),
         onFloating: () => {
           parts.requestBreak();
         },
@@ -188,6 +198,25 @@ class RiscvPlatform implements Platform, SbiHost {
 
   get loading(): Promise<void> | undefined {
     return lacksFloating(this.#isa) && this.cpus.some((c) => (c as RiscvCpu).hart.needsFloating) ? loadFloating() : undefined;
+  }
+
+  /** Says once for each cause that a hart does nothing but take the same interrupt. */
+  #advise(index: number, interrupt: number): void {
+    const { host, devices, graph } = this.parts, external = 1 << interrupt & (SEIP | MEIP);
+    let remedy = REMEDIES[interrupt];
+    if (external) {
+      const plic = [...devices].find(([, d]) => d.lastClaim), source = plic?.[1].lastClaim!(index, interrupt === 9) ?? 0;
+      const edge = graph.edges.find(({ to }) => "device" in to && to.device === plic?.[0] && to.input === String(source));
+      const from = edge && "device" in edge.from ? ` (${edge.from.device})` : "";
+      remedy = source
+        ? `the handler has to remove the cause at source ${source}${from}, not only to claim it`
+        : "the handler claims no source";
+    }
+    const key = `${index} ${remedy}`;
+    if (this.#advised.has(key)) return;
+    this.#advised.add(key);
+    const text = `took the ${causeName(interrupt, true)} ${STORM} times in a row and executed nothing in between: ${remedy}`;
+    host.log.line("advice", `cpu${index}`, text);
   }
 
   /** First tick at which the time CSR reads at least `time`. */

@@ -115,6 +115,8 @@ export interface HartConfig {
   onPending(): void;
   /** Called when a trap handler's first instruction has trapped; `traps.loop` tells how often in a row. */
   onTrapLoop?(): void;
+  /** An interrupt has been taken STORM times in a row, each when the handler had just returned from the one before. */
+  onStorm?(interrupt: number): void;
   /** Called when an instruction is met that needs floating point, which is not loaded: `needsFloating` is set. */
   onFloating?(): void;
   /** Serves an environment call from S-mode in place of M-mode software; false: it did not, so the call traps. The pc is already behind the call. */
@@ -168,6 +170,8 @@ const NX = 1;
 const VISIBLE = SUM | MXR | MPRV | MPP | FS;
 const ABI = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(" ");
 const CBIE_RESERVED = 2 << 4;
+/** So many interrupts between which nothing ran are more than a burst: the longest of a device is a FIFO's length. */
+export const STORM = 10_000;
 /** satp values whose fetch contexts are remembered. */
 const SPACES = 8;
 /** Data TLBs of one address space, the first one unused; without translation there is number 0. */
@@ -231,6 +235,10 @@ export class Hart implements Core {
   #bareMachine = true;
   /** Which registers rows may access inline. */
   readonly csrPlain = (number: number, mode: number): PlainCsr | undefined => csrPlain(number, mode, this.config.isa);
+  // For advice alone: interrupts in a row between which nothing ran, and the instruction count at the last return from one.
+  #storm = 0;
+  #returnedAt = -1;
+  #interrupted = false;
   /** 1 while a CSR instruction runs: it counts when its write takes effect. */
   #late = 0;
   #registers: readonly RegisterInfo[] | undefined;
@@ -442,6 +450,10 @@ export class Hart implements Core {
   interrupt(): boolean {
     if (this.deliverable === 0) return false;
     const n = mostUrgent(this.deliverable);
+    // One instruction has begun since the helper of the return looked: the return itself.
+    this.#storm = this.env.instructions() === this.#returnedAt + 1 ? this.#storm + 1 : 1;
+    if (this.#storm === STORM) this.config.onStorm?.(n);
+    this.#interrupted = true;
     this.#enter((this.s.mideleg >> n & 1) !== 0, n, true, 0, 0);
     return true;
   }
@@ -561,6 +573,10 @@ export class Hart implements Core {
   #return(priv: number, epc: number): Status {
     this.s.priv = priv;
     this.traps.history.returned();
+    if (this.#interrupted) {
+      this.#interrupted = false;
+      this.#returnedAt = this.env.instructions();
+    }
     this.#setPc(this.slotLo(epc), this.slotHi(epc));
     this.#refresh();
     this.update();

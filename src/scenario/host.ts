@@ -142,10 +142,10 @@ export class TraceLog implements Log {
   beforeLine: () => void = () => {};
   constructor(readonly channels: ReadonlySet<Channel>) {}
   on(channel: Channel): boolean {
-    return this.channels.has(channel);
+    return channel === "advice" || this.channels.has(channel);
   }
   line(channel: Channel, source: string, text: string): void {
-    if (!this.channels.has(channel)) return;
+    if (!this.on(channel)) return;
     this.beforeLine();
     Deno.stderr.writeSync(new TextEncoder().encode(`[${this.nowNs()} ns] [${source}] [${channel}] ${text}\n`));
   }
