@@ -27,6 +27,7 @@ const LABELS: Readonly<Record<string, string>> = {
   deviceAccesses: "device accesses",
   pageCrossings: "page-crossing accesses",
   codePageStores: "stores to code pages",
+  tableStores: "stores to page tables",
   faults: "faults",
   sideExits: "side exits",
 };

@@ -75,6 +75,8 @@ export interface RegionCode {
   readonly size: number;
   /** Slots that it takes for sign-extended from 32 bits when it is entered; it leaves for `verify` when one is not. */
   readonly assumes: readonly number[];
+  /** How many page caches it uses, from the first one on. */
+  readonly pageCaches: number;
 }
 
 // Imports of every region's module.
@@ -82,8 +84,13 @@ export interface RegionCode {
 const HELPER = 0;
 /** fill(address low, high, 1 for writing + 2 * bytes) -> 1 when the TLB has the page now, 2 when the access faults, else 0. */
 const FILL = 1;
+/**
+ * store(address low, high, bytes, instructions left including the running one) -> 0 when it is done, 1 when it faults, 2 when it is done and the
+ * region has to be left, 3 when the interpreter must do it; the value is in RESULT.
+ */
+const STORE = 2;
 /** Functions that are imported. */
-const IMPORTS = 2;
+const IMPORTS = 3;
 // Parameter and fixed locals.
 const budget = 0, tlb = 1, exitPc = 2, kind = 3, va = 4, entry = 5, status = 6, finish = 7;
 
@@ -237,6 +244,7 @@ class Region {
       [
         { name: "regionHelper", type: { params: [I32, I32], results: [I32] } },
         { name: "fill", type: { params: [I32, I32, I32], results: [I32] } },
+        { name: "store", type: { params: [I32, I32, I32, I32], results: [I32] } },
       ],
       [
         ...this.#runtime.map((n) => RUNTIME[n]),
@@ -247,7 +255,7 @@ class Region {
       this.target.memoryPages,
       true,
     );
-    return { bytes, size: body.length, assumes: this.assumes };
+    return { bytes, size: body.length, assumes: this.assumes, pageCaches: this.#pageCaches.size };
   }
 
   #prologue(): Uint8Array {
@@ -467,9 +475,12 @@ class Walk {
         if (this.#uses[i]) this.#keep(i);
         else a.op(W.drop);
       } else if (WRITES[op]) {
+        const { ram } = region.target;
+        if (!ram) a.block("stored");
         const offset = this.#address(i, op);
         this.#push(ir.b[i]);
         a.mem(storeOpcode(OPS[op]), offset);
+        if (!ram) a.end();
       } else if (op === BRANCH) {
         // What is never taken is left out, and so is what comes behind what always is.
         const always = ir.op[ir.a[i]] === CONST_I;
@@ -641,12 +652,12 @@ class Walk {
     this.#refund(this.#left);
     this.region.leave(LEFT.side, ...this.#pc(this.#offset), this.#late);
   }
-  /** The same, but with the fault if `fill` (its answer is in `status`) has found one. */
-  #sideOrFault(): void {
+  /** The same, but with the fault if there is one: if `status` is `fault`. */
+  #sideOrFault(fault: number): void {
     const a = this.#a;
     this.#refund(this.#left);
     this.region.store(this.#late);
-    a.i64(...this.#pc(this.#offset)).set(exitPc).i32(LEFT.fault).i32(LEFT.side).get(status).i32(2).op(W.i32Eq).op(W.select).set(kind);
+    a.i64(...this.#pc(this.#offset)).set(exitPc).i32(LEFT.fault).i32(LEFT.side).get(status).i32(fault).op(W.i32Eq).op(W.select).set(kind);
     a.br("exit");
   }
   #pc(offset: number): [number, number] {
@@ -668,13 +679,13 @@ class Walk {
     a.set(va);
     const cache = off.has("pages") ? undefined : this.region.pageCache(this.#pageKey(v, half));
     if (cache === undefined) {
-      this.#lookUp(half, size!, size!, true);
+      this.#lookUp(half, size!, size!, i);
       a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add);
       return 0;
     }
     // How far the first byte is behind the page's start, so that what begins in front of the page is as far away as what begins behind it.
     a.get(va).at(W.i64Load, cache).op(W.i64Sub).at(W.i64Load, cache + CACHE_LIMIT).op(W.i64GeU).unlikelyIf();
-    this.#lookUp(half, size!, size!, true);
+    this.#lookUp(half, size!, size!, i);
     a.i32(0).get(va).i64(-PAGE).op(W.i64And).mem(W.i64Store, cache).i32(0).i64(CACHED).mem(W.i64Store, cache + CACHE_LIMIT);
     a.i32(0).get(entry).mem(W.i32Load, half + 8).mem(W.i32Store, cache + CACHE_ADDEND).end();
     a.get(va).op(W.wrap).at(W.i32Load, cache + CACHE_ADDEND).op(W.i32Add);
@@ -689,21 +700,42 @@ class Walk {
   /**
    * Sets `entry` to the TLB entry of `length` bytes at `va`, which an access of `size` bytes asks for; what is in no page alone is the interpreter's:
    * the entry is the first byte's, where no page behind that one has its place, and its tag has to be the last byte's page.
-   * `own`: `va` is the access's own address, so that what faults there is the current instruction.
+   * `own`: the access, if `va` is its own address, so that what faults there is the current instruction; else -1.
    */
-  #lookUp(half: number, size: number, length: number, own: boolean): void {
+  #lookUp(half: number, size: number, length: number, own: number): void {
     const a = this.#a;
     a.get(va).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(entry);
     a.mem(W.i64Load, half);
     this.#page(length);
     a.op(W.i64Ne).unlikelyIf();
+    if (own >= 0 && this.#storeMissed(own, size)) return void a.end();
     a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32((half ? 1 : 0) | size << 1).call(FILL).tee(status);
     a.i32(1).op(W.i32Ne).get(entry).mem(W.i64Load, half);
     this.#page(length);
     a.op(W.i64Ne).op(W.i32Or).unlikelyIf();
-    if (own) this.#sideOrFault();
+    if (own >= 0) this.#sideOrFault(2);
     else this.#side();
     a.end().end();
+  }
+  /**
+   * Behind a TLB miss of store `i`: it is done without leaving the region, be it to a page whose writes are looked at. That is for instructions
+   * that end with the store, where it is known how to go on; false for others.
+   */
+  #storeMissed(i: number, size: number): boolean {
+    const a = this.#a, ir = this.#ir, next = ir.op[i + 1], value = ir.b[i];
+    if (!WRITES[ir.op[i]] || this.region.target.ram || this.#mayFinish || (next !== INSN && next !== JUMP)) return false;
+    a.i32(0);
+    this.#push(value);
+    if (!LONG[ir.op[value]]) a.op(W.extU);
+    a.mem(W.i64Store, RESULT).get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32(size);
+    a.get(budget).i32(this.#left).op(W.i32Add).call(STORE).tee(status).op(W.i32Eqz).brIf("stored");
+    a.get(status).i32(2).op(W.i32Eq).if();
+    this.#refund(this.#left - 1);
+    const pc = next === INSN ? this.#pc(ir.lo[i + 1]) : [ir.lo[i + 1], ir.hi[i + 1]] as const;
+    this.region.leave(LEFT.attention, ...pc, this.#late);
+    a.end();
+    this.#sideOrFault(1);
+    return true;
   }
   /** The address is physical: mostly all that the access's span reaches is in RAM, in its part without code if the span has stores. */
   #physical(i: number, ram: PhysicalRam, free: PhysicalRam["free"]): number {
@@ -774,7 +806,7 @@ class Walk {
       add(zero);
       if (narrow) a.op(W.extU);
       a.set(va);
-      this.#lookUp(half, span.size, length, false);
+      this.#lookUp(half, span.size, length, -1);
       a.get(va).op(W.wrap).get(entry).mem(W.i32Load, half + 8).op(W.i32Add).set(index).else();
       inRam();
       a.end();

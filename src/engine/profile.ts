@@ -24,9 +24,10 @@ export class Counters {
   tlbWrites = 0;
   tlbFetches = 0;
   deviceAccesses = 0;
-  /** Accesses across the end of a page, and stores into pages with translated code. */
+  /** Accesses across the end of a page, stores into pages with translated code, and into page tables. */
   pageCrossings = 0;
   codePageStores = 0;
+  tableStores = 0;
   /** Exceptions of loads, stores, helpers and fetches. */
   faults = 0;
   /** Times that all translations were dropped. */
@@ -34,7 +35,13 @@ export class Counters {
 }
 
 /** Causes of side exits, each with the counter that grows behind one; the first that fits is meant. */
-const CAUSES = { fault: "faults", device: "deviceAccesses", "page crossing": "pageCrossings", "code page": "codePageStores" } as const;
+const CAUSES = {
+  fault: "faults",
+  device: "deviceAccesses",
+  "page crossing": "pageCrossings",
+  "code page": "codePageStores",
+  "page table": "tableStores",
+} as const;
 type Cause = keyof typeof CAUSES | "other";
 
 /** Instructions at one address that compiled code left to the interpreter. */

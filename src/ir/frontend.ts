@@ -46,6 +46,15 @@ export interface Core {
   /** Physical addresses lead to other places in memory now: what was remembered of them is to be forgotten. */
   remapped?(): void;
   /**
+   * Valid entries of a page table that addresses were translated by have changed: those that begin at `count` words from `word` on (index in
+   * i32). `fetched`: maybe code was fetched by that table. The data TLBs are in order; whether `context` has changed.
+   */
+  entryChanged?(word: number, count: number, fetched: boolean): boolean;
+  /** Data TLB entries were dropped: those of the page of an address (low half), or any. */
+  dataDropped?(lo?: number): void;
+  /** Of pages that it told of by `CoreEnv.table` some are no longer watched. */
+  tablesForgotten?(): void;
+  /**
    * Physical address of a virtual one (halves), with all effects (accessed and dirty bits). -1 on a fault, which is recorded.
    * Sets `pageCacheable`: whether the whole 4 KiB page answers alike for this kind of access. `size` is that of the access in bytes, from there on
    * (also beyond the page); absent where only the page is asked for.
@@ -87,9 +96,15 @@ export interface CoreEnv {
   wrote(paddr: number, size: number): void;
   /** The same for bytes within a page, by their index in the views. */
   wroteAt(at: number, size: number): void;
-  /** Drops all data TLB entries of this hart, or those of one page (address in halves, any regime). */
+  /** The same when the walker has set accessed or dirty bits of an entry: translations that came from it are as they were. */
+  walkerWrote(at: number, size: number): void;
+  /**
+   * An address (halves) was translated by the page table at `at` (index in u8), one of level `level` (0 is the leaves') of `levels`, with
+   * `bits` bits of an index; `fetched`: for code. From now on a change of a valid entry there drops what came from it.
+   */
+  table(at: number, level: number, levels: number, bits: number, lo: number, hi: number, fetched: boolean): void;
+  /** Drops all data TLB entries of this hart. Changes of page tables need none of it. */
   flushTlb(): void;
-  flushPage(lo: number, hi: number): void;
   /** Call when `mode`, `regime` or `context` may have changed. */
   changed(): void;
   /** Guest memory as the running instruction sees it, for helpers: the value is left in or taken from the RESULT slot. FAULT: the core has recorded the exception. */

@@ -21,6 +21,7 @@ import "../engine/interpreter.ts";
 import "../engine/profile.ts";
 import "../engine/memo.ts";
 import "../engine/select.ts";
+import "../engine/tables.ts";
 import "../engine/engine.ts";
 import "../machine/demangle.ts";
 import "../machine/elf.ts";

@@ -21,6 +21,8 @@ import "../riscv/helpers.ts";
 import "../riscv/lazy_floating.ts";
 import "../riscv/emit.ts";
 import "../riscv/translate.ts";
+import "../ir/spaces.ts";
+import "../ir/tables.ts";
 import "../riscv/mmu.ts";
 import "../riscv/pmp.ts";
 import "../riscv/hart.ts";

@@ -369,15 +369,9 @@ class RiscvPlatform implements Platform, SbiHost {
     return was;
   }
   fence(index: number, kind: "i" | "vma", start: bigint, size: bigint): void {
-    // Instruction fetch is coherent here: nothing to do for "i".
-    // Address space numbers are not told apart; a few pages are worth flushing one by one.
-    if (kind !== "vma") return;
-    const { hart } = this.cpus[index], pages = size <= 64n * 4096n ? Number((size + (start & 4095n) + 4095n) >> 12n) : 0;
-    if (pages === 0) return hart.fenceVma(0, 0, false);
-    for (let i = 0; i < pages; i++) {
-      const at = start + BigInt(i * 4096);
-      hart.fenceVma(Number(BigInt.asIntN(32, at)), Number(BigInt.asIntN(32, at >> 32n)), true);
-    }
+    // Fetches are coherent with memory, and translations with their tables: only who traces sees a fence.
+    const one = size > 0n && size <= 4096n;
+    if (kind === "vma") this.cpus[index].hart.fenceVma(Number(BigInt.asIntN(32, start)), Number(BigInt.asIntN(32, start >> 32n)), one);
   }
   counterRuns(index: number, counter: number): boolean {
     return !(this.cpus[index].hart.s.mcountinhibit >> counter & 1);

@@ -59,6 +59,7 @@ import { floatHelpers } from "./lazy_floating.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
 import type { Isa } from "./isa.ts";
 import { translateBlock } from "./translate.ts";
+import { Spaces } from "../ir/spaces.ts";
 import { Mmu, type MmuMode, REASONS, RIGHT } from "./mmu.ts";
 import { Pmp } from "./pmp.ts";
 import {
@@ -216,21 +217,10 @@ export class Hart implements Core {
   #cause = -1;
   #tvalLo = 0;
   #tvalHi = 0;
-  // Fetch contexts: numbers for M-mode, for untranslated S and U, and for satp values.
-  #machineSpace = 1;
-  #bareSpace = 2;
-  #nextSpace = 3;
-  readonly #spaceLo = new Int32Array(SPACES);
-  readonly #spaceHi = new Int32Array(SPACES);
-  readonly #spaceId = new Int32Array(SPACES);
-  /** Number of the last fence after which a space was found unchanged, and of the last fence. */
-  readonly #spaceFences = new Float64Array(SPACES);
-  #fences = 0;
-  /** Of the spaces that have been used. */
-  readonly #code: CodePages[] = [];
-  #spaceIndex = 0;
-  #spaceNext = 0;
-  #space = 0;
+  /** Fetch contexts: of satp values, and numbers for M-mode and for untranslated S and U. */
+  readonly #spaces = new Spaces(SPACES, 1);
+  #machineSpace = this.#spaces.take();
+  #bareSpace = this.#spaces.take();
   /** Whether untranslated data TLB entries were made with M's rights: matters only when the PMP tells them apart. */
   #bareMachine = true;
   /** Which registers rows may access inline. */
@@ -384,7 +374,7 @@ export class Hart implements Core {
     return i32[base + FFLAGS >> 2] & NX && i32[base + FRM >> 2] === 0 ? this.#mode | MODE_FP_FAST : this.#mode;
   }
   regime(): number {
-    return this.#regime === 0 ? 0 : RIGHTS * this.#spaceIndex + this.#regime;
+    return this.#regime === 0 ? 0 : RIGHTS * this.#spaces.index + this.#regime;
   }
   context(): number {
     return this.#context;
@@ -408,7 +398,7 @@ export class Hart implements Core {
         this.fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
         return -1;
       }
-      if (access === FETCH) this.#code[this.#spaceIndex].note(lo, hi, paddr, priv, mmu);
+      if (access === FETCH) this.#fetched(priv);
       this.pageCacheable = mmu.whole;
     }
     return access === FETCH && !this.pageCacheable ? this.#fetchRest(lo, hi, paddr, priv) : paddr;
@@ -428,10 +418,27 @@ export class Hart implements Core {
   probeFetch(lo: number, hi: number): number {
     const { mmu, status } = this, { priv } = this.s;
     if (priv === 3 || mmu.levels === 0 || mmu.walk(lo, hi, FETCH, priv === 0, status, true) < 0 || !mmu.accessed) return -1;
-    // Now that it is known to change nothing: once more, so that fences take the page into account.
+    // Now that it is known to change nothing: once more, so that changes of the tables take the page into account.
     const paddr = mmu.walk(lo, hi, FETCH, priv === 0, status, false);
-    this.#code[this.#spaceIndex].note(lo, hi, paddr, priv, mmu);
+    this.#fetched(priv);
     return mmu.whole ? paddr : -1;
+  }
+  /** Code was found by the entries of the last walk. */
+  #fetched(priv: number): void {
+    const { level, levels, pteIndex } = this.mmu;
+    for (let n = level; n < levels; n++) this.#spaces.fetched(pteIndex[n], priv === 0);
+  }
+  entryChanged(word: number, count: number, fetched: boolean): boolean {
+    if (!fetched || !this.#spaces.changed(word, count)) return false;
+    this.#refresh();
+    return true;
+  }
+  tablesForgotten(): void {
+    this.mmu.tables.forget();
+  }
+  remapped(): void {
+    this.mmu.tables.forget();
+    this.#newSpaces();
   }
 
   busFault(lo: number, hi: number, access: Access): void {
@@ -592,21 +599,17 @@ export class Hart implements Core {
     return FINISH;
   }
 
-  #sfenceVma(): Status {
-    const s = this.s, given = this.#argLo(2);
-    if (s.priv === 0 || (s.priv === 1 && this.status & TVM) || !this.has("s")) return this.#illegal(this.#argHi(2), 3);
-    const pcLo = this.#argLo(3);
-    this.fenceVma(this.#argLo(0), this.#argHi(0), (given & 1) !== 0);
-    this.#setPc(pcLo + 4, this.#argHi(3) + (pcLo >>> 0 >= 0xffff_fffc ? 1 : 0));
-    return this.#done();
-  }
-
-  /** sfence.vma of one page (`one`, address in halves) or of everything, in all address spaces: more than an ASID asks for is allowed (Priv 4.2.1). */
+  /** sfence.vma of one page (`one`) or of everything (Priv 4.2.1): translations are coherent with their tables, so there is nothing to do. */
   fenceVma(lo: number, hi: number, one: boolean): void {
     this.trace?.mmu?.(one ? `fence of ${this.place(BigInt.asUintN(this.xlen, wide(lo, hi)))}` : "fence of everything");
-    if (!one || this.mmu.mayBeLarge(lo, hi)) this.#flushData();
-    else this.env.flushPage(lo, hi);
-    if (!one || this.mmu.mayBeFetched(lo, hi)) this.#newSpaces(false);
+  }
+  #sfenceVma(): Status {
+    const s = this.s;
+    if (s.priv === 0 || (s.priv === 1 && this.status & TVM) || !this.has("s")) return this.#illegal(this.#argHi(2), 3);
+    this.fenceVma(this.#argLo(0), this.#argHi(0), (this.#argLo(2) & 1) !== 0);
+    const pcLo = this.#argLo(3);
+    this.#setPc(pcLo + 4, this.#argHi(3) + (pcLo >>> 0 >= 0xffff_fffc ? 1 : 0));
+    return this.#done();
   }
 
   /** Looks again, since the block may have been kept from earlier. */
@@ -680,7 +683,7 @@ export class Hart implements Core {
     this.status = status & ~SD | (dirty ? SD : 0);
     if (changed & VISIBLE) {
       // Loads that MXR permits are in the data TLBs.
-      if (changed & MXR) this.#flushData();
+      if (changed & MXR) this.env.flushTlb();
       this.#refresh();
     }
     this.update();
@@ -720,16 +723,15 @@ export class Hart implements Core {
     s.menvcfgHi = hi & this.#menvcfgHigh;
     if (before === s.menvcfgHi) return this.#refresh();
     this.#applyMenvcfg();
-    this.#flushData();
-    this.#forgetSpaces(); // entries may mean something else now
-    this.#newSpaces(false);
+    this.env.flushTlb();
+    this.#newSpaces(); // entries may mean something else now
     this.#armTimer();
   }
 
   pmpChanged(): void {
     this.trace?.mmu?.("the physical memory protection changes");
-    this.#flushData();
-    this.#newSpaces(true);
+    this.env.flushTlb();
+    this.#newSpaces();
   }
 
   // --- counters: instructions begun, as QEMU has it with a fixed rate; a write is seen by the next instruction
@@ -841,74 +843,25 @@ export class Hart implements Core {
     this.#regime = data === 3 || bare ? 0 : data === 0 ? 3 : this.status & SUM ? 2 : 1;
     if (this.#regime === 0 && this.#bareMachine !== (data === 3)) {
       this.#bareMachine = data === 3;
-      if (!this.pmp.open) this.#flushData();
+      if (!this.pmp.open) this.env.flushTlb();
     }
     const free = (priv: number) => priv === 3 ? this.pmp.unlocked || this.pmp.open : bare && this.pmp.open;
     if (free(s.priv) && free(data)) this.#mode |= MODE_PHYSICAL;
-    this.#context = (s.priv === 3 ? this.#machineSpace : bare ? this.#bareSpace : this.#space) << 2 | s.priv;
+    const { system, user } = this.#spaces;
+    this.#context = (s.priv === 3 ? this.#machineSpace : bare ? this.#bareSpace : s.priv === 0 ? user : system) << 2 | s.priv;
     this.env.changed();
   }
-  #flushData(): void {
-    this.env.flushTlb();
-    this.mmu.dataFlushed();
-  }
-  /** After a fence: every address space has to show that its code is where it was. With `physical` all are forgotten, those without translation too. */
-  #newSpaces(physical: boolean): void {
-    this.#fences++;
-    if (physical) {
-      this.#forgetSpaces();
-      this.#machineSpace = this.#takeSpace();
-      this.#bareSpace = this.#takeSpace();
-    }
+  /** All translations of code are forgotten, those of physical addresses too. */
+  #newSpaces(): void {
+    this.#spaces.forget();
+    this.#machineSpace = this.#spaces.take();
+    this.#bareSpace = this.#spaces.take();
     this.#findSpace();
     this.#refresh();
   }
-  #forgetSpaces(): void {
-    this.#spaceId.fill(0);
-    this.mmu.fetchFlushed();
-  }
-  /** Whether the pages of code that this space has run are mapped as they were. Systems fence often and move their code rarely. */
-  #sameCode(code: CodePages): boolean {
-    if (code.count > CodePages.CAPACITY) return false;
-    if (code.sameEntries(this.env.i32)) return true;
-    code.forgetEntries();
-    for (let i = 0; i < code.count; i++) {
-      // A cleared A bit has to be set by the next fetch.
-      if (this.mmu.walk(code.lo[i], code.hi[i], FETCH, code.priv[i] === 0, this.status, true) !== code.paddr[i] || !this.mmu.accessed) {
-        return false;
-      }
-      code.noteEntries(this.mmu);
-    }
-    return true;
-  }
-  #takeSpace(): number {
-    // Wraps after half a thousand million flushes; what is left from so long ago has been evicted.
-    const id = this.#nextSpace;
-    this.#nextSpace = id === (1 << 29) - 1 ? 3 : id + 1;
-    return id;
-  }
-  /** The context number of the present satp: the one it had, or a new one in place of the oldest. */
   #findSpace(): void {
-    const { satpLo, satpHi } = this.s;
-    for (let i = 0; i < SPACES; i++) {
-      if (this.#spaceId[i] === 0 || this.#spaceLo[i] !== satpLo || this.#spaceHi[i] !== satpHi) continue;
-      if (this.#spaceFences[i] !== this.#fences && !this.#sameCode(this.#code[i])) {
-        this.#forgetSpaces();
-        break;
-      }
-      this.#spaceFences[i] = this.#fences;
-      this.#space = this.#spaceId[i];
-      this.#spaceIndex = i;
-      return;
-    }
-    const i = this.#spaceIndex = this.#spaceNext++ % SPACES;
-    this.#spaceLo[i] = satpLo;
-    this.#spaceHi[i] = satpHi;
-    this.#spaceFences[i] = this.#fences;
-    (this.#code[i] ??= new CodePages()).clear();
-    // Another space had this place, and these data TLBs.
-    this.#flushData();
-    this.#space = this.#spaceId[i] = this.#takeSpace();
+    // If another space had this place, it had these data TLBs.
+    if (this.#spaces.enter(this.s.satpLo, this.s.satpHi)) this.env.flushTlb();
   }
   #applyMenvcfg(): void {
     this.mmu.pbmt = (this.s.menvcfgHi & PBMTE) !== 0;
@@ -918,8 +871,8 @@ export class Hart implements Core {
   #reload(): void {
     this.mmu.setSatp(this.s.satpLo, this.s.satpHi);
     this.#applyMenvcfg();
-    this.#flushData();
-    this.#newSpaces(true);
+    this.env.flushTlb();
+    this.#newSpaces();
     this.update();
   }
 
@@ -1058,7 +1011,7 @@ export class Hart implements Core {
     const mmu = this.mmu, access = ([READ, WRITE, FETCH] as const).find((a) => PAGE_FAULT[a] === t.cause || ACCESS_FAULT[a] === t.cause)!;
     if (mmu.levels === 0 || t.from === 3) return [`${hex(t.tval)} is a physical address here (no translation)`];
     const paddr = mmu.walk(low32(t.tval), low32(t.tval >> 32n), access, t.from === 0, this.status, true);
-    const to = paddr < 0 ? mmu.level : 0, lines = [`page walk of ${hex(t.tval)}, root 0x${mmu.root.toString(16)}:`];
+    const to = paddr < 0 ? mmu.level : 0, lines = [`page walk of ${hex(t.tval)}, root 0x${(mmu.root * 4096).toString(16)}:`];
     for (let level = mmu.levels - 1; level >= to; level--) {
       const pte = wide(mmu.pteLo[level], mmu.pteHi[level]);
       lines.push(`  level ${level}: entry at 0x${mmu.pteAddress[level].toString(16)} = ${hex(pte)} ${pteFlags(mmu.pteLo[level])}`);
@@ -1066,75 +1019,6 @@ export class Hart implements Core {
     }
     lines.push(paddr < 0 ? `  level ${mmu.level}: ${REASONS[mmu.reason]}` : `  it is mapped now, to 0x${paddr.toString(16)}`);
     return lines;
-  }
-}
-
-/** Where the pages of code of an address space were when they were fetched from. */
-class CodePages {
-  static readonly CAPACITY = 256;
-  /** Above CAPACITY: there were more. */
-  count = 0;
-  readonly lo = new Int32Array(CodePages.CAPACITY);
-  readonly hi = new Int32Array(CodePages.CAPACITY);
-  readonly priv = new Uint8Array(CodePages.CAPACITY);
-  readonly paddr = new Float64Array(CodePages.CAPACITY);
-  // The page table entries, of all levels, that say so: where they are (index into i32) and what they were. Few where pages are large.
-  #entries = 0;
-  readonly #index = new Int32Array(CodePages.CAPACITY);
-  readonly #entryLo = new Int32Array(CodePages.CAPACITY);
-  readonly #entryHi = new Int32Array(CodePages.CAPACITY);
-  /** The entries are not all there, or one has changed in between. */
-  #incomplete = false;
-  #wide = true;
-
-  clear(): void {
-    this.count = 0;
-    this.forgetEntries();
-  }
-  forgetEntries(): void {
-    this.#entries = 0;
-    this.#incomplete = false;
-  }
-  /** Remembers the entries of the walk that the MMU has just done. */
-  noteEntries(mmu: Mmu): void {
-    const wide = mmu.config.xlen === 64;
-    for (let level = mmu.level; level < mmu.levels; level++) {
-      const index = mmu.env.ram(mmu.pteAddress[level], wide ? 8 : 4) >>> 2, lo = mmu.pteLo[level], hi = wide ? mmu.pteHi[level] : -1;
-      let i = 0;
-      while (i < this.#entries && this.#index[i] !== index) i++;
-      if (i === this.#entries) {
-        if (i === CodePages.CAPACITY) {
-          this.#incomplete = true;
-          return;
-        }
-        this.#entries++;
-        this.#index[i] = index;
-        this.#entryLo[i] = lo;
-        this.#entryHi[i] = hi;
-      } else if (this.#entryLo[i] !== lo || this.#entryHi[i] !== hi) this.#incomplete = true;
-    }
-    this.#wide = wide;
-  }
-  /** Whether the entries are what they were; if not, the pages may still be where they were. */
-  sameEntries(i32: Int32Array): boolean {
-    if (this.#incomplete) return false;
-    for (let i = 0; i < this.#entries; i++) {
-      const index = this.#index[i];
-      if (i32[index] !== this.#entryLo[i] || (this.#wide && i32[index + 1] !== this.#entryHi[i])) return false;
-    }
-    return true;
-  }
-  note(lo: number, hi: number, paddr: number, priv: number, mmu: Mmu): void {
-    const offset = lo & 0xfff, n = this.count;
-    if (n > CodePages.CAPACITY) return;
-    for (let i = 0; i < n; i++) if (this.lo[i] === lo - offset && this.hi[i] === hi && this.priv[i] === priv) return;
-    this.count++;
-    if (n === CodePages.CAPACITY) return;
-    this.lo[n] = lo - offset;
-    this.hi[n] = hi;
-    this.priv[n] = priv;
-    this.paddr[n] = paddr - offset;
-    this.noteEntries(mmu);
   }
 }
 

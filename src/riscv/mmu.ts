@@ -1,7 +1,8 @@
 // HOT: no bigint, no closures, no allocation.
 // Address translation: Sv32, Sv39, Sv48, Sv57 with Svnapot and Svpbmt (RISC-V Privileged 20211203, 4.3 to 4.6, 5 and 6; Svade of 1.13).
-// Every walk goes to memory: the engine's TLB is the cache. Physical addresses are doubles; above 2^53 they lose low bits, where nothing is.
+// Every walk goes to memory: the engine's TLB is the cache, and coherent with the tables (ir/tables.ts). Physical addresses are doubles; above 2^53 they lose low bits, where nothing is.
 import { type Access, type CoreEnv, FETCH, READ, WRITE } from "../ir/frontend.ts";
+import { WalkedTables } from "../ir/tables.ts";
 import type { Pmp } from "./pmp.ts";
 
 export type MmuMode = "bare" | "sv32" | "sv39" | "sv48" | "sv57";
@@ -30,8 +31,6 @@ const LEVELS: Readonly<Record<number, number>> = { 0: 0, 1: 2, 8: 3, 9: 4, 10: 5
 const SPAN = [1, 2 ** 9, 2 ** 18, 2 ** 27, 2 ** 36];
 const MODES: readonly MmuMode[] = ["bare", "sv32", "sv39", "sv48", "sv57"];
 const NUMBERS: Readonly<Record<MmuMode, number>> = { bare: 0, sv32: 1, sv39: 8, sv48: 9, sv57: 10 };
-const MARKS = 1024;
-
 export interface MmuConfig {
   readonly xlen: 32 | 64;
   /** The widest mode that satp takes. */
@@ -42,7 +41,7 @@ export interface MmuConfig {
 export class Mmu {
   /** Page table levels of the present satp; 0: no translation. */
   levels = 0;
-  /** Physical address of the root page table. */
+  /** Number of the page of physical memory that has the root table. */
   root = 0;
   /** Whether the walker sets A and D itself; else a clear bit is a page fault (Svade). */
   updates = true;
@@ -58,15 +57,13 @@ export class Mmu {
   readonly pteLo = new Int32Array(5);
   readonly pteHi = new Int32Array(5);
   readonly #bits: number;
-  // Which pages were translated since the last flush, by level and a hash: an sfence.vma by address of a page that was not fetched
-  // from leaves the fetch context alone, and one of a page in no superpage flushes one TLB entry only.
-  readonly #fetched = new Uint32Array(5 * MARKS);
-  readonly #large = new Uint32Array(5 * MARKS);
-  #fetchStamp = 1;
-  #dataStamp = 1;
+  /** Indices in i32 of those entries. */
+  readonly pteIndex = new Int32Array(5);
+  readonly tables: WalkedTables;
 
   constructor(readonly env: CoreEnv, readonly pmp: Pmp, readonly config: MmuConfig) {
     this.#bits = config.xlen === 64 ? 9 : 10;
+    this.tables = new WalkedTables(env);
   }
 
   // Where QEMU 7.2 differs from the document: it reads entries with reserved bits 54 to 60 as if they were clear (when Svnapot or Svpbmt is
@@ -82,7 +79,7 @@ export class Mmu {
   /** Takes a satp value. Any TLB is the caller's business. */
   setSatp(lo: number, hi: number): void {
     this.levels = LEVELS[this.config.xlen === 64 ? hi >>> 28 : lo >>> 31];
-    this.root = (this.config.xlen === 64 ? (hi & 0xfff) * 2 ** 32 + (lo >>> 0) : lo & PPN_HIGH) * 4096;
+    this.root = this.config.xlen === 64 ? (hi & 0xfff) * 2 ** 32 + (lo >>> 0) : lo & PPN_HIGH;
   }
 
   /** The fault of the last failed translation is an access fault; else a page fault. */
@@ -98,7 +95,7 @@ export class Mmu {
 
   /**
    * Physical address of a virtual one, or -1 (see `reason`). `user` is the effective privilege U, else S; `status` is mstatus (SUM, MXR).
-   * `dry`: changes nothing, neither PTEs nor marks.
+   * `dry`: changes nothing, and nobody is to remember the result.
    */
   walk(lo: number, hi: number, access: Access, user: boolean, status: number, dry: boolean, size = 1): number {
     const wide = this.config.xlen === 64, levels = this.levels, pmp = this.pmp, env = this.env;
@@ -107,15 +104,17 @@ export class Mmu {
       const top = hi >> (9 * levels - 21);
       if (top !== 0 && top !== -1) return this.#fail(NOT_CANONICAL, levels - 1);
     }
+    // The number of the table's page.
     let table = this.root;
     for (let level = levels - 1; level >= 0; level--) {
-      const at = table + vpn(lo, hi, level, this.#bits) * (wide ? 8 : 4);
+      const n = vpn(lo, hi, level, this.#bits), at = table * 4096 + n * (wide ? 8 : 4);
       this.pteAddress[level] = at;
       this.pteLo[level] = this.pteHi[level] = 0;
       if (!pmp.open && !(pmp.rights(at, false, wide ? 8 : 4) & 1)) return this.#fail(PMP_TABLE, level);
-      const slot = env.ram(at, wide ? 8 : 4);
-      if (slot < 0) return this.#fail(NO_RAM, level);
-      const index = slot >>> 2, pte = env.i32[index], high = wide ? env.i32[index + 1] : 0;
+      const index = this.tables.find(table, level) + (wide ? 2 * n : n);
+      if (index < 0) return this.#fail(NO_RAM, level);
+      this.pteIndex[level] = index;
+      const pte = env.i32[index], high = wide ? env.i32[index + 1] : 0;
       this.pteLo[level] = pte;
       this.pteHi[level] = high;
       if (!(pte & V)) return this.#fail(INVALID, level);
@@ -124,7 +123,7 @@ export class Mmu {
       if (!(pte & (R | X))) {
         // Priv 4.4.1: D, A, U and the attributes of a pointer are reserved.
         if (pte & (D | A | U) || high & (PBMT | NAPOT)) return this.#fail(RESERVED_BITS, level);
-        table = ppn * 4096;
+        table = ppn;
         continue;
       }
       if (high & PBMT && (!this.pbmt || (high & PBMT) >> PBMT_SHIFT === 3)) return this.#fail(RESERVED_BITS, level);
@@ -146,7 +145,7 @@ export class Mmu {
         if (!pmp.open && !(pmp.rights(at, false, wide ? 8 : 4) & 2)) return this.#fail(PMP_UPDATE, level);
         if (!dry) {
           env.i32[index] = this.pteLo[level] = pte | set;
-          env.wrote(at, wide ? 8 : 4);
+          env.walkerWrote(index << 2 >>> 0, 4);
         }
       }
       const paddr = ppn * 4096 + offset(lo, hi, level, wide);
@@ -155,11 +154,7 @@ export class Mmu {
         if (!(pmp.rights(paddr, false, size) & RIGHT[access])) return this.#fail(PMP_ACCESS, level);
         this.whole = pmp.whole;
       }
-      if (!dry) {
-        const page = high & NAPOT ? 1 : level, mark = page * MARKS + hash(lo, hi, page, this.#bits);
-        if (access === FETCH) this.#fetched[mark] = this.#fetchStamp;
-        else if (page > 0) this.#large[mark] = this.#dataStamp;
-      }
+      if (!dry) this.tables.served(lo, hi, level, levels - 1, levels, this.#bits, access);
       this.reason = 0;
       this.level = level;
       return paddr;
@@ -171,29 +166,6 @@ export class Mmu {
   get accessed(): boolean {
     return (this.pteLo[this.level] & A) !== 0;
   }
-
-  /** Call when all fetch translations are forgotten. */
-  fetchFlushed(): void {
-    this.#fetchStamp = (this.#fetchStamp + 1) >>> 0;
-  }
-  /** Call when all data translations are forgotten. */
-  dataFlushed(): void {
-    this.#dataStamp = (this.#dataStamp + 1) >>> 0;
-  }
-  /** Whether a page that contains the address may have been translated for a fetch since `fetchFlushed`. */
-  mayBeFetched(lo: number, hi: number): boolean {
-    for (let level = 0; level < 5; level++) {
-      if (this.#fetched[level * MARKS + hash(lo, hi, level, this.#bits)] === this.#fetchStamp) return true;
-    }
-    return false;
-  }
-  /** Whether a superpage that contains the address may have been translated for data since `dataFlushed`. */
-  mayBeLarge(lo: number, hi: number): boolean {
-    for (let level = 1; level < 5; level++) {
-      if (this.#large[level * MARKS + hash(lo, hi, level, this.#bits)] === this.#dataStamp) return true;
-    }
-    return false;
-  }
 }
 
 /** The right that an access needs, as in pmpcfg, by `Access`. */
@@ -201,13 +173,8 @@ export const RIGHT = [1, 2, 4];
 
 /** Address bits from 12 + bits*level on, as many as an index has. */
 function vpn(lo: number, hi: number, level: number, bits: number): number {
-  return hash(lo, hi, level, bits) & ((1 << bits) - 1);
-}
-
-/** The low 10 bits of the number of the page of a level. */
-function hash(lo: number, hi: number, level: number, bits: number): number {
-  const shift = 12 + bits * level;
-  return (shift >= 32 ? hi >>> (shift - 32) : shift > 22 ? (lo >>> shift) | (hi << (32 - shift)) : lo >>> shift) & (MARKS - 1);
+  const shift = 12 + bits * level, mask = (1 << bits) - 1;
+  return (shift >= 32 ? hi >>> (shift - 32) : shift > 22 ? (lo >>> shift) | (hi << (32 - shift)) : lo >>> shift) & mask;
 }
 
 /** Offset in a page of a level. */

@@ -94,7 +94,8 @@ Deno.test("A and D are set in memory, the write reported; with Svade a clear bit
   m.access(WRITE);
   assertEquals(m.env.peek64(m.at) & 0xffn, BigInt(FULL));
   m.access(WRITE);
-  assertEquals(m.env.written, [m.at, m.at]);
+  const at = m.env.ram(m.at, 8);
+  assertEquals(m.env.written, [at, at]);
   const svade = { svade: true };
   assertEquals(map("sv39", 0x4000n, pte(0x8001_2000, FULL & ~A), svade).access(READ), "fault 13");
   const clean = map("sv39", 0x4000n, pte(0x8001_2000, FULL & ~D), svade);

@@ -69,21 +69,21 @@ export function writeCr0(cpu: X86Cpu, lo: number, hi: number): void {
 
 /** MOV to CR3. */
 export function writeCr3(cpu: X86Cpu, lo: number, hi: number): void {
-  const s = cpu.s, keep = (s.cr4 & CR4_PCIDE) !== 0 && hi < 0;
-  if (s.cr4 & CR4_PCIDE) hi &= 0x7fff_ffff;
+  // Bit 63 asks that translations of the PCID be kept (SDM volume 3A, 4.10.4.1); they are coherent with the tables, so it makes no difference.
+  if (cpu.s.cr4 & CR4_PCIDE) hi &= 0x7fff_ffff;
   if (cpu.lma && hi & BEYOND) cpu.fault(XCPT.GP, 0);
-  loadCr3(cpu, lo, cpu.lma ? hi : 0, keep);
+  loadCr3(cpu, lo, cpu.lma ? hi : 0);
 }
 
 /** CR3 with PAE's page directory pointers; also of a task switch. */
-export function loadCr3(cpu: X86Cpu, lo: number, hi: number, keep = false): void {
+export function loadCr3(cpu: X86Cpu, lo: number, hi: number): void {
   const s = cpu.s;
   if (s.cr0 & CR0_PG && s.cr4 & CR4_PAE && !cpu.lma) loadPdptes(cpu, lo);
   s.cr3Lo = lo;
   s.cr3Hi = hi;
   cpu.trace?.mmu?.(`cr3 = ${hex(wide(lo, hi))}`);
   cpu.setPaging();
-  cpu.newRoot(keep);
+  cpu.newRoot();
 }
 
 /** SDM 4.4.1: the four entries are registers that are loaded with CR3. */

@@ -126,7 +126,7 @@ import {
   TF,
   VM,
 } from "./registers.ts";
-import { Spaces } from "./spaces.ts";
+import { Spaces } from "../ir/spaces.ts";
 import { Insn } from "./insn.ts";
 import { isStackAccess, operandBytes, Stack } from "./stack.ts";
 import { systemHelpers } from "./system.ts";
@@ -215,6 +215,8 @@ const powerOn = () => ({
 });
 export type CpuState = ReturnType<typeof powerOn>;
 
+/** Address spaces that are remembered, and the data TLBs of each, the first one unused; without paging there is number 0. */
+const SPACES = 8, RIGHTS = 4;
 /** Entries of the cache of translations for the microcode's own accesses. */
 const WALKS = 64;
 /** What `reportFpuError` records instead of an exception; an operand that is not canonical: `raise` finds out which exception that is. */
@@ -270,7 +272,7 @@ export class X86Cpu implements Core {
   /** What it can decode; made when its first block is translated. */
   #table: DecodeTable | undefined;
   /** Fetch contexts. */
-  readonly #spaces: Spaces;
+  readonly #spaces = new Spaces(SPACES, 1);
   // Translations of the microcode's accesses: page and kind, its place in u8, and the flush count they belong to.
   readonly #walkLo = new Int32Array(WALKS);
   readonly #walkHi = new Int32Array(WALKS);
@@ -283,7 +285,6 @@ export class X86Cpu implements Core {
 
   constructor(readonly env: CoreEnv, readonly config: X86Config) {
     this.paging = new Paging(env);
-    this.#spaces = new Spaces(env.i32, this.paging);
     this.#limitHere = env.u32.subarray(SEG_LIMIT >> 2, (SEG_LIMIT >> 2) + 8);
     this.#attrHere = env.i32.subarray(SEG_ATTR >> 2, (SEG_ATTR >> 2) + 8);
     this.features = new Features(config.model, config.features);
@@ -697,10 +698,10 @@ export class X86Cpu implements Core {
     return this.#mode | this.cpl << MODE_CPL_SHIFT | fast;
   }
   regime(): number {
-    return this.paging.levels === 0 ? 0 : this.cpl === 3 ? 3 : this.#smap ? 2 : 1;
+    return this.paging.levels === 0 ? 0 : RIGHTS * this.#spaces.index + (this.cpl === 3 ? 3 : this.#smap ? 2 : 1);
   }
   context(): number {
-    return this.#spaces.id << 1 | (this.cpl === 3 ? 1 : 0);
+    return this.cpl === 3 ? this.#spaces.user << 1 | 1 : this.#spaces.system << 1;
   }
   /** The supervisor may not touch user pages (SDM 4.6.1). */
   get #smap(): boolean {
@@ -747,7 +748,10 @@ export class X86Cpu implements Core {
       this.#pageFault(lo, hi);
       return -1;
     }
-    if (access === FETCH) this.#spaces.fetched();
+    if (access === FETCH) {
+      const { leaf, levels, entryIndex } = this.paging;
+      for (let level = leaf; level < levels; level++) if (entryIndex[level] >= 0) this.#spaces.fetched(entryIndex[level], user);
+    }
     return this.#gate(paddr);
   }
 
@@ -1038,7 +1042,7 @@ export class X86Cpu implements Core {
     // Pages that were cached without the check must not be while it is on.
     if (aligned && !this.#aligned) this.env.flushTlb();
     this.#aligned = aligned;
-    const paged = (this.paging.levels === 0 ? 0 : 1) | s.cr4 & CR4_SMAP, space = this.#spaces.id;
+    const paged = (this.paging.levels === 0 ? 0 : 1) | s.cr4 & CR4_SMAP, space = this.#spaces.system;
     if (mode !== this.#mode || paged !== this.#paged || space !== this.#space) {
       this.#mode = mode;
       this.#paged = paged;
@@ -1097,7 +1101,7 @@ export class X86Cpu implements Core {
     this.#forgetSwitch();
     this.#dataBreakpoints = false;
     for (let n = 0; n < 4; n++) if (dr7 >> (2 * n) & 3 && (dr7 >> (16 + 4 * n) & 1) !== 0) this.#dataBreakpoints = true;
-    this.flushData();
+    this.env.flushTlb();
     this.refresh();
   }
 
@@ -1123,40 +1127,41 @@ export class X86Cpu implements Core {
   }
   /** Physical addresses lead to other places in memory now: so do those of the page tables. */
   remapped(): void {
-    this.paging.remapped();
-    this.#stamp++;
-    this.#spaces.forget();
-    this.env.changed();
+    this.paging.tables.forget();
+    this.flushAll();
   }
-  flushData(): void {
-    this.env.flushTlb();
-    this.paging.dataFlushed();
-    this.#stamp++;
+  tablesForgotten(): void {
+    this.paging.tables.forget();
+  }
+  entryChanged(word: number, count: number, fetched: boolean): boolean {
+    if (!fetched || !this.#spaces.changed(word, count)) return false;
+    this.#forgetSwitch();
+    this.env.changed();
+    return true;
+  }
+  dataDropped(lo?: number): void {
+    if (lo === undefined) this.#stamp++;
+    else for (let n = 0; n < 4; n++) this.#walkStamp[walkIndex(lo, n & 1 ? WRITE : READ, n > 1)] = 0;
   }
   /** Forgets every translation. */
   flushAll(): void {
-    this.flushData();
-    this.paging.fetchFlushed();
+    this.env.flushTlb();
     this.#spaces.forget();
+    this.#enterSpace();
     this.refresh();
   }
-  /** After a write to CR3: forgets translations unless `keep` (PCIDs, bit 63 of the value). */
-  newRoot(keep: boolean): void {
-    this.flushData();
-    this.#spaces.enter(this.s.cr3Lo, this.s.cr3Hi, keep);
+  /** After a write to CR3. Its value alone says what the translations are: they are coherent with the tables. */
+  newRoot(): void {
+    this.#stamp++;
+    this.#enterSpace();
     this.refresh();
   }
-  /** INVLPG: forgets the page of a linear address. */
-  flushPage(lo: number, hi: number): void {
-    if (this.paging.mayBeLarge(lo, hi)) this.flushData();
-    else {
-      this.env.flushPage(lo, hi);
-      for (const access of [READ, WRITE] as const) {
-        this.#walkStamp[walkIndex(lo, access, false)] = 0;
-        this.#walkStamp[walkIndex(lo, access, true)] = 0;
-      }
-    }
-    if (this.paging.mayBeFetched(lo, hi)) this.flushAll();
+  /** SDM volume 3A, 4.4.1: PAE's PDPTEs are registers; which ones were loaded tells address spaces apart, too. */
+  #enterSpace(): void {
+    const { levels, pdpteLo, pdpteHi } = this.paging;
+    const pdptes = levels === 3 ? Int32Array.of(...pdpteLo, ...pdpteHi) : undefined;
+    // If another space had this place, it had these data TLBs.
+    if (this.#spaces.enter(this.s.cr3Lo, this.s.cr3Hi, pdptes)) this.env.flushTlb();
   }
   /** Derives everything anew after the state was replaced. */
   reload(): void {

@@ -1,10 +1,11 @@
 // HOT: no bigint, no closures, no allocation.
 // Address translation: 32-bit, PAE, 4-level and 5-level paging with 4 KiB, 2 MiB (4 MiB) and 1 GiB pages. Intel SDM volume 3A (253668-083), chapter 4.
-// Every walk goes to memory: the engine's TLB is the cache. Physical addresses are doubles below 2^40.
+// Every walk goes to memory: the engine's TLB is the cache, and coherent with the tables (ir/tables.ts). Physical addresses are doubles below 2^40.
 // The accessed bit of an entry is set when the walk goes on by it, also when the next entry is absent (SDM 4.8; QEMU does the same, and
 // kvm-unit-tests lets a processor do either).
-// Not modelled: protection keys, memory types, caching of paging structures (a change of an entry may be seen before INVLPG).
+// Not modelled: protection keys, memory types, caching of paging structures (a change of an entry is seen at once).
 import { type Access, type CoreEnv, FETCH, WRITE } from "../ir/frontend.ts";
+import { WalkedTables } from "../ir/tables.ts";
 
 const P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80;
 const XD = 0x8000_0000 | 0;
@@ -28,8 +29,6 @@ export const REASONS = [
 const ABSENT = 1, RESERVED = 2, NO_RAM = 3, NOT_USER = 4, READ_ONLY = 5, NO_EXECUTE = 6, SMEP_FETCH = 7, SMAP_ACCESS = 8;
 /** Names of the levels, the leaf first. */
 export const LEVEL_NAMES = ["page table", "page directory", "page directory pointer table", "PML4", "PML5"] as const;
-
-const MARKS = 1024;
 
 export class Paging {
   /** 0: no paging; 2: 32-bit; 3: PAE; 4 and 5: the levels of long mode. */
@@ -57,17 +56,11 @@ export class Paging {
   writable = false;
   /** After a successful walk: level of the leaf (0: 4 KiB). */
   leaf = 0;
-  // Which pages were translated since the last flush, by level and a hash: INVLPG of a page that was not fetched from leaves the fetch
-  // context alone, and one of a page in no large page flushes one TLB entry only.
-  readonly #fetched = new Uint32Array(3 * MARKS);
-  readonly #large = new Uint32Array(3 * MARKS);
-  /** The last table of each level that was walked through: page of physical memory and index in i32. */
-  readonly #tablePage = new Int32Array(5).fill(-1);
-  readonly #tableAt = new Int32Array(5);
-  #fetchStamp = 1;
-  #dataStamp = 1;
+  readonly tables: WalkedTables;
 
-  constructor(readonly env: CoreEnv) {}
+  constructor(readonly env: CoreEnv) {
+    this.tables = new WalkedTables(env);
+  }
 
   #fail(present: number, reason: number, level: number, access: Access, user: boolean): number {
     this.reason = reason;
@@ -79,7 +72,7 @@ export class Paging {
 
   /**
    * Physical address of a linear one, or -1 (see `reason`). `user`: an access with CPL 3's rights; `smap`: the supervisor may not touch user
-   * pages. `dry`: changes nothing, neither entries nor marks. The address must be canonical.
+   * pages. `dry`: changes nothing, and nobody is to remember the result. The address must be canonical.
    */
   walk(lo: number, hi: number, access: Access, user: boolean, smap: boolean, dry: boolean): number {
     if (this.levels === 2) return this.#walk32(lo, access, user, smap, dry);
@@ -97,7 +90,7 @@ export class Paging {
       level = 1;
     }
     for (;; level--) {
-      const number = pageNumber(lo, hi, 12 + 9 * level, 511), index = this.#table(page, level) + 2 * number;
+      const number = pageNumber(lo, hi, 12 + 9 * level, 511), index = this.tables.find(page, level) + 2 * number;
       if (noted) this.#note(level, page, 8 * number, index);
       if (index < 0) return this.#fail(0, NO_RAM, level, access, user);
       const entry = i32[index], high = i32[index + 1];
@@ -119,7 +112,7 @@ export class Paging {
       if (!this.#permitted(rights, never, access, user, smap, level)) return -1;
       const set = entry | A | (access === WRITE ? D : 0);
       if (set !== entry && !dry) this.#update(index, level, set);
-      if (!dry) this.#mark(lo, hi, level, access);
+      if (!dry) this.tables.served(lo, hi, level, pae ? 1 : this.levels - 1, this.levels, 9, access);
       this.writable = (set & D) !== 0 && ((rights & RW) !== 0 || (!user && !this.wp));
       this.leaf = level;
       // Of a large page the address has some bits of the number.
@@ -133,7 +126,7 @@ export class Paging {
     const { i32 } = this.env,
       noted = dry || access === FETCH,
       directory = (this.root / 4096) | 0,
-      index = this.#table(directory, 1) + (lo >>> 22);
+      index = this.tables.find(directory, 1) + (lo >>> 22);
     if (noted) this.#note(1, directory, (lo >>> 22) * 4, index);
     if (index < 0) return this.#fail(0, NO_RAM, 1, access, user);
     const entry = i32[index];
@@ -144,13 +137,13 @@ export class Paging {
       if (!this.#permitted(entry, 0, access, user, smap, 1)) return -1;
       const set = entry | A | (access === WRITE ? D : 0);
       if (set !== entry && !dry) this.#update(index, 1, set);
-      if (!dry) this.#mark(lo, 0, 1, access);
+      if (!dry) this.tables.served(lo, 0, 1, 1, 2, 10, access);
       this.writable = (set & D) !== 0 && ((entry & RW) !== 0 || (!user && !this.wp));
       this.leaf = 1;
       return (entry >>> 13 & 0xff) * 2 ** 32 + (((entry & 0xffc0_0000) | (lo & 0x3f_ffff)) >>> 0);
     }
     if (!(entry & A) && !dry) this.#update(index, 1, entry | A);
-    const number = lo >>> 12 & 0x3ff, leaf = this.#table(entry >>> 12, 0) + number;
+    const number = lo >>> 12 & 0x3ff, leaf = this.tables.find(entry >>> 12, 0) + number;
     if (noted) this.#note(0, entry >>> 12, 4 * number, leaf);
     if (leaf < 0) return this.#fail(0, NO_RAM, 0, access, user);
     const pte = i32[leaf];
@@ -158,7 +151,7 @@ export class Paging {
     if (!this.#permitted(entry & pte, 0, access, user, smap, 0)) return -1;
     const set = pte | A | (access === WRITE ? D : 0);
     if (set !== pte && !dry) this.#update(leaf, 0, set);
-    if (!dry) this.#mark(lo, 0, 0, access);
+    if (!dry) this.tables.served(lo, 0, 0, 1, 2, 10, access);
     this.writable = (set & D) !== 0 && ((entry & pte & RW) !== 0 || (!user && !this.wp));
     this.leaf = 0;
     return ((pte & -4096) >>> 0) + (lo & 0xfff);
@@ -186,18 +179,7 @@ export class Paging {
   /** Sets accessed and dirty bits (SDM 4.8). */
   #update(index: number, level: number, entry: number): void {
     this.env.i32[index] = this.entryLo[level] = entry;
-    this.env.wroteAt(index << 2 >>> 0, 4);
-  }
-  /** Index in i32 of the table in a physical page; far below 0 when that is not in RAM. */
-  #table(page: number, level: number): number {
-    if (this.#tablePage[level] === page) return this.#tableAt[level];
-    const at = this.env.ram(page * 4096, 4096);
-    this.#tablePage[level] = page;
-    return this.#tableAt[level] = at < 0 ? -4096 : at >>> 2;
-  }
-  /** Physical addresses lead to other places in memory now. */
-  remapped(): void {
-    this.#tablePage.fill(-1);
+    this.env.walkerWrote(index << 2 >>> 0, 4);
   }
   /** Remembers an entry of the walk for whoever asks afterwards. */
   #note(level: number, page: number, offset: number, index: number): void {
@@ -207,43 +189,8 @@ export class Paging {
     this.entryLo[level] = index < 0 ? 0 : i32[index];
     this.entryHi[level] = index < 0 || this.levels === 2 ? 0 : i32[index + 1];
   }
-
-  #shift(level: number): number {
-    return this.levels === 2 && level === 1 ? 22 : 12 + 9 * level;
-  }
-  #mark(lo: number, hi: number, level: number, access: Access): void {
-    const mark = level * MARKS + markOf(lo, hi, this.#shift(level));
-    if (access === FETCH) this.#fetched[mark] = this.#fetchStamp;
-    else if (level > 0) this.#large[mark] = this.#dataStamp;
-  }
-  #marked(marks: Uint32Array, stamp: number, lo: number, hi: number, from: number): boolean {
-    for (let level = from; level < 3; level++) {
-      if (marks[level * MARKS + markOf(lo, hi, this.#shift(level))] === stamp) return true;
-    }
-    return false;
-  }
-  /** Call when all fetch translations are forgotten. */
-  fetchFlushed(): void {
-    this.#fetchStamp = (this.#fetchStamp + 1) >>> 0;
-  }
-  /** Call when all data translations are forgotten. */
-  dataFlushed(): void {
-    this.#dataStamp = (this.#dataStamp + 1) >>> 0;
-  }
-  /** Whether a page that contains the address may have been translated for a fetch since `fetchFlushed`. */
-  mayBeFetched(lo: number, hi: number): boolean {
-    return this.#marked(this.#fetched, this.#fetchStamp, lo, hi, 0);
-  }
-  /** Whether a large page that contains the address may have been translated for data since `dataFlushed`. */
-  mayBeLarge(lo: number, hi: number): boolean {
-    return this.#marked(this.#large, this.#dataStamp, lo, hi, 1);
-  }
 }
 
-/** A hash of the page's whole number: kernel and programs are gigabytes apart. */
-function markOf(lo: number, hi: number, shift: number): number {
-  return Math.imul(pageNumber(lo, hi, shift, -1), 0x9e37_79b1) >>> 22;
-}
 /** Low bits (`mask`) of an address shifted right. */
 function pageNumber(lo: number, hi: number, shift: number, mask: number): number {
   return (shift >= 32 ? hi >>> (shift - 32) : shift > 12 ? (lo >>> shift) | (hi << (32 - shift)) : lo >>> 12) & mask;

@@ -8,7 +8,8 @@ const BYTES = 0x10_0000;
 function rig(levels: number) {
   const memory = new ArrayBuffer(BYTES), i32 = new Int32Array(memory), written: number[] = [];
   const ram = (paddr: number, size: number) => paddr + size <= BYTES ? paddr : -1;
-  const paging = new Paging({ i32, ram, wroteAt: (at: number) => void written.push(at) } as unknown as CoreEnv);
+  const tables: string[] = [], table = (at: number, level: number) => void tables.push(`${at.toString(16)}:${level}`);
+  const paging = new Paging({ i32, ram, walkerWrote: (at: number) => void written.push(at), table } as unknown as CoreEnv);
   paging.levels = levels;
   paging.root = 0x1000;
   paging.wp = paging.nxe = paging.pse = true;
@@ -19,7 +20,7 @@ function rig(levels: number) {
   const get = (at: number) => i32[at >> 2] >>> 0;
   const walk = (lo: number, hi: number, access: Access = READ, user = false, smap = false) =>
     paging.walk(lo, hi, access, user, smap, false);
-  return { paging, set, get, walk, written };
+  return { paging, set, get, walk, written, tables };
 }
 
 Deno.test("four and five levels: the physical address of pages of 4 KiB, 2 MiB and 1 GiB", () => {
@@ -141,18 +142,31 @@ Deno.test("accessed bits of every level and the dirty bit of the leaf are set, a
   assertEquals(written.length, before);
 });
 
-Deno.test("marks: what INVLPG has to forget", () => {
-  const { paging, set, walk } = rig(4);
-  set(0x1000, 0x2003);
-  set(0x2000, 0x3003);
-  set(0x3000, 0x4003);
-  set(0x3008, 0x0020_0083);
-  set(0x4000, 0x5003);
-  walk(0, 0, FETCH);
-  assertEquals([paging.mayBeFetched(0, 0), paging.mayBeFetched(0x3000, 0), paging.mayBeLarge(0, 0)], [true, false, false]);
-  walk(0x20_1000, 0);
-  assertEquals([paging.mayBeLarge(0x3f_f000, 0), paging.mayBeLarge(0x40_0000, 0)], [true, false]);
-  paging.dataFlushed();
-  paging.fetchFlushed();
-  assertEquals([paging.mayBeFetched(0, 0), paging.mayBeLarge(0x20_0000, 0)], [false, false]);
+Deno.test("the walker tells of the tables that it went through, once, and not of those of a walk that failed", () => {
+  for (
+    const [levels, first] of [[4, ["1000:3", "2000:2", "3000:1", "4000:0"]], [3, ["3000:1", "4000:0"]], [2, ["1000:1", "2000:0"]]] as [
+      number,
+      string[],
+    ][]
+  ) {
+    const { paging, set, walk, tables } = rig(levels);
+    set(0x1000, 0x2003);
+    if (levels === 4) set(0x2000, 0x3003);
+    else if (levels === 2) set(0x2000, 0x5003);
+    paging.pdpteLo[0] = 0x3001;
+    if (levels > 2) set(0x3000, 0x4003);
+    if (levels > 2) set(0x4000, 0x5003);
+    const told = (lo: number, access: Access) => {
+      tables.length = 0;
+      walk(lo, 0, access);
+      return tables;
+    };
+    assertEquals(told(0x1000, READ), []);
+    assertEquals(told(0, READ), first);
+    assertEquals(told(0, WRITE), []);
+    assertEquals(told(0, FETCH), first);
+    paging.tables.forget();
+    paging.walk(0, 0, READ, false, false, true);
+    assertEquals(told(0, READ), first);
+  }
 });

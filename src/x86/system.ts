@@ -267,9 +267,9 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
     verr: () => result(peekDescriptor(cpu, lo(0) & 0xffff) && isReadable(cpu.descHi) && visible(cpu, lo(0)) ? 1 : 0),
     verw: () => result(peekDescriptor(cpu, lo(0) & 0xffff) && isWritable(cpu.descHi) && visible(cpu, lo(0)) ? 1 : 0),
     invlpg: () => {
+      // Translations are coherent with the tables.
       supervisor(cpu);
       cpu.trace?.mmu?.(`invlpg ${cpu.place(wide(lo(0), hi(0)))}`);
-      cpu.flushPage(lo(0), hi(0));
       return CONTINUE;
     },
     invpcid: () => {
@@ -494,11 +494,9 @@ function ltr(cpu: X86Cpu, selector: number): void {
 function invpcid(cpu: X86Cpu): Status {
   if (!cpu.features.has("invpcid")) cpu.fault(XCPT.UD, 0);
   supervisor(cpu);
-  const kind = cpu.argLo(0), pcidLo = cpu.argLo(1), pcidHi = cpu.argHi(1), lo = cpu.argLo(2), hi = cpu.argHi(2);
+  const kind = cpu.argLo(0), pcidLo = cpu.argLo(1), pcidHi = cpu.argHi(1), hi = cpu.argHi(2);
   if (cpu.argHi(0) !== 0 || kind < 0 || kind > 3) cpu.fault(XCPT.GP, 0);
   if (kind < 2 && (pcidHi !== 0 || pcidLo & ~0xfff)) cpu.fault(XCPT.GP, 0);
   if (kind === 0 && !cpu.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
-  if (kind === 0 && pcidLo === (cpu.s.cr3Lo & 0xfff)) cpu.flushPage(lo, hi);
-  else cpu.flushAll();
   return CONTINUE;
 }

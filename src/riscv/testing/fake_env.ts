@@ -21,15 +21,17 @@ export class FakeEnv implements CoreEnv {
   begun = 0;
   /** Calls since the test looked. */
   flushes = 0;
-  pageFlushes: string[] = [];
   changes = 0;
   written: number[] = [];
   base = () => 0;
   ram = (paddr: number, size: number) => paddr >= RAM && paddr + size <= RAM + RAM_BYTES ? paddr - RAM + RAM_AT : -1;
   wrote = (paddr: number) => void this.written.push(paddr);
   wroteAt = (at: number) => void this.written.push(at);
+  walkerWrote = (at: number) => void this.written.push(at);
+  /** Tables that it was told of: address and level. */
+  tables: string[] = [];
+  table = (at: number, level: number) => void this.tables.push(`${(at - RAM_AT + RAM).toString(16)}:${level}`);
   flushTlb = () => void this.flushes++;
-  flushPage = (lo: number, hi: number) => void this.pageFlushes.push(`${hi >>> 0}:${lo >>> 0}`);
   changed = () => void this.changes++;
   load = (): Status => FAULT;
   store = (): Status => FAULT;
