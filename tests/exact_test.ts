@@ -326,3 +326,60 @@ Deno.test("a guest whose regions keep making room for others runs as it does in 
   assertEquals(m.digest(), run({ engine: "interp" }).digest());
   assertEquals([m.stats.regionsEvicted > 20, m.stats.regionsAlive <= 4], [true, true], `${m.stats.regionsEvicted} evicted`);
 });
+
+/** M-mode: hart `writer` writes 0 to mtime over and over; all note the largest value that they read, and how often they did. */
+function writingTime(writer: number): Uint8Array {
+  const { table } = parseIsa("rv64gc"),
+    words: number[] = [],
+    i = (name: string, f: Record<string, number>) => words.push(encode(table.row(name), f));
+  const to = (name: string, f: Record<string, number>, index: number) => i(name, { ...f, imm: 4 * (index - words.length) });
+  const [a0, mtime, log, t, n, largest, rounds] = [10, 5, 6, 7, 8, 9, 18], mhartid = 0xf14, time = 0xc01;
+  i("csrrs", { rd: a0, rs1: 0, csr: mhartid });
+  i("lui", { rd: mtime, imm: 0x200_c000 });
+  i("auipc", { rd: log, imm: 0x1_0000 });
+  i("slli", { rd: t, rs1: a0, shamt: 6 });
+  i("add", { rd: log, rs1: log, rs2: t });
+  i("addi", { rd: largest, rs1: 0, imm: 0 });
+  i("addi", { rd: n, rs1: 0, imm: writer });
+  const loop = words.length;
+  i("addi", { rd: t, rs1: 0, imm: 1000 });
+  i("addi", { rd: t, rs1: t, imm: -1 });
+  to("bne", { rs1: t, rs2: 0 }, words.length - 1);
+  i("bne", { rs1: a0, rs2: n, imm: 8 });
+  i("sd", { rs1: mtime, rs2: 0, imm: -8 });
+  for (const read of ["csr", "device"]) {
+    if (read === "csr") i("csrrs", { rd: t, rs1: 0, csr: time });
+    else i("ld", { rd: t, rs1: mtime, imm: -8 });
+    i("bgeu", { rs1: largest, rs2: t, imm: 8 });
+    i("addi", { rd: largest, rs1: t, imm: 0 });
+  }
+  i("sd", { rs1: log, rs2: largest, imm: 0 });
+  i("addi", { rd: rounds, rs1: rounds, imm: 1 });
+  i("sd", { rs1: log, rs2: rounds, imm: 8 });
+  to("jal", { rd: 0 }, loop);
+  return new Uint8Array(Uint32Array.from(words).buffer);
+}
+
+Deno.test("mtime that one hart writes is never below zero for the others, those behind in the slice and those ahead", () => {
+  for (const writer of [0, 1, 3]) {
+    const program = writingTime(writer);
+    const run = (engine: "interp" | "jit", steps: number) => {
+      const machine = create({
+        file: ROOT + "machines/virt.toml",
+        kernel: "program",
+        engine,
+        tuning: { threshold: 5 },
+        set: { "cpu.harts": 4, "memory.dram.size": "4MiB", "firmware.sbi": "none", "boot.load": 0x8000_0000 },
+      }, (path) => path === "program" ? program : readFile(path));
+      for (let at = steps; at < 300_000; at += steps) machine.run(at);
+      machine.run(300_000);
+      machine.run(400_000);
+      const logs = [0, 1, 2, 3].map((h) => [...new BigUint64Array(machine.bus.readBytes(0x8001_0008 + 64 * h, 16).slice().buffer)]);
+      return { digest: machine.digest(), logs };
+    };
+    const expected = run("interp", Infinity);
+    // Ticks of 400,000 instructions are 4,000 counts, and less since time began anew.
+    assertEquals(expected.logs.map(([largest, rounds]) => largest < 4_000n && rounds > 50n), [true, true, true, true], `${expected.logs}`);
+    assertEquals(run("jit", 9_973), expected);
+  }
+});

@@ -77,6 +77,10 @@ export interface Device<State extends object = object> {
   readonly char?: CharPort;
   /** Counter of timebase_hz for the time CSR (RISC-V); exact below 2^53. */
   timeSource?(): number;
+  /** First tick at which that is at least `time`. */
+  tickOfTime?(time: number): number;
+  /** To be called when that counter was written; set by whoever uses it. */
+  onTimeWritten?: () => void;
   /** An x86 interrupt acknowledge cycle: takes the pending request and returns its vector (0..255). */
   acknowledge?(): number;
   /** The source that a hart's M or S mode has claimed last (a PLIC's business); 0: none. */

@@ -15,6 +15,11 @@ const powerOn = (harts: number) => ({
   mtimecmp: Array<bigint>(harts).fill(NEVER),
   /** mtime minus what the clock has counted, modulo 2^64. */
   offset: 0n,
+  /**
+   * What the clock had counted when mtime was last written. Harts run one after another, so one may read mtime at a time before that: until
+   * its time has come, too, it finds what was written, and never less.
+   */
+  since: 0,
 });
 
 const keys = {
@@ -41,6 +46,7 @@ export class Clint implements Device<ReturnType<typeof powerOn>>, BusTarget {
   state: ReturnType<typeof powerOn>;
   readonly access = { min: 4, max: 4 } as const;
   readonly windows = [this];
+  onTimeWritten?: () => void;
   readonly #alarms: Alarm[];
   readonly #msip;
   readonly #mtip;
@@ -56,7 +62,8 @@ export class Clint implements Device<ReturnType<typeof powerOn>>, BusTarget {
   /** mtime restarts from 0. */
   reset(): void {
     this.state = powerOn(this.ports.harts);
-    this.state.offset = BigInt.asUintN(64, -BigInt(this.#counted()));
+    this.state.since = this.#counted();
+    this.state.offset = BigInt.asUintN(64, -BigInt(this.state.since));
     this.#update();
   }
 
@@ -68,6 +75,9 @@ export class Clint implements Device<ReturnType<typeof powerOn>>, BusTarget {
   timeSource(): number {
     const offset = this.state.offset;
     return offset === 0n ? this.#counted() : Number(this.mtime());
+  }
+  tickOfTime(time: number): number {
+    return this.env.clock.tickOf(this.#counted() + time - this.timeSource(), this.config.timebase_hz);
   }
 
   /** mtime, exact. */
@@ -101,12 +111,14 @@ export class Clint implements Device<ReturnType<typeof powerOn>>, BusTarget {
     } else if (offset === MTIME_LOW || offset === MTIME_HIGH) {
       const now = this.mtime();
       this.state.offset = BigInt.asUintN(64, this.state.offset + withHalf(now, offset, value) - now);
+      this.state.since = this.#counted();
       this.#update();
+      this.onTimeWritten?.();
     } else this.env.log("guest", () => `write of 0x${value.toString(16)} to 0x${offset.toString(16)}: no such register or hart`);
   }
 
   #counted(): number {
-    return this.env.clock.count(this.config.timebase_hz);
+    return Math.max(this.env.clock.count(this.config.timebase_hz), this.state.since);
   }
 
   /** Privileged 3.2.1: mtip is high exactly while mtime >= mtimecmp, unsigned. */

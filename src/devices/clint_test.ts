@@ -68,6 +68,25 @@ Deno.test("mtime can be written: both halves, with the alarms following", () => 
   assertEquals(c.irq[1].level, false);
 });
 
+Deno.test("a hart whose time is before that of a write of mtime finds what was written, and its alarms are where they should be", () => {
+  for (const written of [0, 5_000, 0xffff_0000]) {
+    const c = setUp();
+    c.passNs(100_000); // 1000 counts
+    c.write(MTIME, written, 4);
+    c.write(MTIME + 4, 0, 4);
+    assertEquals(c.clint.timeSource(), written);
+    c.clock.base = 40_000;
+    assertEquals([c.clint.mtime(), c.clint.timeSource()], [BigInt(written), written]);
+    c.write(MTIMECMP + 8, written + 7, 4);
+    c.write(MTIMECMP + 12, 0, 4);
+    assertEquals([c.irq[3].level, c.clock.next, c.clint.tickOfTime(written + 7)], [false, 100_700, 100_700]);
+    c.passNs(60_600);
+    assertEquals([c.clint.timeSource(), c.irq[3].level], [written + 6, false]);
+    c.passNs(100);
+    assertEquals([c.clint.timeSource(), c.irq[3].level], [written + 7, true]);
+  }
+});
+
 Deno.test("mtime near 2^64 wraps and compares unsigned", () => {
   const c = setUp(1);
   c.write(MTIME, 0xffff_ffff, 4);

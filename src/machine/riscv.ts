@@ -1,5 +1,6 @@
 // RISC-V machines: harts, the way from reset to the kernel, and what the built-in SBI needs.
 // Source: RISC-V SBI 2.0; OpenSBI's fw_dynamic (include/sbi/fw_dynamic.h, version 2); QEMU's reset code, hw/riscv/boot.c (7.2).
+import type { Device } from "../core/device.ts";
 import type { Alarm } from "../core/clock.ts";
 import type { CharPort } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
@@ -129,6 +130,8 @@ class RiscvPlatform implements Platform, SbiHost {
   pmu: PmuState[] = [];
   #time: () => number;
   readonly #advised = new Set<string>();
+  /** The device that counts it, if it is not the clock. */
+  #timer: Device | undefined;
   /** a0 to a7 of the call that is served. */
   readonly #arguments = new BigUint64Array(8);
   readonly #argumentHalves = new Uint32Array(this.#arguments.buffer);
@@ -221,8 +224,7 @@ class RiscvPlatform implements Platform, SbiHost {
 
   /** First tick at which the time CSR reads at least `time`. */
   #tickOfTime(time: number): number {
-    const { clock } = this.parts, ahead = time - this.#time();
-    return clock.tickOf(clock.count(this.#timebase) + ahead, this.#timebase);
+    return this.#timer?.tickOfTime?.(time) ?? this.parts.clock.tickOf(time, this.#timebase);
   }
 
   /** @throws {ConfigError} a segment does not fit the machine's memory. */
@@ -246,7 +248,12 @@ class RiscvPlatform implements Platform, SbiHost {
 
   powerOn(): void {
     const { graph, bus, devices } = this.parts, ram = mainRam(graph).segments[0];
-    for (const d of devices.values()) if (d.timeSource) this.#time = () => d.timeSource!();
+    for (const d of devices.values()) {
+      if (!d.timeSource) continue;
+      this.#timer = d;
+      this.#time = () => d.timeSource!();
+      d.onTimeWritten = () => this.cpus.forEach((c) => (c as RiscvCpu).hart.timerDue());
+    }
     for (const c of this.cpus) c.reset();
     for (const t of this.#timers) t.cancel();
     this.#suspended = this.cpus.map(() => -1);
