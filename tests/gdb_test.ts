@@ -132,9 +132,19 @@ Deno.test({
       "info threads",
       "print $x0",
       "p/x $sp",
+      "set $t3 = 0x89abcdef",
+      "p/x $t3",
+      "stepi",
+      "p/x $pc",
+      "break main",
+      "continue",
+      "backtrace 1",
+      "delete",
       "continue",
     ]);
     assertMatch(gdb, /Breakpoint 1, 0x80200000 in _start/);
+    assertEquals(printed(gdb).slice(2), ["0x89abcdef", "0x80200004"]);
+    assertMatch(gdb, /Breakpoint 2, 0x[0-9a-f]+ in [\w:]*main \(\)[^]*#0 {2}0x[0-9a-f]+ in [\w:]*main/);
     for (const n of [1, 2, 3, 4]) assertMatch(gdb, new RegExp(`${n}\\s+Thread ${n} \\(cpu${n - 1}`));
     assertStringIncludes(gdb, "[Inferior 1 (Remote target) exited with code 01]");
     assertEquals(code, 1);

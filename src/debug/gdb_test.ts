@@ -300,3 +300,31 @@ Deno.test("gdb: an i386 has the registers of both widths and no architecture; wh
     "--gdb-arch: must be riscv64 on this machine, got 'i386'",
   );
 });
+
+Deno.test("gdb: as an i386 lower halves are read and written, and writing everything keeps the upper ones", async () => {
+  const machine = new FakeMachine([{ exit: 0 }]), values = new Map([["rax", 0x1122_3344_5566_7788n], ["rip", BigInt(BASE)]]);
+  Object.defineProperties(machine.cpus[0], {
+    arch: { value: "x86_64" },
+    registers: { value: [...values.keys()].map((name) => ({ name, bits: 64, group: "general" })) },
+    reg: { value: (name: string) => values.get(name)! },
+    setReg: { value: (name: string, value: bigint) => void values.set(name, value) },
+  });
+  const session = new MachineSession(machine, { budget: { guest: "none", wall: "none" } }), said: string[] = [];
+  const server = serveGdb(session, { port: 0, wait: true, arch: "i386", onQuit: () => {}, onMessage: (text) => said.push(text) });
+  const c = new Client(await Deno.connect({ hostname: "127.0.0.1", port: server.port })),
+    names = server.target.registers.map((r) => r.name);
+  const number = (name: string) => names.indexOf(name).toString(16), read = (name: string) => c.ask(`p${number(name)}`);
+  try {
+    assertEquals([await read("rax"), await read("eax")], [reg(0x1122_3344_5566_7788n), "88776655"]);
+    const all = await c.ask("g");
+    assertEquals(all.slice(0, 32), reg(0x1122_3344_5566_7788n) + reg(BigInt(BASE)));
+    assertEquals(await c.ask(`G${all}`), "OK");
+    assertEquals(values.get("rax"), 0x1122_3344_5566_7788n);
+    assertEquals(await c.ask(`P${number("eax")}=01000080`), "OK");
+    assertEquals([values.get("rax"), await c.ask(`P${number("eax")}=${reg(1n)}`)], [0x8000_0001n, "E01"]);
+  } finally {
+    await session[Symbol.asyncDispose]();
+    await server.close(0);
+    c.connection.close();
+  }
+});

@@ -84,7 +84,9 @@ export function describeTarget(cpu: Cpu, wanted: string = cpu.arch): Target {
   const known = [cpu.arch, ...OTHERS[cpu.arch] ?? []];
   if (!known.includes(wanted)) throw new ConfigError(`--gdb-arch: must be ${known.join(" or ")} on this machine, got '${wanted}'`);
   const arch = ARCHITECTURES[wanted], all: TargetRegister[] = [...cpu.registers];
-  for (const [name, of] of Object.entries(arch.halves ?? {})) all.push({ name, bits: 32, group: "general", of });
+  for (const [name, of] of Object.entries(arch.halves ?? {})) {
+    if (cpu.registers.some((r) => r.name === of)) all.push({ name, bits: 32, group: "general", of });
+  }
   const groups = Object.keys(arch.features);
   const registers = groups.flatMap((g) => all.filter((r) => r.group === g));
   const features = [...new Set(Object.values(arch.features))].map((feature) => {
