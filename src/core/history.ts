@@ -22,7 +22,7 @@ export class History {
   #entries = 0;
   #chain = 0;
   #chained = 0;
-  // Places 0..FIRST-1 have the first of the chain, those behind them the last ones, as a ring.
+  // Places 0..FIRST-1 have the first of a chain that is longer, those behind them the last ones, as a ring.
   readonly #words = new Int32Array(WORDS * (FIRST + LAST));
   readonly #at = new Float64Array(FIRST + LAST);
   readonly #times = new Float64Array(FIRST + LAST);
@@ -36,12 +36,20 @@ export class History {
       w[i + 4] === (bLo | 0) && w[i + 5] === (bHi | 0)
     ) {
       this.#times[before]++;
-      if (this.#chain <= FIRST) this.#times[this.#chain - 1]++;
       return;
     }
+    if (this.#chain === FIRST) this.#keepFirst();
     this.#put(FIRST + this.#entries++ % LAST, what, code, aLo, aHi, bLo, bHi, at);
-    if (this.#chain < FIRST) this.#put(this.#chain, what, code, aLo, aHi, bLo, bHi, at);
     this.#chain++;
+  }
+  /** The chain is longer than what can be kept of its beginning: that is taken out of the ring. Chains are rarely that long. */
+  #keepFirst(): void {
+    for (let n = 0; n < FIRST; n++) {
+      const from = FIRST + (this.#entries - FIRST + n) % LAST;
+      this.#words.copyWithin(WORDS * n, WORDS * from, WORDS * (from + 1));
+      this.#at[n] = this.#at[from];
+      this.#times[n] = this.#times[from];
+    }
   }
   #put(place: number, what: number, code: number, aLo: number, aHi: number, bLo: number, bHi: number, at: number): void {
     const w = this.#words, i = WORDS * place;
