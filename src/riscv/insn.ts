@@ -464,7 +464,7 @@ function fieldName(operand: string): string {
 function sourceOf(operand: string, row: Row): Field | number {
   const name = fieldName(operand), { fields } = row;
   for (let i = 0; i < fields.length; i++) if (fields[i].name === name) return fields[i];
-  const v = FIXED[operand] ?? (isDigit(operand.charCodeAt(0)) ? Number(operand) : undefined);
+  const v = FIXED[operand] ?? (isDigit(operand.charCodeAt(operand[0] === "-" ? 1 : 0)) ? Number(operand) : undefined);
   if (v === undefined) throw new Error(`'${row.syntax}': unknown operand '${operand}' in '${row.expansion}'`);
   return v;
 }

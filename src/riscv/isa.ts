@@ -4,7 +4,7 @@ import { ConfigError, didYouMean } from "../core/errors.ts";
 import { DecodeTable, type Row } from "./insn.ts";
 import { A, A64 } from "./isa/a.ts";
 import { I, I32, I64, ZAWRS, ZICOND, ZIFENCEI, ZIHINTPAUSE } from "./isa/base.ts";
-import { C, C32, C64 } from "./isa/c.ts";
+import { C, C32, C64, ZCB, ZCB_M, ZCB_ZBA64, ZCB_ZBB } from "./isa/c.ts";
 import { M, M64 } from "./isa/m.ts";
 import { PRIVILEGED, SVINVAL, ZICBOM, ZICBOP, ZICBOZ, ZICSR } from "./isa/system.ts";
 import { ZBA, ZBA64, ZBB, ZBB32, ZBB64, ZBC, ZBS, ZBS32, ZBS64 } from "./isa/zb.ts";
@@ -17,6 +17,8 @@ interface Extension {
   readonly rows?: readonly Row[];
   readonly rows32?: readonly Row[];
   readonly rows64?: readonly Row[];
+  /** Rows that it has only where another extension is there, too. */
+  readonly with?: readonly { readonly needs: string; readonly rows?: readonly Row[]; readonly rows64?: readonly Row[] }[];
   /** Extensions that it contains or needs. */
   readonly implies?: readonly string[];
 }
@@ -46,6 +48,12 @@ const EXTENSIONS: readonly Extension[] = [
   { name: "zfh", implies: ["zfhmin"] },
   { name: "zfhmin", implies: ["f"] },
   { name: "zca", rows: C, rows32: C32, rows64: C64 },
+  {
+    name: "zcb",
+    rows: ZCB,
+    implies: ["zca"],
+    with: [{ needs: "m", rows: ZCB_M }, { needs: "zbb", rows: ZCB_ZBB }, { needs: "zba", rows64: ZCB_ZBA64 }],
+  },
   { name: "zcd", implies: ["zca", "d"] },
   { name: "zcf", implies: ["zca", "f"] },
   { name: "zba", rows: ZBA, rows64: ZBA64 },
@@ -137,6 +145,11 @@ function interned(text: string, xlen: 32 | 64, extensions: readonly string[]): I
     if (!set.has(e.name)) continue;
     for (const row of e.rows ?? []) rows.add(row);
     for (const row of (xlen === 64 ? e.rows64 : e.rows32) ?? []) rows.add(row);
+    for (const more of e.with ?? []) {
+      if (!set.has(more.needs)) continue;
+      for (const row of more.rows ?? []) rows.add(row);
+      if (xlen === 64) { for (const row of more.rows64 ?? []) rows.add(row); }
+    }
   }
   let misa = bit("s") | bit("u");
   for (const e of extensions) if (e.length === 1) misa |= bit(e);

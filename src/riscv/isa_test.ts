@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
+import { disassemble, encode } from "./insn.ts";
 import { loadFloating, parseIsa } from "./isa.ts";
 
 await loadFloating();
@@ -48,4 +49,39 @@ Deno.test("mistakes in ISA strings", () => {
   assertEquals(message("rv64ma"), "ISA 'rv64ma' must have the base 'i' (or 'g')");
   assertEquals(message("rv64gc_zbba"), "ISA 'rv64gc_zbba': unknown extension 'zbba' (did you mean 'zba'?)");
   assertEquals(message("rv64gcv"), "ISA 'rv64gcv': unknown extension 'v'");
+});
+
+Deno.test("Zcb: each form by the manual's encoding; what stands for M, Zbb or Zba is there with these only", () => {
+  // Register x9 is 001 in three bits, x10 is 010.
+  const forms: [word: number, text: string, needs: string, only64?: boolean][] = [
+    [0b100_000_001_0_1_010_00, "lbu a0, 2(s1)", ""],
+    [0b100_000_001_1_0_010_00, "lbu a0, 1(s1)", ""],
+    [0b100_001_001_0_1_010_00, "lhu a0, 2(s1)", ""],
+    [0b100_001_001_1_1_010_00, "lh a0, 2(s1)", ""],
+    [0b100_010_001_1_1_010_00, "sb a0, 3(s1)", ""],
+    [0b100_011_001_0_1_010_00, "sh a0, 2(s1)", ""],
+    [0b100_111_001_11_000_01, "andi s1, s1, 255", ""],
+    [0b100_111_001_11_001_01, "sext.b s1, s1", "zbb"],
+    [0b100_111_001_11_010_01, "zext.h s1, s1", "zbb"],
+    [0b100_111_001_11_011_01, "sext.h s1, s1", "zbb"],
+    [0b100_111_001_11_100_01, "add.uw s1, s1, zero", "zba", true],
+    [0b100_111_001_11_101_01, "xori s1, s1, -1", ""],
+    [0b100_111_001_10_010_01, "mul s1, s1, a0", "m"],
+  ];
+  for (const xlen of [32, 64] as const) {
+    const has = (extensions: string, word: number) => parseIsa(`rv${xlen}${extensions}`).table.decode(word) !== undefined;
+    for (const [word, text, needs, only64] of forms) {
+      const { table } = parseIsa(`rv${xlen}imc_zba_zbb_zcb`), all = table.decode(word), there = !only64 || xlen === 64;
+      const target = all && table.target(all.row), longForm = target && disassemble(target, encode(target, all.fields), 0n, xlen);
+      assertEquals(longForm, there ? text : undefined, `RV${xlen}`);
+      assertEquals(has("ic_zcb", word), needs === "", `${text} without ${needs}`);
+      const shortest = needs.length === 1 ? `i${needs}c_zcb` : needs ? `ic_${needs}_zcb` : "ic_zcb";
+      assertEquals(has(shortest, word), there, `${text} with ${needs}`);
+      assertEquals(has("imc_zba_zbb", word), false, `${text} without Zcb`);
+    }
+    // What is reserved between them.
+    for (const word of [0b100_011_001_1_1_010_00, 0b100_111_001_11_110_01, 0b100_111_001_11_111_01]) {
+      assertEquals(has("imc_zba_zbb_zcb", word), false);
+    }
+  }
 });

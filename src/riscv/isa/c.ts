@@ -60,3 +60,21 @@ export const C64: readonly Row[] = [
   alias("011 uimm[5] rd uimm[4:3|8:6] 10", "c.ldsp rd, uimm(sp)", "ld rd, uimm(sp)"),
   alias("111 uimm[5:3|8:6] rs2 10", "c.sdsp rs2, uimm(sp)", "sd rs2, uimm(sp)"),
 ];
+
+/** Zcb (27.7, "Zcb"): what needs nothing else, and what stands for instructions of M, Zbb and Zba. */
+export const ZCB: readonly Row[] = [
+  alias("100 0 00 rs1' uimm[0|1] rd' 00", "c.lbu rd', uimm(rs1')", "lbu rd', uimm(rs1')"),
+  alias("100 0 01 rs1' 0 uimm[1] rd' 00", "c.lhu rd', uimm(rs1')", "lhu rd', uimm(rs1')"),
+  alias("100 0 01 rs1' 1 uimm[1] rd' 00", "c.lh rd', uimm(rs1')", "lh rd', uimm(rs1')"),
+  alias("100 0 10 rs1' uimm[0|1] rs2' 00", "c.sb rs2', uimm(rs1')", "sb rs2', uimm(rs1')"),
+  alias("100 0 11 rs1' 0 uimm[1] rs2' 00", "c.sh rs2', uimm(rs1')", "sh rs2', uimm(rs1')"),
+  alias("100 1 11 rd' 11 000 01", "c.zext.b rd'", "andi rd', rd', 255"),
+  alias("100 1 11 rd' 11 101 01", "c.not rd'", "xori rd', rd', -1"),
+];
+export const ZCB_M: readonly Row[] = [alias("100 1 11 rd' 10 rs2' 01", "c.mul rd', rs2'", "mul rd', rd', rs2'")];
+export const ZCB_ZBB: readonly Row[] = [
+  alias("100 1 11 rd' 11 001 01", "c.sext.b rd'", "sext.b rd', rd'"),
+  alias("100 1 11 rd' 11 010 01", "c.zext.h rd'", "zext.h rd', rd'"),
+  alias("100 1 11 rd' 11 011 01", "c.sext.h rd'", "sext.h rd', rd'"),
+];
+export const ZCB_ZBA64: readonly Row[] = [alias("100 1 11 rd' 11 100 01", "c.zext.w rd'", "add.uw rd', rd', zero")];
