@@ -1,8 +1,9 @@
 // Single x86 instructions drawn from the rows, with random registers, flags and memory, against the processor of the host: a static ELF made here
 // loads all registers from a record, executes one instruction, and stores all registers back; its output is the reference for the evaluator.
-// 32-bit code runs natively too where the kernel allows it, else in qemu-i386. --memory segmented translates it as if segments had to be checked.
+// 32-bit code runs natively too where the kernel allows it (else --run qemu-i386, which lacks F6 /1 and F7 /1); 16-bit code does so in segments
+// of the local descriptor table, with a 16-bit stack. --memory segmented translates 32-bit code as if segments had to be checked.
 // With --length N, cases are straight lines of up to N instructions on registers, so that flags go from one to the next.
-// Usage: deno run -A tests/fuzz/x86_rows_fuzz.ts [--cases N] [--length N] [--seed S] [--code 32|64] [--rows REGEXP] [--memory flat|segmented] [--run COMMAND] [--engine]
+// Usage: deno run -A tests/fuzz/x86_rows_fuzz.ts [--cases N] [--length N] [--seed S] [--code 16|32|64] [--rows REGEXP] [--memory flat|segmented] [--run COMMAND] [--engine]
 // --engine compares the interpreter and compiled code with the evaluator instead, on the same cases.
 // Left out: privileged and system instructions, far transfers, ports, and the flags of UNDEFINED.
 import { parseArgs } from "@std/cli";
@@ -38,6 +39,7 @@ import {
   MXCSR,
   mxcsrIsFast,
   RFLAGS,
+  SEG_BASE,
   SEG_READ_TOP,
   SEG_WRITE_TOP,
   XMM,
@@ -45,6 +47,9 @@ import {
 import { instructionHelpers, translateBlock } from "../../src/x86/translate.ts";
 
 await loadJit();
+
+/** Code of the cases; that around them has 32 bits where they have 16. */
+type Width = 16 | 32 | 64;
 
 /** Cases of one run of the reference. */
 const BATCH = 2000;
@@ -55,6 +60,13 @@ const FLAGS = 0, TAKEN = 8, REGS = 16, FX = 256, BUFFER = 768;
 /** Operands in memory are in this part of the record. */
 const LOW = BUFFER + 384, HIGH = BUFFER + 832;
 const DF = 0x400;
+/** 16-bit cases: so many are in one code segment. The selectors are those of Linux for 32-bit code, and of the local table. */
+const GROUP = 64, FLAT_CODE = 0x23, FLAT_DATA = 0x2b, NEAR_STACK = 7;
+const codeSegment = (n: number) => 8 * (1 + Math.floor(n / GROUP)) + 7;
+/** Linear address of offset 0 of case n's code segment. */
+const codeBase = (code: Width, n: number) => code === 16 ? CODE + SLOT * GROUP * Math.floor(n / GROUP) : 0;
+/** Bytes of the jump behind a case, after which taken branches land. */
+const LANDING: Readonly<Record<Width, number>> = { 16: 8, 32: 5, 64: 5 };
 /** Where the record's memory is while an instruction with 16-bit addresses runs. */
 const NEAR = 0x4000, NEAR_SIZE = RECORD - BUFFER;
 
@@ -174,11 +186,13 @@ class Rig implements EvalMachine {
   readonly insn = new Insn();
   record = new Uint8Array(RECORD);
   base = 0;
+  /** Base of CS. */
+  codeBase = 0;
   mode: number;
 
-  constructor(readonly code: 32 | 64, readonly segmented: boolean) {
-    this.mode = (code === 64 ? MODE_CODE64 | MODE_FLAT : MODE_CODE32 | MODE_STACK32 | (segmented ? 0 : MODE_FLAT)) |
-      MODE_PROTECTED | MODE_OSFXSR | (3 << MODE_CPL_SHIFT);
+  constructor(readonly code: Width, readonly segmented: boolean) {
+    const narrow = code === 32 ? MODE_CODE32 | MODE_STACK32 | (segmented ? 0 : MODE_FLAT) : 0;
+    this.mode = (code === 64 ? MODE_CODE64 | MODE_FLAT : narrow) | MODE_PROTECTED | MODE_OSFXSR | (3 << MODE_CPL_SHIFT);
     const env = {
       u8: this.bytes,
       i32: this.i32,
@@ -230,13 +244,14 @@ class Rig implements EvalMachine {
 }
 class OutOfRange extends Error {}
 
-const prologueLength = (code: 32 | 64, near = false) => prologue(code, 0, near).length;
+const prologueLength = (code: Width, near = false) => prologue(code, RECORDS, near).length;
 
 /** Copies a record's registers into the slots, or the slots into the record. */
 function load(rig: Rig, v: DataView): void {
   const { slots } = rig, flags = v.getUint32(FLAGS, true);
   writeStatus(rig.i32, flags & STATUS);
   slots.setBigUint64(RFLAGS, BigInt(2 | (flags & DF)), true);
+  slots.setBigUint64(SEG_BASE(1), BigInt(rig.codeBase), true);
   for (let n = 0; n < 16; n++) slots.setBigUint64(GPR(n), v.getBigUint64(REGS + 8 * n, true), true);
   const top = (v.getUint16(FX + 2, true) >> 11) & 7;
   slots.setInt32(FPU_CW, v.getUint16(FX, true), true);
@@ -306,6 +321,7 @@ function makeLine(rig: Rig, rows: readonly Row[], n: number, length: number): Ca
   v.setUint32(FLAGS, (random32() & (STATUS | DF)) | 0x202, true);
   v.setUint16(FX, 0x37f, true);
   v.setUint32(FX + 24, 0x1f80, true);
+  rig.codeBase = codeBase(code, n);
   load(rig, v);
   rig.record = before.slice();
   rig.base = record;
@@ -326,7 +342,8 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   if (x86Table().decode(i, Uint8Array.from(bytes), 0, 15, code) !== OK || i.row !== row || i.length !== bytes.length) return undefined;
   // Where the record is, or would be if its memory were at NEAR.
   const near = i.address === 2, record = near ? NEAR - BUFFER : RECORDS + RECORD * n;
-  const pc = CODE + SLOT * n + prologueLength(code, near), end = pc + bytes.length, taken = end + 5;
+  const pc = CODE + SLOT * n + prologueLength(code, near), end = pc + bytes.length, taken = end + LANDING[code];
+  const base = rig.codeBase = codeBase(code, n);
   const target = record + LOW + 8 * below((HIGH - LOW) / 8) + (below(4) ? 0 : below(8));
   const put32 = (at: number, v: number) => [0, 8, 16, 24].forEach((s, k) => bytes[at + k] = (v >> s) & 255);
   if (e.displacement >= 0) {
@@ -336,8 +353,9 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
     if (row.operands.some((o) => o.where === "O") && i.address === 8) put32(e.displacement + 4, 0);
   }
   if (e.relative >= 0) {
-    if (e.relativeBytes === 2) return undefined;
+    if (e.relativeBytes === 2 && code !== 16) return undefined;
     if (e.relativeBytes === 1) bytes[e.relative] = taken - end;
+    else if (e.relativeBytes === 2) [bytes[e.relative], bytes[e.relative + 1]] = [taken - end, 0];
     else put32(e.relative, taken - end);
   }
   x86Table().decode(i, Uint8Array.from(bytes), 0, 15, code);
@@ -345,7 +363,7 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   if (/^sh[lr]d$/.test(row.mnemonic) && i.operand === 2 && (i.operands[2].kind !== IMM || (i.imm & 31) > 16)) return undefined;
   const transfer = /^(jmp|call|ret)$/.test(row.mnemonic);
   // With 66, AMD's processors cut the target to 16 bits, Intel's ignore the prefix in 64-bit mode.
-  if ((transfer || e.relative >= 0) && i.data16) return undefined;
+  if (code !== 16 && (transfer || e.relative >= 0) && i.data16) return undefined;
 
   // Registers.
   const regs = Array.from({ length: 16 }, randomInteger), mask = code === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
@@ -358,6 +376,8 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   if (below(8) === 0) regs[pick([0, 1, 2, 3])] = regs[pick([0, 1, 2, 3])];
   const memory = i.operands.some((o) => o.kind === MEM), strings = i.operands.some((o) => o.kind === STRING);
   let at = target;
+  // The stack of 16-bit cases is 64 KiB long.
+  if (code === 16 && !near && (memory || strings) && i.segment === 2) return undefined;
   if (memory) {
     const size = i.operands.find((o) => o.kind === MEM)!.size;
     if (size === 16 && (below(20) !== 0 || /^cmpxchg16b/.test(row.mnemonic))) at = target & ~15;
@@ -372,10 +392,10 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
       const scaled = i.index >= 0 ? regs[i.index] << BigInt(i.scale) : 0n;
       const bias = row.mnemonic === "pop" && i.base === 4 ? i.operand : 0;
       if (bias || (i.base === 4 || i.index === 4) && /^(push|pop|call|enter|leave|ret)/.test(row.mnemonic)) return undefined;
-      const base = u64(BigInt(at) - scaled - BigInt(i.disp));
-      if (i.address === 4 && code === 64) regs[i.base] = (regs[i.base] & ~0xffff_ffffn) | BigInt.asUintN(32, base);
-      else if (near) regs[i.base] = ((regs[i.base] & ~0xffffn) | BigInt.asUintN(16, base)) & mask;
-      else regs[i.base] = base & mask;
+      const rest = u64(BigInt(at) - scaled - BigInt(i.disp));
+      if (i.address === 4 && code === 64) regs[i.base] = (regs[i.base] & ~0xffff_ffffn) | BigInt.asUintN(32, rest);
+      else if (near) regs[i.base] = ((regs[i.base] & ~0xffffn) | BigInt.asUintN(16, rest)) & mask;
+      else regs[i.base] = rest & mask;
     } else if (i.index >= 0) {
       if (i.base === RIP) return undefined;
       regs[i.index] = 0n;
@@ -384,8 +404,11 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   const stack = /^(push|pop|pusha|popa|call|ret|enter|leave)$/.test(row.mnemonic);
   if (stack) {
     if (i.base === 4 || i.index === 4) return undefined;
-    pointer(4, target & ~7, 8);
-    if (/^(enter|leave)$/.test(row.mnemonic)) pointer(5, record + LOW + 8 * below(40), 8);
+    // The stack of 16-bit cases is where memory of 16-bit addresses is.
+    if (code === 16 && !near) return undefined;
+    const width = code === 16 ? 2 : 8;
+    pointer(4, target & ~7, width);
+    if (/^(enter|leave)$/.test(row.mnemonic)) pointer(5, record + LOW + 8 * below(40), width);
     if (row.mnemonic === "enter") {
       const k = bytes.length - 4;
       bytes[k + 1] &= 63;
@@ -426,7 +449,7 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
     }
   }
   if (transfer) {
-    const to = BigInt(taken);
+    const to = BigInt(taken - base);
     if (row.mnemonic === "ret") v.setBigUint64((target & ~7) - record, to, true);
     else if (memory) v.setBigUint64(at - record, to, true);
     else if (e.relative < 0) {
@@ -504,7 +527,7 @@ const hex = (bytes: readonly number[]) => bytes.map((b) => b.toString(16).padSta
 // --- the reference
 const le32 = (n: number) => [n & 255, (n >> 8) & 255, (n >> 16) & 255, (n >> 24) & 255];
 /** An instruction `opcode /reg` with an absolute address of 32 bits. */
-const absolute = (code: 32 | 64, rex: number, opcode: readonly number[], reg: number, address: number) => [
+const absolute = (code: Width, rex: number, opcode: readonly number[], reg: number, address: number) => [
   ...(code === 64 && rex ? [0x40 | rex | (reg > 7 ? 4 : 0)] : []),
   ...opcode,
   ...(code === 64 ? [((reg & 7) << 3) | 4, 0x25] : [(reg << 3) | 5]),
@@ -512,11 +535,15 @@ const absolute = (code: 32 | 64, rex: number, opcode: readonly number[], reg: nu
 ];
 /** Where the stack of the surrounding code begins; it grows down. */
 const SCRATCH = 0x00ff_f000;
-const setStack = (code: 32 | 64) => code === 64 ? [0x48, 0xc7, 0xc4, ...le32(SCRATCH)] : [0xbc, ...le32(SCRATCH)];
+const setStack = (code: Width) => code === 64 ? [0x48, 0xc7, 0xc4, ...le32(SCRATCH)] : [0xbc, ...le32(SCRATCH)];
+
+const farJump = (selector: number, offset: number) => [0xea, ...le32(offset), selector & 255, selector >> 8];
+/** mov ax, selector; mov ss, ax */
+const setStackSegment = (selector: number) => [0x66, 0xb8, selector & 255, selector >> 8, 0x8e, 0xd0];
 
 /** Copies a record's memory to or from NEAR. */
 const copy = (from: number, to: number) => [0xbe, ...le32(from), 0xbf, ...le32(to), 0xb9, ...le32(NEAR_SIZE / 4), 0xf3, 0xa5];
-function prologue(code: 32 | 64, record: number, near: boolean): number[] {
+function prologue(code: Width, record: number, near: boolean): number[] {
   const out = [
     ...(near ? copy(record + BUFFER, NEAR) : []),
     ...setStack(code),
@@ -524,14 +551,29 @@ function prologue(code: 32 | 64, record: number, near: boolean): number[] {
     0x9d,
     ...absolute(code, 0, [0x0f, 0xae], 1, record + FX),
   ];
+  if (code === 16) out.push(...setStackSegment(NEAR_STACK));
   for (let r = 0; r < (code === 64 ? 16 : 8); r++) out.push(...absolute(code, 8, [0x8b], r, record + REGS + 8 * r));
+  if (code === 16) {
+    const n = (record - RECORDS) / RECORD, after = CODE + SLOT * n + out.length + 7;
+    out.push(...farJump(codeSegment(n), after - codeBase(code, n)));
+  }
   return out;
 }
-function epilogue(code: 32 | 64, record: number, near: boolean): number[] {
+/** `at`: its linear address. */
+function epilogue(code: Width, record: number, near: boolean, at: number): number[] {
+  if (code === 16) {
+    // Back to 32-bit code, straight on or as after a taken branch.
+    const back = (offset: number) => [0x66, ...farJump(FLAT_CODE, at + 2 * LANDING[16] + offset)];
+    return [...back(0), ...back(LANDING[32]), ...epilogueOf(code, record, near)];
+  }
+  return epilogueOf(code, record, near);
+}
+function epilogueOf(code: Width, record: number, near: boolean): number[] {
   // Straight on: jump over the landing of taken branches, which notes itself and comes back.
   const mark = [...absolute(code, 0, [0xc7], 0, record + TAKEN), ...le32(1)];
   const out = [0xe9, ...le32(mark.length), ...mark];
   for (let r = 0; r < (code === 64 ? 16 : 8); r++) out.push(...absolute(code, 8, [0x89], r, record + REGS + 8 * r));
+  if (code === 16) out.push(...setStackSegment(FLAT_DATA));
   out.push(
     ...setStack(code),
     0x9c,
@@ -543,7 +585,7 @@ function epilogue(code: 32 | 64, record: number, near: boolean): number[] {
   return out;
 }
 /** write(1, RECORDS, length); exit(0). */
-function finish(code: 32 | 64, length: number): number[] {
+function finish(code: Width, length: number): number[] {
   if (code === 64) {
     return [0xb8, ...le32(1), 0xbf, ...le32(1), 0xbe, ...le32(RECORDS), 0xba, ...le32(length), 0x0f, 0x05]
       .concat([0xb8, ...le32(60), 0x31, 0xff, 0x0f, 0x05]);
@@ -553,12 +595,13 @@ function finish(code: 32 | 64, length: number): number[] {
 }
 
 /** A static ELF that runs the cases one after another. */
-function makeElf(code: 32 | 64, cases: readonly (Case | undefined)[]): Uint8Array {
+function makeElf(code: Width, cases: readonly (Case | undefined)[]): Uint8Array {
   const text = new Uint8Array(SLOT * cases.length + 64).fill(0x90);
   cases.forEach((c, n) => {
     const record = RECORDS + RECORD * n;
     if (!c) return text.set([0xe9, ...le32(SLOT - 5)], SLOT * n);
-    const bytes = [...prologue(code, record, c.near), ...c.bytes, ...epilogue(code, record, c.near)];
+    const head = [...prologue(code, record, c.near), ...c.bytes];
+    const bytes = [...head, ...epilogue(code, record, c.near, CODE + SLOT * n + head.length)];
     if (bytes.length + 5 > SLOT) throw new Error("a slot is too small");
     bytes.push(0xe9, ...le32(SLOT - bytes.length - 5));
     text.set(bytes, SLOT * n);
@@ -566,16 +609,29 @@ function makeElf(code: 32 | 64, cases: readonly (Case | undefined)[]): Uint8Arra
   text.set(finish(code, RECORD * cases.length), SLOT * cases.length);
   const data = new Uint8Array(RECORD * cases.length);
   cases.forEach((c, n) => c && data.set(c.before, RECORD * n));
-  const stack = new Uint8Array(0x1000);
-  return elf(code, CODE, [
+  const stack = new Uint8Array(0x1000), setup = code === 16 ? makeSegments(cases.length) : undefined;
+  return elf(code, setup ? SETUP : CODE, [
     { at: SCRATCH - 0x1000, bytes: stack, flags: 6 },
+    ...(setup ? [{ at: SETUP, bytes: setup, flags: 7 }] : []),
     { at: CODE, bytes: text, flags: 5 },
     { at: RECORDS, bytes: data, flags: 6 },
-    ...(code === 32 ? [{ at: NEAR, bytes: new Uint8Array(NEAR_SIZE), flags: 6 }] : []),
+    ...(code !== 64 ? [{ at: NEAR, bytes: new Uint8Array(NEAR_SIZE), flags: 6 }] : []),
   ]);
 }
 
-function elf(code: 32 | 64, entry: number, segments: readonly { at: number; bytes: Uint8Array; flags: number }[]): Uint8Array {
+/** Code that makes the segments of 16-bit cases and goes on to the first; the descriptors follow it. */
+const SETUP = 0x00f0_0000;
+function makeSegments(cases: number): Uint8Array {
+  // modify_ldt's struct user_desc: entry, base, limit, and flags, here of a writable data segment and of code.
+  const descriptors = [[NEAR_STACK >> 3, 0, 0xffff, 0]];
+  for (let n = 0; n < cases; n += GROUP) descriptors.push([codeSegment(n) >> 3, codeBase(16, n), 0xffff, 4]);
+  const CALL = 22, at = SETUP + CALL * descriptors.length + 5, code: number[] = [];
+  descriptors.forEach((_, k) => code.push(0xb8, ...le32(123), 0xbb, ...le32(1), 0xb9, ...le32(at + 16 * k), 0xba, ...le32(16), 0xcd, 0x80));
+  code.push(0xe9, ...le32(CODE - at));
+  return Uint8Array.from([...code, ...descriptors.flatMap((d) => d.flatMap(le32))]);
+}
+
+function elf(code: Width, entry: number, segments: readonly { at: number; bytes: Uint8Array; flags: number }[]): Uint8Array {
   const wide = code === 64, head = wide ? 64 : 52, entrySize = wide ? 56 : 32;
   let offset = 0x1000;
   const placed = segments.map((s) => {
@@ -605,7 +661,7 @@ function elf(code: 32 | 64, entry: number, segments: readonly { at: number; byte
 }
 
 /** Makes parts of a record equal that are not compared: undefined flags, x87 pointers, reserved bytes. */
-function blank(row: Row, record: Uint8Array, code: 32 | 64): void {
+function blank(row: Row, record: Uint8Array, code: Width): void {
   const v = new DataView(record.buffer, record.byteOffset, RECORD);
   let mask = STATUS | DF;
   for (const [pattern, flags] of UNDEFINED) if (pattern.test(row.mnemonic)) mask &= ~flags;
@@ -615,7 +671,7 @@ function blank(row: Row, record: Uint8Array, code: 32 | 64): void {
   record.fill(0, FX + 28, FX + 32);
   for (let n = 0; n < 8; n++) record.fill(0, FX + 42 + 16 * n, FX + 48 + 16 * n);
   record.fill(0, FX + 160 + (code === 64 ? 256 : 128), BUFFER);
-  if (code === 32) record.fill(0, REGS + 64, REGS + 128);
+  if (code !== 64) record.fill(0, REGS + 64, REGS + 128);
 }
 
 const FX_NAMES: readonly (readonly [number, string])[] = [[FX, "fcw/fsw"], [FX + 8, "fip"], [FX + 24, "mxcsr"]];
@@ -655,7 +711,7 @@ function difference(c: Case, reference: Uint8Array): string {
 async function reference(
   command: string,
   file: string,
-  code: 32 | 64,
+  code: Width,
   cases: readonly (Case | undefined)[],
 ): Promise<Uint8Array | undefined> {
   Deno.writeFileSync(file, makeElf(code, cases), { mode: 0o755 });
@@ -663,8 +719,11 @@ async function reference(
   const out = await new Deno.Command(program, { args, stdout: "piped", stderr: "piped" }).output();
   return out.stdout.length === cases.length * RECORD ? out.stdout : undefined;
 }
+/** Whether the host runs code of this width: a kernel may have no 32-bit programs, or let them have no segments. */
+export const runsHere = async (code: Width, directory: string): Promise<boolean> =>
+  (await reference("", join(directory, `runs${code}`), code, [undefined]).catch(() => undefined)) !== undefined;
 /** The first case that the reference does not survive. */
-async function findCrash(command: string, file: string, code: 32 | 64, cases: readonly Case[]): Promise<Case> {
+async function findCrash(command: string, file: string, code: Width, cases: readonly Case[]): Promise<Case> {
   let low = 0, high = cases.length;
   while (high - low > 1) {
     const middle = (low + high) >> 1, part = cases.map((c, n) => n >= low && n < middle ? c : undefined);
@@ -776,7 +835,7 @@ export function runEngine(o: Options): number {
 
 /** What to run. */
 export interface Options {
-  readonly code: 32 | 64;
+  readonly code: Width;
   readonly segmented: boolean;
   readonly cases: number;
   /** Instructions in a case. */
@@ -850,9 +909,9 @@ if (import.meta.main) {
   const directory = Deno.makeTempDirSync();
   let failures = 0;
   try {
-    for (const code of [64, 32] as const) {
+    for (const code of [64, 32, 16] as const) {
       const segmented = args.memory === "segmented";
-      if (args.code !== undefined && Number(args.code) !== code || segmented && code === 64) continue;
+      if (args.code !== undefined && Number(args.code) !== code || segmented && code !== 32) continue;
       const options: Options = {
         code,
         segmented,

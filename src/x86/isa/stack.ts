@@ -62,7 +62,8 @@ const enter: Semantics = (b) => {
   const sp = b.spPlus(-size * depth - b.i.imm);
   // It faults where a write at the new top of the stack would.
   b.modifySized(size, b.linear(2, sp, size, true));
-  b.setReg(BP, stack, frame);
+  // So is EBP, then.
+  b.setReg(BP, size === 4 && stack === 2 ? 4 : stack, pushed);
   b.setSp(sp);
 };
 const leave: Semantics = (b) => {
