@@ -1,6 +1,8 @@
 // Sessions on a scripted machine: what a wait sees, when it ends, and how it fails.
 import { assert, assertEquals, assertLess, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import type { ScreenPort } from "../src/core/device.ts";
 import { ConfigError } from "../src/core/errors.ts";
+import type { Stop } from "../src/machine/stop.ts";
 import { parseDuration } from "../src/scenario/duration.ts";
 import { FailPatternSeen, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "../src/scenario/failures.ts";
 import { loadPeripherals, MachineSession, type SessionOptions } from "../src/scenario/session.ts";
@@ -233,4 +235,66 @@ Deno.test("durations", () => {
   ]];
   for (const [text, ns] of cases) assertEquals(parseDuration(text), ns, text);
   for (const bad of ["5", "", "s", "-5s", "5 sec", "5s later"]) assertThrows(() => parseDuration(bad), ConfigError, "is not a duration");
+});
+
+/** A machine whose output is on a screen of 4 rows of 10, too; "\n" begins the next row, "\f" clears it. */
+class ScreenMachine extends FakeMachine {
+  cells = new Uint16Array(40).fill(0x720);
+  at = 0;
+  readonly screen: ScreenPort = {
+    onChange: undefined,
+    text: () => ({ columns: 10, rows: 4, cells: this.cells, blink: true, cursor: { row: 0, column: 0, visible: false } }),
+    image: () => ({ width: 1, height: 1, rgb: new Uint8Array(3) }),
+  };
+  override run(untilTicks: number): Stop | undefined {
+    const { onByte } = this.port;
+    this.port.onByte = (byte) => (onByte(byte), this.#show(byte));
+    const stop = super.run(untilTicks);
+    this.port.onByte = onByte;
+    return stop;
+  }
+  override snapshot(): unknown {
+    return structuredClone({ ...super.snapshot() as object, cells: this.cells, at: this.at });
+  }
+  override restore(state: unknown): void {
+    super.restore(state);
+    ({ cells: this.cells, at: this.at } = structuredClone(state as ScreenMachine));
+  }
+  #show(byte: number): void {
+    const row = Math.floor(this.at / 10);
+    if (byte === 0x0a) this.at = (row + 1) * 10;
+    else if (byte === 0x0c) this.cells.fill(0x720), this.at = 0;
+    else this.cells[this.at++] = 0x700 | byte;
+    if (byte !== 0x0a) this.screen.onChange?.(byte === 0x0c ? -1 : row);
+  }
+}
+
+Deno.test("failOn on a screen: once while it stays there, again when it had gone, over rows, and after a restore only what was not told of", async () => {
+  // On tick 4, and still there while more is shown; again on 13 when it had been cleared; then over two rows.
+  const program: Action[] = [{ out: "\fbad" }, { out: "\nmore" }, { out: "\fbad" }, { out: "\fx\ny" }, { out: "\fok" }, { exit: 0 }];
+  const create = () => new ScreenMachine(program);
+  // Patterns of the screen alone: the console has the same letters, but no blanks at the ends of rows.
+  const failOn = [/^bad$/, /x {9}\ny/];
+  const told = async (s: MachineSession) => {
+    const at: string[] = [];
+    for (;;) {
+      try {
+        await s.stopped();
+        return at;
+      } catch (e) {
+        assert(e instanceof FailPatternSeen);
+        at.push(`${s.machine.age} ${e.message.startsWith("the screen") ? "screen" : "console"}`);
+      }
+    }
+  };
+  const screens = ["4", "13", "17"].map((tick) => `${tick} screen`);
+  assertEquals(await told(new MachineSession(create(), { create, failOn })), screens);
+
+  const s = new MachineSession(create(), { create, failOn });
+  await assertRejects(() => s.stopped(), FailPatternSeen);
+  await s.run({ instructions: 2 });
+  const state = s.snapshot(), fork = s.fork();
+  for (const one of [s, fork]) assertEquals(await told(one), screens.slice(1));
+  s.restore(state);
+  assertEquals(await told(s), screens.slice(1));
 });

@@ -60,8 +60,9 @@ export class Matcher {
  * instead of everything since the cursor. Patterns that could match a line break, or look at what stands before, are left alone.
  */
 function staysInOneLine(r: RegExp): boolean {
-  return !/\\[nrsWDPpxucvf\d]|\[\^|\(\?<[=!]/.test(r.source) && !r.dotAll && !r.unicodeSets && (r.multiline || !r.source.includes("^")) &&
-    !r.source.includes("\n");
+  // Escapes and classes that match a line break, ranges that hold one, backward looks, and flags within the pattern.
+  return !/\\[nrsWDPpxucvf\d]|\[\^|(?:[\0-\n]|\\[tb])-|\(\?<[=!]|\(\?[imsu-]+:/.test(r.source) && !r.dotAll && !r.unicodeSets &&
+    (r.multiline || !r.source.includes("^")) && !r.source.includes("\n");
 }
 
 /** Everything that was printed is text, a byte order mark, too. */

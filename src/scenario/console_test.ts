@@ -120,3 +120,124 @@ Deno.test("a guest that prints without line ends is not searched from its beginn
   assertEquals(matchers.map((m) => m.find(c)?.end), [text.length + 6, text.length + 6, text.length + 7]);
   assert(longest <= 1 << 14, `${longest} characters`);
 });
+
+/** Numbers below `n` that are the same in every run. */
+function dice(seed: number): (n: number) => number {
+  let s = seed >>> 0;
+  return (n) => {
+    s = Math.imul(s, 1664525) + 1013904223 >>> 0;
+    return Math.floor(s / 2 ** 32 * n);
+  };
+}
+/** Parts of patterns: such as stay in a line, such as cross its end in their own ways, and such as look around. */
+const ATOMS = [
+  ..."a b x 1 é . ab xx (a) (?:b|x) a* x+ b? [ab] [b-x] (a|1)* .* .+ x.b (?<n>a) (?=a) (?!b) \\b \\B \\S \\w".split(" "),
+  ..."\\n \\r \\s \\W \\D [^a] [^b\\n] [\\t-z] [\\b-b] [\0-x] [\t-b] \\x0a \\u000a \\cJ (?<=a) (?<!x) (?s:.) (?s:a.b) (?<m>a)\\k<m>".split(
+    " ",
+  ),
+  ..."^ $ ^a b$ (?m:^b) (?m:a$) (?-m:^x) \\x61 \\0 (a)\\1 \\t".split(" "),
+];
+const LETTERS = [..."aabbxx1é \n\n\r\t"];
+
+Deno.test("a pattern is found as by searching everything from the cursor on with each character: random patterns, texts, cursors, cuts", () => {
+  const random = dice(1), pick = <T>(list: readonly T[]) => list[random(list.length)];
+  const counts = { found: 0, never: 0, overLines: 0, again: 0 };
+  for (let n = 0; n < 6000; n++) {
+    const text = Array.from({ length: random(24) }, () => pick(LETTERS)).join("");
+    const at = random(text.length + 1), piece = text.slice(at, at + 1 + random(3));
+    const source = Array.from({ length: 1 + random(3) }, () => pick(ATOMS)).join("");
+    let pattern: Pattern = piece || "b";
+    if (random(4)) {
+      try {
+        pattern = new RegExp(source, pick(["", "", "m", "i", "s", "g", "y", "u", "ms"]));
+      } catch {
+        continue; // two groups of one name
+      }
+    }
+    const { c, print } = console();
+    // What was printed before anybody looked, and where the last match ended.
+    const before = random(text.length + 1), cursor = random(before + 1);
+    print(text.slice(0, before));
+    const matcher = new Matcher(pattern, cursor);
+    const plain = typeof pattern === "string" ? undefined : new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ""));
+    const naive = (shown: string) => {
+      const rest = shown.slice(matcher.from),
+        m = plain ? plain.exec(rest) : undefined,
+        found = m ? m.index : rest.indexOf(pattern as string);
+      if (plain ? !m : found < 0) return undefined;
+      const match = m ? m[0] : pattern as string;
+      return { groups: m ? [...m] : [match], end: matcher.from + found + match.length };
+    };
+    const label = `${pattern} in ${JSON.stringify(text)} from ${cursor}, seen from ${before}`;
+    let wanted = naive(text.slice(0, before)), got = matcher.findInHistory(c);
+    assertEquals(got, wanted, label);
+    for (let i = before; i < text.length; i++) {
+      if (wanted) {
+        // As scripts and `failOn` go on: behind the match.
+        matcher.from = wanted.end;
+        counts.again++;
+        wanted = naive(text.slice(0, i));
+        if (wanted) break; // an empty match: for ever
+      }
+      print(text[i]);
+      wanted = naive(text.slice(0, i + 1));
+      got = matcher.find(c);
+      assertEquals(got !== undefined, wanted !== undefined, `${label}, at ${i + 1}`);
+      if (wanted?.groups[0]) assertEquals(got, wanted, `${label}, at ${i + 1}`);
+    }
+    counts[wanted ? "found" : "never"]++;
+    if (wanted?.groups[0]?.includes("\n")) counts.overLines++;
+  }
+  for (const [what, n] of Object.entries(counts)) assert(n > 100, `${what}: ${n}`);
+});
+
+Deno.test("a console is the same cut anywhere: saved and restored between two bytes, in the midst of a character and of what waits", () => {
+  const random = dice(2), sent = Uint8Array.of(1, 2, 3, 4, 5);
+  const bytes = [
+    ...new TextEncoder().encode("\ufeffé家😀\ufeff\r\nx"),
+    ...[0xe4, 0xb8, 0x41, 0xff, 0xe5, 0xe4, 0xb8, 0xad, 0xf0, 0x9f, 0x98, 0xc3, 0x0a, 0x80, 0xf0, 0x9f, 0x98, 0x80, 0xe0, 0x80, 0x21],
+  ];
+  const whole = console();
+  whole.print(bytes);
+  assertEquals(whole.c.text().slice(0, 9), "\ufeffé家😀\ufeff\r\nx");
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    const first = console(), second = console();
+    first.print(bytes.slice(0, cut));
+    if (random(2)) first.c.text();
+    first.room.n = random(4);
+    first.c.enqueue(sent);
+    second.c.load(structuredClone(first.c.save()));
+    for (const one of [first, second]) {
+      one.print(bytes.slice(cut));
+      one.room.n = 9;
+      one.c.feed();
+    }
+    assertEquals(second.c.save(), first.c.save());
+    assertEquals([first.c.text(), second.c.text()], [whole.c.text(), whole.c.text()], `cut at ${cut}`);
+    assertEquals([...first.taken.slice(0, sent.length - second.taken.length), ...second.taken], [...sent]);
+  }
+});
+
+Deno.test("bytes with a pace are handed over when it is time, those behind them not before; the time is part of what is saved", () => {
+  const { c: plain } = console(), got: [number, number][] = [];
+  let now = 100, due = 0;
+  const port = { ...plain.port, room: () => 1, receive: (b: number) => got.push([now, b]) };
+  const c = new Console("uart0", port, 100, () => now);
+  c.onDue = () => due++;
+  c.enqueue(Uint8Array.of(1, 2), 10);
+  c.enqueue(Uint8Array.of(3));
+  assertEquals([got, c.due, c.queued, due], [[[100, 1]], 110, 2, 2]);
+  now = 109;
+  c.feed();
+  const saved = structuredClone(c.save());
+  now = 110;
+  c.feed();
+  assertEquals([got.slice(1), c.due, c.queued], [[[110, 2]], 120, 1]);
+  now = 120;
+  c.feed();
+  assertEquals([got.slice(2), c.due, c.queued], [[[120, 3]], Infinity, 0]);
+  c.load(saved);
+  now = 109;
+  c.feed();
+  assertEquals([c.due, c.queued, got.length], [110, 2, 3]);
+});

@@ -215,7 +215,7 @@ export class KeyQueue {
 
   /** How many bytes wait. */
   get queued(): number {
-    return this.#queue.reduce((n, e) => n + e.codes.length, -this.#begun);
+    return this.#queue.reduce((n, e) => n + e.codes.length, 0) - this.#begun;
   }
   /** When the next byte has to be given, in ticks; Infinity while there is none or the guest has to read first. */
   get due(): number {

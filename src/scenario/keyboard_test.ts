@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
 import type { KeyPort } from "../core/device.ts";
-import { KeyQueue, scancodesOfChord, scancodesOfText } from "./keyboard.ts";
+import { biosKeyBuffer, eventsOfChord, eventsOfText, KeyQueue, scancodesOfChord, scancodesOfText } from "./keyboard.ts";
 
 Deno.test("a text becomes the keys of the US layout, with Shift where it is needed", () => {
   assertEquals(scancodesOfText("a1 "), [0x1e, 0x9e, 0x02, 0x82, 0x39, 0xb9]);
@@ -41,4 +41,93 @@ Deno.test("the next byte is given when the guest has read the last one; a queue 
   room = 1;
   port.onRoom();
   assertEquals([got, log], [[1, 2, 9], ["fed 1", "fed 2", "fed 9", "drained"]]);
+});
+
+/** A queue on a port that is read when the test says so, a clock set by hand, and a BIOS data area. */
+function paced() {
+  const s = { now: 1000, full: false };
+  const got: [number, number][] = [],
+    area = new DataView(new ArrayBuffer(0x100)),
+    word = (at: number, value: number) => area.setUint16(at, value, true);
+  const port: KeyPort = { room: () => s.full ? 0 : 1, receive: (b) => (got.push([s.now, b]), s.full = b !== 0xe0), onRoom: () => {} };
+  const keys = new KeyQueue(port, { now: () => s.now, buffer: () => biosKeyBuffer(area) }, 7);
+  /** Lets time pass; the guest reads after `reads` ticks. */
+  const pass = (ticks: number, reads = Infinity) => {
+    for (let n = 0; n < ticks; n++) {
+      if (n === reads && s.full) s.full = false, port.onRoom();
+      s.now++;
+      if (keys.due <= s.now) keys.feed();
+    }
+  };
+  const at = (
+    head: number,
+    tail: number,
+    start = 0x1e,
+    end = 0x3e,
+  ) => (word(0x1a, head), word(0x1c, tail), word(0x80, start), word(0x82, end));
+  return { s, got, keys, port, pass, at };
+}
+
+Deno.test("a key is held and the next waits, from when the guest has read; bytes of one key follow each other at once", () => {
+  const { got, keys, pass, port, s } = paced();
+  keys.press(eventsOfChord("shift+up"), 100, 50);
+  pass(300, 20);
+  // Read after 20 ticks of the 300; then nobody reads the arrow.
+  assertEquals(got, [[1000, 0x2a], [1120, 0xe0], [1120, 0x48]]);
+  assertEquals([keys.queued, keys.due, keys.onlyReleases], [3, Infinity, true]);
+  s.full = false;
+  port.onRoom();
+  assertEquals([keys.due, s.now], [1400, 1300]);
+  const saved = structuredClone(keys.save()), again = paced();
+  again.s.now = 1300;
+  again.keys.load(saved);
+  for (const one of [{ got, pass, keys }, again]) {
+    const from = one.got.length;
+    one.pass(100);
+    assertEquals([one.got.slice(from), one.keys.queued], [[[1400, 0xe0], [1400, 0xc8]], 1]);
+  }
+  keys.clear();
+  assertEquals([keys.queued, keys.due], [0, Infinity]);
+});
+
+Deno.test("a key waits while the BIOS' buffer is full, as long as keys get there; modifiers and releases do not wait", () => {
+  const { got, keys, pass, at } = paced();
+  at(0x20, 0x1e); // full: the next place is the head
+  keys.press(eventsOfText("Ab"), 10, 10);
+  pass(200, 1);
+  assertEquals(got.map(([, b]) => b), [0x2a], "Shift, and no more");
+  at(0x22, 0x1e);
+  pass(8);
+  assertEquals(got.at(-1)![1], 0x1e);
+  at(0x22, 0x20); // it has come there, and the buffer is full again
+  pass(100, 0), pass(100, 0), pass(100, 0);
+  assertEquals(got.map(([, b]) => b), [0x2a, 0x1e, 0x9e, 0xaa]);
+  at(0x24, 0x20);
+  pass(8);
+  assertEquals(got.at(-1)![1], 0x30);
+  // A kernel has taken over: keys do not get there any more, and what is there means nothing.
+  at(0x22, 0x20);
+  keys.press(eventsOfText("cd"), 10, 10);
+  for (let n = 0; n < 8; n++) pass(100, 0);
+  assertEquals(got.slice(5).map(([, b]) => b), [0xb0, 0x2e, 0xae, 0x20, 0xa0]);
+});
+
+Deno.test("a BIOS data area that can be one", () => {
+  const area = (head: number, tail: number, start: number, end: number) => {
+    const view = new DataView(new ArrayBuffer(0x100));
+    for (const [at, value] of [[0x1a, head], [0x1c, tail], [0x80, start], [0x82, end]]) view.setUint16(at, value, true);
+    return biosKeyBuffer(view);
+  };
+  assertEquals(area(0x1e, 0x1e, 0x1e, 0x3e), { tail: 0x1e, full: false });
+  assertEquals(area(0x1e, 0x3c, 0x1e, 0x3e), { tail: 0x3c, full: true }, "around the end");
+  assertEquals(area(0x3c, 0x3a, 0x1e, 0x3e), { tail: 0x3a, full: true });
+  assertEquals(area(0x80, 0x82, 0x80, 0xa0), { tail: 0x82, full: false }, "moved");
+  for (const no of [[0, 0, 0, 0], [0x3e, 0x1e, 0x1e, 0x3e], [0x1e, 0x3e, 0x1e, 0x3e], [0x1f, 0x1e, 0x1e, 0x3e], [0x1e, 0x1c, 0x1e, 0x3e]]) {
+    assertEquals(area(...no as [number, number, number, number]), undefined, no.join());
+  }
+  assertEquals([area(0x20, 0x20, 0x3e, 0x1e), area(0x10, 0x10, 0x10, 0x3e), area(0x20, 0x20, 0x1e, 0x200)], [
+    undefined,
+    undefined,
+    undefined,
+  ]);
 });

@@ -1,4 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { COLOURS } from "../core/cp437.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { ScreenPort, TextScreen } from "../core/device.ts";
 import { ansiLines, Screen, ScreenMatcher } from "./screen.ts";
@@ -77,4 +78,79 @@ Deno.test("a PNG file of the picture", async () => {
   assertEquals([...png.subarray(0, 8)], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
   const { decode } = await import("fast-png"), image = decode(png);
   assertEquals([image.width, image.height, [...image.data]], [2, 1, [255, 0, 0, 0, 0, 255]]);
+});
+
+Deno.test("each of the 16 by 16 colours is found where it is and nowhere else, with and without blinking", () => {
+  for (const blink of [true, false]) {
+    for (let attribute = 0; attribute < 256; attribute++) {
+      const text = screen([["..x y..", attribute]], blink), bright = blink ? attribute >> 4 & 7 : attribute >> 4;
+      const found = COLOURS.flatMap((fg, f) => COLOURS.flatMap((bg, b) => new ScreenMatcher("x y", { fg, bg }).find(text) ? [[f, b]] : []));
+      assertEquals(found, [[attribute & 15, bright]], `attribute ${attribute}, blink ${blink}`);
+      const alone = [
+        COLOURS.findIndex((fg) => new ScreenMatcher("x", { fg }).find(text)),
+        COLOURS.findIndex((bg) => new ScreenMatcher("x", { bg }).find(text)),
+      ];
+      assertEquals(alone, [attribute & 15, bright]);
+    }
+  }
+});
+
+Deno.test("a pattern is found in the row that has changed as by searching all of them: random rows, colours, places, cuts", () => {
+  let s = 3;
+  const random = (n: number) => (s = Math.imul(s, 1664525) + 1013904223 >>> 0, Math.floor(s / 2 ** 32 * n));
+  const pick = <T>(list: readonly T[]) => list[random(list.length)];
+  const counts = { found: 0, not: 0, over: 0, look: 0 };
+  for (let n = 0; n < 3000; n++) {
+    const rows = Array.from({ length: 4 }, () => Array.from({ length: random(6) }, () => pick([..."aab x."])).join(""));
+    const text = screen([]),
+      pattern: string | RegExp = pick([
+        ...["a", "ab", " x", "b\na", "a ", ".", "x."],
+        ...[/a+b/, /^x/, /a$/, / $/, /b\n/, /^a$/m, /a.b/s, /\w\W/, /A/i, /a*/],
+      ]);
+    const colour = () => random(2) ? pick(COLOURS.slice(0, 2)) : undefined,
+      fg = colour(),
+      bg = colour(),
+      row = random(3) ? undefined : random(8) - 4;
+    const look = { ...(fg && { fg }), ...(bg && { bg }), ...(row === undefined ? {} : { row }) };
+    const matcher = new ScreenMatcher(pattern, look), source = typeof pattern === "string" ? RegExp.escape(pattern) : pattern.source;
+    const regexp = new RegExp(source, `g${typeof pattern === "string" ? "" : pattern.flags}`), over = /\n|\\n/.test(source);
+    /** Over the text of the rows, or over that of each alone; each without the blanks at its end, and then with them. */
+    const naive = () => {
+      const lines = [0, 1, 2, 3].map((r) => String.fromCharCode(...text.cells.subarray(20 * r, 20 * r + 20)).replace(/[^ -~]/g, " "));
+      const chars = lines.map((_, r) => [...text.cells.subarray(20 * r, 20 * r + 20)].map((c) => String.fromCharCode(c & 0xff)).join(""));
+      const areas = over ? [[0, 1, 2, 3]] : (row === undefined ? [0, 1, 2, 3] : [row < 0 ? row + 4 : row]).map((r) => [r]);
+      for (const area of areas) {
+        for (const cut of [(l: string) => l.trimEnd(), (l: string) => l]) {
+          const shown = area.map((r) => cut(chars[r])), joined = shown.join("\n");
+          /** The cell of each character. */
+          const places = shown.flatMap((l, i) => [...[...l].map((_, column) => area[i] * 20 + column), -1]);
+          for (const m of joined.matchAll(regexp)) {
+            const cells = places.slice(m.index, m.index + m[0].length).filter((p) => p >= 0).map((p) => text.cells[p]);
+            const right = cells.every((c) =>
+              (!bg || COLOURS[c >> 12 & 7] === bg) && (!fg || (c & 0xff) === 0x20 || COLOURS[c >> 8 & 15] === fg)
+            );
+            if (right) return [...m];
+          }
+        }
+      }
+      return undefined;
+    };
+    // Cell by cell, as a guest writes them, until it is there.
+    let shown = naive();
+    assertEquals(matcher.find(text), shown);
+    writing: for (const [r, line] of rows.entries()) {
+      for (const [column, c] of [...line].entries()) {
+        if (shown) break writing;
+        text.cells[20 * r + column] = random(2) << 12 | random(2) << 8 | c.charCodeAt(0);
+        shown = naive();
+        const what = `${pattern} ${JSON.stringify(look)} in ${JSON.stringify(rows)} at ${r},${column}`;
+        assertEquals(matcher.find(text, matcher.byRow ? r : -1), shown, what);
+        assertEquals(matcher.find(text), shown, what);
+      }
+    }
+    counts[shown ? "found" : "not"]++;
+    if (shown && over) counts.over++;
+    if (shown && (fg || bg)) counts.look++;
+  }
+  for (const [what, n] of Object.entries(counts)) assert(n > 100, `${what}: ${n}`);
 });
