@@ -184,7 +184,7 @@ const guests: Guest[] = [
     exit: row.name.startsWith("bench") ? undefined : row.exit,
     machine: "machines/pc.toml",
     input: row.typed.length ? EXIT : [],
-    thorough: row.kind === "sector" || row.kind === "elf" || row.name === "x86_idt",
+    thorough: row.kind === "sector" || row.kind === "elf" || row.name === "x86_idt" || row.name === "paged.x86_64",
   })),
   // Privileges that change all the time, and what may be unusual about it.
   ...[

@@ -68,6 +68,7 @@ const ROWS: readonly Row[] = [
     notQemu:
       "it looks at both ends of an access only, refuses across pages what both pages allow, and runs on into code that may not be executed",
   },
+  { name: "paged", source: asm("paged.S", "paged.c"), mode: "M", harts: [1] },
   { name: "hello", source: rust("hello", true) },
   { name: "hello_dbcn", source: rust("hello_dbcn") },
   { name: "panic", source: rust("panic"), exit: 1 },

@@ -92,6 +92,7 @@ const ROWS: readonly Row[] = [
   { name: "x86_shell", kind: "rust", typed: SHELL, kept: true },
   { name: "x86_memory", kind: "rust-mapped", kept: true },
   { name: "bench_suite.x86_64", kind: "c", image: "tests/bench/bin/bench_suite.x86_64.elf", screen: false, append: "bench=crc:1" },
+  { name: "paged.x86_64", kind: "c", screen: false },
   { name: "system.x86_64", kind: "c", image: "tests/bench/bin/system.x86_64.elf", screen: false, append: "bench=all:2000" },
 ];
 

@@ -57,6 +57,7 @@ const C_FLAGS = [
 const C_SOURCES: Readonly<Record<string, readonly string[]>> = {
   "bench_suite.x86_64": ["-DNATIVE", "x86/crt.c", "suite.c"],
   "system.x86_64": ["x86/trap.S", "x86/crt.c", "x86/system.c"],
+  "paged.x86_64": ["x86/paged.S", "x86/paged.c"],
 };
 
 async function buildC({ name, image }: X86Guest, run: Run): Promise<void> {
