@@ -39,6 +39,10 @@ const MISTAKES: [args: string[], line: RegExp][] = [
     ["check", file("isa.toml", `extends = "${Deno.cwd()}/${VIRT}"\ncpu.isa = "rv64gcq"\n`)],
     /isa\.toml:2: cpu\.isa: ISA 'rv64gcq': unknown extension 'q'$/,
   ],
+  [
+    ["check", VIRT, "--set", "boot.dtb=README.md"],
+    /README\.md: must be a device tree blob \(\.dtb\), as dtc makes it: its magic number is missing$/,
+  ],
   [[VIRT, bin("hello"), "--memory", "4GiB"], /virt\.toml:\d+: memory\.dram: memory of \d+ MiB does not fit: at most 3\.5 GiB in all$/],
   [["check", PC, "--set", "cpu.model=constructor"], /cpu\.model: no CPU model 'constructor'/],
   [["check", PC, "--set", 'cpu.features=["+constructor"]'], /cpu\.features: no CPU feature 'constructor'/],
@@ -191,6 +195,7 @@ const RUNS: [what: string, args: string[], input: string, code: number, stdout: 
   ["--trace", [VIRT, bin("hello_dbcn"), "--trace", "sbi"], "", 0, /Hello/, /^\[\d+ ns\] \[cpu0\] \[sbi\] /m],
   ["RV32", ["machines/virt32.toml", "tests/guests/bin/hello.rv32.elf"], "", 0, /^Hello, world!/, /^$/],
   ["check", ["check", VIRT], "", 0, /^machines\/virt\.toml: ok: virt, riscv64/, /^$/],
+  ["extends a shipped machine", ["check", file("mine.toml", `schema = 1\nextends = "virt32.toml"\n`)], "", 0, /ok: virt32, riscv32/, /^$/],
   ["describe", ["describe", VIRT, "--set", "harts=2"], "", 0, /harts\s+2[^]*memory map[^]*plic/, /^$/],
   ["devices", ["devices"], "", 0, /ns16550a/, /^$/],
 ];
@@ -306,6 +311,10 @@ Deno.test("run: a machine file is found among the shipped ones from any folder, 
 Deno.test("describe --dtb writes a device tree", async () => {
   const path = `${scratch}/out.dtb`;
   assertEquals((await runCli(["describe", VIRT, "--dtb", path])).code, 0);
+  const again = Deno.makeTempFileSync();
+  assertEquals((await runCli(["describe", VIRT, "--set", `boot.dtb=${path}`, "--dtb", again])).code, 0);
+  assertEquals(Deno.readFileSync(again), Deno.readFileSync(path));
+  Deno.removeSync(again);
   assertEquals([...Deno.readFileSync(path).subarray(0, 4)], [0xd0, 0x0d, 0xfe, 0xed]);
 });
 

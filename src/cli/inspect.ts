@@ -24,7 +24,7 @@ export async function describeMachine(line: CommandLine): Promise<number> {
     say(describe(graph));
     return 0;
   }
-  const blob = buildFdt(graph);
+  const blob = graph.boot.dtb === undefined ? buildFdt(graph) : readFile(graph.boot.dtb);
   try {
     Deno.writeFileSync(dtb, blob);
   } catch (e) {

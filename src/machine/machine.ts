@@ -630,8 +630,8 @@ interface PlatformModule {
   createPlatform(parts: PlatformParts): Platform;
   /** @throws {ConfigError} there is no such processor. */
   checkCpu(graph: Graph): void;
-  /** Loads what this machine needs and few others do. */
-  prepare?(graph: Graph): Promise<void>;
+  /** Loads what this machine needs and few others do. @throws {ConfigError} */
+  prepare?(graph: Graph, host: Host): Promise<void>;
   /** Loads what `Platform.loading` would load later. */
   complete?(): Promise<void>;
 }
@@ -656,7 +656,7 @@ export async function loadGraph(options: MachineOptions, host: Host, later = fal
   });
   await loadPlatform(graph.cpu.family, later);
   platforms[graph.cpu.family]!.checkCpu(graph);
-  await platforms[graph.cpu.family]!.prepare?.(graph);
+  await platforms[graph.cpu.family]!.prepare?.(graph, host);
   if (!later || options.tuning?.threshold !== undefined) await loadJit();
   if (graph.cpu.family === "x86" && graph.firmware.kind === "file") {
     return (await lazy<typeof import("./x86_rom.ts")>("./x86_rom.ts", import.meta.url)).withRom(graph, host);

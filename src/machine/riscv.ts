@@ -18,7 +18,7 @@ import { buildFdt } from "./fdt.ts";
 import { type Graph, mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
 import { type Image, readImage } from "./image.ts";
 import { EngineCpu } from "./engine_cpu.ts";
-import type { Platform, PlatformParts } from "./machine.ts";
+import type { Host, Platform, PlatformParts } from "./machine.ts";
 import { type Loaded, RiscvPlaces } from "./riscv_places.ts";
 
 /** Bytes of what the machine puts where harts come out of reset. */
@@ -460,7 +460,9 @@ class RiscvPlatform implements Platform, SbiHost {
 export const complete = loadFloating;
 
 let userTrees: typeof import("./dtb.ts") | undefined;
-/** Loads what few machines need. */
-export async function prepare({ boot }: Graph): Promise<void> {
-  if (boot.dtb !== undefined) userTrees = await lazy<typeof import("./dtb.ts")>("./dtb.ts", import.meta.url);
+/** Loads what few machines need. @throws {ConfigError} the device tree is none. */
+export async function prepare({ boot: { dtb } }: Graph, host: Host): Promise<void> {
+  if (dtb === undefined) return;
+  userTrees = await lazy<typeof import("./dtb.ts")>("./dtb.ts", import.meta.url);
+  userTrees.withChosen(host.readFile(dtb), dtb, {});
 }
