@@ -175,14 +175,14 @@ export function withSymbolsBeside(own: Symbols, path: string, machines: readonly
     const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(path)!, stem = name.replace(/^bootimage-/, "").replace(/\.\w+$/, "");
     for (const candidate of [stem, `${stem}.elf`]) {
       if (candidate === name) continue;
+      // Whatever keeps it from being read or understood, an image without symbols runs as well.
       try {
         const elf = readElf(read(`${folder ?? ""}${candidate}`), candidate);
         if (!machines.includes(elf.machine)) continue;
         bits = elf.bits;
         return elf.symbols.read();
-      } catch (e) {
-        // There is none, or it is something else: an image without symbols runs as well.
-        if (!(e instanceof ConfigError)) throw e;
+      } catch {
+        continue;
       }
     }
     return [];
