@@ -290,7 +290,7 @@ Deno.test("who runs a machine without a session is told that floating point has 
     await machine.complete();
     console.log(machine.run(1000).kind);`;
   const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", "--ext=ts", script], cwd: ROOT }).output();
-  assertMatch(new TextDecoder().decode(stdout), /^the guest has turned floating point on: await [^]*\nexit\n$/);
+  assertMatch(new TextDecoder().decode(stdout), /^the guest uses floating point: await [^]*\nexit\n$/);
 });
 
 Deno.test("run: the same run has the same digest", async () => {

@@ -268,7 +268,7 @@ export class Machine {
     return this.graph.clock.mode === "wall";
   }
   /**
-   * To be awaited before time goes on, until there is none: the JIT is loaded behind the first slice, floating point when a hart turns it on.
+   * To be awaited before time goes on, until there is none: the JIT is loaded behind the first slice, floating point in front of its first instruction.
    * Many a guest has ended by then.
    */
   get loading(): Promise<void> | undefined {
@@ -282,7 +282,7 @@ export class Machine {
   /** Going on without floating point would show the guest illegal instructions. */
   #mustBeLoaded(): void {
     if (this.#platform.loading) {
-      throw new Error("the guest has turned floating point on: await machine.loading first, or machine.complete() once");
+      throw new Error("the guest uses floating point: await machine.loading first, or machine.complete() once");
     }
   }
   /** Ticks of the short first slice that are left; `loading` looks behind it. */

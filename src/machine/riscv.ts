@@ -208,7 +208,7 @@ class RiscvPlatform implements Platform, SbiHost {
     const { host, devices, graph } = this.parts, external = 1 << interrupt & (SEIP | MEIP);
     let remedy = REMEDIES[interrupt];
     if (external) {
-      const plic = [...devices].find(([, d]) => d.lastClaim), source = plic?.[1].lastClaim!(index, interrupt === 9) ?? 0;
+      const plic = [...devices].find(([, d]) => d.lastClaim), source = plic?.[1].lastClaim?.(index, interrupt === 9) ?? 0;
       const edge = graph.edges.find(({ to }) => "device" in to && to.device === plic?.[0] && to.input === String(source));
       const from = edge && "device" in edge.from ? ` (${edge.from.device})` : "";
       remedy = source
