@@ -87,6 +87,10 @@ export class FakeMachine implements MachineLike {
     return this.s.waiting || this.s.wakeAt >= 0;
   }
 
+  /** Only input can wake it: as before, its scripts decide. */
+  get sleep(): "input" | undefined {
+    return this.idle && this.s.wakeAt < 0 ? "input" : undefined;
+  }
   yielded = false;
   run(deadline: number, wallMs = Infinity): Stop | undefined {
     this.#break = false;
@@ -161,6 +165,7 @@ export class FakeMachine implements MachineLike {
 }
 
 class FakeCpu implements Cpu {
+  readonly wakers = [];
   readonly arch = "riscv64";
   readonly executed = 0;
   readonly breakpoints = new Set<bigint>();

@@ -5,6 +5,8 @@ import type { SerialConsole } from "../scenario/session.ts";
 export type Sink = Pick<SerialConsole, "enqueue" | "queued" | "onDrained">;
 
 const CTRL_A = 0x01;
+/** Milliseconds in which the end of a pipe is heard of. */
+const PATIENCE_MS = 300;
 
 export interface InputHooks {
   /** A key after Ctrl-A other than Ctrl-A itself and "a". */
@@ -16,11 +18,30 @@ export interface InputHooks {
   onActivity(): void;
 }
 
+/**
+ * Whether the terminal is this job's. The kernel stops a job that is not (SIGTTOU, SIGTTIN) when it sets the terminal up or reads from it: one
+ * behind `&`, or under `timeout`. Only the kernel knows, and tells in proc(5), stat: process group (5) and that of the terminal (8).
+ */
+export function inForeground(): boolean {
+  try {
+    // The name in the second place may have blanks and parentheses.
+    const fields = Deno.readTextFileSync("/proc/self/stat").replace(/^.*\)/s, "").trim().split(" ");
+    return fields[2] === fields[5];
+  } catch {
+    return true;
+  }
+}
+
 /** Reads stdin until it ends. */
 export class Input {
-  readonly interactive = Deno.stdin.isTerminal();
+  readonly #terminal = Deno.stdin.isTerminal();
+  /** Somebody types: stdin is a terminal, and ours. */
+  interactive: boolean = this.#terminal && inForeground();
   /** Stdin has ended: the guest will never get anything more. */
   ended = false;
+  /** What is being read has come, or does not for a while. */
+  heard = false;
+  #hear: () => void = () => {};
   #escaped = false;
   #raw = false;
 
@@ -32,26 +53,40 @@ export class Input {
       Deno.stdin.setRaw(true);
       this.#raw = true;
     }
-    this.#read();
+    // Another job's terminal is left alone.
+    if (this.interactive || !this.#terminal) this.#read();
+  }
+
+  /** The terminal is another job's, and may become ours. */
+  get waitsForTerminal(): boolean {
+    return this.#terminal && !this.interactive;
+  }
+  /** The process goes on after it was stopped, or has become the job in front: then the terminal is ours. */
+  continued(): void {
+    if (!this.waitsForTerminal || !inForeground()) return;
+    this.interactive = true;
+    this.start();
   }
 
   /** Gives the terminal back as it was. Harmless when called again. */
   restore(): void {
     if (!this.#raw) return;
     this.#raw = false;
-    Deno.stdin.setRaw(false);
+    if (inForeground()) Deno.stdin.setRaw(false);
   }
 
   async #read(): Promise<void> {
     const buffer = new Uint8Array(4096);
     for (;;) {
       let n: number | null;
+      this.heard = false;
       try {
         n = await Deno.stdin.read(buffer);
       } catch {
         // Stdin is closed, or is something that cannot be read (a folder): as good as its end.
         n = null;
       }
+      this.#listened();
       if (n === null) break;
       const data = buffer.subarray(0, n);
       if (this.interactive) { for (const b of data) this.#key(b); }
@@ -61,7 +96,24 @@ export class Input {
       if (!this.interactive) await this.#drained();
     }
     this.ended = true;
+    this.#listened();
     this.hooks.onActivity();
+  }
+
+  /** Until the first bytes or the end of stdin, or for as long as a pipe may take that somebody writes to. */
+  hear(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#listened(), PATIENCE_MS);
+      this.#hear = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      if (this.heard) this.#hear();
+    });
+  }
+  #listened(): void {
+    this.heard = true;
+    this.#hear();
   }
 
   #key(byte: number): void {

@@ -11,7 +11,7 @@ import { findMachineFile, shippedMachines } from "../scenario/host.ts";
 import { describeAddress, describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import type { TerminalDisplay, Typist } from "./display.ts";
-import { Input } from "./input.ts";
+import { inForeground, Input } from "./input.ts";
 import type { Monitor } from "./monitor.ts";
 import { type CommandLine, COMMANDS } from "./options.ts";
 import { Output, SILENCE_MS, writeAll } from "./output.ts";
@@ -129,6 +129,7 @@ function checkScreen(session: MachineSession, plan: Plan): void {
   if (plan.display && !(Deno.stdout.isTerminal() && Deno.stdin.isTerminal())) {
     throw new ConfigError("--display terminal: standard input and output are no terminal");
   }
+  if (plan.display && !inForeground()) throw new ConfigError("--display terminal: the terminal belongs to another job");
 }
 
 /** @throws {ConfigError} the file cannot be written. */
@@ -151,6 +152,8 @@ async function watch(session: MachineSession, expected: readonly RegExp[], host:
   seen.catch(() => {});
   try {
     const stop = expected.length ? await Promise.race([ended, seen]) : await ended;
+    // It must not run on while what reports of it is loaded.
+    session.freeze();
     ended.catch(() => {});
     host.output.flush();
     if (!stop) return 0;
@@ -162,6 +165,7 @@ async function watch(session: MachineSession, expected: readonly RegExp[], host:
     }
     return exitStatus(stop);
   } catch (e) {
+    session.freeze();
     return notReached(e, session, expected[next], host);
   }
 }
@@ -189,11 +193,13 @@ async function drive(session: MachineSession, script: (m: MachineSession) => Pro
     await script(session);
     // Ended in order, so that what nobody awaited is told of.
     await session[Symbol.asyncDispose]();
+    session.freeze();
     const forgotten = takeForgotten();
     if (forgotten) throw forgotten;
     host.output.flush();
     return 0;
   } catch (e) {
+    session.freeze();
     host.output.note(
       e instanceof ScenarioFailure ? `bringup: ${e.name}: ${e.message}` : e instanceof Error ? e.stack ?? e.message : String(e),
     );
@@ -412,6 +418,7 @@ class TerminalHost {
       };
     }
     session.hooks = {
+      inputMayCome: () => this.how.feed ? !this.input.ended || this.ports?.live === true : this.ports?.live || undefined,
       limitTicks: () => this.#pacer.limitTicks(this.#pacing()),
       afterSlice: () => this.#afterSlice(),
       paused: () => {
@@ -443,15 +450,15 @@ class TerminalHost {
     if (this.#listening) return;
     this.#listening = true;
     for (const [signal, status] of Object.entries(SIGNALS)) {
-      const listener = () => this.quit(status);
-      Deno.addSignalListener(signal as Deno.Signal, listener);
-      this.#listeners.push([signal as Deno.Signal, listener]);
+      this.#on(signal as Deno.Signal, () => this.quit(status));
     }
     if (this.how.feed) this.input.start();
-    if (!this.#display) return;
-    const resized = () => this.#display!.redraw(performance.now());
-    Deno.addSignalListener("SIGWINCH", resized);
-    this.#listeners.push(["SIGWINCH", resized]);
+    if (this.how.feed && this.input.waitsForTerminal) this.#on("SIGCONT", () => this.input.continued());
+    if (this.#display) this.#on("SIGWINCH", () => this.#display!.redraw(performance.now()));
+  }
+  #on(signal: Deno.Signal, listener: () => void): void {
+    Deno.addSignalListener(signal, listener);
+    this.#listeners.push([signal, listener]);
   }
 
   /** The status of whichever comes first: the work's, or that of a quit. */
@@ -461,8 +468,7 @@ class TerminalHost {
 
   quit(status: number): void {
     this.#quit(status);
-    // The pump must not run on for a slice.
-    this.session.machine.requestBreak();
+    this.session.freeze();
   }
 
   /** Gives the terminal back. */
@@ -500,8 +506,9 @@ class TerminalHost {
     if (!session.stop) this.#listen();
     if (machine.yielded) return;
     if (session.stop || !idle) return this.#pacer.busy();
-    const forever = machine.clock.next === Infinity && ![...session.consoles.values()].some((c) => c.queued > 0) && !session.queuedKeys;
-    if (forever && this.input.ended && this.how.feed && !this.ports?.live) return session.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
+    const forever = machine.sleep === "input" && ![...session.consoles.values()].some((c) => c.queued > 0) && !session.queuedKeys;
+    // A pipe's end, or what is in it, is known in a moment; whether time passes meanwhile must not depend on that moment.
+    if (forever && this.how.feed && !this.input.interactive && !this.input.heard) return this.input.hear();
     // Where nobody can type, waiting for that would never end; and guest time that is limited goes on even if nothing can happen any more.
     return this.#pacer.idle(forever && !this.how.feed ? "jump" : this.#pacing(), forever && !this.how.bounded);
   }

@@ -43,6 +43,8 @@ export interface Cpu {
   readonly idle: boolean;
   /** What it does instead of running while `idle`, when it is not that it waits for an interrupt: "shut down". */
   readonly resting?: string | undefined;
+  /** The inputs that would end its waiting as things are: none while it waits for another processor. "timer" stands for what has no wire. */
+  readonly wakers: readonly string[];
   /** Interrupt inputs by name: "msip" "mtip" "meip" "seip" (RISC-V), "intr" "nmi" "a20m" "ignne" (x86); undefined when there is none. */
   input(name: string): IrqLine | undefined;
   /** Connects an output: "ferr" (x86). */

@@ -60,6 +60,14 @@ export interface CharPort {
   take?(): number;
 }
 
+/** What may still reach a device while no processor does anything. */
+export interface Sources {
+  /** Whether one of its inputs may go up. */
+  input(name: string): boolean;
+  /** Whether an interrupt may come as a message; see `Device.maySend`. */
+  message(special: boolean): boolean;
+}
+
 /** Something that firmware is told: an item of a fixed key, or a file. */
 export type FirmwareItem = { readonly bytes: Uint8Array } & ({ readonly key: number } | { readonly name: string });
 
@@ -74,6 +82,13 @@ export interface Device<State extends object = object> {
   readonly windows?: readonly BusTarget[];
   /** Interrupt inputs by name or number (a PLIC's sources); absent for a device that takes none. */
   input?(name: string): IrqLine | undefined;
+  /**
+   * Whether an output (by its number) may still go up while no processor does anything. Absent: while an alarm of the device is set, or the outside
+   * may give it something. What takes interrupts from others has it, and says what its masks let through.
+   */
+  mayRaise?(output: number, from: Sources): boolean;
+  /** The same for interrupts that it sends as messages; `special`: those that IF does not mask (NMI, SMI, INIT). */
+  maySend?(special: boolean, from: Sources): boolean;
   readonly char?: CharPort;
   /** Counter of timebase_hz for the time CSR (RISC-V); exact below 2^53. */
   timeSource?(): number;

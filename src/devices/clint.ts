@@ -71,6 +71,11 @@ export class Clint implements Device<ReturnType<typeof powerOn>>, BusTarget {
     this.#update();
   }
 
+  /** Only processors write msip; a timer that is not set never comes. */
+  mayRaise(output: number): boolean {
+    return (output & 1) === 1 && this.#alarms[output >> 1].at < Infinity;
+  }
+
   /** mtime as a number: for the `time` CSR. Exact below 2^53. */
   timeSource(): number {
     const offset = this.state.offset;

@@ -2,7 +2,7 @@
 // Source: Intel 8259A data sheet (231468-003, December 1988); ELCR: Intel 82371SB (PIIX3) data sheet, 2.5.5.
 // Not modelled: MCS-80 mode, the level bit of ICW1 (the ELCR takes its place), ICW3 (the slave is always on input 2).
 import type { BusTarget } from "../core/bus.ts";
-import { defineDevice, type Device, type DeviceEnv } from "../core/device.ts";
+import { defineDevice, type Device, type DeviceEnv, type Sources } from "../core/device.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
 
 const COMMAND = 0, ELCR_PORT = 0x4d0;
@@ -91,6 +91,13 @@ export class I8259Pair implements Device<ReturnType<typeof powerOn>> {
 
   input(name: string): IrqLine | undefined {
     return this.#inputs[Number(name)];
+  }
+
+  /** An input that may go up and is not masked. */
+  mayRaise(_output: number, from: Sources): boolean {
+    const [master, slave] = this.state.chips, masks = master.imr | (master.imr >> CASCADE & 1 ? 0xff : slave.imr) << 8;
+    for (let n = 0; n < 16; n++) if (n !== CASCADE && !(masks >> n & 1) && from.input(String(n))) return true;
+    return false;
   }
 
   /** The INTA cycle. Without a request it is a spurious one: input 7 of the chip that was asked. */

@@ -7,7 +7,7 @@
 import { EXT_INT, type LocalApic, type LocalApics, NO_VECTOR } from "../core/apic.ts";
 import type { BusTarget, Size } from "../core/bus.ts";
 import type { Alarm } from "../core/clock.ts";
-import { defineDevice, type Device, type DeviceEnv, type DevicePorts } from "../core/device.ts";
+import { defineDevice, type Device, type DeviceEnv, type DevicePorts, type Sources } from "../core/device.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
 import { type Config, int } from "../core/schema.ts";
 
@@ -123,6 +123,9 @@ export class LocalApicDevice implements Device<State>, BusTarget, LocalApics {
   input(name: string): IrqLine | undefined {
     return { lint0: this.#lint[0], lint1: this.#lint[1] }[name];
   }
+  mayRaise(output: number, from: Sources): boolean {
+    return this.of[output >> 1].mayRaise((output & 1) === 1, from);
+  }
   #pinChanged(pin: number, level: boolean): void {
     if (this.state.lint[pin] === level) return;
     this.state.lint[pin] = level;
@@ -202,6 +205,16 @@ class Apic implements LocalApic {
   restored(): void {
     this.#update();
     this.#schedule();
+  }
+  /** Whether an interrupt, or with `special` an NMI, may come: by the timer, by a pin whose entry lets it through, or as a message. */
+  mayRaise(special: boolean, from: Sources): boolean {
+    // Without the APIC its pins are the processor's INTR and NMI (10.4.3).
+    if (!this.enabled) return from.input(special ? "lint1" : "lint0");
+    const pins = [LINT0, LINT1].some((n) => {
+      const entry = this.s.lvt[n], ordinary = [FIXED, LOWEST, EXTERNAL].includes(entry >> 8 & 7);
+      return !(entry & LVT_MASKED) && ordinary !== special && from.input(n === LINT0 ? "lint0" : "lint1");
+    });
+    return pins || (!special && this.#alarm.at < Infinity) || from.message(special);
   }
   /** After an INIT (10.4.7.3): the base address stays. */
   #initialize(): void {

@@ -1,7 +1,7 @@
 // Platform-level interrupt controller. Source: RISC-V PLIC specification 1.0.0, and SiFive FU540-C000 manual v1p4, chapter 10.
 // Contexts are M and S mode of each hart in turn, as on QEMU's virt.
 import type { BusTarget } from "../core/bus.ts";
-import { defineDevice, type Device, type DeviceEnv, type DevicePorts } from "../core/device.ts";
+import { defineDevice, type Device, type DeviceEnv, type DevicePorts, type Sources } from "../core/device.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
 import { type Config, int } from "../core/schema.ts";
 
@@ -76,6 +76,17 @@ export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget {
   input(name: string): IrqLine | undefined {
     const source = Number(name);
     return source >= 1 ? this.#inputs[source] : undefined;
+  }
+
+  /** A source that may come, is enabled for the context, and exceeds its threshold; one that was claimed does not come before it is completed. */
+  mayRaise(context: number, from: Sources): boolean {
+    const s = this.state;
+    for (let source = 1; source <= this.config.sources; source++) {
+      const word = source >> 5, bit = 1 << (source & 31);
+      if (!(s.enable[context][word] & bit) || s.claimed[word] & bit || s.priority[source] <= s.threshold[context]) continue;
+      if (from.input(String(source))) return true;
+    }
+    return false;
   }
 
   read(offset: number): number {

@@ -17,6 +17,7 @@ export interface DebuggableCore extends Core {
   reg(name: string): bigint;
   setReg(name: string, value: bigint): void;
   input(name: string): IrqLine | undefined;
+  readonly wakers: readonly string[];
   /** Physical address that an access would reach now, without side effects; undefined when it would fault. */
   probe(vaddr: bigint, access: Access): number | undefined;
   save(): unknown;
@@ -54,6 +55,9 @@ export abstract class EngineCpu<C extends DebuggableCore> implements Cpu {
   }
   get resting(): string | undefined {
     return this.core.resting;
+  }
+  get wakers(): readonly string[] {
+    return this.core.wakers;
   }
   input(name: string): IrqLine | undefined {
     return this.core.input(name);

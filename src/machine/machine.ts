@@ -16,6 +16,7 @@ import { EM_386, EM_RISCV, EM_X86_64, isElf, machineName, placeOf, readElf, type
 import { type DiskImage, MachineDisks, type OpenDisk } from "./disks.ts";
 import type { DebuggableCore, EngineCpu } from "./engine_cpu.ts";
 import { type Graph, loadConfigAndTypes, mainRam, type MemoryNode, type Segment } from "./graph.ts";
+import { Reach, type Sleep } from "./reach.ts";
 import type { Stop } from "./stop.ts";
 import { wireDevices } from "./wire.ts";
 
@@ -149,6 +150,9 @@ export class Machine {
   readonly #windows: readonly MemoryWindow[];
   readonly #platform: Platform;
   #stopped: Stop | undefined;
+  readonly #reach: Reach;
+  /** Whoever runs it with a limit of wall time knows that it waits for input. */
+  #announced = false;
   #request: StopRequest | undefined;
   #break = false;
   #slice: Slice | undefined;
@@ -219,7 +223,13 @@ export class Machine {
     }
     if (!this.disks.filled) this.disks.fill();
     for (const disk of this.disks.all) disk.onAccess = (sectors) => this.engine.spend(sectors);
+    this.#reach = new Reach(graph, this.#devices, this.clock);
+    let alarms = this.clock.alarms.length;
     const devices = wireDevices(graph, {
+      created: (id) => {
+        this.#reach.note(id, alarms);
+        alarms = this.clock.alarms.length;
+      },
       bus: this.bus,
       drives: (device) => this.disks.drivesOf(device),
       ...(this.#platform.io ? { io: this.#platform.io } : {}),
@@ -297,6 +307,10 @@ export class Machine {
   get age(): number {
     return this.#before + this.clock.ticks;
   }
+  /** What has to wake a machine whose processors all wait: nothing can, or only the outside; undefined: something else may, or one is awake. */
+  get sleep(): Sleep {
+    return this.cpus.every((c) => c.idle) ? this.#reach.sleep(this.cpus) : undefined;
+  }
   /** True when every hart waits and no alarm is set: only input can wake it. */
   get idleForEver(): boolean {
     return this.clock.next === Infinity && this.cpus.every((c) => c.idle);
@@ -320,7 +334,8 @@ export class Machine {
   /**
    * Lets guest time pass, synchronously, until the clock reaches `untilTicks`, a break is requested or the machine stops. Returns the
    * stop, also on every later call; a "breakpoint" is not final. With several harts awake the clock may go a slice too far. After `wallMs` of the
-   * host's time it comes back (`yielded`), where it makes no difference to the guest nor to what is compiled.
+   * host's time it comes back (`yielded`), where it makes no difference to the guest nor to what is compiled; with such a limit also once when only
+   * the outside can wake it, before time passes in which nothing happens.
    */
   run(untilTicks: number, wallMs = Infinity): Stop | undefined {
     this.#mustBeLoaded();
@@ -335,8 +350,12 @@ export class Machine {
         if (this.#stopped || this.#break) continue;
         if (this.clock.base >= untilTicks) break;
         if (this.cpus.every((c) => c.idle)) {
-          const next = Math.min(this.clock.next, untilTicks);
-          if (next === Infinity) break;
+          const { sleep } = this, next = Math.min(this.clock.next, untilTicks);
+          if (sleep === "dead") this.#stopped = { kind: "deadHalt", pc: this.cpus[0].pc };
+          if (sleep === "dead" || (sleep === "input" && !this.#announced && this.#wallEnd < Infinity) || next === Infinity) {
+            this.#announced = true;
+            break;
+          }
           this.clock.base = next;
           this.#look();
           continue;
@@ -354,6 +373,7 @@ export class Machine {
 
   /** Runs the present slice, or a new one, to its end or to a break; undefined unless a breakpoint was met. */
   #runSlice(untilTicks: number): Stop | undefined {
+    this.#announced = false;
     const awake = this.cpus.reduce((n, c) => n + (c.idle ? 0 : 1), 0);
     const slice = this.#slice ??= {
       length: Math.max(

@@ -16,6 +16,8 @@ export interface WiringHost {
   /** Port space; needed when a device of the graph has windows there. */
   readonly io?: Bus;
   readonly clock: Clock;
+  /** Called behind each device's creation. */
+  created?(device: string): void;
   /** An interrupt input of a hart; undefined when the CPU has none of that name (the wire then leads nowhere). */
   cpuInput(hart: number, name: string): IrqLine | undefined;
   /** Connects an output of a hart. */
@@ -67,6 +69,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
     const drives = (node.drives.length ? host.drives?.(node.id) : undefined) ?? {};
     const device = type.create(env, node.config, { irq, dma, drives, harts, hart: host.hart ?? (() => 0), pci });
     devices.set(node.id, device);
+    host.created?.(node.id);
     const windows = device.windows ?? [];
     if (windows.length !== node.windows.length) {
       throw new Error(`device type '${node.type}' declares ${node.windows.length} windows and implements ${windows.length}`);

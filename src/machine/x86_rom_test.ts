@@ -54,7 +54,7 @@ Deno.test("the ROM ends at 4 GiB, its last 128 KiB at 1 MiB, and the processor s
   const m = await machine({ "m.toml": machineFile(), "bios.bin": rom(256 * KIB) });
   assertEquals(m.cpus[0].pc, 0xffff_fff0n);
   assertEquals([0xfffc_0000, 0xfffe_0000, 0xe_0000, 0xf_f000].map((at) => m.bus.read(at, 1)), [0, 32, 32, 63]);
-  assertEquals(m.run(1_000_000)?.kind, undefined);
+  assertEquals(m.run(1_000_000)?.kind, "deadHalt");
   assertEquals(m.idleForEver, true);
 });
 

@@ -822,6 +822,11 @@ export class Hart implements Core {
   get waiting(): boolean {
     return this.s.waiting || this.s.stopped;
   }
+  /** WFI ends when an interrupt is pending that mie enables, whatever mstatus says (privileged 3.3.3). SSIP comes from processors alone. */
+  get wakers(): readonly string[] {
+    const { stopped, mie } = this.s;
+    return stopped ? [] : WAKERS.filter(([bit]) => mie >> bit & 1).map(([, name]) => name);
+  }
   get resting(): string | undefined {
     return this.s.stopped ? "waiting for its start" : undefined;
   }
@@ -1038,3 +1043,12 @@ class Input implements IrqLine {
 const low32 = (v: bigint): number => Number(BigInt.asIntN(32, v));
 const hex = (v: bigint): string => `0x${v.toString(16)}`;
 const pteFlags = (pte: number): string => [..."DAGUXWRV"].map((c, i) => pte >> (7 - i) & 1 ? c : "-").join("");
+
+/** Bits of mie, and what sets those of mip: S-mode's timer and external interrupts have sources of M-mode's, too. */
+const WAKERS: readonly (readonly [bit: number, input: string])[] = [
+  [3, "msip"],
+  [5, "timer"],
+  [7, "mtip"],
+  [9, "seip"],
+  [11, "meip"],
+];

@@ -25,6 +25,8 @@ export interface MachineLike {
     lookup(vaddr: bigint): { readonly name: string; readonly offset: bigint } | undefined;
     address(name: string): bigint | undefined;
   };
+  /** What has to wake it, when every processor waits: nothing can ("dead", and it has stopped), only the outside ("input"); undefined: else. */
+  readonly sleep?: "dead" | "input" | undefined;
   /** Runs until the clock reaches `untilTicks`, a break is requested, or it stops; a "breakpoint" stop is not final. See `yielded`. */
   run(untilTicks: number, wallMs?: number): Stop | undefined;
   /** The last `run` came back after `wallMs`: as the wall clock decided that, nothing may follow from the guest's time now. */

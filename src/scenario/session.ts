@@ -44,6 +44,8 @@ export interface SessionOptions {
 export interface SessionHooks {
   /** Ticks that the next slice may take at most. */
   limitTicks?(): number;
+  /** Whether somebody may still give the guest something. Absent: nobody but the script, and not while it waits for the end. */
+  inputMayCome?(): boolean | undefined;
   /** Called after each slice; a promise holds the machine back until it is settled. */
   afterSlice?(): Promise<void> | void;
   /** Called on a breakpoint that no wait asked for. */
@@ -187,7 +189,10 @@ export class MachineSession implements AsyncDisposable {
   /** After the machine has changed at once: what is on the screen then was there before. */
   #lookAtScreen: () => void = () => {};
   #ended: Stop | undefined;
+  /** Polls of waits for the end. */
+  readonly #forEnd = new WeakSet<Poll<unknown>>();
   #pumping = false;
+  #frozen = false;
   #closed = false;
   #wake: () => void = () => {};
 
@@ -272,7 +277,9 @@ export class MachineSession implements AsyncDisposable {
 
   /** Runs until the machine has stopped for good and says why. @throws {ScenarioTimeout} it did not within the budget. */
   stopped(options: { within?: Duration } = {}): Promise<Stop> {
-    return this.wait("the machine to stop", options.within, ({ stop }) => stop && stop.kind !== "breakpoint" ? { value: stop } : undefined);
+    const poll: Poll<Stop> = ({ stop }) => stop && stop.kind !== "breakpoint" ? { value: stop } : undefined;
+    this.#forEnd.add(poll);
+    return this.wait("the machine to stop", options.within, poll);
   }
 
   #runUntil(until: string | bigint, within?: Duration): Promise<Stop> {
@@ -321,6 +328,13 @@ export class MachineSession implements AsyncDisposable {
   /** Ends the run from outside, as if the machine had stopped. */
   end(stop: Stop): void {
     this.#ended ??= stop;
+    this.machine.requestBreak();
+    this.wake();
+  }
+
+  /** Guest time passes no more, whoever still waits: what is to be looked at stays as it is. */
+  freeze(): void {
+    this.#frozen = true;
     this.machine.requestBreak();
     this.wake();
   }
@@ -395,7 +409,7 @@ export class MachineSession implements AsyncDisposable {
       // Waits that are made together start together.
       await Promise.resolve();
       let stop: Stop | undefined;
-      while (this.#waits.size > 0) {
+      while (this.#waits.size > 0 && !this.#frozen) {
         if (this.hooks.paused?.()) {
           await new Promise<void>((resolve) => this.#wake = resolve);
           continue;
@@ -420,7 +434,7 @@ export class MachineSession implements AsyncDisposable {
         const early = this.machine.early ?? 0;
         stop = this.#advance(early);
         // The short first slice and the next are one for the host: input may arrive behind them, however fast this process started.
-        if (early > 0 && !stop && !this.machine.yielded) continue;
+        if (early > 0 && !stop && !this.machine.yielded && this.machine.sleep === undefined) continue;
         if (!stop) turn ??= new Turn();
         if (stop?.kind === "breakpoint" && !this.#wanted(stop)) this.hooks.onBreakpoint?.(stop);
         if (stop && stop.kind !== "breakpoint") this.hooks.onFinalStop?.(stop);
@@ -446,12 +460,22 @@ export class MachineSession implements AsyncDisposable {
   #advance(early: number): Stop | undefined {
     if (this.stop) return this.stop;
     const { machine } = this;
+    if (!machine.yielded && machine.sleep === "input" && !this.#inputMayCome()) {
+      this.end({ kind: "deadHalt", pc: machine.cpus[0].pc });
+      return this.#ended;
+    }
     let ticks = Math.min(early || Infinity, this.hooks.limitTicks?.() ?? Infinity);
     for (const w of this.#waits) ticks = Math.min(ticks, w.deadline - machine.age);
     for (const queue of this.#queues) ticks = Math.min(ticks, queue.due - machine.age);
     // In the midst of a slice of several harts the time may be up already: the slice goes on to its end.
     const more = ticks > 0 || machine.yielded;
     return (more ? machine.run(machine.clock.ticks + Math.ceil(ticks), early ? FIRST_TURN_MS : TURN_MS) : undefined) ?? this.#ended;
+  }
+
+  /** Whether a guest that only input can wake may still be given some. */
+  #inputMayCome(): boolean {
+    if ([...this.consoles.values()].some((c) => c.queued > 0) || this.queuedKeys > 0) return true;
+    return this.hooks.inputMayCome?.() ?? [...this.#waits].some((w) => !this.#forEnd.has(w.poll) && w.deadline < Infinity);
   }
 
   /** True when a wait asked for this breakpoint. */

@@ -968,6 +968,11 @@ export class X86Cpu implements Core {
   get waiting(): boolean {
     return this.s.waiting || this.s.parked;
   }
+  /** What ends HLT: an NMI, and an interrupt that IF lets through; a shutdown ends by an NMI alone, a wait for a startup IPI by neither. */
+  get wakers(): readonly string[] {
+    const { parked, shutdown, nmiMasked } = this.s, nmi = nmiMasked ? [] : ["nmi"];
+    return parked ? [] : shutdown || !(this.systemFlags & IF) ? nmi : ["intr", ...nmi];
+  }
   get resting(): string | undefined {
     return this.s.shutdown ? "shut down by a triple fault" : this.s.parked ? "waiting for its start" : undefined;
   }
