@@ -2,6 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { boot } from "../src/scenario/boot.ts";
 import { cliArgs, installed, ROOT } from "./cli.ts";
+import { guestFile } from "./guests/hostile.ts";
 
 const VIRT = "machines/virt.toml", HELLO = "tests/guests/bin/hello.rv64.elf";
 const scratch = Deno.makeTempDirSync({ prefix: "bringup-ends-" });
@@ -58,5 +59,89 @@ Deno.test({
         `set -m; ${hello} & wait; echo status $?`,
       ]
     ) assertMatch(await onTerminal(command), /Hello[^]*status 0/, command);
+  },
+});
+
+/** Runs a shell command in the scratch folder; status and stderr. `$B` is bringup. */
+async function shell(command: string): Promise<[code: number, stderr: string]> {
+  const B = [Deno.execPath(), ...cliArgs([])].join(" ");
+  const kill = new AbortController(), timer = setTimeout(() => kill.abort(), 60_000);
+  const env = { B, V: ROOT + VIRT, P: `${ROOT}machines/pc.toml`, H: ROOT + HELLO, S: `${ROOT}tests/guests/bin/x86_sector.bin` };
+  const ran = await new Deno.Command("bash", {
+    args: ["-c", command],
+    cwd: scratch,
+    env,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+    signal: kill.signal,
+  }).output();
+  clearTimeout(timer);
+  return [ran.code, new TextDecoder().decode(ran.stderr)];
+}
+
+const FULL = /^bringup: standard output: No space left on device\n$/,
+  DEVICE = /^bringup: [^\n]*\/dev\/zero[^\n]*: it is a device and no file\n$/;
+const LARGE = /^bringup: [^\n]*big[^\n]*: it has 5\.0 GiB, and no machine has more memory than 3\.5 GiB\n$/;
+const DENIED = (flag: string) => new RegExp(`^bringup: [^\\n]*run again with the --allow-${flag} flag\\n$`);
+/** What is in the way, with its status and the one line. */
+const OBSTACLES: [command: string, code: number, stderr: RegExp][] = [
+  ["$B $V $H >/dev/full", 1, FULL],
+  ["$B --help >/dev/full", 1, FULL],
+  ["$B devices >/dev/full", 1, FULL],
+  ["$B describe $V >/dev/full", 1, FULL],
+  ["$B check $V >/dev/full", 1, FULL],
+  ["$B $V $H 2>/dev/full", 0, /^$/],
+  ["set -o pipefail; $B devices | head -1", 0, /^$/],
+  ["$B $V big", 2, LARGE],
+  ["$B $V $H --initrd big", 2, LARGE],
+  ["$B $V $H --firmware big", 2, LARGE],
+  ["$B $V /dev/zero", 2, DEVICE],
+  ["$B $V $H --initrd /dev/zero", 2, DEVICE],
+  ["$B $V $H --firmware /dev/zero", 2, DEVICE],
+  ["$B $V $H --scenario /dev/zero", 2, DEVICE],
+  ["$B /dev/zero", 2, DEVICE],
+  ["$B $P $S --disk fifo", 2, /^bringup: fifo: cannot be read: a disk has sectors, and this is a pipe or a device\n$/],
+  ["$B $P $S --disk /dev/zero", 2, /^bringup: \/dev\/zero: cannot be read: a disk has sectors, and this is a pipe or a device\n$/],
+  ["$B $P $S --disk .", 2, /^bringup: \.: cannot be read: Is a directory\n$/],
+  ["$B $P $S --screenshot /dev/full", 2, /^bringup: [^\n]*cannot be written: No space left on device\n$/],
+  ["$B describe $V --dtb /dev/full", 2, /^bringup: [^\n]*cannot be written: No space left on device\n$/],
+  ["$B $V <(cat $H)", 0, /^$/],
+  ["$B $V $'a\\xffb'", 2, /^bringup: [^\n]*a name that is not UTF-8 cannot be given: rename the file, or link to it\n$/],
+  ["${B/-A/} $V $H", 2, DENIED("read")],
+  ["${B/-A/} describe $V", 2, DENIED("read")],
+  ["${B/-A/--allow-read} describe $V --dtb x", 2, DENIED("write")],
+  ["${B/-A/--allow-read} test x_test.ts", 2, DENIED("run")],
+  ["${B/-A/--allow-read} $V $H --gdb", 2, DENIED("net")],
+];
+Deno.writeTextFileSync(`${scratch}/x_test.ts`, "");
+Deno.writeTextFileSync(`${scratch}/big`, "");
+Deno.truncateSync(`${scratch}/big`, 5 * 2 ** 30);
+
+for (const [command, code, stderr] of OBSTACLES) {
+  Deno.test({
+    name: `in the way: ${command}`,
+    ignore: Deno.build.os !== "linux",
+    fn: async () => {
+      if (command.includes("fifo")) await new Deno.Command("mkfifo", { args: [`${scratch}/fifo`] }).output();
+      const [status, text] = await shell(command);
+      assertEquals(status, code, text);
+      assertMatch(text, stderr);
+    },
+  });
+}
+
+Deno.test({
+  name: "a disk without an overlay has what the guest wrote when the output is full, and when its reader has gone",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const { machine, kernel } = guestFile("x86 writes");
+    for (const output of [">/dev/full", "| head -c 1"]) {
+      Deno.writeFileSync(`${scratch}/out.img`, new Uint8Array(1 << 20));
+      Deno.writeTextFileSync(`${scratch}/m.toml`, `extends = "${machine}"\n[device.ide.disk0]\nfile = "out.img"\noverlay = false\n`);
+      await shell(`$B m.toml ${kernel} ${output}`);
+      const written = Deno.readFileSync(`${scratch}/out.img`).some((b) => b !== 0);
+      assertEquals(written, true, output);
+    }
   },
 });

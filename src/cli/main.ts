@@ -2,7 +2,7 @@
 import { ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
 import { type Command, type CommandLine, parseCommandLine, UnknownOption } from "./options.ts";
-import { writeAll } from "./output.ts";
+import { CannotWrite, writeAll } from "./output.ts";
 import { run } from "./run.ts";
 
 const load = <Module>(path: string) => lazy<Module>(path, import.meta.url);
@@ -49,8 +49,15 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     return await RUN[line.command](line);
   } catch (e) {
+    if (e instanceof CannotWrite || isDenied(e)) {
+      writeAll(Deno.stderr, new TextEncoder().encode(`bringup: ${(e as Error).message}\n`));
+      return e instanceof CannotWrite ? 1 : 2;
+    }
     if (!(e instanceof ConfigError)) throw e;
     writeAll(Deno.stderr, new TextEncoder().encode(e.message.split("\n").map((l) => `bringup: ${l}\n`).join("")));
     return 2;
   }
 }
+
+/** Deno was not allowed something. Its message names the flag; for a module that is loaded it is a TypeError's. */
+const isDenied = (e: unknown) => e instanceof Error && /^Requires \w+ access.* --allow-\w+ flag/s.test(e.message);

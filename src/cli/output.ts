@@ -6,7 +6,10 @@ const KEPT = 1 << 16;
 export const SILENCE_MS = 2000;
 const UPDATE_MS = 500;
 
-/** Writes all of `data` synchronously. False when the reader has gone away. */
+/** Standard output takes no more, and not because its reader has gone. */
+export class CannotWrite extends Error {}
+
+/** Writes all of `data` synchronously. False when the reader has gone away. @throws {CannotWrite} a full disk, say; never for stderr. */
 export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Array): boolean {
   try {
     for (let done = 0; done < data.length;) {
@@ -20,8 +23,9 @@ export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Ar
     }
     return true;
   } catch (e) {
-    if (e instanceof Deno.errors.BrokenPipe) return false;
-    throw e;
+    // There is nobody to be told of what stderr does not take.
+    if (e instanceof Deno.errors.BrokenPipe || to === Deno.stderr) return false;
+    throw new CannotWrite(`standard output: ${(e as Error).message.replace(/ \(os error.*/, "")}`);
   }
 }
 
@@ -36,6 +40,8 @@ export class Output {
   #progressShown = false;
   /** Nobody reads stdout any more. */
   broken = false;
+  /** Why it takes no more, if it is not that. */
+  failed: string | undefined;
   readonly #progress = Deno.stderr.isTerminal();
   /** What the guest printed, and what we had to say, while the terminal showed something else. */
   #kept = new Uint8Array(0);
@@ -66,9 +72,20 @@ export class Output {
       return;
     }
     this.eraseProgress();
-    this.broken ||= !writeAll(Deno.stdout, this.#buffer.subarray(0, this.#used));
+    this.#write(this.#buffer.subarray(0, this.#used));
     this.#used = 0;
     this.#lastByteMs = performance.now();
+  }
+
+  #write(data: Uint8Array): void {
+    if (this.broken) return;
+    try {
+      this.broken = !writeAll(Deno.stdout, data);
+    } catch (e) {
+      if (!(e instanceof CannotWrite)) throw e;
+      this.failed = e.message;
+      this.broken = true;
+    }
   }
 
   /** The guest's screen takes the terminal: what comes now is kept, the last of it, until that is over. */
@@ -79,7 +96,7 @@ export class Output {
     if (!this.#covered) return;
     this.flush();
     this.#covered = false;
-    if (this.#kept.length > 0) writeAll(Deno.stdout, this.#kept);
+    if (this.#kept.length > 0) this.#write(this.#kept);
     this.#column = this.#kept.length > 0 && this.#kept.at(-1) !== 0x0a ? 1 : 0;
     for (const text of this.#notes) this.note(text);
   }

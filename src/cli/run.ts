@@ -14,7 +14,7 @@ import type { TerminalDisplay, Typist } from "./display.ts";
 import { inForeground, Input } from "./input.ts";
 import type { Monitor } from "./monitor.ts";
 import { type CommandLine, COMMANDS } from "./options.ts";
-import { Output, SILENCE_MS, writeAll } from "./output.ts";
+import { CannotWrite, Output, SILENCE_MS, writeAll } from "./output.ts";
 import { Pacer } from "./pacer.ts";
 import type { SerialPorts } from "./serial.ts";
 import { parseSet } from "./set.ts";
@@ -85,10 +85,12 @@ export async function run(line: CommandLine): Promise<number> {
     status = await host.race(scenario ? drive(session, scenario, host) : watch(session, plan.expect, host));
     await gdb?.close(status);
   } finally {
+    // What the guest wrote is kept whatever else goes wrong.
+    session.machine.disks?.flush();
     host.close();
     await host.ports?.close();
-    session.machine.disks?.flush();
   }
+  if (host.output.failed) throw new CannotWrite(host.output.failed);
   if (plan.screenshot !== undefined) await writeScreenshot(session, plan.screenshot);
   if (plan.stats) await printStatistics(session, performance.now() - started);
   return status;

@@ -6,11 +6,23 @@ import { type Channel, CHANNELS, type Log } from "../core/log.ts";
 /** The contents of a file. @throws {ConfigError} it is missing or cannot be read; near names are suggested. */
 export function readFile(path: string): Uint8Array {
   try {
-    const { isFile, size } = Deno.statSync(path);
-    return isFile && size > LARGE ? readLarge(path, size) : Deno.readFileSync(path);
+    const { isFile, isDirectory, isFifo, size } = Deno.statSync(path);
+    if (size > MOST) throw new Error(`it has ${(size / 2 ** 30).toFixed(1)} GiB, and no machine has more memory than 3.5 GiB`);
+    if (isFile && size > LARGE) return readLarge(path, size);
+    return isFile || isDirectory || isFifo ? Deno.readFileSync(path) : readDevice(path);
   } catch (e) {
     throw new ConfigError(whyUnreadable(path, e as Error), { file: path });
   }
+}
+
+/** Bytes that may be read at once. */
+const MOST = 3.5 * 2 ** 30;
+
+/** A device is empty (/dev/null) or has no end. */
+function readDevice(path: string): Uint8Array {
+  using file = Deno.openSync(path);
+  if (file.readSync(new Uint8Array(1)) !== null) throw new Error("it is a device and no file");
+  return new Uint8Array();
 }
 
 /** Above this many bytes a file is read in half the time by parts into an array of its size: `Deno.readFileSync` has them in memory twice. */
@@ -31,13 +43,14 @@ export function openDisk(path: string, how: { readonly write: boolean }): DiskSo
   /** Pieces that were read, the last one used last; those that the file has no more, as it was written there. */
   const pieces = new Map<number, Uint8Array>(), originals = new Map<number, Uint8Array>();
   const withFile = <T>(use: (f: Deno.FsFile) => T, write = false): T => {
-    try {
+    return tryTo(path, () => {
       using file = Deno.openSync(path, { read: true, write });
       return use(file);
-    } catch (e) {
-      throw new ConfigError(whyUnreadable(path, e as Error), { file: path });
-    }
+    });
   };
+  // Opening a pipe waits for who writes to it.
+  const { isFifo, isCharDevice } = tryTo(path, () => Deno.statSync(path));
+  if (isFifo || isCharDevice) throw new ConfigError("cannot be read: a disk has sectors, and this is a pipe or a device", { file: path });
   const size = withFile((f) => {
     if (f.statSync().isDirectory) throw new Error("Is a directory");
     return f.seekSync(0, Deno.SeekMode.End);
@@ -81,9 +94,20 @@ export function openDisk(path: string, how: { readonly write: boolean }): DiskSo
   };
 }
 
+/** @throws {ConfigError} */
+function tryTo<T>(path: string, use: () => T): T {
+  try {
+    return use();
+  } catch (e) {
+    throw new ConfigError(whyUnreadable(path, e as Error), { file: path });
+  }
+}
+
 function whyUnreadable(path: string, e: Error): string {
   // Deno says "Is a directory (os error 21)" for what is not a missing file or a permission.
   if (!(e instanceof Deno.errors.NotFound)) return `cannot be read: ${e.message.replace(/ \(os error.*/, "")}`;
+  // Deno gives arguments as text; what is none of it has become this character.
+  if (path.includes("\ufffd")) return "no such file; a name that is not UTF-8 cannot be given: rename the file, or link to it";
   const slash = path.lastIndexOf("/"), dir = slash < 0 ? "." : path.slice(0, slash) || "/";
   try {
     return `no such file${didYouMean(path.slice(slash + 1), [...Deno.readDirSync(dir)].map((f) => f.name))}`;

@@ -10,7 +10,7 @@ const GUESTS = {
   ],
   x86: [
     ...["idle_then_slow", "fw_cfg", "state", "changing", "bars", "outs", "disk", "fill"],
-    ...["dead", "masked", "far_alarm", "keyboard", "apic", "nmi"],
+    ...["dead", "masked", "far_alarm", "keyboard", "apic", "nmi", "writes", "writes_all"],
   ],
 };
 const IMAGE = { riscv: IMAGES.find((i) => i.name === "hostile")!.image, x86: X86_HOSTILE.image };

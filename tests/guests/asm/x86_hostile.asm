@@ -10,7 +10,7 @@ _start: mov     esp, stack.top
         mov     eax, [which]
         jmp     [table + 4 * eax]
 table:  dd      idle_then_slow, fw_cfg, state, changing, bars, outs, disk, fill
-        dd      dead, masked, far_alarm, keyboard, apic, nmi
+        dd      dead, masked, far_alarm, keyboard, apic, nmi, writes, writes_all
 
 ; Sleeps for 20 s of the 8254's ticks, and then computes sines.
 idle_then_slow:
@@ -205,6 +205,60 @@ nmi:    call    interrupts
         cli
 .halt:  hlt
         jmp     exit
+
+; Fills sector 1 of the first disk, says so, and ends with status 33.
+writes: mov     ecx, 1
+        call    sector
+        mov     dx, 0x3f8
+        mov     esi, .done
+        mov     ecx, 5
+        rep     outsb
+        jmp     exit
+.done:  db      "done", 10
+
+; Fills the first disk from its beginning to its end, again and again.
+writes_all:
+        xor     ecx, ecx
+.next:  push    ecx
+        call    sector
+        pop     ecx
+        inc     ecx
+        and     ecx, 0x1ffff
+        jmp     .next
+
+; Fills the sector that ECX names with something.
+sector: mov     dx, 0x1f6
+        mov     eax, ecx
+        shr     eax, 24
+        or      al, 0xe0
+        out     dx, al
+        mov     dx, 0x1f2
+        mov     al, 1
+        out     dx, al
+        mov     eax, ecx
+        inc     dx
+        out     dx, al
+        inc     dx
+        shr     eax, 8
+        out     dx, al
+        inc     dx
+        shr     eax, 8
+        out     dx, al
+        mov     dx, 0x1f7
+        mov     al, 0x30
+        out     dx, al
+.busy:  in      al, dx
+        test    al, 0x80
+        jnz     .busy
+        mov     dx, 0x1f0
+        mov     esi, sector
+        mov     ecx, 256
+        rep     outsw
+        mov     dx, 0x1f7
+.end:   in      al, dx
+        test    al, 0x80
+        jnz     .end
+        ret
 
 ; Writes EAX to the PCI register that EBX names.
 pci:    mov     dx, 0xcf8
