@@ -31,6 +31,7 @@ import "../machine/config.ts";
 import "../machine/format.ts";
 import "../machine/graph.ts";
 import "../machine/disks.ts";
+import "../machine/reach.ts";
 import "../core/irq.ts";
 import "../core/pci_slot.ts";
 import "../machine/wire.ts";
