@@ -7,7 +7,7 @@ import { type Bus, readTarget, type Size, windowOffset, writeTarget } from "../c
 import { BusFault } from "../core/errors.ts";
 import type { RunEnd } from "../core/cpu.ts";
 import { lazy } from "../core/lazy.ts";
-import { Builder } from "../ir/builder.ts";
+import { Builder, codeBytes, LONGEST_INSTRUCTION } from "../ir/builder.ts";
 import { type Access, CONTINUE, type Core, type CoreEnv, FAULT, FETCH, FINISH, READ, type Status, WRITE } from "../ir/frontend.ts";
 import {
   BUDGET,
@@ -108,6 +108,8 @@ interface CodePage {
   /** Which 64-byte granules hold translated code: low and high 32. */
   lo: number;
   hi: number;
+  /** A bit for each byte that does; made when a write hits a granule. */
+  exact: Uint8Array | undefined;
 }
 
 /** A window of guest-physical memory in the linear memory. */
@@ -876,7 +878,7 @@ export class Engine {
     const heat = step || crossing ? 0 : this.#heat;
     this.#arenaAt = selector.select(b, at, heat);
     this.#u16[(ip + H_FLAGS) >> 1] = (step ? STEP : 0) | (crossing ? CROSSING : 0);
-    const bytes = Math.min(code.limit, lastOffset(b) + LONGEST_INSTRUCTION);
+    const bytes = Math.min(code.limit, codeBytes(b));
     const page = this.#pages[host >>> 12] ??= this.#newCodePage(host);
     const block: Block = {
       ip,
@@ -957,7 +959,7 @@ export class Engine {
     if (!nodes) return;
     if (this.#regions.size >= (this.options.maxRegions ?? MAX_REGIONS) || this.#liveBytes >= MAX_REGION_BYTES) this.#evict();
     const used = [...pages].filter(([, host]) => host >= 0), guard = flat || used.length === 1 ? 0 : this.#newCell(this.#i32[CONTEXT >> 2]);
-    const ranges = [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.lastOffset + LONGEST_INSTRUCTION })), ...tails];
+    const ranges = [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.bytes })), ...tails];
     for (const r of ranges) for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) this.#pages[p] ??= this.#newCodePage(p * PAGE);
     const physical = flat && !ram.readonly, free = physical ? this.#freeOfCode(ram) : undefined;
     const compiled = jit.compileRegion(nodes, {
@@ -1124,7 +1126,7 @@ export class Engine {
   #newCodePage(host: number): CodePage {
     this.#watch(host, IS_CODE);
     const p = host >>> 12, hits = this.#hits.get(p) ?? 0, patience = this.#patience.get(p) ?? PATIENCE;
-    return { blocks: new Map(), tails: new Map(), regions: new Set(), hits, passed: 0, patience, lo: 0, hi: 0 };
+    return { blocks: new Map(), tails: new Map(), regions: new Set(), hits, passed: 0, patience, lo: 0, hi: 0, exact: undefined };
   }
 
   /** Drops what was translated from these bytes of the linear memory; true when the block that is running was among them. */
@@ -1134,7 +1136,7 @@ export class Engine {
       const page = this.#pages[p];
       if (!page) continue;
       const from = Math.max(host, p * PAGE) & (PAGE - 1), to = Math.min(host + size - 1, p * PAGE + PAGE - 1) & (PAGE - 1);
-      const hit = marked(page, from, to);
+      const hit = marked(page, from, to) && covered(page, p, from, to);
       if (!hit) {
         // Code that ran once, such as a boot sector above its stack, shall not make stores slow for ever; regions run often.
         if (page.regions.size > 0 || ++page.passed < page.patience) continue;
@@ -1143,6 +1145,7 @@ export class Engine {
       // Mostly the page gets new contents: everything goes, and the next stores are fast. Where code and data share a page, only what was hit.
       const precise = hit && ++page.hits > PRECISE_AFTER;
       page.lo = page.hi = 0;
+      page.exact?.fill(0);
       for (const [key, first] of page.blocks) {
         let kept: Block | undefined;
         for (let b: Block | undefined = first; b; b = b.next) {
@@ -1598,14 +1601,10 @@ const MAX_CONTEXTS = 1 << 16;
 const PRECISE_AFTER = 16;
 /** Writes beside a page's code after which it is dropped, at first: about what translating some of it anew costs. */
 const PATIENCE = 512;
-/** Instructions of a block, and bytes of the longest instruction of any architecture. */
-const LONGEST_BLOCK = 64, LONGEST_INSTRUCTION = 16;
+/** Instructions of a block. */
+const LONGEST_BLOCK = 64;
 const INSN = OP["insn"];
 
-function lastOffset(b: Builder): number {
-  for (let i = b.count - 1; i >= 0; i--) if (b.op[i] === INSN) return b.lo[i];
-  return 0;
-}
 /** Notes that code of page number `p` is translated. */
 function mark(page: CodePage, p: number, code: { readonly at: number; readonly bytes: number }): void {
   const from = Math.max(code.at, p * PAGE) & (PAGE - 1), last = Math.min(code.at + code.bytes, (p + 1) * PAGE) - 1;
@@ -1614,6 +1613,18 @@ function mark(page: CodePage, p: number, code: { readonly at: number; readonly b
     if (g < 32) page.lo |= 1 << g;
     else page.hi |= 1 << (g - 32);
   }
+  if (page.exact) { for (let at = from, end = last & (PAGE - 1); at <= end; at++) page.exact[at >> 3] |= 1 << (at & 7); }
+}
+/** Whether one of bytes `from`..`to` of page number `p` was translated. */
+function covered(page: CodePage, p: number, from: number, to: number): boolean {
+  if (!page.exact) {
+    page.exact = new Uint8Array(PAGE / 8);
+    for (const first of page.blocks.values()) for (let b: Block | undefined = first; b; b = b.next) mark(page, p, b);
+    for (const b of page.tails.values()) mark(page, p, { at: b.second!, bytes: LONGEST_INSTRUCTION });
+    for (const region of page.regions) for (const r of region.ranges) mark(page, p, r);
+  }
+  for (let at = from; at <= to; at++) if (page.exact[at >> 3] >> (at & 7) & 1) return true;
+  return false;
 }
 /** Whether translated code may be in bytes `from`..`to` of a page. */
 function marked(page: CodePage, from: number, to: number): boolean {

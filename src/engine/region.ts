@@ -1,6 +1,6 @@
 // Finds what to compile together: the blocks that direct jumps, branches and likely returns reach from a hot one, as a control-flow graph
 // of IR. The same translation as the interpreter's makes them, so there is one meaning of every instruction.
-import type { Builder, Ir } from "../ir/builder.ts";
+import { type Builder, codeBytes, type Ir } from "../ir/builder.ts";
 import { OP, OPS } from "../ir/ops.ts";
 
 /** A block of the region: straight code that may leave by branches in the middle. */
@@ -10,8 +10,8 @@ export interface RegionNode {
   /** Distance in bytes from the region's entry. */
   readonly at: number;
   readonly insns: number;
-  /** Bytes of code up to the start of its last instruction. */
-  readonly lastOffset: number;
+  /** Bytes of code that it was made of. */
+  readonly bytes: number;
   /** Copied out of the builder; passes change it. */
   readonly ir: Ir;
   /** Nodes that its branches, jump and predicted returns go to, in the order of its operations; -1 for targets outside. */
@@ -69,9 +69,7 @@ export function findRegion(b: Builder, translate: TranslateAt): RegionNode[] | u
     const { starts } = bodies.get(at)!, cut = starts.findIndex((s, i) => i > 0 && index.has(s));
     translate(at, cut > 0 ? cut : LONGEST);
     const targets = new Map<number, number>();
-    let lastOffset = 0;
     for (let i = 0; i < b.count; i++) {
-      if (b.op[i] === INSN) lastOffset = b.lo[i];
       if (b.op[i] !== BRANCH && b.op[i] !== JUMP) continue;
       const to = distance(b, b.lo[i], b.hi[i]);
       targets.set(i, to === undefined ? -1 : index.get(at + to) ?? -1);
@@ -81,7 +79,7 @@ export function findRegion(b: Builder, translate: TranslateAt): RegionNode[] | u
       pcHi: b.startHi,
       at,
       insns: b.insns,
-      lastOffset,
+      bytes: codeBytes(b),
       ir: copy(b),
       targets,
       returns: b.op[b.count - 1] === JUMPTO ? returns : [],

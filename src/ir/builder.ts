@@ -44,6 +44,8 @@ export class Builder {
   pcHi = 0;
   /** Instructions begun. */
   insns = 0;
+  /** Bytes of code that the block was made of, from its start on (those on the page behind, too); 0: whoever translated it does not say. */
+  codeBytes = 0;
   /** True once an operation has ended the block. */
   ended = false;
   /** Where whoever takes the block needs no operations of instructions that it knows already; undefined where all are wanted. */
@@ -69,7 +71,7 @@ export class Builder {
 
   /** Starts a block at a pc given in halves. */
   reset(pcLo: number, pcHi: number): void {
-    this.count = this.insns = 0;
+    this.count = this.insns = this.codeBytes = 0;
     this.startLo = this.pcLo = pcLo | 0;
     this.startHi = this.pcHi = pcHi | 0;
     this.ended = false;
@@ -454,3 +456,13 @@ export function printIr(ir: Ir): string {
   return lines.join("\n");
 }
 const hex = (hi: number, lo: number) => "0x" + ((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16);
+
+/** Bytes of the longest instruction of any architecture. */
+export const LONGEST_INSTRUCTION = 16;
+/** Bytes that the builder's block was made of, or, if that is not known, at most. */
+export function codeBytes(b: Builder): number {
+  if (b.codeBytes > 0) return b.codeBytes;
+  let i = b.count - 1;
+  while (i > 0 && b.op[i] !== INSN) i--;
+  return b.lo[i] + LONGEST_INSTRUCTION;
+}

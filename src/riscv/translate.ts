@@ -38,7 +38,8 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   e.csrPlain = csrPlain;
   const { startLo, startHi } = e, memo = e.memo = b.memos?.of(isa, mode), end = max < MAX_BLOCK ? max : MAX_BLOCK;
   const learning = memo !== undefined && !b.memos!.full, { compressed } = e, families = FAMILIES[isa.xlen];
-  for (let offset = 0, last = 0, n = 0; !e.ended; n++) {
+  let offset = 0;
+  for (let last = 0, n = 0; !e.ended; n++) {
     const from = at + offset, short = (bytes[from] & 3) !== 3;
     if (n === end || offset >= limit || e.count > MAX_OPERATIONS || (n > 0 && !short && offset + 2 >= limit)) {
       moveTo(e, startLo, startHi, last);
@@ -51,6 +52,7 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
       if (next < 0) {
         e.insn(startLo, startHi, 0);
         e.callEnd(H.fetchFault, e.here());
+        offset = 2;
         break;
       }
       word |= (bytes[next] << 16) | (bytes[next + 1] << 24);
@@ -86,6 +88,7 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
     e.length = offset - last;
     if (!table.emit(word, e)) e.illegal();
   }
+  b.codeBytes = offset;
   if (e === b) return;
   b.count = e.count;
   b.insns = e.insns;

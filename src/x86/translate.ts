@@ -47,12 +47,14 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
     e.insn(e.startLo, e.startHi, 0);
     if (mode & MODE_TF) e.call(H.step, e.here());
     e.callEnd(H.fetchFault, e.here());
+    e.codeBytes = code.limit;
   }
   // A block that gets too large is made again, shorter: which flags are live depends on where it ends.
   for (let next; count > 0 && (next = emitBlock(e, count, mode)) < count; count = next) {
     e.reset(b.startLo, b.startHi);
     e.begin(mode);
   }
+  b.codeBytes = e.codeBytes;
   if (e === b) return;
   b.count = e.count;
   b.insns = e.insns;
@@ -115,6 +117,7 @@ function emitBlock(e: Emit, count: number, mode: number): number {
     if (outcomes[n] !== OK) {
       if (outcomes[n] === TOO_LONG) e.raise(GP, 0);
       else e.raise(UD);
+      e.codeBytes = offset + LONGEST;
       return count;
     }
     if (allowed(e, i, mode)) {
@@ -124,6 +127,7 @@ function emitBlock(e: Emit, count: number, mode: number): number {
     offset += i.length;
   }
   if (!e.ended) e.jump(e.i.length);
+  e.codeBytes = offset;
   return count;
 }
 
