@@ -1,7 +1,9 @@
 // Device tree, kernel, firmware and initial RAM disk at each other's edges: nothing overwrites anything, or the machine says so.
 import { assert, assertEquals } from "@std/assert";
+import { ConfigError } from "../core/errors.ts";
 import { silent } from "../core/log.ts";
 import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "./machine.ts";
+import { memoryFiles } from "./testing/toys.ts";
 
 const RAM = 0x8000_0000, MIB = 2 ** 20;
 const TOML = `schema = 1
@@ -31,7 +33,7 @@ async function machineOf({ kernel, initrd, firmware, toml = TOML, set = {}, more
   const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(toml), kernel, "rom.bin": ROM, ...more };
   if (initrd) files.initrd = initrd;
   if (firmware) files["fw.bin"] = firmware;
-  const host: Host = { readFile: (path) => files[path], log: silent };
+  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
   const all: MachineOptions = {
     file: "m.toml",
     kernel: "kernel",

@@ -1,7 +1,9 @@
 // Processors and their local APICs on machines: MSRs, CPUID, waking by the timers, INIT, and switching off by ACPI's ports.
 import { assertEquals } from "@std/assert";
+import { ConfigError } from "../core/errors.ts";
 import { silent } from "../core/log.ts";
 import { createMachine, type Host, loadGraph, type Machine } from "./machine.ts";
+import { memoryFiles } from "./testing/toys.ts";
 
 const TOML = `
 schema = 1
@@ -31,7 +33,8 @@ function kernel(...code: number[]): Uint8Array {
 }
 async function machine(code: number[], set: Record<string, unknown> = {}): Promise<Machine> {
   const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(TOML), kernel: kernel(...code) };
-  const options = { file: "m.toml", kernel: "kernel", set }, host = { readFile: (path: string) => files[path], log: silent } as Host;
+  const options = { file: "m.toml", kernel: "kernel", set },
+    host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent } as Host;
   return createMachine(options, host, await loadGraph(options, host));
 }
 const le = (value: number): number[] => [value, value >> 8, value >> 16, value >> 24].map((b) => b & 0xff);

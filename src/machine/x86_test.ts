@@ -3,6 +3,7 @@ import { ConfigError } from "../core/errors.ts";
 import { silent } from "../core/log.ts";
 import { createMachine, type Host, loadGraph, type MachineOptions } from "./machine.ts";
 import { readX86Image } from "./x86_image.ts";
+import { memoryFiles } from "./testing/toys.ts";
 
 const TOML = `
 schema = 1
@@ -20,7 +21,7 @@ io = 0xf4
 async function machineOf(kernel: Uint8Array, options: Partial<MachineOptions> = {}, initrd?: Uint8Array, toml = TOML) {
   const all: MachineOptions = { file: "m.toml", kernel: "kernel", ...(initrd ? { initrd: "initrd" } : {}), ...options };
   const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(toml), kernel, initrd: initrd ?? new Uint8Array() };
-  const host: Host = { readFile: (path) => files[path], log: silent };
+  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
   return createMachine(all, host, await loadGraph(all, host));
 }
 
