@@ -393,6 +393,22 @@ Deno.test("from any folder, a shipped machine's bare name will do; what cargo an
   assertMatch((await run(["--version"])).stdout, /^bringup \d+\.\d+\.\d+ \(Deno /);
 });
 
+Deno.test("the README's permissions are enough, and none is asked for", async () => {
+  const permitted = async (permissions: readonly string[], args: readonly string[]) => {
+    const all = ["run", ...permissions, "--no-prompt", "--no-check", `${ROOT}mod.ts`, ...args];
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), { args: all, cwd: ROOT, stdin: "null" }).output();
+    return [code, new TextDecoder().decode(stderr)];
+  };
+  const status = (await runCli([PC, SECTOR])).code;
+  assertEquals(await permitted(["-R"], [VIRT, bin("hello")]), [0, ""]);
+  assertEquals(await permitted(["-R"], [PC, SECTOR, "-no-reboot", "-serial", "stdio"]), [status, ""]);
+  assertEquals(await permitted(["-R", "-W"], [PC, SECTOR, "--screenshot", `${scratch}/r.png`, "--serial", `${scratch}/r.log`]), [
+    status,
+    "",
+  ]);
+  assertEquals(await permitted(["-R", "-N"], [PC, SECTOR, "--serial", "none"]), [status, ""]);
+});
+
 Deno.test("a flat image's report has the symbols of the ELF file beside it, or of the one that is named", async () => {
   // The guest prints and then waits for input; its code and data, as objcopy would lay them out.
   const { segments } = readElf(Deno.readFileSync(`${ROOT}${bin("echo")}`), "echo"), base = Math.min(...segments.map((s) => s.paddr));

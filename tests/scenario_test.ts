@@ -3,9 +3,11 @@ import { assert, assertEquals, assertLess, assertRejects, assertStringIncludes, 
 import type { ScreenPort } from "../src/core/device.ts";
 import { ConfigError } from "../src/core/errors.ts";
 import type { Stop } from "../src/machine/stop.ts";
+import { boot } from "../src/scenario/boot.ts";
 import { parseDuration } from "../src/scenario/duration.ts";
 import { FailPatternSeen, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "../src/scenario/failures.ts";
 import { loadPeripherals, MachineSession, type SessionOptions } from "../src/scenario/session.ts";
+import { ROOT } from "./cli.ts";
 import { type Action, FakeMachine } from "./fake_machine.ts";
 
 await loadPeripherals();
@@ -297,4 +299,15 @@ Deno.test("failOn on a screen: once while it stays there, again when it had gone
   for (const one of [s, fork]) assertEquals(await told(one), screens.slice(1));
   s.restore(state);
   assertEquals(await told(s), screens.slice(1));
+});
+
+Deno.test("run until a function of a real kernel, by its path; another name is answered with what may be meant", async () => {
+  await using m = await boot("virt", { kernel: `${ROOT}tests/guests/bin/hello.rv64.elf` });
+  await assertRejects(
+    () => m.run({ until: "shutdown" }),
+    ConfigError,
+    "no symbol 'shutdown' in the kernel's symbol table (did you mean 'guests::sbi::shutdown'?)",
+  );
+  const stop = await m.run({ until: "guests::sbi::shutdown" });
+  assertEquals(stop, { kind: "breakpoint", cpu: 0, pc: m.machine.symbols.address("guests::sbi::shutdown")! });
 });

@@ -15,17 +15,20 @@ const RUN: Record<Command, (line: CommandLine) => Promise<number>> = {
   devices: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).devices(line),
 };
 
+/** Whether Cargo runs us. Without the permission to look, nobody does. */
+const underCargo = () => Deno.permissions.querySync({ name: "env", variable: "CARGO" }).state === "granted" && Deno.env.has("CARGO");
+
 /** The arguments, also those that `cargo test` and QEMU's users append. @throws {ConfigError} */
 async function read(args: readonly string[]): Promise<CommandLine> {
   let line: CommandLine | undefined;
   try {
     line = parseCommandLine(args);
-    if (line.command !== "run" || line.positional.length <= 2 || !Deno.env.has("CARGO")) return line;
+    if (line.command !== "run" || line.positional.length <= 2 || !underCargo()) return line;
   } catch (e) {
     if (!(e instanceof UnknownOption) || Object.hasOwn(RUN, args[0] ?? "") && args[0] !== "run") throw e;
   }
   const { translate } = await load<typeof import("./foreign.ts")>("./foreign.ts");
-  const { args: ours, notes } = translate(args[0] === "run" ? args.slice(1) : args, Deno.env.has("CARGO"));
+  const { args: ours, notes } = translate(args[0] === "run" ? args.slice(1) : args, underCargo());
   writeAll(Deno.stderr, new TextEncoder().encode(notes.map((n) => `bringup: ${n}\n`).join("")));
   return parseCommandLine(ours);
 }

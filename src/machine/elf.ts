@@ -150,16 +150,23 @@ export class Symbols {
    * arguments. @throws {ConfigError} several symbols have it.
    */
   address(name: string): bigint | undefined {
-    this.#spellings ??= this.#table.map((s) => {
-      const path = demangle(s.name), plain = withoutGenerics(path);
-      return { value: s.value, names: path === s.name ? [path] : [s.name, path, demangle(s.name, true), plain] };
-    });
+    const spellings = this.#allSpellings();
     for (let i = 0; i < SPELLINGS; i++) {
-      const found = this.#spellings.filter(({ names }) => names[i] === name);
+      const found = spellings.filter(({ names }) => names[i] === name);
       if (new Set(found.map(({ value }) => value)).size > 1) throw ambiguous(name, found);
       if (found.length > 0) return found[0].value;
     }
     return undefined;
+  }
+  /** Paths that end with a name that is none itself: "kernel::utils::print" for "print". */
+  endingWith(name: string): string[] {
+    return [...new Set(this.#allSpellings().map(({ names }) => names.at(-1)!).filter((path) => path.endsWith(`::${name}`)))];
+  }
+  #allSpellings(): readonly Spelled[] {
+    return this.#spellings ??= this.#table.map((s) => {
+      const path = demangle(s.name), plain = withoutGenerics(path);
+      return { value: s.value, names: path === s.name ? [path] : [s.name, path, demangle(s.name, true), plain] };
+    });
   }
 }
 

@@ -117,6 +117,7 @@ Deno.test("symbols: by path, with and without hash and generic arguments; a name
   ]);
   assertEquals(["kernel::utils::put::<u8>", "kernel::utils::put::<u16>", "kernel::utils::only"].map(found), [0x200, 0x300, 0x400]);
   assertEquals(["core::ptr::drop::h0000000000000002", "alias", "kernel::utils"].map(found), [0x600, 0x900, -1]);
+  assertEquals([s.endingWith("print"), s.endingWith("put"), s.endingWith("none")], [["kernel::utils::print"], ["kernel::utils::put"], []]);
   for (
     const [name, message] of [
       [

@@ -282,9 +282,21 @@ export class MachineSession implements AsyncDisposable {
     return this.wait("the machine to stop", options.within, poll);
   }
 
+  /** @throws {ConfigError} no symbol has the name, or several have it. */
+  #addressOf(name: string): bigint {
+    const { symbols } = this.machine, address = symbols.address(name);
+    if (address !== undefined) return address;
+    const paths = symbols.endingWith?.(name).slice(0, 3).map((path) => `'${path}'`).join(" or ");
+    throw new ConfigError(`no symbol '${name}' in the kernel's symbol table${paths ? ` (did you mean ${paths}?)` : ""}`);
+  }
+
   #runUntil(until: string | bigint, within?: Duration): Promise<Stop> {
-    const address = typeof until === "bigint" ? until : this.machine.symbols.address(until);
-    if (address === undefined) return Outcome.reject(new ConfigError(`no symbol '${until}' in the kernel's symbol table`));
+    let address: bigint;
+    try {
+      address = typeof until === "bigint" ? until : this.#addressOf(until);
+    } catch (e) {
+      return Outcome.reject(e as Error);
+    }
     const what = `cpu to reach ${describeAddress(this.machine, address)}`, refused = this.refused(what);
     if (refused) return refused;
     const added = this.machine.cpus.filter((c) => !c.breakpoints.has(address));
