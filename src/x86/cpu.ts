@@ -185,6 +185,8 @@ const powerOn = () => ({
   stepOnce: false,
   /** Instruction count at which an interrupt shadow (STI, MOV SS) is in force; -1: never. */
   shadowAt: -1,
+  /** The same for MOV SS and POP SS: a data breakpoint's trap is held back, too (SDM volume 3A, 6.8.3). */
+  stackShadowAt: -1,
   /** HLT has been executed. */
   waiting: false,
   /** Waits for a startup IPI. */
@@ -900,17 +902,13 @@ export class X86Cpu implements Core {
       return true;
     }
     if (s.debugDue !== 0) {
+      if (this.env.instructions() === s.stackShadowAt) return this.#oneMore();
       this.#debugTrap();
       return true;
     }
     const nmi = s.nmi && !s.nmiMasked;
     if (!nmi && !(this.intr && this.systemFlags & IF)) return false;
-    if (this.env.instructions() === s.shadowAt) {
-      // One more instruction, then again.
-      s.stepOnce = true;
-      this.refresh();
-      return false;
-    }
+    if (this.env.instructions() === s.shadowAt) return this.#oneMore();
     if (nmi) {
       s.nmi = false;
       s.nmiMasked = true;
@@ -922,6 +920,12 @@ export class X86Cpu implements Core {
     if (vector < 0) return false;
     this.event(vector, EXTERNAL, 0);
     return true;
+  }
+  /** One more instruction, then the event is looked at again. */
+  #oneMore(): boolean {
+    this.s.stepOnce = true;
+    this.refresh();
+    return false;
   }
   /** SDM volume 3B, 17.3.1. */
   #debugTrap(): void {
@@ -952,6 +956,12 @@ export class X86Cpu implements Core {
   /** Begins an interrupt shadow: the next instruction is executed before any interrupt. */
   shadow(): void {
     this.s.shadowAt = this.env.instructions() + 1;
+  }
+  /** After MOV SS and POP SS: neither are they followed by a single step's trap, nor, for one instruction, by that of a data breakpoint. */
+  stackShadow(): void {
+    this.shadow();
+    this.s.stackShadowAt = this.s.shadowAt;
+    this.s.debugDue &= ~DR6_BS;
   }
   /** To be called after a change of what makes interrupts deliverable: FINISH when one can be taken. */
   done(): Status {

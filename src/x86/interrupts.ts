@@ -3,7 +3,7 @@
 // volume 2A. Not modelled: interrupt redirection of CR4.VME, user interrupts, shadow stacks.
 import { READ, type Status, WRITE } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
-import { AC, DR6_BT, FLAGS_ANY, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM } from "./registers.ts";
+import { AC, DR6_BS, DR6_BT, FLAGS_ANY, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM } from "./registers.ts";
 import { type EventKind, EXCEPTION, hasErrorCode, SOFTWARE, SOFTWARE_TRAP, XCPT } from "./exceptions.ts";
 import {
   ACCESSED,
@@ -443,7 +443,12 @@ export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nex
   deliver(cpu, vector, kind === 3 ? EXCEPTION : kind === 0 ? SOFTWARE : SOFTWARE_TRAP, 0, nextLo, nextHi);
   // What faults has had no effect, and may be tried once more.
   cpu.note(vector, SOFTWARE, cpl, 0, nextLo, nextHi, 0, 0);
-  // No single step after the handler was entered; a task's T bit is another matter.
-  s.debugDue &= DR6_BT;
+  // No single step after the handler was entered; a task's T bit and a data breakpoint that MOV SS has held back are another matter. INT1
+  // is a debug exception itself, and takes that along.
+  s.debugDue &= ~DR6_BS;
+  if (kind === 3) {
+    s.dr6 = (s.dr6 & ~15) | (s.debugDue & 15);
+    s.debugDue &= DR6_BT;
+  }
   return cpu.done();
 }

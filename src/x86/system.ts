@@ -11,6 +11,7 @@ import {
   CR4_FSGSBASE,
   CR4_OSXSAVE,
   CR4_PCE,
+  CR4_PCIDE,
   CR4_TSD,
   CR4_UMIP,
   DR6_BD,
@@ -118,10 +119,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
     iret: () => iret(cpu, lo(0), lo(2)),
     loadSegment: () => {
       loadSegment(cpu, lo(0), lo(1) & 0xffff);
-      if (lo(1) & 0x1_0000) {
-        cpu.shadow();
-        cpu.s.debugDue = 0;
-      }
+      if (lo(1) & 0x1_0000) cpu.stackShadow();
       return CONTINUE;
     },
     readFlags: () => {
@@ -496,7 +494,8 @@ function invpcid(cpu: X86Cpu): Status {
   supervisor(cpu);
   const kind = cpu.argLo(0), pcidLo = cpu.argLo(1), pcidHi = cpu.argHi(1), hi = cpu.argHi(2);
   if (cpu.argHi(0) !== 0 || kind < 0 || kind > 3) cpu.fault(XCPT.GP, 0);
-  if (kind < 2 && (pcidHi !== 0 || pcidLo & ~0xfff)) cpu.fault(XCPT.GP, 0);
+  const pcids = cpu.s.cr4 & CR4_PCIDE ? 0xfff : 0;
+  if (kind < 2 && (pcidHi !== 0 || pcidLo & ~pcids)) cpu.fault(XCPT.GP, 0);
   if (kind === 0 && !cpu.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
   return CONTINUE;
 }
