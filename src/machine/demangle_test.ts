@@ -89,7 +89,18 @@ Deno.test("generic arguments can be left out", () => {
 });
 
 Deno.test("hostile names stay as they are, in no time", () => {
-  const back = (n: number) => "0123456789abcdefghijklmnopqrstuvwxyz"[n - 1];
+  const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  const base62 = (n: number): string => n < 62 ? digits[n] : base62(Math.floor(n / 62)) + digits[n % 62];
+  const doubling = (first: string, next: (before: string) => string) => {
+    let text = "INvC1a1f", before = text.length;
+    text += first;
+    for (let i = 0; i < 22; i++) {
+      const at = text.length;
+      text += next(`${base62(before - 1)}_`);
+      before = at;
+    }
+    return `_R${text}E`;
+  };
   const hostile = [
     "_R" + "S".repeat(100_000),
     "_RINvC1a1f" + "R".repeat(50_000) + "uE",
@@ -99,8 +110,13 @@ Deno.test("hostile names stay as they are, in no time", () => {
     "_RB_",
     "_RNvB0_1a",
     "_RINvC1a1fB99999999999_E",
-    // Doubling by back references: each tuple holds the one before it twice.
-    "_RINvC1a1fTuuE" + Array.from({ length: 25 }, (_, i) => `TB${back(8)}_B${i}_E`).join("") + "E",
+    // Each argument holds the one before it twice: in its text, and in a part that is not shown.
+    doubling("TuuE", (before) => `TB${before}B${before}E`),
+    doubling("MC1au", (before) => `MIC1aB${before}B${before}Eu`),
+    // A long name, again and again.
+    `_RINvC1a1fTC50000${"a".repeat(50_000)}${"B8_".repeat(300)}EE`,
+    // A back reference to what comes later.
+    "_RINvC1a1fBb_uuE",
     "_RINvC1a1fT" + "B7_".repeat(3000) + "EE",
     "_RINvC1a1fFGzzzzzzzzz_EuE",
     "_RINvC1a1fKc110000_E",
