@@ -1,5 +1,6 @@
 // How a run of the command line ends: nothing happens behind its end, and what is in the way of its output or its terminal is told in one line.
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { ConfigError } from "../src/core/errors.ts";
 import { boot } from "../src/scenario/boot.ts";
 import { cliArgs, installed, ROOT } from "./cli.ts";
 import { guestFile } from "./guests/hostile.ts";
@@ -144,4 +145,16 @@ Deno.test({
       assertEquals(written, true, output);
     }
   },
+});
+
+Deno.test("a guest that fills a disk over an overlay's bound ends with one line", async () => {
+  const { machine, kernel } = guestFile("x86 writes_all");
+  Deno.writeFileSync(`${scratch}/large.img`, new Uint8Array(1 << 20));
+  const set = { "device.ide.disk0.written": 51200 };
+  await using m = await boot(machine, { kernel, set, disks: [`${scratch}/large.img`], budget: { guest: "none", wall: "none" } });
+  const e = await assertRejects(() => m.stopped(), ConfigError);
+  assertMatch(
+    e.message,
+    /^the guest has written 51200 bytes of a disk, and memory holds all of that; its drive's key `written` allows more$/,
+  );
 });

@@ -1,6 +1,7 @@
 // Disks: sectors over the bytes of an image. What the guest writes stays in memory, sector by sector, as a part of the machine's state; it
 // goes to the image only where the machine file says so, and only when the guest flushes or the run ends.
-import { bool, choice, type Config, file, table } from "./schema.ts";
+import { ConfigError } from "./errors.ts";
+import { bool, choice, type Config, file, size, table } from "./schema.ts";
 
 export type DiskKind = "hard" | "floppy" | "cd";
 export const SECTOR_BYTES: Readonly<Record<DiskKind, number>> = { hard: 512, floppy: 512, cd: 2048 };
@@ -17,6 +18,9 @@ export interface DiskSource {
   /** Changes the image; absent when nobody has allowed that. */
   write?(offset: number, data: Uint8Array): void;
 }
+
+/** Bytes of a disk that may be written over its image. */
+const MOST_WRITTEN = 2 ** 30;
 
 /** An image in memory, which is never changed. */
 export const memorySource = (bytes: Uint8Array): DiskSource => ({
@@ -37,6 +41,8 @@ export class Disk {
   readonly translation: Translation;
   /** Called with how many sectors are read or written: such work is counted. */
   onAccess: (sectors: number) => void = () => {};
+  /** Sectors that may be written over the image: they are in memory, with as much again for keeping them. */
+  mostWritten: number;
   #written = new Map<number, Uint8Array>();
   /** Sectors that the image has now, where they are not those it had when it was opened. */
   readonly #flushed = new Map<number, Uint8Array>();
@@ -44,6 +50,7 @@ export class Disk {
   /** `readonly`: the guest cannot write. An image that ends within a sector, or is no whole floppy, is filled up with zeros. */
   constructor(readonly source: DiskSource, readonly kind: DiskKind, readonly readonly: boolean = kind === "cd") {
     this.sectorSize = SECTOR_BYTES[kind];
+    this.mostWritten = MOST_WRITTEN / this.sectorSize;
     const sectors = Math.ceil(source.size / this.sectorSize);
     this.sectors = kind === "floppy" && !(sectors in FLOPPIES) ? FORMATS.find((n) => n >= sectors) ?? sectors : sectors;
     const floppy = kind === "floppy" ? FLOPPIES[this.sectors] ?? FLOPPIES[2880] : undefined;
@@ -69,13 +76,23 @@ export class Disk {
     return out;
   }
 
-  /** Writes whole sectors; false when the disk ends before or cannot be written. */
+  /** Writes whole sectors; false when the disk ends before or cannot be written. @throws {ConfigError} more was written than memory should hold. */
   write(lba: number, data: Uint8Array): boolean {
     const size = this.sectorSize;
     if (this.readonly || lba < 0 || data.length % size || lba + data.length / size > this.sectors) return false;
     this.onAccess(data.length / size);
+    if (this.#written.size + data.length / size > this.mostWritten) this.#checkRoom(lba, data.length / size);
     for (let at = 0; at < data.length; at += size) this.#written.set(lba + at / size, data.slice(at, at + size));
     return true;
+  }
+
+  /** The run ends: a guest that was told of an error would be another guest. */
+  #checkRoom(lba: number, count: number): void {
+    let more = 0;
+    for (let i = 0; i < count; i++) if (!this.#written.has(lba + i)) more++;
+    if (this.#written.size + more <= this.mostWritten) return;
+    const bytes = this.mostWritten * this.sectorSize, text = bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : `${bytes} bytes`;
+    throw new ConfigError(`the guest has written ${text} of a disk, and memory holds all of that; its drive's key \`written\` allows more`);
   }
 
   /** Brings an image that may be written up to date; does nothing to others. */
@@ -109,6 +126,10 @@ const keys = <const K extends readonly DiskKind[]>(kinds: K) => ({
   media: choice("what the drive takes", { choices: kinds, default: kinds[0] }),
   overlay: bool("writes stay in memory; false: they go to the file when the guest flushes them and when the run ends", { default: true }),
   readonly: bool("the guest cannot write", { default: false }),
+  written: size("how much of it the guest may write: memory holds that, and once more for keeping it, with and without overlay", {
+    default: MOST_WRITTEN,
+    min: 512,
+  }),
 });
 
 /** A key for a drive of a device; its type names it in `drives`. Without the table there is no drive, unless an image is put there. */

@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
+import { ConfigError } from "./errors.ts";
 import { Disk, type DiskSource, kindOf, memorySource, sizeProblem, TRANSLATION } from "./disk.ts";
 
 const disk = (bytes: number, kind: "hard" | "floppy" | "cd" = "hard") => new Disk(memorySource(new Uint8Array(bytes).fill(7)), kind);
@@ -87,4 +88,18 @@ Deno.test("geometry: 16 heads of 63 sectors unless the partition table knows bet
   const partition = (head: number, sector: number) => [0x80, 0, 1, 0, 6, head, sector, 9, 1, 0, 0, 0, 9, 0, 0, 0];
   assertEquals(of(3200, partition(3, 8)), [100, 4, 8, 100, 4, 8, 0]);
   assertEquals(of(2 ** 21, partition(254, 63)), [2080, 16, 63, 520, 64, 63, 2], "heads are doubled until the cylinders fit");
+});
+
+Deno.test("what is written over an image has a bound, which sectors that are written again do not count for", () => {
+  const disk = new Disk(memorySource(new Uint8Array(64 * 512)), "hard"), sector = new Uint8Array(512).fill(7);
+  disk.mostWritten = 4;
+  for (let n = 0; n < 3; n++) assertEquals(disk.write(n, sector), true);
+  assertEquals(disk.write(1, new Uint8Array(3 * 512)), true);
+  for (let n = 0; n < 8; n++) assertEquals(disk.write(n % 4, sector), true);
+  assertThrows(
+    () => disk.write(2, new Uint8Array(3 * 512)),
+    ConfigError,
+    "the guest has written 2048 bytes of a disk, and memory holds all of that",
+  );
+  assertEquals(disk.save().size, 4);
 });

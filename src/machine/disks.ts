@@ -61,7 +61,9 @@ export class MachineDisks {
 
   #insert(slot: Slot, source: DiskSource): Disk {
     slot.present = true;
-    return slot.disk = new Disk(source, slot.kind, slot.kind === "cd" || (slot.node.config?.readonly ?? false));
+    const { config } = slot.node, disk = new Disk(source, slot.kind, slot.kind === "cd" || (config?.readonly ?? false));
+    if (config) disk.mostWritten = Math.floor(config.written / disk.sectorSize);
+    return slot.disk = disk;
   }
 
   #insertAnywhere(file: string, said?: DiskKind): void {
