@@ -22,7 +22,7 @@ import type { KeyQueueState } from "./keyboard.ts";
 import { describeAddress, describeRest, type MachineLike } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 
-/** Wall time in milliseconds after which other work of the process gets its turn; a run's short first slice mostly ends it, and has longer. */
+/** Wall time in milliseconds after which other work of the process gets its turn; a run's short first slice mostly ends it, and is given longer once. */
 const TURN_MS = 10, FIRST_TURN_MS = 100;
 /** What the guest would say for so long after a forbidden pattern is part of the message, so that its sentence is whole. */
 const LAST_WORDS: Duration = "10ms", LAST_WORDS_MS = 500;
@@ -481,7 +481,9 @@ export class MachineSession implements AsyncDisposable {
     for (const queue of this.#queues) ticks = Math.min(ticks, queue.due - machine.age);
     // In the midst of a slice of several harts the time may be up already: the slice goes on to its end.
     const more = ticks > 0 || machine.yielded;
-    return (more ? machine.run(machine.clock.ticks + Math.ceil(ticks), early ? FIRST_TURN_MS : TURN_MS) : undefined) ?? this.#ended;
+    return (more
+      ? machine.run(machine.clock.ticks + Math.ceil(ticks), early > 0 && !machine.yielded ? FIRST_TURN_MS : TURN_MS)
+      : undefined) ?? this.#ended;
   }
 
   /** Whether a guest that only input can wake may still be given some. */
