@@ -69,22 +69,28 @@ function exists(path: string): boolean {
   }
 }
 
+/** A link that stays when it is right: another run may be using it. */
+async function link(to: string, at: string): Promise<void> {
+  if (await Deno.readLink(at).catch(() => undefined) === to) return;
+  await Deno.remove(at).catch(() => {});
+  await Deno.symlink(to, at);
+}
+
 /** A toolchain as rustup's looks to bootimage, made of links to Debian's. */
 async function linkTools(): Promise<void> {
   const tools = `${FOLDER}/tools`, sysroot = `${FOLDER}/sysroot`;
   const { stdout } = await new Deno.Command(RUSTC, { args: ["--print", "sysroot", "--print", "host-tuple"] }).output();
   const [own, host] = new TextDecoder().decode(stdout).trim().split("\n");
   const rustlib = `${sysroot}/lib/rustlib`;
-  for (const folder of [tools, sysroot]) await Deno.remove(folder, { recursive: true }).catch(() => {});
   await Deno.mkdir(tools, { recursive: true });
   await Deno.mkdir(`${rustlib}/${host}/bin`, { recursive: true });
   for (const { name } of Deno.readDirSync(`${own}/lib/rustlib`)) {
-    if (name !== host) await Deno.symlink(`${own}/lib/rustlib/${name}`, `${rustlib}/${name}`);
+    if (name !== host) await link(`${own}/lib/rustlib/${name}`, `${rustlib}/${name}`);
   }
-  await Deno.symlink(`${own}/lib/rustlib/${host}/lib`, `${rustlib}/${host}/lib`);
-  for (const tool of LLVM_TOOLS) await Deno.symlink(`/usr/bin/${tool}`, `${rustlib}/${host}/bin/${tool}`);
-  await Deno.symlink("/usr/bin/ld.lld", `${tools}/rust-lld`);
-  await Deno.symlink(Deno.execPath(), `${tools}/deno`);
+  await link(`${own}/lib/rustlib/${host}/lib`, `${rustlib}/${host}/lib`);
+  for (const tool of LLVM_TOOLS) await link(`/usr/bin/${tool}`, `${rustlib}/${host}/bin/${tool}`);
+  await link("/usr/bin/ld.lld", `${tools}/rust-lld`);
+  await link(Deno.execPath(), `${tools}/deno`);
   await Deno.writeTextFile(`${tools}/rustc`, `#!/bin/sh\nexec ${RUSTC} --sysroot ${sysroot} "$@"\n`, { mode: 0o755 });
 }
 
