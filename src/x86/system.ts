@@ -283,7 +283,8 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
       if (!cpu.features.has("smap") || cpu.cpl !== 0) cpu.fault(XCPT.UD, 0);
       cpu.setFlags(lo(0) === 0 ? 0 : AC, AC);
       cpu.refresh();
-      return CONTINUE;
+      // From here on another TLB counts: as for POPF.
+      return FINISH;
     },
     fsgsbase: () => {
       if (!cpu.code64 || !(cpu.s.cr4 & CR4_FSGSBASE)) cpu.fault(XCPT.UD, 0);
@@ -341,14 +342,15 @@ function checkIopl(cpu: X86Cpu): void {
 /** POPF with 2, 4 or 8 bytes. */
 function writeFlags(cpu: X86Cpu, value: number, size: number): Status {
   iopl3InV86(cpu);
-  const cpl = cpu.cpl;
+  const cpl = cpu.cpl, before = cpu.systemFlags;
   let mask = FLAGS_ANY | RF;
   if (cpu.v86 || cpl <= (cpu.systemFlags & IOPL) >> 12) mask |= IF;
   if (cpl === 0) mask |= IOPL | IF | VIF | VIP;
   if (size === 2) mask &= 0xffff;
   cpu.setFlags(value & ~(RF | VIF | VIP), mask);
   cpu.refresh();
-  return cpu.done();
+  // What the TLB has is void or another one's: code that goes on must not keep to a page that it remembers.
+  return (before ^ cpu.systemFlags) & AC ? FINISH : cpu.done();
 }
 
 /** SDM volume 1, 19.5.2: the I/O permission bitmap of the TSS. */
