@@ -267,7 +267,7 @@ class ScreenMachine extends FakeMachine {
     if (byte === 0x0a) this.at = (row + 1) * 10;
     else if (byte === 0x0c) this.cells.fill(0x720), this.at = 0;
     else this.cells[this.at++] = 0x700 | byte;
-    if (byte !== 0x0a) this.screen.onChange?.(byte === 0x0c ? -1 : row);
+    this.screen.onChange?.(byte < 0x20 ? -1 : row);
   }
 }
 
@@ -294,7 +294,7 @@ Deno.test("failOn on a screen: once while it stays there, again when it had gone
 
   const s = new MachineSession(create(), { create, failOn });
   await assertRejects(() => s.stopped(), FailPatternSeen);
-  await s.run({ instructions: 2 });
+  // It is on the screen of the fork, too, but was told of.
   const state = s.snapshot(), fork = s.fork();
   for (const one of [s, fork]) assertEquals(await told(one), screens.slice(1));
   s.restore(state);
