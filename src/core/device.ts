@@ -56,6 +56,8 @@ export interface CharPort {
   receive(byte: number): void;
   /** Set by the host side; called when `room()` has grown from 0. */
   onRoom: () => void;
+  /** An interrupt tells the guest that a byte has come: its handler takes it, and what becomes of it then cannot be seen. */
+  readonly interrupts?: boolean;
   /** Takes the next byte that was received, as firmware that owns the device would; -1 when there is none. */
   take?(): number;
 }

@@ -244,6 +244,10 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
     return Math.max(0, (this.#fifo ? FIFO_DEPTH : 1) - rx.length);
   }
 
+  get interrupts(): boolean {
+    return !!(this.state.ier & IER_RX);
+  }
+
   receive(byte: number): void {
     const s = this.state;
     if (s.mcr & MCR_LOOP) return;

@@ -628,6 +628,9 @@ export class Tap implements CharPort {
   room(): number {
     return this.inner.room();
   }
+  get interrupts(): boolean {
+    return this.inner.interrupts === true;
+  }
   receive(byte: number): void {
     this.inner.receive(byte);
   }

@@ -73,10 +73,17 @@ function begun(bytes: readonly number[]): readonly number[] {
   return starts.find((b) => decoder().decode(Uint8Array.from(b), { stream: true }) === "") ?? [];
 }
 
-/** Bytes that were sent together, how many of them were handed over, and the ticks from one to the next. */
+/** So many bytes a handler is given before the guest prints anything; then it is given them at a person's pace. */
+export const UNANSWERED = 8;
+
+/**
+ * Bytes that were sent together, how many of them were handed over, and the ticks from one to the next: always, and after those that only an
+ * interrupt handler has seen.
+ */
 interface Piece {
   readonly bytes: Uint8Array;
   readonly pace: number;
+  readonly patience: number;
   taken: number;
 }
 
@@ -98,6 +105,8 @@ export class Console {
   #queue: Piece[] = [];
   /** When the next byte may be handed over, in ticks. */
   #from = 0;
+  /** Bytes that were handed over since the guest last printed something. */
+  #unanswered = 0;
   /** Offset in the text up to which waits have consumed it. */
   cursor = 0;
   /** Called with each byte from the guest, before it is matched. */
@@ -152,9 +161,12 @@ export class Console {
     return this.#pieces.slice(first).join("").slice(Math.max(0, offset - at)) + this.#last;
   }
 
-  /** Queues bytes for the guest; they are handed over as fast as it takes them, but `pace` ticks apart. */
-  enqueue(bytes: Uint8Array, pace = 0): void {
-    if (bytes.length) this.#queue.push({ bytes: Uint8Array.from(bytes), taken: 0, pace });
+  /**
+   * Queues bytes for the guest; they are handed over as fast as it takes them, but `pace` ticks apart, and `patience` while they may be too many
+   * for the buffer of a handler.
+   */
+  enqueue(bytes: Uint8Array, pace = 0, patience = pace): void {
+    if (bytes.length) this.#queue.push({ bytes: Uint8Array.from(bytes), taken: 0, pace, patience });
     this.feed();
   }
 
@@ -174,7 +186,7 @@ export class Console {
       const piece = this.#queue[0], now = this.now();
       if (now < this.#from) return this.onDue();
       const byte = piece.bytes[piece.taken++];
-      this.#from = now + piece.pace;
+      this.#from = now + (++this.#unanswered >= UNANSWERED && this.port.interrupts ? piece.patience : piece.pace);
       if (piece.taken === piece.bytes.length) this.#queue.shift();
       this.onFed(byte);
       this.port.receive(byte);
@@ -185,7 +197,15 @@ export class Console {
   /** The console's own part of a session snapshot. */
   save(): ConsoleState {
     const text = this.text(), queue = structuredClone(this.#queue);
-    return { text, start: this.#start, cursor: this.cursor, queue, from: this.#from, begun: begun(this.#ending) };
+    return {
+      text,
+      start: this.#start,
+      cursor: this.cursor,
+      queue,
+      from: this.#from,
+      unanswered: this.#unanswered,
+      begun: begun(this.#ending),
+    };
   }
 
   load(s: ConsoleState): void {
@@ -198,6 +218,7 @@ export class Console {
     this.cursor = s.cursor;
     this.#queue = structuredClone(s.queue) as Piece[];
     this.#from = s.from;
+    this.#unanswered = s.unanswered;
     this.#decoder = decoder();
     this.#ending = s.begun;
     this.#decoder.decode(Uint8Array.from(s.begun), { stream: true });
@@ -205,6 +226,7 @@ export class Console {
 
   #received(byte: number): void {
     this.onByte(byte);
+    this.#unanswered = 0;
     this.#raw[this.#rawLength++] = byte;
     if (this.#rawLength === PIECE) this.#decode();
     this.onText();
@@ -242,6 +264,7 @@ export interface ConsoleState {
   readonly cursor: number;
   readonly queue: readonly Piece[];
   readonly from: number;
+  readonly unanswered: number;
   /** The start of a character. */
   readonly begun: readonly number[];
 }

@@ -5,7 +5,7 @@ import { ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
 import type { CharPort } from "../core/device.ts";
 import type { Stop } from "../machine/stop.ts";
-import { Console, type ConsoleState, Matcher, type Pattern, show } from "./console.ts";
+import { Console, type ConsoleState, Matcher, type Pattern, show, UNANSWERED } from "./console.ts";
 import { type Duration, formatNs, parseDuration } from "./duration.ts";
 import {
   describeStop,
@@ -97,9 +97,15 @@ interface LastWords {
   readonly screen: string | undefined;
 }
 
+/** From one byte to the next while the guest does not answer. */
+const PATIENCE: Duration = "100ms";
+
 /** How text is sent. */
 export interface Sending {
-  /** Guest time from one byte to the next at least, for a guest that would lose some: "20ms". */
+  /**
+   * Guest time from one byte to the next at least: "20ms". When absent, a text is sent as fast as the line is until the guest has not answered
+   * several bytes that came by interrupt, and then as a person types; bytes are always sent as fast as the line is.
+   */
   readonly pace?: Duration;
   /** How much longer than that it may take. */
   readonly within?: Duration;
@@ -116,13 +122,15 @@ export class SerialConsole extends Console {
    * faster than its line is (a UART's baud rate), nor than `pace` says.
    * @throws {ScenarioTimeout} the guest does not take it in time. @throws {UnexpectedStop} the machine has stopped.
    */
-  send(data: string | Uint8Array, { within, pace = "0ms" }: Sending = {}): Promise<void> {
+  send(data: string | Uint8Array, { within, pace }: Sending = {}): Promise<void> {
     const what = `${this.name} to take ${typeof data === "string" ? JSON.stringify(data) : `${data.length} bytes`}`;
     const refused = this.session.refused(what);
     if (refused) return refused;
-    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data, ns = parseDuration(pace);
-    this.enqueue(bytes, this.session.ticksOf(ns));
-    return this.session.wait(what, within, () => this.queued === 0 ? { value: undefined } : undefined, { extraNs: ns * bytes.length });
+    const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data, ns = parseDuration(pace ?? "0ms");
+    const patience = pace === undefined && typeof data === "string" ? parseDuration(PATIENCE) : ns;
+    this.enqueue(bytes, this.session.ticksOf(ns), this.session.ticksOf(patience));
+    const extraNs = ns * bytes.length + patience * Math.max(0, bytes.length - UNANSWERED);
+    return this.session.wait(what, within, () => this.queued === 0 ? { value: undefined } : undefined, { extraNs });
   }
 
   /**
