@@ -1330,6 +1330,11 @@ export class Engine {
   #load(lo: number, hi: number, size: number, access: Access): Status {
     const core = this.running.core, rest = PAGE - (lo & (PAGE - 1));
     if (rest < size) return this.#loadAcross(lo, hi, size, rest, access);
+    const entry = this.#entry(lo, access) >> 2, i32 = this.#i32;
+    if (access === WRITE && i32[entry] === ((lo & -PAGE) | WATCHED) && i32[entry + 1] === hi) {
+      this.#loadHost((lo + i32[entry + 2]) >>> 0, size);
+      return CONTINUE;
+    }
     const paddr = core.translate(lo, hi, access, size);
     if (paddr < 0) return FAULT;
     const ram = this.#ramAt(paddr);
@@ -1410,7 +1415,7 @@ export class Engine {
     if (i32[entry] === ((lo & -PAGE) | WATCHED) && i32[entry + 1] === hi) {
       const host = (lo + i32[entry + 2]) >>> 0;
       this.#storeHost(host, size, this.#valueLo, this.#valueHi);
-      if (this.#u8[this.#watched + (host >>> 12)] === 0) i32[entry] = lo & -PAGE;
+      this.#letBy(host, entry, lo);
       return CONTINUE;
     }
     const paddr = core.translate(lo, hi, WRITE, size);
@@ -1421,8 +1426,9 @@ export class Engine {
     }
     if (ram.readonly) return CONTINUE;
     const host = ram.offset + (paddr - ram.base);
-    this.#storeHost(host, size, this.#valueLo, this.#valueHi);
+    // First the TLB: the store may change what maps its own page.
     if (core.pageCacheable) this.#fill(lo, hi, host, ram, WRITE);
+    this.#storeHost(host, size, this.#valueLo, this.#valueHi);
     return CONTINUE;
   }
   #storeHost(host: number, size: number, low: number, high: number): void {
@@ -1529,10 +1535,14 @@ export class Engine {
     this.#storeHost(host, size, i32[RESULT >> 2], i32[(RESULT >> 2) + 1]);
     const hit = this.#attention;
     this.#attention = asked;
-    if (!this.#isWatched(host)) i32[entry] = lo & -PAGE;
+    this.#letBy(host, entry, lo);
     return hit || asked ? 2 : 0;
   }
 
+  /** After a store by an entry for `#store` alone: writes to its page need not be seen any more, maybe. The store may have dropped the entry. */
+  #letBy(host: number, entry: number, lo: number): void {
+    if (!this.#isWatched(host) && this.#i32[entry] === ((lo & -PAGE) | WATCHED)) this.#i32[entry] = lo & -PAGE;
+  }
   #isWatched(host: number): boolean {
     return this.#u8[this.#watched + (host >>> 12)] !== 0;
   }
