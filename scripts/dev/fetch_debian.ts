@@ -1,6 +1,7 @@
-// Gets Debian's Linux: `deno run -A scripts/dev/fetch_debian.ts [--arch riscv64|i386] [--force]`. Downloads the packages through apt with a
-// configuration of its own into ./cache/debian/, and leaves in ./cache/linux (riscv64, Debian 13) or ./cache/linux_i386 (Debian 12, the last with a kernel)
-//   Image, vmlinuz                 the unmodified kernel of linux-image-riscv64 or linux-image-686-pae
+// Gets Debian's Linux: `deno run -A scripts/dev/fetch_debian.ts [--arch riscv64|amd64|i386] [--force]`. Downloads the packages through apt with a
+// configuration of its own into ./cache/debian/, and leaves in ./cache/linux (riscv64, Debian 13), ./cache/linux_amd64 (Debian 13) or ./cache/linux_i386
+// (Debian 12, the last with a kernel)
+//   Image, vmlinuz                 the unmodified kernel of linux-image-riscv64, linux-image-cloud-amd64 (few drivers: small) or linux-image-686-pae
 //   initramfs.cpio.gz              busybox-static and the /init below
 //   fw_{jump,dynamic}.{bin,elf}    OpenSBI 1.6 (riscv64)
 //   version.txt                    the package versions
@@ -11,7 +12,6 @@ import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
-const PACKAGES_DIR = join(ROOT, "cache/debian");
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const COMMON = ["initramfs.cpio.gz", "version.txt"];
 const SYSTEMS = {
@@ -22,6 +22,14 @@ const SYSTEMS = {
     packages: ["opensbi", "busybox-static"],
     out: "cache/linux",
     outputs: ["Image", "fw_jump.bin", "fw_jump.elf", "fw_dynamic.bin", "fw_dynamic.elf", ...COMMON],
+  },
+  amd64: {
+    suite: "trixie",
+    kernel: "linux-image-cloud-amd64",
+    image: "vmlinuz",
+    packages: ["busybox-static"],
+    out: "cache/linux_amd64",
+    outputs: ["vmlinuz", ...COMMON],
   },
   i386: {
     suite: "bookworm",
@@ -38,7 +46,7 @@ if (!system) {
   console.error(`--arch ${arch}: there are ${Object.keys(SYSTEMS).join(" and ")}`);
   Deno.exit(2);
 }
-const OUT = join(ROOT, system.out), OUTPUTS: readonly string[] = system.outputs;
+const PACKAGES_DIR = join(ROOT, "cache/debian", arch), OUT = join(ROOT, system.out), OUTPUTS: readonly string[] = system.outputs;
 
 /** The first program: mounts what a shell needs, says so, and powers off when the shell ends. */
 const INIT = `#!/bin/busybox sh
