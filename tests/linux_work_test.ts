@@ -1,4 +1,4 @@
-// Real work in Debian's Linux, riscv64 and amd64: what busybox makes of files of 20 MB in all, by checksums, against the host's own tools. Kernel and
+// Real work in Debian's Linux, riscv64 and amd64: what busybox makes of files of some megabytes, by checksums, against the host's own tools. Kernel and
 // user programs run under paging, over frames as the kernel gives them out, and with the timer's interrupts in between.
 // `deno run -A scripts/dev/fetch_debian.ts [--arch amd64]` gets the kernels; without them this is skipped, which CI (the variable CI is set) takes for a
 // failure.
