@@ -81,6 +81,7 @@ import {
   MODE_V86,
   MXCSR,
   mxcsrIsFast,
+  RETURNED,
   RFLAGS,
   SEG_ATTR,
   SEG_BASE,
@@ -343,6 +344,7 @@ export class X86Cpu implements Core {
     const { segment, offset } = this.config.reset;
     this.setSegment(CS, segment, segment === 0xf000 ? 0xffff_0000 | 0 : segment << 4, 0, 0xffff, REAL_DATA);
     this.events.clear();
+    this.setSlot(RETURNED, 0, 0);
     this.reload();
     this.setEip(offset, 0);
   }
@@ -852,6 +854,10 @@ export class X86Cpu implements Core {
     addressLo: number,
     addressHi: number,
   ): void {
+    if (this.slotLo(RETURNED) !== 0) {
+      this.events.history.returned();
+      this.setSlot(RETURNED, 0, 0);
+    }
     this.events.record(vector, kind, cpl, errorCode, pcLo, pcHi, addressLo, addressHi, this.env.instructions());
     if (this.trace !== undefined) traceEvent(this, this.trace);
   }

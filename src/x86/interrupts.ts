@@ -47,7 +47,7 @@ import {
   WRITABLE,
 } from "./segments.ts";
 import { writeStatus } from "./flags.ts";
-import { CPL, GDT_BASE, GDT_LIMIT, GPR, LOADED_BASE, RFLAGS, SEG_ATTR, SEG_BASE, SEG_LIMIT, SELECTOR } from "./slots.ts";
+import { CPL, GDT_BASE, GDT_LIMIT, GPR, LOADED_BASE, RETURNED, RFLAGS, SEG_ATTR, SEG_BASE, SEG_LIMIT, SELECTOR } from "./slots.ts";
 import { taskReturn, taskSwitch } from "./tasks.ts";
 
 const RSP = GPR(4);
@@ -325,10 +325,14 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
 
 /** IRET, IRETD, IRETQ: `size` is 2, 4 or 8; the linear address of the following instruction is given for a task return. */
 export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
+  const status = returnFrom(cpu, size, nextLo);
+  cpu.setSlot(RETURNED, 1, 0);
+  return status;
+}
+function returnFrom(cpu: X86Cpu, size: number, nextLo: number): Status {
   const s = cpu.s;
   // NMIs are let in again also when the return faults (SDM 6.7.1).
   s.nmiMasked = false;
-  cpu.events.history.returned();
   if (!(s.cr0 & 1)) return iretReal(cpu, size);
   if (cpu.v86) {
     if ((cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);

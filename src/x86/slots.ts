@@ -56,6 +56,8 @@ export const FPU_ERROR = 0x80;
 export const FPU_OPCODE = GUEST + 0x990, FPU_CS = GUEST + 0x994, FPU_DS = GUEST + 0x998, FPU_IP = GUEST + 0x9a0, FPU_DP = GUEST + 0x9a8;
 /** i32: MXCSR. */
 export const MXCSR = GUEST + 0x9b0;
+/** i32: 1 once an IRET has returned from a handler since the last event, by whichever way it was run. For reports: which events belong together. */
+export const RETURNED = GUEST + 0x9b8;
 
 /** Mode bits: size of code (CS.D, CS.L), of the stack (SS.B), CR0.PE, privilege, virtual-8086 mode. */
 export const MODE_CODE32 = 1, MODE_CODE64 = 2, MODE_STACK32 = 4, MODE_PROTECTED = 8, MODE_CPL_SHIFT = 4, MODE_V86 = 0x40;

@@ -7,7 +7,21 @@ import { CONTEXT, TLB } from "../../ir/layout.ts";
 import { PLAIN_CODE, PLAIN_CODE_MASK, PLAIN_DATA, PLAIN_DATA_MASK } from "../interrupts.ts";
 import { AC, NT, RF, STATUS, SYSRET_FLAGS, TF, VIF, VIP } from "../registers.ts";
 import { ATTRIBUTES, CS, DPL_SHIFT, GRANULAR, S, SS } from "../segments.ts";
-import { CPL, GDT_BASE, GDT_LIMIT, GPR, INTR, LOADED_BASE, MODE_TF, RFLAGS, SEG_ATTR, SEG_LIMIT, SELECTOR, SWITCH_USER } from "../slots.ts";
+import {
+  CPL,
+  GDT_BASE,
+  GDT_LIMIT,
+  GPR,
+  INTR,
+  LOADED_BASE,
+  MODE_TF,
+  RETURNED,
+  RFLAGS,
+  SEG_ATTR,
+  SEG_LIMIT,
+  SELECTOR,
+  SWITCH_USER,
+} from "../slots.ts";
 import { CONDITIONS } from "./mov.ts";
 
 const jump: Semantics = (b) => b.jumpNear(b.i.imm);
@@ -83,6 +97,7 @@ const iret: Semantics = (b) => {
   const is = (d: Val, mask: number, kind: number) => b.eq(b.and(high(d), b.i32(mask)), b.i32(kind | 3 << DPL_SHIFT));
   const good = b.and(is(csd, PLAIN_CODE_MASK, PLAIN_CODE), is(ssd, PLAIN_DATA_MASK, PLAIN_DATA));
   b.callEndUnless(good, H.iret, b.i64(8), b.here(), b.following());
+  b.set(RETURNED, b.i32(1));
   for (const [n, selector, d] of [[CS, cs, csd], [SS, ss, ssd]] as const) {
     const lo = b.wrap(d), hi = high(d), limit = b.or(b.and(hi, b.i32(0xf_0000)), b.and(lo, b.i32(0xffff)));
     b.set(SELECTOR(n), selector);
