@@ -7,6 +7,7 @@ import { readFile as readFromDisk } from "../src/scenario/host.ts";
 
 await loadTracing();
 const ROOT = new URL("..", import.meta.url).pathname;
+const KEYS = `${ROOT}tests/x86/bin/keys.bin`, MAX = { "cpu.model": "max" };
 const guest = (name: string) => `${ROOT}tests/guests/bin/${name}`;
 
 // deno-fmt-ignore
@@ -97,6 +98,19 @@ const TELLS: Readonly<Record<Channel, Readonly<Partial<Record<Arch, readonly Run
       { image: guest("x86_long.elf"), line: /^cpu0: cr3 = 0x[0-9a-f]+$/ },
       { image: guest("x86_long.elf"), line: /^cpu0: efer = 0x[0-9a-f]+$/ },
       { image: guest("x86_long.elf"), line: /^cpu0: cr0 = 0x[89a-f][0-9a-f]{7}$/ },
+      { image: KEYS, set: MAX, line: /^cpu0: pkru = 0xfffff3fc$/ },
+      { image: KEYS, set: MAX, line: /^cpu0: pkrs = 0xfffffffc$/ },
+      {
+        image: KEYS,
+        set: MAX,
+        line: /^cpu0: page fault: page walk of 0x203000, .* = 0x2800000000203067 \S+ key 5; page table: the protection key forbids it$/,
+      },
+      // What a fetch was forbidden by.
+      {
+        image: `${ROOT}tests/x86/bin/long.bin`,
+        set: MAX,
+        line: /^cpu0: page fault: .*; page directory: the page may not be executed \(XD\)$/,
+      },
     ],
   },
   sbi: {

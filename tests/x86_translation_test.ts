@@ -25,6 +25,7 @@ function entry(r: Random, levels: number): bigint {
   if (r.one(12)) e ^= 1n << BigInt(r.below(9));
   if (r.one(12)) e ^= 1n << BigInt(12 + r.below(20));
   if (levels > 2 && r.one(12)) e ^= 1n << BigInt(40 + r.below(23));
+  if (levels > 3 && !r.one(4)) e |= r.pick([1n, 2n, 8n, 15n]) << 59n;
   return e;
 }
 
@@ -34,7 +35,12 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
     const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
     const memory = new ArrayBuffer(BYTES), i32 = new Int32Array(memory), u8 = new Uint8Array(memory), view = new DataView(memory);
     const wrote = new Set<number>();
-    const env = { i32, ram: (at: number, size: number) => (at + size <= BYTES ? at : -1), wroteAt: (at: number) => void wrote.add(at) };
+    const env = {
+      i32,
+      ram: (at: number, size: number) => (at + size <= BYTES ? at : -1),
+      walkerWrote: (at: number) => void wrote.add(at),
+      table: () => {},
+    };
     const entryAt = (at: bigint) =>
       at + (legacy ? 4n : 8n) > BigInt(BYTES)
         ? undefined
@@ -42,7 +48,7 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
         ? BigInt(view.getUint32(Number(at), true))
         : view.getBigUint64(Number(at), true);
     const slots = legacy ? SLOTS32 : SLOTS, indexBits = legacy ? 10n : 9n;
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < (levels > 3 ? 2 * ROUNDS : ROUNDS); round++) {
       const paging = new Paging(env as unknown as CoreEnv);
       for (let t = 0; t < TABLES; t++) {
         for (const n of slots) {
@@ -62,7 +68,10 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
       for (let n = 0; n < ACCESSES; n++) {
         const [pse, nxe, wp, smep, smap, user] = [flag(), flag(), flag(), flag(), flag(), flag()];
         Object.assign(paging, { pse, nxe, wp, smep });
-        const control: Control = { levels, root: BigInt(paging.root), pdptes, pse, nxe, wp, smep, smap };
+        // What has no keys never has their rights either: cpu.ts sees to that.
+        const [pkru, pkrs] = [0, 1].map(() => levels > 3 && !random.one(4) ? random.bits() : undefined);
+        Object.assign(paging, { userKeys: pkru ?? 0, systemKeys: pkrs ?? 0 });
+        const control: Control = { levels, root: BigInt(paging.root), pdptes, pse, nxe, wp, smep, smap, pkru, pkrs };
         let la = Array.from({ length: levels }, (_, i) => BigInt(levels === 3 && i === 0 ? random.below(4) : random.pick(slots)))
               .reduce((all, i) => all << indexBits | i, 0n) << 12n | BigInt(random.below(4096));
         if (levels > 3) la = BigInt.asUintN(64, BigInt.asIntN(12 + 9 * levels, la));
@@ -90,12 +99,16 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
         assertEquals(u8, before, `${where}: A and D`);
         assertEquals([...wrote].sort(), [...new Set(model.updates.map(([at]) => Number(at)))].sort(), `${where}: what was written is told`);
         count(model.paddr !== undefined ? `level ${model.level}` : `error ${model.error}`);
+        if (model.error === 35) count(`error 35 with ${control.wp ? "WP" : "no WP"}`);
         if (model.updates.length) count("updates");
       }
     }
     const errors = [0, 2, 4, 6, 16, 20, 1, 3, 5, 7, 17, 21, 9, 11, 13, 15, 25, 29],
       least = (what: string, n: number) => assert((seen.get(what) ?? 0) >= n, `${what}: ${seen.get(what) ?? 0}, not ${n}`);
     for (const e of errors) least(`error ${e}`, 5);
+    // Keys: reads and writes of both, user and supervisor.
+    const keys = ["error 33", "error 35 with WP", "error 35 with no WP", "error 37", "error 39"];
+    for (const what of keys) levels > 3 ? least(what, 5) : assertEquals(seen.get(what), undefined);
     for (let level = 1; level <= Math.min(3, levels === 3 ? 2 : levels); level++) least(`level ${level}`, 20);
     least("updates", 200);
   });

@@ -18,6 +18,8 @@ import {
   CR4_PAE,
   CR4_PCIDE,
   CR4_PGE,
+  CR4_PKE,
+  CR4_PKS,
   CR4_PSE,
   CR4_SMAP,
   CR4_SMEP,
@@ -41,6 +43,8 @@ const CR4_BY_FEATURE: readonly (readonly [string, number])[] = [
   ["xsave", CR4_OSXSAVE],
   ["smep", CR4_SMEP],
   ["smap", CR4_SMAP],
+  ["pku", CR4_PKE],
+  ["pks", CR4_PKS],
 ];
 /** Upper half of a physical address of 40 bits: what must be zero. */
 const BEYOND = ~0xff;
@@ -107,7 +111,7 @@ export function writeCr4(cpu: X86Cpu, lo: number, hi: number): void {
   if (changed & lo & CR4_PCIDE && (!cpu.lma || s.cr3Lo & 0xfff)) cpu.fault(XCPT.GP, 0);
   if (s.cr0 & CR0_PG && lo & CR4_PAE && !cpu.lma && changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) loadPdptes(cpu, s.cr3Lo);
   s.cr4 = lo;
-  if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_LA57 | CR4_PCIDE)) {
+  if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_LA57 | CR4_PCIDE | CR4_PKE | CR4_PKS)) {
     cpu.trace?.mmu?.(`cr4 = ${hex(lo >>> 0)}`);
     cpu.setPaging();
     cpu.flushAll();

@@ -3,7 +3,7 @@
 // (253666-083, 253668-083). Instructions are in isa/*.ts; what they call is in system.ts, far.ts, interrupts.ts, tasks.ts.
 // A check that fails deep inside such a function throws FAULTED after the exception was recorded; nothing of the guest's state has been
 // changed by then, and the helper's wrapper or the delivery loop catches it. Translated code never sees it.
-// Not modelled: SMM, VMX, SVM, protection keys, CET, VME (CR4.VME, PVI), machine checks, performance counters.
+// Not modelled: SMM, VMX, SVM, CET, VME (CR4.VME, PVI), machine checks, performance counters.
 import { ARG, CONTEXT, GUEST, GUEST_END, PC, RESULT, SWITCH, SWITCH_END, TLB } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
@@ -112,6 +112,8 @@ import {
   CR4_OSFXSR,
   CR4_OSXMMEXCPT,
   CR4_PAE,
+  CR4_PKE,
+  CR4_PKS,
   CR4_PSE,
   CR4_SMAP,
   CR4_SMEP,
@@ -171,6 +173,9 @@ const powerOn = () => ({
   cr3Hi: 0,
   cr4: 0,
   xcr0: 1,
+  /** PKRU and IA32_PKRS. */
+  pkru: 0,
+  pkrs: 0,
   /** CR8 where there is no local APIC. */
   priority: 0,
   idtLo: 0,
@@ -372,6 +377,8 @@ export class X86Cpu implements Core {
       msrs: kept.msrs,
       random: kept.random,
       tscOffset: kept.tscOffset,
+      pkru: kept.pkru,
+      pkrs: kept.pkrs,
       parked: this.config.index !== 0,
     };
     for (let n = 0; n < 16; n++) this.setSlot(GPR(n), 0, 0);
@@ -759,12 +766,17 @@ export class X86Cpu implements Core {
     return this.#gate(paddr);
   }
 
-  /** Physical address that an access would reach now, without side effects; undefined when it would fault. */
+  /** Physical address that an access would reach now but for SMAP and protection keys, without side effects; undefined when it would fault. */
   probe(vaddr: bigint, access: Access): number | undefined {
     const lo = Number(BigInt.asIntN(32, vaddr)), hi = this.lma ? Number(BigInt.asIntN(32, vaddr >> 32n)) : 0;
     if (this.paging.levels === 0) return this.#gate(lo >>> 0);
     if (this.lma && !this.canonical(hi)) return undefined;
-    const paddr = this.paging.walk(lo, hi, access, this.cpl === 3, false, true);
+    const p = this.paging, { userKeys, systemKeys } = p;
+    // As SMAP, the keys are to catch programs, not who looks at them.
+    p.userKeys = p.systemKeys = 0;
+    const paddr = p.walk(lo, hi, access, this.cpl === 3, false, true);
+    p.userKeys = userKeys;
+    p.systemKeys = systemKeys;
     return paddr < 0 ? undefined : this.#gate(paddr);
   }
 
@@ -1145,6 +1157,20 @@ export class X86Cpu implements Core {
     p.nxe = (this.efer & EFER_NXE) !== 0;
     p.wp = (s.cr0 & CR0_WP) !== 0;
     p.smep = (s.cr4 & CR4_SMEP) !== 0;
+    p.userKeys = p.levels >= 4 && s.cr4 & CR4_PKE ? s.pkru : 0;
+    p.systemKeys = p.levels >= 4 && s.cr4 & CR4_PKS ? s.pkrs : 0;
+  }
+  /** Sets PKRU and IA32_PKRS. What was translated with other rights is void; compiled code that goes on must not keep to it, either. */
+  setKeys(pkru: number, pkrs: number): void {
+    const { s, paging } = this, { userKeys, systemKeys } = paging;
+    if (pkru !== s.pkru) this.trace?.mmu?.(`pkru = ${hex(pkru >>> 0)}`);
+    if (pkrs !== s.pkrs) this.trace?.mmu?.(`pkrs = ${hex(pkrs >>> 0)}`);
+    s.pkru = pkru;
+    s.pkrs = pkrs;
+    this.setPaging();
+    if (paging.userKeys === userKeys && paging.systemKeys === systemKeys) return;
+    this.env.flushTlb();
+    this.#changed = true;
   }
   /** Physical addresses lead to other places in memory now: so do those of the page tables. */
   remapped(): void {

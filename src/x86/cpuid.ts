@@ -12,6 +12,9 @@ export interface CpuidModel {
   readonly leaves: Readonly<Record<string, Leaf>>;
 }
 
+/** XSAVE's component 9, the register PKRU: its bit, its size, and where the standard form has it (as QEMU 7.2 and processors with AVX-512). */
+export const PKRU_STATE = 1 << 9, PKRU_BYTES = 8, PKRU_OFFSET = 2688;
+
 /** Where a feature's bit is: leaf, register (0 EAX .. 3 EDX), bit. */
 // deno-fmt-ignore
 const FEATURES: Readonly<Record<string, readonly [leaf: string, register: number, bit: number]>> = {
@@ -22,7 +25,8 @@ const FEATURES: Readonly<Record<string, readonly [leaf: string, register: number
   x2apic: ["1", 2, 21], movbe: ["1", 2, 22], popcnt: ["1", 2, 23], "tsc-deadline": ["1", 2, 24], xsave: ["1", 2, 26], rdrand: ["1", 2, 30],
   hypervisor: ["1", 2, 31],
   fsgsbase: ["7", 1, 0], bmi1: ["7", 1, 3], smep: ["7", 1, 7], bmi2: ["7", 1, 8], erms: ["7", 1, 9], invpcid: ["7", 1, 10], rdseed: ["7", 1, 18],
-  clflushopt: ["7", 1, 23], clwb: ["7", 1, 24], adx: ["7", 1, 19], smap: ["7", 1, 20], umip: ["7", 2, 2], la57: ["7", 2, 16], rdpid: ["7", 2, 22],
+  clflushopt: ["7", 1, 23], clwb: ["7", 1, 24], adx: ["7", 1, 19], smap: ["7", 1, 20], umip: ["7", 2, 2], pku: ["7", 2, 3], la57: ["7", 2, 16], rdpid: ["7", 2, 22],
+  pks: ["7", 2, 31],
   xsaveopt: ["d.1", 0, 0], xsavec: ["d.1", 0, 1], xsaves: ["d.1", 0, 3],
   lahf_lm: ["80000001", 2, 0], abm: ["80000001", 2, 5], syscall: ["80000001", 3, 11], nx: ["80000001", 3, 20], pdpe1gb: ["80000001", 3, 26],
   rdtscp: ["80000001", 3, 27], lm: ["80000001", 3, 29],
@@ -36,7 +40,7 @@ const mask = (leaf: string, register: number, names: string): number =>
 
 const MAX =
   "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 sse3 ssse3 cx16 pcid sse4.1 sse4.2 x2apic " +
-  "movbe popcnt tsc-deadline xsave rdrand hypervisor fsgsbase bmi1 smep bmi2 erms invpcid rdseed clflushopt clwb adx smap umip la57 rdpid xsaveopt xsavec lahf_lm abm syscall " +
+  "movbe popcnt tsc-deadline xsave rdrand hypervisor fsgsbase bmi1 smep bmi2 erms invpcid rdseed clflushopt clwb adx smap umip pku pks la57 rdpid xsaveopt xsavec lahf_lm abm syscall " +
   "nx pdpe1gb rdtscp lm";
 /** What AMD's leaf 0x8000_0001 repeats of leaf 1's EDX. */
 const AMD_COMMON = 0x0183_f3ff;
@@ -69,7 +73,7 @@ export const MODELS: Readonly<Record<string, CpuidModel>> = {
         "1": [0x60fb1, 0x800, mask("1", 2, MAX), mask("1", 3, MAX)],
         "7": [0, mask("7", 1, MAX), mask("7", 2, MAX), 0],
         "d.0": [3, 576, 576, 0],
-        "d.1": [mask("d.1", 0, MAX), 576, 0, 0],
+        "d.1": [mask("d.1", 0, MAX), 0, 0, 0],
         "80000001": [0x60fb1, 0, mask("80000001", 2, MAX), mask("80000001", 3, MAX) | (mask("1", 3, MAX) & AMD_COMMON)],
         "80000008": [0x3928, 0, 0, 0],
       };
@@ -100,6 +104,13 @@ export class Features {
       leaf[place[1]] = change[0] === "+" ? leaf[place[1]] | bit : leaf[place[1]] & ~bit;
     }
     if (this.has("xsave")) this.#leaves["d.0"] ??= [3, 576, 576, 0];
+    // The size of the compacted form.
+    if (this.has("xsavec") || this.has("xsaves")) this.#leaves["d.1"][1] = 576;
+    if (this.has("xsave") && this.has("pku")) {
+      const [components] = this.#leaves["d.0"];
+      this.#leaves["d.0"] = [components | PKRU_STATE, 576, PKRU_OFFSET + PKRU_BYTES, 0];
+      this.#leaves["d.9"] = [PKRU_BYTES, PKRU_OFFSET, 0, 0];
+    }
     this.intel = this.#leaves["0"][1] === 0x756e_6547;
   }
 

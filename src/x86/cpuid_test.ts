@@ -19,6 +19,19 @@ Deno.test("features adjust a model", () => {
   assert(new Features(modelByName("qemu64"), []).has("nx"));
 });
 
+Deno.test("PKRU is a component of XSAVE's area where both are offered, of the compacted form as well", () => {
+  const leaves = (model: string, changes: string[]) => {
+    const f = new Features(modelByName(model), changes);
+    return [f.leaf(7, 0)[2] >>> 3 & 1, f.leaf(7, 0)[2] >>> 31, f.leaf(13, 0)[0], f.leaf(13, 0)[2], f.leaf(13, 1)[1], f.leaf(13, 9)[0]];
+  };
+  assertEquals(leaves("max", []), [1, 1, 0x203, 2696, 576, 8]);
+  assertEquals(leaves("max", ["-pku"]), [0, 1, 3, 576, 576, 0]);
+  assertEquals(leaves("qemu64", []), [0, 0, 0, 0, 0, 0]);
+  assertEquals(leaves("qemu64", ["+pku", "+pks"]), [1, 1, 0, 0, 0, 0]);
+  assertEquals(leaves("qemu64", ["+pku", "+xsave"]), [1, 0, 0x203, 2696, 0, 8]);
+  assertEquals(leaves("qemu64", ["+xsave", "+xsavec"]), [0, 0, 3, 576, 576, 0]);
+});
+
 Deno.test("max has every feature in its leaves, those of AMD's extended leaf included", () => {
   const f = new Features(modelByName("max"), []);
   assert(["smep", "smap", "pdpe1gb", "rdrand", "bmi2", "xsavec", "la57", "umip"].every((n) => f.has(n)));

@@ -1,11 +1,11 @@
 // The debugger's view of an x86 processor: registers by name in the order of GDB's amd64 target, and the report about a guest that has died.
 import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
 import { historyLines } from "../core/history.ts";
-import { READ, WRITE } from "../ir/frontend.ts";
+import { FETCH, READ, WRITE } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
-import { AC, AF, CF, CR0_PG, DF, ID, IF, NT, OF, PF, RF, SF, TF, VIF, VIP, VM, ZF } from "./registers.ts";
+import { AC, AF, CF, CR0_PG, CR4_PKE, CR4_PKS, CR4_SMAP, DF, ID, IF, NT, OF, PF, RF, SF, TF, VIF, VIP, VM, ZF } from "./registers.ts";
 import { type Event, eventName, eventOf, EXCEPTION, hasErrorCode, hex, low32, wide, XCPT } from "./exceptions.ts";
-import { LEVEL_NAMES, PF_I, PF_P, PF_RSVD, PF_U, PF_W, REASONS } from "./paging.ts";
+import { LEVEL_NAMES, PF_I, PF_P, PF_PK, PF_RSVD, PF_U, PF_W, REASONS } from "./paging.ts";
 import { CS, FS, GS, index, INT32, PRESENT, SEGMENT_NAMES, SS, TR, TRAP32, type } from "./segments.ts";
 import {
   CR2,
@@ -180,6 +180,8 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
   }
   add("dr6", 64, "system", number(() => cpu.s.dr6, (v) => void (cpu.s.dr6 = v)));
   add("dr7", 64, "system", system(() => cpu.s.dr7, (v) => void (cpu.s.dr7 = v)));
+  if (cpu.features.has("pku")) add("pkru", 32, "system", number(() => cpu.s.pkru, (v) => cpu.setKeys(v, cpu.s.pkrs)));
+  if (cpu.features.has("pks")) add("pkrs", 32, "system", number(() => cpu.s.pkrs, (v) => cpu.setKeys(cpu.s.pkru, v)));
   return [rows, access];
 }
 
@@ -250,7 +252,14 @@ function what(e: Event): string {
   const name = eventName(e.vector, e.kind);
   if (e.kind !== EXCEPTION || !hasErrorCode(e.vector)) return name;
   if (e.vector === XCPT.PF) {
-    const bits = names(e.errorCode, [[PF_RSVD, "reserved bit"], [PF_I, "fetch"], [PF_U, "user"], [PF_W, "write"], [PF_P, "present"]]);
+    const bits = names(e.errorCode, [
+      [PF_PK, "protection key"],
+      [PF_RSVD, "reserved bit"],
+      [PF_I, "fetch"],
+      [PF_U, "user"],
+      [PF_W, "write"],
+      [PF_P, "present"],
+    ]);
     return `${name} at ${hex(e.address)}, error code ${hex(e.errorCode)}${bits ? ` (${bits})` : ""}`;
   }
   const code = e.errorCode, table = code & 2 ? "IDT" : code & 4 ? "LDT" : "GDT";
@@ -294,15 +303,17 @@ function gateReport(cpu: X86Cpu, vector: number): string {
 function walkReport(cpu: X86Cpu, e: Event): string[] {
   const p = cpu.paging;
   if (!(cpu.s.cr0 & CR0_PG)) return [`${hex(e.address)} is a physical address here (no paging)`];
-  const access = e.errorCode & PF_W ? WRITE : READ;
-  const paddr = p.walk(low32(e.address), low32(e.address >> 32n), access, (e.errorCode & PF_U) !== 0, false, true);
+  const access = e.errorCode & PF_W ? WRITE : e.errorCode & PF_I ? FETCH : READ;
+  const user = (e.errorCode & PF_U) !== 0, smap = (cpu.s.cr4 & CR4_SMAP) !== 0 && !(cpu.systemFlags & AC);
+  const paddr = p.walk(low32(e.address), low32(e.address >> 32n), access, user, smap, true);
+  const keyed = p.levels >= 4 && (cpu.s.cr4 & (CR4_PKE | CR4_PKS)) !== 0;
   const lines = [`page walk of ${hex(e.address)}, CR3 ${hex(cpu.reg("cr3"))}:`], to = paddr < 0 ? p.level : p.leaf;
   for (let level = p.levels - 1; level >= to; level--) {
     const where = p.entryAddress[level] < 0 ? "register" : `entry at ${hex(p.entryAddress[level])}`;
     lines.push(
       `  ${LEVEL_NAMES[level]}: ${where} = ${hex(wide(p.entryLo[level], p.entryHi[level]))} ${
         entryFlags(p.entryLo[level], p.entryHi[level])
-      }`,
+      }${keyed && level === to ? ` key ${p.entryHi[level] >>> 27 & 15}` : ""}`,
     );
   }
   lines.push(paddr < 0 ? `  ${LEVEL_NAMES[to]}: ${REASONS[p.reason]}` : `  it is mapped now, to ${hex(paddr)}`);

@@ -35,6 +35,8 @@ export const SYSTEM_HELPERS = [
   "wrmsr", // ECX, EDX:EAX
   "xgetbv", // ECX -> EDX:EAX
   "xsetbv", // ECX, EDX:EAX
+  "rdpkru", // ECX -> EDX:EAX
+  "wrpkru", // ECX, EDX:EAX
   "random", // 0: rdrand, 1: rdseed -> 64 random bits
   "readCr", // number -> value
   "writeCr", // number, value

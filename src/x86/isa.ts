@@ -48,6 +48,7 @@ const PLAIN: readonly (readonly [feature: string, mnemonics: string])[] = [
   ["syscall", "syscall sysret"],
   ["smap", "clac stac"],
   ["monitor", "monitor mwait"],
+  ["pku", "rdpkru wrpkru"],
   ["fxsr", "fxsave fxrstor"],
   ["xsave", "xsave xrstor xgetbv xsetbv"],
   ["xsaveopt", "xsaveopt"],

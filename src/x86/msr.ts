@@ -136,6 +136,17 @@ const ROWS = new Map<number, MsrRow>([
     },
   }],
   [0x2ff, plain("IA32_MTRR_DEF_TYPE", 0x2ff)],
+  [0x6e1, {
+    name: "IA32_PKRS",
+    read: (cpu) => {
+      if (!cpu.features.has("pks")) cpu.fault(XCPT.GP, 0);
+      value(cpu, cpu.s.pkrs, 0);
+    },
+    write: (cpu, lo, hi) => {
+      if (!cpu.features.has("pks") || hi !== 0) cpu.fault(XCPT.GP, 0);
+      cpu.setKeys(cpu.s.pkru, lo);
+    },
+  }],
   [0xc000_0080, { name: "IA32_EFER", read: (cpu) => value(cpu, cpu.efer, 0), write: writeEfer }],
   [0xc000_0081, slot("IA32_STAR", STAR, false)],
   [0xc000_0082, slot("IA32_LSTAR", LSTAR, true)],

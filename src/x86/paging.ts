@@ -3,7 +3,7 @@
 // Every walk goes to memory: the engine's TLB is the cache, and coherent with the tables (ir/tables.ts). Physical addresses are doubles below 2^40.
 // The accessed bit of an entry is set when the walk goes on by it, also when the next entry is absent (SDM 4.8; QEMU does the same, and
 // kvm-unit-tests lets a processor do either).
-// Not modelled: protection keys, memory types, caching of paging structures (a change of an entry is seen at once).
+// Not modelled: memory types, caching of paging structures (a change of an entry is seen at once).
 import { type Access, type CoreEnv, FETCH, WRITE } from "../ir/frontend.ts";
 import { WalkedTables } from "../ir/tables.ts";
 
@@ -12,7 +12,7 @@ const XD = 0x8000_0000 | 0;
 /** Address bits 39..32 in the upper half of an entry; those above MAXPHYADDR (40) are reserved, with PAE paging the ignored ones too. */
 const ADDRESS_HI = 0xff, RESERVED_HI = 0x000f_ff00, RESERVED_PAE_HI = 0x7fff_ff00;
 /** Page fault error code bits (SDM 4.7). */
-export const PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10;
+export const PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 0x10, PF_PK = 0x20;
 
 /** Why a walk failed; the index is `Paging.reason`. */
 export const REASONS = [
@@ -25,8 +25,11 @@ export const REASONS = [
   "the page may not be executed (XD)",
   "a user page may not be executed by the supervisor (SMEP)",
   "a user page is closed to the supervisor (SMAP)",
+  "the protection key forbids it",
 ] as const;
-const ABSENT = 1, RESERVED = 2, NO_RAM = 3, NOT_USER = 4, READ_ONLY = 5, NO_EXECUTE = 6, SMEP_FETCH = 7, SMAP_ACCESS = 8;
+const ABSENT = 1, RESERVED = 2, NO_RAM = 3, NOT_USER = 4, READ_ONLY = 5, NO_EXECUTE = 6, SMEP_FETCH = 7, SMAP_ACCESS = 8, KEY = 9;
+/** Of a protection key: no access, no writing (SDM 4.6.2). */
+const AD = 1, WD = 2;
 /** Names of the levels, the leaf first. */
 export const LEVEL_NAMES = ["page table", "page directory", "page directory pointer table", "PML4", "PML5"] as const;
 
@@ -42,6 +45,12 @@ export class Paging {
   nxe = false;
   wp = false;
   smep = false;
+  /**
+   * Rights by protection key of user pages and of supervisor pages (PKRU, IA32_PKRS), two bits a key; 0, everything is allowed, also where
+   * keys do not count: without CR4.PKE (CR4.PKS), and outside 4-level and 5-level paging.
+   */
+  userKeys = 0;
+  systemKeys = 0;
   /** After a failed walk: the page fault's error code, index into REASONS, and the level. */
   errorCode = 0;
   reason = 0;
@@ -109,11 +118,13 @@ export class Paging {
       if ((level === 1 && entry & 0x1f_e000) || (level === 2 && entry & 0x3fff_e000)) {
         return this.#fail(PF_P | PF_RSVD, RESERVED, level, access, user);
       }
-      if (!this.#permitted(rights, never, access, user, smap, level)) return -1;
+      const keys = rights & US ? this.userKeys : this.systemKeys, locked = keys === 0 ? 0 : keys >>> (high >>> 26 & 30) & (AD | WD);
+      if (!this.#permitted(rights, never, locked, access, user, smap, level)) return -1;
       const set = entry | A | (access === WRITE ? D : 0);
       if (set !== entry && !dry) this.#update(index, level, set);
       if (!dry) this.tables.served(lo, hi, level, pae ? 1 : this.levels - 1, this.levels, 9, access);
-      this.writable = (set & D) !== 0 && ((rights & RW) !== 0 || (!user && !this.wp));
+      this.writable = (set & D) !== 0 && ((rights & RW) !== 0 || (!user && !this.wp)) &&
+        (locked === 0 || (locked === WD && !user && !this.wp));
       this.leaf = level;
       // Of a large page the address has some bits of the number.
       const inside = level === 0 ? 0 : level === 1 ? 0x1ff : 0x3_ffff;
@@ -134,7 +145,7 @@ export class Paging {
     if (entry & PS && this.pse) {
       // PSE-36: bits 20..13 are address bits 39..32.
       if (entry & 0x20_0000) return this.#fail(PF_P | PF_RSVD, RESERVED, 1, access, user);
-      if (!this.#permitted(entry, 0, access, user, smap, 1)) return -1;
+      if (!this.#permitted(entry, 0, 0, access, user, smap, 1)) return -1;
       const set = entry | A | (access === WRITE ? D : 0);
       if (set !== entry && !dry) this.#update(index, 1, set);
       if (!dry) this.tables.served(lo, 0, 1, 1, 2, 10, access);
@@ -148,7 +159,7 @@ export class Paging {
     if (leaf < 0) return this.#fail(0, NO_RAM, 0, access, user);
     const pte = i32[leaf];
     if (!(pte & P)) return this.#fail(0, ABSENT, 0, access, user);
-    if (!this.#permitted(entry & pte, 0, access, user, smap, 0)) return -1;
+    if (!this.#permitted(entry & pte, 0, 0, access, user, smap, 0)) return -1;
     const set = pte | A | (access === WRITE ? D : 0);
     if (set !== pte && !dry) this.#update(leaf, 0, set);
     if (!dry) this.tables.served(lo, 0, 0, 1, 2, 10, access);
@@ -157,9 +168,9 @@ export class Paging {
     return ((pte & -4096) >>> 0) + (lo & 0xfff);
   }
 
-  /** SDM 4.6: `rights` is the AND of the entries' R/W and U/S bits, `never` the OR of their upper halves. */
-  #permitted(rights: number, never: number, access: Access, user: boolean, smap: boolean, level: number): boolean {
-    let reason = 0;
+  /** SDM 4.6: `rights` is the AND of the entries' R/W and U/S bits, `never` the OR of their upper halves, `locked` what the key forbids. */
+  #permitted(rights: number, never: number, locked: number, access: Access, user: boolean, smap: boolean, level: number): boolean {
+    let reason = 0, key = 0;
     if (user) {
       if (!(rights & US)) reason = NOT_USER;
       else if (access === WRITE && !(rights & RW)) reason = READ_ONLY;
@@ -171,8 +182,13 @@ export class Paging {
       if (reason === 0 && access === WRITE && !(rights & RW) && this.wp) reason = READ_ONLY;
     }
     if (reason === 0 && access === FETCH && never & XD) reason = NO_EXECUTE;
+    // The error code tells of the key also when something else forbids the access (4.7). Supervisor pages' keys are not for user mode.
+    if (locked !== 0 && access !== FETCH && (!user || rights & US)) {
+      if (locked & AD || (access === WRITE && (user || this.wp))) key = PF_PK;
+      if (reason === 0 && key !== 0) reason = KEY;
+    }
     if (reason === 0) return true;
-    this.#fail(PF_P, reason, level, access, user);
+    this.#fail(PF_P | key, reason, level, access, user);
     return false;
   }
 

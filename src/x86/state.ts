@@ -1,7 +1,8 @@
 // The x87 and SSE state in memory: FXSAVE, XSAVE and their inverses. Intel SDM volume 1 (253665-083), 10.5 and chapter 13.
-// Offered state components: x87 and SSE.
+// Offered state components: x87, SSE, and PKRU.
 import { CONTINUE, type Status } from "../ir/frontend.ts";
 import type { X86Cpu } from "./cpu.ts";
+import { PKRU_BYTES, PKRU_OFFSET, PKRU_STATE } from "./cpuid.ts";
 import { CR0_EM, CR0_TS, CR4_OSXSAVE } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_EMPTY, FPU_IP, FPU_OPCODE, FPU_REG, FPU_SW, FPU_TOP, GPR, MXCSR, XMM } from "./slots.ts";
@@ -9,7 +10,8 @@ import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_EMPTY, FPU_IP, FPU_OPCODE, FPU_REG,
 const RAX = GPR(0);
 /** Which bits of MXCSR may be set. */
 const MXCSR_MASK = 0xffff;
-const HEADER = 512, STANDARD = 1, SSE_STATE = 2, COMPACT = 0x8000_0000 | 0;
+/** The extended region begins behind the header; of the compacted form PKRU is the only component there. */
+const HEADER = 512, EXTENDED = 576, STANDARD = 1, SSE_STATE = 2, COMPACT = 0x8000_0000 | 0;
 
 /** After power on (SDM volume 3A, table 9-1). */
 export function resetFpu(cpu: X86Cpu): void {
@@ -27,7 +29,7 @@ function set(cpu: X86Cpu, slot: number, value: number): void {
 }
 
 /** Bytes of the save area on their way. */
-const buffer = new Int32Array(144), view = new DataView(buffer.buffer);
+const buffer = new Int32Array((PKRU_OFFSET + PKRU_BYTES) / 4), view = new DataView(buffer.buffer);
 
 function write(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
   const user = cpu.cpl === 3;
@@ -147,13 +149,16 @@ function checkXsave(cpu: X86Cpu, lo: number): void {
   if (lo & 63) cpu.fault(XCPT.GP, 0);
 }
 
-/** XSAVE (kind 0), XSAVEOPT (1: here the same), XSAVEC (2), XSAVES (3): SDM 13.7 to 13.11. */
+/**
+ * XSAVE (kind 0), XSAVEOPT (1), XSAVEC (2), XSAVES (3): SDM 13.7 to 13.11. x87 and SSE always count as in use (XINUSE, 13.6), PKRU when it is
+ * not 0; all but XSAVE leave out what is not.
+ */
 export function xsave(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: number): Status {
   checkXsave(cpu, lo);
   if (kind === 3 && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
   const wanted = cpu.slotLo(RAX) & cpu.s.xcr0;
   read(cpu, lo, hi, HEADER, 64);
-  const old = buffer[HEADER >> 2];
+  const old = buffer[HEADER >> 2], used = wanted & (cpu.s.pkru === 0 ? ~PKRU_STATE : -1);
   if (wanted & STANDARD) {
     packX87(cpu, wide);
     write(cpu, lo, hi, 0, 24);
@@ -166,13 +171,19 @@ export function xsave(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: 
     write(cpu, lo, hi, 24, 8);
     write(cpu, lo, hi, 160, 16 * xmmCount(cpu));
   }
-  buffer[HEADER >> 2] = kind >= 2 ? wanted : (old & ~wanted) | wanted;
+  if ((kind === 0 ? wanted : used) & PKRU_STATE) {
+    const at = kind >= 2 ? EXTENDED : PKRU_OFFSET;
+    buffer[at >> 2] = cpu.s.pkru;
+    buffer[(at >> 2) + 1] = 0;
+    write(cpu, lo, hi, at, PKRU_BYTES);
+  }
+  buffer[HEADER >> 2] = kind >= 2 ? used : (old & ~wanted) | used;
   if (kind >= 2) {
-    buffer.fill(0, (HEADER >> 2) + 1);
+    buffer[(HEADER >> 2) + 1] = 0;
     buffer[(HEADER >> 2) + 2] = wanted;
     buffer[(HEADER >> 2) + 3] = COMPACT;
   }
-  write(cpu, lo, hi, HEADER, kind >= 2 ? 64 : 8);
+  write(cpu, lo, hi, HEADER, kind >= 2 ? 16 : 8);
   return CONTINUE;
 }
 
@@ -185,7 +196,9 @@ export function xrstor(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind:
   const h = HEADER >> 2, present = buffer[h], compact = buffer[h + 3] === COMPACT;
   let reserved = buffer[h + 1] | (compact ? buffer[h + 2] & ~cpu.s.xcr0 : buffer[h + 2] | buffer[h + 3]);
   for (let i = h + 4; i < h + 16; i++) reserved |= buffer[i];
-  if (present & ~cpu.s.xcr0 || reserved !== 0 || (kind === 3 && !compact)) cpu.fault(XCPT.GP, 0);
+  if (present & ~(compact ? buffer[h + 2] : cpu.s.xcr0) || reserved !== 0 || (kind === 3 && !compact)) cpu.fault(XCPT.GP, 0);
+  const keysAt = compact ? EXTENDED : PKRU_OFFSET, { s } = cpu;
+  if (wanted & present & PKRU_STATE) read(cpu, lo, hi, keysAt, PKRU_BYTES);
   read(cpu, lo, hi, 0, 160 + 16 * xmmCount(cpu));
   if (wanted & SSE_STATE && present & SSE_STATE) checkMxcsr(cpu);
   const mxcsr = present & SSE_STATE ? view.getInt32(24, true) : 0x1f80;
@@ -202,5 +215,6 @@ export function xrstor(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind:
     unpackXmm(cpu);
     setMxcsr(cpu, mxcsr);
   }
+  if (wanted & PKRU_STATE) cpu.setKeys(present & PKRU_STATE ? buffer[keysAt >> 2] : 0, s.pkrs);
   return CONTINUE;
 }

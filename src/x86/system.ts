@@ -12,6 +12,7 @@ import {
   CR4_OSXSAVE,
   CR4_PCE,
   CR4_PCIDE,
+  CR4_PKE,
   CR4_TSD,
   CR4_UMIP,
   DR6_BD,
@@ -26,6 +27,7 @@ import {
   VIP,
   VM,
 } from "./registers.ts";
+import { PKRU_BYTES, PKRU_OFFSET, PKRU_STATE } from "./cpuid.ts";
 import { wide, XCPT } from "./exceptions.ts";
 import { farReturn, farTransfer, syscall, sysenter, sysexit, sysret } from "./far.ts";
 import type { SYSTEM_HELPERS } from "./helpers.ts";
@@ -189,9 +191,20 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
       if (!(cpu.s.cr4 & CR4_OSXSAVE)) cpu.fault(XCPT.UD, 0);
       supervisor(cpu);
       const value = cpu.slotLo(RAX);
-      // x87 always, SSE if wanted; nothing else is offered.
-      if (cpu.slotLo(RCX) !== 0 || cpu.slotLo(RDX) !== 0 || !(value & 1) || value & ~3) cpu.fault(XCPT.GP, 0);
+      // x87 always, what else is offered if wanted.
+      if (cpu.slotLo(RCX) !== 0 || cpu.slotLo(RDX) !== 0 || !(value & 1) || value & ~cpu.features.leaf(0xd, 0)[0]) cpu.fault(XCPT.GP, 0);
       cpu.s.xcr0 = value;
+      return CONTINUE;
+    },
+    rdpkru: () => {
+      if (!(cpu.s.cr4 & CR4_PKE)) cpu.fault(XCPT.UD, 0);
+      if (cpu.slotLo(RCX) !== 0) cpu.fault(XCPT.GP, 0);
+      return pair(cpu.s.pkru, 0);
+    },
+    wrpkru: () => {
+      if (!(cpu.s.cr4 & CR4_PKE)) cpu.fault(XCPT.UD, 0);
+      if (cpu.slotLo(RCX) !== 0 || cpu.slotLo(RDX) !== 0) cpu.fault(XCPT.GP, 0);
+      cpu.setKeys(cpu.slotLo(RAX), cpu.s.pkrs);
       return CONTINUE;
     },
     random: () => {
@@ -381,6 +394,11 @@ function cpuid(cpu: X86Cpu): Status {
     if (!(config.apic && config.apic.baseLo & 0x800)) d &= ~(1 << 9);
     if (!config.apic) c &= ~(1 << 21 | 1 << 24);
     if (cpu.s.cr4 & CR4_OSXSAVE) c |= 1 << 27;
+  } else if (number === 7 && subleaf === 0) {
+    if (cpu.s.cr4 & CR4_PKE) c |= 1 << 4;
+  } else if (number === 0xd && subleaf < 2) {
+    // The size of the area for what XCR0 has on, in the standard form and in the compacted one.
+    if (cpu.s.xcr0 & PKRU_STATE && b !== 0) b = PKRU_BYTES + (subleaf === 0 ? PKRU_OFFSET : b);
   } else if (number === 0xb) {
     d = config.index;
     if (subleaf === 1) [a, b, c] = [Math.ceil(Math.log2(config.cores)), config.cores, 0x201];

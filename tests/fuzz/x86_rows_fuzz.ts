@@ -72,7 +72,7 @@ const NEAR = 0x4000, NEAR_SIZE = RECORD - BUFFER;
 
 /** Rows that need privilege, change segments, or depend on the host (rcpps, fsin and their relatives: every maker's last bits are different). */
 const LEFT_OUT =
-  /^(in|out|ins|insb|outs|outsb|int|int3|int1|into|iret|retf|jmpf|callf|hlt|cli|sti|pushf|popf|sldt|str|lldt|ltr|verr|verw|arpl|sgdt|sidt|lgdt|lidt|smsw|lmsw|invlpg|monitor|mwait|xgetbv|xsetbv|swapgs|stac|clac|rdtscp|lar|lsl|syscall|sysret|clts|invd|wbinvd|ud[012]|wrmsr|rdtsc|rdmsr|rdpmc|sysenter|sysexit|cpuid|fxsave|fxrstor|xsave\w*|xrstor\w*|rd[fg]sbase|wr[fg]sbase|invpcid|rdrand|rdseed|rdpid|l[defgs]s|bound|salc|stmxcsr|ldmxcsr|endbr\d\d|rcp[ps]s|rsqrt[ps]s|f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos|fneni|fndisi|fnsetpm|clflush\w*|clwb)$/;
+  /^(in|out|ins|insb|outs|outsb|int|int3|int1|into|iret|retf|jmpf|callf|hlt|cli|sti|pushf|popf|sldt|str|lldt|ltr|verr|verw|arpl|sgdt|sidt|lgdt|lidt|smsw|lmsw|invlpg|monitor|mwait|xgetbv|xsetbv|rdpkru|wrpkru|swapgs|stac|clac|rdtscp|lar|lsl|syscall|sysret|clts|invd|wbinvd|ud[012]|wrmsr|rdtsc|rdmsr|rdpmc|sysenter|sysexit|cpuid|fxsave|fxrstor|xsave\w*|xrstor\w*|rd[fg]sbase|wr[fg]sbase|invpcid|rdrand|rdseed|rdpid|l[defgs]s|bound|salc|stmxcsr|ldmxcsr|endbr\d\d|rcp[ps]s|rsqrt[ps]s|f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos|fneni|fndisi|fnsetpm|clflush\w*|clwb)$/;
 /** Flags that the manual leaves undefined, by mnemonic. */
 const UNDEFINED: readonly (readonly [RegExp, number])[] = [
   [/^(and|or|xor|test|andn|ptest)$/, AF],

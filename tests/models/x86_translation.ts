@@ -16,6 +16,9 @@ export interface Control {
   readonly smep: boolean;
   /** CR4.SMAP is set and EFLAGS.AC does not lift it, or the access is implicit. */
   readonly smap: boolean;
+  /** CR4.PKE with PKRU, CR4.PKS with IA32_PKRS; undefined while the bit is clear. */
+  readonly pkru: number | undefined;
+  readonly pkrs: number | undefined;
 }
 export interface Outcome {
   /** Undefined: a page fault with `error`. */
@@ -78,7 +81,14 @@ export function translate(c: Control, entryAt: (address: bigint) => bigint | und
       if (userPage && c.smap) allowed = false;
       if (kind === "write" && !writable && c.wp) allowed = false;
     }
-    if (!allowed) return fault(1);
+    // 4.6.2: 4-level and 5-level paging only, by the class of the page, and no fetches.
+    const rights = c.levels < 4 || kind === "fetch" ? undefined : userPage ? c.pkru : c.pkrs;
+    let keyForbids = false;
+    if (rights !== undefined && !(user && !userPage)) {
+      const key = Number(bits(entry, 62, 59)), disabled = (n: number) => bit(BigInt(rights >>> 0), 2 * key + n);
+      keyForbids = disabled(0) || (disabled(1) && kind === "write" && (user || c.wp));
+    }
+    if (!allowed || keyForbids) return fault(keyForbids ? 1 | 32 : 1);
     const set = Number(entry & 0xffn) | 0x20 | (kind === "write" ? 0x40 : 0);
     if (set !== Number(entry & 0xffn)) updates.push([at, set]);
     const high = legacy && large ? bits(entry, 20, 13) << 32n : 0n, top = legacy ? 31 : MAXPHYADDR - 1;

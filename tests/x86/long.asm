@@ -1,7 +1,7 @@
 ; 64-bit mode: exceptions with their frames, page faults, rings, fast system calls, compatibility mode, ISTs, MSRs, interrupts.
 ; A Multiboot kernel that prints one line for each case on COM1; the expected text is what QEMU prints.
 ; nasm -f bin long.asm -o bin/long.bin; with -dFEATURES the cases of features.inc instead: bin/features.bin; with -dEDGES those of edges.inc:
-; bin/edges.bin
+; bin/edges.bin; with -dKEYS those of keys.inc: bin/keys.bin
 bits 32
 org 0x100000
 header: dd 0x1badb002, 0x10000, -(0x1badb002 + 0x10000)
@@ -61,6 +61,8 @@ long_start:
   call features
 %elifdef EDGES
   call edges
+%elifdef KEYS
+  call keys
 %else
   call tests
 %endif
@@ -1360,6 +1362,9 @@ bits 64
 
 %ifdef EDGES
 %include "edges.inc"
+%endif
+%ifdef KEYS
+%include "keys.inc"
 %endif
 
 align 16

@@ -196,6 +196,8 @@ export const system: RowText[] = [
   x86("0F 01 C9", "mwait", "cpl0", end(H.mwait)),
   x86("NP 0F 01 D0", "xgetbv", "", plain(H.xgetbv)),
   x86("NP 0F 01 D1", "xsetbv", "cpl0", (b) => void b.call(H.xsetbv, ecx(b), pair(b))),
+  x86("NP 0F 01 EE", "rdpkru", "", plain(H.rdpkru)),
+  x86("NP 0F 01 EF", "wrpkru", "", plain(H.wrpkru)),
   x86("0F 01 CA", "clac", "", (b) => void b.call(H.accessFlag, b.i64(0))),
   x86("0F 01 CB", "stac", "", (b) => void b.call(H.accessFlag, b.i64(1))),
   x86("0F 01 F8", "swapgs", "o64 cpl0", swapgs),
