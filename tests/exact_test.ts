@@ -195,6 +195,7 @@ const guests: Guest[] = [
       append: "bench=all:3000",
     },
     { name: "cases of 64-bit mode", machine: "tests/x86/machine.toml", image: "tests/x86/bin/long.bin", append: "" },
+    { name: "protection keys", machine: "tests/x86/machine.toml", image: "tests/x86/bin/keys.bin", append: "" },
   ].map((row): Guest => ({ ...row, harts: 1, x86: true, exit: 33, input: [], thorough: true })),
 ];
 for (const guest of guests) {
