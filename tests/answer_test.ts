@@ -93,6 +93,30 @@ for (const { guest, passes, options = {}, disk } of ROWS) {
   });
 }
 
+const RESETTING: readonly [string, string, Uint8Array][] = [
+  [
+    "the test device",
+    "machines/virt.toml",
+    new Uint8Array(Uint32Array.of(0x0010_02b7, 0x0000_7337, 0x7773_0313, 0x0062_a023, 0x6f).buffer),
+  ],
+  ["the keyboard's controller", "machines/pc.toml", sector(0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe)],
+];
+for (const [how, machine, code] of RESETTING) {
+  Deno.test(`a guest that does nothing but reset itself by ${how} stops when its guest time is over`, async () => {
+    const kernel = `${scratch}/reset.bin`;
+    Deno.writeFileSync(kernel, code);
+    await using m = await boot(machine, { kernel, budget: { guest: "10ms", wall: "30s" } });
+    await assertRejects(() => m.serial.toPrint("never"), ScenarioTimeout);
+  });
+}
+
+function sector(...code: number[]): Uint8Array {
+  const bytes = new Uint8Array(512);
+  bytes.set(code);
+  bytes.set([0x55, 0xaa], 510);
+  return bytes;
+}
+
 /** Fails when it takes longer than the limit. */
 async function soon<T>(work: Promise<T>): Promise<T> {
   const from = performance.now(), done = await work, ms = performance.now() - from;

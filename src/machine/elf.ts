@@ -9,8 +9,8 @@ export interface Segment {
   readonly bytes: Uint8Array;
   /** Bytes in memory, at least `bytes.length`. */
   readonly size: number;
-  /** It begins with the file's own headers, which linkers put below the first section when told nothing else. */
-  readonly headers?: boolean;
+  /** So many bytes at its beginning are the file's own headers and notes, which linkers put below the first section when told nothing else. */
+  readonly headers?: number;
 }
 
 export interface Elf {
@@ -25,13 +25,29 @@ export interface Elf {
 /** e_machine values. */
 export const EM_386 = 3, EM_X86_64 = 62, EM_RISCV = 243;
 const MACHINES: Readonly<Record<number, string>> = { 3: "i386", 40: "ARM", 62: "x86-64", 183: "AArch64", 243: "RISC-V", 258: "LoongArch" };
-const PT_LOAD = 1, SHT_SYMTAB = 2, STT_NOTYPE = 0, STT_OBJECT = 1, STT_FUNC = 2, SHN_UNDEF = 0, SHN_ABS = 0xfff1;
+const PT_LOAD = 1, PT_NOTE = 4, SHT_SYMTAB = 2, STT_NOTYPE = 0, STT_OBJECT = 1, STT_FUNC = 2, SHN_UNDEF = 0, SHN_ABS = 0xfff1;
+
+/** Display memory and ROM of a PC, below the usual place of kernels. */
+export const NO_RAM: readonly [from: number, to: number] = [0xa_0000, 0x10_0000];
+/** Notes follow the headers at a multiple of it. */
+const NOTE_ALIGN = 16;
 
 /** "RISC-V", or "machine 123". */
 export const machineName = (e: number): string => MACHINES[e] ?? `machine ${e}`;
 
 export const isElf = (file: Uint8Array): boolean =>
   file.length >= 4 && file[0] === 0x7f && file[1] === 0x45 && file[2] === 0x4c && file[3] === 0x46;
+
+/**
+ * `ld -Ttext=START` puts the file's headers into the page below START, be there RAM or not: nobody wants them, and what is between `from` and
+ * `to`, where the machine has none, is left out.
+ */
+export function withoutHeaders(s: Segment, from: number, to: number): Segment[] {
+  const below = to - s.paddr;
+  if (!s.headers || s.paddr < from || below <= 0) return [s];
+  if (below >= s.bytes.length) return s.size <= s.headers ? [] : [s];
+  return [{ paddr: to, vaddr: s.vaddr + BigInt(below), bytes: s.bytes.subarray(below), size: s.size - below }];
+}
 
 /** @throws {ConfigError} it is not a complete little-endian executable. `name` is the path for messages. */
 export function readElf(file: Uint8Array, name: string): Elf {
@@ -54,6 +70,13 @@ export function readElf(file: Uint8Array, name: string): Elf {
   const phoff = small(w ? 32 : 28), phentsize = view.getUint16(w ? 54 : 42, true), phnum = view.getUint16(w ? 56 : 44, true);
   const segments: Segment[] = [];
   need(phoff, phentsize * phnum, "the table of segments");
+  let headers = phoff + phentsize * phnum;
+  for (let i = 0; i < phnum; i++) {
+    const p = phoff + i * phentsize;
+    if (view.getUint32(p, true) === PT_NOTE && small(p + (w ? 8 : 4)) <= headers + NOTE_ALIGN) {
+      headers = Math.max(headers, small(p + (w ? 8 : 4)) + small(p + (w ? 32 : 16)));
+    }
+  }
   for (let i = 0; i < phnum; i++) {
     const p = phoff + i * phentsize;
     if (view.getUint32(p, true) !== PT_LOAD) continue;
@@ -62,7 +85,7 @@ export function readElf(file: Uint8Array, name: string): Elf {
     if (memsz === 0) continue;
     if (filesz > memsz) throw bad(`segment ${i} has more bytes in the file (${filesz}) than in memory (${memsz})`);
     need(offset, filesz, `segment ${i}`);
-    segments.push({ paddr, vaddr, bytes: file.subarray(offset, offset + filesz), size: memsz, headers: offset === 0 });
+    segments.push({ paddr, vaddr, bytes: file.subarray(offset, offset + filesz), size: memsz, headers: offset === 0 ? headers : 0 });
   }
   if (segments.length === 0) throw bad("it has no segment to load");
   return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w), () => bits) };

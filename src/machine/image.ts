@@ -1,7 +1,7 @@
 // What to boot: looks at a file and says what goes where. ELF, Linux Image (RISC-V), gzip of these, raw bytes.
 // Source: Linux Documentation/arch/riscv/boot-image-header.rst (6.12).
 import { ConfigError } from "../core/errors.ts";
-import { type Elf, isElf, machineName, readElf, type Segment, Symbols } from "./elf.ts";
+import { type Elf, isElf, machineName, readElf, type Segment, Symbols, withoutHeaders } from "./elf.ts";
 import { gunzip, NeedsGunzip } from "./gunzip.ts";
 
 export interface Image {
@@ -73,12 +73,5 @@ function fromElf(elf: Elf, name: string, target: ImageTarget): Image {
   // The entry is a virtual address: its segment tells where it is in memory.
   const s = elf.segments.find((s) => elf.entry >= s.vaddr && elf.entry < s.vaddr + BigInt(s.size));
   const entry = s ? BigInt(s.paddr) + elf.entry - s.vaddr : elf.entry;
-  return { kind: "elf", entry, segments: elf.segments.map((s) => withoutHeaders(s, target.ram)), symbols: elf.symbols };
-}
-
-/** `ld -Ttext=RAM` puts the file's headers into the page below RAM: nobody wants them, so what is below is left out. */
-function withoutHeaders(s: Segment, ram: number): Segment {
-  const below = ram - s.paddr;
-  if (!s.headers || below <= 0 || below >= s.bytes.length) return s;
-  return { paddr: ram, vaddr: s.vaddr + BigInt(below), bytes: s.bytes.subarray(below), size: s.size - below };
+  return { kind: "elf", entry, segments: elf.segments.flatMap((s) => withoutHeaders(s, 0, target.ram)), symbols: elf.symbols };
 }

@@ -44,6 +44,9 @@ Deno.test("the file's headers below RAM are left out, other bytes below RAM are 
   const [s] = read(elf({ offset: 0, paddr: 0x7fff_f000, filesz: 0x1010 })).segments;
   assertEquals([s.paddr, s.vaddr, s.bytes.length, s.size], [0x8000_0000, 0x8000_0000n, 0x10, 0x10]);
   assertEquals(read(elf({ paddr: 0x7fff_fffc })).segments[0].paddr, 0x7fff_fffc); // the platform refuses it
+  // A segment of its own, as linkers with separate code make it, and one with data behind the headers.
+  assertEquals(read(elf({ offset: 0, paddr: 0x1_0000, filesz: 0x78 })).segments, []);
+  assertEquals(read(elf({ offset: 0, paddr: 0x1_0000, filesz: 0x80 })).segments.length, 1);
 });
 
 Deno.test("raw bytes, Linux Images and gzip of them", async () => {

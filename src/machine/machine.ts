@@ -117,6 +117,8 @@ const QUANTUM = 20_000;
  * blocks it meets, and what it compiles must not follow the wall clock. 0.2 ms of compiled code, 1 to 2 ms of interpreted code.
  */
 const GRID = 2 ** 19;
+/** A reset takes a millisecond of guest time: chipsets hold its line about that long. */
+const RESETS_A_SECOND = 1000;
 /** The next tick at which a hart that is alone awake stops. */
 const gridAfter = (ticks: number) => (Math.floor(ticks / GRID) + 1) * GRID;
 const PAGE = 4096;
@@ -161,7 +163,7 @@ export class Machine {
   #yielded = false;
   /** By the host's clock, when `run` is to come back. */
   #wallEnd = Infinity;
-  /** Ticks up to the last reset. */
+  /** Ticks up to the last reset, and those that the resets took. */
   #before = 0;
 
   constructor(readonly graph: Graph, readonly options: MachineOptions, readonly host: Host) {
@@ -476,7 +478,8 @@ export class Machine {
 
   /** Power-off and on again: RAM is cleared as the machine file says, devices and harts are reset, guest time starts again at 0. */
   reset(): void {
-    this.#before += this.clock.ticks;
+    // It takes as long as it would: a guest that resets itself for ever grows old, too.
+    this.#before += this.clock.ticks + Math.ceil(this.clock.hz / RESETS_A_SECOND);
     // `run` must come back: a guest that resets itself for ever never reaches the time that the caller waits for.
     this.#break = true;
     this.#slice = undefined;

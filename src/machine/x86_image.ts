@@ -2,7 +2,7 @@
 // a CD has a file system.
 import { kindOf, memorySource } from "../core/disk.ts";
 import { ConfigError } from "../core/errors.ts";
-import { EM_386, EM_X86_64, isElf, machineName, readElf, type Segment, Symbols } from "./elf.ts";
+import { EM_386, EM_X86_64, isElf, machineName, NO_RAM, readElf, type Segment, Symbols, withoutHeaders } from "./elf.ts";
 import type { Boot, Entry } from "./x86_boot.ts";
 import { isLinux, readLinux } from "./x86_linux.ts";
 import { needsRealMode, readLinux16 } from "./x86_linux16.ts";
@@ -81,5 +81,6 @@ function readPvh(file: Uint8Array, name: string): X86Image {
   if (machine !== EM_386 && machine !== EM_X86_64) {
     throw new ConfigError(`built for ${machineName(machine)}, but the machine's CPU is x86_64`, { file: name });
   }
-  return { protocol: "pvh", entry: pvhEntry(file)!, segments, symbols, tell: tellPvh };
+  const kept = segments.flatMap((s) => withoutHeaders(s, ...NO_RAM));
+  return { protocol: "pvh", entry: pvhEntry(file)!, segments: kept, symbols, tell: tellPvh };
 }

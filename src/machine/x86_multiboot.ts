@@ -2,7 +2,7 @@
 // Sources: Multiboot Specification 0.6.96, 3.1 to 3.3; Multiboot2 Specification 2.0, 3.1 to 3.6. Where the second one leaves widths open (ELF
 // sections), as GRUB 2.06 writes them. Not modelled: boot device, drives, APM and VBE tables, EFI.
 import { ConfigError } from "../core/errors.ts";
-import { EM_386, EM_X86_64, isElf, machineName, readElf, type Segment, Symbols } from "./elf.ts";
+import { EM_386, EM_X86_64, isElf, machineName, NO_RAM, readElf, type Segment, Symbols, withoutHeaders } from "./elf.ts";
 import type { Boot, Entry, Framebuffer } from "./x86_boot.ts";
 import type { X86Image } from "./x86_image.ts";
 
@@ -150,13 +150,13 @@ function relocation(segments: readonly Segment[], min: number, max: number, alig
 }
 
 function fromElf(file: Uint8Array, name: string): Pick<X86Image, "entry" | "segments" | "symbols"> {
-  const image = readElf(file, name);
+  const image = readElf(file, name), segments = image.segments.flatMap((s) => withoutHeaders(s, ...NO_RAM));
   if (image.machine !== EM_386 && image.machine !== EM_X86_64) {
     throw new ConfigError(`built for ${machineName(image.machine)}, but the machine's CPU is x86_64`, { file: name });
   }
   // The entry is a virtual address when its segment says so.
   const s = image.segments.find((s) => image.entry >= s.vaddr && image.entry < s.vaddr + BigInt(s.size));
-  return { entry: s ? s.paddr + Number(image.entry - s.vaddr) : Number(image.entry), segments: image.segments, symbols: image.symbols };
+  return { entry: s ? s.paddr + Number(image.entry - s.vaddr) : Number(image.entry), segments, symbols: image.symbols };
 }
 
 /** header_addr, load_addr (all ones in the second version: the file's start), load_end_addr and bss_end_addr (0: everything). */

@@ -405,6 +405,18 @@ Deno.test("what a kernel is told is where neither the kernel nor a module is, no
   }
 });
 
+Deno.test("headers of an ELF file in the page below 1 MiB are left out: the BIOS keeps it", async () => {
+  const segment = (offset: number, at: number, length: number) => words(1, offset, at, at, length, length, 4, 0x1000);
+  const file = new Uint8Array(0x110).fill(0xa5);
+  file.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
+  const table = [...words(0x3_0002, 1, 0x10_000c, 52, 0, 0, 0x20_0034, 2, 0)];
+  file.set(table.slice(0, 36), 16);
+  file.set([...segment(0, 0xf_f000, 52 + 64), ...segment(0x100, 0x10_0000, 16)], 52);
+  file.set(words(0x1bad_b002, 0, -0x1bad_b002), 0x100);
+  const { bus } = await machineOf(file, {}, undefined, BIOS_TOML);
+  assertEquals([bus.read(0x10_0000, 4), bus.read(0xf_f000, 4) === 0x464c_457f], [0x1bad_b002, false]);
+});
+
 Deno.test("a kernel over what the BIOS keeps, and one that leaves no room for what it is told, are refused", async () => {
   const rows: [number, number, string, string?][] = [
     [0x9_0000, 0x1_0000, "kernel: it would overwrite 0x9fc00..0x9ffff, which the BIOS keeps"],
