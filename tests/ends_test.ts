@@ -110,6 +110,7 @@ const OBSTACLES: [command: string, code: number, stderr: RegExp][] = [
   ["$B $V <(cat $H)", 0, /^$/],
   ["$B $V $'a\\xffb'", 2, /^bringup: [^\n]*a name that is not UTF-8 cannot be given: rename the file, or link to it\n$/],
   ["${B/-A/} $V $H", 2, DENIED("read")],
+  ["${B/-A/} virt $H", 2, DENIED("read")],
   ["${B/-A/} describe $V", 2, DENIED("read")],
   ["${B/-A/--allow-read} describe $V --dtb x", 2, DENIED("write")],
   ["${B/-A/--allow-read} test x_test.ts", 2, DENIED("run")],

@@ -311,3 +311,14 @@ Deno.test("run until a function of a real kernel, by its path; another name is a
   const stop = await m.run({ until: "guests::sbi::shutdown" });
   assertEquals(stop, { kind: "breakpoint", cpu: 0, pc: m.machine.symbols.address("guests::sbi::shutdown")! });
 });
+
+Deno.test("a script that is not type-checked is told of what it misspells, and of a machine that is missing", async () => {
+  const kernel = "tests/guests/bin/hello.rv64.elf";
+  await assertRejects(
+    () => boot("virt", { kernel, append_: "x" } as never),
+    ConfigError,
+    "unknown option 'append_' (did you mean 'append'?)",
+  );
+  await assertRejects(() => boot(undefined as never, { machin: "virt" } as never), ConfigError, "(did you mean 'machine'?)");
+  await assertRejects(() => boot(undefined as never, { kernel }), ConfigError, "which machine?");
+});

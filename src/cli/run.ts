@@ -228,6 +228,8 @@ function makePlan({ positional, values }: CommandLine): Plan {
 function checkPositional([machine, kernel, ...more]: readonly string[]): void {
   if (machine === undefined) throw new ConfigError("which machine? usage: bringup MACHINE.toml [KERNEL] [options]");
   if (/^\w+$/.test(machine) && findMachineFile(machine) === machine) {
+    // Who may not look cannot know: Deno tells what is missing.
+    if (Deno.permissions.querySync({ name: "read", path: machine }).state !== "granted") Deno.statSync(machine);
     const names = [...Object.keys(COMMANDS), ...shippedMachines()];
     throw new ConfigError(`'${machine}' is neither a command nor a machine file${didYouMean(machine, names)}`);
   }

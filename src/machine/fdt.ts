@@ -1,6 +1,7 @@
 // Graph -> flattened device tree, and back to text.
 // Source: Devicetree Specification v0.4, sections 2.2-2.4 (nodes, properties), 3 (device nodes), 5 (DTB format, version 17);
 // Linux bindings riscv/cpus.yaml, riscv/extensions.yaml and interrupt-controller/riscv,cpu-intc.yaml. RISC-V machines only.
+import { ConfigError } from "../core/errors.ts";
 import type { AnyDeviceType, FdtProperties } from "../core/device.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { CPU_INPUTS } from "./format.ts";
@@ -21,10 +22,10 @@ const LOCAL_INTERRUPTS = CPU_INPUTS.riscv;
 /** An output that leads nowhere keeps its place in `interrupts-extended`; the PLIC and CLINT bindings skip it (a context that is absent). */
 const ABSENT = 0xffff_ffff;
 
-/** The device tree of a RISC-V machine as a DTB. @throws {Error} the machine is not a RISC-V one. */
+/** The device tree of a RISC-V machine as a DTB. @throws {ConfigError} the machine is not a RISC-V one. */
 export function buildFdt(graph: Graph, options: FdtOptions = {}): Uint8Array<ArrayBuffer> {
   const { cpu } = graph;
-  if (cpu.family !== "riscv") throw new Error("a device tree is made for RISC-V machines only");
+  if (cpu.family !== "riscv") throw new ConfigError(`a device tree is made for RISC-V machines, not for ${cpu.arch}`, { file: graph.file });
   const types = options.types ?? DEVICES, described: Described[] = [];
   // Two phandles for each hart come first: its own and its interrupt controller's.
   const handles = new Map<string, Described>();

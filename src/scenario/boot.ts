@@ -1,5 +1,6 @@
 // `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
 import type { DiskSource } from "../core/disk.ts";
+import { ConfigError, didYouMean } from "../core/errors.ts";
 import { type Channel, silent } from "../core/log.ts";
 import type { OpenDisk } from "../machine/disks.ts";
 import { createMachine, loadGraph, loadGunzip, loadTracing, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
@@ -22,11 +23,37 @@ export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionO
   readonly trace?: string;
 }
 
+const OPTIONS: Readonly<Record<keyof BootOptions, true>> = {
+  set: true,
+  kernel: true,
+  initrd: true,
+  symbols: true,
+  disks: true,
+  append: true,
+  engine: true,
+  tuning: true,
+  failOn: true,
+  budget: true,
+  history: true,
+  replay: true,
+  trace: true,
+};
+
+/** Scripts run without a type check as well. @throws {ConfigError} */
+function checkOptions(machine: string, options: BootOptions): void {
+  const unknown = Object.keys(options).find((key) => !Object.hasOwn(OPTIONS, key));
+  if (unknown !== undefined) {
+    throw new ConfigError(`unknown option '${unknown}'${didYouMean(unknown, ["machine", ...Object.keys(OPTIONS)])}`);
+  }
+  if (typeof machine !== "string") throw new ConfigError('which machine? `machine` is missing: a machine file, or a name such as "virt"');
+}
+
 /**
  * Builds the machine that a file describes and loads the kernel; nothing runs before the first `await` on the session.
  * @throws {ConfigError} the file, an override or an image is wrong.
  */
 export async function boot(machineFile: string, options: BootOptions = {}): Promise<MachineSession> {
+  checkOptions(machineFile, options);
   const { failOn, budget, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
   if (trace) await loadTracing();
