@@ -322,3 +322,10 @@ Deno.test("a script that is not type-checked is told of what it misspells, and o
   await assertRejects(() => boot(undefined as never, { machin: "virt" } as never), ConfigError, "(did you mean 'machine'?)");
   await assertRejects(() => boot(undefined as never, { kernel }), ConfigError, "which machine?");
 });
+
+Deno.test("a number of instructions that is none is refused, and does not run for ever", () => {
+  const { m } = start([{ spin: 1000 }]);
+  for (const how of [{ instructions: NaN }, { instructions: -1 }, { instructions: 1.5 }, {}]) {
+    assertThrows(() => m.run(how as never), ConfigError, "must be an integer of at least 0");
+  }
+});

@@ -267,13 +267,17 @@ export class MachineSession implements AsyncDisposable {
    * Runs for a span of guest time, a number of instruction times, or until an address or symbol is about to be executed. The result is a
    * "budget" or "breakpoint" stop, or the stop that ended the machine before its time was over.
    * @throws {ScenarioTimeout} `until` was not reached within the budget. @throws {UnexpectedStop} the machine stopped before `until`, or had
-   * stopped before.
+   * stopped before. @throws {ConfigError} a duration, a number or a name is none.
    */
   run(
     how: { readonly for: Duration } | { readonly instructions: number } | { readonly until: string | bigint; readonly within?: Duration },
   ): Promise<Stop> {
     if ("until" in how) return this.#runUntil(how.until, how.within);
     const ticks = "for" in how ? this.ticksOf(parseDuration(how.for)) : how.instructions;
+    // What is no number would never pass.
+    if (!Number.isSafeInteger(ticks) || ticks < 0) {
+      throw new ConfigError(`run: \`instructions\` must be an integer of at least 0, got ${ticks}`);
+    }
     const what = "for" in how ? `${how.for} of guest time to pass` : `${ticks} instructions to pass`;
     return this.refused(what) ?? this.#wait<Stop>(
       what,
