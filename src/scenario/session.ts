@@ -275,7 +275,7 @@ export class MachineSession implements AsyncDisposable {
     if ("until" in how) return this.#runUntil(how.until, how.within);
     const ticks = "for" in how ? this.ticksOf(parseDuration(how.for)) : how.instructions;
     // What is no number would never pass.
-    if (!Number.isSafeInteger(ticks) || ticks < 0) {
+    if (!("for" in how) && !(Number.isSafeInteger(ticks) && ticks >= 0)) {
       throw new ConfigError(`run: \`instructions\` must be an integer of at least 0, got ${ticks}`);
     }
     const what = "for" in how ? `${how.for} of guest time to pass` : `${ticks} instructions to pass`;
