@@ -19,7 +19,8 @@ async function run(file: string, image: Uint8Array, more: Partial<MachineOptions
   const readFile = (path: string) => path === "guest" ? image : Deno.readFileSync(path);
   const options: MachineOptions = { file: ROOT + file, kernel: "guest", ...more };
   const m = createMachine(options, { readFile, log: silent }, await loadGraph(options, { readFile, log: silent }));
-  m.run(until);
+  // With a limit, as programs run a machine: the clock is looked at between whiles, which cuts blocks where a guest is slow.
+  m.run(until, 1e9);
   return { stopped: m.stopped?.kind, value: m.bus.readBytes(at, 4).join(" "), digest: m.digest(), stats: m.stats };
 }
 
@@ -89,13 +90,15 @@ Deno.test("RISC-V: words before and behind a loop are written, and the last half
   const behind = words.length;
   i("sw", { rs1: at, rs2: n, imm: 0 });
   i("addi", { rd: n, rs1: n, imm: -1 });
-  // The upper half of what follows is written with 0x0013 or 0x0023 by turns: addi sum, sum, 1 or 2.
+  // The upper half of the jump, which ends its block, is written with 0x0040 or 0x0080 by turns: it goes 4 or 8 bytes on.
   i("andi", { rd: t, rs1: n, imm: 1 });
-  i("slli", { rd: t, rs1: t, shamt: 4 });
-  i("addi", { rd: t, rs1: t, imm: 0x13 });
+  i("addi", { rd: t, rs1: t, imm: 1 });
+  i("slli", { rd: t, rs1: t, shamt: 6 });
   const patch = words.length;
   i("sh", { rs1: at, rs2: t, imm: 0 });
   const patched = words.length;
+  i("jal", { rd: 0, imm: 4 });
+  i("addi", { rd: sum, rs1: sum, imm: 1 });
   i("addi", { rd: sum, rs1: sum, imm: 1 });
   i("bne", { rs1: n, rs2: 0, imm: 4 * (top - words.length) });
   i("sw", { rs1: at, rs2: sum, imm: 12 });
@@ -103,13 +106,34 @@ Deno.test("RISC-V: words before and behind a loop are written, and the last half
   words[behind] = encode(table.row("sw"), { rs1: at, rs2: n, imm: 4 * words.length });
   words[patch] = encode(table.row("sh"), { rs1: at, rs2: t, imm: 4 * patched + 2 });
   words.push(0);
-  // The register `sum` is x7: the upper half of addi x7, x7, k is k << 4 | 3 (rs1 = 7: its upper bits).
   const image = new Uint8Array(Uint32Array.from(words).buffer),
     set = { "firmware.sbi": "none", "boot.load": BASE, "memory.dram.size": "4MiB" };
   const results = await Promise.all(ENGINES.map((e) => run("machines/virt.toml", image, { ...e, set }, BASE + 12)));
   let expected = 0;
-  for (let k = 600 - 1; k >= 0; k--) expected += k & 1 ? 2 : 1;
+  for (let k = 600 - 1; k >= 0; k--) expected += k & 1 ? 1 : 2;
   for (const r of results) {
     assertEquals([r.value, r.digest], [[0, 8, 16, 24].map((s) => expected >> s & 0xff).join(" "), results[0].digest]);
+  }
+});
+
+Deno.test("x86: a guest that is lost in zeros that store into their own page is translated a few times, not for ever", async () => {
+  // 30 KiB of add [bx+si], al lead to the sector again, which counts how often; what they store to is beside the sector's code.
+  const code = [
+    ...[0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xc0], // cli; xor ax, ax; mov ds, ax; mov es, ax
+    ...[0xff, 0x06, 0x00, 0x7e], // inc word [0x7e00]
+    ...[0x83, 0x3e, 0x00, 0x7e, 0x01], // cmp word [0x7e00], 1
+    ...[0x75, 0x07], // jne
+    ...[0x31, 0xff, 0xb9, 0x00, 0x3e, 0xf3, 0xab], // xor di, di; mov cx, 0x3e00; rep stosw
+    ...[0x83, 0x3e, 0x00, 0x7e, 0x78], // cmp word [0x7e00], 120
+    ...[0x74, 0x0b], // je
+    ...[0xbb, 0x80, 0x7c, 0xbe, 0x00, 0x00], // mov bx, 0x7c80; mov si, 0
+    ...[0xea, 0x00, 0x00, 0x00, 0x00], // jmp 0:0
+    ...[0xb0, 0x10, 0xba, 0xf4, 0, 0xee, 0xeb, 0xfe],
+  ];
+  const engines: readonly Partial<MachineOptions>[] = [{ engine: "interp" }, { engine: "jit" }];
+  const results = await Promise.all(engines.map((e) => run("machines/pc.toml", sector(code), e, 0x7e00, 2_500_000)));
+  for (const r of results) {
+    assertEquals([r.stopped, r.value.split(" ").slice(0, 2), r.digest], ["exit", ["120", "0"], results[0].digest]);
+    assertEquals(r.stats.instructionsTranslated < 250_000, true, `${r.stats.instructionsTranslated} instructions translated`);
   }
 });

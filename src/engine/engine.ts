@@ -105,6 +105,8 @@ interface CodePage {
   /** How many writes have come that hit no code, and after how many the code goes. */
   passed: number;
   patience: number;
+  /** Bytes of code that were translated here, each as often as it was. */
+  translated: number;
   /** Which 64-byte granules hold translated code: low and high 32. */
   lo: number;
   hi: number;
@@ -324,6 +326,8 @@ export class Engine {
   readonly #hits = new Map<number, number>();
   /** The same for `patience`. */
   readonly #patience = new Map<number, number>();
+  /** The same for `translated`, which lasts when all code goes: that may come of it. */
+  readonly #translated = new Map<number, number>();
   readonly #pages: (CodePage | undefined)[] = [];
   readonly #u8: Uint8Array;
   readonly #u16: Uint16Array;
@@ -353,7 +357,7 @@ export class Engine {
   #resumeAt: bigint | undefined;
   /** A block of no instructions whose one micro-op goes on anywhere. */
   readonly #resume: number;
-  readonly #code: { bytes: Uint8Array; at: number; limit: number; next: () => number };
+  readonly #code: { bytes: Uint8Array; at: number; limit: number; stop: number; next: () => number };
   readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; next: () => number };
   #second = -1;
   #nextOfRegion: () => number = () => -1;
@@ -443,7 +447,7 @@ export class Engine {
       () => this.stats.tlbReads + this.stats.tlbWrites,
     );
     this.running = this.harts[0];
-    this.#code = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextPage() };
+    this.#code = { bytes: this.#u8, at: 0, limit: 0, stop: 0, next: () => this.#second = this.#nextPage() };
     // What is compiled may never run: looking for it must not walk page tables, which would be seen there.
     this.#regionCode = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextOfRegion() };
     this.#u16[this.#resume >> 1] = UOP.resume;
@@ -862,6 +866,8 @@ export class Engine {
     const ram = this.#viewOf(host);
     code.at = host;
     code.limit = Math.min(PAGE - (host & (PAGE - 1)), ram.offset + ram.length - host);
+    const known = this.#pages[host >>> 12];
+    code.stop = known !== undefined && known.translated >= RESTLESS ? Math.min(code.limit, SHORT - (host & (SHORT - 1))) : code.limit;
     let max = step ? 1 : LONGEST_BLOCK;
     for (;;) {
       b.reset(lo, hi);
@@ -891,6 +897,7 @@ export class Engine {
       next: page.blocks.get(key),
     };
     page.blocks.set(key, block);
+    page.translated += bytes;
     mark(page, host >>> 12, block);
     if (this.#second > 0) {
       const p = this.#second >>> 12, tail = this.#pages[p] ??= this.#newCodePage(this.#second);
@@ -1126,7 +1133,19 @@ export class Engine {
   #newCodePage(host: number): CodePage {
     this.#watch(host, IS_CODE);
     const p = host >>> 12, hits = this.#hits.get(p) ?? 0, patience = this.#patience.get(p) ?? PATIENCE;
-    return { blocks: new Map(), tails: new Map(), regions: new Set(), hits, passed: 0, patience, lo: 0, hi: 0, exact: undefined };
+    const translated = this.#translated.get(p) ?? 0;
+    return {
+      blocks: new Map(),
+      tails: new Map(),
+      regions: new Set(),
+      hits,
+      passed: 0,
+      patience,
+      translated,
+      lo: 0,
+      hi: 0,
+      exact: undefined,
+    };
   }
 
   /** Drops what was translated from these bytes of the linear memory; true when the block that is running was among them. */
@@ -1173,6 +1192,7 @@ export class Engine {
         this.#pages[p] = undefined;
         this.#u8[this.#watched + p] &= ~IS_CODE;
         this.#hits.set(p, page.hits);
+        this.#translated.set(p, page.translated);
       }
     }
     return current;
@@ -1253,6 +1273,7 @@ export class Engine {
   /** Forgets translations and TLB entries: memory or the harts' state was replaced. */
   reset(): void {
     this.flushCode();
+    this.#translated.clear();
     this.tables.reset();
     for (const h of this.harts) {
       h.flushTlb();
@@ -1272,6 +1293,7 @@ export class Engine {
     }
     this.#hits.clear();
     this.#patience.clear();
+    this.#pages.forEach((page, p) => page && this.#translated.set(p, page.translated));
     this.stats.regionsEvicted += this.#regions.size;
     this.#regions.clear();
     this.#unlike.clear();
@@ -1611,6 +1633,12 @@ const MAX_CONTEXTS = 1 << 16;
 const PRECISE_AFTER = 16;
 /** Writes beside a page's code after which it is dropped, at first: about what translating some of it anew costs. */
 const PATIENCE = 512;
+/**
+ * Bytes translated of a page, over and over, after which its blocks end where bytes of a multiple of SHORT do. So blocks that begin anywhere
+ * are soon where others were before, and a change of code costs few instructions. With long blocks a guest that is lost in zeros, which store
+ * into their own page, is translated for ever: it is cut (see WORK) and changed at ever other places, and each time all blocks behind are new.
+ */
+const RESTLESS = 8 * PAGE, SHORT = 32;
 /** Instructions of a block. */
 const LONGEST_BLOCK = 64;
 const INSN = OP["insn"];

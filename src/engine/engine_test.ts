@@ -156,7 +156,7 @@ class Toy implements Core {
   }
   translateBlock(b: Builder, code: Code, max: number): void {
     for (let offset = 0, n = 0; !b.ended; n++) {
-      if (n === max || offset >= code.limit) {
+      if (n === max || offset >= (code.stop ?? code.limit)) {
         b.insn((b.startLo + offset) | 0, b.startHi, offset);
         b.insns--;
         b.count--;

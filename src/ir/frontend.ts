@@ -27,6 +27,8 @@ export interface Code {
   readonly at: number;
   /** Bytes from there to the end of its 4 KiB page. */
   readonly limit: number;
+  /** Bytes from there to where no further instruction begins; absent: the limit. */
+  readonly stop?: number;
   /** Index in `bytes` of the page that follows in virtual memory; -1 when it is not mapped (the fault is then recorded in the core). Ask only when the first instruction crosses. */
   next(): number;
 }

@@ -30,7 +30,7 @@ function emitterOf(b: Builder): Emit {
  * `csrPlain` tells which CSRs are plain slots; without it every CSR instruction is a helper call.
  */
 export function translateBlock(b: Builder, code: Code, max: number, mode: number, isa: Isa, csrPlain?: Emit["csrPlain"]): void {
-  const e = emitterOf(b), { bytes, at, limit } = code, { table } = isa;
+  const e = emitterOf(b), { bytes, at, limit } = code, stop = code.stop ?? limit, { table } = isa;
   e.reset(b.startLo, b.startHi);
   e.xlen = isa.xlen;
   e.compressed = isa.has("zca");
@@ -41,7 +41,7 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   let offset = 0;
   for (let last = 0, n = 0; !e.ended; n++) {
     const from = at + offset, short = (bytes[from] & 3) !== 3;
-    if (n === end || offset >= limit || e.count > MAX_OPERATIONS || (n > 0 && !short && offset + 2 >= limit)) {
+    if (n === end || offset >= stop || e.count > MAX_OPERATIONS || (n > 0 && !short && offset + 2 >= limit)) {
       moveTo(e, startLo, startHi, last);
       e.cut(offset - last);
       break;

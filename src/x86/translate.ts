@@ -65,9 +65,9 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
 
 /** Decodes the block into `pool`; returns the number of instructions (1 or more), the last of which may be undecodable, or -1. */
 function decodeBlock(e: Emit, table: DecodeTable, code: Code, max: number): number {
-  const { bytes, at, limit } = code;
+  const { bytes, at, limit } = code, stop = code.stop ?? limit;
   let n = 0;
-  for (let offset = 0; n < max && offset < limit; n++) {
+  for (let offset = 0; n < max && offset < stop; n++) {
     const i = pool[n];
     let outcome: Outcome = table.decode(i, bytes, at + offset, limit - offset, e.code, e.protectedMode);
     if (outcome === CUT) {
