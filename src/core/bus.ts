@@ -222,6 +222,9 @@ export function windowOffset(r: Region, paddr: number): number {
   return offset <= 0x7fff_ffff ? offset | 0 : offset;
 }
 
+/** All bits of so many bytes. Powers of two were a third of what it costs a guest to poll a device. */
+export const BITS = [0, 0xff, 0xffff, 0, -1] as const;
+
 /** Reads a device window at any width: wide accesses are split low half first, narrow ones cut out of a wider register. */
 export function readTarget(t: BusTarget, offset: number, size: Size): number {
   const { min, max } = t.access;
@@ -231,10 +234,10 @@ export function readTarget(t: BusTarget, offset: number, size: Size): number {
     return v;
   }
   // A model may answer with more bits than it was asked for.
-  if (size >= min) return (t.read(offset, size) & (size === 4 ? -1 : 2 ** (8 * size) - 1)) >>> 0;
+  if (size >= min) return (t.read(offset, size) & BITS[size]) >>> 0;
   const shift = 8 * (offset % min);
   const wide = t.read(offset - offset % min, min);
-  return (wide >>> shift) & (2 ** (8 * size) - 1);
+  return (wide >>> shift) & BITS[size];
 }
 
 /** Writes a device window at any width; a narrow write to a wide register carries zeros in the other bytes. */

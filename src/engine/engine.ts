@@ -3,7 +3,7 @@
 //
 // How things count: every instruction that begins takes one tick of the budget, a faulting one and a waiting one (`wfi`, `hlt`) included;
 // an interrupt that is taken takes none. A fetch that faults takes one. All of it is the same whichever engine runs.
-import { type Bus, readTarget, type Size, windowOffset, writeTarget } from "../core/bus.ts";
+import { BITS, type Bus, readTarget, type Size, windowOffset, writeTarget } from "../core/bus.ts";
 import { BusFault } from "../core/errors.ts";
 import type { RunEnd } from "../core/cpu.ts";
 import { lazy } from "../core/lazy.ts";
@@ -1503,7 +1503,7 @@ export class Engine {
       if (size === 8 && aligned) {
         writeTarget(r.target, offset, 4, low >>> 0);
         writeTarget(r.target, offset + 4, 4, high >>> 0);
-      } else if (aligned) writeTarget(r.target, offset, size as Size, size === 4 ? low >>> 0 : low & (2 ** (8 * size) - 1));
+      } else if (aligned) writeTarget(r.target, offset, size as Size, (low & BITS[size as Size]) >>> 0);
       else for (let i = 0; i < size; i++) writeTarget(r.target, offset + i, 1, (i < 4 ? low >>> (8 * i) : high >>> (8 * i - 32)) & 0xff);
     } catch (e) {
       if (e instanceof BusFault) return false;
