@@ -1,7 +1,8 @@
 // What a snapshot has, a restored machine has: every leaf of the state of every device, processor and firmware is set to another value, saved
 // and restored into a fresh machine, and compared there leaf by leaf. A field that `load` forgets stays at its power-on value and is named. And
 // what no snapshot has: a machine that ran something else before is after a restore as a fresh one is, and after a reset as at power-on.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConfigError } from "../src/core/errors.ts";
 import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, type Machine, type MachineOptions, type Snapshot } from "../src/machine/machine.ts";
 import { GUEST } from "../src/ir/layout.ts";
@@ -166,3 +167,16 @@ for (const [name, kernel, at, later] of BUSY) {
     }
   });
 }
+
+Deno.test("a snapshot of another machine is refused, and the machine is as it was", async () => {
+  const target = MACHINES[0], m = (await maker(target))(), before = m.digest();
+  const larger = (await maker({ ...target, set: { ...target.set, "memory.ram.size": "8MiB" } }))();
+  const other = (await maker(MACHINES[1]))();
+  const one =
+    (await maker({ ...target, set: { ...target.set, "device.hpet": false, "device.pit.irq": "isa:0", "device.cmos.irq": "isa:8" } }))();
+  for (const s of [larger.snapshot(), other.snapshot(), one.snapshot()]) {
+    assertThrows(() => m.restore(s), ConfigError, "the snapshot is of another machine: ");
+  }
+  for (const s of [{}, undefined, null]) assertThrows(() => m.restore(s as unknown as Snapshot), ConfigError, "this is no snapshot");
+  assertEquals(m.digest(), before);
+});

@@ -48,7 +48,8 @@ export function loadTree(
     if (!(e instanceof ConfigError) || e instanceof ConfigErrors) throw e;
     const shipped = findShipped(value);
     if (shipped !== undefined && shipped !== beside) return merge(inherited(shipped), own);
-    throw new ConfigErrors([new ConfigError(`'${value}': ${e.problem}`, place)]);
+    const hint = !value.endsWith(".toml") && findShipped(`${value}.toml`) !== undefined ? ` (did you mean '${value}.toml'?)` : "";
+    throw new ConfigErrors([new ConfigError(`'${value}': ${e.problem}${hint}`, place)]);
   }
 }
 

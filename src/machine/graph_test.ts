@@ -907,6 +907,7 @@ Deno.test("extends: a file that is not beside is one that comes with bringup", (
     }
   };
   assertEquals(message({ "m.toml": 'extends = "other.toml"' }), "m.toml:1: extends: 'other.toml': no such file");
+  assertEquals(message({ "m.toml": 'extends = "base"' }), "m.toml:1: extends: 'base': no such file (did you mean 'base.toml'?)");
   // What is wrong in a file beside is not hidden by a shipped one.
   assertEquals(message({ "base.toml": "schema = [" }).startsWith("base.toml:1: not valid TOML"), true);
 });

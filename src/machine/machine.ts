@@ -97,6 +97,8 @@ export interface PlatformParts {
 
 /** State of a machine: plain data, restored exactly. */
 export interface Snapshot {
+  /** What the machine consists of: a snapshot goes into one of the same make only. */
+  readonly make: string;
   readonly clock: number;
   readonly cpus: readonly unknown[];
   readonly devices: Readonly<Record<string, object>>;
@@ -525,6 +527,7 @@ export class Machine {
       first += Math.ceil(r.length / PAGE);
     }
     return {
+      make: this.#make,
       clock: this.clock.base,
       cpus: this.cpus.map((c) => c.save()),
       devices: Object.fromEntries([...this.#devices].map(([id, d]) => [id, structuredClone(d.state)])),
@@ -538,7 +541,18 @@ export class Machine {
     };
   }
 
+  /** Processors, memories and devices: what a snapshot's parts belong to. */
+  get #make(): string {
+    const { cpu, devices } = this.graph, memories = this.engine.rams.map((r) => `${r.length / 1024} KiB`);
+    return `${cpu.harts} ${cpu.arch}; ${memories.join(" + ")}; ${devices.map((d) => `${d.id} ${d.type}`).join(", ")}`;
+  }
+
+  /** @throws {ConfigError} it is no snapshot, or one of another machine. */
   restore(s: Snapshot): void {
+    if (s?.make !== this.#make) {
+      const other = s?.make === undefined ? "this is no snapshot" : `the snapshot is of another machine: ${s.make}`;
+      throw new ConfigError(`${other}; this machine is ${this.#make}`);
+    }
     let first = 0;
     for (const [i, r] of this.engine.rams.entries()) {
       const bytes = this.engine.ramBytes(i), now = first;

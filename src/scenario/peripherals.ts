@@ -1,4 +1,5 @@
 // The screen and the keyboard of a session. Loaded for machines that have one.
+import { ConfigError } from "../core/errors.ts";
 import type { KeyPort, ScreenPort } from "../core/device.ts";
 import { type Pattern, show } from "./console.ts";
 import { type Duration, parseDuration } from "./duration.ts";
@@ -73,9 +74,11 @@ export class SessionKeyboard {
 
   /**
    * Sends raw bytes of scan code set 1, each when the guest has read the one before, and waits until it was given all of them.
-   * @throws {ScenarioTimeout} the guest does not read them in time.
+   * @throws {ScenarioTimeout} the guest does not read them in time. @throws {ConfigError} a code is no byte.
    */
   scancodes(codes: readonly number[], options: { within?: Duration } = {}): Promise<void> {
+    const odd = codes.find((code) => !Number.isInteger(code) || code < 0 || code > 0xff);
+    if (odd !== undefined) throw new ConfigError(`scancodes: a scan code is a whole number from 0 to 255, got ${odd}`);
     return this.#send(`${codes.length} scan codes`, options.within, 0, () => this.keys.enqueue(codes));
   }
 

@@ -331,7 +331,7 @@ export class MachineSession implements AsyncDisposable {
   /** Back to a snapshot of this session or of a fork. @throws {Error} something is being awaited. */
   restore(snapshot: SessionSnapshot): void {
     if (this.#waits.size > 0) throw new Error("Cannot restore a snapshot while something is awaited");
-    this.machine.restore(snapshot.machine);
+    this.machine.restore(snapshot?.machine);
     for (const c of this.consoles.values()) c.load(snapshot.consoles[c.name]);
     this.#keyboard?.keys.load(snapshot.keys);
     this.inputs.splice(0, Infinity, ...structuredClone(snapshot.inputs));
