@@ -358,7 +358,7 @@ export class Engine {
   /** A block of no instructions whose one micro-op goes on anywhere. */
   readonly #resume: number;
   readonly #code: { bytes: Uint8Array; at: number; limit: number; stop: number; next: () => number };
-  readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; next: () => number };
+  readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; stop: number; next: () => number };
   #second = -1;
   #nextOfRegion: () => number = () => -1;
   /** Counters for `--stats`. */
@@ -449,7 +449,7 @@ export class Engine {
     this.running = this.harts[0];
     this.#code = { bytes: this.#u8, at: 0, limit: 0, stop: 0, next: () => this.#second = this.#nextPage() };
     // What is compiled may never run: looking for it must not walk page tables, which would be seen there.
-    this.#regionCode = { bytes: this.#u8, at: 0, limit: 0, next: () => this.#second = this.#nextOfRegion() };
+    this.#regionCode = { bytes: this.#u8, at: 0, limit: 0, stop: 0, next: () => this.#second = this.#nextOfRegion() };
     this.#u16[this.#resume >> 1] = UOP.resume;
     const module = new WebAssembly.Module(interpreterModule(pages));
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
@@ -860,14 +860,19 @@ export class Engine {
     i32[at + 3] = ip;
   }
 
+  /** Where a block that begins at a place of a page has to end; `limit` unless the page is restless. */
+  #stopFor(host: number, limit: number): number {
+    const page = this.#pages[host >>> 12];
+    return page !== undefined && page.translated >= RESTLESS ? Math.min(limit, SHORT - (host & (SHORT - 1))) : limit;
+  }
+
   #translate(host: number, lo: number, hi: number, key: number, step: boolean): Block | undefined {
     const b = this.#builder, code = this.#code, core = this.running.core, selector = this.#selector;
     if (this.#arenaAt + LARGEST_BLOCK > selector.literalAt) this.flushCode();
     const ram = this.#viewOf(host);
     code.at = host;
     code.limit = Math.min(PAGE - (host & (PAGE - 1)), ram.offset + ram.length - host);
-    const known = this.#pages[host >>> 12];
-    code.stop = known !== undefined && known.translated >= RESTLESS ? Math.min(code.limit, SHORT - (host & (SHORT - 1))) : code.limit;
+    code.stop = this.#stopFor(host, code.limit);
     let max = step ? 1 : LONGEST_BLOCK;
     for (;;) {
       b.reset(lo, hi);
@@ -954,6 +959,8 @@ export class Engine {
       if (page < 0 || (distance !== 0 && !this.#isWarm(page + offsetIn(lo), lo, hi, mode))) return false;
       code.at = page + offsetIn(lo);
       code.limit = Math.min(PAGE - offsetIn(lo), ram.offset + ram.length - code.at);
+      // No longer than the block: a region whose first node has more instructions than are left goes back at once, for ever.
+      code.stop = this.#stopFor(code.at, code.limit);
       hosts.set(distance, code.at);
       b.reset(lo, hi);
       b.memos = undefined;
