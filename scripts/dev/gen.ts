@@ -1,11 +1,13 @@
 // Writes the files that follow from others: the table of device types, the lists of modules in src/loads and the JSON Schema of machine files.
 // Run: deno run -A scripts/dev/gen.ts (with --check: fails when a file is stale and writes nothing)
+import { existsSync } from "node:fs";
+
 const root = new URL("../../", import.meta.url);
 
-/** A device type, the name of its file (without ".ts"), and the list in src/loads that it is loaded with. */
+/** A device type, the path of its file below src/devices, and the list in src/loads that it is loaded with. */
 interface DeviceFile {
   readonly type: string;
-  readonly name: string;
+  readonly path: string;
   readonly list: string;
 }
 
@@ -21,9 +23,9 @@ export async function deviceTypes(): Promise<DeviceFile[]> {
     for (const type of new Set(named(machine))) users.set(type, [...users.get(type) ?? [], machine.slice(0, -5)]);
   }
   return await Promise.all(
-    deviceFiles().sort().map(async (name) => {
-      const { type } = (await import(new URL(`src/devices/${name}.ts`, root).href)).default as { type: string };
-      return { type, name, list: ["devices", ...users.get(type) ?? ["others"]].join("_") };
+    deviceFiles().sort().map(async (path) => {
+      const { type } = (await import(new URL(`src/devices/${path}`, root).href)).default as { type: string };
+      return { type, path, list: ["devices", ...users.get(type) ?? ["others"]].join("_") };
     }),
   );
 }
@@ -40,13 +42,12 @@ export function deviceTable(types: readonly DeviceFile[]): string {
   ].join("\n");
 }
 
-/** Names of the files in src/devices that export a device type. */
+/** Paths below src/devices of the files that export a device type: a file, or the `mod.ts` of a folder, for each device. */
 function deviceFiles(): string[] {
   const dir = new URL("src/devices/", root);
-  return [...Deno.readDirSync(dir)].map((e) => e.name)
-    .filter((name) => name.endsWith(".ts") && !name.endsWith("_test.ts"))
-    .filter((name) => /^export default defineDevice/m.test(Deno.readTextFileSync(new URL(name, dir))))
-    .map((name) => name.slice(0, -3));
+  return [...Deno.readDirSync(dir)].map((e) => e.isDirectory ? `${e.name}/mod.ts` : e.name)
+    .filter((path) => path.endsWith(".ts") && !path.endsWith("_test.ts") && existsSync(new URL(path, dir)))
+    .filter((path) => /^export default defineDevice/m.test(Deno.readTextFileSync(new URL(path, dir))));
 }
 
 /**
@@ -116,7 +117,8 @@ export function loadLists(types: readonly DeviceFile[]): Map<string, string> {
     ]);
   }
   for (const list of new Set(types.map((t) => t.list))) {
-    const names = types.filter((t) => t.list === list).map((t) => t.name), files = names.map((name) => `src/devices/${name}.ts`);
+    const paths = types.filter((t) => t.list === list).map((t) => t.path), files = paths.map((path) => `src/devices/${path}`);
+    const names = paths.map((path) => path.replace(/(\/mod)?\.ts$/, ""));
     emit(
       list,
       "Device types and what they need",

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { builtinFont } from "../core/font8x16.ts";
-import { PciBus, PciSlot } from "../core/pci.ts";
-import { type VgaMode, vgaMode, vgaPalette } from "../core/vga_modes.ts";
-import { type Bench, bench } from "./testing/bench.ts";
-import type { Device } from "../core/device.ts";
-import vga from "./vga.ts";
+import { builtinFont } from "../../core/font8x16.ts";
+import { PciBus, PciSlot } from "../../core/pci.ts";
+import { type VgaMode, vgaMode, vgaPalette } from "../../core/vga_modes.ts";
+import { type Bench, bench } from "../testing/bench.ts";
+import type { Device } from "../../core/device.ts";
+import vga from "./mod.ts";
 
 const MEMORY = 0, LFB = 1, PORTS = 2, VBE = 3;
 
