@@ -1,66 +1,28 @@
-// IDE controller of the PIIX3 with up to four drives: hard disks and ATAPI CD drives on two channels, programmed I/O and bus-master DMA.
-// Sources: ATA/ATAPI-7 (T13/1532D revision 4b), volume 1, 5 (registers) and 6 (commands), volume 2, 11 (protocols: reset, PIO, DMA, PACKET);
-// Intel 82371SB (PIIX3) data sheet (290550-002), 2.3 and 2.6; Programming Interface for Bus Master IDE Controller 1.0 (Intel, 1994).
-// Not modelled: the transfer times that the IDETIM registers set, and their decode enable bits (the ports always answer, as in QEMU); SMART,
-// security, host protected area, power management beyond accepting it; overlapped and queued commands.
-// An absent drive reads as zeros, as in QEMU. A command takes 1 us, and so does each block that asks for another interrupt.
-import type { BusTarget, Size } from "../core/bus.ts";
-import type { Alarm } from "../core/clock.ts";
-import { defineDevice, type Device, type DeviceEnv } from "../core/device.ts";
-import { type Disk, type Drive, drive, type Geometry } from "../core/disk.ts";
-import { BusFault } from "../core/errors.ts";
-import { type IrqLine, unconnected } from "../core/irq.ts";
-import type { PciFunction } from "../core/pci.ts";
-import { cdPowerOn, packet, packetName } from "./ide/atapi.ts";
-import { identifyCd, identifyHardDisk, MULTIPLE_MAX } from "./ide/identify.ts";
+// One channel of the IDE controller with its two drives: registers, the protocols of commands, and its half of the bus master.
+// Sources: ATA/ATAPI-7 (T13/1532D revision 4b), volume 2, 11 (reset, PIO, DMA, PACKET); Programming Interface for Bus Master IDE Controller 1.0
+// (Intel, 1994). An absent drive reads as zeros, as in QEMU. A command takes 1 us, and so does each block that asks for another interrupt.
+import type { BusTarget, Size } from "../../core/bus.ts";
+import type { Alarm } from "../../core/clock.ts";
+import type { DeviceEnv } from "../../core/device.ts";
+import type { Disk } from "../../core/disk.ts";
+import { BusFault } from "../../core/errors.ts";
+import type { IrqLine } from "../../core/irq.ts";
+import { packet, packetName } from "./atapi.ts";
+import { CD_COMMANDS, type CommandHost, DISK_COMMANDS, isWrite, lbaOf, setLba } from "./commands.ts";
+import { ABRT, BSY, DRDY, drivePowerOn, type DriveState, DRQ, DSC, ERR, IDNF, SECTOR, SLAVE, type Unit } from "./drive.ts";
 
 const DATA = 0, ERROR = 1, COUNT = 2, LOW = 3, MID = 4, HIGH = 5, DEVICE = 6, STATUS = 7;
-const BSY = 0x80, DRDY = 0x40, DSC = 0x10, DRQ = 0x08, ERR = 0x01;
-const ABRT = 0x04, IDNF = 0x10;
-const LBA = 0x40, SLAVE = 0x10, DEVICE_ONES = 0xa0;
+const DEVICE_ONES = 0xa0;
 const CONTROL_HOB = 0x80, CONTROL_RESET = 0x04, CONTROL_NO_IRQ = 0x02;
 /** Interrupt reasons of PACKET, in the count register. */
 const REASON_COMMAND = 0x01, REASON_IN = 0x02;
-const BM_COMMAND = 0, BM_STATUS = 2, BM_TABLE = 4, BM_PORTS = 8;
+const BM_COMMAND = 0, BM_STATUS = 2, BM_TABLE = 4;
 const BM_START = 0x01, BM_TO_MEMORY = 0x08, BM_ACTIVE = 0x01, BM_FAILED = 0x02, BM_INTERRUPT = 0x04, BM_DRIVES = 0x60;
 /** A descriptor table may not cross 64 KiB. */
 const DESCRIPTORS = 0x1_0000 / 8;
-const SECTOR = 512, COMMAND_NS = 1000;
-
-/** What the drive waits for. */
-type Phase = "idle" | "busy" | "in" | "out" | "packet" | "dma";
-
-const drivePowerOn = (cd: boolean, geometry: Geometry = { cylinders: 0, heads: 0, sectors: 0 }) => ({
-  // Registers are two deep; the older byte is in bits 8 to 15.
-  feature: 0,
-  count: 0x01,
-  low: 0x01,
-  mid: cd ? 0x14 : 0,
-  high: cd ? 0xeb : 0,
-  device: 0,
-  /** Power-on leaves the result of the diagnostics: passed. */
-  error: 0x01,
-  status: cd ? 0 : DRDY | DSC,
-  /** The command under way, or the last one. */
-  command: 0,
-  phase: "idle" as Phase,
-  /** What the data port is filled from or goes to, and how far it is. */
-  data: new Uint8Array(),
-  at: 0,
-  /** The rest of the transfer: bytes of the disk from `from` on, or of `reply`. */
-  from: 0,
-  left: 0,
-  reply: undefined as Uint8Array | undefined,
-  /** Bytes for each interrupt. */
-  block: SECTOR,
-  heads: geometry.heads,
-  sectors: geometry.sectors,
-  multiple: MULTIPLE_MAX,
-  transferMode: 0,
-  writeCache: true,
-  cd: cdPowerOn(),
-});
-type DriveState = ReturnType<typeof drivePowerOn>;
+const COMMAND_NS = 1000;
+/** Bytes of a read that the bus master moves at a time. */
+const PIECE = 8 << 20;
 
 const channelPowerOn = (drives: readonly (Unit | undefined)[]) => ({
   selected: 0,
@@ -79,99 +41,17 @@ const channelPowerOn = (drives: readonly (Unit | undefined)[]) => ({
   bmNext: 0,
   drives: drives.map((u) => drivePowerOn(u?.cd ?? false, u?.disk?.geometry)),
 });
+export type ChannelState = ReturnType<typeof channelPowerOn>;
 
-/** A drive that is there. */
-interface Unit {
-  readonly cd: boolean;
-  readonly disk: Disk | undefined;
-  readonly serial: string;
-}
-
-const DRIVES = ["disk0", "disk1", "disk2", "disk3"] as const;
-const KINDS = ["hard", "cd"] as const;
-const keys = {
-  disk0: drive("master of the first channel", KINDS),
-  disk1: drive("slave of the first channel", KINDS),
-  disk2: drive("master of the second channel", KINDS),
-  disk3: drive("slave of the second channel", KINDS),
-};
-
-export default defineDevice({
-  type: "ide.piix",
-  doc: "IDE controller with two channels of two drives each: hard disks and CDs; outputs `primary` and `secondary`.",
-  spec: "ATA/ATAPI-7 (T13/1532D); Intel 82371SB, 2.3 and 2.6",
-  keys,
-  drives: DRIVES,
-  pci: "optional",
-  windows: () => [
-    { bus: "io", name: "primary", length: 8, at: 0x1f0 },
-    { bus: "io", name: "primary_control", length: 1, at: 0x3f6 },
-    { bus: "io", name: "secondary", length: 8, at: 0x170 },
-    { bus: "io", name: "secondary_control", length: 1, at: 0x376 },
-  ],
-  outputs: () => ["primary", "secondary"],
-  create: (env, _config, ports) => new Ide(env, DRIVES.map((name) => ports.drives?.[name]), ports.irq),
-});
-
-export class Ide implements Device<{ channels: ReturnType<typeof channelPowerOn>[] }> {
-  state: { channels: ReturnType<typeof channelPowerOn>[] };
-  readonly windows: readonly BusTarget[];
-  readonly pci: PciFunction;
-  readonly #channels: readonly Channel[];
-
-  constructor(env: DeviceEnv, drives: readonly (Drive | undefined)[], irq: readonly IrqLine[]) {
-    const units = drives.map((d, i) => unitOf(d, i));
-    this.#channels = [0, 1].map((n) => new Channel(env, units.slice(2 * n, 2 * n + 2), irq[n] ?? unconnected()));
-    this.state = { channels: this.#channels.map((c) => c.state) };
-    this.windows = this.#channels.flatMap((c) => [c.commandBlock, c.controlBlock]);
-    this.pci = {
-      vendor: 0x8086,
-      device: 0x7010,
-      class: 0x01_0180,
-      subsystem: [0x1af4, 0x1100],
-      bars: [undefined, undefined, undefined, undefined, { kind: "io", name: "bmdma", size: 16, target: this.#busMaster() }],
-      registers: [{ at: 0x06, size: 2, value: 0x0280 }, { at: 0x40, size: 4, writable: 0xffff_ffff }],
-    };
-  }
-
-  reset(): void {
-    for (const c of this.#channels) c.reset();
-    this.state = { channels: this.#channels.map((c) => c.state) };
-  }
-
-  restored(): void {
-    for (const [i, c] of this.#channels.entries()) c.restored(this.state.channels[i]);
-  }
-
-  #busMaster(): BusTarget {
-    const channel = (offset: number) => this.#channels[offset >> 3];
-    return {
-      access: { min: 1, max: 4 },
-      read: (offset, size) => bytewise(size, (i) => channel(offset + i).readMaster((offset + i) % BM_PORTS)),
-      write: (offset, size, value) => {
-        for (let i = 0; i < size; i++) channel(offset + i).writeMaster((offset + i) % BM_PORTS, value >>> 8 * i & 0xff);
-      },
-    };
-  }
-}
-
-function unitOf(drive: Drive | undefined, index: number): Unit | undefined {
-  const cd = drive?.kind === "cd";
-  if (!drive || (!cd && !drive.disk)) return undefined;
-  return { cd, disk: drive.disk, serial: `BU0000${index + 1}` };
-}
-
-const bytewise = (size: Size, byte: (i: number) => number): number => {
+/** Bytes of a wide access to registers of one byte, the lowest first. */
+export const bytewise = (size: Size, byte: (i: number) => number): number => {
   let value = 0;
   for (let i = size - 1; i >= 0; i--) value = value * 256 + byte(i);
   return value;
 };
 
-/** A command of hard disks or of CD drives. */
-type Command = (c: Channel, d: DriveState, u: Unit) => void;
-
-class Channel {
-  state: ReturnType<typeof channelPowerOn>;
+export class Channel implements CommandHost {
+  state: ChannelState;
   readonly #alarm: Alarm;
 
   readonly commandBlock: BusTarget = {
@@ -199,7 +79,7 @@ class Channel {
     this.#updateLine();
   }
 
-  restored(state: ReturnType<typeof channelPowerOn>): void {
+  restored(state: ChannelState): void {
     this.state = state;
     if (state.dueAt < 0) this.#alarm.cancel();
     else this.#alarm.scheduleAt(state.dueAt);
@@ -557,179 +437,9 @@ class Channel {
   }
 }
 
-/** Bytes of a read that the bus master moves at a time. */
-const PIECE = 8 << 20;
-
 /** Bytes of a disk in a buffer of their own; undefined when it ends before. */
 function bytesOf(disk: Disk | undefined, from: number, length: number): Uint8Array | undefined {
   if (!disk) return undefined;
   const size = disk.sectorSize, first = Math.floor(from / size), sectors = disk.read(first, Math.ceil((from + length) / size) - first);
   return sectors?.slice(from - first * size, from - first * size + length);
 }
-
-// Hard disks
-
-/** Sector that the registers name, with 28 or 48 bits or by cylinder, head and sector; -1: no such sector. */
-function lbaOf(d: DriveState, bits: 28 | 48): number {
-  const [low, mid, high] = [d.low, d.mid, d.high];
-  if (bits === 48) {
-    return (low & 0xff) + (mid & 0xff) * 2 ** 8 + (high & 0xff) * 2 ** 16 + (low >> 8) * 2 ** 24 + (mid >> 8) * 2 ** 32 +
-      (high >> 8) * 2 ** 40;
-  }
-  if (d.device & LBA) return (d.device & 0xf) * 2 ** 24 + (high & 0xff) * 2 ** 16 + (mid & 0xff) * 2 ** 8 + (low & 0xff);
-  const cylinder = (high & 0xff) << 8 | mid & 0xff, head = d.device & 0xf, sector = low & 0xff;
-  if (sector === 0 || sector > d.sectors || head >= d.heads) return -1;
-  return (cylinder * d.heads + head) * d.sectors + sector - 1;
-}
-
-/** The inverse, in the notation of the command. */
-function setLba(d: DriveState, lba: number): void {
-  const byte = (n: number) => Math.floor(lba / 2 ** n) & 0xff;
-  if (EXTENDED.has(d.command)) {
-    Object.assign(d, { low: byte(24) << 8 | byte(0), mid: byte(32) << 8 | byte(8), high: byte(40) << 8 | byte(16) });
-  } else if (d.device & LBA) Object.assign(d, { low: byte(0), mid: byte(8), high: byte(16), device: d.device & 0xf0 | byte(24) & 0xf });
-  else {
-    const track = Math.floor(lba / d.sectors), cylinder = Math.floor(track / d.heads);
-    Object.assign(d, {
-      low: lba % d.sectors + 1,
-      mid: cylinder & 0xff,
-      high: cylinder >> 8 & 0xff,
-      device: d.device & 0xf0 | track % d.heads,
-    });
-  }
-}
-
-const EXTENDED = new Set([0x24, 0x25, 0x27, 0x29, 0x34, 0x35, 0x39, 0x42, 0xea]);
-const isWrite = (command: number) => command === 0xca || command === 0xcb || command === 0x35;
-const MULTIPLE = new Set([0xc4, 0xc5, 0x29, 0x39]);
-
-/** A transfer of sectors: where and how many, checked, then `go`. */
-const sectors = (go: (c: Channel, d: DriveState, from: number, length: number, block: number, u: Unit) => void): Command => (c, d, u) => {
-  const extended = EXTENDED.has(d.command), lba = lbaOf(d, extended ? 48 : 28);
-  const count = extended ? d.count || 0x1_0000 : d.count & 0xff || 256;
-  if (MULTIPLE.has(d.command) && d.multiple === 0) return c.abort(d);
-  if (lba < 0 || lba >= u.disk!.sectors) return c.abort(d, IDNF);
-  d.reply = undefined;
-  d.data = new Uint8Array();
-  go(c, d, lba * SECTOR, count * SECTOR, SECTOR * (MULTIPLE.has(d.command) ? d.multiple : 1), u);
-};
-const READ = sectors((c, d, from, length, block) => c.send(d, from, length, block));
-const WRITE = sectors((c, d, from, length, block, u) => u.disk!.readonly ? c.abort(d) : c.receive(d, from, length, block));
-const DMA = sectors((c, d, from, length, _block, u) => isWrite(d.command) && u.disk!.readonly ? c.abort(d) : c.dma(d, from, length));
-const VERIFY = sectors((c, d, from, length, _block, u) => from + length > u.disk!.sectors * SECTOR ? c.abort(d, IDNF) : c.later(d));
-/** Nothing to do for a model. */
-const OK: Command = (c, d) => c.later(d);
-
-/** ATA/ATAPI-7, 6.49: features that change nothing here are accepted. */
-const SET_FEATURES: Command = (c, d) => {
-  const feature = d.feature & 0xff, value = d.count & 0xff;
-  if (feature === 0x02 || feature === 0x82) d.writeCache = feature === 0x02;
-  else if (feature === 0x03) {
-    // PIO default and flow control, single-word DMA (which there is not), multi-word and Ultra DMA with their numbers.
-    const kind = value >> 3, n = value & 7, limit = [1, 4, -1, -1, 2, -1, -1, -1, 5][kind] ?? -1;
-    if (n > limit) return c.abort(d);
-    d.transferMode = value;
-  } else if (![0x05, 0x85, 0x42, 0xc2, 0x55, 0xaa, 0x66, 0xcc].includes(feature)) return c.abort(d);
-  c.later(d);
-};
-const POWER: Readonly<Record<number, Command>> = Object.fromEntries([0xe0, 0xe1, 0xe2, 0xe3, 0xe6].map((n) => [n, OK]));
-/** CHECK POWER MODE: active. */
-const CHECK_POWER: Command = (c, d) => {
-  d.count = 0xff;
-  c.later(d);
-};
-const DIAGNOSE: Command = (c) => c.diagnose();
-const FLUSH: Command = (c, d, u) => {
-  u.disk?.flush();
-  c.later(d);
-};
-
-const DISK_COMMANDS: Readonly<Record<number, Command>> = {
-  ...Object.fromEntries(Array.from({ length: 16 }, (_, n) => [0x10 + n, OK])), // RECALIBRATE
-  0x20: READ,
-  0x21: READ,
-  0x24: READ,
-  0x25: DMA,
-  0x27: (c, d, u) => {
-    setLba(d, u.disk!.sectors - 1);
-    c.later(d);
-  },
-  0x29: READ,
-  0x30: WRITE,
-  0x31: WRITE,
-  0x34: WRITE,
-  0x35: DMA,
-  0x39: WRITE,
-  0x40: VERIFY,
-  0x41: VERIFY,
-  0x42: VERIFY,
-  0x70: sectors((c, d) => c.later(d)), // SEEK
-  0x90: DIAGNOSE,
-  // INITIALIZE DEVICE PARAMETERS: another translation
-  0x91: (c, d) => {
-    const heads = (d.device & 0xf) + 1, sectors = d.count & 0xff;
-    if (sectors === 0) return c.abort(d);
-    Object.assign(d, { heads, sectors });
-    c.later(d);
-  },
-  0xc4: READ,
-  0xc5: WRITE,
-  0xc6: (c, d) => {
-    const n = d.count & 0xff;
-    if (n > MULTIPLE_MAX || (n & n - 1) !== 0) return c.abort(d);
-    d.multiple = n;
-    c.later(d);
-  },
-  0xc8: DMA,
-  0xc9: DMA,
-  0xca: DMA,
-  0xcb: DMA,
-  ...POWER,
-  0xe5: CHECK_POWER,
-  0xe7: FLUSH,
-  0xea: FLUSH,
-  0xec: (c, d, u) => c.sendReply(d, identifyHardDisk(descriptionOf(d, u))),
-  0xef: SET_FEATURES,
-  0xf8: (c, d, u) => {
-    d.device |= LBA;
-    setLba(d, Math.min(u.disk!.sectors - 1, 0x0fff_fffe));
-    c.later(d);
-  },
-};
-
-function descriptionOf(d: DriveState, u: Unit) {
-  const { cylinders, heads, sectors } = u.disk!.geometry;
-  const { multiple, transferMode, writeCache } = d;
-  const current = { heads: d.heads, sectors: d.sectors };
-  return {
-    serial: u.serial,
-    sectors: u.disk!.sectors,
-    cylinders,
-    heads,
-    sectorsPerTrack: sectors,
-    current,
-    multiple,
-    transferMode,
-    writeCache,
-  };
-}
-
-// CD drives
-
-/** Commands for hard disks leave the signature, so that the drive is told from one. */
-const NOT_FOR_CDS: Command = (c, d) => {
-  c.setSignature(d, true);
-  c.abort(d);
-};
-const CD_COMMANDS: Readonly<Record<number, Command>> = {
-  0x08: (c, d) => c.setSignature(d, true),
-  0x20: NOT_FOR_CDS,
-  0x90: DIAGNOSE,
-  0xa0: (c, d) => c.receivePacket(d),
-  0xa1: (c, d, u) => c.sendReply(d, identifyCd(u.serial, d.transferMode)),
-  ...POWER,
-  0xe5: CHECK_POWER,
-  0xe7: OK,
-  0xec: NOT_FOR_CDS,
-  0xef: SET_FEATURES,
-};

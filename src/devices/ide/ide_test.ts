@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { PciBus, PciSlot } from "../core/pci.ts";
-import { Disk, type Drive, memorySource } from "../core/disk.ts";
-import ide, { type Ide } from "./ide.ts";
-import { bench } from "./testing/bench.ts";
+import { PciBus, PciSlot } from "../../core/pci.ts";
+import { Disk, type Drive, memorySource } from "../../core/disk.ts";
+import ide, { type Ide } from "./mod.ts";
+import { bench } from "../testing/bench.ts";
 
 const DATA = 0, ERROR = 1, COUNT = 2, LOW = 3, MID = 4, HIGH = 5, DEVICE = 6, STATUS = 7;
 const BUSY = 0x80, READY = 0x50, DATA_READY = 0x58, FAILED = 0x41;

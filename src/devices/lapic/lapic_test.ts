@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { readTarget, type Size } from "../core/bus.ts";
-import { EXT_INT, NO_VECTOR } from "../core/apic.ts";
-import lapic, { type LocalApicDevice } from "./lapic.ts";
-import { bench } from "./testing/bench.ts";
+import { readTarget, type Size } from "../../core/bus.ts";
+import { EXT_INT, NO_VECTOR } from "../../core/apic.ts";
+import lapic, { type LocalApicDevice } from "./mod.ts";
+import { bench } from "../testing/bench.ts";
 
 const ID = 0x20, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200;
 const ESR = 0x280, ICR = 0x300, ICR_HIGH = 0x310, TIMER = 0x320, LINT0 = 0x350, LINT1 = 0x360, ERROR = 0x370;
