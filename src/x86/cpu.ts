@@ -3,7 +3,8 @@
 // (253666-083, 253668-083). Instructions are in isa/*.ts; what they call is in system.ts, far.ts, interrupts.ts, tasks.ts.
 // A check that fails deep inside such a function throws FAULTED after the exception was recorded; nothing of the guest's state has been
 // changed by then, and the helper's wrapper or the delivery loop catches it. Translated code never sees it.
-// Not modelled: SMM, VMX, SVM, CET, VME (CR4.VME, PVI), machine checks, performance counters.
+// Not modelled: SMM, VMX, SVM, CET, VME (CR4.VME, PVI), machine checks, performance counters; #GP when code runs on beyond the limit of CS
+// (jumps are checked).
 import { ARG, CONTEXT, GUEST, GUEST_END, PC, RESULT, SWITCH, SWITCH_END, TLB } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
@@ -738,7 +739,7 @@ export class X86Cpu implements Core {
       this.pageCacheable = false;
       this.#matchBreakpoints(lo, hi, access, size);
     }
-    if (this.paging.levels === 0) return this.#gate(lo >>> 0);
+    if (this.paging.levels === 0) return this.#misaligned(lo, access, size) ? -1 : this.#gate(lo >>> 0);
     // Also the last byte: an operand that begins below the end of the canonical addresses may lie beyond it (SDM volume 1, 3.3.7.1).
     if (hi !== 0 && !this.canonicalSpan(lo, hi, size)) {
       this.record(access === FETCH ? XCPT.GP : NOT_CANONICAL, 0);
@@ -746,15 +747,8 @@ export class X86Cpu implements Core {
       this.addressHi = hi;
       return -1;
     }
-    const user = this.cpl === 3;
-    if (this.#aligned && access !== FETCH) {
-      this.pageCacheable = false;
-      if (size <= 8 && lo & (size - 1)) {
-        this.record(XCPT.AC, 0);
-        return -1;
-      }
-    }
-    const paddr = this.paging.walk(lo, hi, access, user, this.#smap, false);
+    if (this.#misaligned(lo, access, size)) return -1;
+    const user = this.cpl === 3, paddr = this.paging.walk(lo, hi, access, user, this.#smap, false);
     if (paddr < 0) {
       this.#pageFault(lo, hi);
       return -1;
@@ -764,6 +758,15 @@ export class X86Cpu implements Core {
       for (let level = leaf; level < levels; level++) if (entryIndex[level] >= 0) this.#spaces.fetched(entryIndex[level], user);
     }
     return this.#gate(paddr);
+  }
+
+  /** Records #AC for an access that has to be aligned and is not, with paging or without. While they have to be, the TLB keeps no page. */
+  #misaligned(lo: number, access: Access, size: number): boolean {
+    if (!this.#aligned || access === FETCH) return false;
+    this.pageCacheable = false;
+    if (size > 8 || (lo & (size - 1)) === 0) return false;
+    this.record(XCPT.AC, 0);
+    return true;
   }
 
   /** Physical address that an access would reach now but for SMAP and protection keys, without side effects; undefined when it would fault. */
@@ -1065,13 +1068,13 @@ export class X86Cpu implements Core {
     }
     this.v86 = v86;
     this.lma = lma;
+    const aligned = this.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
     const stepping = flags & (TF | RF) || s.stepOnce || this.#instructionBreakpoints();
     // 64-bit code has one kind of stack: that of an interrupt, with a null SS, and that of SYSCALL have the same code.
     const mode = (code64 ? MODE_CODE64 : (cs & BIG ? MODE_CODE32 : 0) | (attr[SS] & BIG ? MODE_STACK32 : 0)) | (pe ? MODE_PROTECTED : 0) |
       (v86 ? MODE_V86 : 0) | (code64 || this.#flat() ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
       (s.cr0 & CR0_EM ? MODE_EM : 0) | (s.cr0 & CR0_MP ? MODE_MP : 0) | (s.cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (stepping ? MODE_TF : 0) |
-      (this.paging.levels === 0 && s.a20 && !this.#dataBreakpoints ? MODE_PHYSICAL : 0);
-    const aligned = this.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
+      (this.paging.levels === 0 && s.a20 && !this.#dataBreakpoints && !aligned ? MODE_PHYSICAL : 0);
     // Pages that were cached without the check must not be while it is on.
     if (aligned && !this.#aligned) this.env.flushTlb();
     this.#aligned = aligned;

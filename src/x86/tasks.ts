@@ -22,6 +22,7 @@ import {
   LDTR,
   PRESENT,
   readDescriptor,
+  readDescriptorExt,
   S,
   setAccessed,
   setFromDescriptor,
@@ -52,9 +53,10 @@ export type TaskReason = "jump" | "call" | "gate" | "return";
  * Privileges of the TSS or task gate have been checked.
  */
 export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ext: number, ip: number, flags: number): void {
-  const wrong = reason === "return" || reason === "gate" ? XCPT.TS : XCPT.GP, code = index(selector) | ext;
+  // Also through a task gate of the IDT it is #GP (SDM volume 2, INT n, TASK-GATE; table 7-1).
+  const wrong = reason === "return" ? XCPT.TS : XCPT.GP, code = index(selector) | ext;
   if (selector & 4 || index(selector) === 0) cpu.fault(wrong, code);
-  readDescriptor(cpu, selector, wrong);
+  readDescriptorExt(cpu, selector, wrong, ext);
   const kind = type(cpu.descHi), returns = reason === "return";
   if (cpu.descHi & S || !(returns ? kind === TSS16_BUSY || kind === TSS32_BUSY : kind === TSS16 || kind === TSS32)) cpu.fault(wrong, code);
   if (!(cpu.descHi & PRESENT)) cpu.fault(XCPT.NP, code);
@@ -119,7 +121,7 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
 function loadLdt(cpu: X86Cpu, ldt: number, ext: number): void {
   if (index(ldt) === 0) return;
   if (ldt & 4) cpu.fault(XCPT.TS, index(ldt) | ext);
-  readDescriptor(cpu, ldt, XCPT.TS);
+  readDescriptorExt(cpu, ldt, XCPT.TS, ext);
   if (cpu.descHi & S || type(cpu.descHi) !== LDT || !(cpu.descHi & PRESENT)) cpu.fault(XCPT.TS, index(ldt) | ext);
   setFromDescriptor(cpu, LDTR, ldt);
 }
@@ -128,14 +130,14 @@ function loadLdt(cpu: X86Cpu, ldt: number, ext: number): void {
 function loadSegments(cpu: X86Cpu, selectors: readonly number[], cpl: number, ext: number): void {
   const [es, cs, ss, ds, fs, gs] = selectors, code = (s: number) => index(s) | ext;
   if (index(cs) === 0) cpu.fault(XCPT.TS, ext);
-  readDescriptor(cpu, cs, XCPT.TS);
+  readDescriptorExt(cpu, cs, XCPT.TS, ext);
   let hi = cpu.descHi;
   if (!isCode(hi) || (isConforming(hi) ? dpl(hi) > cpl : dpl(hi) !== cpl)) cpu.fault(XCPT.TS, code(cs));
   if (!(hi & PRESENT)) cpu.fault(XCPT.NP, code(cs));
   setAccessed(cpu);
   setFromDescriptor(cpu, CS, cs);
   if (index(ss) === 0) cpu.fault(XCPT.TS, ext);
-  readDescriptor(cpu, ss, XCPT.TS);
+  readDescriptorExt(cpu, ss, XCPT.TS, ext);
   hi = cpu.descHi;
   if ((ss & 3) !== cpl || !isWritable(hi) || dpl(hi) !== cpl) cpu.fault(XCPT.TS, code(ss));
   if (!(hi & PRESENT)) cpu.fault(XCPT.SS, code(ss));
@@ -143,7 +145,7 @@ function loadSegments(cpu: X86Cpu, selectors: readonly number[], cpl: number, ex
   setFromDescriptor(cpu, SS, ss);
   for (const [n, s] of [[ES, es], [DS, ds], [FS, fs], [GS, gs]]) {
     if (index(s) === 0) continue;
-    readDescriptor(cpu, s, XCPT.TS);
+    readDescriptorExt(cpu, s, XCPT.TS, ext);
     hi = cpu.descHi;
     if (!isReadable(hi) || (!isConforming(hi) && (dpl(hi) < cpl || dpl(hi) < (s & 3)))) cpu.fault(XCPT.TS, code(s));
     if (!(hi & PRESENT)) cpu.fault(XCPT.NP, code(s));

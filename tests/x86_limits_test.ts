@@ -1,0 +1,905 @@
+// The tables of an x86 processor at their limits: GDT, LDT, IDT, TSS and I/O bitmap, and segments, from the last byte inside to the first
+// outside, for all that reads them. Every row names the smallest limit with which its instruction works; with one byte less it faults.
+// Intel SDM volume 3A (253668-083), 3.5, 5.3, 6.11 to 6.14, 7.2 and 7.3; volume 1, 19.5.2; INT n, JMP, CALL, RET, IRET in volume 2.
+import { assertEquals } from "@std/assert";
+import { silent } from "../src/core/log.ts";
+import { createMachine, loadGraph, type Machine } from "../src/machine/machine.ts";
+import { loadJit } from "../src/engine/engine.ts";
+import type { X86Cpu } from "../src/x86/cpu.ts";
+import { CS, DS, ES, FS, GS, LDTR, SS, TR } from "../src/x86/segments.ts";
+
+await loadJit();
+type Mode = "real" | "v86" | "16" | "32" | "64";
+/** Lower and upper half. */
+type Descriptor = readonly [lo: number, hi: number];
+
+/** Where things are; all that 16-bit code reaches is below 64 KiB. */
+const CODE_AT = 0x1000, POINTER = 0x1800, TARGET = 0x1900, HANDLERS = 0x2000, STACK0 = 0x3f00, STACK3 = 0x4f00;
+const TSS_AT = 0x5000, TSS2_AT = 0x8000, TSS3_AT = 0x8800, GDT_AT = 0x2_0000, LDT_AT = 0x3_0000, IDT_AT = 0x4_0000, PAGES_AT = 0x5_0000;
+
+const P = 0x80, DPL3 = 0x60, BIG = 0x40_0000, LONG = 0x20_0000, GRANULAR = 0x80_0000;
+function descriptor(base: number, limit: number, access: number, flags = 0): Descriptor {
+  return [(base & 0xffff) << 16 | limit & 0xffff, base & 0xff00_0000 | base >>> 16 & 0xff | access << 8 | limit & 0xf_0000 | flags];
+}
+function gate(type: number, selector: number, offset: number): Descriptor {
+  return [selector << 16 | offset & 0xffff, offset & 0xffff_0000 | (P | DPL3 | type) << 8];
+}
+const width = { "real": 2, "v86": 2, "16": 2, "32": 4, "64": 8 } as const;
+/** Code and data for a privilege, of the mode's kind, already accessed. */
+const flags = (mode: Mode, code: boolean) => mode === "64" && code ? GRANULAR | LONG : mode === "16" ? 0 : GRANULAR | BIG;
+const code = (mode: Mode, dpl: number) => descriptor(0, mode === "16" ? 0xffff : 0xf_ffff, P | dpl << 5 | 0x1b, flags(mode, true));
+const data = (mode: Mode, dpl: number) => descriptor(0, mode === "16" ? 0xffff : 0xf_ffff, P | dpl << 5 | 0x13, flags(mode, false));
+
+/** Selectors that are always there: code and data of privileges 0 to 3, and the system's. */
+const CODE = [0x08, 0x19, 0x2a, 0x3b], DATA = [0x10, 0x21, 0x32, 0x43];
+const TSS = 0x58, LDT = 0x68, TSS2 = 0x78, GATE = 0x88, TASK_GATE = 0x98, TSS3 = 0xa8;
+/** The one at the end of its table, in the GDT and in the LDT. */
+const EDGE = 0x100, LOCAL = EDGE | 4;
+/** An interrupt that is no exception's. */
+const VECTOR = 0x50;
+/** Exceptions with an error code. */
+const WITH_CODE = [8, 10, 11, 12, 13, 14, 17];
+
+interface Row {
+  readonly name: string;
+  readonly modes: readonly Mode[];
+  readonly cpl?: number;
+  /** Whose limit it is. `both`: that of the GDT, and that of the LDT with the descriptor there. `edge`: that in the descriptor at the edge. */
+  readonly table: "gdt" | "both" | "idt" | "tss" | "edge" | "ds" | "ss" | "cs" | "none";
+  /** The smallest limit that works. */
+  readonly last: number | ((mode: Mode) => number);
+  /** What is at the edge. */
+  readonly edge?: (mode: Mode) => Descriptor;
+  /** The instruction; `s` is the selector of what is at the edge. */
+  readonly run: (s: number, mode: Mode) => readonly number[];
+  /** Prepares what else it needs. */
+  readonly set?: (l: Lab, s: number) => void;
+  /** What comes of it inside the limit and beyond: "ok", or the vector in hexadecimal and its error code. */
+  readonly inside?: string;
+  readonly beyond: string | ((s: number, mode: Mode) => string);
+}
+
+const TOML = `
+schema = 1
+[cpu]
+arch = "x86_64"
+[memory.ram]
+at = 0
+size = "2MiB"
+`;
+
+/** One processor whose tables and registers are put in place by hand. */
+class Lab {
+  machine!: Machine;
+  cpu!: X86Cpu;
+  mode: Mode = "32";
+  cpl = 0;
+
+  static async make(engine: "interp" | "jit" = "interp"): Promise<Lab> {
+    const lab = new Lab();
+    const sector = new Uint8Array(512);
+    sector.set([0xf4]);
+    sector.set([0x55, 0xaa], 510);
+    const host = { readFile: (path: string) => path === "m.toml" ? new TextEncoder().encode(TOML) : sector, log: silent };
+    const options = { file: "m.toml", kernel: "kernel", engine, tuning: { threshold: 1 } } as const;
+    lab.machine = createMachine(options, host, await loadGraph(options, host));
+    lab.cpu = (lab.machine.cpus[0] as unknown as { core: X86Cpu }).core;
+    return lab;
+  }
+
+  get word() {
+    return width[this.mode];
+  }
+  write(at: number, value: number, size: 1 | 2 | 4 = 4): void {
+    this.machine.bus.write(at, size, value >>> 0 & (size === 4 ? -1 : 2 ** (8 * size) - 1));
+  }
+  read(at: number): number {
+    return this.machine.bus.read(at, 4);
+  }
+  put(table: number, selector: number, [lo, hi]: Descriptor): void {
+    this.write(table + (selector & ~7), lo);
+    this.write(table + (selector & ~7) + 4, hi);
+    if (this.mode !== "64" || hi & 0x1000) return;
+    // System descriptors are of 16 bytes in long mode.
+    this.write(table + (selector & ~7) + 8, 0);
+    this.write(table + (selector & ~7) + 12, 0);
+  }
+  /** An interrupt gate. */
+  vector(n: number, selector: number, type = this.mode === "16" ? 6 : 14): void {
+    this.put(IDT_AT, n * (this.mode === "64" ? 16 : 8), gate(type, selector, HANDLERS + 16 * n));
+  }
+  push(...values: readonly number[]): void {
+    const at = this.cpl === 0 ? STACK0 : STACK3;
+    for (const [i, v] of values.entries()) {
+      this.write(at + this.word * i, v, this.word === 2 ? 2 : 4);
+      if (this.word === 8) this.write(at + this.word * i + 4, 0);
+    }
+  }
+  pointer(selector: number, offset = TARGET): void {
+    const size = this.mode === "16" ? 2 : 4; // what no prefix asks for
+    this.write(POINTER, offset, size);
+    this.write(POINTER + size, selector, 2);
+  }
+  /** A task that goes on at an offset with these selectors, in a TSS of 32 or 16 bits. */
+  task(at: number, ip: number, wide: boolean, { cs = CODE[0], ss = DATA[0], ds = 0, ldt = 0 } = {}): void {
+    this.machine.bus.writeBytes(at, new Uint8Array(0x68));
+    if (wide) {
+      for (const [o, v] of [[0x20, ip], [0x24, 2], [0x38, STACK0 - 0x800], [0x4c, cs], [0x50, ss], [0x54, ds], [0x60, ldt]]) {
+        this.write(at + o, v);
+      }
+    } else {for (const [o, v] of [[0x0e, ip], [0x10, 2], [0x1a, STACK0 - 0x800], [0x24, cs], [0x26, ss], [0x28, ds], [0x2a, ldt]]) {
+        this.write(at + o, v, 2);
+      }}
+  }
+
+  /** Everything as every row finds it. */
+  prepare(mode: Mode, cpl: number): void {
+    const { cpu, machine } = this, long = mode === "64", p = mode === "v86" ? "32" : mode;
+    Object.assign(this, { mode, cpl });
+    cpu.reset();
+    machine.bus.writeBytes(0, new Uint8Array(0x9000));
+    // Behind an interrupt from outside the first instruction of the handler has run, too.
+    machine.bus.writeBytes(HANDLERS, new Uint8Array(0x1000).fill(0x90));
+    for (const at of [GDT_AT, LDT_AT, IDT_AT]) machine.bus.writeBytes(at, new Uint8Array(0x1100));
+    for (let n = 0; n < 4; n++) {
+      this.put(GDT_AT, CODE[n], code(p, n));
+      this.put(GDT_AT, DATA[n], data(p, n));
+    }
+    const tss = mode === "16" ? 1 : 9;
+    this.put(GDT_AT, TSS, descriptor(TSS_AT, 0x3000, P | tss | 2));
+    this.put(GDT_AT, LDT, descriptor(LDT_AT, 0xffff, P | 2));
+    this.put(GDT_AT, TSS2, descriptor(TSS2_AT, 0x67, P | tss));
+    this.put(GDT_AT, TSS3, descriptor(TSS3_AT, 0x67, P | tss));
+    for (let n = 0; n < 256; n++) {
+      if (mode === "real") this.write(IDT_AT + 4 * n, HANDLERS + 16 * n);
+      else this.vector(n, mode === "v86" ? CODE[0] : CODE[cpl]);
+    }
+    for (let n = 0; n < 3; n++) {
+      if (mode === "16") [this.write(TSS_AT + 2 + 4 * n, STACK0, 2), this.write(TSS_AT + 4 + 4 * n, DATA[n], 2)];
+      else if (long) this.write(TSS_AT + 4 + 8 * n, STACK0);
+      else [this.write(TSS_AT + 4 + 8 * n, STACK0), this.write(TSS_AT + 8 + 8 * n, DATA[n])];
+    }
+    if (long) {
+      for (let n = 1; n < 8; n++) this.write(TSS_AT + 0x1c + 8 * n, STACK0);
+      this.write(PAGES_AT, PAGES_AT + 0x1007);
+      this.write(PAGES_AT + 0x1000, PAGES_AT + 0x2007);
+      this.write(PAGES_AT + 0x2000, 0x87);
+    }
+    const { s } = cpu;
+    s.cr0 = (mode === "real" ? 0x10 : 0x11) | (long ? 0x8000_0000 | 0 : 0);
+    s.cr4 = long ? 0x620 : 0;
+    s.cr3Lo = PAGES_AT;
+    cpu.efer = long ? 0x500 : 0;
+    [s.idtLo, s.idtHi, s.idtLimit] = [IDT_AT, 0, 0xffff];
+    cpu.setGdt(GDT_AT, 0, 0xffff);
+    cpu.setFlags(mode === "v86" ? 0x2_0000 : 0, 0x3f_7fd5);
+    cpu.cpl = cpl;
+    cpu.reload();
+    for (const n of [ES, CS, SS, DS, FS, GS]) {
+      const selector = n === CS ? CODE[cpl] : DATA[cpl];
+      if (mode === "real" || mode === "v86") cpu.setSegment(n, 0, 0, 0, 0xffff, mode === "v86" ? 0xf300 : 0x9300);
+      else cpu.setSegment(n, selector, 0, 0, mode === "16" ? 0xffff : -1, (n === CS ? code : data)(mode, cpl)[1] & 0xf0_ff00);
+    }
+    cpu.setSegment(LDTR, LDT, LDT_AT, 0, 0xffff, (P | 2) << 8);
+    cpu.setSegment(TR, TSS, TSS_AT, 0, 0x3000, (P | tss | 2) << 8);
+    cpu.reload();
+    cpu.setReg("rsp", BigInt(cpl === 0 ? STACK0 : STACK3));
+  }
+  segment(n: number, limit: number, attributes = this.cpu.attr[n]): void {
+    this.cpu.setSegment(n, this.cpu.selector(n), this.cpu.baseLo(n), 0, limit, attributes);
+    this.cpu.reload();
+  }
+
+  /** Runs one instruction, or some, and tells what came of it. */
+  outcome(bytes: readonly number[], ticks = 1): string {
+    const { cpu, machine } = this;
+    machine.bus.writeBytes(CODE_AT, Uint8Array.from(bytes));
+    cpu.setEip(CODE_AT, 0);
+    machine.run(machine.clock.ticks + ticks);
+    if (machine.stopped) return "shutdown";
+    const n = Number(cpu.reg("rip")) - HANDLERS >> 4;
+    if (n < 0 || n >= 256) return "ok";
+    const vector = n.toString(16).padStart(2, "0");
+    if (this.mode === "real" || !WITH_CODE.includes(n)) return vector;
+    const mask = this.mode === "16" ? 0xffff : -1;
+    return `${vector} ${((this.read(Number(cpu.reg("rsp")) & mask) & mask) >>> 0).toString(16)}`;
+  }
+}
+
+const le = (value: number, bytes: number): number[] => Array.from({ length: bytes }, (_, i) => value >>> 8 * i & 0xff);
+const hex = (n: number): string => n.toString(16);
+/** ModRM and what follows for a register field and an address. */
+const mem = (mode: Mode, reg: number, at: number): number[] =>
+  mode === "64" ? [reg << 3 | 4, 0x25, ...le(at, 4)] : mode === "32" ? [reg << 3 | 5, ...le(at, 4)] : [reg << 3 | 6, ...le(at, 2)];
+const direct = (opcode: number) => (s: number, mode: Mode): number[] => [opcode, ...le(TARGET, mode === "32" ? 4 : 2), ...le(s, 2)];
+const indirect = (reg: number) => (_: number, mode: Mode): number[] => [0xff, ...mem(mode, reg, POINTER)];
+const rexW = (mode: Mode, ...bytes: number[]): number[] => mode === "64" ? [0x48, ...bytes] : bytes;
+/** The segment registers' numbers, and what loads a far pointer into them. */
+const PROTECTED: readonly Mode[] = ["16", "32", "64"], LEGACY: readonly Mode[] = ["16", "32"], ALL3: readonly Mode[] = ["32"];
+const END = EDGE + 7, END16 = (mode: Mode) => mode === "64" ? EDGE + 15 : EDGE + 7;
+
+// --- loading segment registers: #GP(selector) beyond the limit (3.5.1, 5.3)
+
+const gp = (s: number) => `0d ${hex(s & ~3)}`;
+const ts = (s: number) => `0a ${hex(s & ~3)}`;
+const tsExt = (s: number) => `0a ${hex(s & ~3 | 1)}`;
+const gpExt = (s: number) => `0d ${hex(s & ~3 | 1)}`;
+
+const LOADS: readonly Row[] = [
+  ...(["es", "", "ss", "ds", "fs", "gs"].flatMap((name, n): Row[] =>
+    name === "" ? [] : [{
+      name: `mov ${name}, ax`,
+      modes: PROTECTED,
+      table: "both",
+      last: END,
+      edge: (mode) => data(mode, 0),
+      run: () => [0x8e, 0xc0 | n << 3],
+      set: (l, s) => l.cpu.setReg("rax", BigInt(s)),
+      beyond: gp,
+    }]
+  )),
+  ...([["es", 0x07], ["ss", 0x17], ["ds", 0x1f]] as const).map(([name, opcode]): Row => ({
+    name: `pop ${name}`,
+    modes: LEGACY,
+    table: "both",
+    last: END,
+    edge: (mode) => data(mode, 0),
+    run: () => [opcode],
+    set: (l, s) => l.push(s),
+    beyond: gp,
+  })),
+  ...([["fs", 0xa1], ["gs", 0xa9]] as const).map(([name, opcode]): Row => ({
+    name: `pop ${name}`,
+    modes: PROTECTED,
+    table: "both",
+    last: END,
+    edge: (mode) => data(mode, 0),
+    run: () => [0x0f, opcode],
+    set: (l, s) => l.push(s),
+    beyond: gp,
+  })),
+  ...([["les", [0xc4]], ["lds", [0xc5]], ["lss", [0x0f, 0xb2]], ["lfs", [0x0f, 0xb4]], ["lgs", [0x0f, 0xb5]]] as const).map((
+    [name, opcode],
+  ): Row => ({
+    name,
+    modes: opcode.length === 1 ? LEGACY : PROTECTED,
+    table: "both",
+    last: END,
+    edge: (mode) => data(mode, 0),
+    run: (_, mode) => [...opcode, ...mem(mode, 0, POINTER)],
+    set: (l, s) => l.pointer(s),
+    beyond: gp,
+  })),
+];
+
+// --- far transfers
+
+const STACKED = (l: Lab, ...more: number[]) => l.push(TARGET, ...more);
+const FAR: readonly Row[] = [
+  ...([["jmp", 0xea], ["call", 0x9a]] as const).map(([name, opcode]): Row => ({
+    name: `${name} far, direct`,
+    modes: LEGACY,
+    table: "both",
+    last: END,
+    edge: (mode) => code(mode, 0),
+    run: direct(opcode),
+    beyond: gp,
+  })),
+  ...([["jmp", 5], ["call", 3]] as const).map(([name, reg]): Row => ({
+    name: `${name} far, indirect`,
+    modes: PROTECTED,
+    table: "both",
+    last: END,
+    edge: (mode) => code(mode, 0),
+    run: indirect(reg),
+    set: (l, s) => l.pointer(s),
+    beyond: gp,
+  })),
+  ...([["jmp", 5], ["call", 3]] as const).flatMap(([name, reg]): Row[] => [{
+    name: `${name} through a call gate at the edge`,
+    modes: PROTECTED,
+    table: "both",
+    last: END16,
+    edge: (mode) => gate(mode === "16" ? 4 : 12, CODE[0], TARGET),
+    run: indirect(reg),
+    set: (l, s) => l.pointer(s),
+    beyond: gp,
+  }, {
+    name: `${name} through a call gate to code at the edge`,
+    modes: PROTECTED,
+    table: "both",
+    last: END,
+    edge: (mode) => code(mode, 0),
+    run: indirect(reg),
+    set: (l, s) => (l.put(GDT_AT, GATE, gate(l.mode === "16" ? 4 : 12, s, TARGET)), l.pointer(GATE)),
+    beyond: gp,
+  }]),
+  {
+    name: "call through a gate to an inner ring's code at the edge",
+    modes: PROTECTED,
+    cpl: 3,
+    table: "both",
+    last: END,
+    edge: (mode) => code(mode, 0),
+    run: indirect(3),
+    set: (l, s) => (l.put(GDT_AT, GATE, gate(l.mode === "16" ? 4 : 12, s, TARGET)), l.pointer(GATE)),
+    beyond: gp,
+  },
+  {
+    name: "call through a gate, the inner stack's descriptor at the edge",
+    modes: LEGACY,
+    cpl: 3,
+    table: "both",
+    last: END,
+    edge: (mode) => data(mode, 0),
+    run: indirect(3),
+    set: (l, s) => {
+      l.put(GDT_AT, GATE, gate(l.mode === "16" ? 4 : 12, CODE[0], TARGET));
+      l.pointer(GATE);
+      l.write(TSS_AT + (l.mode === "16" ? 4 : 8), s, 2);
+    },
+    beyond: ts,
+  },
+  ...([["retf", 0xcb, 0], ["iret", 0xcf, 1]] as const).flatMap(([name, opcode, image]): Row[] => {
+    const flags = image ? [2] : [], run = (_: number, mode: Mode) => rexW(mode, opcode);
+    return [
+      {
+        name,
+        modes: PROTECTED,
+        table: "both",
+        last: END,
+        edge: (mode) => code(mode, 0),
+        run,
+        set: (l, s) => STACKED(l, s, ...flags, STACK0, DATA[0]),
+        beyond: gp,
+      },
+      {
+        name: `${name} to ring 3, code at the edge`,
+        modes: PROTECTED,
+        table: "both",
+        last: END,
+        edge: (mode) => code(mode, 3),
+        run,
+        set: (l, s) => STACKED(l, s | 3, ...flags, STACK3, DATA[3]),
+        beyond: gp,
+      },
+      {
+        name: `${name} to ring 3, stack at the edge`,
+        modes: PROTECTED,
+        table: "both",
+        last: END,
+        edge: (mode) => data(mode, 3),
+        run,
+        set: (l, s) => STACKED(l, CODE[3], ...flags, STACK3, s | 3),
+        beyond: gp,
+      },
+    ];
+  }),
+];
+
+// --- system segments and the instructions that only look
+
+const SYSTEM: readonly Row[] = [
+  {
+    name: "lldt",
+    modes: PROTECTED,
+    table: "gdt",
+    last: END16,
+    edge: () => descriptor(LDT_AT, 0xff, P | 2),
+    run: () => [0x0f, 0x00, 0xd0],
+    set: (l, s) => l.cpu.setReg("rax", BigInt(s)),
+    beyond: gp,
+  },
+  {
+    name: "ltr",
+    modes: PROTECTED,
+    table: "gdt",
+    last: END16,
+    edge: (mode) => descriptor(TSS2_AT, 0x67, P | (mode === "16" ? 1 : 9)),
+    run: () => [0x0f, 0x00, 0xd8],
+    set: (l, s) => l.cpu.setReg("rax", BigInt(s)),
+    beyond: gp,
+  },
+];
+/** LAR, LSL, VERR, VERW clear ZF instead. */
+const LOOKS = [["lar", [0x0f, 0x02, 0xc8]], ["lsl", [0x0f, 0x03, 0xc8]], ["verr", [0x0f, 0x00, 0xe0]], ["verw", [
+  0x0f,
+  0x00,
+  0xe8,
+]]] as const;
+
+// --- interrupts: #GP(vector * 8 + IDT + EXT) beyond the IDT, selectors with EXT unless it is INT n (6.13)
+
+const GATE_BYTES = { "real": 4, "v86": 8, "16": 8, "32": 8, "64": 16 } as const;
+const idtLast = (vector: number) => (mode: Mode) => vector * GATE_BYTES[mode] + GATE_BYTES[mode] - 1;
+const misaligned = (l: Lab) => {
+  l.cpu.s.cr0 |= 0x4_0000;
+  l.cpu.setFlags(0x4_0000, 0x4_0000);
+  l.cpu.reload();
+};
+/** INT n, and an alignment check, which is no software interrupt; a load of two bytes at an odd address. */
+const INT = [0xcd, VECTOR], MISALIGNED = (_: number, mode: Mode) => [...mode === "16" ? [] : [0x66], 0x8b, ...mem(mode, 0, POINTER + 1)];
+const external = (l: Lab) => {
+  Object.assign(l.cpu.config, { acknowledge: () => (l.cpu.intr = false, VECTOR) });
+  l.cpu.setFlags(0x200, 0x200);
+  l.cpu.intr = true;
+  l.cpu.config.onPending();
+};
+const EVENTS: readonly Row[] = [
+  {
+    name: "int n",
+    modes: ["16", "32", "64"],
+    table: "idt",
+    last: idtLast(VECTOR),
+    run: () => INT,
+    inside: "50",
+    beyond: `0d ${hex(VECTOR * 8 + 2)}`,
+  },
+  { name: "int n", modes: ["real"], table: "idt", last: idtLast(VECTOR), run: () => INT, inside: "50", beyond: "0d" },
+  { name: "int n", modes: PROTECTED, cpl: 3, table: "idt", last: idtLast(VECTOR), run: () => INT, inside: "50", beyond: "0d 282" },
+  {
+    name: "int n",
+    modes: ["v86"],
+    cpl: 3,
+    table: "idt",
+    last: idtLast(VECTOR),
+    run: () => INT,
+    set: (l) => l.cpu.setFlags(0x3000, 0x3000),
+    inside: "50",
+    beyond: "0d 282",
+  },
+  { name: "int3", modes: ["real", "16", "32", "64"], table: "idt", last: idtLast(3), run: () => [0xcc], inside: "03", beyond: "shutdown" },
+  {
+    name: "#UD, which nothing else is behind",
+    modes: ["real", "16", "32", "64"],
+    table: "idt",
+    last: idtLast(6),
+    run: () => [0x0f, 0x0b],
+    inside: "06",
+    beyond: "shutdown",
+  },
+  {
+    name: "#AC",
+    modes: PROTECTED,
+    cpl: 3,
+    table: "idt",
+    last: idtLast(17),
+    run: MISALIGNED,
+    set: misaligned,
+    inside: "11 0",
+    beyond: `0d ${hex(17 * 8 + 3)}`,
+  },
+  {
+    name: "an interrupt from outside",
+    modes: ["16", "32", "64"],
+    table: "idt",
+    last: idtLast(VECTOR),
+    run: () => [0x90],
+    set: external,
+    inside: "50",
+    beyond: `0d ${hex(VECTOR * 8 + 3)}`,
+  },
+  {
+    name: "an interrupt from outside",
+    modes: ["real"],
+    table: "idt",
+    last: idtLast(VECTOR),
+    run: () => [0x90],
+    set: external,
+    inside: "50",
+    beyond: "0d",
+  },
+  ...([["int n", () => INT, undefined, gp, ts, "50"], ["an interrupt from outside", () => [0x90], external, gpExt, tsExt, "50"], [
+    "#AC",
+    MISALIGNED,
+    misaligned,
+    gpExt,
+    tsExt,
+    "11 0",
+  ]] as const).flatMap(([name, run, set, bad, badStack, inside], event): Row[] => [
+    ...(event === 2 ? [] : [{
+      name: `${name}, the handler's code at the edge`,
+      modes: PROTECTED,
+      table: "both" as const,
+      last: END,
+      edge: (mode: Mode) => code(mode, 0),
+      run,
+      set: (l: Lab, s: number) => (set?.(l), l.vector(VECTOR, s)),
+      inside,
+      beyond: bad,
+    }]),
+    {
+      name: `${name} from ring 3, the handler's code at the edge`,
+      modes: PROTECTED,
+      cpl: 3,
+      table: "both",
+      last: END,
+      edge: (mode) => code(mode, 0),
+      run,
+      set: (l, s) => (set?.(l), l.vector(event === 2 ? 17 : VECTOR, s)),
+      inside,
+      beyond: bad,
+    },
+    {
+      name: `${name} from ring 3, the handler's stack at the edge`,
+      modes: LEGACY,
+      cpl: 3,
+      table: "both",
+      last: END,
+      edge: (mode) => data(mode, 0),
+      run,
+      set: (l, s) => {
+        set?.(l);
+        l.vector(event === 2 ? 17 : VECTOR, CODE[0]);
+        l.write(TSS_AT + (l.mode === "16" ? 4 : 8), s, 2);
+      },
+      inside,
+      beyond: badStack,
+    },
+    // The stack pointers of the TSS: the 16-bit SP and SS, the 32-bit ESP and SS without the padding, RSP and IST (7.2.1, 7.6, 7.7).
+    ...[0, 1, 2].map((ring): Row => ({
+      name: `${name} from ring 3 to ring ${ring}, the TSS's end`,
+      modes: PROTECTED,
+      cpl: 3,
+      table: "tss",
+      last: (mode) => mode === "16" ? 5 + 4 * ring : mode === "32" ? 9 + 8 * ring : 11 + 8 * ring,
+      run,
+      set: (l) => (set?.(l), l.vector(event === 2 ? 17 : VECTOR, CODE[ring])),
+      inside,
+      beyond: event === 0 ? ts(TSS) : tsExt(TSS),
+    })),
+    ...[1, 2, 3, 4, 5, 6, 7].map((ist): Row => ({
+      name: `${name}, IST ${ist} at the TSS's end`,
+      modes: ["64"],
+      cpl: 3,
+      table: "tss",
+      last: 0x1c + 8 * ist + 7,
+      run,
+      set: (l) => {
+        set?.(l);
+        const n = event === 2 ? 17 : VECTOR;
+        l.vector(n, CODE[0]);
+        l.write(IDT_AT + 16 * n + 4, l.read(IDT_AT + 16 * n + 4) | ist);
+      },
+      inside,
+      beyond: event === 0 ? ts(TSS) : tsExt(TSS),
+    })),
+  ]),
+  ...[0, 1, 2].map((ring): Row => ({
+    name: `call through a gate to ring ${ring}, the TSS's end`,
+    modes: PROTECTED,
+    cpl: 3,
+    table: "tss",
+    last: (mode) => mode === "16" ? 5 + 4 * ring : mode === "32" ? 9 + 8 * ring : 11 + 8 * ring,
+    run: indirect(3),
+    set: (l) => (l.put(GDT_AT, GATE, gate(l.mode === "16" ? 4 : 12, CODE[ring], TARGET)), l.pointer(GATE)),
+    beyond: ts(TSS),
+  })),
+];
+
+// --- tasks (7.3, table 7-1): what is wrong with the TSS is the old task's fault, with its selectors the new one's, #TS by a task of its own
+
+const wide = (l: Lab) => l.mode !== "16";
+const tsByTask = (l: Lab) => {
+  l.task(TSS3_AT, HANDLERS + 16 * 10, wide(l));
+  l.put(IDT_AT, 10 * 8, gate(5, TSS3, 0));
+};
+const taskAtEdge = (mode: Mode) => descriptor(TSS2_AT, 0x67, P | (mode === "16" ? 1 : 9));
+/** The ways into a task whose TSS has a selector; a task gate of the GDT, and of the IDT for INT n and for an exception. */
+const WAYS: readonly (readonly [name: string, run: Row["run"], set: (l: Lab, tss: number) => void, ext: boolean])[] = [
+  ["jmp to a task", indirect(5), (l, tss) => l.pointer(tss), false],
+  ["call of a task", indirect(3), (l, tss) => l.pointer(tss), false],
+  ["jmp through a task gate", indirect(5), (l, tss) => (l.put(GDT_AT, TASK_GATE, gate(5, tss, 0)), l.pointer(TASK_GATE)), false],
+  ["call through a task gate", indirect(3), (l, tss) => (l.put(GDT_AT, TASK_GATE, gate(5, tss, 0)), l.pointer(TASK_GATE)), false],
+  ["int n through a task gate", () => INT, (l, tss) => l.put(IDT_AT, VECTOR * 8, gate(5, tss, 0)), false],
+  ["#UD through a task gate", () => [0x0f, 0x0b], (l, tss) => l.put(IDT_AT, 6 * 8, gate(5, tss, 0)), true],
+];
+const TASKS: readonly Row[] = WAYS.flatMap(([name, run, set, ext]): Row[] => [
+  {
+    name: `${name}, its TSS's descriptor at the edge`,
+    modes: LEGACY,
+    table: "gdt",
+    last: END,
+    edge: taskAtEdge,
+    run,
+    set: (l, s) => (l.task(TSS2_AT, TARGET, wide(l)), set(l, s)),
+    beyond: ext ? gpExt : gp,
+  },
+  ...([[9, 0x67], [1, 0x2b]] as const).map(([type, last]): Row => ({
+    name: `${name}, its ${type === 9 ? 32 : 16}-bit TSS's end`,
+    modes: LEGACY,
+    table: "edge",
+    last,
+    edge: () => descriptor(TSS2_AT, 0, P | type),
+    run,
+    set: (l, s) => (l.task(TSS2_AT, TARGET, type === 9), set(l, s)),
+    beyond: ext ? tsExt : ts,
+  })),
+  ...(["cs", "ss", "ds", "ldt"] as const).map((what): Row => ({
+    name: `${name} whose ${what} is at the edge`,
+    modes: LEGACY,
+    table: what === "ldt" ? "gdt" : "gdt",
+    last: END,
+    edge: (mode) => what === "cs" ? code(mode, 0) : what === "ldt" ? descriptor(LDT_AT, 0xff, P | 2) : data(mode, 0),
+    run,
+    set: (l, s) => {
+      tsByTask(l);
+      l.task(TSS2_AT, TARGET, wide(l), { [what]: s });
+      set(l, TSS2);
+    },
+    beyond: ext ? tsExt : ts,
+  })),
+  ...(["cs", "ss", "ds"] as const).map((what): Row => ({
+    name: `${name} whose ${what} is at the edge of its LDT`,
+    modes: LEGACY,
+    table: "edge",
+    last: 0x17,
+    edge: () => descriptor(LDT_AT, 0, P | 2),
+    run,
+    set: (l, s) => {
+      tsByTask(l);
+      l.put(LDT_AT, 0x14, what === "cs" ? code(l.mode, 0) : data(l.mode, 0));
+      l.task(TSS2_AT, TARGET, wide(l), { ldt: s, [what]: 0x14 });
+      set(l, TSS2);
+    },
+    beyond: ext ? "0a 15" : "0a 14",
+  })),
+]);
+const RETURNS: readonly Row[] = [
+  {
+    name: "iret to a task whose descriptor is at the edge",
+    modes: LEGACY,
+    table: "gdt",
+    last: END,
+    edge: (mode) => descriptor(TSS2_AT, 0x67, P | (mode === "16" ? 3 : 11)),
+    run: () => [0xcf],
+    set: (l, s) => {
+      l.task(TSS2_AT, TARGET, wide(l));
+      l.write(TSS_AT, s, 2);
+      l.cpu.setFlags(0x4000, 0x4000);
+    },
+    beyond: ts,
+  },
+];
+
+// --- the I/O permission bitmap (volume 1, 19.5.2): two bytes are read from where the first port's bit is
+
+const BITMAP = 0x68;
+const PORTS: readonly Row[] = ([
+  ["in al, dx", 1, () => [0xec]],
+  ["in ax, dx", 2, (mode) => mode === "v86" ? [0xed] : [0x66, 0xed]],
+  ["in eax, dx", 4, (mode) => mode === "v86" ? [0x66, 0xed] : [0xed]],
+  ["out dx, al", 1, () => [0xee]],
+  ["out dx, ax", 2, (mode) => mode === "v86" ? [0xef] : [0x66, 0xef]],
+  ["out dx, eax", 4, (mode) => mode === "v86" ? [0x66, 0xef] : [0xef]],
+  ["insb", 1, () => [0x6c]],
+  ["insw", 2, (mode) => mode === "v86" ? [0x6d] : [0x66, 0x6d]],
+  ["insd", 4, (mode) => mode === "v86" ? [0x66, 0x6d] : [0x6d]],
+  ["outsb", 1, () => [0x6e]],
+  ["outsw", 2, (mode) => mode === "v86" ? [0x6f] : [0x66, 0x6f]],
+  ["outsd", 4, (mode) => mode === "v86" ? [0x66, 0x6f] : [0x6f]],
+] as readonly (readonly [string, number, (mode: Mode) => number[]])[]).flatMap(([name, size, run]) => {
+  const modes: readonly Mode[] = ["v86", "32", "64"], common = { modes, cpl: 3, run: (_: number, mode: Mode) => run(mode), beyond: "0d 0" };
+  const at = (l: Lab, port: number) => {
+    l.write(TSS_AT + 0x66, BITMAP, 2);
+    l.cpu.setReg("rdx", BigInt(port));
+    l.cpu.setReg("rsi", BigInt(POINTER));
+    l.cpu.setReg("rdi", BigInt(POINTER));
+  };
+  const ends = [0, 7, 8, 0x3fb, 0xfff8, 0xffff].map((port): Row => ({
+    ...common,
+    name: `${name} of port 0x${hex(port)}, the bitmap's end`,
+    table: "tss",
+    last: BITMAP + (port >> 3) + 1,
+    set: (l) => at(l, port),
+  }));
+  // One bit that is set: the first and the last of the access, and those beside it. As a table without limit, beyond is when it is set.
+  const bits = [0x3f8, 0x3fd, 0x3ff].flatMap((port) =>
+    [port, port + size - 1].map((bit): Row => ({
+      ...common,
+      name: `${name} of port 0x${hex(port)}, the bit of port 0x${hex(bit)}`,
+      table: "none",
+      last: 1,
+      set: (l) => {
+        at(l, port);
+        l.write(TSS_AT + BITMAP + (port - 1 >> 3), 1 << (port - 1 & 7), 1);
+        const after = port + size, there = after >> 3 === port - 1 >> 3 ? 1 << (port - 1 & 7) : 0;
+        l.write(TSS_AT + BITMAP + (after >> 3), there | 1 << (after & 7), 1);
+      },
+      inside: `bit ${bit}`,
+    }))
+  );
+  // A TSS that ends in front of the field of the bitmap's place has none.
+  const short: Row = {
+    ...common,
+    name: `${name} with a TSS too short for a bitmap`,
+    table: "tss",
+    last: 0x67,
+    set: (l) => (at(l, 8), l.write(TSS_AT + 0x66, 0, 2)),
+  };
+  return [...ends, ...bits, short];
+});
+
+// --- segments
+
+const SEGMENTS: readonly Row[] = [
+  ...([["byte", 1, [0x8a]], ["word", 2, [0x66, 0x8b]], ["doubleword", 4, [0x8b]]] as const).flatMap(([name, size, opcode]): Row[] => [
+    {
+      name: `load of a ${name}`,
+      modes: ALL3,
+      table: "ds",
+      last: POINTER + size - 1,
+      run: () => [...opcode, ...mem("32", 0, POINTER)],
+      beyond: "0d 0",
+    },
+    {
+      name: `store of a ${name}`,
+      modes: ALL3,
+      table: "ds",
+      last: POINTER + size - 1,
+      run: () => [...opcode.slice(0, -1), opcode.at(-1)! - 2, ...mem("32", 0, POINTER)],
+      beyond: "0d 0",
+    },
+    {
+      name: `load of a ${name} from SS`,
+      modes: ALL3,
+      table: "ss",
+      last: POINTER + size - 1,
+      run: () => [0x36, ...opcode, ...mem("32", 0, POINTER)],
+      set: (l) => l.cpu.setReg("rsp", 0x1700n),
+      beyond: "0c 0",
+    },
+  ]),
+  { name: "a short jump", modes: LEGACY, table: "cs", last: CODE_AT + 2 + 0x20, run: () => [0xeb, 0x20], beyond: "0d 0" },
+  { name: "ret", modes: LEGACY, table: "cs", last: TARGET, run: () => [0xc3], set: (l) => l.push(TARGET), beyond: "0d 0" },
+  ...([["jmp", 5], ["call", 3]] as const).map(([name, reg]): Row => ({
+    name: `${name} far, the offset in its segment`,
+    modes: LEGACY,
+    table: "edge",
+    last: TARGET,
+    edge: (mode) => [code(mode, 0)[0] & ~0xffff, code(mode, 0)[1] & ~0x8f_0000],
+    run: indirect(reg),
+    set: (l, s) => l.pointer(s),
+    beyond: "0d 0",
+  })),
+  ...([["retf", 0xcb], ["iret", 0xcf]] as const).map(([name, opcode]): Row => ({
+    name: `${name}, the offset in its segment`,
+    modes: LEGACY,
+    table: "edge",
+    last: TARGET,
+    edge: (mode) => [code(mode, 0)[0] & ~0xffff, code(mode, 0)[1] & ~0x8f_0000],
+    run: () => [opcode],
+    set: (l, s) => l.push(TARGET, s, 2),
+    beyond: "0d 0",
+  })),
+  {
+    name: "int n, the handler in its segment",
+    modes: LEGACY,
+    table: "edge",
+    last: HANDLERS + 16 * VECTOR,
+    edge: (mode) => [code(mode, 0)[0] & ~0xffff, code(mode, 0)[1] & ~0x8f_0000],
+    run: () => INT,
+    set: (l, s) => l.vector(VECTOR, s),
+    inside: "50",
+    beyond: "0d 0",
+  },
+];
+
+/** Puts the limit of a row's table in its place. */
+function limit(l: Lab, row: Row, table: Row["table"], value: number): void {
+  const { cpu } = l;
+  if (table === "gdt") cpu.setGdt(GDT_AT, 0, value);
+  else if (table === "both") l.segment(LDTR, value);
+  else if (table === "idt") cpu.s.idtLimit = value;
+  else if (table === "tss") l.segment(TR, value);
+  else if (table === "ds") l.segment(DS, value);
+  else if (table === "ss") l.segment(SS, value);
+  else if (table === "cs") l.segment(CS, value);
+  else if (table === "edge") l.write(GDT_AT + EDGE, l.read(GDT_AT + EDGE) & 0xffff_0000 | value);
+  else if (value === 0) {
+    const bit = Number(row.inside!.slice(4)), at = TSS_AT + BITMAP + (bit >> 3);
+    l.write(at, l.read(at) | 1 << (bit & 7), 1);
+  }
+}
+
+const GROUPS = { LOADS, FAR, SYSTEM, EVENTS, TASKS, RETURNS, PORTS, SEGMENTS };
+for (const [group, rows] of Object.entries(GROUPS)) {
+  Deno.test(`x86 tables at their limits: ${group.toLowerCase()}`, async () => {
+    let lab = await Lab.make();
+    const wrong: string[] = [];
+    for (const row of rows) {
+      for (const mode of row.modes) {
+        for (const local of row.table === "both" ? [false, true] : [false]) {
+          const s = local ? LOCAL : EDGE, table = row.table === "both" && !local ? "gdt" : row.table;
+          const last = typeof row.last === "number" ? row.last : row.last(mode);
+          const seen = [last, last - 1].map((value) => {
+            lab.prepare(mode, row.cpl ?? 0);
+            if (row.edge) lab.put(local ? LDT_AT : GDT_AT, EDGE, row.edge(mode));
+            row.set?.(lab, s);
+            limit(lab, row, table, value);
+            return lab.outcome(row.run(s, mode));
+          });
+          const beyond = typeof row.beyond === "string" ? row.beyond : row.beyond(s, mode);
+          const inside = table === "none" ? "ok" : row.inside ?? "ok";
+          if (seen[0] !== inside || seen[1] !== beyond) {
+            wrong.push(`${row.name}, ${mode}${local ? ", LDT" : ""}: ${seen.join(" / ")}, not ${inside} / ${beyond}`);
+          }
+          if (lab.machine.stopped) lab = await Lab.make();
+        }
+      }
+    }
+    assertEquals(wrong, []);
+  });
+}
+
+Deno.test("x86 tables at their limits: LAR, LSL, VERR and VERW clear ZF; LSL counts in bytes", async () => {
+  const lab = await Lab.make(), wrong: string[] = [];
+  for (const mode of PROTECTED) {
+    for (const [name, bytes] of LOOKS) {
+      for (const local of [false, true]) {
+        const seen = [END, END - 1].map((value) => {
+          lab.prepare(mode, 0);
+          lab.put(local ? LDT_AT : GDT_AT, EDGE, data(mode, 0));
+          lab.cpu.setReg("rax", BigInt(local ? LOCAL : EDGE));
+          if (local) lab.segment(LDTR, value);
+          else lab.cpu.setGdt(GDT_AT, 0, value);
+          return `${lab.outcome(bytes)} ${lab.cpu.reg("eflags") >> 6n & 1n}`;
+        });
+        if (`${seen}` !== "ok 1,ok 0") wrong.push(`${name}, ${mode}: ${seen}`);
+      }
+    }
+    for (
+      const [raw, granular, bytes] of [[0, 0, 0], [0, 1, 0xfff], [0x1_2345, 0, 0x1_2345], [0xf_ffff, 0, 0xf_ffff], [
+        0xf_ffff,
+        1,
+        0xffff_ffff,
+      ]]
+    ) {
+      lab.prepare(mode, 0);
+      lab.put(GDT_AT, EDGE, descriptor(0, raw, P | 0x13, granular * GRANULAR));
+      lab.cpu.setReg("rax", BigInt(EDGE));
+      lab.outcome(mode === "16" ? [0x66, 0x0f, 0x03, 0xc8] : [0x0f, 0x03, 0xc8]);
+      if (Number(lab.cpu.reg("rcx")) !== bytes) wrong.push(`lsl of 0x${hex(raw)}, ${mode}: ${hex(Number(lab.cpu.reg("rcx")))}`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("x86 tables at their limits: IRETQ to a ring that is known, in one go", async () => {
+  const lab = await Lab.make(), wrong: string[] = [], SECOND = STACK0 - 0x400, FRESH = STACK0 - 0x800;
+  for (const what of ["cs", "ss"]) {
+    const seen = [END, END - 1].map((value) => {
+      lab.prepare("64", 0);
+      const frame = (at: number, ip: number, cs: number, ss: number) =>
+        [ip, cs, 2, STACK3, ss].forEach((v, i) => (lab.write(at + 8 * i, v), lab.write(at + 8 * i + 4, 0)));
+      frame(STACK0, TARGET, CODE[3], DATA[3]);
+      frame(SECOND, TARGET + 0x40, what === "cs" ? EDGE | 3 : CODE[3], what === "ss" ? EDGE | 3 : DATA[3]);
+      lab.put(GDT_AT, EDGE, what === "cs" ? code("64", 3) : data("64", 3));
+      lab.cpu.setGdt(GDT_AT, 0, value);
+      lab.vector(VECTOR, CODE[0]);
+      lab.write(TSS_AT + 4, FRESH);
+      // There and back, and there once more off another frame.
+      lab.machine.bus.writeBytes(TARGET, Uint8Array.from(INT));
+      lab.machine.bus.writeBytes(HANDLERS + 16 * VECTOR, Uint8Array.from([0x48, 0xc7, 0xc4, ...le(SECOND, 4), 0x48, 0xcf]));
+      return lab.outcome([0x48, 0xcf], 4);
+    });
+    if (`${seen}` !== "ok,0d 100") wrong.push(`${what}: ${seen}`);
+  }
+  assertEquals(wrong, []);
+});
+
+for (const engine of ["interp", "jit"] as const) {
+  Deno.test(`x86, ${engine}: #AC without paging, also where code has run without the check`, async () => {
+    const lab = await Lab.make(engine), wrong: string[] = [];
+    // mov edx, 400; mov eax, [esi]; dec edx; jnz; inc esi; mov eax, [esi]: only the last one is misaligned.
+    const loop = [0xba, ...le(400, 4), 0x8b, 0x06, 0x4a, 0x75, 0xfb, 0x46, 0x8b, 0x06, 0xf4];
+    for (const checked of [false, true, false, true]) {
+      lab.prepare("32", 3);
+      if (checked) misaligned(lab);
+      lab.cpu.setReg("rsi", BigInt(POINTER));
+      const seen = lab.outcome(loop, 1 + 3 * 400 + 2);
+      if (seen !== (checked ? "11 0" : "ok")) wrong.push(`${checked}: ${seen}`);
+    }
+    assertEquals(wrong, []);
+  });
+}
