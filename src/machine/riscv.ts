@@ -18,7 +18,7 @@ import { buildFdt } from "./fdt.ts";
 import { type Graph, mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
 import { type Image, readImage } from "./image.ts";
 import { EngineCpu } from "./engine_cpu.ts";
-import type { Host, Platform, PlatformParts } from "./machine.ts";
+import type { Host, Platform, PlatformParts } from "./platform.ts";
 import { type Loaded, RiscvPlaces } from "./riscv_places.ts";
 
 /** Bytes of what the machine puts where harts come out of reset. */

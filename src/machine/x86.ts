@@ -17,7 +17,7 @@ import { CS, DS, ES, PRESENT, S, SS, WRITABLE } from "../x86/segments.ts";
 import { isElf, Symbols } from "./elf.ts";
 import type { Graph, X86Cpu as CpuNode } from "./graph.ts";
 import { EngineCpu } from "./engine_cpu.ts";
-import type { Platform, PlatformParts } from "./machine.ts";
+import type { Platform, PlatformParts } from "./platform.ts";
 import { Interrupts } from "./x86_apic.ts";
 import { BuiltinBios } from "./x86_bios.ts";
 import { Boot, type BootModule, startKernel } from "./x86_boot.ts";

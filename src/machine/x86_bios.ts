@@ -22,7 +22,7 @@ import type { X86Cpu } from "../x86/cpu.ts";
 import { CS, DS, ES, setReal, SS } from "../x86/segments.ts";
 import { GPR } from "../x86/slots.ts";
 import type { Graph } from "./graph.ts";
-import type { PlatformParts } from "./machine.ts";
+import type { PlatformParts } from "./platform.ts";
 import { describeTables } from "./x86_tables.ts";
 
 /** The BIOS has its stack below the boot sector while it looks for one. */

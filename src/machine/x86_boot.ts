@@ -23,7 +23,7 @@ import {
   WRITABLE,
 } from "../x86/segments.ts";
 import { mainRam } from "./graph.ts";
-import type { PlatformParts } from "./machine.ts";
+import type { PlatformParts } from "./platform.ts";
 import type { BuiltinBios } from "./x86_bios.ts";
 import { Places } from "./places.ts";
 import type { X86Image } from "./x86_image.ts";

@@ -8,7 +8,7 @@ import { BIOS_PORT, type MapEntry, writeCmosSizes } from "../firmware/bios/mod.t
 import { firmwareFiles } from "../firmware/tables/mod.ts";
 import { CS } from "../x86/segments.ts";
 import type { Graph, MemoryNode } from "./graph.ts";
-import type { Host, PlatformParts } from "./machine.ts";
+import type { Host, PlatformParts } from "./platform.ts";
 import type { BuiltinBios } from "./x86_bios.ts";
 
 /** Option ROMs are in segments from here on. */

@@ -1,0 +1,149 @@
+// What the machine, the architectures and the outside know of each other, and what is loaded of this program for a machine file.
+import type { Bus } from "../core/bus.ts";
+import type { VirtualClock } from "../core/clock.ts";
+import { memorySource } from "../core/disk.ts";
+import type { CharPort, Device, StopRequest } from "../core/device.ts";
+import { lazy } from "../core/lazy.ts";
+import type { Log } from "../core/log.ts";
+import type { PciFunction } from "../core/pci.ts";
+import { type Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
+import type { DiskImage, MachineDisks, OpenDisk } from "./disks.ts";
+import type { Symbols } from "./elf.ts";
+import type { DebuggableCore, EngineCpu } from "./engine_cpu.ts";
+import { type Graph, loadConfigAndTypes } from "./graph.ts";
+import type { Stop } from "./stop.ts";
+import type { Tap } from "./tap.ts";
+
+/** The outside world that a machine may touch: only what is passed here. */
+export interface Host {
+  /** @throws {ConfigError} the file is missing or cannot be read. */
+  readFile(path: string): Uint8Array;
+  /** The path of a machine file that comes with bringup, by its name; for `extends`. */
+  readonly findShipped?: (name: string) => string | undefined;
+  /** For disk images, which may be large; made of `readFile` when absent. */
+  readonly openDisk?: OpenDisk;
+  readonly log: Log;
+}
+export const openDisk = (host: Host): OpenDisk => host.openDisk ?? ((path) => memorySource(host.readFile(path)));
+
+export interface MachineOptions {
+  /** Path of the machine file. */
+  readonly file: string;
+  /** Overrides by key path: "memory.dram.size": "2GiB". */
+  readonly set?: Readonly<Record<string, unknown>>;
+  /** Paths of the image to start and of its initial RAM disk; the machine file's when absent. */
+  readonly kernel?: string;
+  readonly initrd?: string;
+  /** Path of the ELF file with the image's symbols; the machine file's when absent, else the image or the ELF file beside it. */
+  readonly symbols?: string;
+  /** Paths of disk images, each for the first free drive of its kind. */
+  readonly disks?: readonly DiskImage[];
+  /** The kernel's command line; the machine file's when absent. */
+  readonly append?: string;
+  readonly engine?: "interp" | "jit";
+  /** Of the engine; for tests and measurements. */
+  readonly tuning?: EngineOptions;
+}
+
+/** What an architecture makes of a graph: processors, firmware, and the state at power-on. */
+export interface Platform {
+  readonly cpus: readonly EngineCpu<DebuggableCore>[];
+  readonly symbols: Symbols;
+  /** Port space. */
+  readonly io?: Bus;
+  /** What a PCI function's expansion ROM holds, when it has one. */
+  expansionRom?(fn: PciFunction): Uint8Array | undefined;
+  /** Console of the built-in firmware; used when no device is the console. */
+  readonly ownConsole?: CharPort;
+  /** See `Machine.loading`. */
+  readonly loading?: Promise<void> | undefined;
+  /** Puts registers and memory into the state at power-on; RAM is clear, devices are reset. */
+  powerOn(): void;
+  /** State of the built-in firmware, as plain data. */
+  save(): unknown;
+  load(state: unknown): void;
+}
+
+/** What a platform is given. */
+export interface PlatformParts {
+  readonly graph: Graph;
+  readonly options: MachineOptions;
+  readonly host: Host;
+  readonly engine: Engine;
+  readonly bus: Bus;
+  readonly clock: VirtualClock;
+  /** Devices by id; filled after the platform is made, before it is powered on. */
+  readonly devices: ReadonlyMap<string, Device>;
+  readonly disks: MachineDisks;
+  stop(request: StopRequest): void;
+  /** Ends the run: the guest can do nothing sensible any more. */
+  die(stop: Stop): void;
+  /** An interrupt of another hart became pending: its slice must not wait for this one's to end. */
+  interrupted(hart: number): void;
+  /** See Machine. */
+  requestBreak(): void;
+  /** The console that firmware calls use. */
+  firmwareConsole(): Tap | undefined;
+}
+
+/** The module that traces processors, when it is loaded. */
+interface TracingModule {
+  traceCpus(cpus: Platform["cpus"], log: Log, symbols: Symbols): void;
+}
+let tracing: TracingModule | undefined;
+/** To be awaited before a machine is made whose log listens to its processors. */
+export async function loadTracing(): Promise<void> {
+  tracing ??= await lazy<TracingModule>("./tracing.ts", import.meta.url);
+}
+/** Has the processors tell the channels that somebody listens to. */
+export function traceProcessors(cpus: Platform["cpus"], log: Log, symbols: Symbols): void {
+  if (!log.on("trap") && !log.on("mmu") && !log.on("exec")) return;
+  if (!tracing) throw new Error("a trace of processors needs loadTracing() first");
+  tracing.traceCpus(cpus, log, symbols);
+}
+
+type Family = Graph["cpu"]["family"];
+/** What is loaded. Neither family's instructions are of use to the other, and they are a third of all files. */
+export const platforms: Partial<Record<Family, PlatformModule>> = {};
+/** What the module of an architecture has. */
+export interface PlatformModule {
+  createPlatform(parts: PlatformParts): Platform;
+  /** @throws {ConfigError} there is no such processor. */
+  checkCpu(graph: Graph): void;
+  /** Loads what this machine needs and few others do. @throws {ConfigError} */
+  prepare?(graph: Graph, host: Host): Promise<void>;
+  /** Loads what `Platform.loading` would load later. */
+  complete?(): Promise<void>;
+}
+
+interface RomModule {
+  withRom(graph: Graph, host: Host): Graph;
+}
+
+/** Makes machines of a family possible; `later`: see `loadGraph`. */
+export async function loadPlatform(family: Family, later = false): Promise<void> {
+  if (family === "x86") platforms.x86 ??= await lazy<PlatformModule>("../loads/x86.ts", import.meta.url);
+  else platforms.riscv ??= await lazy<PlatformModule>("../loads/riscv.ts", import.meta.url);
+  if (!later) await platforms[family]!.complete?.();
+}
+
+/**
+ * Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. Who awaits `Machine.loading` before
+ * each slice has the JIT and floating point loaded `later`. @throws {ConfigError} the file is wrong.
+ */
+export async function loadGraph(options: MachineOptions, host: Host, later = false): Promise<Graph> {
+  const graph = await loadConfigAndTypes(options.file, {
+    readFile: (p) => host.readFile(p),
+    fileSize: (p) => openDisk(host)(p, { write: false }).size,
+    findShipped: host.findShipped,
+    ...(options.set ? { set: options.set } : {}),
+  });
+  await loadPlatform(graph.cpu.family, later);
+  platforms[graph.cpu.family]!.checkCpu(graph);
+  await platforms[graph.cpu.family]!.prepare?.(graph, host);
+  if (!later || options.tuning?.threshold !== undefined) await loadJit();
+  if (graph.cpu.family === "x86" && graph.firmware.kind === "file") {
+    return (await lazy<RomModule>("./x86_rom.ts", import.meta.url)).withRom(graph, host);
+  }
+  return graph;
+}

@@ -1,0 +1,50 @@
+// The memories of a machine as bytes: their windows, the pages that were touched, random contents.
+import type { Graph, MemoryNode, Segment } from "./graph.ts";
+
+/** Bytes that are looked at, kept and cleared together. */
+export const PAGE = 4096;
+
+/** A part of a memory. */
+export interface MemoryWindow {
+  readonly memory: MemoryNode;
+  readonly segment: Segment;
+  /** Until a chipset shows it. */
+  readonly hidden: boolean;
+}
+
+/** The memories of a machine, window by window: the engine keeps their bytes in this order. */
+export function windowsOf(graph: Graph): MemoryWindow[] {
+  const out: MemoryWindow[] = [];
+  for (const memory of graph.memories) {
+    for (const segment of memory.segments) out.push({ memory, segment, hidden: false });
+    for (const segment of memory.shadows) out.push({ memory, segment, hidden: true });
+  }
+  return out;
+}
+
+/** Calls `f` for each 4 KiB page that has a byte other than 0. */
+export function forEachTouchedPage(bytes: Uint8Array, f: (page: number) => void): void {
+  const words = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length >> 3), each = PAGE / 8;
+  for (let page = 0; page * each < words.length; page++) {
+    const end = Math.min((page + 1) * each, words.length);
+    // A double is 0 for the words 0 and 2^63 only: the second is told apart by its reciprocal.
+    for (let w = page * each; w < end; w++) {
+      if (words[w] !== 0 || Object.is(words[w], -0)) {
+        f(page);
+        break;
+      }
+    }
+  }
+}
+
+/** Random contents that depend on the seed alone (xorshift32). */
+export function fillRandom(bytes: Uint8Array, seed: number): void {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  let x = (Math.imul(seed + 1, 0x9e37_79b9) | 1) >>> 0;
+  for (let i = 0; i < words.length; i++) {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    words[i] = x;
+  }
+}
