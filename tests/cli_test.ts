@@ -218,21 +218,7 @@ for (const [what, args, input, status, stdout, stderr] of RUNS) {
   });
 }
 
-/** RISC-V code that writes one word to the finisher of virt.toml and waits. */
-const finish = (word: number): Uint8Array => {
-  const low = (word << 20) >> 20;
-  return new Uint8Array(
-    Uint32Array.of(
-      0x10_02b7, // lui t0, 0x100
-      ((word - low) & 0xffff_f000 | 0x337) >>> 0, // lui t1, high
-      (low << 20 | 0x3_0313) >>> 0, // addi t1, t1, low
-      0x62_a023, // sw t1, 0(t0)
-      0x6f, // j .
-    ).buffer,
-  );
-};
-
-Deno.test("exit status: a failure is never 0, whatever its code", async () => {
+Deno.test("exit status: a failure is never 0, whatever its code", () => {
   const codes: [Stop, number][] = [
     [{ kind: "exit", code: 0, pass: true }, 0],
     [{ kind: "exit", code: 0, pass: false }, 1],
@@ -247,11 +233,6 @@ Deno.test("exit status: a failure is never 0, whatever its code", async () => {
     [{ kind: "budget" }, 4],
   ];
   for (const [stop, status] of codes) assertEquals(exitStatus(stop), status, JSON.stringify(stop));
-  const words = [[0x5555, 0], [0x1000_5555, 0], [0x3333, 1], [0x100_3333, 1], [0x1_3333, 1], [0x2a_3333, 42]];
-  for (const [word, status] of words) {
-    const ran = await runCli([VIRT, file("finish.bin", finish(word)), "--firmware", "none"]);
-    assertEquals([ran.code, ran.stderr], [status, ""], `0x${word.toString(16)}`);
-  }
 });
 
 // deno-fmt-ignore

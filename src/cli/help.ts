@@ -3,11 +3,13 @@ import { CHANNELS } from "../core/log.ts";
 import { type Command, COMMANDS } from "./options.ts";
 
 export const EXIT_STATUS = `Exit status of a run: the guest's own code when it ends with one; otherwise
-  0  clean shutdown, or every --expect was printed
-  1  a scenario or --expect failed, or --fail was printed
+  0  clean shutdown, a reset that ends the run, or every --expect was printed
+  1  a scenario or --expect failed, --fail was printed, or the output cannot be written
   2  the command line, machine file or image is wrong; nothing was started
   3  the machine died (dead halt, unhandled trap, triple fault)
-  4  the --timeout in guest time was reached`;
+  4  the --timeout in guest time was reached
+  129, 130, 143  SIGHUP, SIGINT (Ctrl-C) or SIGTERM ended the run
+  141  who reads the standard output has gone`;
 
 const FOREIGN =
   `QEMU's options are taken as far as they mean something here (-no-reboot, -serial stdio, -s, -S, -m 256M, ...), and so are those of

@@ -27,7 +27,6 @@ const STATUS: Record<Exclude<Stop["kind"], "exit">, number> = {
   deadHalt: 3,
   tripleFault: 3,
   trapLoop: 3,
-  guestPanic: 3,
   breakpoint: 3,
   budget: 4,
 };
@@ -493,6 +492,8 @@ class TerminalHost {
   }
 
   #afterSlice(): Promise<void> | void {
+    // Before anything is shown: who sees it may send a signal at once.
+    if (!this.session.stop) this.#listen();
     const behind = this.ports?.flush();
     return behind ? behind.then(() => this.#rest()) : this.#rest();
   }
@@ -507,7 +508,6 @@ class TerminalHost {
     if (this.how.hint && !this.#hinted) this.#hint(idle);
     if (this.output.broken) return this.quit(141);
     const { session } = this, { machine } = session;
-    if (!session.stop) this.#listen();
     if (machine.yielded) return;
     if (session.stop || !idle) return this.#pacer.busy();
     const forever = machine.sleep === "input" && ![...session.consoles.values()].some((c) => c.queued > 0) && !session.queuedKeys;

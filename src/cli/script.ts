@@ -67,7 +67,12 @@ function holds(config: string): boolean {
 /** Runs this command line with another configuration and returns its status. */
 async function startAgain(config: string): Promise<number> {
   const args = ["run", "-A", "--no-check", "--config", config, API, ...Deno.args];
-  const child = new Deno.Command(Deno.execPath(), { args, env: { [MARK]: config }, stdin: "inherit" }).spawn();
+  return await runDeno(args, { env: { [MARK]: config }, stdin: "inherit" });
+}
+
+/** Runs another Deno in our place and returns its status; the signals that would end us are its to obey. */
+export async function runDeno(args: readonly string[], options: Omit<Deno.CommandOptions, "args">): Promise<number> {
+  const child = new Deno.Command(Deno.execPath(), { ...options, args: [...args] }).spawn();
   const listeners = FORWARDED.map((signal) => [signal, () => child.kill(signal)] as const);
   for (const [signal, forward] of listeners) Deno.addSignalListener(signal, forward);
   const { code } = await child.status;

@@ -1,17 +1,18 @@
 // `bringup test SCRIPT...`: scenario scripts and other test files under `deno test`.
 import { ConfigError } from "../core/errors.ts";
 import type { CommandLine } from "./options.ts";
-import { configOf } from "./script.ts";
+import { configOf, runDeno } from "./script.ts";
 
-/** Runs the scripts and returns 0 when all pass, else 1. @throws {ConfigError} a script is missing. */
+/** Runs the scripts and returns 0 when all pass, else 1, or the status of the signal that ended them. @throws {ConfigError} a script is missing. */
 export async function test({ positional, values }: CommandLine): Promise<number> {
   if (positional.length === 0) throw new ConfigError("which scripts? usage: bringup test SCRIPT...");
   const filter = values.filter ? [`--filter=${values.filter}`] : [];
   let passed = true;
   for (const [config, files] of Map.groupBy(positional.flatMap(scripts), configOf)) {
     const args = ["test", "-A", "--no-check", "--config", config, ...filter, ...files];
-    const child = new Deno.Command(Deno.execPath(), { args, stdin: "null" }).spawn();
-    passed = (await child.status).success && passed;
+    const status = await runDeno(args, { stdin: "null" });
+    if (status > 128) return status;
+    passed = status === 0 && passed;
   }
   return passed ? 0 : 1;
 }

@@ -30,8 +30,7 @@ export interface DeviceEnv {
 /** What a device (or a firmware call) may ask the machine to do. `code` is the guest's own exit code. */
 export type StopRequest =
   | { readonly kind: "exit"; readonly code: number; readonly pass?: boolean }
-  | { readonly kind: "reset" }
-  | { readonly kind: "guestPanic"; readonly text: string };
+  | { readonly kind: "reset" };
 
 /** A window of an address space that the device answers in. */
 export interface Window {

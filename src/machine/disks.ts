@@ -38,7 +38,7 @@ export class MachineDisks {
    * Puts every image into its drive: those of the machine file, the kernel when it is a disk, then those of `--disk`, each in the first
    * free drive of its kind. @throws {ConfigError} an image cannot be read, or there is no drive for it.
    */
-  fill(kernel?: DiskSource): void {
+  fill(kernel?: { readonly source: DiskSource; readonly path: string }): void {
     this.filled = true;
     for (const slot of this.#slots) {
       const { config, place } = slot.node;
@@ -50,8 +50,9 @@ export class MachineDisks {
       }
     }
     if (kernel) {
-      const kind = kindOf(kernel), slot = this.#slots.find((s) => s.node.config?.file === KERNEL && s.kind === kind);
-      this.bootDisk = slot ? this.#insert(slot, kernel) : this.#loose = new Disk(kernel, kind);
+      const { source, path } = kernel, kind = kindOf(source);
+      const slot = this.#slots.find((s) => s.node.config?.file === KERNEL && s.kind === kind);
+      this.bootDisk = slot ? this.#insert(slot, this.#writable(slot, path, source)) : this.#loose = new Disk(source, kind);
     }
     for (const image of this.images) {
       if (typeof image === "string") this.#insertAnywhere(image);
@@ -74,7 +75,12 @@ export class MachineDisks {
     const slot = free.find((s) => s.node.config && s.kind === kind) ?? free.find(fits);
     if (!slot) throw new ConfigError(`${OPTIONS[said ?? "hard"]}: no free drive for a ${NAMES[kind]}`, { file });
     slot.kind = kind;
-    this.#insert(slot, slot.node.config?.overlay === false ? this.open(file, { write: true }) : image);
+    this.#insert(slot, this.#writable(slot, file, image));
+  }
+
+  /** An image that was opened to look at it, for a drive that may let the guest change the file. */
+  #writable({ node }: Slot, file: string, image: DiskSource): DiskSource {
+    return node.config?.overlay === false ? this.open(file, { write: true }) : image;
   }
 
   /** The drives of a device by the names of their keys. */

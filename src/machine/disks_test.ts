@@ -60,7 +60,7 @@ const errorOf = (toml: string, files = {}): Promise<string> => setUp(toml, files
 Deno.test("the image of the command line goes into the drive of its kind that asks for it", async () => {
   for (const [image, place] of [[HARD, "disk0 hard 51200"], [CD, "disk2 cd 36864"], [FLOPPY, "drive0 floppy 1474560"]] as const) {
     const m = await setUp(IDE + FLOPPIES + `file = "@kernel"\n`);
-    m.disks.fill(memorySource(image));
+    m.disks.fill({ source: memorySource(image), path: "k.img" });
     assertEquals(m.places().includes(place), true, place);
     assertEquals([m.disks.all.length, m.disks.bootDisk?.source.size], [1, image.length]);
   }
@@ -68,7 +68,7 @@ Deno.test("the image of the command line goes into the drive of its kind that as
 
 Deno.test("an image that no drive takes is the BIOS's alone", async () => {
   const m = await setUp("");
-  m.disks.fill(memorySource(HARD));
+  m.disks.fill({ source: memorySource(HARD), path: "hd.img" });
   assertEquals([m.places(), m.disks.all.length], [[], 1]);
 });
 
@@ -109,6 +109,14 @@ disk3 = { media = "cd" }
   m.disks.all[0].write(3, new Uint8Array(512).fill(2));
   m.disks.load(saved);
   assertEquals(m.disks.all[0].read(3, 1)![0], 1);
+});
+
+Deno.test("the image of the command line is opened for writing where its drive lets the guest change it, and only there", async () => {
+  for (const [drive, opened] of [["overlay = false", ["hd.img for writing"]], ["overlay = true", []]] as [string, string[]][]) {
+    const m = await setUp(`[device.ide]\ntype = "ide.piix"\n[device.ide.disk0]\nfile = "@kernel"\n${drive}\n`);
+    m.disks.fill({ source: memorySource(HARD), path: "hd.img" });
+    assertEquals([m.opened, m.disks.bootDisk], [opened, m.disks.all[0]]);
+  }
 });
 
 Deno.test("mistakes are told with their place", async () => {

@@ -10,7 +10,6 @@ export type Stop =
   | { readonly kind: "tripleFault"; readonly pc: bigint; readonly report: string }
   /** An unhandled trap: a trap vector that itself traps on its first instruction, for ever. */
   | { readonly kind: "trapLoop"; readonly pc: bigint; readonly report: string }
-  | { readonly kind: "guestPanic"; readonly text: string }
   | { readonly kind: "breakpoint"; readonly cpu: number; readonly pc: bigint }
   /** The guest time or instruction budget of the run is used up. */
   | { readonly kind: "budget" };

@@ -165,7 +165,7 @@ class X86Platform implements Platform {
     const first = source.read(0, Math.min(source.size, FIRST_BYTES));
     const start = source.size > LARGE && !isElf(first) && !isLinux(first) ? first : host.readFile(kernel);
     const image = readX86Image(start, kernel, graph.boot.protocol);
-    disks.fill(image.protocol === "bios" ? source : undefined);
+    disks.fill(image.protocol === "bios" ? { source, path: kernel } : undefined);
     return image;
   }
 

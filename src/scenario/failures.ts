@@ -100,8 +100,6 @@ export function describeStop(stop: Stop): string {
       return `triple fault at 0x${stop.pc.toString(16)}\n${stop.report}`;
     case "trapLoop":
       return `unhandled trap at 0x${stop.pc.toString(16)}\n${stop.report}`;
-    case "guestPanic":
-      return `guest panic: ${stop.text}`;
     case "breakpoint":
       return `breakpoint of cpu${stop.cpu} at 0x${stop.pc.toString(16)}`;
     case "budget":
