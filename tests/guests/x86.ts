@@ -12,7 +12,7 @@ export type X86Kind =
   | "rust"
   | "rust-test"
   | "rust-mapped"
-  /** Benchmarks in C, in `tests/bench/guests`: a PVH kernel in long mode. */
+  /** C in `tests/bench/guests`: a PVH kernel in long mode, or in protected mode. */
   | "c"
   /** NASM source that is an image with Linux's header, for the entry in real mode. */
   | "linux16";
@@ -93,6 +93,7 @@ const ROWS: readonly Row[] = [
   { name: "x86_memory", kind: "rust-mapped", kept: true },
   { name: "bench_suite.x86_64", kind: "c", image: "tests/bench/bin/bench_suite.x86_64.elf", screen: false, append: "bench=crc:1" },
   { name: "paged.x86_64", kind: "c", screen: false },
+  { name: "paged.x86_32", kind: "c", screen: false },
   { name: "system.x86_64", kind: "c", image: "tests/bench/bin/system.x86_64.elf", screen: false, append: "bench=all:2000" },
 ];
 

@@ -49,20 +49,21 @@ async function buildElf({ name, image }: X86Guest, run: Run, format: string, emu
 }
 
 const C_FLAGS = [
-  ..."-m64 -O2 -g0 -ffreestanding -nostdlib -static -fno-pic -no-pie -mno-red-zone -fno-stack-protector -fcf-protection=none -w".split(" "),
+  ..."-O2 -g0 -ffreestanding -nostdlib -static -fno-pic -no-pie -mno-red-zone -fno-stack-protector -fcf-protection=none -w".split(" "),
   ..."-fno-asynchronous-unwind-tables -ffp-contract=off -fno-math-errno -fno-tree-loop-distribute-patterns -fno-builtin-memset".split(" "),
   "-Wl,--build-id=none,-z,max-page-size=4096,-z,noexecstack,--no-warn-rwx-segments",
 ];
 /** Sources of the benchmarks, in `tests/bench/guests`. bench.c is built as for a host; crt.c is that host. */
 const C_SOURCES: Readonly<Record<string, readonly string[]>> = {
-  "bench_suite.x86_64": ["-DNATIVE", "x86/crt.c", "suite.c"],
-  "system.x86_64": ["x86/trap.S", "x86/crt.c", "x86/system.c"],
-  "paged.x86_64": ["x86/paged.S", "x86/paged.c"],
+  "bench_suite.x86_64": ["-m64", "-DNATIVE", "x86/start.S", "x86/crt.c", "suite.c"],
+  "system.x86_64": ["-m64", "x86/start.S", "x86/trap.S", "x86/crt.c", "x86/system.c"],
+  "paged.x86_64": ["-m64", "x86/start.S", "x86/paged.S", "x86/paged.c"],
+  "paged.x86_32": [..."-m32 -march=pentium4 -mfpmath=sse -mregparm=3".split(" "), "x86/paged32.S", "x86/paged.c"],
 };
 
 async function buildC({ name, image }: X86Guest, run: Run): Promise<void> {
   const out = join(ROOT, image), folder = join(ROOT, "tests/bench/guests");
-  await run("gcc", [...C_FLAGS, "-Ix86/include", "-Tx86/link.ld", "x86/start.S", ...C_SOURCES[name], "-o", out], folder);
+  await run("gcc", [...C_FLAGS, "-Ix86/include", "-Tx86/link.ld", ...C_SOURCES[name], "-o", out], folder);
   await run("llvm-objcopy", ["--strip-all", out], folder);
 }
 

@@ -17,6 +17,7 @@ machine_start:
     csrw mscratch, sp
     la t0, trap
     csrw mtvec, t0
+    mv a0, a1               # the device tree
     call main
 
     .macro all operation

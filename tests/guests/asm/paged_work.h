@@ -1,9 +1,21 @@
-// Work for a program without privileges whose pages have frames in any order: copies by units of all sizes at any address, a hash, a sort, large
-// numbers and an interpreter of byte code, all of them over page ends. Prints a checksum for each. Whoever includes it has `put`, and accesses
-// that need no alignment: load2, load4, load8, store2, store4, store8, copy_double and copy_float.
-enum { WORK_BYTES = 60 * 4096 };
+// Work for a program without privileges whose pages have frames in any order: copies by units of all sizes at any address, blocks of memory, a
+// hash, a sort, large numbers and an interpreter of byte code, all of them over page ends. Prints a checksum for each; tests/models/paged_work.ts
+// does the same work. Whoever includes it has `put`, and accesses that need no alignment: load2, load4, load8, store2, store4, store8, add4, add8,
+// exchange4, copy_double, copy_float, copy16; copy_block and fill_block by a unit of 1, 2, 4 or 8 bytes, the copy backwards when told; and divide
+// (64 by 32 bits, the quotient has 32).
+enum { WORK_BYTES = 60 * 4096, WORK_BLOCK = 9000 };
 
 static uint32_t work_seed;
+// The number behind "seed=" in this text, or one of our own.
+static uint32_t work_find_seed(const uint8_t *text, uint32_t size) {
+    for (uint32_t i = 0; i + 6 < size; i++) {
+        if (text[i] != 's' || text[i + 1] != 'e' || text[i + 2] != 'e' || text[i + 3] != 'd' || text[i + 4] != '=') continue;
+        uint32_t seed = 0;
+        for (i += 5; i < size && text[i] >= '0' && text[i] <= '9'; i++) seed = seed * 10 + text[i] - '0';
+        return seed;
+    }
+    return 2463534242u;
+}
 static uint32_t work_random(void) {
     work_seed ^= work_seed << 13, work_seed ^= work_seed >> 17, work_seed ^= work_seed << 5;
     return work_seed;
@@ -27,7 +39,7 @@ static uint32_t work_place(void) { return (1 + work_random() % 58) * 4096 - 24 +
 
 static void work_copies(uint8_t *m, uint32_t rounds) {
     for (uint32_t round = 0; round < rounds; round++) {
-        uint32_t to = work_place(), from = work_place(), unit = round % 7;
+        uint32_t to = work_place(), from = work_place(), unit = round % 9;
         for (uint32_t i = 0; i < 40; i += 8) {
             uint8_t *d = m + to + i;
             const uint8_t *s = m + from + i;
@@ -37,10 +49,24 @@ static void work_copies(uint8_t *m, uint32_t rounds) {
             else if (unit == 3) copy_double(d, s);
             else if (unit == 4) copy_float(d, s), copy_float(d + 4, s + 3);
             else if (unit == 5) store8(d, load8(d) ^ load8(s)), store4(d + 3, load4(d + 5)), *d = (uint8_t)(*s + 1);
-            else store8(d + 5, load4(s)), store2(d - 1, (uint16_t)load8(s + 2)), d[7] ^= s[1];
+            else if (unit == 6) store8(d + 5, load4(s)), store2(d - 1, (uint16_t)load8(s + 2)), d[7] ^= s[1];
+            else if (unit == 7) add8(d, load8(s)), add4(d + 3, round), store4(d + 8, exchange4(d + 6, load4(s + 1)));
+            else copy16(d, s);
         }
     }
     work_report("copies", work_sum(m, WORK_BYTES));
+}
+
+// Blocks of any length, which may lie over each other, and fills.
+static void work_blocks(uint8_t *m, uint32_t rounds) {
+    for (uint32_t round = 0; round < rounds; round++) {
+        uint32_t unit = 1u << round % 4, bytes = work_random() % WORK_BLOCK & -unit, to = 64 + work_random() % (WORK_BYTES - WORK_BLOCK - 128);
+        uint32_t from = round & 4 ? to - 32 + work_random() % 64 : work_random() % (WORK_BYTES - WORK_BLOCK);
+        copy_block(m + to, m + from, bytes, unit, from < to);
+        uint32_t at = work_place(), length = work_random() % 160 & -unit;
+        fill_block(m + at, length, unit, work_random() * 0x100000001u);
+    }
+    work_report("blocks", work_sum(m, WORK_BYTES));
 }
 
 static uint32_t work_rotate(uint32_t x, int n) { return x >> n | x << (32 - n); }
@@ -99,6 +125,45 @@ static void work_factorial(uint8_t *m, uint32_t n) {
     work_report("factorial", work_sum(m, 4 * words));
 }
 
+static uint64_t work_multiply(uint64_t a, uint64_t b, uint64_t *high) {
+#ifdef __SIZEOF_INT128__
+    unsigned __int128 product = (unsigned __int128)a * b;
+    *high = product >> 64;
+    return product;
+#else
+    uint64_t al = (uint32_t)a, ah = a >> 32, bl = (uint32_t)b, bh = b >> 32;
+    uint64_t low = al * bl, one = ah * bl + (low >> 32), two = al * bh + (uint32_t)one;
+    *high = ah * bh + (one >> 32) + (two >> 32);
+    return two << 32 | (uint32_t)low;
+#endif
+}
+
+// The product of two numbers of so many words of 64 bits at odd addresses, and its decimal digits: remainders of 1,000,000,000.
+static void work_product(uint8_t *m, uint32_t words) {
+    uint8_t *a = m, *b = a + 8 * words + 3, *product = b + 8 * words + 2;
+    for (uint32_t i = 0; i < 2 * words; i++) store8(product + 8 * i, 0);
+    for (uint32_t i = 0; i < words; i++) {
+        uint64_t carry = 0, high;
+        for (uint32_t j = 0; j < words; j++) {
+            uint8_t *at = product + 8 * (i + j);
+            uint64_t low = work_multiply(load8(a + 8 * i), load8(b + 8 * j), &high), sum = load8(at) + low, more = sum < low;
+            sum += carry, more += sum < carry;
+            store8(at, sum);
+            carry = high + more;
+        }
+        store8(product + 8 * (i + words), carry);
+    }
+    work_report("product", work_sum(product, 16 * words));
+    uint32_t digits = 2166136261u;
+    for (uint32_t left = 4 * words; left > 0;) {
+        uint32_t rest = 0;
+        for (uint32_t i = left; i-- > 0;) store4(product + 4 * i, divide(rest, load4(product + 4 * i), 1000000000u, &rest));
+        digits = (digits ^ rest) * 16777619u;
+        while (left > 0 && load4(product + 4 * left - 4) == 0) left--;
+    }
+    work_report("digits", digits);
+}
+
 // Byte code of one byte and an immediate of two, at an odd address; its stack grows down across a page's end.
 static void work_code(uint8_t *m, uint32_t steps) {
     uint8_t *code = m + 4096 - 301, *top = m + 2 * 4096 + 37;
@@ -117,13 +182,16 @@ static void work_code(uint8_t *m, uint32_t steps) {
     work_report("code", sum);
 }
 
-static void work(uint8_t *m) {
-    work_seed = 2463534242u;
+// Any seed but 0.
+static void work(uint8_t *m, uint32_t seed) {
+    work_seed = seed;
     for (uint32_t i = 0; i < WORK_BYTES; i += 4) store4(m + i, work_random());
-    work_copies(m, 3000);
+    work_copies(m, 4000);
+    work_blocks(m, 120);
     work_hash(m + 4096 - 13, 300);
     work_sort(m + 4093, 6000);
     work_factorial(m + 8 * 4096 - 99, 400);
+    work_product(m + 13 * 4096 - 500, 61);
     work_code(m + 20 * 4096, 60000);
     work_report("memory", work_sum(m, WORK_BYTES));
 }
