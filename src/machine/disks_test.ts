@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { memorySource } from "../core/disk.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type DiskImage, MachineDisks } from "./disks.ts";
-import { loadConfigAndTypes } from "./graph.ts";
+import { loadConfigAndTypes } from "./build_graph.ts";
 
 const FLOPPY = new Uint8Array(1_474_560), HARD = new Uint8Array(51_200), CD = new Uint8Array(0x9000);
 CD.set(new TextEncoder().encode("CD001"), 0x8001);

@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConfigError, ConfigErrors } from "../core/errors.ts";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
-import { type Graph, loadConfig, mainRam, targetName } from "./graph.ts";
+import { loadConfig } from "./build_graph.ts";
+import { type Graph, mainRam, targetName } from "./graph.ts";
 import { memoryFiles, TOYS } from "./testing/toys.ts";
 
 await loadDevices();

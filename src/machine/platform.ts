@@ -10,7 +10,8 @@ import { type Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
 import type { DiskImage, MachineDisks, OpenDisk } from "./disks.ts";
 import type { Symbols } from "./elf.ts";
 import type { DebuggableCore, EngineCpu } from "./engine_cpu.ts";
-import { type Graph, loadConfigAndTypes } from "./graph.ts";
+import { loadConfigAndTypes } from "./build_graph.ts";
+import type { Graph } from "./graph.ts";
 import type { Stop } from "./stop.ts";
 import type { Tap } from "./tap.ts";
 

@@ -7,7 +7,7 @@ import { BusFault, ConfigError } from "../core/errors.ts";
 import { type IrqLine, Wire } from "../core/irq.ts";
 import type { Channel, Log } from "../core/log.ts";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
-import { loadConfig } from "./graph.ts";
+import { loadConfig } from "./build_graph.ts";
 import { memoryFiles, type Toy, TOYS } from "./testing/toys.ts";
 import { wireDevices } from "./wire.ts";
 

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { silent } from "../core/log.ts";
 import { loadDevices } from "../devices/mod.ts";
-import { loadConfig } from "./graph.ts";
+import { loadConfig } from "./build_graph.ts";
 import { createMachine, type Host, loadGraph, type Machine } from "./machine.ts";
 import { describeTables } from "./x86_tables.ts";
 

@@ -1,0 +1,385 @@
+// A checked machine of a machine file.
+import type { AnyDeviceType, Window } from "../core/device.ts";
+import { type DiskKind, type DriveConfig, sizeProblem } from "../core/disk.ts";
+import { ConfigError, didYouMean, type Place } from "../core/errors.ts";
+import type { Config, Keys } from "../core/schema.ts";
+import { DEVICE_NAMES, DEVICES, loadDevices } from "../devices/mod.ts";
+import { applySet, type FindShipped, hex, loadTree, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
+import * as format from "./format.ts";
+import type { Arch, Family } from "./format.ts";
+import { type DeviceNode, type DriveNode, type Graph, KERNEL, mainRam, type PlacedWindow, type RiscvCpu, type X86Cpu } from "./graph.ts";
+import { checkDma, checkLoad, checkOverlaps, checkPci, checkReset, checkWidth, type Parts } from "./graph_checks.ts";
+import { largest, memoriesOf } from "./memories.ts";
+import { Sections } from "./sections.ts";
+import type { Node, Table } from "./toml.ts";
+import { type Wire, Wires } from "./wires.ts";
+
+export interface LoadOptions {
+  readonly readFile: ReadFile;
+  /** Bytes of a file that may be large; `readFile` tells it when this is absent. */
+  readonly fileSize?: (path: string) => number;
+  /** Overrides by key path; `memory` alone is the size of the main RAM, `harts` the number of harts or cores, `firmware` the firmware. */
+  readonly set?: Readonly<Record<string, unknown>>;
+  /** Finds a machine file that comes with bringup. */
+  readonly findShipped?: FindShipped | undefined;
+  /** The device types that a machine may name; all of src/devices unless given. */
+  readonly types?: Readonly<Record<string, AnyDeviceType>>;
+}
+
+/** Reads and checks a machine file; its device types are loaded already. @throws {ConfigErrors} everything that is wrong with it. */
+export function loadConfig(file: string, options: LoadOptions): Graph {
+  return new GraphBuilder(file, readRoot(file, options), options).build();
+}
+
+/** The same, loading the device types that the file names. */
+export async function loadConfigAndTypes(file: string, options: LoadOptions): Promise<Graph> {
+  const root = readRoot(file, options);
+  await loadDevices(namedTypes(root));
+  return new GraphBuilder(file, root, options).build();
+}
+
+function readRoot(file: string, options: LoadOptions): Table {
+  const base = loadTree(file, options.readFile, options.findShipped);
+  const { set = {} } = options;
+  return Object.keys(set).length ? applySet(base, longForm(base, set)) : base;
+}
+
+function namedTypes(root: Table): string[] {
+  const devices = root.get("device")?.value, out: string[] = [];
+  if (!(devices instanceof Map)) return out;
+  for (const { value } of devices.values()) {
+    const type = value instanceof Map && value.get("type")?.value;
+    if (typeof type === "string") out.push(type);
+  }
+  return out;
+}
+
+/** The overrides with the short ones as key paths of this machine. */
+function longForm(root: Table, set: Readonly<Record<string, unknown>>): Override[] {
+  const cpu = root.get("cpu")?.value;
+  const x86 = cpu instanceof Map && cpu.get("arch")?.value === "x86_64";
+  const short: Record<string, string> = {
+    memory: `memory.${mainName(root)}.size`,
+    harts: x86 ? "cpu.cores" : "cpu.harts",
+    firmware: x86 ? "firmware.bios" : "firmware.sbi",
+  };
+  return Object.entries(set).map(([path, value]) =>
+    Object.hasOwn(short, path) && typeof value !== "object"
+      ? { path: short[path], value, option: `--${path}` }
+      : { path, value, option: "--set" }
+  );
+}
+
+/** The name of the memory that will be the main RAM, of a file that is not checked yet. */
+function mainName(root: Table): string {
+  const memories = root.get("memory")?.value, rams: { id: string; size: number; main: boolean }[] = [];
+  for (const [id, { value }] of memories instanceof Map ? memories : []) {
+    if (!(value instanceof Map) || value.get("kind")?.value === "rom") continue;
+    rams.push({ id, size: parseSize(value.get("size")?.value) ?? 0, main: value.get("main")?.value === true });
+  }
+  return (rams.find((m) => m.main) ?? largest(rams))?.id ?? "ram";
+}
+
+const FAMILIES: Readonly<Record<Family, string>> = { riscv: "RISC-V", x86: "x86" };
+
+const WIRING_KEYS: readonly string[] = Object.keys(format.WIRING);
+
+class GraphBuilder {
+  readonly #sections: Sections;
+  readonly #types: Readonly<Record<string, AnyDeviceType>>;
+  readonly #devices: DeviceNode[] = [];
+  readonly #byId = new Map<string, DeviceNode>();
+  /** Made when the processors are known. */
+  #wires!: Wires;
+  /** Still to be resolved, once every device is known. */
+  readonly #pending: Wire[] = [];
+  #clock: Record<string, unknown> = {};
+  #harts = 1;
+  #family: Family = "riscv";
+
+  constructor(file: string, root: Table, options: LoadOptions) {
+    this.#types = options.types ?? DEVICES;
+    const reader = new Reader(options.readFile, (path) => {
+      const [section, key] = path.split(".");
+      return section === "clock" ? this.#clock[key] : undefined;
+    }, options.fileSize);
+    this.#sections = new Sections(file, root, reader);
+  }
+  get #reader(): Reader {
+    return this.#sections.reader;
+  }
+
+  build(): Graph {
+    const r = this.#reader, { file, root } = this.#sections, place: Place = { file, line: 1 };
+    const top = r.table(root, format.ROOT, place, format.SECTIONS);
+    const arch = this.#arch();
+    // Without an instruction set the reader cannot know which keys are right.
+    if (!arch) r.done();
+    const family = this.#family = format.ARCHITECTURES[arch!];
+    const cpu = this.#cpu(arch!);
+    this.#clock = r.table(this.#sections.get("clock"), format.CLOCK[family], this.#sections.place("clock"));
+    if (family === "x86") this.#clock = { ...this.#clock, tsc_hz: this.#clock.tsc_hz ?? this.#clock.cpu_hz };
+    const memories = memoriesOf(this.#sections);
+    const wires = this.#wires = new Wires(r, family, this.#harts, this.#byId);
+    for (const [id, node] of this.#sections.get("device")) this.#device(id, node);
+    for (const wire of this.#pending) wires.add(wire);
+    if ("ferr" in cpu && cpu.ferr) wires.connect({ hart: 0, output: "ferr" }, cpu.ferr, 0, this.#sections.get("cpu").get("ferr")!.place);
+    wires.checkFanouts();
+    const parts: Parts = {
+      sections: this.#sections,
+      types: this.#types,
+      cpu,
+      memories,
+      devices: this.#devices,
+      byId: this.#byId,
+      names: wires.inputs,
+    };
+    // What a machine has none of is not looked for: every function that a start calls has to be compiled first.
+    if (this.#devices.some((d) => d.dma)) checkDma(parts);
+    if (this.#devices.some((d) => d.pci)) checkPci(parts);
+    checkOverlaps(parts);
+    checkWidth(parts);
+    checkReset(parts);
+    const firmware = this.#firmware();
+    const boot = r.table(this.#sections.get("boot"), format.BOOT[family], this.#sections.place("boot")) as Config<typeof format.BOOT.riscv>;
+    if (boot.load !== undefined) checkLoad(parts, boot.load);
+    r.done();
+    const origin = mainRam({ memories }).segments[0].base;
+    return {
+      name: top.name,
+      file,
+      model: top.model ?? top.name,
+      compatible: top.compatible,
+      seed: top.seed,
+      cpu,
+      cpuPlaces: this.#sections.places("cpu"),
+      firmwarePlaces: this.#sections.places("firmware"),
+      clock: this.#clock as unknown as Graph["clock"],
+      memories,
+      devices: this.#devices,
+      edges: wires.edges,
+      firmware,
+      boot: {
+        protocol: boot.protocol,
+        ...(boot.kernel !== undefined && { kernel: boot.kernel }),
+        ...(boot.initrd !== undefined && { initrd: boot.initrd }),
+        ...(boot.symbols !== undefined && { symbols: boot.symbols }),
+        cmdline: boot.cmdline,
+        ...(boot.dtb !== undefined && { dtb: boot.dtb }),
+        ...("order" in boot && { order: boot.order as DiskKind[] }),
+        reset: boot.reset,
+        load: family === "x86" ? 0 : boot.load ?? origin + (arch === "riscv32" ? 0x40_0000 : 0x20_0000),
+      },
+    };
+  }
+
+  #arch(): Arch | undefined {
+    return this.#reader.entry(this.#sections.get("cpu"), "arch", format.CPU.riscv.arch, this.#sections.place("cpu")) as Arch | undefined;
+  }
+
+  #cpu(arch: Arch): RiscvCpu | X86Cpu {
+    const table = this.#sections.get("cpu"), place = this.#sections.place("cpu");
+    if (arch === "x86_64") {
+      const { cores, ...rest } = this.#reader.table(table, format.CPU.x86, place);
+      this.#harts = cores;
+      return { ...rest, arch, family: "x86", harts: cores };
+    }
+    const cpu = this.#reader.table(table, format.CPU.riscv, place), wide = arch === "riscv64";
+    this.#harts = cpu.harts;
+    if (cpu.isa && !cpu.isa.startsWith(wide ? "rv64" : "rv32")) {
+      this.#misfit(table, "isa", arch, wide ? "start with rv64" : "start with rv32");
+    }
+    if (!table.has("mmu")) return { ...cpu, mmu: wide ? cpu.mmu : "sv32", arch, family: "riscv" };
+    if (wide ? cpu.mmu === "sv32" : cpu.mmu !== "bare" && cpu.mmu !== "sv32") {
+      this.#misfit(table, "mmu", arch, wide ? "be bare, sv39, sv48 or sv57" : "be bare or sv32");
+    }
+    return { ...cpu, arch, family: "riscv" };
+  }
+
+  #misfit(table: Table, key: string, arch: Arch, must: string): void {
+    const { value, place } = table.get(key)!;
+    this.#reader.error(`must ${must} because cpu.arch is "${arch}", got "${value}"`, place);
+  }
+
+  #device(id: string, node: Node): void {
+    const r = this.#reader, table = this.#sections.component("device", id, node, "type");
+    if (!table) return;
+    this.#wires.inputs.set(id, undefined); // a faulty device is known by name, so that wires to it raise no second error
+    const name = r.entry(table, "type", format.WIRING.type, node.place) as string | undefined;
+    if (name === undefined) return;
+    if (name === format.FANOUT_TYPE) return this.#wires.fanOut(id, table, node.place);
+    const type = Object.hasOwn(this.#types, name) ? this.#types[name] : undefined;
+    if (!type) return this.#noType(name, table);
+    if (type.family && type.family !== this.#family) return this.#otherFamily(name, type.family, table);
+    const errors = r.errors.length;
+    const common = r.values(table, format.WIRING, node.place);
+    r.onlyKnown(table, type.keys, WIRING_KEYS);
+    const config: Readonly<Record<string, unknown>> = r.values(table, type.keys, node.place);
+    if (r.errors.length > errors) return;
+    const useless = (key: string, problem: string) => r.error(problem, table.get(key)!.place);
+    if (common.console && !type.char) useless("console", `must be false: a '${name}' has no byte stream`);
+    if (common.compatible !== undefined && !type.fdt) useless("compatible", `must be absent: a '${name}' has no node in the device tree`);
+    if (common.irq !== undefined && !type.outputs) useless("irq", `must be absent: a '${name}' has no interrupt output`);
+    if (common.stride !== undefined && common.count === undefined) useless("stride", "must be absent without 'count'");
+    const pci = common.pci === undefined && type.pci !== "required" ? undefined : this.#pciSlot(table, type, common);
+    const wanted = type.windows(config, pci !== undefined), windows = this.#windows(table, wanted, common, node.place);
+    const declared = type.outputs?.(config) ?? [], inputs = type.inputs?.(config);
+    const drives = type.drives ? this.#drives(table, type.drives, type, config, node.place) : [];
+    const replicated = common.count !== undefined;
+    if (replicated) {
+      this.#wires.replicated.set(id, common.count!);
+      this.#wires.inputs.delete(id);
+      if (common.count! > 1 && windows.length && common.stride === undefined) {
+        r.error("missing: 'stride' must give the distance between two of them", { ...node.place, key: `${node.place.key}.stride` });
+        return;
+      }
+    }
+    const apart = common.stride ?? 0, split = wanted.find((w) => apart % (w.multiple ?? 1));
+    if (split) return useless("stride", `must be a multiple of ${hex(split.multiple!)} for the window '${split.name}', got ${hex(apart)}`);
+    const outputs = spreadOutputs(declared, this.#harts);
+    for (let n = 0; n < (common.count ?? 1); n++) {
+      const device: DeviceNode = {
+        id: replicated ? `${id}[${n}]` : id,
+        type: name,
+        config,
+        windows: n ? windows.map((w) => ({ ...w, base: w.base + n * (common.stride ?? 0) })) : windows,
+        outputs,
+        drives,
+        ...(common.dma !== undefined && { dma: channel(common.dma) }),
+        console: common.console,
+        ...(common.compatible !== undefined && { compatible: texts(common.compatible) }),
+        ...(pci && { pci }),
+        place: node.place,
+      };
+      this.#devices.push(device);
+      this.#byId.set(device.id, device);
+      this.#wires.inputs.set(device.id, inputs);
+      if (table.has("irq")) this.#pending.push({ device, irq: table.get("irq")!, declared, n });
+    }
+  }
+
+  #noType(name: string, table: Table): void {
+    const names = [...(this.#types === DEVICES ? DEVICE_NAMES : Object.keys(this.#types)), format.FANOUT_TYPE];
+    this.#reader.error(`unknown device type '${name}'${didYouMean(name, names)}`, table.get("type")!.place);
+  }
+
+  #otherFamily(name: string, family: Family, table: Table): void {
+    const arch = this.#sections.get("cpu").get("arch")!.value,
+      others = [...new Set(Object.values(this.#types).filter((t) => t.family === this.#family).map((t) => t.type))];
+    const problem = `must be a device of ${FAMILIES[this.#family]} machines, since cpu.arch is "${arch}": '${name}' is one of ${
+      FAMILIES[family]
+    } machines`;
+    this.#reader.error(problem + didYouMean(name, others), table.get("type")!.place);
+  }
+
+  #drives(
+    table: Table,
+    names: readonly string[],
+    type: AnyDeviceType,
+    config: Readonly<Record<string, unknown>>,
+    place: Place,
+  ): DriveNode[] {
+    return names.map((name) => {
+      const key = type.keys[name], node = table.get(name), keys = key.kind === "table" ? key.keys : {};
+      const kinds = keys.media?.kind === "choice" ? keys.media.choices as DiskKind[] : [];
+      const inner = node?.value instanceof Map ? node.value.get("file")?.place : undefined;
+      const drive = config[name] as DriveConfig | undefined, where = inner ?? node?.place ?? place;
+      if (drive?.file !== undefined && drive.file !== KERNEL) {
+        const problem = sizeProblem(drive.media, this.#reader.fileSize(drive.file));
+        if (problem) this.#reader.error(problem, where);
+      }
+      return { name, kinds, ...(drive && { config: drive }), place: where };
+    });
+  }
+
+  /** Where a device is plugged in, if it is. */
+  #pciSlot(table: Table, type: AnyDeviceType, { pci, count }: Config<typeof format.WIRING>): DeviceNode["pci"] {
+    const r = this.#reader;
+    if (pci === undefined) {
+      if (type.pci === "required") {
+        const { place } = table.get("type")!;
+        r.error(`missing: a '${type.type}' must be plugged in, as in "pci:1.0"`, {
+          ...place,
+          key: place.key?.replace(/type$/, "pci") ?? "pci",
+        });
+      }
+      return undefined;
+    }
+    const { place } = table.get("pci")!;
+    if (!type.pci) r.error(`must be absent: a '${type.type}' is no PCI device`, place);
+    if (count !== undefined) r.error("must be absent: several devices cannot be in one slot", place);
+    const [, host, device, func] = /^(\w+):(\d+)\.(\d)$/.exec(pci)!;
+    return { host, device: Number(device), func: Number(func) };
+  }
+
+  /** Windows at their addresses; what the file does not place goes where the type says. */
+  #windows(table: Table, windows: readonly Window[], common: Config<typeof format.WIRING>, place: Place): PlacedWindow[] {
+    const mem = numbers(common.at), io = numbers(common.io), out: PlacedWindow[] = [], errors = this.#reader.errors.length;
+    for (const w of windows) {
+      const bus = w.bus !== "any" ? w.bus : mem.length || !io.length ? "mem" : "io";
+      const base = (bus === "mem" ? mem : io).shift() ?? w.at;
+      const fits = bus === "mem" ? base! % (w.multiple ?? 1) === 0 : this.#family === "x86" && base! + w.length <= 0x1_0000;
+      if (base !== undefined && fits) out.push({ bus, name: w.name, base, length: w.length });
+      else this.#misplaced(table, w, bus, base, place);
+    }
+    if (mem.length + io.length > 0 && this.#reader.errors.length === errors) {
+      if (mem.length) this.#tooMany(table, "at", windows.filter((w) => w.bus !== "io").length);
+      else this.#tooMany(table, "io", windows.filter((w) => w.bus !== "mem").length);
+    }
+    return out;
+  }
+
+  #misplaced(table: Table, w: Window, bus: "mem" | "io", base: number | undefined, place: Place): void {
+    const r = this.#reader, key = bus === "mem" ? "at" : "io";
+    if (base === undefined) {
+      const what = w.bus === "any" ? "'at' or 'io'" : `'${key}'`;
+      r.error(`missing: ${what} must give the address of the window '${w.name}' (${w.length} bytes)`, {
+        ...place,
+        key: `${place.key}.${key}`,
+      });
+    } else if (bus === "mem") {
+      r.error(`must be a multiple of ${hex(w.multiple!)} for the window '${w.name}', got ${hex(base)}`, {
+        ...place,
+        ...table.get("at")?.place,
+      });
+    } else if (this.#family !== "x86") r.error("must be absent: only x86 machines have ports", { ...place, ...table.get("io")?.place });
+    else r.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);
+  }
+
+  #tooMany(table: Table, key: "at" | "io", windows: number): void {
+    const problem = windows
+      ? `gives too many addresses: there ${windows === 1 ? "is 1 window" : `are ${windows} windows`}`
+      : `must be absent: it has no window there`;
+    this.#reader.error(problem, table.get(key)!.place);
+  }
+
+  #firmware(): Graph["firmware"] {
+    const family = this.#family, table = this.#sections.get("firmware"), r = this.#reader;
+    const [name] = Object.keys(format.FIRMWARE[family]),
+      config: Config<Keys> = r.table(table, format.FIRMWARE[family], this.#sections.place("firmware"));
+    const value = config[name] as string | undefined;
+    if (value === undefined || format.FIRMWARE_WORDS[family].includes(value)) return { kind: value as "builtin" | "none" };
+    const node = table.get(name)!;
+    const errors = r.errors.length, path = r.value(node, { kind: "file", doc: "firmware image" }) as string;
+    if (r.errors.length > errors) {
+      r.errors[errors] = new ConfigError(r.errors[errors].problem + didYouMean(value, format.FIRMWARE_WORDS[family]), node.place);
+    }
+    return { kind: "file", path, ...(config.vga !== undefined && { vga: config.vga as string }) };
+  }
+}
+
+/** "dma:2" */
+const channel = (text: string) => ({ device: text.split(":")[0], channel: Number(text.split(":")[1]) });
+
+const texts = (value: unknown): string[] => typeof value === "string" ? [value] : [...value as string[]];
+
+/** Addresses: none, one or a list. */
+const numbers = (value: unknown): number[] => typeof value === "number" ? [value] : value === undefined ? [] : [...value as number[]];
+
+/** Outputs with `*` first, hart by hart, then the others. */
+function spreadOutputs(declared: readonly string[], harts: number): string[] {
+  const out: string[] = [];
+  for (let hart = 0; hart < harts; hart++) for (const o of declared) if (o.includes("*")) out.push(o.replaceAll("*", String(hart)));
+  for (const o of declared) if (!o.includes("*")) out.push(o);
+  return out;
+}
