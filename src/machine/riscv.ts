@@ -424,7 +424,13 @@ class RiscvPlatform implements Platform, SbiHost {
   }
   hartSuspend(index: number, retentive: boolean, resume: bigint, opaque: bigint): void {
     const { hart } = this.cpus[index];
-    if (!retentive) hart.startSupervisor(resume, opaque);
+    if (!retentive) {
+      // What may wake it, and what is pending, it keeps: nothing else could bring it back (OpenSBI 1.1 saves mie and mip, sbi_hsm.c).
+      const { mie, soft } = hart.s;
+      hart.startSupervisor(resume, opaque);
+      hart.s.mie = mie;
+      hart.s.soft = soft;
+    }
     hart.s.waiting = true;
     // The call itself is the last instruction: it is counted when it is done.
     this.#suspended[index] = this.#begun(index) + 1;
