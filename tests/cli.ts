@@ -41,18 +41,26 @@ export async function runHere(args: readonly string[], input: string | Uint8Arra
     to.push(bytes.slice());
     return bytes.length;
   };
-  const changed: [object, object][] = [
+  return await withChanged([
     [stdin, { read, isTerminal }],
     [stdout, { writeSync: keep(printed[0]), isTerminal }],
     [stderr, { writeSync: keep(printed[1]), isTerminal }],
-  ];
-  const before = changed.map(([stream, by]) => Object.fromEntries(Object.keys(by).map((k) => [k, stream[k as keyof object]])));
-  for (const [stream, by] of changed) Object.assign(stream, by);
-  try {
+  ], async () => {
     const code = await main(args), [out, err] = printed.map((parts) => new TextDecoder().decode(concat(parts)));
     return { code, stdout: out, stderr: err };
+  });
+}
+
+/** Does some work while objects, such as Deno's streams, have other members. */
+export async function withChanged<T>(changes: readonly (readonly [object, object])[], work: () => T | Promise<T>): Promise<T> {
+  const before = changes.map(([of, by]) => Object.keys(by).map((key) => [key, Object.getOwnPropertyDescriptor(of, key)] as const));
+  for (const [of, by] of changes) Object.assign(of, by);
+  try {
+    return await work();
   } finally {
-    for (const [i, [stream]] of changed.entries()) Object.assign(stream, before[i]);
+    for (const [i, [of]] of changes.entries()) {
+      for (const [key, own] of before[i]) own ? Object.defineProperty(of, key, own) : delete of[key as keyof object];
+    }
   }
 }
 

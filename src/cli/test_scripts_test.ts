@@ -1,0 +1,35 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConfigError } from "../core/errors.ts";
+import { test } from "./test_scripts.ts";
+
+const scratch = Deno.makeTempDirSync({ prefix: "bringup-test-" });
+globalThis.addEventListener("unload", () => Deno.removeSync(scratch, { recursive: true }));
+const run = (positional: string[], values = {}) => test({ command: "test", positional, values });
+
+Deno.test("files and whole folders are run, those of the name that is asked for; one failure is a failure of all", async () => {
+  const dir = `${scratch}/scripts`, log = `${scratch}/log`;
+  Deno.mkdirSync(`${dir}/below`, { recursive: true });
+  const script = (path: string, passes: boolean) =>
+    Deno.writeTextFileSync(
+      `${dir}/${path}`,
+      `Deno.test("${path}", () => {\n  Deno.writeTextFileSync("${log}", "${path} ", { append: true });\n  if (!${passes}) throw 1;\n});\n`,
+    );
+  for (const path of ["b.ts", "a.ts", "below/c.ts"]) script(path, true);
+  Deno.writeTextFileSync(`${dir}/notes.md`, "no script");
+  const ran = () => {
+    const text = Deno.readTextFileSync(log);
+    Deno.removeSync(log);
+    return text.trim().split(" ");
+  };
+  assertEquals([await run([`${dir}/`]), ran()], [0, ["a.ts", "b.ts"]]);
+  assertEquals([await run([dir, `${dir}/below/c.ts`], { filter: "c" }), ran()], [0, ["below/c.ts"]]);
+  script("b.ts", false);
+  assertEquals([await run([dir]), ran()], [1, ["a.ts", "b.ts"]]);
+});
+
+Deno.test("what is not there, and a folder without scripts, is said before anything runs", async () => {
+  Deno.mkdirSync(`${scratch}/empty`);
+  await assertRejects(() => run([]), ConfigError, "which scripts? usage: bringup test SCRIPT...");
+  await assertRejects(() => run([`${scratch}/gone.ts`]), ConfigError, "gone.ts: no such file or folder");
+  await assertRejects(() => run([`${scratch}/empty`]), ConfigError, "empty: no scripts (*.ts) in this folder");
+});
