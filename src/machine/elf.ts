@@ -1,5 +1,5 @@
 // ELF files: segments and symbols. Source: System V ABI, chapters 4 and 5 (generic, 2013-06-10); machine numbers from its registry.
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError, nearest } from "../core/errors.ts";
 import { demangle, withoutGenerics } from "./demangle.ts";
 
 /** A part of memory that an image fills: `bytes`, then zeros up to `size`. */
@@ -97,6 +97,8 @@ export interface Symbol {
   readonly size: bigint;
   /** A number, in no section: it may be an address, but says nothing of those behind it. */
   readonly absolute: boolean;
+  /** Where its section ends. */
+  readonly limit?: bigint | undefined;
 }
 
 function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
@@ -110,11 +112,13 @@ function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
     const offset = Number(word(s + (w ? 24 : 16))), size = Number(word(s + (w ? 32 : 20)));
     return {
       type: view.getUint32(s + 4, true),
+      limit: word(s + (w ? 16 : 12)) + BigInt(size),
       offset,
       size: Math.min(size, Math.max(0, file.length - offset)),
       link: view.getUint32(s + (w ? 40 : 24), true),
     };
   };
+  const limits = Array.from({ length: shnum }, (_, i) => section(i)?.limit);
   for (let i = 0; i < shnum; i++) {
     const s = section(i);
     if (s?.type !== SHT_SYMTAB) continue;
@@ -127,7 +131,8 @@ function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
       const name = decoder.decode(file.subarray(from, to));
       // RISC-V mapping symbols and assembler temporaries say nothing to a person.
       if (!name || name.startsWith("$") || name.startsWith(".L")) continue;
-      out.push({ name, value: word(at + (w ? 8 : 4)), size: word(at + (w ? 16 : 8)), absolute: index === SHN_ABS });
+      const value = word(at + (w ? 8 : 4)), size = word(at + (w ? 16 : 8));
+      out.push({ name, value, size, absolute: index === SHN_ABS, limit: limits[index] });
     }
   }
   return out;
@@ -139,9 +144,42 @@ export function placeOf(symbols: Pick<Symbols, "lookup">, address: bigint): stri
   return at ? `${hex} ${at.name}${at.offset ? `+0x${at.offset.toString(16)}` : ""}` : hex;
 }
 
+/** What one symbol names: addresses from `value` up to `end`. */
+interface Extent {
+  readonly name: string;
+  readonly value: bigint;
+  readonly end: bigint;
+  readonly sized: boolean;
+  /** The innermost one with a size that it lies in. */
+  readonly around: Extent | undefined;
+}
+
+/** One for each address at which symbols begin, ascending: of several the last one with a size, else the last one. */
+function extentsOf(sorted: readonly Symbol[]): Extent[] {
+  const out: Extent[] = [];
+  let around: Extent | undefined;
+  for (let i = 0; i < sorted.length;) {
+    const { value } = sorted[i];
+    let next = i + 1, best = sorted[i];
+    for (; next < sorted.length && sorted[next].value === value; next++) {
+      if (sorted[next].size > 0n || best.size === 0n) best = sorted[next];
+    }
+    const { name, size, limit } = best, sized = size > 0n, following = sorted[next]?.value;
+    const ends = [following, limit].filter((v) => v !== undefined);
+    while (around && around.end <= value) around = around.around;
+    const end = sized ? value + size : ends.length ? ends.reduce((a, b) => a < b ? a : b) : 1n << 64n;
+    const extent: Extent = { name, value, end, sized, around };
+    out.push(extent);
+    if (sized) around = extent;
+    i = next;
+  }
+  return out;
+}
+
 /** Names of addresses. Read from the file when they are first asked for. */
 export class Symbols {
   #sorted: readonly Symbol[] | undefined;
+  #extents: readonly Extent[] | undefined;
   #spellings: readonly Spelled[] | undefined;
   constructor(readonly read: () => Symbol[] = () => [], readonly width: () => 32 | 64 | undefined = () => undefined) {}
 
@@ -153,20 +191,29 @@ export class Symbols {
   get #table(): readonly Symbol[] {
     return this.#sorted ??= this.read().sort((a, b) => a.value < b.value ? -1 : a.value > b.value ? 1 : 0);
   }
-  /** The last symbol of a section at or below an address, unless the address is beyond its size. */
+  get #all(): readonly Extent[] {
+    return this.#extents ??= extentsOf(this.#table.filter((s) => !s.absolute));
+  }
+  /**
+   * The symbol that an address belongs to: one that begins there, else the innermost one with a size that holds it, else the last one before it
+   * if that has no size: such a one ends at the next symbol, and with its section.
+   */
   lookup(address: bigint): { name: string; offset: bigint } | undefined {
-    const t = this.#table;
+    const t = this.#all;
     let lo = 0, hi = t.length;
     while (lo < hi) {
       const mid = (lo + hi) >> 1;
       if (t[mid].value <= address) lo = mid + 1;
       else hi = mid;
     }
-    for (let i = lo - 1; i >= 0 && i >= lo - 8; i--) {
-      const s = t[i];
-      if (!s.absolute && (s.size === 0n || address < s.value + s.size)) return { name: demangle(s.name), offset: address - s.value };
+    const last = t[lo - 1] as Extent | undefined;
+    let found: Extent | undefined = last;
+    if (!last?.sized || address >= last.end) {
+      found = last?.around;
+      while (found && address >= found.end) found = found.around;
+      if (last && !last.sized && address < last.end && (!found || address === last.value)) found = last;
     }
-    return undefined;
+    return found && { name: demangle(found.name), offset: address - found.value };
   }
   /**
    * Address of a name: the linker's or, for Rust and C++, the path as it is written ("kernel::main"), with or without hash and generic
@@ -181,9 +228,19 @@ export class Symbols {
     }
     return undefined;
   }
-  /** Paths that end with a name that is none itself: "kernel::utils::print" for "print". */
-  endingWith(name: string): string[] {
-    return [...new Set(this.#allSpellings().map(({ names }) => names.at(-1)!).filter((path) => path.endsWith(`::${name}`)))];
+  /** What may be meant by a name that is none: the paths that end with it ("kernel::utils::print" for "print"), else those nearest to it. */
+  near(name: string): string[] {
+    const paths = [...new Set(this.#allSpellings().map(({ names }) => names.at(-1)!))],
+      ending = paths.filter((path) => path.endsWith(`::${name}`));
+    if (ending.length > 0) return ending;
+    const best = nearest(name, paths), last = (path: string) => path.slice(path.lastIndexOf("::") + 2);
+    if (best !== undefined || name.includes("::")) return best === undefined ? [] : [best];
+    const called = nearest(name, paths.filter((path) => path.includes("::")).map(last));
+    return called === undefined ? [] : paths.filter((path) => path.endsWith(`::${called}`));
+  }
+  /** Whether there are none at all. */
+  get empty(): boolean {
+    return this.#table.length === 0;
   }
   #allSpellings(): readonly Spelled[] {
     return this.#spellings ??= this.#table.map((s) => {

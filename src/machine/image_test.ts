@@ -98,6 +98,60 @@ Deno.test("symbols: the last one at or below an address within its size; Rust pa
   assertEquals(demangle("main"), "main");
 });
 
+Deno.test("symbols: one without a size ends at the next one and with its section; what is in none has no name", () => {
+  const at = (name: string, value: number, size = 0, limit?: number, absolute = false) => ({
+    name,
+    value: BigInt(value),
+    size: BigInt(size),
+    absolute,
+    ...(limit === undefined ? {} : { limit: BigInt(limit) }),
+  });
+  const s = new Symbols(() => [
+    at("_start", 0x100, 0, 0x1000),
+    at("outer", 0x200, 0x100, 0x1000),
+    at("label", 0x240, 0, 0x1000),
+    at("inner", 0x280, 0x10, 0x1000),
+    at("CONSTANT", 0x310, 0, undefined, true),
+    at("etext", 0x1000, 0, 0x1000),
+    at("stack", 0x2000, 0, 0x2800),
+    at("_end", 0x2800, 0, 0x2800),
+    at("alias", 0x3000, 0x10, 0x4000),
+    at("__start_alias", 0x3000, 0, 0x4000),
+    at("tail", 0x3100, 0, 0x4000),
+    at("high", 0xffff_f000, 0),
+  ]);
+  const names: [address: number, name: string | undefined][] = [
+    [0xff, undefined],
+    [0x100, "_start"],
+    [0x1ff, "_start+255"],
+    [0x200, "outer"],
+    [0x23f, "outer+63"],
+    // A label in a function is found where it is; behind it the function goes on.
+    [0x240, "label"],
+    [0x250, "outer+80"],
+    [0x285, "inner+5"],
+    [0x290, "outer+144"],
+    [0x2ff, "outer+255"],
+    [0x300, undefined],
+    [0x320, undefined],
+    [0xfff, undefined],
+    [0x1000, undefined],
+    [0x27ff, "stack+2047"],
+    [0x2800, undefined],
+    [0x2801, undefined],
+    [0x3000, "alias"],
+    [0x3010, undefined],
+    [0x3fff, "tail+3839"],
+    [0x4000, undefined],
+    [0xffff_ffff, "high+4095"],
+  ];
+  const found = (address: number) => {
+    const at = s.lookup(BigInt(address));
+    return at && (at.offset ? `${at.name}+${at.offset}` : at.name);
+  };
+  assertEquals(names.map(([address]) => [address, found(address)]), names);
+});
+
 Deno.test("symbols: by path, with and without hash and generic arguments; a name of several is an error that lists them", () => {
   const at = (name: string, value: number) => ({ name, value: BigInt(value), size: 0n, absolute: false });
   const s = new Symbols(() => [
@@ -120,7 +174,12 @@ Deno.test("symbols: by path, with and without hash and generic arguments; a name
   ]);
   assertEquals(["kernel::utils::put::<u8>", "kernel::utils::put::<u16>", "kernel::utils::only"].map(found), [0x200, 0x300, 0x400]);
   assertEquals(["core::ptr::drop::h0000000000000002", "alias", "kernel::utils"].map(found), [0x600, 0x900, -1]);
-  assertEquals([s.endingWith("print"), s.endingWith("put"), s.endingWith("none")], [["kernel::utils::print"], ["kernel::utils::put"], []]);
+  assertEquals([s.near("print"), s.near("put"), s.near("nothing")], [["kernel::utils::print"], ["kernel::utils::put"], []]);
+  // By what is wrong in the path, or in its last part; a linker's name as well.
+  assertEquals(
+    [s.near("kernal::utils::print"), s.near("pritn"), s.near("inti"), s.near("core::nothing::at::all")],
+    [["kernel::utils::print"], ["kernel::utils::print"], ["init"], []],
+  );
   for (
     const [name, message] of [
       [
