@@ -134,6 +134,23 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [["describe", PC, "--dtb", "x.dtb"], /^bringup: machines\/pc\.toml: a device tree is made for RISC-V machines, not for x86_64$/],
   [["devices", "uart"], /unexpected argument 'uart'/],
   [["test"], /which scripts\?/],
+  [["check", "vitr"], /^bringup: vitr: no such file \(did you mean 'virt'\?\)$/],
+  [["describe", "microvn.toml"], /^bringup: microvn\.toml: no such file \(did you mean 'microvm\.toml'\?\)$/],
+  [["pc.tml", SECTOR], /^bringup: pc\.tml: no such file \(did you mean 'pc\.toml'\?\)$/],
+  [
+    ["check", file("far.toml", 'extends = "vitr.toml"')],
+    /far\.toml:1: extends: 'vitr\.toml': no such file \(did you mean 'virt\.toml'\?\)$/,
+  ],
+  [["test", "scripts/helo.ts"], /^bringup: scripts\/helo\.ts: no such file or folder \(did you mean 'hello\.ts'\?\)$/],
+  [["scenario", VIRT], /^bringup: 'scenario' is neither a command nor a machine file$/],
+  // An output that cannot be written is told of before the guest runs.
+  [
+    [PC, SECTOR, "--screenshot", "no/such/folder/x.png"],
+    /^bringup: no\/such\/folder\/x\.png: --screenshot: cannot be written: No such file/,
+  ],
+  [[PC, SECTOR, "--screenshot", "tests"], /^bringup: tests: --screenshot: cannot be written: Is a directory$/],
+  [[VIRT, bin("hello"), "--serial", "no/such/folder/x"], /^bringup: no\/such\/folder\/x: --serial: cannot be written: No such file/],
+  [[VIRT, bin("hello"), "--serial", "tests"], /^bringup: tests: --serial: cannot be written: Is a directory$/],
   [["test", "no/such/script.ts"], /no\/such\/script\.ts: no such file or folder$/],
 ];
 

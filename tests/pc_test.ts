@@ -1,10 +1,12 @@
 // A boot sector on machines/pc.toml under the built-in BIOS: what a scenario sees of its screen, and how it types.
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ConfigError } from "../src/core/errors.ts";
 import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph } from "../src/machine/machine.ts";
 import { boot, type BootOptions } from "../src/scenario/boot.ts";
 import { ScenarioTimeout } from "../src/scenario/failures.ts";
 import { FailPatternSeen } from "../src/scenario/failures.ts";
+import type { Look } from "../src/scenario/screen.ts";
 
 /**
  * Prints "Hello from a boot sector" and "> " (int 10h, AH=0Eh), echoes keys (int 16h) yellow on red (AH=09h) until "q", counting them; then it
@@ -69,6 +71,23 @@ Deno.test("a boot sector prints, takes typed keys and writes its disk; the scree
     assertEquals(await m.stopped(), { kind: "exit", code: 2 * 4 + 1 });
     assertEquals(m.screen.text(), "Hello from a boot sector\n> aB!X");
     assertEquals(m.inputs.filter((i) => i.console === "keyboard").flatMap((i) => i.bytes).slice(0, 2), [0x1e, 0x9e]);
+  });
+});
+
+Deno.test("what the screen can never show is told as soon as the guest has written on it, and the guest can go on", async () => {
+  await withSector({ budget: { guest: "1h" } }, async (m) => {
+    assertEquals(m.screen.text(), "");
+    const refused = (pattern: string, look: Look) => assertRejects(() => m.screen.toShow(pattern, look), ConfigError, "cannot show");
+    await refused("Hello", { row: 25 });
+    const after = m.machine.age;
+    assertEquals([m.screen.text(), m.nowNs < 1e9], ["H", true]);
+    for (const [pattern, look] of [["Hello", { row: -26 }], ["x".repeat(81), {}], ["a\nb", { row: -1 }]] as const) {
+      await refused(pattern, look);
+    }
+    assertEquals([m.machine.age, m.screen.text()], [after, "H"]);
+    // Others are not told of that.
+    const [wrong, right] = await Promise.allSettled([m.screen.toShow("x", { row: 25 }), m.screen.toShow("> ", { row: 1 })]);
+    assertEquals([wrong.status, right.status], ["rejected", "fulfilled"]);
   });
 });
 

@@ -308,6 +308,21 @@ Deno.test("run until a function of a real kernel, by its path; another name is a
     ConfigError,
     "no symbol 'shutdown' in the kernel's symbol table (did you mean 'guests::sbi::shutdown'?)",
   );
+  for (const wrong of ["guests::sib::shutdown", "shutdwon"]) {
+    await assertRejects(
+      () => m.run({ until: wrong }),
+      ConfigError,
+      `no symbol '${wrong}' in the kernel's symbol table (did you mean 'guests::sbi::shutdown'?)`,
+    );
+  }
+  await assertRejects(
+    () => m.run({ until: "_strat" }),
+    ConfigError,
+    "no symbol '_strat' in the kernel's symbol table (did you mean '_start'?)",
+  );
+  await using flat = await boot("pc", { kernel: `${ROOT}tests/guests/bin/x86_sector.bin` });
+  const none = "no symbol 'main': the image has no symbol table, and `symbols` (--symbols) names no ELF file that has one";
+  await assertRejects(() => flat.run({ until: "main" }), ConfigError, none);
   const stop = await m.run({ until: "guests::sbi::shutdown" });
   assertEquals(stop, { kind: "breakpoint", cpu: 0, pc: m.machine.symbols.address("guests::sbi::shutdown")! });
 });
@@ -321,6 +336,24 @@ Deno.test("a script that is not type-checked is told of what it misspells, and o
   );
   await assertRejects(() => boot(undefined as never, { machin: "virt" } as never), ConfigError, "(did you mean 'machine'?)");
   await assertRejects(() => boot(undefined as never, { kernel }), ConfigError, "which machine?");
+  await assertRejects(() => boot("virt", { kernel, budget: { gest: "1s" } as never }), ConfigError, "budget: unknown option 'gest'");
+  await using m = await boot("pc", { kernel: "tests/guests/bin/x86_sector.bin" });
+  const odd = { witin: "1s" } as never, near = "unknown option 'witin' (did you mean 'within'?)";
+  const waits: [what: string, wait: () => unknown][] = [
+    ["toPrint", () => m.serial.toPrint("x", odd)],
+    ["toShow", () => m.screen.toShow("x", odd)],
+    ["send", () => m.serial.send("x", odd)],
+    ["stopped", () => m.stopped(odd)],
+    ["run", () => m.run({ until: "x", witin: "1s" } as never)],
+    ["the keyboard", () => m.keyboard.type("x", odd)],
+    ["the keyboard", () => m.keyboard.press("x", odd)],
+    ["scancodes", () => m.keyboard.scancodes([1], odd)],
+  ];
+  for (const [what, wait] of waits) assertThrows(wait, ConfigError, `${what}: ${near}`);
+  assertThrows(() => m.run({ instuctions: 5 } as never), ConfigError, "run: unknown option 'instuctions' (did you mean 'instructions'?)");
+  assertThrows(() => m.serial.toPrint(""), ConfigError, "an empty text is found everywhere");
+  assertThrows(() => m.serial.toPrint(undefined as never), ConfigError, "a text or a regular expression is looked for, got undefined");
+  await assertRejects(() => boot("virt", { kernel, failOn: [""] }), ConfigError, "an empty text is found everywhere");
 });
 
 Deno.test("a number of instructions that is none is refused, and does not run for ever", () => {

@@ -6,11 +6,11 @@ const KEPT = 1 << 16;
 export const SILENCE_MS = 2000;
 const UPDATE_MS = 500;
 
-/** Standard output takes no more, and not because its reader has gone. */
+/** Standard output, or a file of a run, takes no more, and not because its reader has gone. */
 export class CannotWrite extends Error {}
 
 /** Writes all of `data` synchronously. False when the reader has gone away. @throws {CannotWrite} a full disk, say; never for stderr. */
-export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Array): boolean {
+export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Array, name = "standard output"): boolean {
   try {
     for (let done = 0; done < data.length;) {
       try {
@@ -25,7 +25,7 @@ export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Ar
   } catch (e) {
     // There is nobody to be told of what stderr does not take.
     if (e instanceof Deno.errors.BrokenPipe || to === Deno.stderr) return false;
-    throw new CannotWrite(`standard output: ${(e as Error).message.replace(/ \(os error.*/, "")}`);
+    throw new CannotWrite(`${name}: ${(e as Error).message.replace(/ \(os error.*/, "")}`);
   }
 }
 

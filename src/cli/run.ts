@@ -67,6 +67,7 @@ export async function run(line: CommandLine): Promise<number> {
   const started = performance.now();
   const session = await boot(plan.machine, plan.boot);
   if (plan.display || plan.screenshot !== undefined) checkScreen(session, plan);
+  const screenshot = plan.screenshot === undefined ? undefined : openScreenshot(plan.screenshot);
   const bounded = plan.boot.budget?.guest !== "none";
   const serial = plan.serial.length > 0 ? await load<typeof import("./serial.ts")>("./serial.ts") : undefined;
   const host = new TerminalHost(session, {
@@ -84,13 +85,16 @@ export async function run(line: CommandLine): Promise<number> {
     status = await host.race(scenario ? drive(session, scenario, host) : watch(session, plan.expect, host));
     await gdb?.close(status);
   } finally {
-    // What the guest wrote is kept whatever else goes wrong.
-    session.machine.disks?.flush();
-    host.close();
-    await host.ports?.close();
+    // What the guest wrote is kept whatever else goes wrong, and the terminal is given back even when that cannot be.
+    try {
+      session.machine.disks?.flush();
+    } finally {
+      host.close();
+      await host.ports?.close();
+    }
   }
   if (host.output.failed) throw new CannotWrite(host.output.failed);
-  if (plan.screenshot !== undefined) await writeScreenshot(session, plan.screenshot);
+  await screenshot?.(session);
   if (plan.stats) await printStatistics(session, performance.now() - started);
   return status;
 }
@@ -133,14 +137,26 @@ function checkScreen(session: MachineSession, plan: Plan): void {
   if (plan.display && !inForeground()) throw new ConfigError("--display terminal: the terminal belongs to another job");
 }
 
-/** @throws {ConfigError} the file cannot be written. */
-async function writeScreenshot(session: MachineSession, path: string): Promise<void> {
-  const png = await session.screen.png();
-  try {
-    Deno.writeFileSync(path, png);
-  } catch (e) {
-    throw new ConfigError(`--screenshot: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
-  }
+/** Opens the file before anything runs, and gives what writes the picture. @throws {ConfigError} the file cannot be written. */
+function openScreenshot(path: string): (session: MachineSession) => Promise<void> {
+  const attempt = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (e) {
+      const { message } = e as Error;
+      throw new ConfigError(`--screenshot: cannot be written: ${message.replace(/ \(os error.*/, "")}`, { file: path });
+    }
+  };
+  // What is in it stays until there is a picture.
+  const file = attempt(() => Deno.openSync(path, { write: true, create: true }));
+  return async (session) => {
+    const png = await session.screen.png();
+    attempt(() => {
+      if (file.statSync().isFile) file.truncateSync();
+      for (let at = 0; at < png.length;) at += file.writeSync(png.subarray(at));
+      file.close();
+    });
+  };
 }
 
 /** Runs to the end, or until everything in `expected` was printed in this order. */
@@ -226,7 +242,7 @@ function makePlan({ positional, values }: CommandLine): Plan {
 /** @throws {ConfigError} these are not a machine file and perhaps a kernel. */
 function checkPositional([machine, kernel, ...more]: readonly string[]): void {
   if (machine === undefined) throw new ConfigError("which machine? usage: bringup MACHINE.toml [KERNEL] [options]");
-  if (/^\w+$/.test(machine) && findMachineFile(machine) === machine) {
+  if (/^\w+$/.test(machine) && !isMachine(machine)) {
     // Who may not look cannot know: Deno tells what is missing.
     if (Deno.permissions.querySync({ name: "read", path: machine }).state !== "granted") Deno.statSync(machine);
     const names = [...Object.keys(COMMANDS), ...shippedMachines()];
@@ -236,6 +252,15 @@ function checkPositional([machine, kernel, ...more]: readonly string[]): void {
     throw new ConfigError(`'${machine}' is in the machine's place: the machine file comes first`);
   }
   if (more.length > 0) throw new ConfigError(`unexpected argument '${more[0]}': after the machine file comes one kernel, then options`);
+}
+
+/** Whether a bare word names a machine file. */
+function isMachine(word: string): boolean {
+  try {
+    return findMachineFile(word) !== word;
+  } catch {
+    return false;
+  }
 }
 
 const NO_OPTIONS: Omit<Plan, "machine"> = {

@@ -97,25 +97,23 @@ class FilePort implements Port {
   readonly #buffer = new Buffer();
 
   constructor(readonly path: string) {
-    this.#file = this.#try(() => Deno.openSync(path, { write: true, create: true, truncate: true }));
+    try {
+      this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
+    } catch (e) {
+      throw new ConfigError(`--serial: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
+    }
   }
   byte(b: number): void {
     this.#buffer.push(b);
     if (this.#buffer.length >= KEPT) this.flush();
   }
+  /** @throws {CannotWrite} the disk is full, say: the run ends as when standard output is. */
   flush(): void {
-    if (this.#buffer.length > 0) this.#try(() => writeAll(this.#file, this.#buffer.take()));
+    if (this.#buffer.length > 0) writeAll(this.#file, this.#buffer.take(), `${this.path}: --serial: cannot be written`);
   }
   close(): void {
     this.flush();
     this.#file.close();
-  }
-  #try<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (e) {
-      throw new ConfigError(`--serial: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: this.path });
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 // `bringup test SCRIPT...`: scenario scripts and other test files under `deno test`.
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError, didYouMean } from "../core/errors.ts";
+import { namesBeside } from "../scenario/host.ts";
 import type { CommandLine } from "./options.ts";
 import { configOf, runDeno } from "./script.ts";
 
@@ -23,7 +24,9 @@ function scripts(path: string): string[] {
   try {
     info = Deno.statSync(path);
   } catch {
-    throw new ConfigError("no such file or folder", { file: path });
+    throw new ConfigError(`no such file or folder${didYouMean(path.slice(path.lastIndexOf("/") + 1), namesBeside(path) ?? [])}`, {
+      file: path,
+    });
   }
   if (!info.isDirectory) return [path];
   const found = [...Deno.readDirSync(path)].filter((e) => e.isFile && e.name.endsWith(".ts")).map((e) =>

@@ -40,12 +40,28 @@ export class BusFault extends Error {
 
 /** " (did you mean 'x'?)" for the candidate closest to `given`, or "" when none is near (edit distance of at most a third). */
 export function didYouMean(given: string, candidates: Iterable<string>): string {
-  let best = "", distance = Math.max(2, Math.ceil(given.length / 3)) + 1;
+  const best = nearest(given, candidates);
+  return best === undefined ? "" : ` (did you mean '${best}'?)`;
+}
+
+/** For those who are not type-checked. @throws {ConfigError} an option of `what` has a name that none has. */
+export function checkOptions(what: string, given: object, known: readonly string[]): void {
+  const odd = Object.keys(given).find((key) => !known.includes(key));
+  if (odd !== undefined) {
+    throw new ConfigError(
+      `${what}: unknown option '${odd}'${didYouMean(odd, known)}; there ${known.length > 1 ? "are" : "is"} ${known.join(", ")}`,
+    );
+  }
+}
+
+/** That candidate. */
+export function nearest(given: string, candidates: Iterable<string>): string | undefined {
+  let best: string | undefined, distance = Math.max(2, Math.ceil(given.length / 3)) + 1;
   for (const c of candidates) {
-    const d = editDistance(given, c);
+    const d = Math.abs(c.length - given.length) < distance && c !== "" ? editDistance(given, c) : Infinity;
     if (d < distance) [best, distance] = [c, d];
   }
-  return best ? ` (did you mean '${best}'?)` : "";
+  return best;
 }
 
 function editDistance(a: string, b: string): number {

@@ -19,7 +19,11 @@ export interface Override {
 export type ReadFile = (path: string) => Uint8Array;
 
 /** The path of a machine file that comes with bringup, by its name ("virt.toml"); undefined when there is none. */
-export type FindShipped = (name: string) => string | undefined;
+export interface FindShipped {
+  (name: string): string | undefined;
+  /** The names of those files, for suggestions. */
+  names?(): string[];
+}
 
 /**
  * A machine file with everything that it extends: tables are merged key by key, any other value replaces the inherited one. A file that is not
@@ -48,8 +52,10 @@ export function loadTree(
     if (!(e instanceof ConfigError) || e instanceof ConfigErrors) throw e;
     const shipped = findShipped(value);
     if (shipped !== undefined && shipped !== beside) return merge(inherited(shipped), own);
-    const hint = !value.endsWith(".toml") && findShipped(`${value}.toml`) !== undefined ? ` (did you mean '${value}.toml'?)` : "";
-    throw new ConfigErrors([new ConfigError(`'${value}': ${e.problem}${hint}`, place)]);
+    const bare = !value.endsWith(".toml") && findShipped(`${value}.toml`) !== undefined;
+    const near = bare ? ` (did you mean '${value}.toml'?)` : didYouMean(value, findShipped.names?.() ?? []);
+    const problem = near ? e.problem.replace(/ \(did you mean.*/, "") + near : e.problem;
+    throw new ConfigErrors([new ConfigError(`'${value}': ${problem}`, place)]);
   }
 }
 

@@ -7,6 +7,7 @@ import { lazy } from "../core/lazy.ts";
 import type { Log } from "../core/log.ts";
 import type { PciFunction } from "../core/pci.ts";
 import { type Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
+import type { FindShipped } from "./config.ts";
 import type { DiskImage, MachineDisks, OpenDisk } from "./disks.ts";
 import type { Symbols } from "./elf.ts";
 import type { DebuggableCore, EngineCpu } from "./engine_cpu.ts";
@@ -20,7 +21,7 @@ export interface Host {
   /** @throws {ConfigError} the file is missing or cannot be read. */
   readFile(path: string): Uint8Array;
   /** The path of a machine file that comes with bringup, by its name; for `extends`. */
-  readonly findShipped?: (name: string) => string | undefined;
+  readonly findShipped?: FindShipped;
   /** For disk images, which may be large; made of `readFile` when absent. */
   readonly openDisk?: OpenDisk;
   readonly log: Log;

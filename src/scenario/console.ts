@@ -1,11 +1,20 @@
 // One serial console as a scenario sees it: the history of what the guest printed, a cursor for waits, and a queue of bytes to send.
 // Bytes become text by streaming UTF-8 decoding, when somebody looks; terminal escape sequences stay in the text as they are.
 import type { CharPort } from "../core/device.ts";
+import { ConfigError } from "../core/errors.ts";
 
 /** What a wait looks for: a text, or a pattern that may match anywhere after the cursor. */
 export type Pattern = string | RegExp;
 /** A pattern as messages have it. */
 export const show = (p: Pattern): string => typeof p === "string" ? JSON.stringify(p) : String(p);
+
+/** @throws {ConfigError} it is found everywhere, or is none. */
+export function checkPattern(pattern: Pattern): void {
+  if (pattern === "") throw new ConfigError("an empty text is found everywhere: what is meant?");
+  if (typeof pattern !== "string" && !(pattern instanceof RegExp)) {
+    throw new ConfigError(`a text or a regular expression is looked for, got ${typeof pattern}`);
+  }
+}
 
 /** Characters that a match may have, when it is found while they arrive. */
 const REACH = 1 << 14;
@@ -18,7 +27,9 @@ export class Matcher {
   readonly #oneLine: boolean;
   /** It may match only where the search begins. */
   readonly #anchored: boolean = false;
+  /** @throws {ConfigError} see `checkPattern`. */
   constructor(readonly pattern: Pattern, public from: number) {
+    checkPattern(pattern);
     if (typeof pattern === "string") this.#oneLine = !pattern.includes("\n");
     else {
       // Flags g and y would keep state between calls.

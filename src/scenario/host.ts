@@ -46,7 +46,7 @@ export function openDisk(path: string, how: { readonly write: boolean }): DiskSo
     return tryTo(path, () => {
       using file = Deno.openSync(path, { read: true, write });
       return use(file);
-    });
+    }, write);
   };
   // Opening a pipe waits for who writes to it.
   const { isFifo, isCharDevice } = tryTo(path, () => Deno.statSync(path));
@@ -95,38 +95,68 @@ export function openDisk(path: string, how: { readonly write: boolean }): DiskSo
 }
 
 /** @throws {ConfigError} */
-function tryTo<T>(path: string, use: () => T): T {
+function tryTo<T>(path: string, use: () => T, write = false): T {
   try {
     return use();
   } catch (e) {
-    throw new ConfigError(whyUnreadable(path, e as Error), { file: path });
+    throw new ConfigError(whyUnreadable(path, e as Error, write ? "written" : "read"), { file: path });
   }
 }
 
-function whyUnreadable(path: string, e: Error): string {
+function whyUnreadable(path: string, e: Error, how = "read"): string {
   // Deno says "Is a directory (os error 21)" for what is not a missing file or a permission.
-  if (!(e instanceof Deno.errors.NotFound)) return `cannot be read: ${e.message.replace(/ \(os error.*/, "")}`;
+  if (!(e instanceof Deno.errors.NotFound)) return `cannot be ${how}: ${e.message.replace(/ \(os error.*/, "")}`;
   // Deno gives arguments as text; what is none of it has become this character.
   if (path.includes("\ufffd")) return "no such file; a name that is not UTF-8 cannot be given: rename the file, or link to it";
-  const slash = path.lastIndexOf("/"), dir = slash < 0 ? "." : path.slice(0, slash) || "/";
+  const near = namesBeside(path);
+  return near
+    ? `no such file${didYouMean(path.slice(path.lastIndexOf("/") + 1), near)}`
+    : `no such file: there is no folder '${folderOf(path)}'`;
+}
+
+const folderOf = (path: string) => path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
+/** What is in the folder that a path names; undefined when there is none. */
+export function namesBeside(path: string): string[] | undefined {
   try {
-    return `no such file${didYouMean(path.slice(slash + 1), [...Deno.readDirSync(dir)].map((f) => f.name))}`;
+    return [...Deno.readDirSync(folderOf(path))].map((f) => f.name);
   } catch {
-    return `no such file: there is no folder '${dir}'`;
+    return undefined;
   }
 }
 
-/** The path of a machine file: as given, else among the machines that come with bringup: "virt", "virt.toml", "machines/virt.toml". */
+/**
+ * The path of a machine file: as given, else among the machines that come with bringup: "virt", "virt.toml", "machines/virt.toml".
+ * @throws {ConfigError} there is none of that name; near names are suggested.
+ */
 export function findMachineFile(path: string): string {
   if (path.startsWith("/") || isFile(path)) return path;
-  const name = path.endsWith(".toml") ? path : `${path}.toml`;
-  return isFile(name) ? name : findShipped(name) ?? path;
+  const name = path.endsWith(".toml") ? path : `${path}.toml`, found = isFile(name) ? name : findShipped(name);
+  if (found !== undefined) return found;
+  // Who may not look cannot know: whoever reads the file is told what is missing.
+  try {
+    Deno.statSync(path);
+  } catch (e) {
+    if (!(e instanceof Deno.errors.NotFound)) return path;
+    const near = didYouMean(path, [...machinesOf("."), ...machinesOf("machines")]), why = whyUnreadable(path, e);
+    // In a folder that there is, what is near there is meant.
+    const folder = path.includes("/") && why.includes("did you mean");
+    throw new ConfigError(near && !folder ? `no such file${near}` : why, { file: path });
+  }
+  return path;
+}
+
+/** How the machine files of a folder may be named on a command line. */
+function machinesOf(folder: string): string[] {
+  const prefix = folder === "." ? "" : `${folder}/`, own = namesBeside(`${folder}/`) ?? [];
+  const files = [...findShipped.names(), ...own.filter((name) => name.endsWith(".toml"))].map((name) => prefix + name);
+  return [...files, ...files.map((name) => name.slice(0, -5))];
 }
 
 /** The path of a machine file that comes with bringup: "virt.toml", "machines/virt.toml". */
 export function findShipped(name: string): string | undefined {
   return ["", "machines/"].map((folder) => `${SHIPPED}${folder}${name}`).find(isFile);
 }
+findShipped.names = (): string[] => shippedMachines().map((name) => `${name}.toml`);
 
 /** The names of the machines that come with bringup. */
 export function shippedMachines(): string[] {

@@ -38,6 +38,14 @@ Deno.test("what cannot be read says why in one line, and suggests names that are
   why(() => openDisk(`${dir}/zzzzzzzzzzzzzzzz`, { write: true }), "no such file");
 });
 
+Deno.test("what an image does not take is told as written, not as read", () => {
+  const disk = openDisk(file("gone", noise(512)), { write: true });
+  disk.read(0, 512);
+  Deno.removeSync(`${dir}/gone`);
+  Deno.mkdirSync(`${dir}/gone`);
+  assertThrows(() => disk.write!(0, noise(4)), ConfigError, "gone: cannot be written: Is a directory");
+});
+
 Deno.test("a disk reads the same by pieces as at once: at and over their edges, after many others, to its end", () => {
   const piece = 256 << 10, bytes = noise(3 * piece + 1000), disk = openDisk(file("disk", bytes), { write: false });
   assertEquals([disk.size, disk.write], [bytes.length, undefined]);
@@ -86,7 +94,16 @@ Deno.test("machine files: as given, else among those that come with bringup", ()
   Deno.chdir(dir);
   try {
     assertEquals(["virt", "virt.toml", "machines/virt.toml"].map(findMachineFile), Array(3).fill(shipped));
-    assertEquals([findMachineFile("nothing.toml"), findMachineFile("/nowhere/virt.toml")], ["nothing.toml", "/nowhere/virt.toml"]);
+    assertEquals(findMachineFile("/nowhere/virt.toml"), "/nowhere/virt.toml");
+    for (
+      const [given, message] of [
+        ["nothing.toml", "nothing.toml: no such file"],
+        ["vitr", "vitr: no such file (did you mean 'virt'?)"],
+        ["pc.tml", "pc.tml: no such file (did you mean 'pc.toml'?)"],
+        ["machines/vitr.toml", "machines/vitr.toml: no such file (did you mean 'machines/virt.toml'?)"],
+        ["nowhere/x.toml", "nowhere/x.toml: no such file: there is no folder 'nowhere'"],
+      ]
+    ) assertEquals(assertThrows(() => findMachineFile(given), ConfigError).message, message);
     file("virt.toml", noise(4));
     assertEquals([findMachineFile("virt.toml"), findMachineFile("virt")], ["virt.toml", "virt.toml"], "one's own goes before");
   } finally {

@@ -24,7 +24,8 @@ export interface MachineLike {
     readonly bits?: 32 | 64 | undefined;
     lookup(vaddr: bigint): { readonly name: string; readonly offset: bigint } | undefined;
     address(name: string): bigint | undefined;
-    endingWith?(name: string): readonly string[];
+    near?(name: string): readonly string[];
+    readonly empty?: boolean;
   };
   /** What has to wake it, when every processor waits: nothing can ("dead", and it has stopped), only the outside ("input"); undefined: else. */
   readonly sleep?: "dead" | "input" | undefined;

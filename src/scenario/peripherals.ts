@@ -1,11 +1,11 @@
 // The screen and the keyboard of a session. Loaded for machines that have one.
-import { ConfigError } from "../core/errors.ts";
+import { checkOptions, ConfigError } from "../core/errors.ts";
 import type { KeyPort, ScreenPort } from "../core/device.ts";
 import { type Pattern, show } from "./console.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { biosKeyBuffer, eventsOfChord, eventsOfText, type KeyBuffer, type KeyEvent, KeyQueue } from "./keyboard.ts";
 import type { MachineLike } from "./machine_like.ts";
-import { type Look, Screen, ScreenMatcher } from "./screen.ts";
+import { type Look, LOOKS, Screen, ScreenMatcher } from "./screen.ts";
 import type { MachineSession } from "./session.ts";
 
 export { ScreenMatcher };
@@ -18,26 +18,33 @@ export class SessionScreen extends Screen {
 
   /**
    * Runs the guest until the screen shows the pattern (at once when it does), and stops on the instruction that completes it. A pattern is
-   * looked for in each row; one with a line break in the whole text. Returns the match and its groups.
+   * looked for in each row; one with a line break in the whole text, where `row` is the one that it begins in. Returns the match and its groups.
    * @throws {ScenarioTimeout} `within` (default: the session's budget) of guest time has passed. @throws {UnexpectedStop} the machine
-   * stopped.
+   * stopped. @throws {ConfigError} there is no such colour, or the guest has written on a screen that has no such row or is too small.
    */
   toShow(pattern: Pattern, options: Look & { readonly within?: Duration } = {}): Promise<string[]> {
+    checkOptions("toShow", options, [...LOOKS, "within"]);
     const { within, ...look } = options, matcher = new ScreenMatcher(pattern, look);
-    const find = (row: number) => {
+    let found: string[] | undefined, error: ConfigError | undefined;
+    // While a mode is being set the screen has any size: what is written on it tells that it is there.
+    const lookAt = (row: number, written: boolean) => {
       const only = matcher.byRow ? row : -1, text = this.port.text(only);
-      return text && matcher.find(text, only);
+      found = text && matcher.find(text, only);
+      const why = written && text && !found ? matcher.impossible(text) : undefined;
+      if (why !== undefined) error = new ConfigError(`the screen cannot show ${show(pattern)}: ${why}`);
     };
-    let found = find(-1);
+    lookAt(-1, this.text() !== "");
     const watch = (row: number) => {
-      if (!found && (found = find(row))) this.session.machine.requestBreak();
+      if (found || error) return;
+      lookAt(row, row >= 0);
+      if (found || error) this.session.machine.requestBreak();
     };
     this.watch(watch);
     const how = Object.entries(look).map(([name, value]) => `${name} ${value}`).join(", ");
-    return this.session.wait(
+    return this.session.wait<string[]>(
       `the screen to show ${show(pattern)}${how ? ` (${how})` : ""}`,
       within,
-      () => found && { value: found },
+      () => found ? { value: found } : error && { error },
       { done: () => this.unwatch(watch) },
     );
   }
@@ -77,6 +84,7 @@ export class SessionKeyboard {
    * @throws {ScenarioTimeout} the guest does not read them in time. @throws {ConfigError} a code is no byte.
    */
   scancodes(codes: readonly number[], options: { within?: Duration } = {}): Promise<void> {
+    checkOptions("scancodes", options, ["within"]);
     const odd = codes.find((code) => !Number.isInteger(code) || code < 0 || code > 0xff);
     if (odd !== undefined) throw new ConfigError(`scancodes: a scan code is a whole number from 0 to 255, got ${odd}`);
     return this.#send(`${codes.length} scan codes`, options.within, 0, () => this.keys.enqueue(codes));
@@ -102,7 +110,9 @@ export class SessionKeyboard {
     this.keys.press(events, hold, gap);
   }
 
-  #press(events: readonly KeyEvent[], keys: string, { pace = PACE, within }: Typing): Promise<void> {
+  #press(events: readonly KeyEvent[], keys: string, options: Typing): Promise<void> {
+    checkOptions("the keyboard", options, ["pace", "within"]);
+    const { pace = PACE, within } = options;
     const ns = parseDuration(pace), ticks = this.session.ticksOf(ns);
     return this.#send(keys, within, events.length * ns, () => this.keys.press(events, ticks, ticks));
   }

@@ -1,17 +1,19 @@
 // A PC's screen as a scenario sees it: rows of Unicode text with their colours, patterns to look for, pictures.
 import { type Colour, COLOURS, CP437 } from "../core/cp437.ts";
 import type { ScreenPort, TextScreen } from "../core/device.ts";
-import { ConfigError, didYouMean } from "../core/errors.ts";
-import type { Pattern } from "./console.ts";
+import { checkOptions, ConfigError, didYouMean } from "../core/errors.ts";
+import { checkPattern, type Pattern, show } from "./console.ts";
 
 export type { Colour };
 
-/** Where and how a text must be shown. Rows count from 0, from the bottom when negative; blanks have no foreground colour. */
+/** Where and how a text must be shown. Blanks have no foreground colour. */
 export interface Look {
   readonly fg?: Colour;
   readonly bg?: Colour;
+  /** The row that it begins in, from 0, or from the bottom when negative: -1 is the last one. */
   readonly row?: number;
 }
+export const LOOKS: readonly string[] = ["fg", "bg", "row"];
 
 /** One character cell. */
 export interface Cell {
@@ -37,11 +39,18 @@ export class ScreenMatcher {
   readonly #bg: number | undefined;
   readonly #regexp: RegExp;
   readonly #allRows: boolean;
+  /** Of a text. */
+  readonly #lines: readonly string[];
 
-  /** @throws {ConfigError} a colour is unknown. */
+  /** @throws {ConfigError} there is no such colour or row, or the text is empty. */
   constructor(readonly pattern: Pattern, readonly look: Look = {}) {
+    checkPattern(pattern);
+    checkOptions("a text on the screen", look, LOOKS);
+    const { row = 0 } = look;
+    if (!Number.isInteger(row)) throw new ConfigError(`\`row\` must be a whole number, got ${row}`);
     this.#fg = numberOf(look.fg);
     this.#bg = numberOf(look.bg);
+    this.#lines = typeof pattern === "string" ? pattern.split("\n") : [];
     const source = typeof pattern === "string" ? RegExp.escape(pattern) : pattern.source;
     this.#allRows = typeof pattern === "string" ? pattern.includes("\n") : /\\n|\n/.test(source);
     const flags = typeof pattern === "string" ? "" : pattern.flags.replace(/[gy]/g, "");
@@ -53,11 +62,26 @@ export class ScreenMatcher {
     return !this.#allRows;
   }
 
+  /** Why this can never be found on such a screen, if so. */
+  impossible({ rows, columns }: TextScreen): string | undefined {
+    const { row } = this.look, size = `the screen has ${columns} columns and ${rows} rows`, lines = this.#lines;
+    if (row !== undefined && (row >= rows || row < -rows)) return `there is no row ${row}: ${size}, 0 to ${rows - 1} or -${rows} to -1`;
+    if (lines.some((l) => l.length > columns)) {
+      return `a text without a line break is looked for in one row, and this one is longer: ${size}`;
+    }
+    if (lines.length > rows - this.#rowOf(rows)) return `the text has ${lines.length} lines, from row ${row ?? 0} on: ${size}`;
+    return undefined;
+  }
+  /** The row that it has to begin in, from the top. */
+  #rowOf(rows: number): number {
+    const { row = 0 } = this.look;
+    return row < 0 ? rows + row : row;
+  }
+
   /** The match and its groups. With `only`, no other row has changed since the last time. */
   find(text: TextScreen, only = -1): string[] | undefined {
-    const { row } = this.look;
-    if (this.#allRows) return this.#search(text, 0, text.rows);
-    const wanted = row === undefined ? undefined : row < 0 ? text.rows + row : row;
+    const wanted = this.look.row === undefined ? undefined : this.#rowOf(text.rows);
+    if (this.#allRows) return this.#search(text, 0, text.rows, wanted);
     const first = wanted ?? (only >= 0 ? only : 0), last = wanted ?? (only >= 0 ? only : text.rows - 1);
     if (only >= 0 && (only < first || only > last)) return undefined;
     for (let r = first; r <= last && r < text.rows; r++) {
@@ -67,11 +91,13 @@ export class ScreenMatcher {
     return undefined;
   }
 
-  /** Looks at the rows without the blanks at their ends, and then with them: a prompt may end in one. */
-  #search(text: TextScreen, from: number, to: number): string[] | undefined {
+  /** Looks at the rows without the blanks at their ends, and then with them: a prompt may end in one. `begin`: the row that it begins in. */
+  #search(text: TextScreen, from: number, to: number, begin?: number): string[] | undefined {
     const rows = Array.from({ length: to - from }, (_, i) => rowText(text, from + i));
     for (const shown of [rows.map((r) => r.trimEnd()), rows]) {
-      for (const match of shown.join("\n").matchAll(this.#regexp)) {
+      const all = shown.join("\n");
+      for (const match of all.matchAll(this.#regexp)) {
+        if (begin !== undefined && all.slice(0, match.index).split("\n").length - 1 !== begin) continue;
         if (this.#looksRight(text, from, shown, match.index, match[0].length)) return [...match];
       }
     }
@@ -148,10 +174,11 @@ export class Screen {
     return this.port.text()?.cursor;
   }
 
-  /** True when it shows the pattern now. @throws {ConfigError} a colour is unknown. */
+  /** True when it shows the pattern now. @throws {ConfigError} there is no such colour or row, or the text is empty. */
   shows(pattern: Pattern, look: Look = {}): boolean {
-    const text = this.port.text();
-    return text !== undefined && new ScreenMatcher(pattern, look).find(text) !== undefined;
+    const text = this.port.text(), matcher = new ScreenMatcher(pattern, look), why = text && matcher.impossible(text);
+    if (why !== undefined) throw new ConfigError(`the screen cannot show ${show(pattern)}: ${why}`);
+    return text !== undefined && matcher.find(text) !== undefined;
   }
 
   /** The picture as three bytes for each pixel. */

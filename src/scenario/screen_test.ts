@@ -50,6 +50,53 @@ Deno.test("patterns are found in a row, with and without its trailing blanks, or
   assertEquals(find("a.b"), undefined, "a text is no regular expression");
 });
 
+Deno.test("a pattern over several rows begins in the row that is asked for", () => {
+  const text = screen([["a", 7], ["b", 7], ["a", 7], ["b", 7]]);
+  const find = (p: string | RegExp, row: number) => new ScreenMatcher(p, { row }).find(text);
+  for (const pattern of ["a\nb", /(?<=\n|^)a\n\w/]) {
+    assertEquals(
+      [0, 1, 2, -2, -3, -4].map((row) => find(pattern, row) !== undefined),
+      [true, false, true, true, false, true],
+      `${pattern}`,
+    );
+  }
+  assertEquals(find(/b\n(a)/, 1), ["b\na", "a"]);
+});
+
+Deno.test("what can never be shown is told: rows that are none, lines that are too long or too many, empty texts, colours, unknown keys", () => {
+  const s = new Screen(port(screen([["a", 7]])));
+  const refused = (p: string | RegExp, look: object, text: string) => {
+    assertThrows(() => s.shows(p, look), ConfigError, text);
+  };
+  for (const row of [4, 100, -5]) refused("a", { row }, `cannot show "a": there is no row ${row}: the screen has 20 columns and 4 rows`);
+  for (const row of [4, -5]) refused(/a\nb/, { row }, `cannot show /a\\nb/: there is no row ${row}`);
+  for (const row of [1.5, NaN, Infinity, "1" as unknown as number]) refused("a", { row }, `\`row\` must be a whole number, got ${row}`);
+  refused("x".repeat(21), {}, "a text without a line break is looked for in one row, and this one is longer");
+  refused("1\n2\n3\n4\n5", {}, "the text has 5 lines, from row 0 on");
+  refused("1\n2", { row: -1 }, "the text has 2 lines, from row -1 on");
+  refused("", {}, "an empty text is found everywhere");
+  refused(5 as unknown as string, {}, "a text or a regular expression is looked for, got number");
+  refused("a", { colour: "red" }, "a text on the screen: unknown option 'colour'; there are fg, bg, row");
+  refused("a", { rwo: 1 }, "unknown option 'rwo' (did you mean 'row'?)");
+  refused("a", { bg: "rde" }, "no colour 'rde' (did you mean 'red'?)");
+  // The edges that there are.
+  for (const row of [0, -4]) assertEquals(s.shows("a", { row }), true);
+  for (const row of [3, -1]) assertEquals(s.shows(/^$/, { row }), true);
+  assertEquals([s.shows("x".repeat(20)), s.shows("1\n2\n3\n4"), s.shows("1\n2", { row: -2 })], [false, false, false]);
+  assertEquals(new Screen(port(undefined)).shows("a", { row: 99 }), false, "nothing is known of a screen that shows no text");
+});
+
+Deno.test("a regular expression's flags g and y change nothing, and it keeps no state", () => {
+  const text = screen([["ab ab", 7], ["ab", 7]]);
+  for (const flags of ["g", "y", "gy"]) {
+    const pattern = new RegExp("b", flags);
+    pattern.lastIndex = 5;
+    const matcher = new ScreenMatcher(pattern, { row: -3 });
+    for (let i = 0; i < 3; i++) assertEquals(matcher.find(text), ["b"], flags);
+    assertEquals(pattern.lastIndex, 5);
+  }
+});
+
 Deno.test("colours belong to the match: another place that looks the same in other colours is passed over", () => {
   const text = screen([["same one", 0x0e], ["same two", 0x4f]]);
   const find = (p: string | RegExp, look: ConstructorParameters<typeof ScreenMatcher>[1]) => new ScreenMatcher(p, look).find(text)?.[0];
@@ -100,7 +147,7 @@ Deno.test("a pattern is found in the row that has changed as by searching all of
   const random = (n: number) => (s = Math.imul(s, 1664525) + 1013904223 >>> 0, Math.floor(s / 2 ** 32 * n));
   const pick = <T>(list: readonly T[]) => list[random(list.length)];
   const counts = { found: 0, not: 0, over: 0, look: 0 };
-  for (let n = 0; n < 3000; n++) {
+  for (let n = 0; n < 4500; n++) {
     const rows = Array.from({ length: 4 }, () => Array.from({ length: random(6) }, () => pick([..."aab x."])).join(""));
     const text = screen([]),
       pattern: string | RegExp = pick([
@@ -125,6 +172,8 @@ Deno.test("a pattern is found in the row that has changed as by searching all of
           /** The cell of each character. */
           const places = shown.flatMap((l, i) => [...[...l].map((_, column) => area[i] * 20 + column), -1]);
           for (const m of joined.matchAll(regexp)) {
+            const begin = joined.slice(0, m.index).split("\n").length - 1;
+            if (over && row !== undefined && begin !== (row < 0 ? row + 4 : row)) continue;
             const cells = places.slice(m.index, m.index + m[0].length).filter((p) => p >= 0).map((p) => text.cells[p]);
             const right = cells.every((c) =>
               (!bg || COLOURS[c >> 12 & 7] === bg) && (!fg || (c & 0xff) === 0x20 || COLOURS[c >> 8 & 15] === fg)

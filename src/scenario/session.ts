@@ -1,7 +1,7 @@
 // A running machine as scripts, the command line and the debugger share it. Guest time passes only while something is awaited: one pump
 // runs the machine in short slices, and after each one looks which waits are satisfied, out of time, or hopeless because the machine
 // stopped.
-import { ConfigError } from "../core/errors.ts";
+import { checkOptions, ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
 import type { CharPort } from "../core/device.ts";
 import type { Stop } from "../machine/stop.ts";
@@ -74,8 +74,10 @@ export interface SessionSnapshot {
   readonly keys?: KeyQueueState;
 }
 
-/** When a wait is over; `stop` is given when the machine stopped, `late` when its guest time is used up. */
-type Poll<T> = (event: { readonly stop: Stop | undefined; readonly late: boolean }) => { readonly value: T } | undefined;
+/** When a wait is over, or can never be; `stop` is given when the machine stopped, `late` when its guest time is used up. */
+type Poll<T> = (
+  event: { readonly stop: Stop | undefined; readonly late: boolean },
+) => { readonly value: T } | { readonly error: Error } | undefined;
 
 interface Wait {
   readonly what: string;
@@ -122,7 +124,9 @@ export class SerialConsole extends Console {
    * faster than its line is (a UART's baud rate), nor than `pace` says.
    * @throws {ScenarioTimeout} the guest does not take it in time. @throws {UnexpectedStop} the machine has stopped.
    */
-  send(data: string | Uint8Array, { within, pace }: Sending = {}): Promise<void> {
+  send(data: string | Uint8Array, options: Sending = {}): Promise<void> {
+    checkOptions("send", options, ["within", "pace"]);
+    const { within, pace } = options;
     const what = `${this.name} to take ${typeof data === "string" ? JSON.stringify(data) : `${data.length} bytes`}`;
     const refused = this.session.refused(what);
     if (refused) return refused;
@@ -139,6 +143,7 @@ export class SerialConsole extends Console {
    * stopped.
    */
   toPrint(pattern: Pattern, options: { within?: Duration } = {}): Promise<string[]> {
+    checkOptions("toPrint", options, ["within"]);
     if (this.cursor < this.start) {
       return Promise.reject(
         new ConfigError(
@@ -206,6 +211,7 @@ export class MachineSession implements AsyncDisposable {
 
   constructor(readonly machine: MachineLike, readonly options: SessionOptions = {}) {
     this.consoles = new Map([...machine.consoles.keys()].map((name) => [name, new SerialConsole(name, this)]));
+    checkOptions("budget", options.budget ?? {}, ["guest", "wall"]);
     this.#guestBudget = options.budget?.guest ?? "60s";
     const wall = options.budget?.wall ?? "10m";
     this.#wallBudgetMs = wall === "none" ? Infinity : parseDuration(wall) / 1e6;
@@ -272,6 +278,7 @@ export class MachineSession implements AsyncDisposable {
   run(
     how: { readonly for: Duration } | { readonly instructions: number } | { readonly until: string | bigint; readonly within?: Duration },
   ): Promise<Stop> {
+    checkOptions("run", how, "until" in how ? ["until", "within"] : ["for", "instructions", "until"]);
     if ("until" in how) return this.#runUntil(how.until, how.within);
     const ticks = "for" in how ? this.ticksOf(parseDuration(how.for)) : how.instructions;
     // What is no number would never pass.
@@ -289,6 +296,7 @@ export class MachineSession implements AsyncDisposable {
 
   /** Runs until the machine has stopped for good and says why. @throws {ScenarioTimeout} it did not within the budget. */
   stopped(options: { within?: Duration } = {}): Promise<Stop> {
+    checkOptions("stopped", options, ["within"]);
     const poll: Poll<Stop> = ({ stop }) => stop && stop.kind !== "breakpoint" ? { value: stop } : undefined;
     this.#forEnd.add(poll);
     return this.wait("the machine to stop", options.within, poll);
@@ -298,7 +306,12 @@ export class MachineSession implements AsyncDisposable {
   #addressOf(name: string): bigint {
     const { symbols } = this.machine, address = symbols.address(name);
     if (address !== undefined) return address;
-    const paths = symbols.endingWith?.(name).slice(0, 3).map((path) => `'${path}'`).join(" or ");
+    if (symbols.empty) {
+      throw new ConfigError(
+        `no symbol '${name}': the image has no symbol table, and \`symbols\` (--symbols) names no ELF file that has one`,
+      );
+    }
+    const paths = symbols.near?.(name).slice(0, 3).map((path) => `'${path}'`).join(" or ");
     throw new ConfigError(`no symbol '${name}' in the kernel's symbol table${paths ? ` (did you mean ${paths}?)` : ""}`);
   }
 
@@ -516,7 +529,7 @@ export class MachineSession implements AsyncDisposable {
     const final = stop ?? this.stop;
     for (const w of [...this.#waits]) {
       const late = now >= w.deadline && !this.machine.yielded, result = w.poll({ stop: final, late });
-      if (result) w.resolve(result.value);
+      if (result) "error" in result ? w.reject(placed(result.error, w.from)) : w.resolve(result.value);
       else if (final && final.kind !== "breakpoint") {
         w.reject(this.#failure(UnexpectedStop, w, `The machine stopped (${describeStop(final)}) before`, final));
       } else if (late) w.reject(this.#failure(ScenarioTimeout, w, `Waited ${w.within} in vain for`));
