@@ -4,15 +4,10 @@ import { evaluate } from "./evaluate.ts";
 import { type Fused, fused32, fused64 } from "./fused.ts";
 import { GUEST } from "./layout.ts";
 import { f32, f64, FloatEnv, type FloatFormat, NX } from "./softfloat.ts";
+import { Random } from "../../tests/fuzz/random.ts";
 
-let state = 7;
-function random32(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return (t ^ (t >>> 14)) >>> 0;
-}
-const below = (n: number) => random32() % n;
+const rng = new Random(7);
+const below = (n: number) => rng.bits() % n;
 
 /** A number: `spread` exponents around 1, or any; now and then an edge. */
 function number(t: FloatFormat, spread: number): bigint {
@@ -20,7 +15,7 @@ function number(t: FloatFormat, spread: number): bigint {
   const any = [below(top + 1), 0, 1, top, bias][below(5)], exponent = spread > 500 ? any : bias + below(spread) - (spread >> 1);
   const bits = BigInt.asUintN(
     fraction,
-    [(BigInt(random32()) << 32n) | BigInt(random32()), 0n, 1n, -1n, 1n << BigInt(below(fraction))][below(5)],
+    [(BigInt(rng.bits()) << 32n) | BigInt(rng.bits()), 0n, 1n, -1n, 1n << BigInt(below(fraction))][below(5)],
   );
   return (BigInt(below(2)) << BigInt(t.bits - 1)) | (BigInt(exponent) << BigInt(fraction)) | bits;
 }

@@ -13,6 +13,7 @@ import { Hart } from "../../src/riscv/hart.ts";
 import { disassemble, encode, extract, randomWord, type Row } from "../../src/riscv/insn.ts";
 import { type Isa, loadFloating, parseIsa } from "../../src/riscv/isa.ts";
 import { FakeEnv, RAM, RAM_AT, RAM_BYTES } from "../../src/riscv/testing/fake_env.ts";
+import { Random } from "./random.ts";
 
 await loadJit();
 await loadFloating();
@@ -32,20 +33,11 @@ const LEFT_OUT = /^wfi/;
 const CSRS = [0x001, 0x002, 0x003, 0x001, 0x003, 0x300, 0x100, 0x140, 0x340, 0x141, 0x341, 0x142, 0x143, 0x342, 0x343, 0x144, 0x344, 0x104, 0x304, 0xb00, 0xb02, 0xc00, 0xc02, 0x30a, 0x10a];
 
 // --- random numbers
-let state = 1;
-/** 32 random bits (mulberry32). */
-function random32(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return (t ^ (t >>> 14)) >>> 0;
-}
-const random = () => random32() / 2 ** 32;
-const below = (n: number) => Math.floor(random() * n);
-const random64 = () => (BigInt(random32()) << 32n) | BigInt(random32());
-const pick = <T>(from: readonly T[]): T => from[below(from.length)];
-/** 0 to n-1 in random order. */
-const shuffled = (n: number) => Array.from({ length: n }, (_, i) => ({ i, key: random() })).sort((a, b) => a.key - b.key).map(({ i }) => i);
+const rng = new Random(1);
+const below = (n: number) => rng.below(n);
+const random64 = () => rng.bits64();
+const pick = <T>(from: readonly T[]): T => rng.pick(from);
+const shuffled = (n: number) => rng.order(n);
 
 // --- the machines
 /** One hart and its memory, whoever runs it. */
@@ -188,7 +180,7 @@ class Translated implements Subject {
 // --- programs
 /** A word of a row, with operands that make it do something: pointers for accesses, near targets, CSRs that exist. */
 function drawWord(row: Row): number {
-  const f: Record<string, number> = extract(row, randomWord(row, random));
+  const f: Record<string, number> = extract(row, randomWord(row, rng.unit));
   if (/pc\+/.test(row.syntax)) f.imm = (below(row.bits === 16 ? 60 : 200) - 40) * 2;
   if (/\(rs1\)/.test(row.syntax) && below(16)) {
     f.rs1 = row.syntax.startsWith("jalr") ? pick([1, 5]) : 8 + below(8);
@@ -276,7 +268,7 @@ function start(subjects: readonly Subject[], isa: Isa, rows: readonly Row[]): vo
     put32("addi", { rd: COUNTER, rs1: COUNTER, imm: -1 });
     put32("bne", { rs1: COUNTER, rs2: 0, imm: top - at });
   }
-  for (let at = DATA; at < DATA + DATA_BYTES; at += 4) view.setUint32(at, random32(), true);
+  for (let at = DATA; at < DATA + DATA_BYTES; at += 4) view.setUint32(at, rng.bits(), true);
   const satp = pageTables(view, isa), privilege = pick([3, 3, 1, 1, 0]), sum = below(2) << 18;
   const f = Array.from({ length: 32 }, () => pick([random64(), random64() | (-1n << 32n), BigInt(below(0x8000)) << 48n]));
   const fcsr = pick([0, 0, 1, 1, below(256)]);
@@ -349,12 +341,12 @@ function at(s: Subject, isa: Isa): string {
 
 /** Runs programs of `total` instructions in all; the number of programs that differed. */
 export function fuzzBlocks(xlen: 32 | 64, total: number, engines: readonly ("interp" | "jit")[], seed: number): number {
-  state = seed;
+  rng.state = seed;
   const isa = parseIsa(`rv${xlen}${ISA}`), rows = isa.table.rows.filter((r) => r.syntax !== "" && !LEFT_OUT.test(r.syntax));
   const reference = new Reference(isa), translated = engines.map((e) => new Translated(e, isa)), subjects = [reference, ...translated];
   let done = 0, programs = 0, failures = 0;
   while (done < total && failures < 5) {
-    const seed = state;
+    const seed = rng.state;
     start(subjects, isa, rows);
     programs++;
     for (let slice = 0; slice < SLICES; slice++) {

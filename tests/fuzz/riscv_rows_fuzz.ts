@@ -12,6 +12,7 @@ import { type DecodeTable, disassemble, encode, extract, mnemonic, operands, ran
 import { type Isa, loadFloating, parseIsa } from "../../src/riscv/isa.ts";
 import { F, FFLAGS, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, RES_ADDRESS, X } from "../../src/riscv/slots.ts";
 import { instructionHelpers, translateBlock } from "../../src/riscv/translate.ts";
+import { Random } from "./random.ts";
 
 await loadFloating();
 
@@ -39,67 +40,15 @@ const TARGETS: Readonly<Record<32 | 64, { isa: string; qemu: string; cpu: string
 };
 
 // --- random numbers
-let state = 1;
-/** 32 random bits (mulberry32). */
-function random32(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return (t ^ (t >>> 14)) >>> 0;
-}
-const random = () => random32() / 2 ** 32;
-const below = (n: number) => Math.floor(random() * n);
-const random64 = () => (BigInt(random32()) << 32n) | BigInt(random32());
-const pick = <T>(from: readonly T[]): T => from[below(from.length)];
+const rng = new Random(1);
+const below = (n: number) => rng.below(n);
+const random64 = () => rng.bits64();
+const pick = <T>(from: readonly T[]): T => rng.pick(from);
 const u64 = (n: bigint) => BigInt.asUintN(64, n);
 
-function randomInteger(): bigint {
-  switch (below(6)) {
-    case 0:
-      return BigInt(below(16));
-    case 1:
-      return u64(-BigInt(below(16)));
-    case 2:
-      return u64((pick([1n, -1n]) << BigInt(below(64))) + BigInt(below(3) - 1));
-    case 3:
-      return u64(BigInt(random32() | 0));
-    default:
-      return random64();
-  }
-}
+const randomInteger = () => rng.integer();
 
-/** A number of a format: any exponent, or one near the bias so that sums cancel and products stay in range; edges of the fraction. */
-function randomFloat(exponentBits: number, fractionBits: number): bigint {
-  const top = 2 ** exponentBits - 1, bias = top >> 1, n = BigInt(fractionBits);
-  const exponent = pick([
-    0,
-    0,
-    top,
-    1,
-    top - 1,
-    below(top + 1),
-    below(top + 1),
-    bias,
-    bias + below(4),
-    bias + below(fractionBits + 12),
-    bias - below(30),
-  ]);
-  const fraction = BigInt.asUintN(
-    fractionBits,
-    pick([
-      0n,
-      -1n,
-      1n,
-      1n << (n - 1n),
-      random64(),
-      random64(),
-      random64(),
-      (1n << BigInt(below(fractionBits))) - 1n,
-      -1n << BigInt(below(fractionBits)),
-    ]),
-  );
-  return (BigInt(below(2)) << BigInt(exponentBits + fractionBits)) | (BigInt(Math.max(0, Math.min(top, exponent))) << n) | fraction;
-}
+const randomFloat = (exponentBits: number, fractionBits: number) => rng.float(exponentBits, fractionBits);
 
 /** `format` is the mnemonic's last letter where it has one: most registers then hold such a number. */
 function randomFloatRegister(format: string): bigint {
@@ -171,7 +120,7 @@ function draw(table: DecodeTable, row: Row, xlen: 32 | 64, n: number): { word: n
   const f = Array.from({ length: 32 }, () => randomFloatRegister(source ?? format));
   const slot = CODE + SLOT * n, record = RECORDS + RECORD * n;
   x[31] = BigInt(slot);
-  let word = randomWord(row, random);
+  let word = randomWord(row, rng.unit);
   const fields = extract(row, word);
   if (fields.rm === 5 || fields.rm === 6) return undefined;
   if (/pc\+/.test(row.syntax)) {
@@ -207,7 +156,7 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   if (!drawn) return undefined;
   const { word, x, f } = drawn, fcsr = pick([0, NX, NX, below(32)]) | (pick([0, 0, 0, 1, 2, 3, 4]) << 5);
   const before = new Uint8Array(RECORD), view = new DataView(before.buffer);
-  for (let i = 0; i < BUFFER_END - BUFFER; i += 4) view.setUint32(BUFFER + i, random32(), true);
+  for (let i = 0; i < BUFFER_END - BUFFER; i += 4) view.setUint32(BUFFER + i, rng.bits(), true);
   view.setUint32(0, fcsr, true);
   for (let i = 1; i < 31; i++) view.setBigUint64(8 * i, x[i], true);
   for (let i = 0; i < 32; i++) view.setBigUint64(256 + 8 * i, f[i], true);
@@ -354,7 +303,7 @@ function difference(c: Case, reference: Uint8Array): string {
 /** Runs `total` cases (rounded up to 4000) of the rows whose syntax has `only` in it; the number that differ. Undefined: no QEMU. */
 export async function fuzzRows(xlen: 32 | 64, total: number, only: string, seed: number): Promise<number | undefined> {
   if (!await available(TARGETS[xlen].qemu)) return undefined;
-  state = seed;
+  rng.state = seed;
   const directory = Deno.makeTempDirSync();
   try {
     return await run(xlen, total, only, directory);

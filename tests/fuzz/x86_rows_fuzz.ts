@@ -45,6 +45,7 @@ import {
   XMM,
 } from "../../src/x86/slots.ts";
 import { instructionHelpers, translateBlock } from "../../src/x86/translate.ts";
+import { Random } from "./random.ts";
 
 await loadJit();
 
@@ -93,57 +94,14 @@ const UNDEFINED: readonly (readonly [RegExp, number])[] = [
 ];
 
 // --- random numbers
-let state = 1;
-/** 32 random bits (mulberry32). */
-function random32(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return (t ^ (t >>> 14)) >>> 0;
-}
-const random = () => random32() / 2 ** 32;
-const below = (n: number) => Math.floor(random() * n);
-const random64 = () => (BigInt(random32()) << 32n) | BigInt(random32());
-const pick = <T>(from: readonly T[]): T => from[below(from.length)];
+const rng = new Random(1);
+const below = (n: number) => rng.below(n);
+const random64 = () => rng.bits64();
+const pick = <T>(from: readonly T[]): T => rng.pick(from);
 const u64 = (n: bigint) => BigInt.asUintN(64, n);
 
-function randomInteger(): bigint {
-  switch (below(7)) {
-    case 0:
-      return BigInt(below(16));
-    case 1:
-      return u64(-BigInt(below(16)));
-    case 2:
-      return u64((pick([1n, -1n]) << BigInt(below(64))) + BigInt(below(3) - 1));
-    case 3:
-      return u64(BigInt(random32() | 0));
-    case 4: {
-      // Equal parts, and parts at the edges of 8, 16 and 32 bits.
-      const b = BigInt(pick([0, 0xff, 0x7f, 0x80, below(256)]));
-      return u64((random64() & ~0xffffn) | (b << 8n) | BigInt(pick([0, 0xff, 0x7f, 0x80, below(256)])));
-    }
-    default:
-      return random64();
-  }
-}
-function randomFloat(exponentBits: number, fractionBits: number): bigint {
-  const top = 2 ** exponentBits - 1, bias = top >> 1, n = BigInt(fractionBits);
-  const exponent = pick([0, 0, top, 1, top - 1, below(top + 1), bias, bias + below(4), bias + below(fractionBits + 12), bias - below(30)]);
-  const fraction = BigInt.asUintN(
-    fractionBits,
-    pick([
-      0n,
-      -1n,
-      1n,
-      1n << (n - 1n),
-      random64(),
-      random64(),
-      (1n << BigInt(below(fractionBits))) - 1n,
-      -1n << BigInt(below(fractionBits)),
-    ]),
-  );
-  return (BigInt(below(2)) << BigInt(exponentBits + fractionBits)) | (BigInt(Math.max(0, Math.min(top, exponent))) << n) | fraction;
-}
+const randomInteger = () => rng.integer();
+const randomFloat = (exponentBits: number, fractionBits: number) => rng.float(exponentBits, fractionBits);
 function randomExtended(): bigint {
   const exponent = pick([0, 0x7fff, 0x7ffe, 1, below(0x8000), 0x3fff, 0x3fff + below(70), 0x3fff - below(70), 0x3fff + below(20)]);
   let fraction = pick([0n, -1n, 1n << 62n, random64(), random64(), random64(), 1n << BigInt(below(63)), -1n << BigInt(below(63))]);
@@ -305,7 +263,7 @@ function makeLine(rig: Rig, rows: readonly Row[], n: number, length: number): Ca
   const { code, insn: i } = rig, bytes: number[] = [], texts: string[] = [], wanted = 2 + below(length - 1);
   const record = RECORDS + RECORD * n, pc = CODE + SLOT * n + prologueLength(code);
   while (texts.length < wanted && bytes.length < 100) {
-    const row = pick(rows), e = randomInstruction(row, code, random).bytes;
+    const row = pick(rows), e = randomInstruction(row, code, rng.unit).bytes;
     if (
       x86Table().decode(i, Uint8Array.from([...e, ...Array(15).fill(0x90)]), 0, 15, code) !== OK || i.row !== row || i.length !== e.length
     ) continue;
@@ -318,7 +276,7 @@ function makeLine(rig: Rig, rows: readonly Row[], n: number, length: number): Ca
     const value = k === 1 && below(2) ? BigInt(below(70)) : randomInteger();
     v.setBigUint64(REGS + 8 * k, code === 64 ? value : BigInt.asUintN(32, value), true);
   }
-  v.setUint32(FLAGS, (random32() & (STATUS | DF)) | 0x202, true);
+  v.setUint32(FLAGS, (rng.bits() & (STATUS | DF)) | 0x202, true);
   v.setUint16(FX, 0x37f, true);
   v.setUint32(FX + 24, 0x1f80, true);
   rig.codeBase = codeBase(code, n);
@@ -337,7 +295,7 @@ function makeLine(rig: Rig, rows: readonly Row[], n: number, length: number): Ca
 
 /** Draws a case and computes its outcome; undefined: draw again. */
 function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
-  const { code, insn: i } = rig, e: Encoding = randomInstruction(row, code, random);
+  const { code, insn: i } = rig, e: Encoding = randomInstruction(row, code, rng.unit);
   const bytes = e.bytes, before = new Uint8Array(RECORD), v = new DataView(before.buffer);
   if (x86Table().decode(i, Uint8Array.from(bytes), 0, 15, code) !== OK || i.row !== row || i.length !== bytes.length) return undefined;
   // Where the record is, or would be if its memory were at NEAR.
@@ -468,12 +426,12 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
     } else regs[0] = regs[i.operands[0].n & 15];
   }
   for (let k = 0; k < 16; k++) v.setBigUint64(REGS + 8 * k, code === 64 ? regs[k] : k < 8 ? regs[k] & mask : 0n, true);
-  v.setUint32(FLAGS, (random32() & (STATUS | DF)) | 0x202, true);
+  v.setUint32(FLAGS, (rng.bits() & (STATUS | DF)) | 0x202, true);
   // Some exceptions unmasked: their signal would come with the next waiting instruction only, and there is none.
   const unmasked = row.unit === "fpu" && below(4) === 0 ? below(64) & 0x3f : 0;
   v.setUint16(FX, (0x007f & ~unmasked) | (pick([3, 3, 3, 0, 2]) << 8) | (pick([0, 0, 1, 2, 3]) << 10), true);
   const empty = pick([0, 0, 0, 0xff, below(256)]);
-  v.setUint16(FX + 2, (below(8) << 11) | (random32() & 0x4700) | (unmasked || below(2) ? 0 : below(64)), true);
+  v.setUint16(FX + 2, (below(8) << 11) | (rng.bits() & 0x4700) | (unmasked || below(2) ? 0 : below(64)), true);
   v.setUint8(FX + 4, ~empty & 0xff);
   v.setUint32(
     FX + 24,
@@ -809,7 +767,7 @@ class EngineRig {
 }
 /** The evaluator's results against the interpreter and compiled code. */
 export function runEngine(o: Options): number {
-  state = o.seed;
+  rng.state = o.seed;
   const rig = new Rig(o.code, false), rows = suitableRows(o), line = lineRows(rows), rigs = [new EngineRig(false), new EngineRig(true)];
   let failures = 0, compiled = 0;
   for (let n = 0; n < o.cases && failures < 20; n++) {
@@ -855,7 +813,7 @@ export function suitableRows(o: Options): Row[] {
 }
 /** Runs cases and prints a line of counts, and what differs; the number of failures. */
 export async function run(o: Options, directory: string): Promise<number> {
-  state = o.seed;
+  rng.state = o.seed;
   const rig = new Rig(o.code, o.segmented), file = join(directory, `rows${o.code}`);
   const rows = suitableRows(o);
   const counts = new Map<Row, number>(rows.map((r) => [r, 0])), line = lineRows(rows);
