@@ -5,12 +5,13 @@
 // A fault is a change of one place in the syntax tree: an operator, a number, a condition, a statement left out. They are drawn at random, the
 // same ones for the same seed and sources. `mutate/listed.toml` has faults written by hand (--listed), `mutate/equivalent.toml` names those that
 // change nothing that anybody can observe, each with its reason. --only takes those whose file, line and kind contain the text.
-// Long test files (LONG) and more of them than PATIENCE allows are tried with --thorough only. --map only finds out which test executes what.
+// Long test files (LONG) and more of them than PATIENCE allows are tried with --thorough only. --map finds out which test file executes what, those
+// that changed since; to be run first.
 import { parseArgs } from "@std/cli";
 import { basename, dirname, join } from "@std/path";
 import { Random } from "../../tests/fuzz/random.ts";
 import { equivalents, type Fault, faultsOf, listedFaults } from "./mutate/faults.ts";
-import { type CoverageMap, filesBelow, hashOf, refreshMap, testsOfLine } from "./mutate/map.ts";
+import { type CoverageMap, filesBelow, hashOf, readMap, refreshMap, testFiles, testsOfLine } from "./mutate/map.ts";
 import { runTest } from "./mutate/run.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
@@ -45,7 +46,7 @@ const noticedBefore = new Map<string, number>();
 
 /** The test files to try, in order. */
 function candidates(map: CoverageMap, hashes: ReadonlyMap<string, string>, fault: Fault, thorough: boolean) {
-  const folder = dirname(fault.file), name = basename(fault.file, ".ts");
+  const folder = dirname(fault.file), name = basename(fault.file, ".ts").replace(/^mod$/, basename(folder));
   const rank = (test: { file: string; cpu: number }): number => {
     const beside = dirname(test.file) === folder, own = beside && test.file.includes(`${name}_test`);
     return test.cpu * (own ? 0.1 : beside ? 0.4 : 1) / (1 + (noticedBefore.get(`${folder} ${test.file}`) ?? 0));
@@ -102,13 +103,13 @@ async function main(): Promise<void> {
   let chosen = args.listed ? listedFaults(ROOT).filter(({ file }) => folders.some((f) => file.startsWith(f + "/"))) : [];
   if (!args.listed) chosen = only === undefined ? draw(folders, Number(args.count ?? 30), seed) : folders.flatMap(faultsBelow);
   if (only !== undefined) chosen = chosen.filter((fault) => describe(fault).includes(only));
+  if (args.map) return await refreshMap(ROOT, only);
   if (args.list) {
     for (const fault of chosen) console.log(describe(fault));
     return;
   }
-  const map = await refreshMap(ROOT, args.map ? only : undefined);
-  if (args.map) return;
-  console.log(`seed ${seed}, ${chosen.length} faults`);
+  const map = readMap(ROOT), missing = testFiles(ROOT).filter((file) => !map.tests[file]);
+  console.log(`seed ${seed}, ${chosen.length} faults${missing.length ? `; --map has not seen ${missing.length} test files` : ""}`);
   const hashes = new Map<string, string>(), known = equivalents(), copy = copyTree();
   const score = new Map<string, Record<Verdict, number>>();
   try {

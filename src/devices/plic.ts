@@ -20,6 +20,8 @@ const powerOn = (sources: number, contexts: number) => {
     /** By context, then by word. */
     enable: Array.from({ length: contexts }, () => Array<number>(words).fill(0)),
     threshold: Array<number>(contexts).fill(0),
+    /** The source claimed last; only reports look at it. */
+    lastClaim: Array<number>(contexts).fill(0),
   };
 };
 
@@ -53,8 +55,6 @@ export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget {
   readonly windows = [this];
   readonly #inputs: IrqLine[];
   readonly #outputs: IrqLine[];
-  /** By context; only reports look at it. */
-  readonly #lastClaims: number[] = [];
 
   constructor(readonly env: DeviceEnv, readonly config: Config<typeof keys>, ports: DevicePorts) {
     const contexts = CONTEXTS_PER_HART * ports.harts;
@@ -166,7 +166,7 @@ export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget {
   #claim(context: number): number {
     const s = this.state, source = this.#best(context, 0);
     if (source) {
-      this.#lastClaims[context] = source;
+      s.lastClaim[context] = source;
       const word = source >> 5, bit = 1 << (source & 31);
       s.pending[word] &= ~bit;
       s.claimed[word] |= bit;
@@ -176,7 +176,7 @@ export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget {
   }
 
   lastClaim(hart: number, supervisor: boolean): number {
-    return this.#lastClaims[CONTEXTS_PER_HART * hart + (supervisor ? 1 : 0)] ?? 0;
+    return this.state.lastClaim[CONTEXTS_PER_HART * hart + (supervisor ? 1 : 0)] ?? 0;
   }
 
   /** Chapter 9: a completion of a source that is not enabled for the context is ignored. */

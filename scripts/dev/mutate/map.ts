@@ -1,10 +1,10 @@
 // Which test file executes which line: each test file is run once, alone, with coverage, its processes included. Kept in `cache/mutate/map.json` and
 // made anew for test files that changed; for a source file that changed since, every test that executed any of its lines counts.
-import { join } from "@std/path";
-import { runTest } from "./run.ts";
+import { dirname, join } from "@std/path";
+import { type Limits, runTest } from "./run.ts";
 
-/** A test file that runs for longer with coverage is given up, and notices nothing. */
-const LONGEST = 100;
+/** A test file that runs for longer with coverage is given up, and notices nothing. The machine may be busy with something else. */
+const LONGEST: Limits = { cpu: 100, wall: 900 };
 
 interface Entry {
   /** Of the test file. */
@@ -61,21 +61,27 @@ export function executed(lcov: string, root: string): Record<string, number[]> {
   return out;
 }
 
-export async function refreshMap(root: string, only?: string): Promise<CoverageMap> {
-  const folder = join(root, "cache", "mutate"), path = join(folder, "map.json");
-  Deno.mkdirSync(folder, { recursive: true });
-  let map: CoverageMap = { sources: {}, tests: {} };
+const pathOf = (root: string): string => join(root, "cache", "mutate", "map.json");
+
+export function readMap(root: string): CoverageMap {
   try {
-    map = JSON.parse(Deno.readTextFileSync(path));
+    return JSON.parse(Deno.readTextFileSync(pathOf(root)));
   } catch (e) {
     if (!(e instanceof Deno.errors.NotFound)) throw e;
+    return { sources: {}, tests: {} };
   }
+}
+
+/** Measures the test files that are new or changed, those whose paths contain `only`. */
+export async function refreshMap(root: string, only = ""): Promise<void> {
+  const path = pathOf(root), folder = dirname(path), map = readMap(root);
+  Deno.mkdirSync(folder, { recursive: true });
   for (const file of testFiles(root)) {
     const hash = await hashOf(join(root, file));
-    if (map.tests[file]?.hash === hash || (only !== undefined && !file.includes(only))) continue;
+    if ((map.tests[file]?.hash === hash && map.tests[file].ok) || !file.includes(only)) continue;
     const coverage = Deno.makeTempDirSync({ prefix: "mutate_map_" }), log = join(folder, "log");
     try {
-      const { ok, cpu, wall } = await runTest(root, file, { cpu: LONGEST, wall: LONGEST }, log, coverage);
+      const { ok, cpu, wall } = await runTest(root, file, LONGEST, log, coverage);
       const { stdout } = await new Deno.Command("deno", { args: ["coverage", "--lcov", coverage], cwd: root, stderr: "null" }).output();
       const lines = executed(new TextDecoder().decode(stdout), root), sources: Record<string, string> = {};
       for (const source of Object.keys(lines)) sources[source] = await hashOf(join(root, source));
@@ -87,7 +93,6 @@ export async function refreshMap(root: string, only?: string): Promise<CoverageM
       Deno.removeSync(coverage, { recursive: true });
     }
   }
-  return map;
 }
 
 /** The test files that execute a line, with their seconds. */

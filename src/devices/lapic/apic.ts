@@ -358,11 +358,17 @@ export class Apic implements LocalApic {
     this.accept({ mode, vector: entry & 0xff, level: (n === ENTRY.lint0 || n === ENTRY.lint1) && (entry & LVT_LEVEL) !== 0 });
   }
 
+  /** An NMI is an edge. The line does not stay up with its pin: a message would be lost then, and a restored machine would have to raise it again. */
+  #pulseNmi(): void {
+    this.#nmi.set(true);
+    this.#nmi.set(false);
+  }
+
   pinChanged(pin: number, level: boolean): void {
     const n = ENTRY.lint0 + pin, entry = this.s.lvt[n];
     if (!this.enabled) {
       // The pins are the processor's INTR and NMI (10.4.3).
-      if (pin === 1) this.#nmi.set(level);
+      if (pin === 1 && level) this.#pulseNmi();
     } else if ((entry >> 8 & 7) === MODE.fixed && entry & LVT_LEVEL) this.#levelPin(n);
     else if (level && (entry >> 8 & 7) !== MODE.external) this.#local(n);
     this.#update();

@@ -1,0 +1,607 @@
+// What each device answers to long random use that makes sense to it: register sequences as drivers write them, lines, bytes and keys from
+// outside, and time. Two things are asked of it. A device that is saved and restored into a fresh one, again and again in the midst of it,
+// answers the same. And the answers are those of the last time that anybody looked: tests/golden/devices.txt has a line for each stretch.
+// Who changes a device on purpose writes it anew (`-- --update`), and says in the commit why each of these lines changed; `-- --show ide` prints
+// what ide answers, so that both ways can be compared.
+import { assertEquals } from "@std/assert";
+import { Bus, type BusTarget, readTarget, type Size, writeTarget } from "../src/core/bus.ts";
+import { VirtualClock } from "../src/core/clock.ts";
+import type { Device, DeviceType } from "../src/core/device.ts";
+import { Disk, type Drive, memorySource } from "../src/core/disk.ts";
+import type { DmaChannel } from "../src/core/dma.ts";
+import { Wire } from "../src/core/irq.ts";
+import { PciBus, PciSlot } from "../src/core/pci.ts";
+import type { Keys } from "../src/core/schema.ts";
+import { DEVICES, loadDevices } from "../src/devices/mod.ts";
+import { defaults } from "../src/devices/testing/bench.ts";
+import { Random } from "./fuzz/random.ts";
+
+const GOLDEN = new URL("golden/devices.txt", import.meta.url).pathname;
+/** Stretches of each device, each from power-on, and phrases in each. */
+const STRETCHES = 8, PHRASES = 250;
+
+/** A device with all that it can be connected to. */
+interface Rig {
+  readonly r: Random;
+  readonly device: Device;
+  readonly clock: VirtualClock;
+  readonly dma: Bus;
+  readonly inputs: readonly string[];
+  readonly targets: readonly BusTarget[];
+  readonly lengths: readonly number[];
+  readonly pci: PciBus;
+  readonly memory: Uint8Array;
+  /** The hart that accesses it. */
+  hart: number;
+  /** What it has told so far. */
+  readonly told: string[];
+  readonly drives: Readonly<Record<string, Drive>>;
+  readonly config: Record<string, Uint8Array>;
+}
+
+const disk = (kind: "floppy" | "hard" | "cd", sectors: number, readonly = false): Drive => {
+  const size = kind === "cd" ? 2048 : 512, bytes = new Uint8Array(sectors * size).map((_, i) => Math.imul(i, 0x9e3779b1) >>> 13);
+  return { kind, disk: new Disk(memorySource(bytes), kind, readonly) };
+};
+const DRIVES: Readonly<Record<string, () => Readonly<Record<string, Drive>>>> = {
+  i82077aa: () => ({ drive0: disk("floppy", 2880), drive1: disk("floppy", 720, true) }),
+  "ide.piix": () => ({
+    disk0: disk("hard", 3000),
+    disk1: disk("hard", 300, true),
+    disk2: disk("cd", 60),
+    disk3: { kind: "cd", disk: undefined },
+  }),
+};
+
+/** Where DMA goes; a page at 0 has tables. */
+const RAM = 0x1_0000;
+
+function rig(type: DeviceType<Keys>, r: Random): Rig {
+  const clock = new VirtualClock(100_000_000), told: string[] = [], config = defaults(type.keys), harts = 2;
+  const names = (type.outputs?.(config) ?? []).flatMap((name) =>
+    name.includes("*") ? [0, 1].map((n) => name.replace("*", String(n))) : [name]
+  );
+  const irq = names.map((name) => new Wire((level) => told.push(`${name}${level ? "+" : "-"}`)));
+  const dma = new Bus(), space = new Bus(), io = new Bus(), memory = new Uint8Array(type.memory?.(config) ?? 0);
+  dma.mapRam(0, new Uint8Array(RAM).map((_, i) => Math.imul(i, 0x85ebca6b) >>> 15));
+  // Messages of I/O APICs.
+  dma.map(0xfee0_0000, 0x10_0000, {
+    access: { min: 4, max: 4 },
+    read: () => 0,
+    write: (offset, _size, value) => told.push(`message ${offset.toString(16)} ${value.toString(16)}`),
+  });
+  const slot = new PciSlot(1, 1),
+    drives = DRIVES[type.type]?.() ?? {},
+    plugged = type.pci !== undefined,
+    space0: Record<string, Uint8Array> = {};
+  const channel: DmaChannel = {
+    move: (data, toMemory) => {
+      if (r.one(8)) return undefined;
+      const moved = Math.min(data.length, 1 + r.below(1500));
+      if (toMemory) told.push(`to memory ${hash(data.subarray(0, moved))}`);
+      else for (let i = 0; i < moved; i++) data[i] = r.below(256);
+      return { moved, done: r.one(4) };
+    },
+    onReady: () => {},
+  };
+  const rig = { r, clock, dma, memory, told, drives, hart: 0, config: space0 };
+  const device = type.create(
+    {
+      id: "dut",
+      clock,
+      dma,
+      io,
+      memory,
+      epochSeconds: 1_767_225_600,
+      log: () => {},
+      stop: (request) => told.push(`stop ${JSON.stringify(request)}`),
+    },
+    config,
+    { irq, harts, hart: () => rig.hart, drives, dma: channel, ...plugged && { pci: slot } },
+  );
+  const lines = [0, 1, 2, 3].map((n) => new Wire((level) => told.push(`pci ${n}${level ? "+" : "-"}`)));
+  const pci = device.pciBus ?? new PciBus({ mem: space, io, config: () => space0, lines, route: (d, pin) => (d + pin) & 3 });
+  if (device.pci && plugged) pci.plug(slot, device.pci);
+  device.reset();
+  if (!device.pciBus) pci.reset();
+  device.provide?.(
+    () => [{ key: 5, bytes: Uint8Array.of(1, 2, 3) }, { name: "etc/x", bytes: Uint8Array.of(9, 8, 7, 6, 5) }, { name: "b", bytes: memory }],
+  );
+  const { char, keyboard, localApics } = device;
+  if (char) char.onByte = (byte) => told.push(`out ${byte}`);
+  if (char) char.onRoom = () => told.push("room");
+  if (keyboard) keyboard.onRoom = () => told.push("key room");
+  if (device.screen) device.screen.onChange = (row) => told.push(`row ${row}`);
+  if (localApics) {
+    localApics.onInit = (n) => told.push(`init ${n}`);
+    localApics.onStartup = (n, vector) => told.push(`startup ${n} ${vector}`);
+    localApics.onEndOfInterrupt = (vector) => told.push(`eoi ${vector}`);
+  }
+  if ("onTimeWritten" in device || device.timeSource) device.onTimeWritten = () => told.push("time");
+  const inputs = type.inputs?.(config), windows = type.windows(config, plugged);
+  const bars = (device.pci?.bars ?? []).filter((bar) => bar !== undefined);
+  told.length = 0;
+  return Object.assign(rig, {
+    device,
+    pci,
+    inputs: !inputs
+      ? []
+      : "names" in inputs
+      ? inputs.names
+      : Array.from({ length: inputs.numbers[1] - inputs.numbers[0] + 1 }, (_, i) => String(inputs.numbers[0] + i)),
+    targets: [...device.windows ?? [], ...bars.map((bar) => bar.target)],
+    lengths: [...windows.map((w) => w.length), ...bars.map((bar) => bar.size)],
+  });
+}
+
+function hash(bytes: Uint8Array): string {
+  let h = 0x811c9dc5;
+  for (const byte of bytes) h = Math.imul(h ^ byte, 0x01000193);
+  return (h >>> 0).toString(16);
+}
+const hashText = (text: string): string => hash(new TextEncoder().encode(text));
+
+const read = (m: Rig, window: number, offset: number, size: Size = 1): number => {
+  const value = readTarget(m.targets[window], offset, size);
+  m.told.push(`${window}:${offset.toString(16)}/${size} is ${value.toString(16)}`);
+  return value;
+};
+const write = (m: Rig, window: number, offset: number, value: number, size: Size = 1): void =>
+  writeTarget(m.targets[window], offset, size, size === 4 ? value >>> 0 : value & (2 ** (8 * size) - 1));
+const pass = (m: Rig, ns: number): void => {
+  const end = m.clock.base + Math.round(ns / 10);
+  while (m.clock.next <= end) {
+    m.clock.base = Math.max(m.clock.base, m.clock.next);
+    m.clock.fireDue();
+  }
+  m.clock.base = end;
+};
+
+/** A value that registers like. */
+function value(r: Random): number {
+  return r.pick([
+    () => r.below(256),
+    () => r.below(16),
+    () => r.bits(),
+    () => 1 << r.below(32),
+    () => ~(1 << r.below(32)),
+    () => 0,
+    () => -1,
+    () => r.below(0x1_0000),
+  ])() >>> 0;
+}
+
+/** Writes indexed registers: index, then data. */
+const indexed = (window: number, index: number, data: number, count: number, size: Size = 1) => (m: Rig): void => {
+  write(m, window, index, m.r.below(count), size);
+  if (m.r.one(2)) write(m, window, data, value(m.r), size);
+  read(m, window, data, size);
+};
+
+/** A bus master's table at 0x100 of the first page: pieces that come up to about `bytes`. */
+function scatter(m: Rig, bytes: number): number {
+  const at = 0x100 + 0x80 * m.r.below(4);
+  for (let n = 0, left = bytes;; n++) {
+    const size = m.r.one(6) ? left : Math.min(left, 2 + 2 * m.r.below(400)), last = (left -= size) <= 0 || n === 14 || m.r.one(12);
+    m.dma.write(at + 8 * n, 4, m.r.one(25) ? 0x7000_0000 : 0x2000 + 2 * m.r.below(0x4000));
+    m.dma.write(at + 8 * n + 4, 4, size & 0xfffe | (last ? 0x8000_0000 : 0));
+    if (last) return at;
+  }
+}
+
+const ATA = [0x08, 0x10, 0x20, 0x24, 0x25, 0x27, 0x29, 0x30, 0x34, 0x35, 0x39, 0x40, 0x42, 0x70, 0x90, 0x91, 0xa0, 0xa1, 0xc4, 0xc5, 0xc6];
+const ATA_MORE = [0xc8, 0xca, 0xe0, 0xe5, 0xe7, 0xea, 0xec, 0xef, 0xf8, 0xc9, 0xcb, 0x21, 0x31, 0x41, 0x1f];
+const PACKETS = [0, 3, 0x12, 0x1b, 0x1e, 0x25, 0x28, 0x2b, 0x43, 0x46, 0x4a, 0x51, 0x5a, 0xa8, 0xbd, 0xbe];
+
+function ideCommand(m: Rig): void {
+  const { r } = m, channel = r.below(2), block = 2 * channel, master = m.targets.length - 1, cd = channel === 1;
+  const packet = cd && !r.one(3), command = packet ? 0xa0 : r.one(12) ? r.below(256) : r.pick(r.one(2) ? ATA : ATA_MORE);
+  if (r.one(3)) write(m, block + 1, 0, r.pick([0, 2, 0x80, 0, r.one(4) ? 4 : 0]));
+  const registers = packet ? [r.below(2), 0, 0, r.pick([0xfe, 0, 0x10]), r.pick([0xff, 8, 0]), 0xa0] : [
+    r.pick([3, 2, 0x82, 0xaa, r.below(256)]),
+    r.pick([0, 1, 2, 3, 8, 0x45, 0x22, 0x0c]),
+    r.below(70),
+    r.below(12),
+    r.below(2),
+    r.pick([0xe0, 0xa0, 0x40, 0xa3]),
+  ];
+  registers[5] |= r.one(5) ? 0x10 : 0;
+  if (r.one(2)) { for (let n = 1; n <= 5; n++) write(m, block, n, r.one(3) ? r.below(64) : 0); }
+  registers.forEach((v, n) => r.one(10) || write(m, block, n + 1, v));
+  if (r.one(3)) {
+    writeTarget(m.targets[master], 8 * channel + 4, 4, scatter(m, 512 * (registers[1] || 4)));
+    writeTarget(m.targets[master], 8 * channel, 1, r.pick([9, 1, 8, 0]));
+  }
+  write(m, block, 7, command);
+  if (r.one(8)) read(m, block + 1, 0);
+  if (packet) {
+    const cdb = [r.one(10) ? r.below(256) : r.pick(PACKETS), ...Array.from({ length: 11 }, () => r.one(3) ? r.below(64) : 0)];
+    if (r.one(2)) cdb[8] = r.pick([2, 18, 40, 255]);
+    if (r.one(2)) cdb[4] = r.pick([1, 2, 3, 36, 255]);
+    if (cdb[0] === 0x5a) cdb[2] = r.pick([1, 0x2a, 0x3f, 0xff, 0x7f]);
+    if (cdb[0] === 0x43) cdb[2] = r.pick([0, 0, 1, 2]);
+    for (let n = 0; n < 12; n += 2) write(m, block, 0, cdb[n] | cdb[n + 1] << 8, 2);
+  }
+  pass(m, r.pick([500, 2000, 2000, 5000]));
+  for (let n = 0; n < 8; n++) {
+    const status = read(m, block + 1, 0);
+    if (!(status & 8) || r.one(20)) break;
+    const words = r.pick([4, 16, 128, 256, 256, 1024]), size = r.pick([2, 2, 4]) as Size, data = [];
+    for (let i = 0; i < words; i++) {
+      if (/30|31|34|39|c5/.test(command.toString(16))) write(m, block, 0, i * 77 + n, size);
+      else data.push(readTarget(m.targets[block], 0, size));
+    }
+    m.told.push(`data ${hashText(data.join())}`);
+    if (!r.one(4)) read(m, block, 7);
+    pass(m, r.pick([500, 2000]));
+  }
+  for (const register of [1, 2, 3, 4, 5, 6, 7]) read(m, block, register);
+  m.told.push([0, 2].map((n) => readTarget(m.targets[master], 8 * channel + n, 1)).join(" "));
+  if (r.one(2)) writeTarget(m.targets[master], 8 * channel + 2, 1, r.pick([6, 0x66, 0x60]));
+  if (r.one(2)) writeTarget(m.targets[master], 8 * channel, 1, 0);
+}
+
+const FLOPPY = [3, 4, 5, 6, 7, 8, 0x0a, 0x0d, 0x0e, 0x0f, 0x10, 0x11, 0x12, 0x13, 0x14, 0x16, 0x18, 0x19, 0x1d, 0x02, 0x0c, 0x09];
+function floppyCommand(m: Rig): void {
+  const { r } = m;
+  if (r.one(5)) write(m, 0, r.pick([2, 2, 4, 3]), r.pick([0x1c, 0x2d, 0x0c, 0x3d, 0x14, r.below(256)]));
+  if (r.one(5)) write(m, 1, 0, r.below(4));
+  const code = r.one(15) ? r.below(256) : r.pick(FLOPPY) | r.pick([0, 0x40, 0xc0, 0xe0]);
+  write(m, 0, 5, code);
+  for (let n = 0; n < 10 && (read(m, 0, 4) & 0xc0) === 0x80; n++) {
+    // Drive and head, cylinder, head, sector, size, end of track, gap, length.
+    const plausible = [r.below(8), r.below(3), r.below(2), 1 + r.below(10), 2, 9 + r.below(10), 0x1b, 0xff][n % 8];
+    write(m, 0, 5, r.one(12) ? r.below(256) : plausible);
+  }
+  pass(m, r.pick([1000, 100_000, 20_000_000]));
+  for (let n = 0; n < 12; n++) {
+    const status = read(m, 0, 4);
+    if (!(status & 0x80) || !(status & 0x10)) break;
+    if (status & 0x40) read(m, 0, 5);
+    else write(m, 0, 5, r.below(256));
+    pass(m, 30_000);
+  }
+  for (const offset of [0, 1, 2, 3, 4]) read(m, 0, offset);
+  read(m, 1, 0);
+}
+
+/** One message of a local APIC or a register that matters. */
+function lapicAccess(m: Rig): void {
+  const { r } = m,
+    registers = [0x20, 0x80, 0xb0, 0xd0, 0xe0, 0xf0, 0x280, 0x300, 0x310, 0x320, 0x330, 0x340, 0x350, 0x360, 0x370, 0x380, 0x3e0];
+  m.hart = r.below(2);
+  const apic = m.device.localApics!.of[m.hart];
+  if (r.one(4)) write(m, 0, 0xf0, 0x1ff, 4);
+  const register = r.pick(registers),
+    vector = r.pick([0x31, 0x45, 0x80, 0xfe, 0x0f]),
+    mode = r.pick([0, 0, 0x100, 0x400, 0x500, 0x600, 0x700]);
+  const icr = vector | mode | r.pick([0, 0x800]) | r.pick([0, 0x4000]) | r.pick([0, 0x8000]) | r.pick([0, 0x4_0000, 0x8_0000, 0xc_0000]);
+  const plausible = {
+    0x20: r.below(8) << 24,
+    0x80: r.below(256),
+    0xd0: 1 << 24 + r.below(8),
+    0xe0: r.pick([0xffff_ffff, 0x0fff_ffff]),
+    0xf0: r.pick([0x1ff, 0x1ff, 0x11f, 0xff]),
+    0x300: icr,
+    0x310: r.pick([0, 1, 3, 0xff, 0x11]) << 24,
+    0x380: r.below(5000),
+    0x3e0: r.below(16),
+    0x320: vector | r.pick([0, 0x2_0000, 0x4_0000, 0x1_0000]),
+  }[register];
+  write(m, 0, register, plausible ?? (r.one(3) ? value(r) : vector | mode | (r.one(4) ? 0x1_0000 : 0) | (r.one(3) ? 0x8000 : 0)), 4);
+  if (r.one(3)) write(m, 0, r.pick([0, 1, 0xff, 0x11]) << 12 | (r.one(2) ? 4 : 0), icr & 0xcfff, 4);
+  if (r.one(3)) m.told.push(`acknowledged ${apic.acknowledge()}`);
+  if (r.one(5)) {
+    m.told.push(
+      `base ${apic.writeBase(r.pick([0xfee0_0900, 0xfee0_0d00, 0xfee0_0000, 0xfee0_0800, 0xfee0_0c00]), 0, r.one(2))} ${apic.baseLo}`,
+    );
+  }
+  if (r.one(4)) {
+    m.told.push(
+      `msr ${apic.writeMsr(r.pick([0x808, 0x80b, 0x80d, 0x80f, 0x828, 0x830, 0x832, 0x838, 0x83e, 0x83f]), plausible ?? icr, r.below(3))}`,
+    );
+  }
+  if (r.one(4)) m.told.push(`msr ${JSON.stringify(apic.readMsr(0x800 + r.below(0x40)))}`);
+  if (r.one(6)) apic.deadline = r.below(100_000);
+  if (r.one(6)) apic.priority = r.below(16);
+  m.told.push(`${apic.priority} ${apic.deadline} ${apic.baseLo}`);
+  for (let n = 0; n < 5; n++) read(m, 0, n === 0 ? register : 0x10 * r.below(0x40), 4);
+}
+
+function fwCfg(m: Rig): void {
+  const { r } = m;
+  write(m, 0, 0, r.pick([0, 1, 5, 0x19, 0x20, 0x21, 0x22, 0x2000, 0x4005, 0xffff]), 2);
+  for (let n = r.below(9); n > 0; n--) read(m, 0, 1, r.pick([1, 1, 2, 4]));
+  if (r.one(2)) return;
+  const at = 0x1000 + 16 * r.below(8);
+  for (
+    const [n, v] of [
+      r.pick([0x0015_0002, 0x0005_000a, 0x0019_000a, 2, 4, 8, 0x10, 0x20_000a]),
+      r.pick([1, 4, 8, 200]),
+      0,
+      0x2000 + r.below(64),
+    ].entries()
+  ) {
+    const swapped = new DataView(new ArrayBuffer(4));
+    swapped.setUint32(0, v);
+    m.dma.writeBytes(at + 4 * n, new Uint8Array(swapped.buffer));
+  }
+  const big = (v: number) => (v >>> 24 | (v >>> 8 & 0xff00) | (v & 0xff00) << 8 | v << 24) >>> 0;
+  write(m, 0, 4, 0, 4);
+  write(m, 0, 8, big(at), 4);
+  m.told.push(hash(m.dma.readBytes(at, 16)), hash(m.dma.readBytes(0x2000, 256)));
+  for (let n = 4; n < 12; n++) read(m, 0, n, 1);
+}
+
+const pciConfig = (device: number, func: number) => (m: Rig): void => {
+  const { r } = m, size = r.pick([1, 2, 4]) as Size, at = r.below(r.one(2) ? 0x40 : 256) & -size;
+  const [d, f] = r.one(12) ? [r.below(3), r.below(3)] : [device, func];
+  if (r.one(2)) m.pci.write(d, f, at, size, value(r) & (size === 4 ? -1 : 2 ** (8 * size) - 1));
+  m.told.push(`config ${at} ${m.pci.read(d, f, at, size).toString(16)}`);
+};
+
+/** What a device is used for besides accesses at random; the more often listed, the more often done. */
+const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
+  "ide.piix": [ideCommand, ideCommand, ideCommand, pciConfig(1, 1)],
+  i82077aa: [floppyCommand, floppyCommand, floppyCommand],
+  "x86.lapic": [lapicAccess, lapicAccess, lapicAccess],
+  fw_cfg: [fwCfg, fwCfg],
+  mc146818: [
+    indexed(0, 0, 1, 0x10),
+    indexed(0, 0, 1, 0x80),
+    (m) => (write(m, 0, 0, 0xb), write(m, 0, 1, m.r.pick([2, 0x72, 0x82, 0x02, 0x46]))),
+  ],
+  "x86.ioapic": [indexed(0, 0, 0x10, 0x40, 4), indexed(0, 0, 0x10, 0x40, 4), (m) => m.device.endOfInterrupt!(m.r.below(256))],
+  "i8259.pair": [
+    (m) => {
+      const chip = m.r.below(2);
+      for (const [at, v] of [[0, 0x11 | m.r.below(16)], [1, m.r.below(32) << 3], [1, chip ? 2 : 4], [1, 1 | m.r.below(32)]]) {
+        write(m, chip, at, v);
+      }
+      for (const c of [0, 1]) write(m, c, 1, m.r.pick([0, 0, m.r.below(256)]));
+    },
+    (m) => m.told.push(`vector ${m.device.acknowledge!()}`),
+    (m) =>
+      write(
+        m,
+        m.r.below(2),
+        0,
+        m.r.pick([0x20, 0x0a, 0x0b, 0x60 | m.r.below(8), 0xa0, 0xc0 | m.r.below(8), 0x0c, 0x68, 0x48, 0xe0, 0x80, 0]),
+      ),
+  ],
+  i8254: [
+    (m) => {
+      const counter = m.r.below(3), access = 1 + m.r.below(3), mode = m.r.below(8);
+      write(m, 0, 3, counter << 6 | access << 4 | mode << 1 | (m.r.one(6) ? 1 : 0));
+      for (let n = m.r.below(4); n > 0; n--) write(m, 0, counter, m.r.below(256));
+    },
+    (m) => write(m, 0, 3, m.r.pick([0xc0 | m.r.below(64), m.r.below(4) << 6])),
+    (m) => {
+      for (let n = 0; n < 6; n++) read(m, 0, m.r.below(3));
+      read(m, 1, 0);
+    },
+    (m) => write(m, 1, 0, m.r.below(4)),
+  ],
+  i8257: [
+    (m) => {
+      for (let n = 0; n < 6; n++) write(m, m.r.below(3), m.r.below(32) & 15, m.r.below(256));
+      write(m, 2, 0x16, m.r.below(256));
+      write(m, 0, 0xb, m.r.below(256));
+    },
+    (m) => {
+      const channel = m.r.below(8), words = channel >> 2, window = words ? 2 : 0, step = words ? 2 : 1, number = channel & 3;
+      if (m.r.one(2)) write(m, window, 0xc * step, 0);
+      for (const [n, bytes] of [[2 * number, [0, 0x10 + m.r.below(16)]], [2 * number + 1, [m.r.below(64), 0]]] as const) {
+        for (const byte of bytes) write(m, window, n * step, byte);
+      }
+      write(m, window, 0xb * step, number | m.r.pick([4, 8, 0, 0x14, 0x18, 0x24, 0x44]));
+      write(m, window, 0xa * step, number | (m.r.one(6) ? 4 : 0));
+      write(m, 1, m.r.below(16), m.r.below(2));
+      const data = new Uint8Array(2 * m.r.below(80)).map((_, i) => i * 3), moved = m.device.dma!(channel)!.move(data, m.r.one(2));
+      m.told.push(`${JSON.stringify(moved)} ${hash(data)} ${hash(m.dma.readBytes(0, 0x2000))}`);
+      for (const n of [2 * number, 2 * number, 2 * number + 1, 2 * number + 1, 8]) read(m, window, n * step);
+    },
+  ],
+  i8042: [
+    (m) => {
+      write(
+        m,
+        1,
+        0,
+        m.r.pick([0x20, 0x60, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xad, 0xae, 0xc0, 0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xdd, 0xdf, 0xf0, 0xfe]),
+      );
+      if (m.r.one(2)) write(m, 0, 0, m.r.pick([0x47, 0x03, 0x65, 0xf4, 0xff, 0xe6, 0xf3, 0xe8, 0xe9, 0xeb, 0xf2, 0xea, m.r.below(256)]));
+    },
+    (m) => {
+      const byte = m.r.pick([0xed, 0xee, 0xf0, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd, 0xfe, 0xff]);
+      write(m, 0, 0, byte);
+      if (m.r.one(2)) write(m, 0, 0, m.r.below(8));
+    },
+    (m) => {
+      for (let n = m.r.below(12); n > 0; n--) {
+        if (read(m, 1, 0) & 1) read(m, 0, 0);
+        pass(m, 1_000_000);
+      }
+    },
+  ],
+  "riscv.plic": [
+    (m) => {
+      const { r } = m;
+      write(m, 0, 4 * (1 + r.below(12)), r.below(8), 4);
+      write(m, 0, 0x2000 + 0x80 * r.below(4) + 4 * r.below(2), value(r), 4);
+      write(m, 0, 0x20_0000 + 0x1000 * r.below(4), r.below(8), 4);
+      const context = 0x20_0004 + 0x1000 * r.below(4), claimed = read(m, 0, context, 4);
+      if (r.one(2)) write(m, 0, context, r.one(6) ? r.below(20) : claimed, 4);
+      read(m, 0, 0x1000 + 4 * r.below(3), 4);
+      m.told.push(`last ${m.device.lastClaim!(r.below(2), r.one(2))}`);
+    },
+  ],
+  "riscv.clint": [
+    (m) => {
+      const at = m.r.pick([0, 4, 0x4000, 0x4008, 0x4004, 0x400c, 0xbff8, 0xbffc]);
+      write(m, 0, at, at === 0xbff8 || at % 8 === 0 ? m.r.below(100_000) : m.r.below(2), 4);
+      m.told.push(`${m.device.timeSource!()} ${m.device.tickOfTime!(m.r.below(100_000))}`);
+    },
+  ],
+  "x86.hpet": [
+    (m) => {
+      const { r } = m, at = r.pick([0x10, 0x20, 0xf0, 0x100, 0x104, 0x108, 0x10c, 0x120, 0x128, 0x12c, 0x140, 0x148]);
+      const plausible = at === 0x10
+        ? r.below(4)
+        : (at & 0x1f) === 0
+        ? r.pick([4, 0xc, 0x4c, 0x104, 0x10c, 6, 0x14e]) | r.below(32) << 9
+        : r.below(2000);
+      write(m, 0, at, r.one(5) ? value(r) : plausible, 4);
+      read(m, 0, at, 4);
+    },
+  ],
+  vga: [
+    (m) => {
+      const { r } = m, [index, data, count] = r.pick([[4, 5, 8], [0xe, 0xf, 9], [0x14, 0x15, 0x19], [0x14, 0x15, 0x19]]);
+      write(m, 0, index, r.below(count));
+      write(m, 0, data, r.one(3) ? value(r) : r.below(16));
+      read(m, 0, data);
+      read(m, 0, index);
+    },
+    (m) => {
+      const { r } = m;
+      read(m, 0, 0x1a);
+      write(m, 0, 0, r.below(r.one(3) ? 0x15 : 0x40));
+      write(m, 0, 0, r.below(64));
+      read(m, 0, 1);
+      read(m, 0, r.below(0x20));
+    },
+    (m) => {
+      for (let n = 0; n < 20; n++) {
+        const at = m.r.below(m.r.one(3) ? 0x2_0000 : 0x1_9000), size = m.r.pick([1, 1, 2, 4]) as Size;
+        write(m, 1, at & -size, value(m.r), size);
+        read(m, 1, at & -size, size);
+      }
+    },
+    (m) => {
+      const { r } = m;
+      for (const [index, data, v] of [[4, 5, [3, 1, 15, 0, 0xe, 2]], [0xe, 0xf, [0, 0, 0, 0, 0, 16, 14, 15, 255]]] as const) {
+        v.forEach((x, n) => (write(m, 0, index, n), write(m, 0, data, r.one(8) ? r.below(256) : x)));
+      }
+      for (
+        const [n, v] of [[4, 0], [2, 0xff], [3, r.below(32)], [1, r.below(16)], [0, r.below(16)], [5, r.pick([0, 1, 2, 3, 0x10, 0x40, 8])]]
+      ) {
+        write(m, 0, 0xe, n);
+        write(m, 0, 0xf, v);
+      }
+    },
+    (m) => {
+      const screen = m.device.screen!, text = screen.text();
+      m.told.push(
+        text
+          ? `${text.columns} ${text.rows} ${text.blink} ${JSON.stringify(text.cursor)} ${hash(new Uint8Array(text.cells.buffer))}`
+          : "no text",
+      );
+      const { width, height, rgb } = screen.image();
+      m.told.push(`${width} by ${height} ${hash(rgb.subarray(0, 30_000))}`);
+    },
+  ],
+  ns16550a: [
+    (m) => {
+      write(m, 0, m.r.pick([1, 2, 3, 4]), m.r.pick([m.r.below(16), 0x80, 3, 0xc7, 0x1f, m.r.below(256)]));
+      for (let n = m.r.below(6); n > 0; n--) write(m, 0, 0, m.r.below(256));
+      for (let n = 0; n < 8; n++) read(m, 0, n);
+    },
+    (m) => {
+      for (let n = m.r.below(20); n > 0; n--) if (m.device.char!.room() > 0) m.device.char!.receive(m.r.below(256));
+    },
+  ],
+};
+
+/** What holds for all: an access at random, a line, a byte, a key, some time. */
+function anything(m: Rig): void {
+  const { r, device } = m;
+  switch (r.below(8)) {
+    case 0:
+    case 1:
+    case 2: {
+      if (!m.targets.length) return;
+      const window = r.below(m.targets.length), size = r.pick([1, 1, 2, 4]) as Size, length = m.lengths[window];
+      const at = (r.one(3) ? r.below(length) : r.below(Math.min(length, 64))) & -size;
+      if (at + size > length) return;
+      m.hart = r.below(2);
+      if (r.one(2)) write(m, window, at, value(r), size);
+      else read(m, window, at, size);
+      return;
+    }
+    case 3:
+      if (m.inputs.length) device.input!(r.pick(m.inputs))!.set(r.one(2));
+      return;
+    case 4:
+      if (device.char && device.char.room() > 0) device.char.receive(r.below(256));
+      if (device.keyboard) m.told.push(`keys ${device.keyboard.room()}`);
+      if (device.keyboard && device.keyboard.room() > 0) device.keyboard.receive(r.below(256));
+      return;
+    case 5:
+      device.mouse?.move({ dx: r.below(400) - 200, dy: r.below(400) - 200, dz: r.below(5) - 2, buttons: r.below(8) });
+      return;
+    default:
+      return pass(m, r.pick([100, 1000, 20_000, 1_000_000, 30_000_000, 1_100_000_000]));
+  }
+}
+
+/** Its state goes into a fresh device, as a machine restores it. */
+function moved(type: DeviceType<Keys>, m: Rig): Rig {
+  const to = rig(type, m.r);
+  to.clock.base = m.clock.base;
+  to.hart = m.hart;
+  to.dma.writeBytes(0, m.dma.readBytes(0, RAM));
+  to.memory.set(m.memory);
+  for (const [name, drive] of Object.entries(m.drives)) {
+    const disk = drive.disk, other = to.drives[name].disk;
+    if (disk && other && !disk.readonly) other.write(0, disk.read(0, disk.sectors)!);
+  }
+  // Lines that others drive are theirs to restore.
+  for (const name of m.inputs) to.device.input!(name)!.set(m.device.input!(name)!.level);
+  to.device.state = structuredClone(m.device.state);
+  Object.assign(to.config, structuredClone(m.config));
+  to.device.restored?.();
+  if (!to.device.pciBus) to.pci.restored();
+  to.told.length = 0;
+  to.told.push(...m.told);
+  return to;
+}
+
+/** What a device told in one stretch. */
+function stretch(type: DeviceType<Keys>, seed: number, restores: boolean): readonly string[] {
+  const r = new Random(seed), restoring = new Random(seed), phrases = PHRASES_OF[type.type] ?? [];
+  let m = rig(type, r);
+  for (let n = 0; n < PHRASES; n++) {
+    if (phrases.length && !r.one(3)) r.pick(phrases)(m);
+    else anything(m);
+    if (n % 50 === 49) m.told.push(`next ${m.clock.next} memory ${hash(m.dma.readBytes(0, RAM))} ${hash(m.memory.subarray(0, 0x4_0000))}`);
+    if (restores && restoring.one(20)) m = moved(type, m);
+    if (r.one(60)) {
+      m.told.push("reset");
+      m.device.reset();
+    }
+  }
+  return m.told;
+}
+
+await loadDevices();
+const golden = new Map(Deno.readTextFileSync(GOLDEN).split("\n").filter(Boolean).map((line) => line.split(": ") as [string, string]));
+for (const name of Object.keys(PHRASES_OF)) if (!DEVICES[name]) throw new Error(`there is no ${name}`);
+const written: string[] = [], show = Deno.args[Deno.args.indexOf("--show") + 1];
+for (const type of Object.values(DEVICES)) {
+  Deno.test(`${type.type} answers as before, and the same when it is restored in between`, () => {
+    const differ: string[] = [];
+    for (let n = 0; n < STRETCHES; n++) {
+      const name = `${type.type} ${n}`, told = stretch(type, 1000 + n, false), digest = hashText(told.join("\n"));
+      if (Deno.args.includes("--show") && show === type.type) console.log(told.join("\n"));
+      written.push(`${name}: ${digest}`);
+      if (golden.get(name) !== digest) differ.push(name);
+      if (n % 4 === 0) assertEquals(stretch(type, 1000 + n, true), told, `${name}, restored`);
+    }
+    if (!Deno.args.includes("--update")) assertEquals(differ, [], "these stretches are not as in tests/golden/devices.txt");
+  });
+}
+Deno.test("every stretch is in tests/golden/devices.txt", () => {
+  if (Deno.args.includes("--update")) Deno.writeTextFileSync(GOLDEN, written.join("\n") + "\n");
+  else assertEquals([...golden.keys()], written.map((line) => line.split(": ")[0]));
+});
