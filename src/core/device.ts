@@ -65,8 +65,16 @@ export interface CharPort {
 export interface Sources {
   /** Whether one of its inputs may go up. */
   input(name: string): boolean;
-  /** Whether an interrupt may come as a message; see `Device.maySend`. */
-  message(special: boolean): boolean;
+  /** Whether an interrupt may come as a message that the asker accepts; see `Device.maySend`. */
+  message(special: boolean, accepts: (m: InterruptMessage) => boolean): boolean;
+}
+
+/** An interrupt that is sent on the system bus of a PC: delivery mode, vector, and to whom (SDM volume 3A, 10.11). */
+export interface InterruptMessage {
+  readonly mode: number;
+  readonly vector: number;
+  readonly destination: number;
+  readonly logical: boolean;
 }
 
 /** Something that firmware is told: an item of a fixed key, or a file. */
@@ -89,7 +97,7 @@ export interface Device<State extends object = object> {
    */
   mayRaise?(output: number, from: Sources): boolean;
   /** The same for interrupts that it sends as messages; `special`: those that IF does not mask (NMI, SMI, INIT). */
-  maySend?(special: boolean, from: Sources): boolean;
+  maySend?(special: boolean, from: Sources, accepts: (m: InterruptMessage) => boolean): boolean;
   readonly char?: CharPort;
   /** Counter of timebase_hz for the time CSR (RISC-V); exact below 2^53. */
   timeSource?(): number;

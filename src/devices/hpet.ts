@@ -3,7 +3,7 @@
 // Not modelled: interrupts as messages (FSB).
 import type { BusTarget } from "../core/bus.ts";
 import type { Alarm } from "../core/clock.ts";
-import { defineDevice, type Device, type DeviceEnv, type DevicePorts } from "../core/device.ts";
+import { defineDevice, type Device, type DeviceEnv, type DevicePorts, type Sources } from "../core/device.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
 import { type Config, int, list } from "../core/schema.ts";
 
@@ -87,6 +87,13 @@ export class Hpet implements Device<ReturnType<typeof powerOn>>, BusTarget {
   }
   input(name: string): IrqLine | undefined {
     return this.#inputs[name];
+  }
+
+  /** By a comparator that goes there, or by what passes through. */
+  mayRaise(output: number, from: Sources): boolean {
+    const line = this.#outputs[output], through = this.#legacy ? undefined : ["pit", "rtc"][output];
+    return this.#alarms.some((alarm, n) => alarm.at < Infinity && this.#outputOf(n) === line) ||
+      (through !== undefined && from.input(through));
   }
 
   get #running(): boolean {

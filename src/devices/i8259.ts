@@ -93,10 +93,13 @@ export class I8259Pair implements Device<ReturnType<typeof powerOn>> {
     return this.#inputs[Number(name)];
   }
 
-  /** An input that may go up and is not masked. */
+  /** An input that may go up, is not masked, and has a higher priority than what is in service: what was not ended stays so while nobody runs. */
   mayRaise(_output: number, from: Sources): boolean {
-    const [master, slave] = this.state.chips, masks = master.imr | (master.imr >> CASCADE & 1 ? 0xff : slave.imr) << 8;
-    for (let n = 0; n < 16; n++) if (n !== CASCADE && !(masks >> n & 1) && from.input(String(n))) return true;
+    const [master, slave] = this.state.chips, asks = (c: Chip, input: number) => request({ ...c, irr: 1 << input }, c === master) >= 0;
+    for (let n = 0; n < 16; n++) {
+      const asked = n < 8 ? n !== CASCADE && asks(master, n) : asks(slave, n & 7) && asks(master, CASCADE);
+      if (asked && from.input(String(n))) return true;
+    }
     return false;
   }
 

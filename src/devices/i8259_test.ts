@@ -188,3 +188,37 @@ Deno.test("single mode and a missing ICW4 shorten the initialization", () => {
   p.out(0x20, 0x18);
   assertEquals(p.log, ["unimp level-triggered mode of ICW1: use the ELCR"]);
 });
+
+Deno.test("what may still ask: inputs that outrank what is in service and are not masked, of the slave by way of the master", () => {
+  const p = setUp({ init: true });
+  const may = () =>
+    Array.from({ length: 16 }, (_, n) => n).filter((n) => p.dev.mayRaise!(0, { input: (i) => i === String(n), message: () => false }));
+  const all = [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+  assertEquals(may(), all);
+  p.out(0x21, 0x02);
+  p.out(0xa1, 0x80);
+  assertEquals(may(), all.filter((n) => n !== 1 && n !== 15));
+  p.out(0x21, 0x04);
+  p.out(0xa1, 0);
+  assertEquals(may(), [0, 1, 3, 4, 5, 6, 7], "the cascade is masked");
+  p.out(0x21, 0);
+  p.pulse(4);
+  p.ack();
+  assertEquals(may(), [0, 1, 3, 8, 9, 10, 11, 12, 13, 14, 15], "4 is in service");
+  p.pulse(10);
+  p.ack();
+  assertEquals(may(), [0, 1], "10 is, and so the cascade");
+  p.out(0x20, 0x20);
+  assertEquals(may(), [0, 1, 3, 8, 9], "the master's is ended, the slave's is not");
+  p.out(0xa0, 0x20);
+  assertEquals(may(), [0, 1, 3, 8, 9, 10, 11, 12, 13, 14, 15], "4 still is");
+  p.out(0x20, 0x20);
+  assertEquals(may(), all);
+  // Special mask mode: what is in service and masked keeps nothing back.
+  p.pulse(0);
+  p.ack();
+  assertEquals(may(), []);
+  p.out(0x20, 0x68);
+  p.out(0x21, 0x01);
+  assertEquals(may(), all.filter((n) => n !== 0));
+});

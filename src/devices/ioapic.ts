@@ -2,7 +2,7 @@
 // the EOI register and version 20h: Intel ICH9 data sheet (316972-004), 13.5.
 // Not modelled: the arbitration ID and the delivery status (a message is delivered at once). The polarity bit has no effect: wires carry logic levels.
 import type { BusTarget } from "../core/bus.ts";
-import { defineDevice, type Device, type DeviceEnv, type Sources } from "../core/device.ts";
+import { defineDevice, type Device, type DeviceEnv, type InterruptMessage, type Sources } from "../core/device.ts";
 import { type IrqLine, Wire } from "../core/irq.ts";
 import { type Config, int } from "../core/schema.ts";
 
@@ -53,9 +53,17 @@ export class IoApic implements Device<ReturnType<typeof powerOn>>, BusTarget {
     return this.#inputs[Number(name)];
   }
 
-  /** An input that may go up and is not masked; delivery mode 0 and 1 are ordinary interrupts, 7 is the 8259's (3.2.4). */
-  maySend(special: boolean, from: Sources): boolean {
-    return this.state.low.some((entry, n) => !(entry & MASKED) && [0, 1, 7].includes(entry >> 8 & 7) !== special && from.input(String(n)));
+  /**
+   * An input that may go up, is not masked and does not wait for the end of its last interrupt; delivery mode 0 and 1 are ordinary interrupts, 7 is
+   * the 8259's (3.2.4).
+   */
+  maySend(special: boolean, from: Sources, accepts: (m: InterruptMessage) => boolean): boolean {
+    return this.state.low.some((entry, n) => {
+      const mode = entry >> 8 & 7;
+      if (entry & MASKED || (entry & LEVEL && entry & REMOTE_IRR) || [0, 1, 7].includes(mode) === special) return false;
+      const destination = this.state.high[n] >>> 24, logical = (entry & LOGICAL) !== 0;
+      return accepts({ mode, vector: entry & 0xff, destination, logical }) && from.input(String(n));
+    });
   }
 
   read(offset: number): number {

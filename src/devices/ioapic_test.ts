@@ -82,3 +82,23 @@ Deno.test("delivery mode and read-only bits: NMI, ExtINT; destination has eight 
   m.line(5, true);
   assertEquals([m.sent, m.get(0x1a), m.get(0x11)], [["1000 4700", "1000 4400"], 0x400, 0x0100_0000]);
 });
+
+Deno.test("what may still be sent: inputs that may rise and are not masked, by kind and receiver; none before the end of the last interrupt", () => {
+  const m = setUp(), asked: string[] = [];
+  const may = (special: boolean, rising: number, accepted = true) =>
+    m.dev.maySend(special, { input: (n) => n === String(rising), message: () => false }, (message) => {
+      asked.push(JSON.stringify(message));
+      return accepted;
+    });
+  m.entry(3, 0x31 | LOGICAL, 5);
+  m.entry(4, 0x400);
+  assertEquals([may(false, 3), may(true, 3), may(false, 4), may(true, 4), may(false, 5)], [true, false, false, true, false]);
+  assertEquals(may(false, 3, false), false);
+  assertEquals(asked[0], JSON.stringify({ mode: 0, vector: 0x31, destination: 5, logical: true }));
+  m.entry(3, 0x31 | LEVEL);
+  m.line(3, true);
+  assertEquals([m.get(0x16) & REMOTE_IRR, may(false, 3)], [REMOTE_IRR, false]);
+  m.line(3, false);
+  m.dev.endOfInterrupt(0x31);
+  assertEquals(may(false, 3), true);
+});

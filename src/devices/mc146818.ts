@@ -237,10 +237,18 @@ export class Mc146818 implements Device<ReturnType<typeof powerOn>>, BusTarget {
     this.#collect();
     this.#signal();
   }
+  get #asking(): boolean {
+    const { flags, ram } = this.state;
+    return (flags & ram[B] & (B_PERIODIC | B_ALARM | B_UPDATE)) !== 0;
+  }
+  /** The line stays high until register C is read. */
+  mayRaise(): boolean {
+    return !this.#asking && this.#alarm.at < Infinity;
+  }
   /** The line by the flags, and the alarm for the first event that would raise it. */
   #signal(): void {
     const s = this.state, b = s.ram[B];
-    this.irq.set((s.flags & b & (B_PERIODIC | B_ALARM | B_UPDATE)) !== 0);
+    this.irq.set(this.#asking);
     // A flag that is up already raises nothing more.
     const waiting = b & ~s.flags, { clock } = this.env;
     let at = Infinity;

@@ -59,8 +59,8 @@ export class Reach {
   #sources(device: string): Sources {
     return {
       input: (input) => this.#rises({ device, input }),
-      message: (special) => {
-        for (const [id, d] of this.devices) if (d.maySend?.(special, this.#sources(id))) return true;
+      message: (special, accepts) => {
+        for (const [id, d] of this.devices) if (d.maySend?.(special, this.#sources(id), accepts)) return true;
         return false;
       },
     };

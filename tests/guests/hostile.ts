@@ -11,6 +11,8 @@ const GUESTS = {
   x86: [
     ...["idle_then_slow", "fw_cfg", "state", "changing", "bars", "outs", "disk", "fill"],
     ...["dead", "masked", "far_alarm", "keyboard", "apic", "nmi", "writes", "writes_all"],
+    ...["pic_unended", "pic_ended", "pic_slave_unended", "pic_master_unended", "pic_both_ended", "pic_higher"],
+    ...["apic_unended", "apic_ended", "apic_priority", "apic_lower", "apic_same", "apic_higher", "ioapic_unended", "rtc_unread"],
   ],
 };
 const IMAGE = { riscv: IMAGES.find((i) => i.name === "hostile")!.image, x86: X86_HOSTILE.image };

@@ -89,6 +89,8 @@ export interface ApicHost {
   onInit(processor: number): void;
   onStartup(processor: number, vector: number): void;
   onEndOfInterrupt(vector: number): void;
+  /** Whether a message on the system bus with this destination is for this APIC. */
+  addresses(apic: Apic, destination: number, logical: boolean): boolean;
   /** Executes an interrupt command of processor `from`. */
   command(from: Apic, low: number, destination: number): void;
 }
@@ -118,15 +120,26 @@ export class Apic implements LocalApic {
     this.#update();
     this.#schedule();
   }
-  /** Whether an interrupt, or with `special` an NMI, may come: by the timer, by a pin whose entry lets it through, or as a message. */
+  /**
+   * Whether an interrupt, or with `special` an NMI, may come: by the timer, by a pin whose entry lets it through, or as a message. One with a vector
+   * must outrank what is in service and TPR (10.8.3.1): nobody ends or changes those any more.
+   */
   mayRaise(special: boolean, from: Sources): boolean {
     // Without the APIC its pins are the processor's INTR and NMI (10.4.3).
     if (!this.enabled) return from.input(special ? "lint1" : "lint0");
+    const { lvt } = this.s, outranks = (vector: number) => vector >> 4 > this.#processorPriority() >> 4;
     const pins = [ENTRY.lint0, ENTRY.lint1].some((n) => {
-      const entry = this.s.lvt[n], ordinary = ORDINARY.includes(entry >> 8 & 7);
-      return !(entry & LVT_MASKED) && ordinary !== special && from.input(n === ENTRY.lint0 ? "lint0" : "lint1");
+      const entry = lvt[n], mode = entry >> 8 & 7, pin = n === ENTRY.lint0 ? "lint0" : "lint1";
+      if (entry & LVT_MASKED || ORDINARY.includes(mode) === special) return false;
+      return (special || mode === MODE.external || outranks(entry & 0xff)) && from.input(pin);
     });
-    return pins || (!special && this.#alarm.at < Infinity) || from.message(special);
+    const timer = () => this.#alarm.at < Infinity && !(lvt[ENTRY.timer] & LVT_MASKED) && outranks(lvt[ENTRY.timer] & 0xff);
+    return pins || (!special && timer()) || from.message(special, ({ mode, vector, destination, logical }) => {
+      if (!this.device.addresses(this, destination, logical)) return false;
+      if (special || mode === MODE.external) return true;
+      // An illegal vector raises the error interrupt (10.5.3).
+      return vector < 16 ? !(lvt[ENTRY.error] & LVT_MASKED) : (this.s.svr & SVR_ENABLED) !== 0 && outranks(vector);
+    });
   }
   /** After an INIT (10.4.7.3): the base address stays. */
   #initialize(): void {

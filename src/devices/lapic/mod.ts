@@ -108,6 +108,10 @@ export class LocalApicDevice implements Device<State>, BusTarget, LocalApics, Ap
     return this.of.filter((a) => all || (logical ? a.inGroup(destination) : a.s.id === destination));
   }
 
+  addresses(apic: Apic, destination: number, logical: boolean): boolean {
+    return this.#matching(destination, logical, destination === BROADCAST).includes(apic);
+  }
+
   /** Executes an interrupt command of processor `from`. */
   command(from: Apic, low: number, destination: number): void {
     const mode = low >> 8 & 7, vector = low & 0xff, shorthand = low >> 18 & 3;

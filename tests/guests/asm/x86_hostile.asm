@@ -11,6 +11,8 @@ _start: mov     esp, stack.top
         jmp     [table + 4 * eax]
 table:  dd      idle_then_slow, fw_cfg, state, changing, bars, outs, disk, fill
         dd      dead, masked, far_alarm, keyboard, apic, nmi, writes, writes_all
+        dd      pic_unended, pic_ended, pic_slave_unended, pic_master_unended, pic_both_ended, pic_higher
+        dd      apic_unended, apic_ended, apic_priority, apic_lower, apic_same, apic_higher, ioapic_unended, rtc_unread
 
 ; Sleeps for 20 s of the 8254's ticks, and then computes sines.
 idle_then_slow:
@@ -206,6 +208,101 @@ nmi:    call    interrupts
 .halt:  hlt
         jmp     exit
 
+; Interrupts that nobody ends: a bit of [ends] for each thing that the handler does, and [wanted] how many it has to take.
+MASTER  equ 1
+SLAVE   equ 2
+APIC    equ 4
+READ_C  equ 8                           ; the CMOS clock's line stays high until its register C is read
+pic_unended:
+        mov     byte [ends], 0
+        jmp     pit
+pic_ended:
+        mov     byte [ends], MASTER
+pit:    call    interrupts
+        mov     al, 0xfe
+        out     0x21, al
+; Halts with interrupts on, and ends with status 33 when it has taken enough.
+served: sti
+.halt:  hlt
+        mov     eax, [ticks]
+        cmp     eax, [wanted]
+        jb      .halt
+        jmp     exit
+pic_slave_unended:
+        mov     byte [ends], MASTER + READ_C
+        jmp     rtc
+pic_master_unended:
+        mov     byte [ends], SLAVE + READ_C
+        jmp     rtc
+rtc_unread:
+        mov     byte [ends], MASTER + SLAVE
+        jmp     rtc
+pic_both_ended:
+        mov     byte [ends], MASTER + SLAVE + READ_C
+rtc:    mov     bl, 0xfb
+; The CMOS clock's periodic interrupt by the slave; the master's mask is in BL.
+.masked:
+        call    interrupts
+        mov     al, bl
+        out     0x21, al
+        mov     al, 0xfe
+        out     0xa1, al
+        mov     al, 0x0b
+        out     0x70, al
+        mov     al, 0x52
+        out     0x71, al
+        jmp     served
+; The clock's interrupt is not ended in the slave; the 8254's comes on.
+pic_higher:
+        mov     byte [ends], MASTER + READ_C
+        mov     bl, 0xfa
+        jmp     rtc.masked
+
+apic_unended:
+        mov     byte [ends], 0
+        jmp     timer
+apic_ended:
+        mov     byte [ends], APIC
+; The local APIC's timer, vector 0x30, periodic.
+timer:  call    .start
+        jmp     served
+.start: mov     al, 0xff
+        out     0x21, al
+        out     0xa1, al
+        call    interrupts.table
+        mov     dword [0xfee000f0], 0x1ff
+        mov     dword [0xfee00320], 0x20030
+        mov     dword [0xfee00380], 0x10000
+        ret
+; The task priority holds it back.
+apic_priority:
+        mov     byte [ends], APIC
+        mov     dword [0xfee00080], 0x30
+        jmp     timer
+; It is not ended, and the I/O APIC's input 2, the 8254, has a vector of the class below, of the same, of one above.
+apic_lower:
+        mov     ebx, 0x2f
+        jmp     both
+apic_same:
+        mov     ebx, 0x3f
+        jmp     both
+apic_higher:
+        mov     ebx, 0x40
+both:   mov     byte [ends], 0
+        mov     dword [wanted], 2
+        call    interrupts
+        call    timer.start
+.input: mov     dword [0xfec00000], 0x14
+        mov     [0xfec00010], ebx
+        jmp     served
+; The 8254's interrupt by the I/O APIC, level-triggered, is not ended.
+ioapic_unended:
+        mov     byte [ends], 0
+        call    interrupts
+        mov     dword [0xfee000f0], 0x1ff
+        mov     ebx, 0x8040
+        jmp     both.input
+
 ; Fills sector 1 of the first disk, says so, and ends with status 33.
 writes: mov     ecx, 1
         call    sector
@@ -288,7 +385,7 @@ interrupts:
         shr     eax, 16
         mov     [idt + 8 * ecx + 6], ax
         inc     ecx
-        cmp     ecx, 48
+        cmp     ecx, 80
         jb      .gate
         lidt    [idtr]
         ret
@@ -298,19 +395,34 @@ handler:
         inc     dword [ticks]
         push    eax
         mov     al, 0x20
+        test    byte [ends], MASTER
+        jz      .slave
         out     0x20, al
-        pop     eax
+.slave: test    byte [ends], SLAVE
+        jz      .clock
+        out     0xa0, al
+.clock: test    byte [ends], READ_C
+        jz      .apic
+        mov     al, 0x0c
+        out     0x70, al
+        in      al, 0x71
+.apic:  test    byte [ends], APIC
+        jz      .end
+        mov     dword [0xfee000b0], 0
+.end:   pop     eax
         iretd
-align 8
+section .data progbits alloc write align=8
+ends:   dd      MASTER
+wanted: dd      20
 gdt:    dq      0, 0x00cf9a000000ffff, 0x00cf92000000ffff
 gdtr:   dw      23
         dd      gdt
-idtr:   dw      48 * 8 - 1
+idtr:   dw      80 * 8 - 1
         dd      idt
 section .bss nobits alloc write align=16
 block:  resd    4
 area:   resb    512
 ticks:  resd    1
-idt:    resb    48 * 8
+idt:    resb    80 * 8
         resb    4096
 stack.top:
