@@ -5,6 +5,7 @@ import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, loadJit, type MachineOptions } from "../src/machine/machine.ts";
 import { encode } from "../src/riscv/insn.ts";
 import { parseIsa } from "../src/riscv/isa.ts";
+import { TIGHT_INTERPRETERS, TIGHT_JITS } from "./limits.ts";
 
 await loadJit();
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -13,6 +14,11 @@ const ENGINES: readonly Partial<MachineOptions>[] = [
   { engine: "jit", tuning: { threshold: 1 } },
   { engine: "jit", tuning: { threshold: 1000 } },
 ];
+
+/** The same with tight limits, which translate anew what the counters of the others tell was kept. */
+const TIGHT: readonly Partial<MachineOptions>[] = [...TIGHT_INTERPRETERS, ...TIGHT_JITS].map(([, { jit, ...tuning }]) => (
+  { engine: jit ? "jit" : "interp", tuning }
+));
 
 /** Runs a guest to its end; bytes of its memory, digest and counters. */
 async function run(file: string, image: Uint8Array, more: Partial<MachineOptions>, at: number, until = 1_000_000) {
@@ -67,7 +73,7 @@ Deno.test("x86: the last byte of a block's last instruction is written, and of o
     distance ^= 1;
     if (distance === 0) bx++;
   }
-  const results = await Promise.all(ENGINES.map((e) => run("machines/pc.toml", sector(loop(600, body)), e, 0x7000)));
+  const results = await Promise.all([...ENGINES, ...TIGHT].map((e) => run("machines/pc.toml", sector(loop(600, body)), e, 0x7000)));
   for (const r of results) {
     assertEquals([r.stopped, r.value.split(" ").slice(0, 2), r.digest], [
       "exit",
@@ -108,7 +114,7 @@ Deno.test("RISC-V: words before and behind a loop are written, and the last half
   words.push(0);
   const image = new Uint8Array(Uint32Array.from(words).buffer),
     set = { "firmware.sbi": "none", "boot.load": BASE, "memory.dram.size": "4MiB" };
-  const results = await Promise.all(ENGINES.map((e) => run("machines/virt.toml", image, { ...e, set }, BASE + 12)));
+  const results = await Promise.all([...ENGINES, ...TIGHT].map((e) => run("machines/virt.toml", image, { ...e, set }, BASE + 12)));
   let expected = 0;
   for (let k = 600 - 1; k >= 0; k--) expected += k & 1 ? 1 : 2;
   for (const r of results) {

@@ -7,6 +7,7 @@ import type { Graph } from "../src/machine/graph.ts";
 import { createMachine, loadGraph, loadJit, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import { encode } from "../src/riscv/insn.ts";
 import { parseIsa } from "../src/riscv/isa.ts";
+import { TIGHT_INTERPRETERS, TIGHT_JITS } from "./limits.ts";
 
 await loadJit();
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -29,6 +30,10 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   "JIT as it is": { engine: "jit" },
   "JIT in steps of 97": { engine: "jit", tuning: { threshold: 1 }, steps: 97 },
   "JIT without page caches": { engine: "jit", tuning: { threshold: 1, off: ["pages"] } },
+  // Of translations alone, and with regions.
+  ...Object.fromEntries([TIGHT_INTERPRETERS[0], TIGHT_JITS[0], TIGHT_JITS[3]].map((
+    [name, { jit, ...tuning }],
+  ) => [name, { engine: jit ? "jit" : "interp", tuning }])),
   "JIT, restored every 1009 ticks": { engine: "jit", tuning: { threshold: 1 }, steps: 1009, restores: true },
 };
 

@@ -12,6 +12,7 @@ import { encode } from "../src/riscv/insn.ts";
 import { parseIsa } from "../src/riscv/isa.ts";
 import { GUESTS } from "./guests/guests.ts";
 import { X86_GUESTS } from "./guests/x86.ts";
+import { TIGHT_INTERPRETERS, TIGHT_JITS } from "./limits.ts";
 
 await loadDevices();
 await loadPlatform("riscv");
@@ -36,6 +37,8 @@ interface Guest {
   readonly x86: boolean;
   /** All variants; else a few. */
   readonly thorough: boolean;
+  /** Those with tight limits, too. */
+  readonly tight?: boolean;
 }
 /** Keys of the shell's "exit": scan codes of set 1, and their releases. */
 const EXIT = [0x12, 0x2d, 0x17, 0x14, 0x1c].flatMap((code) => [code, code | 0x80]);
@@ -48,6 +51,8 @@ interface Variant {
   readonly steps?: number;
   /** One of a few that stand for all. */
   readonly few?: boolean;
+  /** Only for a few guests. */
+  readonly tight?: boolean;
 }
 const VARIANTS: readonly Variant[] = [
   { name: "interpreter", engine: "interp" },
@@ -60,6 +65,8 @@ const VARIANTS: readonly Variant[] = [
   { name: "JIT without passes", engine: "jit", tuning: { threshold: 2, off: Object.keys(JIT_OPTIONS) as JitOption[] } },
   { name: "interpreter in steps of 997", engine: "interp", steps: 997 },
   { name: "JIT in steps of 997", engine: "jit", tuning: { threshold: 3 }, steps: 997 },
+  ...TIGHT_INTERPRETERS.map(([name, tuning]): Variant => ({ name, engine: "interp", tuning, tight: true })),
+  ...TIGHT_JITS.map(([name, tuning]): Variant => ({ name, engine: "jit", tuning, tight: true })),
   { name: "JIT in steps of 10007", engine: "jit", tuning: { threshold: 3 }, steps: 10_007, few: true },
 ];
 
@@ -143,7 +150,7 @@ function oneDigest(guest: Guest, graph: Graph): void {
   if (guest.exit !== undefined) {
     assertEquals(stop?.kind === "exit" ? stop.code : stop?.kind === "tripleFault" ? "triple" : stop, guest.exit);
   }
-  for (const v of VARIANTS.filter((v, i) => i > 0 && (guest.thorough || v.few))) {
+  for (const v of VARIANTS.filter((v, i) => i > 0 && (v.tight ? guest.tight : guest.thorough || v.few))) {
     assertEquals(run(v), expected, `${v.name} differs from ${VARIANTS[0].name}`);
   }
   assertEquals(run(VARIANTS[0]), expected, "a second run differs");
@@ -195,9 +202,30 @@ const guests: Guest[] = [
       image: "tests/bench/bin/system.x86_64.elf",
       append: "bench=all:3000",
     },
-    { name: "cases of 64-bit mode", machine: "tests/x86/machine.toml", image: "tests/x86/bin/long.bin", append: "" },
-    { name: "protection keys", machine: "tests/x86/machine.toml", image: "tests/x86/bin/keys.bin", append: "" },
-  ].map((row): Guest => ({ ...row, harts: 1, x86: true, exit: 33, input: [], thorough: true })),
+    ...["long", "protected", "real", "edges", "keys"].map((n) => (
+      { name: `cases of ${n}`, machine: "tests/x86/machine.toml", image: `tests/x86/bin/${n}.bin`, append: "" }
+    )),
+  ].map((row): Guest => ({
+    ...row,
+    harts: 1,
+    x86: true,
+    exit: 33,
+    input: [],
+    thorough: !/real|edges/.test(row.name),
+    tight: /protected|keys/.test(row.name),
+  })),
+  {
+    name: "system calls and faults of RV64",
+    machine: "machines/virt.toml",
+    image: "tests/bench/bin/system.rv64.elf",
+    append: "bench=all:20",
+    harts: 1,
+    x86: false,
+    exit: 0,
+    input: [],
+    thorough: false,
+    tight: true,
+  },
 ];
 for (const guest of guests) {
   const name = `${guest.name} with ${guest.harts} hart${guest.harts > 1 ? "s" : ""}`, ignore = !exists(ROOT + guest.image);
@@ -324,7 +352,7 @@ Deno.test("a guest whose regions keep making room for others runs as it does in 
     m.run(until);
     return m;
   };
-  const m = run({ tuning: { threshold: 200, maxRegions: 4 } });
+  const m = run({ tuning: { threshold: 200, limits: { regions: 4 } } });
   assertEquals(m.digest(), run({ engine: "interp" }).digest());
   assertEquals([m.stats.regionsEvicted > 20, m.stats.regionsAlive <= 4], [true, true], `${m.stats.regionsEvicted} evicted`);
 });

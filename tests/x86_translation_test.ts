@@ -2,6 +2,7 @@
 // come often enough, or the test has seen nothing.
 import { assert, assertEquals } from "@std/assert";
 import { type Access, type CoreEnv, FETCH, READ, WRITE } from "../src/ir/frontend.ts";
+import { limitsOf } from "../src/ir/limits.ts";
 import { Paging } from "../src/x86/paging.ts";
 import { Random } from "./fuzz/random.ts";
 import { type Control, type Kind, translate } from "./models/x86_translation.ts";
@@ -36,6 +37,7 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
     const memory = new ArrayBuffer(BYTES), i32 = new Int32Array(memory), u8 = new Uint8Array(memory), view = new DataView(memory);
     const wrote = new Set<number>();
     const env = {
+      limits: limitsOf({ walkedTables: 2 }),
       i32,
       ram: (at: number, size: number) => (at + size <= BYTES ? at : -1),
       walkerWrote: (at: number) => void wrote.add(at),

@@ -19,7 +19,6 @@ import {
   GUEST_END,
   IP,
   JUMP_CACHE,
-  JUMP_SLOTS,
   PAGE,
   PAGE_CACHE_BYTES,
   PAGE_CACHES,
@@ -29,12 +28,12 @@ import {
   SWITCH,
   SWITCH_END,
   TLB,
-  TLB_ENTRIES,
   TLB_HALF,
   TLB_INVALID,
   TLB_SIZE,
   TLBS,
 } from "../ir/layout.ts";
+import { type Limits, limitsOf } from "../ir/limits.ts";
 import { interpreterModule, jumpIndex, LEFT } from "./interpreter.ts";
 import type { JitOption } from "./jit_options.ts";
 import { Counters, SideExits } from "./profile.ts";
@@ -45,11 +44,6 @@ import { H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, UOP, UOP_BYTES, UOPS } fr
 
 /** Header flags: runs one instruction and is never linked; its instruction crosses into the next page. */
 const STEP = 1, CROSSING = 2;
-/**
- * Micro-ops grow up from its start, literals down from its end. So large that a machine of 128 MiB stays below the 229 MiB of memory outside
- * its heap at which V8 starts to collect the whole heap: 3 ms of a short run.
- */
-const ARENA = 80 << 20;
 /** No block is larger than this, its literals included. */
 const LARGEST_BLOCK = Builder.CAPACITY * (UOP_BYTES + 8);
 const GRANULE_SHIFT = 6;
@@ -128,8 +122,8 @@ export interface EngineOptions {
   readonly jit?: boolean;
   /** Instructions of a block's entries after which it is hot. */
   readonly threshold?: number;
-  /** Regions that are kept at a time; at least 2. */
-  readonly maxRegions?: number;
+  /** What is remembered at most, where that is not the default. */
+  readonly limits?: Partial<Limits>;
   /** JIT options that are switched off. */
   readonly off?: readonly JitOption[];
   /** Verify the IR between the passes. */
@@ -137,14 +131,6 @@ export interface EngineOptions {
   /** Count what costs something to count: instructions of regions, side exits by address, time of translation. */
   readonly profile?: boolean;
 }
-/** Live regions and bytes of their wasm (V8's code and bookkeeping take several times that); beyond them the older half goes. */
-const MAX_REGIONS = 1024, MAX_REGION_BYTES = 8 << 20;
-
-const enum Fetch {
-  ENTRIES = 256,
-}
-
-const RECENT = 64;
 
 /** Everything of one hart that is not its Core. */
 class HartSlot implements CoreEnv {
@@ -157,25 +143,33 @@ class HartSlot implements CoreEnv {
   /** Instructions begun in slices that are over. */
   total = 0;
   /** TLB entries filled since the last flush (addresses), so that a flush costs what was used. */
-  readonly filled = new Int32Array(8192);
+  readonly filled: Int32Array;
   filledCount = 0;
   /** Fetch translations: page (halves), context, host page or -1. */
-  readonly fetchLo = new Int32Array(Fetch.ENTRIES);
-  readonly fetchHi = new Int32Array(Fetch.ENTRIES);
-  readonly fetchContext = new Int32Array(Fetch.ENTRIES).fill(-1);
-  readonly fetchHost = new Uint32Array(Fetch.ENTRIES);
+  readonly fetchLo: Int32Array;
+  readonly fetchHi: Int32Array;
+  readonly fetchContext: Int32Array;
+  readonly fetchHost: Uint32Array;
 
   /** Contexts of late, by a hash of the core's context and mode, and their numbers. */
-  readonly recentContext = new Int32Array(RECENT).fill(-1);
-  readonly recentMode = new Int32Array(RECENT);
-  readonly recentNumber = new Int32Array(RECENT);
+  readonly recentContext: Int32Array;
+  readonly recentMode: Int32Array;
+  readonly recentNumber: Int32Array;
 
   /** A bit for each regime that has a TLB. */
   #regimes = 0;
   /** See CoreEnv.base. */
   window: number;
-  constructor(readonly engine: Engine, readonly index: number, readonly tlbs: number, readonly saved: number) {
-    const buffer = engine.memory.buffer;
+  constructor(readonly engine: Engine, readonly limits: Limits, readonly index: number, readonly tlbs: number, readonly saved: number) {
+    const buffer = engine.memory.buffer, { fetchEntries, recentContexts } = limits;
+    this.filled = new Int32Array(limits.tlbFills);
+    this.fetchLo = new Int32Array(fetchEntries);
+    this.fetchHi = new Int32Array(fetchEntries);
+    this.fetchContext = new Int32Array(fetchEntries).fill(-1);
+    this.fetchHost = new Uint32Array(fetchEntries);
+    this.recentContext = new Int32Array(recentContexts).fill(-1);
+    this.recentMode = new Int32Array(recentContexts);
+    this.recentNumber = new Int32Array(recentContexts);
     this.u8 = new Uint8Array(buffer);
     this.i32 = new Int32Array(buffer);
     this.u32 = new Uint32Array(buffer);
@@ -195,7 +189,7 @@ class HartSlot implements CoreEnv {
   /** Makes a TLB of zeros empty. */
   #empty(at: number): void {
     for (let half = at >> 2; half < (at + TLB_SIZE) >> 2; half += TLB_HALF >> 2) {
-      this.i32[half] = this.i32[half + (TLB_ENTRIES - 1) * 4] = TLB_INVALID;
+      this.i32[half] = this.i32[half + (this.limits.tlbEntries - 1) * 4] = TLB_INVALID;
     }
   }
   /** Fills a TLB entry. */
@@ -241,7 +235,7 @@ class HartSlot implements CoreEnv {
   }
   /** Drops the TLB entries of one page, in every regime. */
   flushPage(lo: number): void {
-    const entry = ((lo >>> 12) & (TLB_ENTRIES - 1)) << 4;
+    const entry = ((lo >>> 12) & (this.limits.tlbEntries - 1)) << 4;
     for (let left = this.#regimes, at = this.tlbs + entry; left !== 0; left >>>= 1, at += TLB_SIZE) {
       if (!(left & 1)) continue;
       this.i32[at >> 2] = TLB_INVALID;
@@ -257,6 +251,9 @@ class HartSlot implements CoreEnv {
       if (((i32[i] ^ lo) & loMask) === 0 && ((i32[i + 1] ^ hi) & hiMask) === 0) i32[i] = TLB_INVALID;
     }
     this.core.dataDropped?.();
+  }
+  contextsAgain(): void {
+    this.engine.forgetContexts();
   }
   walkerWrote(at: number, size: number): void {
     this.engine.walkerWrote(at, size);
@@ -284,8 +281,6 @@ function has(views: readonly Ram[], v: Ram): boolean {
   return false;
 }
 
-const fetchIndex = (lo: number, hi: number): number => ((lo >>> 12) ^ (lo >>> 20) ^ hi) & (Fetch.ENTRIES - 1);
-
 // For each micro-op that accesses memory: bytes, whether it stores, whether it needs write permission, how a load extends.
 const SIZE = new Uint8Array(UOPS.length), STORES = new Uint8Array(UOPS.length), WRITES = new Uint8Array(UOPS.length);
 const SIGNED = new Uint8Array(UOPS.length), LONG = new Uint8Array(UOPS.length);
@@ -306,6 +301,12 @@ export async function loadJit(): Promise<void> {
 }
 
 export class Engine {
+  readonly limits: Limits;
+  /** Of the limits: the low bits that index their tables. */
+  readonly #fetchMask: number;
+  readonly #recentMask: number;
+  readonly #tlbMask: number;
+  readonly #jumpMask: number;
   readonly memory: WebAssembly.Memory;
   /** All memory of the machine, that of devices too, as it was allocated. */
   readonly rams: readonly Omit<Ram, "base">[];
@@ -321,6 +322,7 @@ export class Engine {
   readonly #off: ReadonlySet<JitOption>;
   readonly #heat: number;
   readonly #freeElements: number[] = [];
+  readonly #freeCells: number[] = [];
   readonly #builder = new Builder();
   /** Hits of pages that have no code at the moment, by page number. */
   readonly #hits = new Map<number, number>();
@@ -402,6 +404,12 @@ export class Engine {
     readonly bus: Bus,
     readonly options: EngineOptions = {},
   ) {
+    const limits = this.limits = limitsOf(options.limits);
+    this.#fetchMask = limits.fetchEntries - 1;
+    this.#recentMask = limits.recentContexts - 1;
+    this.#tlbMask = limits.tlbEntries - 1;
+    this.#jumpMask = limits.jumpEntries - 1 << 4;
+    if (limits.arena < LARGEST_BLOCK) throw new RangeError(`engine limit 'arena' is ${limits.arena}, expected at least ${LARGEST_BLOCK}`);
     let at = TLBS;
     const take = (bytes: number, align = 16) => {
       const from = Math.ceil(at / align) * align;
@@ -412,7 +420,7 @@ export class Engine {
     this.#resume = take(HEADER_BYTES + UOP_BYTES) + HEADER_BYTES;
     this.#regionCount = options.profile ? take(8) : 0;
     this.sideExits = options.profile ? new SideExits(this.stats) : undefined;
-    this.#arena = this.#arenaAt = take(ARENA);
+    this.#arena = this.#arenaAt = take(limits.arena);
     const views: Ram[] = [], all: Omit<Ram, "base">[] = [];
     for (const { base, length, readonly } of rams) {
       const offset = take(length, 65536);
@@ -430,10 +438,10 @@ export class Engine {
     this.#u16 = new Uint16Array(buffer);
     this.#i32 = new Int32Array(buffer);
     this.#i64 = new BigInt64Array(buffer);
-    this.#selector = new Selector(buffer, small, this.#arena + ARENA);
+    this.#selector = new Selector(buffer, small, this.#arena + limits.arena, limits.memos);
     const slots: HartSlot[] = [];
     for (let i = 0; i < harts; i++) {
-      slots.push(new HartSlot(this, i, tlbs + i * REGIMES * TLB_SIZE, saved + i * (GUEST_END - GUEST + 16)));
+      slots.push(new HartSlot(this, limits, i, tlbs + i * REGIMES * TLB_SIZE, saved + i * (GUEST_END - GUEST + 16)));
     }
     this.harts = slots;
     this.tables = new PageTables(
@@ -445,13 +453,14 @@ export class Engine {
       },
       () => this.#voidPageCaches(),
       () => this.stats.tlbReads + this.stats.tlbWrites,
+      limits,
     );
     this.running = this.harts[0];
     this.#code = { bytes: this.#u8, at: 0, limit: 0, stop: 0, next: () => this.#second = this.#nextPage() };
     // What is compiled may never run: looking for it must not walk page tables, which would be seen there.
     this.#regionCode = { bytes: this.#u8, at: 0, limit: 0, stop: 0, next: () => this.#second = this.#nextOfRegion() };
     this.#u16[this.#resume >> 1] = UOP.resume;
-    const module = new WebAssembly.Module(interpreterModule(pages));
+    const module = new WebAssembly.Module(interpreterModule(pages, limits));
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
     if (options.jit && options.threshold !== undefined && !jit) throw new Error("a threshold is given, but the JIT is not loaded");
     this.#off = new Set(options.off);
@@ -582,12 +591,12 @@ export class Engine {
   refresh(): void {
     const hart = this.running, core = hart.core;
     this.#i32[TLB >> 2] = hart.tlb(core.regime());
-    const context = core.context(), mode = core.mode(), recent = (Math.imul(context, 5) ^ mode ^ (mode >> 4)) & (RECENT - 1);
+    const context = core.context(), mode = core.mode(), recent = (Math.imul(context, 5) ^ mode ^ (mode >> 4)) & this.#recentMask;
     if (hart.recentContext[recent] !== context || hart.recentMode[recent] !== mode) {
       const key = (context * 64 + hart.index) * 0x1_0000 + mode;
       let n = this.#contexts.get(key);
       if (n === undefined) {
-        if (this.#contexts.size === MAX_CONTEXTS) this.#forgetContexts();
+        if (this.#contexts.size === this.limits.contexts) this.#forgetNumbers();
         this.#contexts.set(key, n = Math.imul(this.#contexts.size + 1, CONTEXT_STEP));
       }
       hart.recentContext[recent] = context;
@@ -597,9 +606,15 @@ export class Engine {
     this.#i32[CONTEXT >> 2] = hart.recentNumber[recent];
   }
 
+  /** The cores' contexts have other numbers. */
+  forgetContexts(): void {
+    this.#forgetNumbers();
+    this.refresh();
+  }
   /** Numbers start again: nothing may carry an old one. */
-  #forgetContexts(): void {
+  #forgetNumbers(): void {
     this.#contexts.clear();
+    for (const { guard } of this.#regions.values()) if (guard) this.#i32[guard >> 2] = 0;
     this.#clearJumpCache();
     this.#i32.fill(0, SWITCH >> 2, SWITCH_END >> 2);
     for (const h of this.harts) {
@@ -608,7 +623,7 @@ export class Engine {
     }
   }
   #clearJumpCache(): void {
-    this.#i32.fill(0, JUMP_CACHE >> 2, (JUMP_CACHE >> 2) + JUMP_SLOTS * 4);
+    this.#i32.fill(0, JUMP_CACHE >> 2, (JUMP_CACHE >> 2) + this.limits.jumpEntries * 4);
   }
 
   /** Stops before any of these virtual addresses; drops every translation. */
@@ -724,10 +739,10 @@ export class Engine {
   /** Compiled code has left the instruction at the pc to the interpreter. Where that is the rule (a device is polled), the interpreter is faster. */
   #side(budget: number): number {
     const i32 = this.#i32, region = this.#regions.get(i32[CURRENT >> 2]);
-    if (region && ++region.sides === SIDES) {
+    if (region && ++region.sides === this.limits.sides) {
       this.#leftNow = budget;
       const now = this.running.instructions();
-      if (now - region.since < SIDES * SIDE_WORTH) this.#revert(region);
+      if (now - region.since < this.limits.sides * this.limits.sideWorth) this.#revert(region);
       region.sides = 0;
       region.since = now;
     }
@@ -803,7 +818,7 @@ export class Engine {
 
   /** Micro-ops of the block at a virtual pc where the jump cache has it alive; else 0. */
   #remembered(lo: number, hi: number): number {
-    const i32 = this.#i32, context = i32[CONTEXT >> 2], at = (JUMP_CACHE + jumpIndex(lo, context)) >> 2;
+    const i32 = this.#i32, context = i32[CONTEXT >> 2], at = (JUMP_CACHE + jumpIndex(lo, context, this.#jumpMask)) >> 2;
     if (i32[at] !== lo || i32[at + 1] !== hi || i32[at + 2] !== context) return 0;
     return this.#u16[i32[at + 3] >> 1] === UOP.stale ? 0 : i32[at + 3];
   }
@@ -832,7 +847,8 @@ export class Engine {
 
   /** Index in the linear memory of the code at a virtual pc; -1 on a fetch fault, which the core has recorded. */
   #fetch(lo: number, hi: number): number {
-    const hart = this.running, { core } = hart, context = this.#i32[CONTEXT >> 2], offset = lo & (PAGE - 1), f = fetchIndex(lo, hi);
+    const hart = this.running, { core } = hart, context = this.#i32[CONTEXT >> 2], offset = lo & (PAGE - 1);
+    const f = ((lo >>> 12) ^ (lo >>> 20) ^ hi) & this.#fetchMask;
     this.#wholePage = true;
     if (hart.fetchLo[f] === lo - offset && hart.fetchHi[f] === hi && hart.fetchContext[f] === context) return hart.fetchHost[f] + offset;
     this.stats.tlbFetches++;
@@ -853,7 +869,7 @@ export class Engine {
   /** Puts a block into the jump cache. */
   #remember(lo: number, hi: number, context: number, ip: number): void {
     if (this.#atBreakpoint()) return;
-    const i32 = this.#i32, at = (JUMP_CACHE + jumpIndex(lo, context)) >> 2;
+    const i32 = this.#i32, at = (JUMP_CACHE + jumpIndex(lo, context, this.#jumpMask)) >> 2;
     i32[at] = lo;
     i32[at + 1] = hi;
     i32[at + 2] = context;
@@ -863,7 +879,7 @@ export class Engine {
   /** Where a block that begins at a place of a page has to end; `limit` unless the page is restless. */
   #stopFor(host: number, limit: number): number {
     const page = this.#pages[host >>> 12];
-    return page !== undefined && page.translated >= RESTLESS ? Math.min(limit, SHORT - (host & (SHORT - 1))) : limit;
+    return page !== undefined && page.translated >= this.limits.restless ? Math.min(limit, SHORT - (host & (SHORT - 1))) : limit;
   }
 
   #translate(host: number, lo: number, hi: number, key: number, step: boolean): Block | undefined {
@@ -873,7 +889,7 @@ export class Engine {
     code.at = host;
     code.limit = Math.min(PAGE - (host & (PAGE - 1)), ram.offset + ram.length - host);
     code.stop = this.#stopFor(host, code.limit);
-    let max = step ? 1 : LONGEST_BLOCK;
+    let max = step ? 1 : this.limits.blockInstructions;
     for (;;) {
       b.reset(lo, hi);
       b.memos = selector.templates;
@@ -925,6 +941,11 @@ export class Engine {
       this.#i32[(ip + H_HEAT) >> 2] = this.#heat >> 3;
       return;
     }
+    if (this.#arenaAt + 8 > this.#selector.literalAt) {
+      // Its guard has no place.
+      this.#flushSoon = this.#attention = true;
+      return;
+    }
     const started = performance.now(), b = this.#builder, code = this.#regionCode, { core } = this.running;
     const flat = core.physical, pages = new Map<number, number>(), mode = core.mode();
     const pc = pageAddress(block.pcLo, block.pcHi) + offsetIn(block.pcLo);
@@ -937,7 +958,7 @@ export class Engine {
       const key = pageAddress(lo, hi);
       let host = pages.get(key);
       if (host !== undefined) return host;
-      if (pages.size >= MAX_REGION_PAGES) return -1;
+      if (pages.size >= this.limits.regionPages) return -1;
       const distance = key - pageAddress(block.pcLo, block.pcHi);
       if (distance === 0) host = block.at & -PAGE;
       else if (flat) host = (block.at & -PAGE) + distance;
@@ -969,9 +990,9 @@ export class Engine {
       core.translateBlock(b, code, max);
       if (this.#second > 0) tails.push({ at: this.#second, bytes: LONGEST_INSTRUCTION });
       return this.#second >= 0;
-    });
+    }, this.limits);
     if (!nodes) return;
-    if (this.#regions.size >= (this.options.maxRegions ?? MAX_REGIONS) || this.#liveBytes >= MAX_REGION_BYTES) this.#evict();
+    if (this.#regions.size >= this.limits.regions || this.#liveBytes >= this.limits.regionBytes) this.#evict();
     const used = [...pages].filter(([, host]) => host >= 0), guard = flat || used.length === 1 ? 0 : this.#newCell(this.#i32[CONTEXT >> 2]);
     const ranges = [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.bytes })), ...tails];
     for (const r of ranges) for (let p = r.at >>> 12; p <= (r.at + r.bytes - 1) >>> 12; p++) this.#pages[p] ??= this.#newCodePage(p * PAGE);
@@ -981,6 +1002,7 @@ export class Engine {
       guard,
       memoryPages: this.memory.buffer.byteLength / 65536,
       off: this.#off,
+      limits: this.limits,
       verify: this.options.verify,
       count: this.#regionCount,
       ram: physical ? { ...ram, free, only: this.#views.filter((v) => !v.readonly).length === 1 } : undefined,
@@ -1053,9 +1075,9 @@ export class Engine {
     return b !== undefined && b.second !== -1 &&
       (this.#u16[b.ip >> 1] === UOP.region || this.#heat - this.#i32[(b.ip + H_HEAT) >> 2] >= this.#heat / 128);
   }
-  /** An i32 in the literal arena. */
+  /** An i32 in the literal arena; the caller has seen that there is room. */
   #newCell(value: number): number {
-    const at = this.#selector.literalAt -= 8;
+    const at = this.#freeCells.pop() ?? (this.#selector.literalAt -= 8);
     this.#i32[at >> 2] = value;
     return at;
   }
@@ -1106,7 +1128,7 @@ export class Engine {
   /** The largest part of a RAM without code; undefined for all but one RAM, and when that has changed often. */
   #freeOfCode(ram: Ram): { from: number; length: number } | undefined {
     if (this.#free) return this.#free.ram.offset === ram.offset && this.#free.ram.length === ram.length ? this.#free : undefined;
-    if (this.#freeMoves > MAX_FREE_MOVES) return undefined;
+    if (this.#freeMoves > this.limits.freeMoves) return undefined;
     const first = this.#watched + ram.offset / PAGE, map = this.#u8.subarray(first, first + Math.floor(ram.length / PAGE));
     let from = 0, to = 0;
     for (let at = 0; at < map.length;) {
@@ -1139,7 +1161,7 @@ export class Engine {
   }
   #newCodePage(host: number): CodePage {
     this.#watch(host, IS_CODE);
-    const p = host >>> 12, hits = this.#hits.get(p) ?? 0, patience = this.#patience.get(p) ?? PATIENCE;
+    const p = host >>> 12, hits = this.#hits.get(p) ?? 0, patience = this.#patience.get(p) ?? this.limits.patience;
     const translated = this.#translated.get(p) ?? 0;
     return {
       blocks: new Map(),
@@ -1169,7 +1191,7 @@ export class Engine {
         this.#patience.set(p, 2 * page.patience);
       }
       // Mostly the page gets new contents: everything goes, and the next stores are fast. Where code and data share a page, only what was hit.
-      const precise = hit && ++page.hits > PRECISE_AFTER;
+      const precise = hit && ++page.hits > this.limits.preciseAfter;
       page.lo = page.hi = 0;
       page.exact?.fill(0);
       for (const [key, first] of page.blocks) {
@@ -1237,6 +1259,7 @@ export class Engine {
     }
     this.#table.set(region.element, null);
     this.#freeElements.push(region.element);
+    if (region.guard) this.#freeCells.push(region.guard);
     this.#regions.delete(region.block.ip);
     this.#liveBytes -= region.wasmBytes;
   }
@@ -1298,6 +1321,7 @@ export class Engine {
       if (this.#table.get(i)) this.#freeElements.push(i);
       this.#table.set(i, null);
     }
+    this.#freeCells.length = 0;
     this.#hits.clear();
     this.#patience.clear();
     this.#pages.forEach((page, p) => page && this.#translated.set(p, page.translated));
@@ -1310,7 +1334,7 @@ export class Engine {
     this.#free = undefined;
     this.#pages.length = 0;
     this.#arenaAt = this.#arena;
-    this.#selector.literalAt = this.#arena + ARENA;
+    this.#selector.literalAt = this.#arena + this.limits.arena;
     this.#selector.templates.clear();
     this.#clearJumpCache();
   }
@@ -1577,7 +1601,7 @@ export class Engine {
   }
   /** Address of the TLB entry that a page has its place in. */
   #entry(lo: number, access: Access): number {
-    return this.#i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & (TLB_ENTRIES - 1)) << 4);
+    return this.#i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & this.#tlbMask) << 4);
   }
 
   /** Lets the fast path have a page, unless writes to it must be seen: then the entry is for `#store` alone. */
@@ -1610,8 +1634,6 @@ const THRESHOLD = 300_000;
 const WATCHED = 2;
 /** Why writes to a page are looked at. */
 const IS_CODE = 1, IS_TABLE = 2;
-/** A region that leaves this often after fewer instructions each is not worth its while. */
-const SIDES = 1024, SIDE_WORTH = 300;
 /** Of #lookup: what the next instruction needs has to be loaded first. */
 const NOT_LOADED = -2;
 /**
@@ -1624,30 +1646,18 @@ function viewAt(ram: Ram): Ram {
   throw new Error(`memory at 0x${ram.base.toString(16)} does not begin where a page of the host's memory does`);
 }
 
-/** How often regions are dropped because there is code where they expected none. */
-const MAX_FREE_MOVES = 12;
-/** Pages that one region may have code in. */
-const MAX_REGION_PAGES = 8;
 const isComputed = (code: number) => code === UOP.jumpTo || code === UOP.jumpOut;
 const offsetIn = (address: number) => address & (PAGE - 1);
 /** A page's address as a number: exact, since its low bits are 0. */
 const pageAddress = (lo: number, hi: number) => hi * 2 ** 32 + ((lo & -PAGE) >>> 0);
 /** Contexts' numbers are multiples of this, an odd number * 16: the jump cache's index takes them in. */
 const CONTEXT_STEP = 0x9e370;
-/** Numbers of contexts given out before they start again. */
-const MAX_CONTEXTS = 1 << 16;
-/** Writes into a page's code after which only the code that was hit is dropped. */
-const PRECISE_AFTER = 16;
-/** Writes beside a page's code after which it is dropped, at first: about what translating some of it anew costs. */
-const PATIENCE = 512;
 /**
- * Bytes translated of a page, over and over, after which its blocks end where bytes of a multiple of SHORT do. So blocks that begin anywhere
+ * Where blocks of a page end of which very much was translated, over and over (`Limits.restless`): at multiples of so many bytes. So blocks that begin anywhere
  * are soon where others were before, and a change of code costs few instructions. With long blocks a guest that is lost in zeros, which store
  * into their own page, is translated for ever: it is cut (see WORK) and changed at ever other places, and each time all blocks behind are new.
  */
-const RESTLESS = 8 * PAGE, SHORT = 32;
-/** Instructions of a block. */
-const LONGEST_BLOCK = 64;
+const SHORT = 32;
 const INSN = OP["insn"];
 
 /** Notes that code of page number `p` is translated. */

@@ -20,6 +20,7 @@ import {
 } from "../ir/frontend.ts";
 import { ARG, GUEST, PAGE, PC, RESULT } from "../ir/layout.ts";
 import { Engine, type EngineOptions, loadJit } from "./engine.ts";
+import { LIMITS } from "../ir/limits.ts";
 
 await loadJit();
 
@@ -304,7 +305,8 @@ both("a read-modify-write needs write permission for its load", (make) => {
 });
 
 both("accesses to pages that share a TLB entry", (make) => {
-  const far = DATA + 1024 * PAGE, t = make();
+  const far = DATA + LIMITS.tlbEntries * PAGE, t = make();
+  t.core.mapped.set(far / PAGE, { paddr: DATA + PAGE, rights: [READ, WRITE] });
   t.code(CODE, ["st", 1, 10, 0], ["st", 2, 11, 0], ["ld", 3, 10, 0], ["ld", 4, 11, 0], ["add", 5, 5, 3], ["add", 5, 5, 4], [
     "bne",
     0,
@@ -901,7 +903,7 @@ Deno.test("JIT: beyond the limit the older half of the regions makes room, and w
     t.set(5, ROUNDS).set(9, CODE).all(4 * LOOPS * (3 * ROUNDS + 3));
     return { t, state: [t.pc, t.r(1), t.r(2), t.r(3)] };
   };
-  const { t, state } = run({ jit: true, threshold: 20, maxRegions: LIMIT }), { stats } = t.engine;
+  const { t, state } = run({ jit: true, threshold: 20, limits: { regions: LIMIT } }), { stats } = t.engine;
   assertEquals(state, run({}).state);
   assertEquals(state.slice(2), [4 * LOOPS * ROUNDS * (ROUNDS + 1) / 2, 4 * LOOPS]);
   assert(t.engine.liveRegions <= LIMIT && stats.regions > LOOPS, `${t.engine.liveRegions} of ${stats.regions}`);

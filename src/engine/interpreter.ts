@@ -1,6 +1,7 @@
 // The interpreter: one wasm function, a loop around a br_table with a handler for each micro-op, generated from the table.
 // It leaves with a reason; IP and BUDGET then hold where and how many instructions of the budget are left.
-import { BUDGET, CLOCK, CONTEXT, CURRENT, IP, JUMP_CACHE, JUMP_SLOTS, PAGE, PC, TLB, TLB_ENTRIES, TLB_HALF } from "../ir/layout.ts";
+import { BUDGET, CLOCK, CONTEXT, CURRENT, IP, JUMP_CACHE, PAGE, PC, TLB, TLB_HALF } from "../ir/layout.ts";
+import type { Limits } from "../ir/limits.ts";
 import type { OpRow } from "../ir/ops.ts";
 import { RUNTIME } from "./runtime.ts";
 import { H_COUNT, H_HEAT, type Uop, UOP_BYTES, UOPS } from "./uops.ts";
@@ -88,14 +89,15 @@ export function storeOpcode(row: OpRow): number {
 }
 
 /** From the address on the stack to `e`, the entry of the TLB. */
-const ENTRY = new Asm().tee(v).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(e).bytes;
+const entryOf = ({ tlbEntries }: Limits) =>
+  new Asm().tee(v).op(W.wrap).i32(8).op(W.i32ShrU).i32((tlbEntries - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(e).bytes;
 /** From the last byte's address on the stack to its page, and the comparison with the tag. */
 const COMPARE = new Asm().i64(-PAGE).op(W.i64And).op(W.i64Ne).bytes;
 /** Leaves the host address of the access on the stack, or branches to "slow". */
-function translate(a: Asm, row: OpRow, address: OpRow): void {
+function translate(a: Asm, toEntry: Uint8Array, row: OpRow, address: OpRow): void {
   const half = row.effect === "writes" || row.rmw ? TLB_HALF : 0;
   emitPure(a, address);
-  a.append(ENTRY).mem(W.i64Load, half).get(v);
+  a.append(toEntry).mem(W.i64Load, half).get(v);
   if (row.size! > 1) a.i64(row.size! - 1).op(W.i64Add);
   a.append(COMPARE).brIf("slow").get(v).op(W.wrap).get(e).mem(W.i32Load, half + 8).op(W.i32Add);
 }
@@ -149,7 +151,7 @@ function control(a: Asm, name: string): void {
   next(a);
 }
 
-function handler(a: Asm, { name, kind, root, child }: Uop): void {
+function handler(a: Asm, toEntry: Uint8Array, { name, kind, root, child }: Uop): void {
   if (kind === "control") return control(a, name!);
   if (kind === "branch") {
     if (child) emitPure(a, child);
@@ -164,7 +166,7 @@ function handler(a: Asm, { name, kind, root, child }: Uop): void {
     if (child) emitOp(a, row);
     a.ops(long ? STORE_L : STORE_I);
   } else {
-    translate(a, row, child!);
+    translate(a, toEntry, row, child!);
     // A value is loaded first: its local is `v` or `t`, whose address is no longer needed.
     if (kind === "load") a.mem(loadOpcode(row), 0).set(long ? v : t).ops(DESTINATION).get(long ? v : t).ops(long ? STORE_L : STORE_I);
     else operand(a, C, row.args[1]).mem(storeOpcode(row), 0);
@@ -173,7 +175,8 @@ function handler(a: Asm, { name, kind, root, child }: Uop): void {
 }
 
 /** The interpreter's module: exports run(ip, budget) -> reason. */
-export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> {
+export function interpreterModule(memoryPages: number, limits: Limits): Uint8Array<ArrayBuffer> {
+  const toEntry = entryOf(limits);
   const a = new Asm(16384).at(W.i32Load, TLB).set(tlb);
   a.loop("enter");
   // The whole block is taken off the budget at once; jumps out of its middle give back what they skip.
@@ -188,14 +191,14 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
   a.loop("next");
   a.block("status").block("slow").block("lookup").block("taken");
   a.blocks(UOPS.length).get(ip).mem(W.i32Load16U, 0).brTable(UOPS.length);
-  for (let i = 0; i < UOPS.length; i++) handler(a.end(), UOPS[i]);
+  for (let i = 0; i < UOPS.length; i++) handler(a.end(), toEntry, UOPS[i]);
   // taken: the branch at ip goes to its jump, mostly one that is linked already.
   a.end();
   a.ops(DESTINATION).i32(4).op(W.i32Shl).get(ip).op(W.i32Add).tee(ip).mem(W.i32Load, 8).tee(t).op(W.i32Eqz).brIf("next");
   addLeft(a).get(t).set(ip).br("enter");
   // lookup: the pc in v (and PC) through the jump cache.
   a.end();
-  jumpEntry(a, v, t, e);
+  jumpEntry(a, v, t, e, limits);
   a.get(e).mem(W.i32Load, JUMP_CACHE + 12).set(ip).br("enter").end().end();
   leave(a, LEFT.lookup);
   // slow: the access of the micro-op at ip, whose address is in v, in TypeScript.
@@ -227,11 +230,11 @@ export function interpreterModule(memoryPages: number): Uint8Array<ArrayBuffer> 
  * Opens two ifs behind which local `entry` is the offset of the jump cache's entry for the pc in the i64 local `pc`, which is of the present
  * context; `word` is an i32 local to work with. The function of the address is that of `jumpIndex`.
  */
-export function jumpEntry(a: Asm, pc: number, word: number, entry: number): void {
+export function jumpEntry(a: Asm, pc: number, word: number, entry: number, { jumpEntries }: Limits): void {
   a.get(pc).op(W.wrap).tee(word).i32(3).op(W.i32Shl).get(word).i32(8).op(W.i32ShrU).op(W.i32Xor).at(W.i32Load, CONTEXT).op(W.i32Xor);
-  a.i32((JUMP_SLOTS - 1) << 4).op(W.i32And).tee(entry).mem(W.i64Load, JUMP_CACHE).get(pc).op(W.i64Eq).if();
+  a.i32((jumpEntries - 1) << 4).op(W.i32And).tee(entry).mem(W.i64Load, JUMP_CACHE).get(pc).op(W.i64Eq).if();
   a.get(entry).mem(W.i32Load, JUMP_CACHE + 8).at(W.i32Load, CONTEXT).op(W.i32Eq).if();
 }
 
-/** Index of a pc (low half) in a context in the jump cache, in bytes from its start. */
-export const jumpIndex = (lo: number, context: number): number => ((lo << 3) ^ (lo >>> 8) ^ context) & ((JUMP_SLOTS - 1) << 4);
+/** Index of a pc (low half) in a context in the jump cache, in bytes from its start; `mask`: those that may be. */
+export const jumpIndex = (lo: number, context: number, mask: number): number => ((lo << 3) ^ (lo >>> 8) ^ context) & mask;

@@ -11,17 +11,16 @@ import {
   CURRENT,
   IP,
   JUMP_CACHE,
-  MAX_PAGE_CACHES,
   PAGE,
   PAGE_CACHE_BYTES,
   PAGE_CACHES,
   PC,
   RESULT,
   TLB,
-  TLB_ENTRIES,
   TLB_HALF,
 } from "../ir/layout.ts";
 import type { Ir } from "../ir/builder.ts";
+import type { Limits } from "../ir/limits.ts";
 import { OP, OPS } from "../ir/ops.ts";
 import { verifyIr } from "../ir/verify.ts";
 import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
@@ -29,7 +28,7 @@ import { Graph } from "./graph.ts";
 import { extend, narrowSlots } from "./passes/extend.ts";
 import { fold } from "./passes/fold.ts";
 import { findSpans, type Place, type Span, type SpanPlan } from "./passes/spans.ts";
-import { FEW, type SlotHome, slotHomes, SlotTable } from "./slots.ts";
+import { type SlotHome, slotHomes, SlotTable } from "./slots.ts";
 import type { JitOption } from "./jit_options.ts";
 import type { RegionNode } from "./region.ts";
 import { RUNTIME } from "./runtime.ts";
@@ -64,8 +63,6 @@ const COMPARE32 = Uint8Array.from(
 const EXTENDED = Uint8Array.from(OPS, (r) => r.name === "extS" || /^(load(8|16|32)S|load(8|16)U|(and|or|xor)S)\.l$/.test(r.name) ? 1 : 0);
 const NONE = 0x7fff_ffff;
 const NO_SLOTS: ReadonlySet<number> = new Set();
-/** Most slots that are late at any time: each is stored at every exit. */
-const MAX_LATE = 6;
 /** The limit of a page cache that has a page: an access that begins below it ends in the page, whatever its size. */
 const CACHED = PAGE - 7;
 
@@ -124,6 +121,7 @@ export interface RegionTarget {
   /** Size of the imported memory. */
   readonly memoryPages: number;
   readonly off: ReadonlySet<JitOption>;
+  readonly limits: Limits;
   /** Look at the IR before and behind each pass that changes it. */
   readonly verify?: boolean | undefined;
   /** Address of the context (i32) in which its pages were last found in their places; 0 when it has one page only. */
@@ -164,7 +162,7 @@ class Region {
     verify("translation");
     if (!off.has("fold")) fold(graph, table);
     verify("fold");
-    const homes = slotHomes(graph, table, off.has("through")), extended = new Uint8Array(homes.length);
+    const homes = slotHomes(graph, table, off.has("through"), target.limits.fewSlots), extended = new Uint8Array(homes.length);
     let narrow: Uint8Array = new Uint8Array(homes.length);
     if (!off.has("extend")) {
       // A loop that begins with the region is worth a look at what it is entered with.
@@ -176,7 +174,7 @@ class Region {
       if (!off.has("narrow")) narrow = narrowSlots(graph, table, throughout);
       verify("extend");
     }
-    if (target.ram) this.spans = findSpans(graph, table, off.has("spans"), !off.has("across"));
+    if (target.ram) this.spans = findSpans(graph, table, off.has("spans"), !off.has("across"), target.limits);
     for (const [n, home] of homes.entries()) {
       const slot = table.slots[n], long = table.long[n];
       if (extended[n] && home.atEntry) this.assumes.push(slot);
@@ -210,7 +208,7 @@ class Region {
   }
   /** The local of a constant that no instruction of the host can add; undefined where V8 had better make it each time. */
   farConstant(n: number): number | undefined {
-    if (n > -(2 ** 31) || this.slots.size > FEW) return undefined;
+    if (n > -(2 ** 31) || this.slots.size > this.target.limits.fewSlots) return undefined;
     let local = this.#farConstants.get(n);
     if (!local) this.#farConstants.set(n, local = this.newLocal(I64));
     return local;
@@ -221,7 +219,7 @@ class Region {
    */
   pageCache(key: string): number | undefined {
     let at = this.#pageCaches.get(key);
-    if (at === undefined && this.#pageCaches.size < MAX_PAGE_CACHES) {
+    if (at === undefined && this.#pageCaches.size < this.target.limits.pageCaches) {
       this.#pageCaches.set(key, at = PAGE_CACHES + PAGE_CACHE_BYTES * this.#pageCaches.size);
     }
     return at;
@@ -305,7 +303,7 @@ class Region {
     a.i32(LEFT.attention).i32(LEFT.lookup).get(status).op(W.select).set(kind).end().op(0x0b);
     this.#count(a, W.i64Sub);
     a.get(kind).i32(LEFT.lookup).op(W.i32Eq).if();
-    jumpEntry(a, exitPc, status, entry);
+    jumpEntry(a, exitPc, status, entry, this.target.limits);
     a.get(entry).mem(W.i32Load, JUMP_CACHE + 12).tee(entry).mem(W.i32Load16U, 0).i32(UOP.region).op(W.i32Eq).if();
     // Tail calls: to the region, or to the interpreter (element 0 of the table).
     a.get(budget).get(entry).mem(W.i32Load, 8).op(W.returnCallIndirect).u(regionType).u(0).end();
@@ -641,7 +639,7 @@ class Walk {
   #delay(slot: number): void {
     this.#late.delete(slot);
     this.#late.add(slot);
-    if (this.#late.size <= MAX_LATE) return;
+    if (this.#late.size <= this.region.target.limits.lateSlots) return;
     const [first] = this.#late;
     this.region.store(new Set([first]));
     this.#late.delete(first);
@@ -704,7 +702,9 @@ class Walk {
    */
   #lookUp(half: number, size: number, length: number, own: number): void {
     const a = this.#a;
-    a.get(va).op(W.wrap).i32(8).op(W.i32ShrU).i32((TLB_ENTRIES - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(entry);
+    a.get(va).op(W.wrap).i32(8).op(W.i32ShrU).i32((this.region.target.limits.tlbEntries - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(
+      entry,
+    );
     a.mem(W.i64Load, half);
     this.#page(length);
     a.op(W.i64Ne).unlikelyIf();

@@ -12,6 +12,7 @@ import { compileRegion } from "./jit.ts";
 import { JIT_OPTIONS, type JitOption } from "./jit_options.ts";
 import { findRegion, type RegionNode } from "./region.ts";
 import { regionText } from "./testing/wasm_text.ts";
+import { LIMITS } from "../ir/limits.ts";
 
 await loadFloating();
 
@@ -35,7 +36,7 @@ function regionOf(xlen: 32 | 64, lines: readonly Line[]): RegionNode[] {
       isa,
     );
     return true;
-  })!;
+  }, LIMITS)!;
 }
 
 const compile = (nodes: readonly RegionNode[], physical: boolean, off: readonly JitOption[] = []) =>
@@ -43,6 +44,7 @@ const compile = (nodes: readonly RegionNode[], physical: boolean, off: readonly 
     block: 0x100,
     memoryPages: 64,
     off: new Set(off),
+    limits: LIMITS,
     verify: true,
     isExtended: () => true,
     guard: 0,

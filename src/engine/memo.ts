@@ -14,9 +14,8 @@ export const CONSTANT = 0, BRANCHES = 1, JUMPS = 2, IMMEDIATE = 3;
 export const BY_IMMEDIATE = 4;
 /** A relocation's micro-op is behind this many bits of its kind. */
 export const KIND_BITS = 3;
-/** Most relocations that one instruction may have, and instructions that are remembered before everything is forgotten. */
+/** Most relocations that one instruction may have. */
 export const MAX_RELOCATIONS = 16;
-const MAX_KNOWN = 1 << 17;
 
 /** Instructions of one instruction set in one mode. */
 class Table implements Memo {
@@ -63,6 +62,9 @@ export class Templates implements Memos {
   #count = 0;
   #tables = new Map<object, Table[]>();
 
+  /** @param limit instructions that are remembered */
+  constructor(readonly limit: number) {}
+
   of(isa: { readonly xlen: 32 | 64 }, mode: number): Memo {
     let byMode = this.#tables.get(isa);
     if (!byMode) this.#tables.set(isa, byMode = []);
@@ -76,7 +78,7 @@ export class Templates implements Memos {
   }
   /** Whether there is no room for more. */
   get full(): boolean {
-    return this.#count >= MAX_KNOWN;
+    return this.#count >= this.limit;
   }
   /** Remembers `count` micro-ops that begin at index `from` of `uops` and belong to an instruction, and gives its number; `ends`: it ends its block. */
   add(memo: Memo, word: number, ends: boolean, uops: Int32Array, from: number, count: number, relocations: Int32Array, n: number): number {

@@ -6,6 +6,7 @@ import { loadFloating, parseIsa } from "../riscv/isa.ts";
 import { translateBlock } from "../riscv/translate.ts";
 import { Selector, SMALL } from "./select.ts";
 import { H_COUNT, HEADER_BYTES, nameOf, UOP, UOP_BYTES, UOPS } from "./uops.ts";
+import { LIMITS } from "../ir/limits.ts";
 
 await loadFloating();
 
@@ -25,12 +26,14 @@ function uops(view: DataView, from: number, end: number): string[] {
   return lines;
 }
 
-function check(isaName: string, mode: number, seed: number, blocks: number): { known: number; built: number } {
+function check(isaName: string, mode: number, seed: number, blocks: number, memos = LIMITS.memos): { known: number; built: number } {
   let state = seed;
   const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)];
   const isa = parseIsa(isaName), buffer = new ArrayBuffer(END), view = new DataView(buffer), b = new Builder();
-  const known = new Selector(buffer, SMALL_AT, ARENA), bytes = new Uint8Array(2 * CODE_PAGE), word = new DataView(bytes.buffer);
+  const known = new Selector(buffer, SMALL_AT, ARENA, memos),
+    bytes = new Uint8Array(2 * CODE_PAGE),
+    word = new DataView(bytes.buffer);
   // A small number of words, so that most are met again.
   const words = Array.from({ length: 150 }, () => randomWord(pick(isa.table.rows), random));
   let again = 0, built = 0;
@@ -51,7 +54,7 @@ function check(isaName: string, mode: number, seed: number, blocks: number): { k
     };
     const told = select(known, true);
     // A selector that remembers nothing; its literals lie behind the other one's.
-    const fresh = new Selector(buffer, SMALL_AT, END);
+    const fresh = new Selector(buffer, SMALL_AT, END, LIMITS.memos);
     assertEquals(told, select(fresh, false), `block ${n} at ${hi}:${lo >>> 0}`);
     assert(known.literalAt >= LITERALS);
   }
@@ -73,13 +76,22 @@ for (const [name, isa] of [["RV64", `rv64${ALL}`], ["RV32", `rv32${ALL}`], ["RV6
   });
 }
 
+Deno.test("instructions for which there is no room any more are built each time, beside known ones", () => {
+  for (const isa of [`rv64${ALL}`, `rv32${ALL}`]) {
+    for (const memos of [1, 2, 40]) {
+      const { known, built } = check(isa, 7, memos, 500, memos);
+      assert(known > 10 && built > known, `${known} known, ${built} built`);
+    }
+  }
+});
+
 /** Opcodes whose instructions are remembered whatever their immediate; with the others of the row as a check on the rest. */
 const BY_IMMEDIATE = [0x03, 0x13, 0x1b, 0x67, 0x23, 0x63, 0x17, 0x37, 0x6f];
 
 for (const [name, isa] of [["RV64", `rv64${ALL}`], ["RV32", `rv32${ALL}`], ["RV64 without C", "rv64imafd_zicsr"]] as const) {
   Deno.test(`${name}: one instruction stands for those with other immediates`, () => {
     const table = parseIsa(isa), buffer = new ArrayBuffer(END), view = new DataView(buffer), b = new Builder();
-    const known = new Selector(buffer, SMALL_AT, ARENA),
+    const known = new Selector(buffer, SMALL_AT, ARENA, LIMITS.memos),
       literals = known.literalAt,
       bytes = new Uint8Array(CODE_PAGE),
       code = new DataView(bytes.buffer);
@@ -100,7 +112,7 @@ for (const [name, isa] of [["RV64", `rv64${ALL}`], ["RV32", `rv32${ALL}`], ["RV6
         known.literalAt = literals;
       }
       words++;
-      assertEquals(told, select(new Selector(buffer, SMALL_AT, END), false), (word >>> 0).toString(16));
+      assertEquals(told, select(new Selector(buffer, SMALL_AT, END, LIMITS.memos), false), (word >>> 0).toString(16));
     };
     for (const opcode of BY_IMMEDIATE) {
       for (let field = 0; field < 8; field++) {

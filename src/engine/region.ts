@@ -1,6 +1,7 @@
 // Finds what to compile together: the blocks that direct jumps, branches and likely returns reach from a hot one, as a control-flow graph
 // of IR. The same translation as the interpreter's makes them, so there is one meaning of every instruction.
 import { type Builder, codeBytes, type Ir } from "../ir/builder.ts";
+import type { Limits } from "../ir/limits.ts";
 import { OP, OPS } from "../ir/ops.ts";
 
 /** A block of the region: straight code that may leave by branches in the middle. */
@@ -26,18 +27,17 @@ export type TranslateAt = (at: number, max: number) => boolean;
 const INSN = OP["insn"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"], SET_L = OP["set.l"], SET_I = OP["set.i"];
 const CONST_L = OP["const.l"], CONST_I = OP["const.i"];
 const WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
-/** Limits of a region. */
-const MAX_NODES = 96, MAX_INSNS = 1500, LONGEST = 64;
 
 /** The region whose entry the builder's translation at 0 starts; undefined when not even that can be translated. */
-export function findRegion(b: Builder, translate: TranslateAt): RegionNode[] | undefined {
+export function findRegion(b: Builder, translate: TranslateAt, limits: Limits): RegionNode[] | undefined {
+  const { regionNodes, regionInstructions, regionReturns, blockInstructions } = limits;
   const bodies = new Map<number, { starts: number[]; insns: number }>(), behindCalls = new Set<number>();
   const queue = [0];
   let insns = 0;
   // Every leader's code up to its end, to learn where instructions begin and where jumps go.
-  for (let q = 0; q < queue.length && bodies.size < MAX_NODES && insns < MAX_INSNS; q++) {
+  for (let q = 0; q < queue.length && bodies.size < regionNodes && insns < regionInstructions; q++) {
     const at = queue[q];
-    if (bodies.has(at) || !translate(at, LONGEST)) continue;
+    if (bodies.has(at) || !translate(at, blockInstructions)) continue;
     const starts: number[] = [];
     let call = -1;
     for (let i = 0; i < b.count; i++) {
@@ -64,10 +64,10 @@ export function findRegion(b: Builder, translate: TranslateAt): RegionNode[] | u
   if (!bodies.has(0)) return undefined;
   // Once more, each leader up to the next one.
   const leaders = [...bodies.keys()], index = new Map(leaders.map((at, i) => [at, i])), nodes: RegionNode[] = [];
-  const returns = [...behindCalls].map((at) => index.get(at) ?? -1).filter((i) => i >= 0).slice(0, 6);
+  const returns = [...behindCalls].map((at) => index.get(at) ?? -1).filter((i) => i >= 0).slice(0, regionReturns);
   for (const at of leaders) {
     const { starts } = bodies.get(at)!, cut = starts.findIndex((s, i) => i > 0 && index.has(s));
-    translate(at, cut > 0 ? cut : LONGEST);
+    translate(at, cut > 0 ? cut : blockInstructions);
     const targets = new Map<number, number>();
     for (let i = 0; i < b.count; i++) {
       if (b.op[i] !== BRANCH && b.op[i] !== JUMP) continue;

@@ -32,7 +32,7 @@ export class Selector {
   /** Branches and their jumps: the branch's micro-op, the jump's target (halves), `left` behind the branch's instruction. */
   readonly #stubs = new Int32Array(4 * 256);
   #stubCount = 0;
-  readonly templates = new Templates();
+  readonly templates: Templates;
   /** Of the instruction that is to be remembered: its first micro-op, and what of it depends on the pc. */
   #learnFrom = 0;
   readonly #relocations = new Int32Array(2 * MAX_RELOCATIONS);
@@ -53,8 +53,10 @@ export class Selector {
   /**
    * @param smallLiterals address of the table of small constants (2 * SMALL entries of 8 bytes)
    * @param literalAt address behind the literal arena; moves down
+   * @param memos instructions that are remembered
    */
-  constructor(buffer: ArrayBuffer, readonly smallLiterals: number, public literalAt: number) {
+  constructor(buffer: ArrayBuffer, readonly smallLiterals: number, public literalAt: number, memos: number) {
+    this.templates = new Templates(memos);
     this.#u16 = new Uint16Array(buffer);
     this.#i32 = new Int32Array(buffer);
   }

@@ -9,6 +9,7 @@ import { F, MODE_FS, MODE_FS_DIRTY, X } from "../riscv/slots.ts";
 import { translateBlock } from "../riscv/translate.ts";
 import { Selector, SMALL } from "./select.ts";
 import { H_COUNT, HEADER_BYTES, nameOf, UOP_BYTES, UOPS } from "./uops.ts";
+import { LIMITS } from "../ir/limits.ts";
 
 await loadFloating();
 
@@ -23,7 +24,7 @@ async function golden(name: string, text: string): Promise<void> {
 
 /** The micro-ops of a block as text: name, destination, operands; a jump's target; the pc's offset and `left` where they change. */
 function select(ir: Builder): string {
-  const buffer = new ArrayBuffer(0x8_0000), selector = new Selector(buffer, SMALL_AT, LITERALS), view = new DataView(buffer);
+  const buffer = new ArrayBuffer(0x8_0000), selector = new Selector(buffer, SMALL_AT, LITERALS, LIMITS.memos), view = new DataView(buffer);
   const end = selector.select(ir, ARENA), lines: string[] = [];
   const literal = (at: number) => `#${view.getBigInt64(at, true)}`;
   const place = (at: number): string => {
@@ -196,7 +197,7 @@ Deno.test("instructions without effects are there all the same: each has its pc 
 });
 
 Deno.test("small constants are shared, large ones are literals, jumps to other pages are marked", () => {
-  const buffer = new ArrayBuffer(0x8_0000), selector = new Selector(buffer, SMALL_AT, LITERALS);
+  const buffer = new ArrayBuffer(0x8_0000), selector = new Selector(buffer, SMALL_AT, LITERALS, LIMITS.memos);
   const literals = (n: number) => {
     const from = selector.literalAt;
     selector.select(block((b) => b.set(X(5), b.add(b.getL(X(5)), b.i64(n)))), ARENA);

@@ -10,8 +10,6 @@ const SET_I = OP["set.i"], SET_L = OP["set.l"], BRANCH = OP["branch"], GET_I = O
 const ADD_I = OP["add.i"], ADD_L = OP["add.l"], SUB_I = OP["sub.i"], SUB_L = OP["sub.l"], CONST_I = OP["const.i"], CONST_L = OP["const.l"];
 const ON_SLOT = Uint8Array.from(OPS, (r) => /^[gs]et\./.test(r.name) ? 1 : 0);
 const WIDE = Uint8Array.from(OPS, (r) => /^[gs]et\.l/.test(r.name) ? 1 : 0);
-/** A region with no more slots keeps all of them in registers. */
-export const FEW = 16;
 
 /** The slots of a region, numbered from 0. */
 export class SlotTable {
@@ -59,15 +57,15 @@ export interface SlotHome {
   readonly atEntry: boolean;
 }
 
-/** Homes of the table's slots; `carryAll`: none is stored when set. */
-export function slotHomes(graph: Graph, table: SlotTable, carryAll: boolean): SlotHome[] {
+/** Homes of the table's slots; `carryAll`: none is stored when set; a region with no more than `few` keeps all in registers. */
+export function slotHomes(graph: Graph, table: SlotTable, carryAll: boolean, few: number): SlotHome[] {
   const { nodes } = graph, count = table.slots.length, { live, sets } = liveIn(graph, table);
   const home = (s: number, through: boolean): SlotHome => {
     const kind = !table.sets[s] ? "read" : through ? "through" : "carried";
     return { kind, atEntry: kind === "carried" || live[s] === 1 };
   };
   // While there are few slots, V8 has registers for all.
-  if (carryAll || count <= FEW) return table.slots.map((_, s) => home(s, false));
+  if (carryAll || count <= few) return table.slots.map((_, s) => home(s, false));
   // How deep in loops each node is, and the innermost one's first node.
   const depth = new Uint8Array(nodes.length), innermost = new Int16Array(nodes.length).fill(-1);
   const loops = [...nodes.keys()].filter((x) => graph.isLoop[x]).map((x) => ({ header: x, body: graph.loop(x) }));

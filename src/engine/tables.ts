@@ -3,6 +3,7 @@
 // Entries that are not valid (bit 0, on every architecture) are never remembered. A page that is written without being used as a table any
 // more is let go.
 import { PAGE } from "../ir/layout.ts";
+import type { Limits } from "../ir/limits.ts";
 
 /** What a page stood for in a walk: a table of a level (0: its entries map pages), and which one of those, counted from address 0. */
 interface Use {
@@ -37,14 +38,6 @@ export interface TableUser {
   flushRange(lo: number, hi: number, shift: number): void;
 }
 
-/** Places that one table may have: recursive mappings have one for each level. */
-const MAX_USES = 5;
-/**
- * A page that is stored to so often, and nothing is translated meanwhile, is being filled with something else. Of one that is stored to ever
- * so often it is asked now and then whether any entry is valid.
- */
-const RUN = 16, LOOK = 64;
-
 export class PageTables {
   readonly #tables = new Map<number, Table>();
   #last: Table | undefined;
@@ -62,6 +55,7 @@ export class PageTables {
     readonly watch: (page: number, on: boolean) => void,
     readonly voided: () => void,
     readonly fills: () => number,
+    readonly limits: Limits,
   ) {}
 
   /** See CoreEnv. */
@@ -81,7 +75,7 @@ export class PageTables {
     const width = 12 + bits * levels, high = width > 32 ? hi & (2 ** (width - 32) - 1) : 0;
     const number = Math.floor((high * 2 ** 32 + ((lo & -PAGE) >>> 0)) / 2 ** (12 + bits * (level + 1)));
     if (t.uses.some((u) => u.number === number && u.level === level && u.levels === levels && u.bits === bits)) return;
-    if (t.uses.length === MAX_USES) t.uses = [];
+    if (t.uses.length === this.limits.tableUses) t.uses = [];
     else {
       const address = addressOf(number, bits, levels, level + 1);
       t.uses.push({ bits, levels, level, number, lo: address | 0, hi: Math.floor(address / 2 ** 32) | 0 });
@@ -152,8 +146,9 @@ export class PageTables {
     }
     t.stores += stores;
     t.run += stores;
-    if (t.run < RUN && (t.stores < LOOK || this.#isUsed(t, p))) {
-      if (t.stores >= LOOK) t.stores = 0;
+    const { tableRun, tableLook } = this.limits;
+    if (t.run < tableRun && (t.stores < tableLook || this.#isUsed(t, p))) {
+      if (t.stores >= tableLook) t.stores = 0;
       return false;
     }
     let moved = false;

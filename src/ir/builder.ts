@@ -54,7 +54,8 @@ export class Builder {
   leavesBefore = false;
   /** The one in use for this block. */
   memo: Memo | undefined = undefined;
-  #insn = 0;
+  /** The last instruction that is to be remembered; -1: none of this block. */
+  #insn = -1;
 
   /** @param over a builder whose arrays this one writes into; else it has its own */
   constructor(over?: Builder) {
@@ -76,6 +77,7 @@ export class Builder {
     this.startHi = this.pcHi = pcHi | 0;
     this.ended = false;
     this.memo = undefined;
+    this.#insn = -1;
   }
 
   /** Sets the pc, in halves, of the current instruction. */
@@ -119,7 +121,7 @@ export class Builder {
   }
   /** What the current instruction does depends on more than `recall` allows for. */
   unlike(): void {
-    if (this.memo) this.b[this.#insn] = 0;
+    if (this.#insn >= 0) this.b[this.#insn] = 0;
   }
   /** Notes that a constant is the pc plus `n`. */
   relative(v: Val, n: number): Val {

@@ -1,5 +1,6 @@
 // What an instruction set gives the engine, and what it gets from it. Neither side knows more of the other than this file.
 import type { Builder } from "./builder.ts";
+import type { Limits } from "./limits.ts";
 
 /** Kinds of access to guest memory. */
 export const READ = 0, WRITE = 1, FETCH = 2;
@@ -84,6 +85,8 @@ export interface Core {
 
 /** What the engine gives a core. */
 export interface CoreEnv {
+  /** What is remembered at most. */
+  readonly limits: Limits;
   /** The linear memory in several views; a slot s is i32[s >> 2], i64[s >> 3]. */
   readonly u8: Uint8Array;
   readonly i32: Int32Array;
@@ -107,6 +110,8 @@ export interface CoreEnv {
   table(at: number, level: number, levels: number, bits: number, lo: number, hi: number, fetched: boolean): void;
   /** Drops all data TLB entries of this hart. Changes of page tables need none of it. */
   flushTlb(): void;
+  /** Numbers of contexts stand for others from now on: nothing may carry one that was given before. */
+  contextsAgain(): void;
   /** Call when `mode`, `regime` or `context` may have changed. */
   changed(): void;
   /** Guest memory as the running instruction sees it, for helpers: the value is left in or taken from the RESULT slot. FAULT: the core has recorded the exception. */

@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { limitsOf } from "./limits.ts";
 import { Spaces } from "./spaces.ts";
 
 const numbers = (s: Spaces) => [s.system, s.user];
+const spacesOf = (spaces: number, more = {}, contextsAgain = () => {}) =>
+  new Spaces({ limits: limitsOf({ spaces, ...more }), contextsAgain });
 
 Deno.test("a space has its numbers until an entry changes that its own fetches went by; user and supervisor have their own", () => {
-  const s = new Spaces(4, 1);
+  const s = spacesOf(4);
   s.enter(0x1000, 0);
   const one = numbers(s);
   s.fetched(5, false);
@@ -26,7 +29,7 @@ Deno.test("a space has its numbers until an entry changes that its own fetches w
 });
 
 Deno.test("an absent space loses its numbers, too; so do all that are forgotten or were entered with other values", () => {
-  const s = new Spaces(4, 1);
+  const s = spacesOf(4);
   s.enter(0x1000, 1);
   const one = numbers(s);
   s.fetched(5, false);
@@ -47,7 +50,7 @@ Deno.test("an absent space loses its numbers, too; so do all that are forgotten 
 });
 
 Deno.test("a space that went by more entries than are remembered loses its numbers with any", () => {
-  const s = new Spaces(2, 1);
+  const s = spacesOf(2);
   s.enter(0x1000, 0);
   for (let n = 0; n < 256; n++) s.fetched(n, false);
   assertEquals(s.changed(1000), false);
@@ -56,14 +59,56 @@ Deno.test("a space that went by more entries than are remembered loses its numbe
   assertEquals(s.changed(256), true);
 });
 
-Deno.test("the oldest place goes to a new space; numbers start again at their end", () => {
-  const s = new Spaces(2, 1, 9);
+Deno.test("the oldest place goes to a new space", () => {
+  const s = spacesOf(2);
   s.enter(1, 0);
   s.enter(2, 0);
   assert(s.enter(3, 0));
   assertEquals(s.index, 0);
   assertEquals(s.enter(2, 0), false);
   assert(s.enter(1, 0));
-  s.enter(4, 0);
-  assertEquals(numbers(s), [1, 2]);
+});
+
+Deno.test("numbers start again at their end, and none ever stands for two things that are remembered", () => {
+  for (const [places, more] of [[1, 0], [2, 0], [2, 1], [3, 3], [8, 0]]) {
+    // What each number was given out for since they last started again; a change of an entry is a new meaning of its space's numbers.
+    const given = new Map<number, string>(), ages = new Map<number, [system: number, user: number]>();
+    let rounds = 0, x = 1, age = 0;
+    const s = spacesOf(places, { spaceNumbers: 2 * places + 4 + more, spaceEntries: 2 }, () => {
+      rounds++;
+      given.clear();
+    });
+    const below = (n: number) => ((x = Math.imul(x, 1103515245) + 12345 | 0) >>> 16) % n;
+    const is = (number: number, what: string) => {
+      assertEquals(given.get(number) ?? what, what, `number ${number}`);
+      given.set(number, what);
+    };
+    s.forget();
+    for (let n = 0, root = 0; n < 2000; n++) {
+      if (n === 0 || below(3) === 0) {
+        root = below(places + 2);
+        if (below(20) === 0) {
+          s.forget();
+          ages.clear();
+          age++;
+        }
+        if (s.enter(root, 0)) ages.set(root, [++age, ++age]);
+      } else if (below(2)) s.fetched(root * 4 + below(4), below(2) === 1);
+      else {
+        const before = [s.system, s.user, rounds], moved = s.changed(below(4 * places + 8), 1 + below(3));
+        // Whether anything is another number for the present space.
+        assertEquals(moved, s.system !== before[0] || s.user !== before[1] || rounds !== before[2]);
+        if (rounds === before[2]) {
+          const of = ages.get(root)!;
+          if (s.system !== before[0]) of[0] = ++age;
+          if (s.user !== before[1]) of[1] = ++age;
+        } else for (const of of ages.values()) of[0] = of[1] = ++age;
+      }
+      const [system, user] = ages.get(root)!;
+      is(s.system, `system of ${root}, ${system}`);
+      is(s.user, `user of ${root}, ${user}`);
+      for (const [i, number] of s.untranslated.entries()) is(number, `untranslated ${i}`);
+    }
+    assert(rounds > 20, `${rounds} rounds`);
+  }
 });

@@ -4,25 +4,34 @@
 // table; it is told once of those that are walked often.
 import { type Access, type CoreEnv, FETCH } from "./frontend.ts";
 
-/** Tables of each level that are remembered, by the low bits of their page. */
-const LEVELS = 5, PLACES = 16, DATA = 1, CODE = 2;
+const LEVELS = 5, DATA = 1, CODE = 2;
 
 export class WalkedTables {
   /** Where the last walk found its tables below, by level. */
   readonly #place = new Int32Array(LEVELS);
   /** Page of physical memory, and index in i32. */
-  readonly #page = new Float64Array(LEVELS * PLACES).fill(-1);
-  readonly #at = new Int32Array(LEVELS * PLACES);
+  readonly #page: Float64Array;
+  readonly #at: Int32Array;
   /** What the engine was told: for which kinds of access, and an address that the table translated. */
-  readonly #told = new Uint8Array(LEVELS * PLACES);
-  readonly #lo = new Int32Array(LEVELS * PLACES);
-  readonly #hi = new Int32Array(LEVELS * PLACES);
+  readonly #told: Uint8Array;
+  readonly #lo: Int32Array;
+  readonly #hi: Int32Array;
+  /** Tables of each level that are remembered, by the low bits of their page. */
+  readonly #places: number;
 
-  constructor(readonly env: CoreEnv) {}
+  constructor(readonly env: CoreEnv) {
+    this.#places = env.limits.walkedTables;
+    const all = LEVELS * this.#places;
+    this.#page = new Float64Array(all).fill(-1);
+    this.#at = new Int32Array(all);
+    this.#told = new Uint8Array(all);
+    this.#lo = new Int32Array(all);
+    this.#hi = new Int32Array(all);
+  }
 
   /** Index in i32 of the table in a physical page (its number); far below 0 when that is not in RAM. */
   find(page: number, level: number): number {
-    const place = level * PLACES + (page & (PLACES - 1));
+    const places = this.#places, place = level * places + (page & (places - 1));
     this.#place[level] = place;
     if (this.#page[place] === page) return this.#at[place];
     const at = this.env.ram(page * 4096, 4096);

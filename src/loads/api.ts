@@ -11,6 +11,7 @@ import "../devices/mod.ts";
 import "../ir/ops.ts";
 import "../ir/builder.ts";
 import "../ir/frontend.ts";
+import "../ir/limits.ts";
 import "../ir/layout.ts";
 import "../engine/wasm.ts";
 import "../engine/runtime.ts";

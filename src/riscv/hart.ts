@@ -173,8 +173,6 @@ const ABI = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5
 const CBIE_RESERVED = 2 << 4;
 /** So many interrupts between which nothing ran are more than a burst: the longest of a device is a FIFO's length. */
 export const STORM = 10_000;
-/** satp values whose fetch contexts are remembered. */
-const SPACES = 8;
 /** Data TLBs of one address space, the first one unused; without translation there is number 0. */
 const RIGHTS = 4;
 
@@ -218,9 +216,7 @@ export class Hart implements Core {
   #tvalLo = 0;
   #tvalHi = 0;
   /** Fetch contexts: of satp values, and numbers for M-mode and for untranslated S and U. */
-  readonly #spaces = new Spaces(SPACES, 1);
-  #machineSpace = this.#spaces.take();
-  #bareSpace = this.#spaces.take();
+  readonly #spaces: Spaces;
   /** Whether untranslated data TLB entries were made with M's rights: matters only when the PMP tells them apart. */
   #bareMachine = true;
   /** Which registers rows may access inline. */
@@ -237,6 +233,7 @@ export class Hart implements Core {
 
   constructor(readonly env: CoreEnv, readonly config: HartConfig) {
     this.xlen = config.isa.xlen;
+    this.#spaces = new Spaces(env);
     this.pcMask = this.has("zca") ? -2 : -4;
     this.pmp = new Pmp(config.pmpEntries, this.xlen);
     this.mmu = new Mmu(env, this.pmp, { xlen: this.xlen, mmu: this.has("s") ? config.mmu : "bare", svnapot: this.has("svnapot") });
@@ -852,15 +849,13 @@ export class Hart implements Core {
     }
     const free = (priv: number) => priv === 3 ? this.pmp.unlocked || this.pmp.open : bare && this.pmp.open;
     if (free(s.priv) && free(data)) this.#mode |= MODE_PHYSICAL;
-    const { system, user } = this.#spaces;
-    this.#context = (s.priv === 3 ? this.#machineSpace : bare ? this.#bareSpace : s.priv === 0 ? user : system) << 2 | s.priv;
+    const { system, user, untranslated: [machineSpace, bareSpace] } = this.#spaces;
+    this.#context = (s.priv === 3 ? machineSpace : bare ? bareSpace : s.priv === 0 ? user : system) << 2 | s.priv;
     this.env.changed();
   }
   /** All translations of code are forgotten, those of physical addresses too. */
   #newSpaces(): void {
     this.#spaces.forget();
-    this.#machineSpace = this.#spaces.take();
-    this.#bareSpace = this.#spaces.take();
     this.#findSpace();
     this.#refresh();
   }

@@ -67,19 +67,21 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
     offset += short ? 2 : 4;
     let immediate = 0, standIn = 0;
     if (memo !== undefined) {
+      let family = word;
       if (!short && (families[word >>> 2 & 31] >>> (word >>> 12 & 7) & 1) !== 0) {
         const format = FORMATS[word >>> 2 & 31];
         immediate = immediateOf(word, format, compressed);
-        if (immediate !== 0 && learning) {
+        if (immediate !== 0) {
           standIn = STAND_IN[format];
-          word = word & ~FIELD[format] | STAND_IN_BITS[format];
+          family = word & ~FIELD[format] | STAND_IN_BITS[format];
         }
       }
-      const known = memo.find(word);
+      const known = memo.find(family);
       if (known !== 0) {
         e.recall(known, last, immediate);
         continue;
       }
+      if (learning) word = family;
     }
     moveTo(e, startLo, startHi, last);
     e.insn(e.pcLo, e.pcHi, last);

@@ -27,7 +27,7 @@ import type { LocalApic } from "../core/apic.ts";
 import type { CpuPorts } from "./ports.ts";
 import { type CpuidModel, Features } from "./cpuid.ts";
 import { type DecodeTable, LONGEST, OK } from "./decode.ts";
-import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, hex, wide, XCPT } from "./exceptions.ts";
+import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, GENERAL_DETECT, hex, wide, XCPT } from "./exceptions.ts";
 import { readStatus, writeStatus } from "./flags.ts";
 import { ENDING_HELPERS, SYSTEM_HELPERS } from "./helpers.ts";
 import { deliver } from "./interrupts.ts";
@@ -119,9 +119,11 @@ import {
   CR4_SMAP,
   CR4_SMEP,
   CR4_TSD,
+  DR6_BD,
   DR6_BS,
   DR6_FIXED,
   DR7_FIXED,
+  DR7_GD,
   EFER_LMA,
   EFER_NXE,
   IF,
@@ -224,10 +226,8 @@ const powerOn = () => ({
 });
 export type CpuState = ReturnType<typeof powerOn>;
 
-/** Address spaces that are remembered, and the data TLBs of each, the first one unused; without paging there is number 0. */
-const SPACES = 8, RIGHTS = 4;
-/** Entries of the cache of translations for the microcode's own accesses. */
-const WALKS = 64;
+/** Data TLBs of each address space, the first one unused; without paging there is number 0. */
+const RIGHTS = 4;
 /** What `reportFpuError` records instead of an exception; an operand that is not canonical: `raise` finds out which exception that is. */
 const FREEZE = 256, NOT_CANONICAL = 257;
 
@@ -281,19 +281,25 @@ export class X86Cpu implements Core {
   /** What it can decode; made when its first block is translated. */
   #table: DecodeTable | undefined;
   /** Fetch contexts. */
-  readonly #spaces = new Spaces(SPACES, 1);
+  readonly #spaces: Spaces;
   // Translations of the microcode's accesses: page and kind, its place in u8, and the flush count they belong to.
-  readonly #walkLo = new Int32Array(WALKS);
-  readonly #walkHi = new Int32Array(WALKS);
-  readonly #walkHost = new Float64Array(WALKS);
-  readonly #walkStamp = new Int32Array(WALKS);
+  readonly #walkLo: Int32Array;
+  readonly #walkHi: Int32Array;
+  readonly #walkHost: Float64Array;
+  readonly #walkStamp: Int32Array;
   #stamp = 1;
   /** The debugger's view; made when somebody asks. */
   #named: ReturnType<typeof registerTable> | undefined;
   readonly #inputs: ReadonlyMap<string, IrqLine>;
 
   constructor(readonly env: CoreEnv, readonly config: X86Config) {
+    const { walks } = env.limits;
     this.paging = new Paging(env);
+    this.#spaces = new Spaces(env);
+    this.#walkLo = new Int32Array(walks);
+    this.#walkHi = new Int32Array(walks);
+    this.#walkHost = new Float64Array(walks);
+    this.#walkStamp = new Int32Array(walks);
     this.#limitHere = env.u32.subarray(SEG_LIMIT >> 2, (SEG_LIMIT >> 2) + 8);
     this.#attrHere = env.i32.subarray(SEG_ATTR >> 2, (SEG_ATTR >> 2) + 8);
     this.features = new Features(config.model, config.features);
@@ -597,7 +603,7 @@ export class X86Cpu implements Core {
   }
   /** Index in u8 of `size` bytes that do not cross a page, -1 when that is no RAM. Throws FAULTED. */
   #host(lo: number, hi: number, access: Access, user: boolean, size: number): number {
-    const offset = lo & 0xfff, key = (lo & -4096) | access | (user ? 4 : 0), w = walkIndex(lo, access, user);
+    const offset = lo & 0xfff, key = (lo & -4096) | access | (user ? 4 : 0), w = this.#walkIndex(lo, access, user);
     if (this.#walkStamp[w] === this.#stamp && this.#walkLo[w] === key && this.#walkHi[w] === hi) {
       return this.#walkHost[w] + offset;
     }
@@ -819,6 +825,10 @@ export class X86Cpu implements Core {
       this.s.waiting = this.done() === CONTINUE;
       return;
     }
+    if (vector === GENERAL_DETECT) {
+      vector = XCPT.DB;
+      this.s.dr6 |= DR6_BD;
+    }
     if (vector === XCPT.PF && this.#reachesEnd()) vector = NOT_CANONICAL;
     if (vector === NOT_CANONICAL) {
       vector = this.#onStack() ? XCPT.SS : XCPT.GP;
@@ -886,6 +896,8 @@ export class X86Cpu implements Core {
       if (page) {
         this.setSlot(CR2, this.addressLo, this.addressHi);
       }
+      // SDM volume 3B, 17.2.4: cleared upon entering the handler.
+      if (vector === XCPT.DB) s.dr7 &= ~DR7_GD;
       this.note(vector, kind, this.cpl, errorCode, pcLo, pcHi, page ? this.addressLo : 0, page ? this.addressHi : 0);
       this.vector = -1;
       try {
@@ -1190,8 +1202,17 @@ export class X86Cpu implements Core {
     return true;
   }
   dataDropped(lo?: number): void {
-    if (lo === undefined) this.#stamp++;
-    else for (let n = 0; n < 4; n++) this.#walkStamp[walkIndex(lo, n & 1 ? WRITE : READ, n > 1)] = 0;
+    if (lo === undefined) this.#forgetWalks();
+    else for (let n = 0; n < 4; n++) this.#walkStamp[this.#walkIndex(lo, n & 1 ? WRITE : READ, n > 1)] = 0;
+  }
+  #forgetWalks(): void {
+    if (this.#stamp++ < this.env.limits.stamps) return;
+    this.#walkStamp.fill(0);
+    this.#stamp = 1;
+  }
+  /** Where a page is in the cache of the microcode's accesses. */
+  #walkIndex(lo: number, access: Access, user: boolean): number {
+    return ((lo >>> 12) ^ (access * 21 + (user ? 11 : 0))) & (this.#walkStamp.length - 1);
   }
   /** Forgets every translation. */
   flushAll(): void {
@@ -1202,7 +1223,7 @@ export class X86Cpu implements Core {
   }
   /** After a write to CR3. Its value alone says what the translations are: they are coherent with the tables. */
   newRoot(): void {
-    this.#stamp++;
+    this.#forgetWalks();
     this.#enterSpace();
     this.refresh();
   }
@@ -1278,8 +1299,6 @@ export class X86Cpu implements Core {
   }
 }
 
-/** Where a page is in the cache of the microcode's accesses. */
-const walkIndex = (lo: number, access: Access, user: boolean): number => ((lo >>> 12) ^ (access * 21 + (user ? 11 : 0))) & (WALKS - 1);
 const FLAT_SEGMENTS = [ES, CS, SS, DS], BREAKPOINT_BYTES = [1, 2, 8, 4];
 
 /** Level-sensitive. */

@@ -5,6 +5,8 @@ import { type Entry, History } from "../core/history.ts";
 export const XCPT = {
   DE: 0, DB: 1, NMI: 2, BP: 3, OF: 4, BR: 5, UD: 6, NM: 7, DF: 8, TS: 10, NP: 11, SS: 12, GP: 13, PF: 14, MF: 16, AC: 17, MC: 18, XM: 19,
 } as const;
+/** Recorded for an access to a debug register while DR7.GD is set: raised as #DB, of which DR6.BD tells. */
+export const GENERAL_DETECT = 258;
 
 export const EXCEPTION_NAMES: readonly string[] = [
   "#DE divide error",

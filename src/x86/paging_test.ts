@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { type Access, type CoreEnv, FETCH, READ, WRITE } from "../ir/frontend.ts";
 import { Paging, PF_I, PF_P, PF_RSVD, PF_U, PF_W, REASONS } from "./paging.ts";
+import { LIMITS } from "../ir/limits.ts";
 
 const BYTES = 0x10_0000;
 
@@ -9,7 +10,7 @@ function rig(levels: number) {
   const memory = new ArrayBuffer(BYTES), i32 = new Int32Array(memory), written: number[] = [];
   const ram = (paddr: number, size: number) => paddr + size <= BYTES ? paddr : -1;
   const tables: string[] = [], table = (at: number, level: number) => void tables.push(`${at.toString(16)}:${level}`);
-  const paging = new Paging({ i32, ram, walkerWrote: (at: number) => void written.push(at), table } as unknown as CoreEnv);
+  const paging = new Paging({ limits: LIMITS, i32, ram, walkerWrote: (at: number) => void written.push(at), table } as unknown as CoreEnv);
   paging.levels = levels;
   paging.root = 0x1000;
   paging.wp = paging.nxe = paging.pse = true;

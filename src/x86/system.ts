@@ -15,7 +15,6 @@ import {
   CR4_PKE,
   CR4_TSD,
   CR4_UMIP,
-  DR6_BD,
   DR6_FIXED,
   DR7_FIXED,
   DR7_GD,
@@ -28,7 +27,7 @@ import {
   VM,
 } from "./registers.ts";
 import { PKRU_BYTES, PKRU_OFFSET, PKRU_STATE } from "./cpuid.ts";
-import { wide, XCPT } from "./exceptions.ts";
+import { GENERAL_DETECT, wide, XCPT } from "./exceptions.ts";
 import { farReturn, farTransfer, syscall, sysenter, sysexit, sysret } from "./far.ts";
 import type { SYSTEM_HELPERS } from "./helpers.ts";
 import { iret, softwareInterrupt } from "./interrupts.ts";
@@ -456,11 +455,7 @@ function debugRegister(cpu: X86Cpu, n: number): number {
   const s = cpu.s;
   if (n > 7 || ((n === 4 || n === 5) && s.cr4 & CR4_DE)) cpu.fault(XCPT.UD, 0);
   supervisor(cpu);
-  if (s.dr7 & DR7_GD) {
-    s.dr6 |= DR6_BD;
-    s.dr7 &= ~DR7_GD;
-    cpu.fault(XCPT.DB, 0);
-  }
+  if (s.dr7 & DR7_GD) cpu.fault(GENERAL_DETECT, 0);
   return n === 4 || n === 5 ? n + 2 : n;
 }
 

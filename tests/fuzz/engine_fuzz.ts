@@ -14,6 +14,7 @@ import { type OpRow, OPS } from "../../src/ir/ops.ts";
 import { Hart } from "../../src/riscv/hart.ts";
 import { disassemble, encode, extract, randomWord, type Row } from "../../src/riscv/insn.ts";
 import { type Isa, loadFloating, parseIsa } from "../../src/riscv/isa.ts";
+import { TIGHT_INTERPRETERS, TIGHT_JITS } from "../limits.ts";
 import { Random } from "./random.ts";
 
 await loadJit();
@@ -546,6 +547,8 @@ const OPTIONS: readonly (readonly [string, EngineOptions])[] = [
   ["JIT at 12", { jit: true, threshold: 12 }],
   ["JIT at 50", { jit: true, threshold: 50 }],
   ...PASSES.map((pass) => [`JIT without ${pass}`, { jit: true, threshold: 5, off: [pass] }] as const),
+  ...TIGHT_INTERPRETERS.slice(0, 1),
+  ...TIGHT_JITS,
 ];
 
 /** Tables that map RAM to itself, but the data pages in random order and a second time in another; their rights are random. Gives satp. */

@@ -34,6 +34,7 @@ import {
   TR,
   WRITABLE,
 } from "../../src/x86/segments.ts";
+import { TIGHT_INTERPRETERS, TIGHT_JITS } from "../limits.ts";
 import { Random } from "./random.ts";
 import { suitableRows } from "./x86_rows_fuzz.ts";
 
@@ -363,6 +364,8 @@ const OPTIONS: readonly (readonly [string, EngineOptions])[] = [
   ["JIT at 3", { jit: true, threshold: 3, profile: true }],
   ["JIT at 20", { jit: true, threshold: 20 }],
   ...PASSES.map((pass) => [`JIT without ${pass}`, { jit: true, threshold: 5, off: [pass] }] as const),
+  ...TIGHT_INTERPRETERS.slice(0, 1),
+  ...TIGHT_JITS,
 ];
 
 /** The descriptor of a flat segment of 4 GiB, or with other base and limit. */

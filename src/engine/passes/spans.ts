@@ -3,6 +3,7 @@
 // way from it changes the register; and what a loop always accesses off a register that it does not change is checked in front of it. If a check
 // fails, the interpreter does that one instruction; so a check may cover accesses that are never made. HOT when regions are compiled.
 import type { Ir } from "../../ir/builder.ts";
+import type { Limits } from "../../ir/limits.ts";
 import { OP, OPS } from "../../ir/ops.ts";
 import type { Graph } from "../graph.ts";
 import type { SlotTable } from "../slots.ts";
@@ -14,9 +15,6 @@ const ACCESS = Uint8Array.from(OPS, (r) => r.effect === "reads" || r.effect === 
 const STORES = Uint8Array.from(OPS, (r) => r.effect === "writes" || r.rmw ? 1 : 0);
 const CALLS = Uint8Array.from(OPS, (r) => r.effect === "call" ? 1 : 0);
 const SIZE = Uint8Array.from(OPS, (r) => r.size ?? 0);
-
-/** No span is longer, so that it is in two pages at most; nor is one that a node inherits made longer than the second. */
-export const LONGEST_SPAN = 4096, LONGEST_INHERITED = 256;
 
 export interface Span {
   /** A value of the first access's instruction that is the base plus `delta`. */
@@ -65,8 +63,8 @@ export interface SpanPlan {
 }
 
 /** The spans of a region; `apart`: each access has one of its own; `across`: they go on in the nodes behind. */
-export function findSpans(graph: Graph, table: SlotTable, apart: boolean, across: boolean): SpanPlan {
-  return new Spans(graph, table, apart, across);
+export function findSpans(graph: Graph, table: SlotTable, apart: boolean, across: boolean, limits: Limits): SpanPlan {
+  return new Spans(graph, table, apart, across, limits);
 }
 
 class Spans implements SpanPlan {
@@ -81,7 +79,13 @@ class Spans implements SpanPlan {
   readonly #lowDelta: Int32Array;
   #roots = 0;
 
-  constructor(readonly graph: Graph, readonly table: SlotTable, readonly apart: boolean, readonly across: boolean) {
+  constructor(
+    readonly graph: Graph,
+    readonly table: SlotTable,
+    readonly apart: boolean,
+    readonly across: boolean,
+    readonly limits: Limits,
+  ) {
     const { nodes } = graph, most = Math.max(...nodes.map((n) => n.ir.count)), count = table.slots.length;
     this.places = nodes.map(() => new Map<number, Place>());
     this.hoisted = nodes.map(() => new Map<Span, number>());
@@ -232,7 +236,7 @@ class Spans implements SpanPlan {
         old = inherited.has(span);
       const grows = low < span.low || high > span.high;
       // What comes under a condition may not ask for more rights, nor for much more memory.
-      if ((old && stores && !span.stores) || (grows && high - low > (old ? LONGEST_INHERITED : LONGEST_SPAN))) span = undefined;
+      if ((old && stores && !span.stores) || (grows && high - low > (old ? this.limits.inheritedSpan : this.limits.span))) span = undefined;
       else {
         span.low = low;
         span.high = high;

@@ -1,6 +1,7 @@
 // A hart without an engine, for tests: its CoreEnv over an ArrayBuffer with RAM at 0x8000_0000, and its helpers called as translated code would.
 import { type CoreEnv, FAULT, type Status } from "../../ir/frontend.ts";
 import { ARG, PC } from "../../ir/layout.ts";
+import { LIMITS } from "../../ir/limits.ts";
 import { Hart, type HartConfig } from "../hart.ts";
 import { SYSTEM_HELPERS } from "../helpers.ts";
 import { loadFloating, parseIsa } from "../isa.ts";
@@ -32,6 +33,8 @@ export class FakeEnv implements CoreEnv {
   tables: string[] = [];
   table = (at: number, level: number) => void this.tables.push(`${(at - RAM_AT + RAM).toString(16)}:${level}`);
   flushTlb = () => void this.flushes++;
+  limits = LIMITS;
+  contextsAgain = () => {};
   changed = () => void this.changes++;
   load = (): Status => FAULT;
   store = (): Status => FAULT;
