@@ -22,6 +22,16 @@ function file(name: string, content: string | Uint8Array): string {
 const elf = Deno.readFileSync(`${ROOT}${bin("hello")}`);
 const patched = (at: number, byte: number) => Uint8Array.from(elf, (b, i) => i === at ? byte : b);
 
+/** An ELF64 file, linked so that it would be loaded at the highest addresses, where a number is no longer exact. */
+function high(path: string): Uint8Array {
+  const bytes = Deno.readFileSync(ROOT + path), view = new DataView(bytes.buffer), headers = Number(view.getBigUint64(32, true));
+  for (let i = 0; i < view.getUint16(56, true); i++) {
+    const at = headers + 56 * i, paddr = view.getBigUint64(at + 24, true);
+    if (view.getUint32(at, true) === 1) view.setBigUint64(at + 24, paddr | 0xffff_ffff_0000_0040n, true);
+  }
+  return bytes;
+}
+
 /** Command lines that must end with one line on stderr and status 2, before anything runs. */
 const MISTAKES: [args: string[], line: RegExp][] = [
   [["nowhere.toml", bin("hello")], /^bringup: nowhere\.toml: no such file$/],
@@ -98,6 +108,14 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [[VIRT, file("x86.elf", patched(18, 62))], /x86/],
   [[VIRT, "tests/guests/bin/hello.rv32.elf"], /32-bit|riscv32|64/],
   [["machines/virt32.toml", bin("hello")], /64-bit|riscv64|32/],
+  [
+    [VIRT, file("high.elf", high(bin("hello")))],
+    /high\.elf: it goes to 0xffffffff80200040\.\.0xffffffff8020[\da-f]{4}, which is not in memory \(RAM is 0x80000000\.\.0x87ffffff\); AT\(/,
+  ],
+  [
+    [PC, file("high64.elf", high("tests/guests/bin/x86_elf64.elf"))],
+    /high64\.elf: it goes to 0xffffffff0010[\da-f]{4}\.\.0xffffffff0010[\da-f]{4}, which is not in memory; AT\(/,
+  ],
   [[PC], /no kernel to start/],
   [
     ["machines/microvm.toml", "tests/guests/bin/x86_linux16.bin"],

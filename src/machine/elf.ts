@@ -5,6 +5,8 @@ import { demangle, withoutGenerics } from "./demangle.ts";
 /** A part of memory that an image fills: `bytes`, then zeros up to `size`. */
 export interface Segment {
   readonly paddr: number;
+  /** The same, where a number is too coarse for it: no memory is there, but messages say where. */
+  readonly exact?: bigint;
   readonly vaddr: bigint;
   readonly bytes: Uint8Array;
   /** Bytes in memory, at least `bytes.length`. */
@@ -37,6 +39,13 @@ export const machineName = (e: number): string => MACHINES[e] ?? `machine ${e}`;
 
 export const isElf = (file: Uint8Array): boolean =>
   file.length >= 4 && file[0] === 0x7f && file[1] === 0x45 && file[2] === 0x4c && file[3] === 0x46;
+
+/** Where a segment goes that no memory has room for; `ram` says where there is some. */
+export function notInMemory({ paddr, exact, size }: Pick<Segment, "paddr" | "exact" | "size">, ram = ""): string {
+  const from = exact ?? BigInt(paddr), range = `0x${from.toString(16)}..0x${(from + BigInt(size) - 1n).toString(16)}`;
+  const hint = exact === undefined ? "" : "; AT(...) in the linker script says where a kernel is loaded that runs at virtual addresses";
+  return `it goes to ${range}, which is not in memory${ram}${hint}`;
+}
 
 /**
  * `ld -Ttext=START` puts the file's headers into the page below START, be there RAM or not: nobody wants them, and what is between `from` and
@@ -85,7 +94,15 @@ export function readElf(file: Uint8Array, name: string): Elf {
     if (memsz === 0) continue;
     if (filesz > memsz) throw bad(`segment ${i} has more bytes in the file (${filesz}) than in memory (${memsz})`);
     need(offset, filesz, `segment ${i}`);
-    segments.push({ paddr, vaddr, bytes: file.subarray(offset, offset + filesz), size: memsz, headers: offset === 0 ? headers : 0 });
+    const exact = Number.isSafeInteger(paddr) ? {} : { exact: word(p + (w ? 24 : 12)) };
+    segments.push({
+      paddr,
+      ...exact,
+      vaddr,
+      bytes: file.subarray(offset, offset + filesz),
+      size: memsz,
+      headers: offset === 0 ? headers : 0,
+    });
   }
   if (segments.length === 0) throw bad("it has no segment to load");
   return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w), () => bits) };

@@ -13,7 +13,7 @@ import { disassemble } from "../riscv/insn.ts";
 import { type Isa, lacksFloating, loadFloating, parseIsa } from "../riscv/isa.ts";
 import { X } from "../riscv/slots.ts";
 import { causeName, MEIP, SEIP, SSIP, STIP } from "../riscv/trap.ts";
-import { EM_RISCV, type Symbols } from "./elf.ts";
+import { EM_RISCV, notInMemory, type Symbols } from "./elf.ts";
 import { buildFdt } from "./fdt.ts";
 import { type Graph, mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
 import { type Image, readImage } from "./image.ts";
@@ -231,14 +231,9 @@ class RiscvPlatform implements Platform, SbiHost {
   #check({ name, segments }: Loaded): void {
     for (const s of segments) {
       const r = this.parts.bus.find(s.paddr);
-      const to = `0x${s.paddr.toString(16)}..0x${(s.paddr + s.size - 1).toString(16)}`;
-      if (!r?.bytes || s.paddr + s.size > r.base + r.length) {
-        const ram = mainRam(this.parts.graph).segments[0];
-        throw new ConfigError(
-          `it goes to ${to}, which is not in memory (RAM is 0x${ram.base.toString(16)}..0x${(ram.base + ram.length - 1).toString(16)})`,
-          { file: name },
-        );
-      }
+      if (r?.bytes && s.paddr + s.size <= r.base + r.length) continue;
+      const { base, length } = mainRam(this.parts.graph).segments[0];
+      throw new ConfigError(notInMemory(s, ` (RAM is 0x${base.toString(16)}..0x${(base + length - 1).toString(16)})`), { file: name });
     }
   }
 

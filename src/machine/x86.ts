@@ -14,7 +14,7 @@ import { x86Table } from "../x86/isa.ts";
 import { initFpu } from "../x86/state.ts";
 import { MODE_CODE32, MODE_CODE64 } from "../x86/slots.ts";
 import { CS, DS, ES, PRESENT, S, SS, WRITABLE } from "../x86/segments.ts";
-import { isElf, Symbols } from "./elf.ts";
+import { isElf, notInMemory, Symbols } from "./elf.ts";
 import type { Graph, X86Cpu as CpuNode } from "./graph.ts";
 import { EngineCpu } from "./engine_cpu.ts";
 import type { Platform, PlatformParts } from "./platform.ts";
@@ -186,9 +186,7 @@ class X86Platform implements Platform {
     for (const s of sector ? [{ paddr: BOOT_SECTOR, size: 512 }] : this.#image.segments) {
       const r = this.parts.bus.find(s.paddr);
       if (r?.bytes && s.paddr + s.size <= r.base + r.length) continue;
-      throw new ConfigError(`it goes to 0x${s.paddr.toString(16)}..0x${(s.paddr + s.size - 1).toString(16)}, which is not in memory`, {
-        file: this.#imageName,
-      });
+      throw new ConfigError(notInMemory(s), { file: this.#imageName });
     }
   }
 
