@@ -2,6 +2,7 @@
 // single-step, break in Rust code, print, continue to the exit. On a PC one connection goes from the reset vector to the 64-bit kernel: the target
 // description is the 64-bit one throughout, so GDB itself disassembles real mode wrongly (as with QEMU); "monitor info code" does it right.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { readElf } from "../src/machine/elf.ts";
 import { cliArgs, installed, ROOT } from "./cli.ts";
 
 const ignore = !installed("gdb-multiarch");
@@ -400,6 +401,32 @@ Deno.test({
       }
     } finally {
       Deno.removeSync(path);
+    }
+  },
+});
+
+Deno.test({
+  name: "gdb-multiarch: given no file it has the symbols that reports have: the kernel's, those beside a flat image, the named ones",
+  ignore,
+  fn: async () => {
+    const elf = `${ROOT}tests/guests/bin/hello.rv64.elf`, folder = Deno.makeTempDirSync({ prefix: "bringup-gdb-" });
+    try {
+      const { segments } = readElf(Deno.readFileSync(elf), elf), base = segments[0].paddr;
+      const flat = new Uint8Array(Math.max(...segments.map((s) => s.paddr + s.bytes.length)) - base);
+      for (const s of segments) flat.set(s.bytes, s.paddr - base);
+      for (const name of ["os.bin", "other.bin"]) Deno.writeFileSync(`${folder}/${name}`, flat);
+      Deno.copyFileSync(elf, `${folder}/os.elf`);
+      const commands = ["break main", "continue", "kill"], reached = /Breakpoint 1, main \(\) at src\/bin\/hello\.rs:14/;
+      for (const [path, ...more] of [[elf], [`${folder}/os.bin`], [`${folder}/other.bin`, "--symbols", elf]]) {
+        assertMatch((await debug("hello.rv64.elf", more, commands, "", { path })).gdb, reached, path);
+      }
+      const none = await debug("hello.rv64.elf", [], ["info symbol 0x80200000", "kill"], "", { path: `${folder}/other.bin` });
+      assertStringIncludes(none.gdb, "No symbol matches");
+      // A processor that is served as another one has no use for a file of its other width.
+      const long = await debug("x86_elf64.elf", ["--gdb-arch", "i386"], ["info symbol 0x100000", "kill"], "");
+      assertStringIncludes(long.gdb, "No symbol matches");
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
     }
   },
 });

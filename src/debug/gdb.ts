@@ -152,7 +152,7 @@ class GdbClient {
     z: (rest) => this.#breakpoint(rest, false),
     qSupported: () => this.#supported(),
     QStartNoAckMode: () => "OK",
-    qXfer: (rest) => this.#features(rest),
+    qXfer: (rest) => this.#transfer(rest),
     qfThreadInfo: () => `m${this.#cpus.map((_, i) => (i + 1).toString(16)).join(",")}`,
     qsThreadInfo: () => "l",
     qThreadExtraInfo: (rest) => this.#threadInfo(rest),
@@ -485,14 +485,30 @@ class GdbClient {
   // Queries
 
   #supported(): string {
-    return `PacketSize=${PACKET_SIZE.toString(16)};qXfer:features:read+;swbreak+;hwbreak-;vContSupported+;QStartNoAckMode+`;
+    return `PacketSize=${
+      PACKET_SIZE.toString(16)
+    };qXfer:features:read+;swbreak+;hwbreak-;vContSupported+;QStartNoAckMode+;qXfer:exec-file:read+`;
   }
 
-  #features(rest: string): string {
-    const m = /^:features:read:target\.xml:([0-9a-fA-F]+),([0-9a-fA-F]+)$/.exec(rest);
-    if (!m) return rest.startsWith(":features:read:") ? "E00" : "";
-    const offset = parseInt(m[1], 16), length = Math.min(parseInt(m[2], 16), PACKET_SIZE - 4), { xml } = this.server.target;
-    return (offset + length < xml.length ? "m" : "l") + xml.slice(offset, offset + length);
+  #transfer(rest: string): string {
+    const m = /^:(features|exec-file):read:([^:]*):([0-9a-fA-F]+),([0-9a-fA-F]+)$/.exec(rest);
+    if (!m) return "";
+    const text = m[1] === "exec-file" ? this.#file : m[2] === "target.xml" ? this.server.target.xml : undefined;
+    if (text === undefined) return "E00";
+    const offset = parseInt(m[3], 16), length = Math.min(parseInt(m[4], 16), PACKET_SIZE - 4);
+    return (offset + length < text.length ? "m" : "l") + text.slice(offset, offset + length);
+  }
+  /** Where the symbols are, for a GDB that was given no file: it has them then as reports do. An ELF file of another width would confuse it. */
+  get #file(): string | undefined {
+    const { symbols } = this.#session.machine;
+    if (symbols.file === undefined || symbols.bits !== this.server.target.bits) return undefined;
+    try {
+      const path = Deno.realPathSync(symbols.file);
+      // Other characters would have to be escaped.
+      return /^[ !"%-)+-|~]*$/.test(path) ? path : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   #monitor(rest: string): string {

@@ -95,6 +95,7 @@ Deno.test("gdb: handshake, target description, no-ack mode", () =>
     assertStringIncludes(xml, '<feature name="org.gnu.gdb.riscv.csr"><reg name="mstatus"');
     assertEquals(await c.ask("qXfer:features:read:other.xml:0,100"), "E00");
     assertEquals(await c.ask("qXfer:auxv:read::0,100"), "");
+    assertEquals(await c.ask("qXfer:exec-file:read:1:0,100"), "E00", "this machine's symbols are from no file");
     assertEquals(await c.ask("QStartNoAckMode"), "OK");
     const before = c.raw.length;
     assertEquals(await c.ask("qAttached"), "1");

@@ -73,6 +73,8 @@ export interface TargetRegister extends RegisterInfo {
 
 export interface Target {
   readonly xml: string;
+  /** Of its addresses, as GDB is told. */
+  readonly bits: 32 | 64;
   /** All registers; a register's number in GDB's packets is its index. */
   readonly registers: readonly TargetRegister[];
   /** The first so many are in the `g` packet; the others are read one by one. */
@@ -98,7 +100,7 @@ export function describeTarget(cpu: Cpu, wanted: string = cpu.arch): Target {
   const xml = `<?xml version="1.0"?><!DOCTYPE target SYSTEM "gdb-target.dtd"><target version="1.0">${architecture}<osabi>none</osabi>${
     features.join("")
   }</target>`;
-  return { xml, registers, general: registers.filter((r) => r.group === "general").length };
+  return { xml, bits: wanted.endsWith("64") ? 64 : 32, registers, general: registers.filter((r) => r.group === "general").length };
 }
 
 function regElement(arch: Architecture, r: RegisterInfo, regnum: number): string {

@@ -105,7 +105,7 @@ export function readElf(file: Uint8Array, name: string): Elf {
     });
   }
   if (segments.length === 0) throw bad("it has no segment to load");
-  return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w), () => bits) };
+  return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w), () => bits, () => name) };
 }
 
 export interface Symbol {
@@ -198,11 +198,18 @@ export class Symbols {
   #sorted: readonly Symbol[] | undefined;
   #extents: readonly Extent[] | undefined;
   #spellings: readonly Spelled[] | undefined;
-  constructor(readonly read: () => Symbol[] = () => [], readonly width: () => 32 | 64 | undefined = () => undefined) {}
+  constructor(
+    readonly read: () => Symbol[] = () => [],
+    readonly width: () => 32 | 64 | undefined = () => undefined,
+    readonly path: () => string | undefined = () => undefined,
+  ) {}
 
   /** Of the ELF file that they are from. */
   get bits(): 32 | 64 | undefined {
     return this.width();
+  }
+  get file(): string | undefined {
+    return this.path();
   }
 
   get #table(): readonly Symbol[] {
@@ -272,29 +279,32 @@ export class Symbols {
  * "bootimage-NAME.bin" of "NAME", "os.bin" of "os" or "os.elf". `read` gives a file, and is asked when a name is wanted.
  */
 export function withSymbolsBeside(own: Symbols, path: string, machines: readonly number[], read: (path: string) => Uint8Array): Symbols {
-  let bits = own.bits;
-  const symbols = new Symbols(() => {
-    const found = own.read();
-    if (found.length > 0) return found;
-    const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(path)!, stem = name.replace(/^bootimage-/, "").replace(/\.\w+$/, "");
-    for (const candidate of [stem, `${stem}.elf`]) {
-      if (candidate === name) continue;
-      // Whatever keeps it from being read or understood, an image without symbols runs as well.
-      try {
-        const elf = readElf(read(`${folder ?? ""}${candidate}`), candidate);
-        if (!machines.includes(elf.machine)) continue;
-        bits = elf.bits;
-        return elf.symbols.read();
-      } catch {
-        continue;
+  let { bits, file } = own;
+  const symbols: Symbols = new Symbols(
+    () => {
+      const found = own.read();
+      if (found.length > 0) return found;
+      const [, folder, name] = /^(.*\/)?([^/]*)$/s.exec(path)!, stem = name.replace(/^bootimage-/, "").replace(/\.\w+$/, "");
+      for (const candidate of [stem, `${stem}.elf`]) {
+        if (candidate === name) continue;
+        // Whatever keeps it from being read or understood, an image without symbols runs as well.
+        try {
+          const path = `${folder ?? ""}${candidate}`, elf = readElf(read(path), path), all = elf.symbols.read();
+          if (!machines.includes(elf.machine)) continue;
+          bits = elf.bits;
+          file = path;
+          return all;
+        } catch {
+          continue;
+        }
       }
-    }
-    return [];
-  }, () => {
-    // Known when they have been read.
-    if (bits === undefined) symbols.lookup(0n);
-    return bits;
-  });
+      return [];
+    },
+    () => (known(), bits),
+    () => (known(), file),
+  );
+  /** When they have been read. */
+  const known = (): unknown => bits ?? symbols.lookup(0n);
   return symbols;
 }
 

@@ -22,6 +22,7 @@ export interface MachineLike {
   readonly symbols: {
     /** Of the ELF file that they are from. */
     readonly bits?: 32 | 64 | undefined;
+    readonly file?: string | undefined;
     lookup(vaddr: bigint): { readonly name: string; readonly offset: bigint } | undefined;
     address(name: string): bigint | undefined;
     near?(name: string): readonly string[];
