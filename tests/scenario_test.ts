@@ -204,6 +204,28 @@ Deno.test("snapshot, restore and fork repeat a run to the tick, queue and histor
   assertEquals(await play(m, "abcd"), first);
 });
 
+Deno.test("where the wall clock has cut a slice nothing is fed: input comes at the slices' ends, as without cuts", async () => {
+  /** Slices of 300 ticks that nothing shortens, as several harts' are; with `cut` the host comes back every 100. */
+  class Sliced extends FakeMachine {
+    runs = 0;
+    constructor(readonly cut: boolean) {
+      super([{ spin: 5000 }, { exit: 0 }]);
+      Object.assign(this.port, { room: () => 9, receive: () => {} });
+    }
+    override run(): Stop | undefined {
+      const stop = super.run(this.s.ticks + (this.cut ? 100 : 300));
+      this.yielded = !stop && this.cut && ++this.runs % 3 !== 0;
+      return stop;
+    }
+  }
+  const inputs = await Promise.all([true, false].map(async (cut) => {
+    const m = new MachineSession(new Sliced(cut));
+    await m.serial.send("abcdef", { pace: "200ns" });
+    return m.inputs.map((i) => i.ticks);
+  }));
+  assertEquals(inputs, Array(2).fill([0, 300, 600, 900, 1200, 1500]));
+});
+
 Deno.test("waits made together see the same guest time; disposing ends pending ones", async () => {
   const { m } = start([{ out: "ab" }, { jump: 1 }]);
   await Promise.all([m.serial.toPrint("a"), m.run({ instructions: 50 })]);
