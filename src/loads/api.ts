@@ -51,6 +51,7 @@ import "../engine/jit_options.ts";
 import "../machine/machine.ts";
 import "../scenario/failures.ts";
 import "../scenario/host.ts";
+import "../scenario/inputs.ts";
 import "../scenario/console.ts";
 import "../scenario/duration.ts";
 import "../scenario/machine_like.ts";

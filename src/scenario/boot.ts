@@ -54,7 +54,7 @@ function checkOptions(machine: string, options: BootOptions): void {
  */
 export async function boot(machineFile: string, options: BootOptions = {}): Promise<MachineSession> {
   checkOptions(machineFile, options);
-  const { failOn, budget, replay = replayCommand(), trace, ...rest } = options;
+  const { failOn, budget, history, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
   if (trace) await loadTracing();
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
@@ -85,7 +85,8 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
   if (machine.screen || machine.keyboard) await loadPeripherals();
   // Traces disassemble, and the last words after a forbidden pattern run in one go.
   if (trace || failOn?.length) await machine.complete();
-  return new MachineSession(machine, { create, replay, ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}) });
+  const limits = { ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}), ...(history === undefined ? {} : { history }) };
+  return new MachineSession(machine, { create, replay, ...limits });
 }
 
 /** What `expect` can ask of a console. */

@@ -35,6 +35,7 @@ Deno.test("every option is taken: with none of them, and with each that a sessio
     disks: [],
   });
   assertEquals([m.options.failOn, m.options.budget, m.options.replay, m.machine.cpus.length], [["x"], { guest: "1s" }, "by hand", 2]);
+  assertEquals([m.options.history, m.serial.history, m.fork().serial.history], [100, 100, 100]);
 });
 
 Deno.test("traces go to stderr with the guest's time, from the first instruction on; forks trace too", async () => {

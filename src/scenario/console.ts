@@ -19,7 +19,8 @@ export function checkPattern(pattern: Pattern): void {
 /** Characters that a match may have, when it is found while they arrive. */
 const REACH = 1 << 14;
 /** Characters of its output that a console keeps unless its session says otherwise, and in one piece. */
-const HISTORY = 1 << 22, PIECE = 1 << 12;
+export const HISTORY: number = 1 << 22;
+const PIECE = 1 << 12;
 
 /** Looks for a pattern in text that arrives character by character, so that it is found with its last character. */
 export class Matcher {

@@ -5,7 +5,8 @@ import { checkOptions, ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
 import type { CharPort } from "../core/device.ts";
 import type { Stop } from "../machine/stop.ts";
-import { Console, type ConsoleState, Matcher, type Pattern, show, UNANSWERED } from "./console.ts";
+import { type InputEntry, InputLog, type SavedInputs } from "./inputs.ts";
+import { Console, type ConsoleState, HISTORY, Matcher, type Pattern, show, UNANSWERED } from "./console.ts";
 import { type Duration, formatNs, parseDuration } from "./duration.ts";
 import {
   describeStop,
@@ -32,7 +33,7 @@ export interface SessionOptions {
   readonly failOn?: readonly Pattern[];
   /** Default limits of one wait: guest time (default "60s") and, as a safety net, wall-clock time (default "10m"). "none" lifts one. */
   readonly budget?: { readonly guest?: Duration | "none"; readonly wall?: Duration | "none" };
-  /** Characters of each console's output that are kept, for waits that begin later and for messages (default 4 Mi). */
+  /** Characters of each console's output, and bytes of input, that are kept for later waits, messages and `inputs` (default 4 Mi). */
   readonly history?: number;
   /** Makes another machine of the same configuration, for `fork`. */
   readonly create?: () => MachineLike;
@@ -56,18 +57,11 @@ export interface SessionHooks {
   paused?(): boolean;
 }
 
-/** One entry of the input log: bytes that the guest was given at one instant, in ticks of the machine's age. */
-export interface InputEntry {
-  readonly ticks: number;
-  readonly console: string;
-  readonly bytes: readonly number[];
-}
-
 /** The state of a session: the machine's and the consoles' histories. */
 export interface SessionSnapshot {
   readonly machine: unknown;
   readonly consoles: Readonly<Record<string, ConsoleState>>;
-  readonly inputs: readonly InputEntry[];
+  readonly inputs: SavedInputs;
   /** Up to where each console was searched for each pattern of `failOn`. */
   readonly forbidden: readonly number[];
   /** Keys that wait for the guest. */
@@ -186,9 +180,8 @@ export async function loadPeripherals(): Promise<void> {
 export class MachineSession implements AsyncDisposable {
   /** By name, the first one is `serial`. */
   readonly consoles: ReadonlyMap<string, SerialConsole>;
-  /** Everything that was fed to the guest; with the machine's configuration it determines the whole run. */
-  readonly inputs: InputEntry[] = [];
   hooks: SessionHooks = {};
+  readonly #inputs: InputLog;
   readonly #waits = new Set<Wait>();
   /** What waits for the guest: bytes of the consoles, keys. */
   readonly #queues: readonly { readonly due: number; feed(): void }[];
@@ -210,6 +203,7 @@ export class MachineSession implements AsyncDisposable {
   #wake: () => void = () => {};
 
   constructor(readonly machine: MachineLike, readonly options: SessionOptions = {}) {
+    this.#inputs = new InputLog(options.history ?? HISTORY);
     this.consoles = new Map([...machine.consoles.keys()].map((name) => [name, new SerialConsole(name, this)]));
     checkOptions("budget", options.budget ?? {}, ["guest", "wall"]);
     this.#guestBudget = options.budget?.guest ?? "60s";
@@ -217,7 +211,7 @@ export class MachineSession implements AsyncDisposable {
     this.#wallBudgetMs = wall === "none" ? Infinity : parseDuration(wall) / 1e6;
     if (this.#guestBudget !== "none") parseDuration(this.#guestBudget);
     for (const console of this.consoles.values()) {
-      console.onFed = (byte) => this.#logInput(console.name, byte);
+      console.onFed = (byte) => this.#inputs.add(machine.age, console.name, byte);
       console.onDrained = console.onDue = () => machine.requestBreak();
       for (const pattern of options.failOn ?? []) this.#forbidden.push({ console, matcher: new Matcher(pattern, 0) });
       if (options.failOn?.length) console.watchers.add(() => this.#lookForForbidden(console));
@@ -227,7 +221,7 @@ export class MachineSession implements AsyncDisposable {
     if (options.failOn?.length) this.#watchScreen(options.failOn);
     if (keyboard) {
       this.#keyboard = new peripherals!.SessionKeyboard(this, keyboard);
-      this.#keyboard.keys.onFed = (byte) => this.#logInput("keyboard", byte);
+      this.#keyboard.keys.onFed = (byte) => this.#inputs.add(machine.age, "keyboard", byte);
       this.#keyboard.keys.onDrained = this.#keyboard.keys.onDue = () => machine.requestBreak();
     }
     this.#queues = [...this.consoles.values(), ...this.#keyboard ? [this.#keyboard.keys] : []];
@@ -262,6 +256,18 @@ export class MachineSession implements AsyncDisposable {
   /** Keys that wait for the guest. */
   get queuedKeys(): number {
     return this.#keyboard?.keys.queued ?? 0;
+  }
+
+  /**
+   * What was fed to the guest, the last `history` bytes of it: with the machine's configuration it determines the whole run, unless
+   * `inputsForgotten` is more than 0.
+   */
+  get inputs(): readonly InputEntry[] {
+    return this.#inputs.entries;
+  }
+  /** Bytes that were fed to the guest and are not in `inputs` any more. */
+  get inputsForgotten(): number {
+    return this.#inputs.forgotten;
   }
 
   /** Guest time in nanoseconds since reset. */
@@ -338,7 +344,7 @@ export class MachineSession implements AsyncDisposable {
     const consoles = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.save()]));
     const keys = this.#keyboard ? { keys: this.#keyboard.keys.save() } : {};
     const forbidden = this.#forbidden.map((f) => f.matcher.from);
-    return { machine: this.machine.snapshot(), consoles, inputs: structuredClone(this.inputs), forbidden, ...keys };
+    return { machine: this.machine.snapshot(), consoles, inputs: this.#inputs.save(), forbidden, ...keys };
   }
 
   /** Back to a snapshot of this session or of a fork. @throws {Error} something is being awaited. */
@@ -347,7 +353,7 @@ export class MachineSession implements AsyncDisposable {
     this.machine.restore(snapshot?.machine);
     for (const c of this.consoles.values()) c.load(snapshot.consoles[c.name]);
     this.#keyboard?.keys.load(snapshot.keys);
-    this.inputs.splice(0, Infinity, ...structuredClone(snapshot.inputs));
+    this.#inputs.load(snapshot.inputs);
     for (const [i, f] of this.#forbidden.entries()) f.matcher.from = snapshot.forbidden[i];
     this.#lookAtScreen();
     this.#ended = undefined;
@@ -639,12 +645,6 @@ export class MachineSession implements AsyncDisposable {
     if (screen) transcript.screen = screen;
     const error = new Kind(lines.join("\n"), { awaited: wait.what, guestNs: machine.clock.nowNs, transcript, ...(stop ? { stop } : {}) });
     return placed(error, wait.from);
-  }
-
-  #logInput(name: string, byte: number): void {
-    const ticks = this.machine.age, last = this.inputs.at(-1);
-    if (last && last.ticks === ticks && last.console === name) (last.bytes as number[]).push(byte);
-    else this.inputs.push({ ticks, console: name, bytes: [byte] });
   }
 }
 
