@@ -79,3 +79,51 @@ Deno.test("fw_cfg: a length of 4 GiB ends where RAM ends, and a descriptor in RO
   r.write(8, 0x0000_1000, 4); // 0x10_0000, big-endian
   assertEquals([rom[3], r.bytes(1)], [8, [2]]);
 });
+
+// A descriptor's length is what moves, whatever the item has; pieces of 16 MiB, one after the other, make no difference.
+const PIECE = 16 << 20, BIG = PIECE + 3, ROOM = 0x10_0000, item = new Uint8Array(BIG).fill(0xaa), room = new Uint8Array(2 * PIECE + 0x1000);
+for (const n of [0, 1, PIECE - 2, PIECE - 1, PIECE, PIECE + 1, PIECE + 2]) item[n] = 0x10 + n % 13;
+for (const length of [0, 1, BIG - 1, BIG, BIG + 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 2 * PIECE + 1]) {
+  Deno.test(`fw_cfg: DMA of ${length} bytes of an item of ${BIG}`, () => {
+    const r = rig();
+    (r.dev as FwCfg).provide(() => [{ key: 5, bytes: item }]);
+    r.space.mapRam(ROOM, room.fill(0xee));
+    const control = r.dma(0x5_000a, length, ROOM);
+    assertEquals(control, length > PIECE ? 0x5_000a : 0, "under way, or done");
+    r.passNs(1e9);
+    assertEquals(new DataView(r.space.readBytes(0x1000, 4).buffer).getUint32(0), 0);
+    const at = (n: number) => r.space.read(ROOM + n, 1);
+    for (const n of [0, 1, PIECE - 1, PIECE, PIECE + 1, BIG - 1, BIG, length - 1, length]) {
+      if (n < 0) continue;
+      assertEquals(at(n), n >= length ? 0xee : item[n] ?? 0, `byte ${n}`);
+    }
+    // Where the next read goes on.
+    assertEquals(r.read(1), item[length] ?? 0);
+  });
+}
+
+// [length, address, control afterwards]: RAM ends at 64 KiB.
+for (const [length, address, control] of [[2, 0xfffe, 0], [2, 0xffff, 1], [0, 0x1_0000, 0], [1, 0x1_0000, 1], [1, 0xffff, 0]]) {
+  Deno.test(`fw_cfg: DMA of ${length} bytes to 0x${address.toString(16)}`, () => {
+    const r = rig();
+    assertEquals(r.dma(0x5_000a, length, address), control);
+  });
+}
+
+Deno.test("fw_cfg: skips end at the item's end; a descriptor in the last 16 bytes of RAM, and one that reaches beyond", () => {
+  const r = rig();
+  assertEquals([r.dma(0x5_000c, 1, 0), r.bytes(3)], [0, [0, 0, 0]]);
+  assertEquals([r.dma(0x21_000c, 2, 0), r.bytes(2)], [0, [112, 0]]);
+  assertEquals([r.dma(0x21_000c, 0xffff_ffff, 0), r.dma(2, 1, 0x2000), r.memory(0x2000, 1)], [0, 0, [0]]);
+  for (const [at, done] of [[0xfff0, true], [0xfff1, false]] as const) {
+    const view = new DataView(new ArrayBuffer(16));
+    view.setUint32(0, 0x5_000a);
+    view.setUint32(4, 1);
+    view.setBigUint64(8, 0x3000n);
+    r.space.writeBytes(at, new Uint8Array(view.buffer).subarray(0, 0x1_0000 - at));
+    r.space.write(0x3000, 1, 0xee);
+    r.write(4, 0, 4);
+    r.write(8, (at & 0xff) * 2 ** 24 + (at >> 8) * 2 ** 16, 4);
+    assertEquals(r.memory(0x3000, 1), [done ? 2 : 0xee]);
+  }
+});

@@ -150,7 +150,9 @@ export class I8254 implements Device<ReturnType<typeof powerOn>> {
     if (!(command & NOT_COUNT)) this.#latch(c);
     if (command & NOT_STATUS || c.status >= 0) return;
     const out = level(c, elapsed(c, this.#now())) ? STATUS_OUT : 0;
-    const isNull = !c.written || c.next ? STATUS_NULL : 0;
+    // Up from the writing of a count to its loading ("Null count", figure 12): in modes 1 and 5 that waits for the gate.
+    const loaded = isTriggered(c) ? c.running : c.written;
+    const isNull = !loaded || c.next ? STATUS_NULL : 0;
     c.status = out | isNull | c.rw << 4 | c.mode << 1 | Number(c.bcd);
   }
 
@@ -158,23 +160,23 @@ export class I8254 implements Device<ReturnType<typeof powerOn>> {
     if (c.rw === RW_BOTH && c.lowWritten < 0) {
       c.lowWritten = value;
       // Mode 0: the first byte stops the counting and sets the output low.
-      if (c.mode === 0) Object.assign(c, { counting: false, running: false, elapsed: 0 });
+      if (c.mode === 0) Object.assign(c, { elapsed: elapsed(c, this.#now()), counting: false, running: false });
       return;
     }
     const raw = c.rw === RW_LOW ? value : c.rw === RW_HIGH ? value << 8 : value << 8 | c.lowWritten;
     c.lowWritten = -1;
     const count = fromRegister(raw, c.bcd);
-    const triggered = c.mode === 1 || c.mode === 5;
-    if (c.running && c.counting && c.mode !== 0 && c.mode !== 4) {
+    if (c.running && c.mode !== 0 && c.mode !== 4) {
       c.next = count;
       c.nextAt = Infinity;
-      if (!triggered) scheduleNext(c, this.#now());
+      // Without its gate a counter of modes 2 and 3 stands as it is until the gate rises.
+      if (!isTriggered(c) && c.counting) scheduleNext(c, this.#now());
       return;
     }
     c.count = count;
     c.written = true;
     // Modes 1 and 5 wait for the gate.
-    if (triggered) return;
+    if (isTriggered(c)) return;
     c.running = true;
     this.#start(c);
   }
@@ -191,9 +193,8 @@ export class I8254 implements Device<ReturnType<typeof powerOn>> {
     if (gate === c.gate) return;
     const now = this.#now();
     c.gate = gate;
-    const stoppable = c.mode !== 1 && c.mode !== 5;
     if (!gate) {
-      if (!stoppable) return;
+      if (isTriggered(c)) return;
       c.elapsed = elapsed(c, now);
       c.counting = false;
     } else if (c.mode === 0 || c.mode === 4) {
@@ -225,6 +226,9 @@ export class I8254 implements Device<ReturnType<typeof powerOn>> {
     else this.#alarm.scheduleAt(this.env.clock.tickOf(now + left, HZ));
   }
 }
+
+/** Modes 1 and 5 begin with a rising gate, and run on without it. */
+const isTriggered = (c: Counter) => c.mode === 1 || c.mode === 5;
 
 const elapsed = (c: Counter, now: number) => c.counting ? now - c.startedAt : c.elapsed;
 

@@ -130,6 +130,32 @@ Deno.test("rfence: kinds, ranges, the whole address space, address spaces, error
   assertEquals(s.events, []);
 });
 
+// SBI 2.0, 8: what begins or ends within a page is passed on as it is; nothing from somewhere is nothing, but from 0 it is everything.
+for (
+  const [what, start, size, length] of [
+    ["within a page", 0x1800n, 0x10n, 0x10n],
+    ["the ends of two pages", 0x1fffn, 2n, 2n],
+    ["a page's length over two pages", 0x1800n, 0x1000n, 0x1000n],
+    ["the last byte", -1n, 1n, 1n],
+    ["up to the last byte", -0x801n, 0x801n, 0x801n],
+    ["nothing, elsewhere than at 0", 0x1000n, 0n, 0n],
+    ["everything but a byte", 0n, -2n, -2n],
+    ["everything, from 0", 0n, -1n, -1n],
+  ] as const
+) {
+  Deno.test(`rfence: a range: ${what}`, () => {
+    for (const xlen of [32, 64] as const) {
+      const s = setUp({ xlen }), u = (v: bigint) => BigInt.asUintN(xlen, v);
+      assertEquals(s.call(RFENCE, 1n, 1n, 0n, u(start), u(size)), [0n, 0n]);
+      assertEquals(s.call(RFENCE, 2n, 1n, 0n, u(start), u(size), 5n), [0n, 0n]);
+      assertEquals(s.events.splice(0), [["fence", 0, "vma", u(start), u(length)], ["fence", 0, "vma", u(start), u(length), 5]]);
+      if (u(start) !== 0n && u(start) + u(size) === u(-1n) + 1n) {
+        assertEquals(s.call(RFENCE, 1n, 1n, 0n, u(start), u(size + 1n)), [ERR.INVALID_ADDRESS, 0n]);
+      }
+    }
+  });
+}
+
 Deno.test("hsm: hart_start needs a stopped hart and memory to start in", () => {
   const s = setUp();
   s.states[2] = HSM.STOPPED;
