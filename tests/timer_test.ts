@@ -4,8 +4,31 @@ import { assert, assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
 import type { Graph } from "../src/machine/graph.ts";
 import { createMachine, type Host, loadGraph, loadJit, type Machine, type MachineOptions } from "../src/machine/machine.ts";
-import { encode } from "../src/riscv/insn.ts";
-import { parseIsa } from "../src/riscv/isa.ts";
+import {
+  A0,
+  A1,
+  A2,
+  A6,
+  A7,
+  address,
+  assemble,
+  csr,
+  li,
+  type Line,
+  RA,
+  RAM,
+  S0,
+  S1,
+  S2,
+  S3,
+  S4,
+  T0,
+  T1,
+  T2,
+  T3,
+  TIME,
+  toSupervisor,
+} from "./riscv_code.ts";
 
 await loadJit();
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -135,40 +158,9 @@ for (const { name, kind, count, rounds, control = 0, hz, expect } of TIMERS) {
 
 // --- RISC-V: time counts instructions here, so that `rdtime` tells the tick
 
-const isa = parseIsa("rv64gc_zicsr_sstc"), RAM = 0x8000_0000, RESULTS = 0x40_0000, DONE = 0x3f_0000, LIST = 0x800;
+const RESULTS = 0x40_0000, DONE = 0x3f_0000, LIST = 0x800;
 /** How far ahead each timer is set, around the length of a slice as well. */
 const AHEAD = [60, 61, 64, 100, 137, 500, 999, 1000, 1001, 4096, 19_999, 20_000, 20_001, 33_333];
-const RA = 1, T0 = 5, T1 = 6, T2 = 7, S0 = 8, S1 = 9, A0 = 10, A1 = 11, A2 = 12, A6 = 16, A7 = 17, S2 = 18, S3 = 19, S4 = 20, T3 = 28;
-const TIME = 0xc01;
-/** An instruction whose jump may go to a label, or a label. */
-type Line = readonly [name: string, fields?: Record<string, number>, to?: string] | string;
-
-function assemble(lines: readonly Line[]): Uint8Array {
-  const labels = new Map<string, number>(), image = new Uint8Array(0x1000), view = new DataView(image.buffer);
-  let at = 0;
-  for (const line of lines) typeof line === "string" ? labels.set(line, at) : at += 4;
-  at = 0;
-  for (const line of lines) {
-    if (typeof line === "string") continue;
-    const [name, fields = {}, to] = line;
-    view.setUint32(at, encode(isa.table.row(name), { ...fields, ...(to ? { imm: labels.get(to)! - at } : {}) }), true);
-    at += 4;
-  }
-  for (const [n, v] of [...AHEAD, 0].entries()) view.setUint32(LIST + 4 * n, v, true);
-  return image;
-}
-const li = (rd: number, value: number): Line[] => [
-  ["lui", { rd, imm: value + 0x800 & ~0xfff }],
-  ["addi", { rd, rs1: rd, imm: (value & 0xfff) << 20 >> 20 }],
-];
-/** An offset in RAM. */
-const address = (rd: number, offset: number): Line[] => [
-  ...li(rd, offset),
-  ["addi", { rd: T0, rs1: 0, imm: 1 }],
-  ["slli", { rd: T0, rs1: T0, shamt: 31 }],
-  ["add", { rd, rs1: rd, rs2: T0 }],
-];
-const csr = (number: number, value: number): Line[] => [...li(T0, value), ["csrrs", { rd: 0, rs1: T0, csr: number }]];
 
 interface Kind {
   readonly set: Record<string, unknown>;
@@ -180,11 +172,6 @@ interface Kind {
   readonly arm: readonly Line[];
   readonly back: Line;
 }
-const open: readonly Line[] = [["addi", { rd: T0, rs1: 0, imm: -1 }], ["csrrw", { rd: 0, rs1: T0, csr: 0x3b0 }], ["csrrwi", {
-  rd: 0,
-  uimm: 0x1f,
-  csr: 0x3a0,
-}]];
 const supervisor: readonly Line[] = [...csr(0x104, 0x20), ["csrrsi", { rd: 0, uimm: 2, csr: 0x100 }]];
 const KINDS: Readonly<Record<string, Kind>> = {
   "CLINT's mtimecmp": {
@@ -205,20 +192,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
   "Sstc's stimecmp": {
     set: { "firmware.sbi": "none", "boot.load": RAM },
-    begin: [
-      ...open,
-      ...csr(0x303, 0x20),
-      ...csr(0x306, 7),
-      ["addi", { rd: T0, rs1: 0, imm: -1 }],
-      ["csrrw", { rd: 0, rs1: T0, csr: 0x14d }],
-      ["slli", { rd: T0, rs1: T0, shamt: 63 }],
-      ["csrrs", { rd: 0, rs1: T0, csr: 0x30a }],
-      ...csr(0x300, 0x800),
-      ["auipc", { rd: T0, imm: 0 }],
-      ["addi", { rd: T0, rs1: T0, imm: 16 }],
-      ["csrrw", { rd: 0, rs1: T0, csr: 0x341 }],
-      ["mret"],
-    ],
+    begin: toSupervisor,
     vector: 0x105,
     enable: supervisor,
     arm: [["csrrw", { rd: 0, rs1: S2, csr: 0x14d }]],
@@ -250,8 +224,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
 };
 
 /** Every hart's handler writes down the time and what it should be. */
-const program = ({ begin, vector, enable, arm, back }: Kind, load: number, waits: boolean): Uint8Array =>
-  assemble([
+function program({ begin, vector, enable, arm, back }: Kind, load: number, waits: boolean): Uint8Array {
+  const image = assemble([
     ...begin,
     ["addi", { rd: S0, rs1: A0, imm: 0 }],
     ...address(S1, RESULTS),
@@ -288,6 +262,9 @@ const program = ({ begin, vector, enable, arm, back }: Kind, load: number, waits
     waits ? ["wfi"] : ["addi", { rd: S4, rs1: S4, imm: 1 }],
     ["jal", { rd: 0 }, "wait"],
   ]);
+  for (const [n, v] of [...AHEAD, 0].entries()) new DataView(image.buffer).setUint32(LIST + 4 * n, v, true);
+  return image;
+}
 
 for (const [name, kind] of Object.entries(KINDS)) {
   Deno.test(`${name}: the handler's first instruction is at its time`, async () => {

@@ -26,8 +26,13 @@ function store128(b: Emit, low: Val, high: Val, loose: boolean): void {
   let at = b.address(16, true);
   if (!loose) at = b.callUnless(b.eqz(b.and(at, b.i64(15))), at, H.alignmentError);
   const second = b.add(at, b.i64(8));
-  // Both halves must be writable before one is written.
-  if (loose) b.load("rmw64.l", second);
+  // Both halves must be writable before one is written; the first is looked at first, as a fault's address is that of the first byte.
+  if (loose) {
+    b.load("rmw64.l", at);
+    b.store("store64.l", second, high);
+    b.store("store64.l", at, low);
+    return;
+  }
   b.store("store64.l", at, low);
   b.store("store64.l", second, high);
 }
