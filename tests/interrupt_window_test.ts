@@ -6,6 +6,7 @@ import { createMachine, loadGraph, type Machine, type MachineOptions } from "../
 import { loadJit } from "../src/engine/engine.ts";
 import { encode } from "../src/riscv/insn.ts";
 import { parseIsa } from "../src/riscv/isa.ts";
+import { CODE_AT, HANDLERS, Lab } from "./x86/lab.ts";
 
 await loadJit();
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -197,4 +198,43 @@ for (const engine of ENGINES) {
       assertEquals([m.bus.read(0x500, 2), m.bus.read(0x502, 2)], [next, ran]);
     });
   }
+}
+
+// --- NMIs: another one waits for the IRET of the first, and one of those that came meanwhile is kept (SDM volume 3A, 6.7.1). What an IRET that
+// faults lets in comes before the handler of the fault.
+
+/** Handlers by vector, the steps at which an NMI comes, and where each step ends: n NMI handler, g #GP's, v INT 50h's, m what was interrupted. */
+const NMIS: readonly (readonly [name: string, handlers: (iret: number[]) => Record<number, number[]>, nmis: number[], steps: string])[] = [
+  ["no IRET", () => ({ 2: [0x90, 0x90, 0x90, 0x90, 0x90] }), [0, 1, 2, 3], "n1 n2 n3 n4 n5"],
+  ["IRET", (iret) => ({ 2: [0x90, 0x90, ...iret] }), [0, 1, 1, 2], "n1 n2 n0 n1 n2 m0 m1"],
+  ["IRET of an exception's handler in between", (iret) => ({ 2: [0xcd, 0x50, ...iret], 0x50: iret }), [0, 1], "v0 n0 v0 n2 n2 m0 m1"],
+  ["IRET that faults", (iret) => ({ 2: [0x90, ...iret], 13: [0x90, 0x90] }), [0, 1], "n1 n0 n1 g0 g1"],
+];
+for (const [name, handlers, nmis, steps] of NMIS) {
+  Deno.test(`x86: two NMIs: ${name}`, async () => {
+    const lab = await Lab.make(), names: Record<number, string> = { 2: "n", 13: "g", 0x50: "v" };
+    for (const mode of ["real", "16", "32", "64"] as const) {
+      const faults = name.endsWith("faults"), { machine, cpu } = lab;
+      if (faults && mode === "real") continue;
+      for (const restored of [false, true]) {
+        lab.prepare(mode, 0);
+        for (const [n, bytes] of Object.entries(handlers(mode === "64" ? [0x48, 0xcf] : [0xcf]))) {
+          machine.bus.writeBytes(HANDLERS + 16 * Number(n), Uint8Array.from(bytes));
+        }
+        machine.bus.writeBytes(CODE_AT, Uint8Array.from([0x90, 0x90, 0x90, 0x90]));
+        cpu.setEip(CODE_AT, 0);
+        const seen = steps.split(" ").map((_, step) => {
+          for (const at of nmis) if (at === step) [true, false].forEach((level) => cpu.input("nmi")!.set(level));
+          if (restored) machine.restore(machine.snapshot());
+          // The frame that is to be returned by: code of a null selector.
+          const width = { "real": 2, "16": 2, "32": 4, "64": 8 }[mode];
+          if (faults) machine.bus.write(Number(cpu.reg("rsp")) + width, 2, 0);
+          machine.run(machine.clock.ticks + 1);
+          const at = Number(cpu.reg("rip"));
+          return at >= HANDLERS ? `${names[at - HANDLERS >> 4]}${at & 15}` : `m${at - CODE_AT}`;
+        });
+        assertEquals(seen.join(" "), steps, `${mode}${restored ? ", restored before each step" : ""}`);
+      }
+    }
+  });
 }

@@ -55,6 +55,10 @@ export class GoldfishRtc implements Device<ReturnType<typeof powerOn>>, BusTarge
     this.#update();
   }
 
+  mayRaise(): boolean {
+    return this.state.irqEnabled && this.state.alarmAt >= 0;
+  }
+
   read(offset: number): number {
     const s = this.state;
     switch (offset) {

@@ -190,7 +190,8 @@ export class Piix4Pm implements Device<ReturnType<typeof powerOn>> {
   #update(): void {
     const { state: s } = this, raised = (this.#status & s.enable) !== 0 || (s.generalStatus & s.generalEnable) !== 0;
     this.sci.set((s.control & SCI_ENABLED) !== 0 && raised);
-    if (s.enable & TIMER_STATUS && !(this.#status & TIMER_STATUS)) this.#alarm.scheduleAt(this.env.clock.tickOf(s.changesAt, HZ));
+    const waits = (s.control & SCI_ENABLED) !== 0 && (s.enable & TIMER_STATUS) !== 0 && !(this.#status & TIMER_STATUS);
+    if (waits) this.#alarm.scheduleAt(this.env.clock.tickOf(s.changesAt, HZ));
     else if (this.#alarm.at !== Infinity) this.#alarm.cancel();
   }
 }

@@ -372,7 +372,7 @@ class RiscvPlatform implements Platform, SbiHost {
   }
   fence(index: number, kind: "i" | "vma", start: bigint, size: bigint): void {
     // Fetches are coherent with memory, and translations with their tables: only who traces sees a fence.
-    const one = size > 0n && size <= 4096n;
+    const one = size > 0n && (start & 4095n) + size <= 4096n;
     if (kind === "vma") this.cpus[index].hart.fenceVma(Number(BigInt.asIntN(32, start)), Number(BigInt.asIntN(32, start >> 32n)), one);
   }
   counterRuns(index: number, counter: number): boolean {
