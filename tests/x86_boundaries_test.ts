@@ -21,6 +21,7 @@ const BOUNDARIES: readonly Boundary[] = [
   { name: "4 GiB", at: 0x1_0000_0000n, below: BELOW, above: ABOVE },
   { name: "4 GiB, a hole behind", at: 0x1_0000_0000n, below: BELOW },
   { name: "the end of the lower canonical addresses", at: 1n << 47n, below: BELOW, above: "none" },
+  { name: "the end of the lower canonical addresses, a hole in front", at: 1n << 47n, above: "none" },
   { name: "the start of the upper ones", at: 0xffff_8000_0000_0000n, above: ABOVE },
   { name: "2 GiB below 2^64", at: 0xffff_ffff_8000_0000n, below: BELOW, above: ABOVE },
   { name: "the end of memory", at: 0x4000_1000n, below: TOP, above: END },
@@ -128,8 +129,9 @@ for (const engine of ["interp", "jit"] as const) {
         cpu.setEip(Number(BigInt.asIntN(32, first)), Number(BigInt.asIntN(32, first >> 32n)));
         lab.machine.run(lab.machine.clock.ticks + 1);
         const vector = Number(cpu.reg("rip")) - HANDLERS >> 4, faulted = vector >= 0 && vector < 32 ? vector : -1;
-        const five = places.slice(0, 5), fault = five.includes("gp") ? 13 : five.includes("pf") ? 14 : -1;
-        const cr2 = fault === 14 ? BigInt.asUintN(64, first + BigInt(five.indexOf("pf"))) : 0n;
+        // Bytes are fetched one after the other.
+        const bad = places.slice(0, 5).findIndex((p) => typeof p === "string"), fault = bad < 0 ? -1 : places[bad] === "gp" ? 13 : 14;
+        const cr2 = fault === 14 ? BigInt.asUintN(64, first + BigInt(bad)) : 0n;
         const seen = [faulted, cpu.reg("rax"), fault === 14 ? cpu.reg("cr2") : 0n], wants = [fault, fault < 0 ? 0x4433_2211n : 0n, cr2];
         if (`${seen}` !== `${wants}`) wrong.push(`fetch, ${k} bytes below: ${seen}, not ${wants}`);
       }
