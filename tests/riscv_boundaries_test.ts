@@ -2,9 +2,10 @@
 // canonical addresses and the end of memory; over frames that are not neighbours, in loops, in either engine. The reference goes byte by byte.
 // RISC-V Privileged 20240411, 3.1.16 and 4.1.9: the trap value of a misaligned access is the address of the part that faults.
 import { assertEquals } from "@std/assert";
+import type { CpuTrace } from "../src/core/cpu.ts";
 import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, loadJit } from "../src/machine/machine.ts";
-import { assemble, type Line, RAM } from "./riscv_code.ts";
+import { A0, A1, A2, A6, A7, assemble, li, type Line, RAM, T2 } from "./riscv_code.ts";
 
 await loadJit();
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -29,7 +30,7 @@ const BOUNDARIES: readonly Boundary[] = [
   { name: "2 GiB below 2^64", at: 0xffff_ffff_8000_0000n, below: BELOW, above: ABOVE },
   { name: "the end of memory", at: 0x4000_1000n, below: END - 0x1000, above: END },
 ];
-const A0 = 10, A1 = 11, A2 = 12, T2 = 7;
+const A3 = 13;
 const ACCESSES: readonly (readonly [name: string, size: number, kind: "load" | "store" | "amo", line: Line])[] = [
   ...([["lbu", 1], ["lhu", 2], ["lwu", 4], ["ld", 8]] as const).map(([name, size]) =>
     [name, size, "load", [name, { rd: A2, rs1: A0, imm: 0 }]] as const
@@ -155,3 +156,33 @@ for (const engine of ["interp", "jit"] as const) {
     });
   }
 }
+
+Deno.test("remote fences: what lies in one page is traced as such, what touches two is not", async () => {
+  const rows = [[0x1800, 0x800, true], [0x1800, 0x801, false], [0x1fff, 1, true], [0x1fff, 2, false], [0x1000, 0x1000, true], [
+    0x800,
+    0x1000,
+    false,
+  ]] as const;
+  for (const [start, size, one] of rows) {
+    const kernel = assemble([
+      ...li(A0, 1),
+      ...li(A1, 0),
+      ...li(A2, start),
+      ...li(A3, size),
+      ...li(A6, 1),
+      ...li(A7, 0x5246_4e43),
+      ["ecall"],
+      ["jal", { rd: 0, imm: 0 }],
+    ]);
+    const options = { file: `${ROOT}machines/virt.toml`, kernel: "kernel", set: { "memory.dram.size": "8MiB" } };
+    const host = { readFile: (path: string) => path === "kernel" ? kernel : Deno.readFileSync(path), log: silent };
+    const m = createMachine(options, host, await loadGraph(options, host)), told: string[] = [];
+    (m.cpus[0] as unknown as { core: { trace: CpuTrace } }).core.trace = { mmu: (text) => told.push(text) };
+    m.run(1000);
+    assertEquals(
+      [m.cpus[0].reg("a0"), told.length, told[0]?.startsWith("fence of 0x")],
+      [0n, 1, one],
+      `0x${start.toString(16)}, ${size} bytes`,
+    );
+  }
+});
