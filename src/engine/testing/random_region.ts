@@ -1,0 +1,158 @@
+// Random regions of the rows that passes look at: constants with bits 31 and 63 set, halves of slots, sign extensions, accesses off registers that
+// are stepped, calls on one of two ways, loops, joins and predicted returns.
+import { Builder, codeBytes, type Val } from "../../ir/builder.ts";
+import { type OpRow, OPS } from "../../ir/ops.ts";
+import type { RegionNode } from "../region.ts";
+import { PAGE } from "../../ir/layout.ts";
+import { PAGES, RAM, slot, SLOTS, type State } from "./regions.ts";
+
+/** Random numbers that follow from a seed (xorshift32). */
+export class Dice {
+  constructor(public state: number) {
+    this.state = Math.imul(state, 0x9e37_79b1) | 1;
+  }
+  bits(): number {
+    this.state ^= this.state << 13;
+    this.state ^= this.state >>> 17;
+    this.state ^= this.state << 5;
+    return this.state;
+  }
+  below = (n: number): number => (this.bits() >>> 0) % n;
+  one = (n: number): boolean => this.below(n) === 0;
+  pick = <T>(list: readonly T[]): T => list[this.below(list.length)];
+}
+
+/** Integers only: what NaNs look like is not defined. */
+const PURE = OPS.filter((r) => r.effect === "pure" && r.args !== "" && (r.bits || /^(wrap|ext|select|ea32|andS|orS|xorS)/.test(r.name)));
+/** Rows that passes look at, drawn as often as all others. */
+const LOOKED_AT = PURE.filter((r) =>
+  /^(wrap|ext(S|U|32S)|(and|or|xor)S?\.l|shr[SU]\.l|select|add|sub|(eq|ne|lt[SU]|ge[SU])\.l)/.test(r.name)
+);
+const LOADS = OPS.filter((r) => r.effect === "reads"), STORES = OPS.filter((r) => r.effect === "writes");
+const EDGES = [0, 0, 1, 2, -1, 31, 32, 33, 63, 64, 0x7fff_ffff, -0x8000_0000, 0xffff, -4096];
+
+export interface Kind {
+  /** Results of 32 bits in most slots, and no calls. */
+  readonly words: boolean;
+  /** Accesses off slots 1 to 3, which hold addresses; else few accesses. */
+  readonly accesses: boolean;
+  readonly calls: boolean;
+  /** Slots that are set to constants, addresses too. */
+  readonly constants?: boolean;
+}
+/** Distance of nodes. */
+const STRIDE = 0x100, LAST = SLOTS - 1;
+
+export function randomRegion(seed: number, { words, accesses, calls, constants }: Kind): RegionNode[] {
+  const r = new Dice(seed), count = 1 + r.below(6), nodes: RegionNode[] = [], few = r.one(2) ? 6 : LAST;
+  const nodeOf = (): number => r.one(8) ? count : r.below(count); // `count` is outside
+  const anySlot = () => slot(4 + r.below(few - 3)), base = () => slot(1 + r.below(3));
+  for (let n = 0; n < count; n++) {
+    const b = new Builder(), start = RAM + STRIDE * n;
+    b.leavesBefore = true;
+    b.reset(start | 0, 0);
+    const insns = 1 + r.below(5);
+    for (let k = 0; k < insns; k++) {
+      const values: { i: Val[]; l: Val[] } = { i: [], l: [] }, distance = (to: number) => STRIDE * to - STRIDE * n - 4 * k;
+      b.insn((start + 4 * k) | 0, 0, 4 * k);
+      const constant = (ty: string): Val => {
+        const n = r.one(4) ? r.bits() : r.pick(EDGES);
+        return ty === "i" ? b.i32(n | 0) : b.i64Halves(n | 0, r.one(3) ? r.pick([0, -1, -0x8000_0000, 1]) : n >> 31);
+      };
+      const value = (ty: "i" | "l"): Val => {
+        const known = values[ty];
+        if (known.length && !r.one(3)) return r.pick(known);
+        const v = r.one(3) ? constant(ty) : ty === "i" ? b.getI(anySlot()) : b.getL(anySlot());
+        known.push(v);
+        return v;
+      };
+      const pure = (row: OpRow): Val => {
+        const [x, y, z] = [...row.args].map((t) => value(t as "i" | "l")), v = b.pure(row.name, x, y, z);
+        values[row.result as "i" | "l"].push(v);
+        return v;
+      };
+      for (let ops = r.below(4); ops > 0; ops--) pure(r.pick(r.one(2) ? PURE : LOOKED_AT));
+      if (r.one(12)) values.l.push(b.ticks());
+      const address = (): Val => {
+        if (r.one(8)) return b.i64Halves((RAM + r.below(PAGES * PAGE)) | 0, 0);
+        const offset = r.pick([0, 0, 8, 4, -8, 16, 1, 300, -2000]);
+        if (r.one(3)) return b.ea32(b.getI(base()), b.i32(offset));
+        return r.one(6) ? b.extU(b.wrap(b.getL(base()))) : b.add(b.getL(base()), b.i64(offset));
+      };
+      // One of what may leave in front of its instruction; before anything is set.
+      const what = r.below(accesses ? 6 : 14);
+      if (what < 3) {
+        const row = r.pick(LOADS), v = b.load(row.name, address());
+        values[row.result as "i" | "l"].push(v);
+      } else if (what < 5) {
+        const row = r.pick(STORES);
+        b.store(row.name, address(), value(row.args[1] as "i" | "l"));
+      } else if (calls && r.one(2)) {
+        const kind = r.below(5);
+        if (kind < 2) values.l.push(b.call(r.pick([0, 2]), value("l"), value("l")));
+        else if (kind < 4) values.l.push(b.callUnless(r.one(3) ? b.i32(r.below(2)) : value("i"), value("l"), 1, value("l")));
+        else b.callEndUnless(r.one(2) ? b.i32(r.below(2)) : value("i"), 3, value("l"));
+      }
+      if (constants && r.one(5)) b.set(base(), b.i64Halves((RAM + r.below(PAGES * PAGE)) | 0, 0));
+      if (accesses && r.one(3)) {
+        const at = base();
+        b.set(at, r.one(4) ? b.ea32(b.getI(at), b.i32(r.pick([8, -8]))) : b.add(b.getL(at), b.i64(r.pick([8, -8, 16, 24]))));
+      }
+      for (let sets = r.below(3); sets > 0; sets--) {
+        const at = anySlot();
+        if (words && !r.one(24)) b.set(at, r.one(6) ? b.ext32S(value("l")) : b.extS(value("i")));
+        else b.set(at, r.one(constants ? 2 : 4) ? constant(r.pick(["i", "l"])) : value(r.pick(["i", "l", "l"])));
+      }
+      if (k < insns - 1 ? r.one(3) : r.one(2)) b.branchIf(r.one(5) ? b.i32(r.below(2)) : value("i"), distance(nodeOf()));
+    }
+    const behind = { at: 4 * (insns - 1) }, to = nodeOf();
+    const returns = r.one(4) ? [...new Set([r.below(count), r.below(count)])] : [];
+    if (returns.length) {
+      const target = (m: number) => b.i64Halves((RAM + STRIDE * m) | 0, 0), cond = b.getI(anySlot());
+      b.jumpTo(b.select(cond, target(r.pick(returns)), target(nodeOf())));
+    } else if (calls && r.one(8)) b.callEnd(3, b.getL(anySlot()));
+    else b.jump(STRIDE * to - STRIDE * n - behind.at);
+    const targets = new Map<number, number>();
+    for (let i = 0; i < b.count; i++) {
+      if (!/^(branch|jump)$/.test(OPS[b.op[i]].name)) continue;
+      const m = ((b.lo[i] >>> 0) - RAM) / STRIDE;
+      targets.set(i, m < count ? m : -1);
+    }
+    const { op, a, b: second, c, d, e, lo, hi } = b, cut = (list: Int32Array) => list.slice(0, b.count);
+    nodes.push({
+      pcLo: start | 0,
+      pcHi: 0,
+      at: STRIDE * n,
+      insns: b.insns,
+      bytes: codeBytes(b),
+      ir: {
+        count: b.count,
+        op: op.slice(0, b.count),
+        a: cut(a),
+        b: cut(second),
+        c: cut(c),
+        d: cut(d),
+        e: cut(e),
+        lo: cut(lo),
+        hi: cut(hi),
+      },
+      targets,
+      returns,
+    });
+  }
+  return nodes;
+}
+
+/** Slots: addresses in 1 to 3, often close to the ends of pages; and values with few or many bits, extended or not. */
+export function randomState(r: Dice): State {
+  const wide = () => BigInt.asUintN(64, BigInt(r.bits()) << 32n | BigInt(r.bits() >>> 0));
+  const slots = Array.from({ length: SLOTS }, (_, n): bigint => {
+    if (n > 0 && n < 4) {
+      return BigInt(RAM + (r.one(8) ? r.below(PAGES * PAGE) : PAGE * r.below(PAGES) + r.pick([0, 8, 64, 2048, 4088, 4091, 3000])));
+    }
+    return BigInt.asUintN(64, r.pick([wide(), BigInt(r.pick(EDGES)), BigInt(r.bits()), BigInt(r.bits() >>> 0), BigInt(r.below(2))]));
+  });
+  const ram = new Uint8Array(PAGES * PAGE), words = new Int32Array(ram.buffer);
+  for (let n = 0; n < words.length; n++) words[n] = Math.imul(n + 1, 0x85eb_ca6b) ^ r.state;
+  return { slots, ram };
+}
