@@ -207,7 +207,6 @@ class FakeCpu implements Cpu {
   disassemble(): { text: string; length: number } {
     return { text: "nop", length: 4 };
   }
-  invalidate(): void {}
   breakpointsChanged(): void {}
   save(): unknown {
     return {};

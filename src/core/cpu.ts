@@ -57,8 +57,6 @@ export interface Cpu {
   translate(vaddr: bigint, access: "read" | "write" | "fetch"): number | undefined;
   /** Text and length in bytes of the instruction at a virtual address; undefined when it cannot be read. */
   disassemble(vaddr: bigint): { readonly text: string; readonly length: number } | undefined;
-  /** Physical memory changed under it: drops translations there. */
-  invalidate(paddr: number, length: number): void;
   /** Stops before the instruction at this virtual address is executed. */
   readonly breakpoints: Set<bigint>;
   /** Call after `breakpoints` changed. */

@@ -217,9 +217,6 @@ class HartSlot implements CoreEnv {
   ram(paddr: number, size: number): number {
     return this.engine.hostOf(paddr, size);
   }
-  wrote(paddr: number, size: number): void {
-    this.engine.wrote(paddr, size);
-  }
   wroteAt(at: number, size: number): void {
     this.engine.wroteAt(at, size);
   }
@@ -263,12 +260,6 @@ class HartSlot implements CoreEnv {
   }
   changed(): void {
     if (this.engine.running === this) this.engine.refresh();
-  }
-  load(lo: number, hi: number, size: number): Status {
-    return this.engine.helperAccess(lo, hi, size, READ);
-  }
-  store(lo: number, hi: number, size: number): Status {
-    return this.engine.helperAccess(lo, hi, size, WRITE);
   }
   instructions(): number {
     return this.total + (this.engine.running === this ? this.engine.inSlice : 0);
@@ -1364,20 +1355,6 @@ export class Engine {
     i32[dst] = value;
     if (LONG[code]) i32[dst + 1] = high;
     return this.#attention ? FINISH : CONTINUE;
-  }
-
-  /** Guest memory for helpers; the value is in the RESULT slot. */
-  helperAccess(lo: number, hi: number, size: number, access: Access): Status {
-    const i32 = this.#i32;
-    if (access === WRITE) {
-      this.#valueLo = i32[RESULT >> 2];
-      this.#valueHi = i32[(RESULT >> 2) + 1];
-      return this.#store(lo, hi, size);
-    }
-    const status = this.#load(lo, hi, size, access);
-    i32[RESULT >> 2] = this.#valueLo;
-    i32[(RESULT >> 2) + 1] = size === 8 ? this.#valueHi : 0;
-    return status;
   }
 
   #load(lo: number, hi: number, size: number, access: Access): Status {

@@ -97,9 +97,7 @@ export interface CoreEnv {
   base(): number;
   /** Physical memory of the page walker. -1 when nothing or a device is there. Index into the views of `size` bytes. */
   ram(paddr: number, size: number): number;
-  /** Call after writing RAM through the views: drops code translated from there. */
-  wrote(paddr: number, size: number): void;
-  /** The same for bytes within a page, by their index in the views. */
+  /** Call after writing RAM through the views, bytes within a page by their index there: drops code translated from them. */
   wroteAt(at: number, size: number): void;
   /** The same when the walker has set accessed or dirty bits of an entry: translations that came from it are as they were. */
   walkerWrote(at: number, size: number): void;
@@ -114,9 +112,6 @@ export interface CoreEnv {
   contextsAgain(): void;
   /** Call when `mode`, `regime` or `context` may have changed. */
   changed(): void;
-  /** Guest memory as the running instruction sees it, for helpers: the value is left in or taken from the RESULT slot. FAULT: the core has recorded the exception. */
-  load(lo: number, hi: number, size: number): Status;
-  store(lo: number, hi: number, size: number): Status;
   /** Instructions that this hart has begun since reset, the running one not counted; exact inside helpers. */
   instructions(): number;
 }

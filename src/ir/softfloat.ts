@@ -479,10 +479,6 @@ export class FloatFormat {
     this.#unpack(NEUTRAL, a, A);
     return A.kind >= QNAN;
   }
-  isSignalling(a: bigint): boolean {
-    this.#unpack(NEUTRAL, a, A);
-    return A.kind === SNAN;
-  }
   /** Flips the sign, of a NaN too. */
   negate(a: bigint): bigint {
     return a ^ this.signBit;

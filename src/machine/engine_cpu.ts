@@ -74,9 +74,6 @@ export abstract class EngineCpu<C extends DebuggableCore> implements Cpu {
   translate(vaddr: bigint, access: "read" | "write" | "fetch"): number | undefined {
     return this.core.probe(vaddr, ACCESS[access]);
   }
-  invalidate(paddr: number, length: number): void {
-    this.engine.wrote(paddr, length);
-  }
   breakpointsChanged(): void {
     this.engine.setBreakpoints(this.breakpoints);
   }

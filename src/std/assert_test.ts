@@ -12,6 +12,8 @@ const cases: [name: string, passes: () => unknown, fails: () => unknown][] = [
   ["assertStrictEquals", () => a.assertStrictEquals(NaN, NaN), () => a.assertStrictEquals([], [])],
   ["assertNotStrictEquals", () => a.assertNotStrictEquals([], []), () => a.assertNotStrictEquals(1, 1)],
   ["assertAlmostEquals", () => a.assertAlmostEquals(0.1 + 0.2, 0.3), () => a.assertAlmostEquals(1, 1.1, 0.01)],
+  ["fail", () => {}, () => a.fail("why")],
+  ["unreachable", () => {}, () => a.unreachable("why")],
   ["assertExists", () => a.assertExists(0), () => a.assertExists(null)],
   ["assertInstanceOf", () => a.assertInstanceOf(new TypeError(), Error), () => a.assertInstanceOf({}, Error)],
   ["assertMatch", () => a.assertMatch("abc", /b/), () => a.assertMatch("abc", /d/)],

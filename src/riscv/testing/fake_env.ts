@@ -26,7 +26,6 @@ export class FakeEnv implements CoreEnv {
   written: number[] = [];
   base = () => 0;
   ram = (paddr: number, size: number) => paddr >= RAM && paddr + size <= RAM + RAM_BYTES ? paddr - RAM + RAM_AT : -1;
-  wrote = (paddr: number) => void this.written.push(paddr);
   wroteAt = (at: number) => void this.written.push(at);
   walkerWrote = (at: number) => void this.written.push(at);
   /** Tables that it was told of: address and level. */
