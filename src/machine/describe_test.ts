@@ -118,6 +118,37 @@ Deno.test("describe: a PC's PCI slots, in order", () => {
   assertEquals(section(out, "PCI"), ["bridge:0.0 bridge pci.i440fx", "bridge:1.0 isa isa.piix3", "bridge:10.0 vga vga"]);
 });
 
+Deno.test("describe: drives with what is in them, and where what is written goes; memory that a chipset hides", () => {
+  const toml = `extends = "pc.toml"
+[device.ide.disk0]
+file = "a.img"
+overlay = false
+[device.ide.disk1]
+file = "a.img"
+[device.ide.disk2]
+media = "cd"
+file = "a.iso"
+[device.ide.disk3]
+media = "cd"
+[device.fdc.drive0]
+file = "a.img"
+readonly = true
+`;
+  const files = { "m.toml": new TextEncoder().encode(toml), "a.img": new Uint8Array(1_474_560), "a.iso": new Uint8Array(0x9000) };
+  const readFile = (path: string) =>
+    files[path as keyof typeof files] ?? Deno.readFileSync(new URL(`../../machines/${path}`, import.meta.url));
+  const text = describe(loadConfig("m.toml", { readFile }));
+  assertEquals(section(text, "drives"), [
+    "ide.disk0 hard a.img writes go to the file",
+    "ide.disk1 hard a.img writes stay in memory",
+    "ide.disk2 cd a.iso read-only",
+    "ide.disk3 cd (empty)",
+    "fdc.drive0 floppy a.img read-only",
+    "fdc.drive1 (none: takes floppy)",
+  ]);
+  assert(section(text, "memory map").some((l) => /^0x000c_0000..0x000f_ffff 256 KiB ram ram, hidden$/.test(l)), text);
+});
+
 Deno.test("describe: a PC has a port map and no device tree", () => {
   const text = `schema = 1
 name = "pc"

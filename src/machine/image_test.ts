@@ -64,6 +64,13 @@ Deno.test("raw bytes, Linux Images and gzip of them", async () => {
   }
 });
 
+/** The same with other bytes. */
+const changed = (file: Uint8Array, ...bytes: [at: number, value: number][]) => {
+  const copy = file.slice();
+  for (const [at, value] of bytes) copy[at] = value;
+  return copy;
+};
+
 const BAD: [what: string, file: Uint8Array, message: string, t?: Partial<ImageTarget>][] = [
   ["empty", new Uint8Array(), "k: the file is empty"],
   ["other machine", elf({ machine: EM_X86_64 }), "k: built for x86-64, but the machine's CPU is riscv64"],
@@ -71,6 +78,12 @@ const BAD: [what: string, file: Uint8Array, message: string, t?: Partial<ImageTa
   ["cut in the header", elf({ cut: 40 }), "k: truncated ELF file: the header ends at byte 64, the file has 40"],
   ["cut in a segment", elf({ cut: 0x7c }), "k: truncated ELF file: segment 0 ends at byte 128, the file has 124"],
   ["less memory than file", elf({ memsz: 4 }), "k: segment 0 has more bytes in the file (8) than in memory (4)"],
+  ["neither width", changed(elf(), [4, 3]), "k: ELF class 3 is neither 32-bit nor 64-bit"],
+  ["big-endian", changed(elf(), [5, 2]), "k: big-endian ELF files are not supported"],
+  ["an object file", changed(elf(), [16, 1]), "k: a relocatable object file, not a linked executable"],
+  ["a core dump", changed(elf(), [16, 4]), "k: ELF type 4 is not an executable"],
+  ["nothing to load", changed(elf(), [64, 4]), "k: it has no segment to load"],
+  ["nothing in memory", elf({ filesz: 0, memsz: 0 }), "k: it has no segment to load"],
   ["damaged gzip", Uint8Array.of(0x1f, 0x8b, 8, 0, 1, 2, 3), "k: damaged gzip data: "],
   ["wrong protocol", elf(), "k: boot.protocol is 'linux', but this is an ELF file", { protocol: "linux" }],
 ];

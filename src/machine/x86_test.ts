@@ -299,6 +299,35 @@ Deno.test("files that are no x86 kernel are told so in one line", () => {
     [linux(0x020f, (v) => v.setUint16(0x236, 0, true)), "linux64", "k: a kernel without a 64-bit entry"],
     [linux(0x020f).slice(0, 0x400), "linux", "k: truncated kernel: its code begins at byte 1024, the file has 1024"],
   ];
+  /** The same with other words at places of the file; a Multiboot header's sum is put right. */
+  const changed = (file: Uint8Array, ...words: [at: number, value: number][]): Uint8Array => {
+    const copy = file.slice(), view = new DataView(copy.buffer);
+    for (const [at, value] of words) view.setUint32(at, value, true);
+    return copy;
+  };
+  const sum = (...words: number[]) => -words.reduce((a, b) => a + b, 0) >>> 0;
+  const one = multiboot(0xf4), at1 = one.findIndex((_, i) => new DataView(one.buffer).getUint32(i, true) === 0x1bad_b002);
+  const two = multiboot2(ADDRESSES), at2 = two.findIndex((_, i) => new DataView(two.buffer).getUint32(i, true) === 0xe852_50d6);
+  const length = new DataView(two.buffer).getUint32(at2 + 8, true);
+  rows.push(
+    [
+      changed(one, [at1 + 4, 0x1_8000], [at1 + 8, sum(0x1bad_b002, 0x1_8000)]),
+      "auto",
+      "k: its Multiboot header asks for features that are not known: flags 0x18000",
+    ],
+    [
+      changed(one, [at1 + 4, 0], [at1 + 8, sum(0x1bad_b002)]),
+      "auto",
+      "k: its Multiboot header has no addresses, and it is no ELF file",
+    ],
+    [
+      changed(two, [at2 + 4, 4], [at2 + 12, sum(0xe852_50d6, 4, length)]),
+      "auto",
+      "k: its Multiboot2 header is for architecture 4, not for x86",
+    ],
+    [changed(pvh(), [18, 0x1_00f3]), "auto", "k: built for RISC-V, but the machine's CPU is x86_64"],
+    [pvh().slice(0, 60), "pvh", "k: boot.protocol is 'pvh', but this ELF file has neither a Multiboot header nor a PVH note"],
+  );
   for (const [file, protocol, message] of rows) {
     const e = assertThrows(() => readX86Image(file, "k", protocol), ConfigError);
     assertEquals(e.message, message);
