@@ -17,6 +17,7 @@ const LINES: [args: string, command: CommandLine["command"], positional: string[
   ["virt --timeout 5s k", "run", ["virt", "k"], { timeout: "5s" }],
   ["virt --expect a --expect=b=c", "run", ["virt"], { expect: ["a", "b=c"] }],
   ["virt --gdb k", "run", ["virt", "k"], { gdb: "" }],
+  ["virt --gdb k1", "run", ["virt", "k1"], { gdb: "" }],
   ["virt --gdb 1234 k", "run", ["virt", "k"], { gdb: "1234" }],
   ["virt --gdb=1234 k", "run", ["virt", "k"], { gdb: "1234" }],
   ["virt --gdb --wait", "run", ["virt"], { gdb: "", wait: true }],

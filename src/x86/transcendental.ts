@@ -183,16 +183,14 @@ export function atan2(env: FloatEnv, yv: bigint, xv: bigint): bigint {
   if (isZero(xv) && !isZero(yv)) return angle(1n, 2n);
   if (isInfinite(xv) || isZero(yv)) return left ? angle(1n, 1n) : negative ? SIGN : 0n;
   const x = parts(xv), y = parts(yv), d = y.e - x.e;
+  // The 64 bits of pi and pi/2 are followed by 0.77 of the last one: what is 2^-99 away is rounded as they are.
+  if (d > -SMALL) return angle(1n, 2n);
   if (d < SMALL) {
-    // y / x, a little less; on the left that much from pi.
-    if (left) return finish(env, negative, pi - (d > -250 ? 1n << BigInt(P - 250) : 1n), -P);
+    if (left) return angle(1n, 1n);
+    // y / x, a little less.
     const q = (y.m << 200n) / x.m;
     if (q * x.m !== y.m << 200n) return finish(env, negative, q, d - 200);
     return finish(env, negative, (q << 100n) - 1n, d - 300);
-  }
-  if (d > -SMALL) {
-    const small = 1n << BigInt(P - 250);
-    return finish(env, negative, (pi >> 1n) + (left ? small : -small), -P);
   }
   const swap = d > 0 || d === 0 && y.m > x.m, num = swap ? x : y, den = swap ? y : x;
   let a = arctangent(shift((num.m << N) / den.m, num.e - den.e));
