@@ -204,7 +204,11 @@ for (const sectors of SIZES) {
           assertEquals(words[0] + words[1] * 2 ** 16 + words[2] * 2 ** 32, lba, `${code.toString(16)}h at ${lba}`);
         }
         for (const code of write) {
-          if (lba >= sectors) continue;
+          if (lba >= sectors) {
+            b.transfer(code, lba, 1);
+            assertEquals([b.status(), b.inp(ERROR)], [FAILED, IDNF], `${code.toString(16)}h at ${lba}`);
+            continue;
+          }
           const before = b.disk.save(), mark = lba % 251 + 1;
           b.dma.writeBytes(0x2000, new Uint8Array(512).fill(mark));
           settle(code, false);
