@@ -6,7 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { Bus, type BusTarget, readTarget, type Size, writeTarget } from "../src/core/bus.ts";
 import { VirtualClock } from "../src/core/clock.ts";
-import type { Device, DeviceType } from "../src/core/device.ts";
+import type { Device, DeviceType, InterruptMessage, Sources } from "../src/core/device.ts";
 import { Disk, type Drive, memorySource } from "../src/core/disk.ts";
 import type { DmaChannel } from "../src/core/dma.ts";
 import { Wire } from "../src/core/irq.ts";
@@ -27,6 +27,8 @@ interface Rig {
   readonly clock: VirtualClock;
   readonly dma: Bus;
   readonly inputs: readonly string[];
+  /** How many. */
+  readonly outputs: number;
   readonly targets: readonly BusTarget[];
   readonly lengths: readonly number[];
   readonly pci: PciBus;
@@ -53,6 +55,9 @@ const DRIVES: Readonly<Record<string, () => Readonly<Record<string, Drive>>>> = 
   }),
 };
 
+/** Used without the bus that it could be plugged into, where its registers have no fixed place. */
+const ALONE = new Set(["acpi.piix4"]);
+
 /** Where DMA goes; a page at 0 has tables. */
 const RAM = 0x1_0000;
 
@@ -72,7 +77,7 @@ function rig(type: DeviceType<Keys>, r: Random): Rig {
   });
   const slot = new PciSlot(1, 1),
     drives = DRIVES[type.type]?.() ?? {},
-    plugged = type.pci !== undefined,
+    plugged = type.pci !== undefined && !ALONE.has(type.type),
     space0: Record<string, Uint8Array> = {};
   const channel: DmaChannel = {
     move: (data, toMemory) => {
@@ -124,15 +129,16 @@ function rig(type: DeviceType<Keys>, r: Random): Rig {
   return Object.assign(rig, {
     device,
     pci,
-    inputs: !inputs
-      ? []
-      : "names" in inputs
-      ? inputs.names
-      : Array.from({ length: inputs.numbers[1] - inputs.numbers[0] + 1 }, (_, i) => String(inputs.numbers[0] + i)),
+    outputs: irq.length,
+    inputs: !inputs ? [] : "names" in inputs ? inputs.names : numbersOf(type, inputs.numbers),
     targets: [...device.windows ?? [], ...bars.map((bar) => bar.target)],
     lengths: [...windows.map((w) => w.length), ...bars.map((bar) => bar.size)],
   });
 }
+
+/** Inputs by number; where the slave of two chips is, nothing else is connected. */
+const numbersOf = (type: DeviceType<Keys>, [first, last]: readonly [number, number]): string[] =>
+  Array.from({ length: last - first + 1 }, (_, i) => String(first + i)).filter((n) => type.type !== "i8259.pair" || n !== "2");
 
 function hash(bytes: Uint8Array): string {
   let h = 0x811c9dc5;
@@ -218,7 +224,7 @@ function ideCommand(m: Rig): void {
     const cdb = [r.one(10) ? r.below(256) : r.pick(PACKETS), ...Array.from({ length: 11 }, () => r.one(3) ? r.below(64) : 0)];
     if (r.one(2)) cdb[8] = r.pick([2, 18, 40, 255]);
     if (r.one(2)) cdb[4] = r.pick([1, 2, 3, 36, 255]);
-    if (cdb[0] === 0x5a) cdb[2] = r.pick([1, 0x2a, 0x3f, 0xff, 0x7f]);
+    if (cdb[0] === 0x5a) cdb[2] = r.pick([1, 0x2a, 0x3f, 0xff, 0x7f, r.below(64)]);
     if (cdb[0] === 0x43) cdb[2] = r.pick([0, 0, 1, 2]);
     for (let n = 0; n < 12; n += 2) write(m, block, 0, cdb[n] | cdb[n + 1] << 8, 2);
   }
@@ -246,11 +252,22 @@ function floppyCommand(m: Rig): void {
   const { r } = m;
   if (r.one(5)) write(m, 0, r.pick([2, 2, 4, 3]), r.pick([0x1c, 0x2d, 0x0c, 0x3d, 0x14, r.below(256)]));
   if (r.one(5)) write(m, 1, 0, r.below(4));
+  // A seek near the last cylinder, and what is there.
+  if (r.one(6)) {
+    const drive = r.below(2);
+    for (const byte of [0x0f, drive, r.pick([0, 38, 39, 40, 41, 78, 79, 80, 81])]) write(m, 0, 5, byte);
+    pass(m, 500_000_000);
+    write(m, 0, 5, 8);
+    for (let n = 0; n < 3; n++) read(m, 0, 5);
+    for (const byte of [0x4a, drive | r.pick([0, 4])]) write(m, 0, 5, byte);
+    pass(m, 500_000_000);
+    for (let n = 0; n < 7; n++) read(m, 0, 5);
+  }
   const code = r.one(15) ? r.below(256) : r.pick(FLOPPY) | r.pick([0, 0x40, 0xc0, 0xe0]);
   write(m, 0, 5, code);
   for (let n = 0; n < 10 && (read(m, 0, 4) & 0xc0) === 0x80; n++) {
     // Drive and head, cylinder, head, sector, size, end of track, gap, length.
-    const plausible = [r.below(8), r.below(3), r.below(2), 1 + r.below(10), 2, 9 + r.below(10), 0x1b, 0xff][n % 8];
+    const plausible = [r.below(8), r.pick([0, 1, 2, 39, 40, 79, 80]), r.below(3), 1 + r.below(10), 2, 9 + r.below(10), 0x1b, 0xff][n % 8];
     write(m, 0, 5, r.one(12) ? r.below(256) : plausible);
   }
   pass(m, r.pick([1000, 100_000, 20_000_000]));
@@ -351,7 +368,52 @@ const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
     indexed(0, 0, 1, 0x80),
     (m) => (write(m, 0, 0, 0xb), write(m, 0, 1, m.r.pick([2, 0x72, 0x82, 0x02, 0x46]))),
   ],
-  "x86.ioapic": [indexed(0, 0, 0x10, 0x40, 4), indexed(0, 0, 0x10, 0x40, 4), (m) => m.device.endOfInterrupt!(m.r.below(256))],
+  "x86.ioapic": [
+    indexed(0, 0, 0x10, 0x40, 4),
+    (m) => {
+      // An entry with few different vectors, and its line; ends of such interrupts.
+      const { r } = m, n = r.below(24), vector = r.pick([0x40, 0x41, 0x51]);
+      write(m, 0, 0, 0x10 + 2 * n, 4);
+      write(m, 0, 0x10, vector | r.pick([0, 0x8000, 0x8000, 0xa000, 0x2000]) | (r.one(5) ? 0x1_0000 : 0) | r.pick([0, 0, 0x800, 0x100]), 4);
+      m.device.input!(String(n))!.set(r.one(2));
+      if (r.one(2)) m.device.endOfInterrupt!(r.pick([0x40, 0x41, 0x51]));
+      read(m, 0, 0x10, 4);
+    },
+  ],
+  "acpi.piix4": [
+    (m) => {
+      write(m, 0, 0, m.r.pick([0xf0, 0xf1, 0xf2, m.r.below(256)]));
+      for (const offset of [0, 2, 4, 12, 14]) read(m, 1, offset, 2);
+      if (m.r.one(2)) write(m, 1, m.r.pick([0, 2, 4]), m.r.pick([1, 0x21, 0x2001, 0x2401, 0x100, m.r.below(0x1_0000)]), 2);
+    },
+  ],
+  "isa.piix3": [pciConfig(1, 1), pciConfig(1, 1)],
+  "pci.i440fx": [
+    (m) => {
+      const { r } = m, size = r.pick([1, 2, 4]) as Size, at = r.below(256) & -size;
+      write(m, 0, 0, 0x8000_0000 | r.pick([0, 0, 0, 0x800, 0x100, 0x1_0000]) | at & 0xfc, r.one(9) ? 2 : 4);
+      if (r.one(2)) write(m, 0, 4 + (at & 3), value(r), size);
+      read(m, 0, 4 + (at & 3), size);
+      if (r.one(9)) write(m, 0, 1, r.below(8));
+    },
+  ],
+  "goldfish.rtc": [
+    (m) => {
+      write(m, 0, 4 * m.r.below(9), m.r.pick([m.r.bits(), m.r.below(4), 0x18b8_0000]), 4);
+      for (let n = 0; n < 9; n++) read(m, 0, 4 * n, 4);
+    },
+  ],
+  "pc-testdev": [
+    (m) => {
+      const { r } = m,
+        window = r.below(m.targets.length),
+        size = r.pick([1, 2, 4]) as Size,
+        at = r.below(Math.min(64, m.lengths[window])) & -size;
+      if (at + size > m.lengths[window]) return;
+      write(m, window, at, r.pick([r.below(24), r.below(256), r.bits()]), size);
+      read(m, window, at, size);
+    },
+  ],
   "i8259.pair": [
     (m) => {
       const chip = m.r.below(2);
@@ -516,6 +578,24 @@ const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
 /** What holds for all: an access at random, a line, a byte, a key, some time. */
 function anything(m: Rig): void {
   const { r, device } = m;
+  // Whether it may wake a processor, where it has a rule for that: reports of dead machines ask.
+  if (device.mayRaise && r.one(3)) {
+    const input = r.one(2),
+      sent = [{ mode: 0, vector: 0x40, destination: r.below(3), logical: r.one(2) }, {
+        mode: 4,
+        vector: 0,
+        destination: 0xff,
+        logical: false,
+      }];
+    const from: Sources = { input: () => input, message: (_special, accepts) => sent.some(accepts) };
+    m.told.push(`may raise ${Array.from({ length: m.outputs }, (_, n) => device.mayRaise!(n, from)).join()}`);
+  }
+  if (device.maySend && r.one(3)) {
+    const input = r.one(2), from: Sources = { input: () => input, message: () => false };
+    // Which messages are asked about.
+    const asked: string[] = [], accepts = (message: InterruptMessage) => asked.push(JSON.stringify(message)) % 3 === 0;
+    m.told.push(`may send ${device.maySend(false, from, accepts)} ${device.maySend(true, from, accepts)}: ${asked.join()}`);
+  }
   switch (r.below(8)) {
     case 0:
     case 1:
@@ -556,12 +636,15 @@ function moved(type: DeviceType<Keys>, m: Rig): Rig {
     const disk = drive.disk, other = to.drives[name].disk;
     if (disk && other && !disk.readonly) other.write(0, disk.read(0, disk.sectors)!);
   }
-  // Lines that others drive are theirs to restore.
-  for (const name of m.inputs) to.device.input!(name)!.set(m.device.input!(name)!.level);
+  // Lines that others drive are theirs to restore, before or behind it.
+  const lines = () => m.inputs.forEach((name) => to.device.input!(name)!.set(m.device.input!(name)!.level)),
+    before = m.told.length % 2 === 0;
+  if (before) lines();
   to.device.state = structuredClone(m.device.state);
   Object.assign(to.config, structuredClone(m.config));
   to.device.restored?.();
   if (!to.device.pciBus) to.pci.restored();
+  if (!before) lines();
   to.told.length = 0;
   to.told.push(...m.told);
   return to;
@@ -578,6 +661,8 @@ function stretch(type: DeviceType<Keys>, seed: number, restores: boolean): reado
     if (restores && restoring.one(20)) m = moved(type, m);
     if (r.one(60)) {
       m.told.push("reset");
+      // Whoever drives its lines is reset, too.
+      for (const name of m.inputs) m.device.input!(name)!.set(false);
       m.device.reset();
     }
   }

@@ -1,10 +1,11 @@
 // How much do the tests notice? Plants small faults in src, one at a time, runs the test files that execute the line, the quickest first, until
 // one fails, and prints the share that was noticed by folder. A fault in a line that no test executes is not noticed. No part of the gate.
-// Run: deno task mutate [--folder src/x86]... [--count N] [--seed S] [--listed] [--only TEXT] [--thorough] [--list | --map]
+// Run: deno task mutate [--folder src/x86]... [--count N] [--seed S] [--listed] [--retry LOG] [--only TEXT] [--thorough] [--list | --map]
 //
 // A fault is a change of one place in the syntax tree: an operator, a number, a condition, a statement left out. They are drawn at random, the
 // same ones for the same seed and sources. `mutate/listed.toml` has faults written by hand (--listed), `mutate/equivalent.toml` names those that
 // change nothing that anybody can observe, each with its reason. --only takes those whose file, line and kind contain the text.
+// --retry takes what an earlier run's output says was not noticed, where its line still stands.
 // Long test files (LONG) and more of them than PATIENCE allows are tried with --thorough only. --map finds out which test file executes what, those
 // that changed since; to be run first.
 import { parseArgs } from "@std/cli";
@@ -18,8 +19,8 @@ const ROOT = join(import.meta.dirname!, "..", "..");
 const FOLDERS = ["core", "ir", "engine", "riscv", "x86", "devices", "firmware", "machine", "scenario", "debug", "cli"].map((n) =>
   `src/${n}`
 );
-/** Seconds of CPU time, as measured with coverage: of one test file, and of all for one fault. */
-const LONG = 30, PATIENCE = 90;
+/** Seconds of CPU time: of one test file, and of all for one fault. */
+const LONG = 15, PATIENCE = 14;
 
 type Verdict = "noticed" | "not noticed" | "not executed" | "equivalent";
 
@@ -39,6 +40,15 @@ function draw(folders: readonly string[], count: number, seed: number): Fault[] 
     for (let n = Math.min(count, all.length); n > 0; n--) chosen.push(...all.splice(random.below(all.length), 1));
   }
   return chosen;
+}
+
+/** Faults that a log calls not noticed or not executed. The file may have been renamed: what counts is its line. */
+function retried(folders: readonly string[], log: string): Fault[] {
+  const withoutPlace = (text: string) => text.replace(/^.*?:\d+ /, "");
+  const wanted = new Set(
+    log.split("\n").flatMap((line) => /^not (?:noticed|executed) +\d+ s {2}(.*)$/.exec(line)?.[1] ?? []).map(withoutPlace),
+  );
+  return folders.flatMap(faultsBelow).filter((fault) => wanted.delete(withoutPlace(describe(fault))));
 }
 
 /** How often a test file noticed a fault of a folder: such ones come earlier. */
@@ -89,7 +99,7 @@ function copyTree(): string {
 
 async function main(): Promise<void> {
   const args = parseArgs(Deno.args, {
-    string: ["folder", "count", "seed", "only"],
+    string: ["folder", "count", "seed", "only", "retry"],
     boolean: ["list", "listed", "map", "thorough"],
     collect: ["folder"],
   }) as unknown as Record<string, string | undefined> & {
@@ -102,6 +112,7 @@ async function main(): Promise<void> {
   const folders = args.folder.length ? args.folder : FOLDERS, seed = Number(args.seed ?? 1), { only } = args;
   let chosen = args.listed ? listedFaults(ROOT).filter(({ file }) => folders.some((f) => file.startsWith(f + "/"))) : [];
   if (!args.listed) chosen = only === undefined ? draw(folders, Number(args.count ?? 30), seed) : folders.flatMap(faultsBelow);
+  if (args.retry !== undefined) chosen = retried(folders, Deno.readTextFileSync(args.retry));
   if (only !== undefined) chosen = chosen.filter((fault) => describe(fault).includes(only));
   if (args.map) return await refreshMap(ROOT, only);
   if (args.list) {

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "./errors.ts";
-import { Disk, type DiskSource, kindOf, memorySource, sizeProblem, TRANSLATION } from "./disk.ts";
+import { Disk, type DiskSource, FLOPPIES, kindOf, memorySource, sizeProblem, TRANSLATION } from "./disk.ts";
 
 const disk = (bytes: number, kind: "hard" | "floppy" | "cd" = "hard") => new Disk(memorySource(new Uint8Array(bytes).fill(7)), kind);
 
@@ -102,4 +102,46 @@ Deno.test("what is written over an image has a bound, which sectors that are wri
     "the guest has written 2048 bytes of a disk, and memory holds all of that",
   );
   assertEquals(disk.save().size, 4);
+});
+
+Deno.test("every format of a floppy has the geometry of its drive, and images of these sizes with a parameter block are floppies", () => {
+  // KiB, cylinders, heads, sectors, and the type in CMOS and int 13h, AH=08h.
+  const formats = [
+    [160, 40, 1, 8, 1],
+    [180, 40, 1, 9, 1],
+    [320, 40, 2, 8, 1],
+    [360, 40, 2, 9, 1],
+    [720, 80, 2, 9, 3],
+    [1200, 80, 2, 15, 2],
+    [
+      1440,
+      80,
+      2,
+      18,
+      4,
+    ],
+    [2880, 80, 2, 36, 6],
+  ];
+  assertEquals(Object.keys(FLOPPIES).map(Number), formats.map(([kib]) => 2 * kib));
+  for (const [kib, cylinders, heads, sectors, type] of formats) {
+    assertEquals(FLOPPIES[2 * kib], { cylinders, heads, sectors, type }, `${kib} KiB`);
+    assertEquals(cylinders * heads * sectors, 2 * kib);
+    const image = new Uint8Array(1024 * kib), d = new Disk(memorySource(image), "floppy");
+    assertEquals([d.chs.cylinders, d.chs.heads, d.chs.sectors], [cylinders, heads, sectors]);
+    assertEquals(kindOf(memorySource(image)), kib === 1440 ? "floppy" : "hard");
+    image.set([0, 2], 11);
+    assertEquals(kindOf(memorySource(image)), "floppy");
+  }
+});
+
+Deno.test("flushing an image that ends inside of a sector writes no more than it has, and nothing beyond", () => {
+  const writes: [number, number][] = [],
+    source: DiskSource = {
+      ...memorySource(new Uint8Array(1124)),
+      write: (offset, data) => void writes.push([offset, data.length]),
+    };
+  const d = new Disk(source, "floppy");
+  for (const lba of [1, 2, 3, 2000]) d.write(lba, new Uint8Array(512).fill(1));
+  d.flush();
+  assertEquals(writes, [[512, 512], [1024, 100]]);
 });

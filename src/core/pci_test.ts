@@ -86,6 +86,34 @@ Deno.test("BARs of 64 bits, expansion ROMs, windows of the function's own regist
   assertEquals(slots[0].config[0x41], 0xb0);
 });
 
+Deno.test("windows are there only with their command bit, at an address that is not 0, and below their space's end", () => {
+  const bars: PciFunction["bars"] = [{ kind: "mem", name: "m", size: 0x1000, target }, { kind: "io", name: "i", size: 0x40, target }, {
+    kind: "mem64",
+    name: "l",
+    size: 0x1_0000,
+    target,
+  }];
+  const { bus, mem, io, windows } = rig([1, 0, { ...NIC, bars }, new Uint8Array(2048)]);
+  const LONG = 0x18,
+    cases: readonly (readonly [command: number, m: number, i: number, l: number, high: number, rom: number, there: string])[] = [
+      [2, 0x1000_0000, 0x100, 0x2000_0000, 0, 0x3000_0001, "m 10000000,l 20000000,rom 30000000"],
+      [1, 0x1000_0000, 0x100, 0x2000_0000, 0, 0x3000_0001, "i 100"],
+      [3, 0x1000_0000, 0x100, 0x2000_0000, 1, 0x3000_0000, "m 10000000,l 120000000,i 100"],
+      [0, 0x1000_0000, 0x100, 0x2000_0000, 0, 0x3000_0001, ""],
+      [3, 0, 0, 0, 0, 1, ""],
+      [3, 0xffff_e000, 0xffc0, 0xfffe_0000, 0, 0xffff_f001, "m ffffe000,l fffe0000,rom fffff000,i ffc0"],
+      [3, 0xffff_f000, 0xffc0, 0xffff_0000, 0xf_ffff, 0xffff_f801, "i ffc0"],
+      [3, 0xffff_f000, 0x1_0000, 0xffff_0000, 0x10_0000, 0xffff_f801, ""],
+    ];
+  for (const [command, m, i, l, high, rom, there] of cases) {
+    bus.write(1, 0, COMMAND, 2, 0);
+    for (const [at, value] of [[BAR0, m], [BAR1, i], [LONG, l], [LONG + 4, high], [ROM, rom]]) bus.write(1, 0, at, 4, value);
+    bus.write(1, 0, COMMAND, 2, command);
+    const found = [...windows(mem), ...windows(io)].map((w) => w.replace("f10.", ""));
+    assertEquals(found.sort(), there.split(",").filter(Boolean).sort(), `command ${command}, BAR 0 ${m.toString(16)}`);
+  }
+});
+
 Deno.test("interrupt pins share lines; the status bit shows the pin, the command bit silences it", () => {
   const { bus, lines, slots: [a, b] } = rig([1, 0, NIC], [5, 0, NIC]);
   const level = () => lines.map((l) => l.level ? 1 : 0).join("");

@@ -42,6 +42,15 @@ Deno.test("bytes that are no UTF-8 become replacement characters, and nothing af
   assertEquals(c.textFrom(c.lineStart), "é😀!");
 });
 
+Deno.test("each byte alone is what it is in a text: a character below 80h, else part of one or none", () => {
+  for (let byte = 0; byte < 256; byte++) {
+    const { c, print } = console();
+    print([byte]);
+    print([0x41]);
+    assertEquals(c.text(), byte < 0x80 ? String.fromCharCode(byte, 0x41) : "\ufffdA", `byte ${byte}`);
+  }
+});
+
 /** Prints a text character by character; how much was printed when the pattern was found. */
 function foundAfter(text: string, pattern: Pattern): string | undefined {
   const { c, print } = console(), matcher = new Matcher(pattern, 0);

@@ -138,8 +138,9 @@ export const scancodesOfText = (text: string): number[] => codesOf(eventsOfText(
 
 /** Keys pressed in this order and released in the other: "ctrl+alt+delete", "f1", "A". @throws {ConfigError} unknown key. */
 export function eventsOfChord(chord: string): KeyEvent[] {
-  // A plus sign is a key of its own at the end: "ctrl++".
-  const names = chord.endsWith("+") ? [...chord.slice(0, -1).split("+").filter(Boolean), "+"] : chord.split("+");
+  // A plus sign is a key of its own at the end, and so is the keypad's: "ctrl++", "alt+keypad+".
+  const last = /(?:^|\+)(keypad\+)$/i.exec(chord)?.[1] ?? (chord.endsWith("+") ? "+" : "");
+  const names = last ? [...chord.slice(0, -last.length).split("+").filter(Boolean), last] : chord.split("+");
   const codes = names.flatMap((name) => {
     const lower = ALIASES[name.toLowerCase()] ?? name.toLowerCase();
     if (Object.hasOwn(NAMED, lower)) return [NAMED[lower]];

@@ -131,3 +131,58 @@ Deno.test("a BIOS data area that can be one", () => {
     undefined,
   ]);
 });
+
+/** Keys with names by their scan codes of set 1, in rows of the keyboard: USB HID to PS/2 Scan Code Translation Table (Microsoft, revision 1.3). */
+const KEYS: readonly (readonly [first: number, names: string])[] = [
+  [0x01, "esc"],
+  [0x0e, "backspace tab"],
+  [0x1c, "enter ctrl"],
+  [0x2a, "shift"],
+  [0x36, "rightshift keypad* alt space capslock f1 f2 f3 f4 f5 f6 f7 f8 f9 f10 numlock scrolllock"],
+  [0x47, "keypad7 keypad8 keypad9 keypad- keypad4 keypad5 keypad6 keypad+ keypad1 keypad2 keypad3 keypad0 keypad."],
+  [0x57, "f11 f12"],
+  [0xe01c, "keypadenter rightctrl"],
+  [0xe035, "keypad/"],
+  [0xe037, "print altgr"],
+  [0xe047, "home up pageup"],
+  [0xe04b, "left"],
+  [0xe04d, "right"],
+  [0xe04f, "end down pagedown insert delete"],
+  [0xe05b, "meta rightmeta menu"],
+];
+/** The last of two is the same key. */
+const OTHER_NAMES =
+  "escape esc, return enter, control ctrl, del delete, ins insert, pgup pageup, pgdn pagedown, super meta, win meta, rightalt altgr";
+
+Deno.test("every key with a name has its code of set 1, behind E0 where the key came later; the release has bit 7 set", () => {
+  for (const [first, names] of KEYS) {
+    for (const [i, name] of names.split(" ").entries()) {
+      const code = first + i, prefix = code > 0xff ? [0xe0] : [], byte = code & 0xff;
+      assertEquals(scancodesOfChord(name), [...prefix, byte, ...prefix, byte | 0x80], name);
+    }
+  }
+  assertEquals(scancodesOfChord("alt+Keypad+"), [0x38, 0x4e, 0xce, 0xb8]);
+  for (const pair of OTHER_NAMES.split(", ")) {
+    const [name, other] = pair.split(" ");
+    assertEquals(scancodesOfChord(name), scancodesOfChord(other), name);
+  }
+  // The characters, by the key caps: each row from the code of its first key.
+  const rows = [[0x02, "1234567890-=", "!@#$%^&*()_+"], [0x10, "qwertyuiop[]", "QWERTYUIOP{}"], [0x1e, "asdfghjkl;'`", 'ASDFGHJKL:"~'], [
+    0x2b,
+    "\\zxcvbnm,./",
+    "|ZXCVBNM<>?",
+  ]] as const;
+  for (const [first, plain, shifted] of rows) {
+    for (let i = 0; i < plain.length; i++) {
+      const code = first + i, pressed = [code, code | 0x80];
+      assertEquals([scancodesOfText(plain[i]), scancodesOfText(shifted[i])], [pressed, [0x2a, ...pressed, 0xaa]], plain[i]);
+    }
+  }
+});
+
+Deno.test("a BIOS buffers every key but those that only hold or change a state", () => {
+  const states = ["ctrl", "shift", "rightshift", "alt", "rightctrl", "altgr", "capslock", "numlock", "scrolllock"];
+  for (const name of KEYS.flatMap(([, names]) => names.split(" "))) {
+    assertEquals(eventsOfChord(name).map((e) => e.buffered), [!states.includes(name), false], name);
+  }
+});

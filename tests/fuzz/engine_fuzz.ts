@@ -742,6 +742,27 @@ export function fuzzPrograms(r: Random, total: number, xlen: 32 | 64): number {
   return failures;
 }
 
+/** What programs come to in the interpreter, each from a seed of its own: digests of what the guest can see. */
+export function outcomes(xlen: 32 | 64, count: number, digest: (bytes: Uint8Array) => number): string[] {
+  const isa = parseIsa(`rv${xlen}${ISA}`), rows = new Rows(isa), subject = new Subject(OPTIONS[0][0], isa, OPTIONS[0][1]);
+  return Array.from({ length: count }, (_, n) => {
+    const r = new Random(7000 + n);
+    startProgram([subject], rows, r);
+    let sum = 0;
+    for (let part = 0; part < 8; part++) {
+      subject.run(r.pick([1 + r.below(20), r.below(300), r.below(2000)]));
+      const seen = subject.hart.registers.map(({ name }) => subject.hart.reg(name).toString(16)).join();
+      sum = Math.imul(sum, 31) + digest(new TextEncoder().encode(seen)) | 0;
+      sum = Math.imul(sum, 31) + digest(subject.ram) + subject.done | 0;
+      const line = r.pick(["mtip", "meip", "seip", "msip"]);
+      subject.hart.input(line)!.set(true);
+      subject.run(30);
+      subject.hart.input(line)!.set(false);
+    }
+    return `riscv ${xlen} ${n}: ${(sum >>> 0).toString(16)}`;
+  });
+}
+
 if (import.meta.main) {
   const args = parseArgs(Deno.args, { string: ["cases", "seed", "part", "xlen"] });
   const seed = Number(args.seed ?? Date.now() % 2 ** 31), cases = Number(args.cases ?? 1_000_000);

@@ -602,6 +602,26 @@ export function fuzzX86Programs(r: Random, total: number, mode: Mode): number {
   return failures;
 }
 
+/** What programs of a mode come to in the interpreter, each from a seed of its own: digests of what the guest can see, and events on the way. */
+export function outcomes(mode: Mode, count: number, digest: (bytes: Uint8Array) => number): string[] {
+  const width = WIDTH[mode], rows = rowsFor(width), subject = new Subject(...OPTIONS[0]);
+  return Array.from({ length: count }, (_, n) => {
+    const r = new Random(7000 + n), user = (mode === "long" || mode === "paged") && !r.one(3);
+    const writer = new Writer(r, mode, user, rows, 4 + r.below(60)), text = writer.text(), other = writer.text();
+    start([subject], { mode, user, text, shadow: text.map((b, i) => r.one(20) ? other[i] : b) }, r);
+    let sum = 0;
+    for (let part = 0; part < 12 && !subject.dead; part++) {
+      subject.run(r.pick([1 + r.below(20), r.below(300), r.below(1000)]));
+      sum = Math.imul(sum, 31) + digest(new TextEncoder().encode(registers(subject).join())) | 0;
+      sum = Math.imul(sum, 31) + digest(subject.ram) + subject.done | 0;
+      const line = r.one(3) || subject.cpu.waiting ? "nmi" : "intr";
+      subject.cpu.input(line)!.set(false);
+      subject.cpu.input(line)!.set(true);
+    }
+    return `x86 ${mode} ${n}: ${(sum >>> 0).toString(16)}${subject.dead ? ", shut down" : ""}`;
+  });
+}
+
 if (import.meta.main) {
   const args = parseArgs(Deno.args, { string: ["cases", "seed", "mode"] });
   const seed = Number(args.seed ?? Date.now() % 2 ** 31);

@@ -811,6 +811,33 @@ export function suitableRows(o: Options): Row[] {
     !r.operands.some((op) => op.where === "s" || op.where === "S" || op.where === "C" || op.where === "D")
   );
 }
+/** What each row does by the evaluator, with how it is written: digests of cases that are drawn for it alone, by row. */
+export function answers(code: Width, segmented: boolean, cases: number, digest: (bytes: Uint8Array) => number): string[] {
+  const rig = new Rig(code, segmented),
+    suitable = new Set(suitableRows({ code, segmented, cases, length: 1, rows: /./, command: "", seed: 0 }));
+  const encoder = new TextEncoder(), names = new Map<string, number>();
+  return x86Table().rows.filter((row) => !(code === 64 ? row.invalid64 : row.only64)).map((row) => {
+    const name = `x86 ${code}${segmented ? " with segments" : ""} ${row.mnemonic} ${row.opcode}`, again = names.get(name) ?? 0;
+    names.set(name, again + 1);
+    rng.state = digest(encoder.encode(name + again)) | 0;
+    let sum = 0;
+    const add = (bytes: Uint8Array) => sum = Math.imul(sum, 31) + digest(bytes) | 0;
+    for (let n = 0; n < cases; n++) {
+      // Lines above the record tell cases apart; a row that is left out is only decoded.
+      const c = suitable.has(row) ? makeCase(rig, row, 0) : undefined;
+      if (c) {
+        add(c.after);
+        add(encoder.encode(c.text));
+        continue;
+      }
+      const { bytes } = randomInstruction(row, code, rng.unit), { insn } = rig;
+      const status = x86Table().decode(insn, Uint8Array.from([...bytes, ...Array(15).fill(0x90)]), 0, 15, code);
+      add(encoder.encode(`${status} ${insn.row === row} ${insn.length} ${status === OK ? disassemble(insn, CODE, code) : ""}`));
+    }
+    return `${name}${again ? ` (${again + 1})` : ""}: ${(sum >>> 0).toString(16)}`;
+  });
+}
+
 /** Runs cases and prints a line of counts, and what differs; the number of failures. */
 export async function run(o: Options, directory: string): Promise<number> {
   rng.state = o.seed;

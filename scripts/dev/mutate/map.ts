@@ -1,16 +1,16 @@
 // Which test file executes which line: each test file is run once, alone, with coverage, its processes included. Kept in `cache/mutate/map.json` and
-// made anew for test files that changed; for a source file that changed since, every test that executed any of its lines counts.
+// made anew where the test or a source changed; for a source file that changed since, every test that executed any of its lines counts.
 import { dirname, join } from "@std/path";
 import { type Limits, runTest } from "./run.ts";
 
 /** A test file that runs for longer with coverage is given up, and notices nothing. The machine may be busy with something else. */
-const LONGEST: Limits = { cpu: 100, wall: 900 };
+const LONGEST: Limits = { cpu: 400, wall: 3000 };
 
 interface Entry {
   /** Of the test file. */
   readonly hash: string;
   readonly ok: boolean;
-  /** Seconds, with coverage. */
+  /** Seconds. */
   readonly cpu: number;
   readonly wall: number;
   /** Lines executed of each source file: first and last ones of runs, in turn. */
@@ -72,23 +72,40 @@ export function readMap(root: string): CoverageMap {
   }
 }
 
-/** Measures the test files that are new or changed, those whose paths contain `only`. */
+async function isUpToDate(root: string, sources: Readonly<Record<string, string>>): Promise<boolean> {
+  for (const [source, hash] of Object.entries(sources)) {
+    try {
+      if (await hashOf(join(root, source)) !== hash) return false;
+    } catch (e) {
+      if (e instanceof Deno.errors.NotFound) return false;
+      throw e;
+    }
+  }
+  return true;
+}
+
+/** Measures the test files that are new or changed, or whose sources are, those whose paths contain `only`. */
 export async function refreshMap(root: string, only = ""): Promise<void> {
   const path = pathOf(root), folder = dirname(path), map = readMap(root);
   Deno.mkdirSync(folder, { recursive: true });
   for (const file of testFiles(root)) {
-    const hash = await hashOf(join(root, file));
-    if ((map.tests[file]?.hash === hash && map.tests[file].ok) || !file.includes(only)) continue;
+    if (!file.includes(only)) continue;
+    const hash = await hashOf(join(root, file)), entry = map.tests[file];
+    if (entry?.hash === hash && entry.ok && await isUpToDate(root, map.sources[file])) continue;
     const coverage = Deno.makeTempDirSync({ prefix: "mutate_map_" }), log = join(folder, "log");
     try {
-      const { ok, cpu, wall } = await runTest(root, file, LONGEST, log, coverage);
+      const covered = await runTest(root, file, LONGEST, log, coverage);
+      // Coverage makes what computes a lot several times as slow.
+      const plain = covered.cpu > 4 ? await runTest(root, file, LONGEST, log) : covered, { ok, cpu, wall } = plain;
       const { stdout } = await new Deno.Command("deno", { args: ["coverage", "--lcov", coverage], cwd: root, stderr: "null" }).output();
       const lines = executed(new TextDecoder().decode(stdout), root), sources: Record<string, string> = {};
       for (const source of Object.keys(lines)) sources[source] = await hashOf(join(root, source));
-      map.tests[file] = { hash, ok, cpu, wall, lines };
-      map.sources[file] = sources;
+      // Others may write it, too.
+      const now = readMap(root);
+      now.tests[file] = { hash, ok, cpu, wall, lines };
+      now.sources[file] = sources;
       console.log(`${ok ? "ok    " : "FAILED"} ${cpu.toFixed(1).padStart(6)} s  ${file}`);
-      Deno.writeTextFileSync(path, JSON.stringify(map));
+      Deno.writeTextFileSync(path, JSON.stringify(now));
     } finally {
       Deno.removeSync(coverage, { recursive: true });
     }

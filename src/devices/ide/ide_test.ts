@@ -76,6 +76,64 @@ Deno.test("IDENTIFY DEVICE: geometry, sectors, model", () => {
   assertEquals(first.alternate(), READY);
 });
 
+/** Words of IDENTIFY in which a mode shows, by the argument of SET FEATURES 03h (ATA/ATAPI-7, 6.17.33, 6.17.41, table 44): 63 and 88. */
+const MODES: readonly (readonly [mode: number, multiword: number, ultra: number])[] = [
+  ...[0x00, 0x01, 0x08, 0x0b, 0x0c].map((mode) => [mode, 0x07, 0x3f] as const),
+  ...[0, 1, 2].map((n) => [0x20 + n, 0x0107 + (0x100 << n) - 0x100, 0x3f] as const),
+  ...[0, 1, 2, 3, 4, 5].map((n) => [0x40 + n, 0x07, 0x013f + (0x100 << n) - 0x100] as const),
+];
+Deno.test("SET FEATURES: every transfer mode that there is shows in IDENTIFY, others and unknown features are refused", () => {
+  for (const [name, identify] of [["first", 0xec], ["second", 0xa1]] as const) {
+    const channel = setUp()[name];
+    const words = () => {
+      assertEquals(channel.command(identify), DATA_READY);
+      const bytes = new DataView(Uint8Array.from(channel.read(512)).buffer);
+      return [63, 88, 85].map((n) => bytes.getUint16(2 * n, true));
+    };
+    const works = (feature: number, count: number) => (channel.command(0xef, [feature, count, 0, 0, 0, 0xe0]) & 1) === 0;
+    let at = words().slice(0, 2);
+    for (let mode = 0; mode < 0x50; mode++) {
+      const expected = MODES.find(([m]) => m === mode);
+      if (mode >= 2 && mode <= 0x0f && mode !== 0x08) continue;
+      assertEquals(works(3, mode), expected !== undefined || mode === 0x0f, `${name}: mode ${mode.toString(16)}`);
+      if (expected) at = expected.slice(1);
+      assertEquals(words().slice(0, 2), at, `${name}: after mode ${mode.toString(16)}`);
+    }
+    const accepted = [0x02, 0x05, 0x42, 0x55, 0x66, 0x82, 0x85, 0xaa, 0xc2, 0xcc];
+    for (let feature = 0; feature < 256; feature++) {
+      if (feature !== 3) assertEquals(works(feature, 0), accepted.includes(feature), `${name}: feature ${feature.toString(16)}`);
+    }
+  }
+  // The write cache shows in word 85.
+  const { first } = setUp(),
+    word85 = () => (first.command(0xec), new DataView(Uint8Array.from(first.read(512)).buffer).getUint16(170, true));
+  first.command(0xef, [0x82, 0, 0, 0, 0, 0xe0]);
+  const off = word85();
+  first.command(0xef, [0x02, 0, 0, 0, 0, 0xe0]);
+  assertEquals(word85() ^ off, 0x20);
+});
+
+/** ATA/ATAPI-7, table 4, those that are here: what comes of every command code of a hard disk and of a CD drive with empty registers. */
+Deno.test("every other command code is aborted", () => {
+  const known = {
+    first: "10-1f 20 21 24 25 27 29 30 31 34 35 39 40 41 42 70 90 91 c4 c5 c6 c8 c9 ca cb e0 e1 e2 e3 e5 e6 e7 ea ec ef f8",
+    second: "08 90 a0 a1 e0 e1 e2 e3 e5 e6 e7 ef",
+  };
+  for (const [name, list] of Object.entries(known) as ["first" | "second", string][]) {
+    const codes = new Set(
+      list.split(" ").flatMap((text) => {
+        const [from, to = from] = text.split("-").map((n) => parseInt(n, 16));
+        return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+      }),
+    );
+    for (let code = 0; code < 256; code++) {
+      const channel = setUp({ disk0: hard(64), disk2: cd(20) })[name], status = channel.command(code, [2, 1, 1, 0, 0, 0xe0]);
+      const aborted = (status & 1) === 1 && channel.inp(ERROR) === 4;
+      assertEquals(!aborted, codes.has(code), `${name}: command ${code.toString(16)}`);
+    }
+  }
+});
+
 Deno.test("READ SECTORS by LBA: an interrupt for each sector, none after the last", () => {
   const { first } = setUp();
   [0, 2, 5, 0, 0, 0xe0].forEach((v, i) => first.out(ERROR + i, v));

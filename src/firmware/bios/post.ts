@@ -60,7 +60,6 @@ const TABLES: Readonly<Record<number, number>> = {
   0x1e: ROM_SEGMENT * 0x1_0000 + FLOPPY_TABLE_AT,
   0x1f: ROM_SEGMENT * 0x1_0000 + ROM_FONTS[8] + 1024,
   0x41: 0,
-  0x43: ROM_SEGMENT * 0x1_0000 + ROM_FONTS[16],
   0x46: 0,
 };
 
