@@ -115,3 +115,19 @@ Deno.test("a hart that does not exist is logged", () => {
   c.write(8, 1, 4);
   assertEquals(c.log.length, 4);
 });
+
+// The shortest times: already past, at once, and one or two counts ahead, from every phase of a count.
+for (const ahead of [-1, 0, 1, 2]) {
+  for (const phase of [0, 1, 99]) {
+    Deno.test(`mtimecmp ${ahead} counts ahead, ${phase} ns into one`, () => {
+      const c = setUp();
+      c.passNs(1000 + phase);
+      c.write(MTIMECMP + 4, 0, 4);
+      c.write(MTIMECMP, 10 + ahead, 4);
+      for (let ns = phase; ns < 300; ns++) {
+        assertEquals(c.irq[1].level, ns >= 100 * ahead, `${ns} ns`);
+        c.passNs(1);
+      }
+    });
+  }
+}
