@@ -29,6 +29,7 @@ Deno.test("files and whole folders are run, those of the name that is asked for;
 
 Deno.test("what is not there, and a folder without scripts, is said before anything runs", async () => {
   Deno.mkdirSync(`${scratch}/empty`);
+  Deno.writeTextFileSync(`${scratch}/empty/notes.md`, "no script");
   await assertRejects(() => run([]), ConfigError, "which scripts? usage: bringup test SCRIPT...");
   await assertRejects(() => run([`${scratch}/gone.ts`]), ConfigError, "gone.ts: no such file or folder");
   await assertRejects(() => run([`${scratch}/empty`]), ConfigError, "empty: no scripts (*.ts) in this folder");
