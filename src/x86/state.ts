@@ -200,8 +200,9 @@ export function xrstor(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind:
   const keysAt = compact ? EXTENDED : PKRU_OFFSET, { s } = cpu;
   if (wanted & present & PKRU_STATE) read(cpu, lo, hi, keysAt, PKRU_BYTES);
   read(cpu, lo, hi, 0, 160 + 16 * xmmCount(cpu));
-  if (wanted & SSE_STATE && present & SSE_STATE) checkMxcsr(cpu);
-  const mxcsr = present & SSE_STATE ? view.getInt32(24, true) : 0x1f80;
+  // The standard form loads MXCSR whether the header has the SSE state or not (SDM volume 1, 13.8.1; not so QEMU 7.2).
+  const stored = !compact || (present & SSE_STATE) !== 0, mxcsr = stored ? view.getInt32(24, true) : 0x1f80;
+  if (wanted & SSE_STATE && stored) checkMxcsr(cpu);
   if (wanted & STANDARD) {
     if (!(present & STANDARD)) {
       buffer.fill(0, 0, 6);
