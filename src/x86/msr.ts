@@ -131,7 +131,7 @@ const ROWS = new Map<number, MsrRow>([
     ...plain("IA32_PAT", 0x277, 0x0007_0406, 0x0007_0406),
     write: (cpu, lo, hi) => {
       // Each byte is a memory type: 0, 1, 4 to 7.
-      for (let n = 0; n < 8; n++) if (!(0xf3 >> ((n < 4 ? lo : hi) >>> (8 * (n & 3)) & 0xff) & 1)) cpu.fault(XCPT.GP, 0);
+      for (const byte of new Uint8Array(Int32Array.of(lo, hi).buffer)) if (byte > 7 || byte === 2 || byte === 3) cpu.fault(XCPT.GP, 0);
       cpu.s.msrs[0x277] = [lo, hi];
     },
   }],

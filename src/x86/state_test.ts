@@ -139,10 +139,10 @@ Deno.test("what is wrong faults before anything has changed", async () => {
       let faulted: unknown;
       try {
         work();
-      } catch {
-        faulted = true;
+      } catch (e) {
+        faulted = e;
       }
-      assertEquals([faulted, values(cpu)], [true, full], what);
+      assertEquals([faulted, values(cpu)], [FAULTED, full], what);
     };
   ask(cpu, 3);
   xsave(cpu, AREA, 0, false, 0);
