@@ -10,6 +10,7 @@ import { lazy } from "../core/lazy.ts";
 import { Builder, codeBytes, LONGEST_INSTRUCTION } from "../ir/builder.ts";
 import { type Access, CONTINUE, type Core, type CoreEnv, FAULT, FETCH, FINISH, READ, type Status, WRITE } from "../ir/frontend.ts";
 import {
+  ANSWER,
   BUDGET,
   CACHE_LIMIT,
   CLOCK,
@@ -86,6 +87,8 @@ interface Region {
   /** How often it had to leave an instruction to the interpreter, and the hart's instructions when that was last looked at. */
   sides: number;
   since: number;
+  /** How many instructions that reach devices were known when it was compiled. */
+  readonly devices: number;
 }
 /** Translations of one host page. */
 interface CodePage {
@@ -106,6 +109,8 @@ interface CodePage {
   hi: number;
   /** A bit for each byte that does; made when a write hits a granule. */
   exact: Uint8Array | undefined;
+  /** Where instructions begin that compiled code left since they reach devices. */
+  devices: Set<number> | undefined;
 }
 
 /** A window of guest-physical memory in the linear memory. */
@@ -354,6 +359,8 @@ export class Engine {
   readonly #regionCode: { bytes: Uint8Array; at: number; limit: number; stop: number; next: () => number };
   #second = -1;
   #nextOfRegion: () => number = () => -1;
+  /** Helpers that have `value`. */
+  #values: ReadonlySet<number> | undefined;
   /** Counters for `--stats`. */
   readonly stats = new Counters();
   /** With `profile`: where compiled code gave up. */
@@ -727,22 +734,38 @@ export class Engine {
     }
   }
 
-  /** Compiled code has left the instruction at the pc to the interpreter. Where that is the rule (a device is polled), the interpreter is faster. */
+  /**
+   * Compiled code has left the instruction at the pc to the interpreter. Where that is the rule the region is compiled anew, so that the accesses
+   * that reach devices go there at once; if there are none that it did not know, the interpreter is faster.
+   */
   #side(budget: number): number {
     const i32 = this.#i32, region = this.#regions.get(i32[CURRENT >> 2]);
     if (region && ++region.sides === this.limits.sides) {
       this.#leftNow = budget;
       const now = this.running.instructions();
-      if (now - region.since < this.limits.sides * this.limits.sideWorth) this.#revert(region);
+      if (this.#devicesOf(region.ranges) > region.devices) {
+        this.#interpret(region);
+        i32[(region.block.ip + H_HEAT) >> 2] = 1;
+      } else if (now - region.since < this.limits.sides * this.limits.sideWorth) this.#revert(region);
       region.sides = 0;
       region.since = now;
     }
     const pc = this.#i64[PC >> 3], block = budget > 0 ? this.#lookup(i32[PC >> 2], i32[(PC >> 2) + 1], true) : -1;
     if (block < 0) return budget;
     this.sideExits?.before();
+    const host = this.#fetch(i32[PC >> 2], i32[(PC >> 2) + 1]), page = this.#pages[host >>> 12], { deviceAccesses } = this.stats;
     budget = this.#enter(block, budget);
+    if (page && this.stats.deviceAccesses !== deviceAccesses) (page.devices ??= new Set()).add(host & (PAGE - 1));
     this.sideExits?.after(BigInt.asUintN(64, pc));
     return budget;
+  }
+  /** How many instructions of some code are known to reach devices. */
+  #devicesOf(ranges: Region["ranges"]): number {
+    let n = 0;
+    for (const { at, bytes } of ranges) {
+      for (const d of this.#pages[at >>> 12]?.devices ?? []) if (d >= (at & (PAGE - 1)) && d < (at & (PAGE - 1)) + bytes) n++;
+    }
+    return n;
   }
 
   /** The instruction of the micro-op at `ip` faults: it takes its tick and its exception. */
@@ -996,6 +1019,11 @@ export class Engine {
       limits: this.limits,
       verify: this.options.verify,
       count: this.#regionCount,
+      isDevice: this.#devicesOf(ranges) === 0 ? undefined : (node, offset) => {
+        const at = hosts.get(node.at)! + offset;
+        return this.#pages[at >>> 12]!.devices?.has(at & (PAGE - 1)) ?? false;
+      },
+      values: this.#values ??= new Set(core.helpers.keys().filter((n) => core.helpers[n].value !== undefined)),
       ram: physical ? { ...ram, free, only: this.#views.filter((v) => !v.readonly).length === 1 } : undefined,
       isExtended: this.#unlike.has(ip) ? undefined : (slot) => this.#isExtended(slot),
     });
@@ -1012,6 +1040,7 @@ export class Engine {
       guard,
       pages: used,
       ranges,
+      devices: this.#devicesOf(ranges),
       trustsFree: free !== undefined,
       wasmBytes: compiled.size,
       assumes: compiled.assumes,
@@ -1056,6 +1085,21 @@ export class Engine {
           return status === CONTINUE && this.#attention ? FINISH : status;
         },
         store: (lo: number, hi: number, size: number, left: number) => this.#storeFor(lo, hi, size, left),
+        load: (lo: number, hi: number, size: number, left: number) => {
+          this.#leftNow = left;
+          if (--this.#work < 0) this.#attention = true;
+          const status = this.#load(lo, hi, size, READ), { i32 } = this.running;
+          i32[ANSWER >> 2] = status === CONTINUE && this.#attention ? FINISH : status;
+          i32[(RESULT >> 2) + 1] = this.#valueHi;
+          return this.#valueLo;
+        },
+        value: (helper: number, a: number, b: number, left: number) => {
+          this.#leftNow = left;
+          if (--this.#work < 0) this.#attention = true;
+          const { core, i32 } = this.running, value = core.helpers[helper].value!(a, b);
+          if (this.#attention && i32[ANSWER >> 2] === CONTINUE) i32[ANSWER >> 2] = FINISH;
+          return value;
+        },
       },
     };
   }
@@ -1165,6 +1209,7 @@ export class Engine {
       lo: 0,
       hi: 0,
       exact: undefined,
+      devices: undefined,
     };
   }
 
@@ -1361,6 +1406,9 @@ export class Engine {
     const core = this.running.core, rest = PAGE - (lo & (PAGE - 1));
     if (rest < size) return this.#loadAcross(lo, hi, size, rest, access);
     const entry = this.#entry(lo, access) >> 2, i32 = this.#i32;
+    if (i32[entry] === ((lo & -PAGE) | DEVICE) && i32[entry + 1] === hi) {
+      return this.#loadDevice(i32[entry + 2] * PAGE + (lo & (PAGE - 1)), size) ? CONTINUE : this.#busFault(lo, hi, access);
+    }
     if (access === WRITE && i32[entry] === ((lo & -PAGE) | WATCHED) && i32[entry + 1] === hi) {
       this.#loadHost((lo + i32[entry + 2]) >>> 0, size);
       return CONTINUE;
@@ -1368,7 +1416,10 @@ export class Engine {
     const paddr = core.translate(lo, hi, access, size);
     if (paddr < 0) return FAULT;
     const ram = this.#ramAt(paddr);
-    if (!ram || paddr + size > ram.base + ram.length) return this.#loadDevice(paddr, size) ? CONTINUE : this.#busFault(lo, hi, access);
+    if (!ram || paddr + size > ram.base + ram.length) {
+      this.#fillDevice(entry, lo, hi, paddr);
+      return this.#loadDevice(paddr, size) ? CONTINUE : this.#busFault(lo, hi, access);
+    }
     const host = ram.offset + (paddr - ram.base);
     if (core.pageCacheable) {
       this.#fill(lo, hi, host, ram, access);
@@ -1442,6 +1493,10 @@ export class Engine {
     const core = this.running.core, rest = PAGE - (lo & (PAGE - 1));
     if (rest < size) return this.#storeAcross(lo, hi, size, rest);
     const entry = this.#entry(lo, WRITE) >> 2, i32 = this.#i32;
+    if (i32[entry] === ((lo & -PAGE) | DEVICE) && i32[entry + 1] === hi) {
+      const paddr = i32[entry + 2] * PAGE + (lo & (PAGE - 1));
+      return this.#storeDevice(paddr, size, this.#valueLo, this.#valueHi) ? CONTINUE : this.#busFault(lo, hi, WRITE);
+    }
     if (i32[entry] === ((lo & -PAGE) | WATCHED) && i32[entry + 1] === hi) {
       const host = (lo + i32[entry + 2]) >>> 0;
       this.#storeHost(host, size, this.#valueLo, this.#valueHi);
@@ -1452,6 +1507,7 @@ export class Engine {
     if (paddr < 0) return FAULT;
     const ram = this.#ramAt(paddr);
     if (!ram || paddr + size > ram.base + ram.length) {
+      this.#fillDevice(entry, lo, hi, paddr);
       return this.#storeDevice(paddr, size, this.#valueLo, this.#valueHi) ? CONTINUE : this.#busFault(lo, hi, WRITE);
     }
     if (ram.readonly) return CONTINUE;
@@ -1537,7 +1593,9 @@ export class Engine {
       this.#attention = true;
       return 0;
     }
-    const { core } = this.running, paddr = core.translate(lo, hi, access, size);
+    const { core } = this.running, at = this.#entry(lo, access) >> 2;
+    if (this.#i32[at] === ((lo & -PAGE) | DEVICE) && this.#i32[at + 1] === hi) return 0;
+    const paddr = core.translate(lo, hi, access, size);
     if (paddr < 0) return 2;
     const ram = this.#ramAt(paddr);
     if (!ram || !core.pageCacheable) return 0;
@@ -1552,16 +1610,19 @@ export class Engine {
   #storeFor(lo: number, hi: number, size: number, left: number): number {
     if ((lo & (PAGE - 1)) + size > PAGE) return 3;
     const i32 = this.#i32, entry = this.#entry(lo, WRITE) >> 2, tag = (lo & -PAGE) | WATCHED;
-    if (i32[entry] !== tag || i32[entry + 1] !== hi) {
-      const filled = this.#fillFor(lo, hi, WRITE, size);
-      if (filled === 2) return 1;
-      if (filled === 0 && (i32[entry] !== tag || i32[entry + 1] !== hi)) return 3;
-    }
+    const device = i32[entry] === ((lo & -PAGE) | DEVICE) && i32[entry + 1] === hi;
+    const filled = device || (i32[entry] === tag && i32[entry + 1] === hi) ? 0 : this.#fillFor(lo, hi, WRITE, size);
+    if (filled === 2) return 1;
     if (--this.#work < 0) this.#attention = true;
+    this.#leftNow = left;
+    if (filled === 0 && (i32[entry] !== tag || i32[entry + 1] !== hi)) {
+      this.#valueLo = i32[RESULT >> 2];
+      this.#valueHi = i32[(RESULT >> 2) + 1];
+      return this.#store(lo, hi, size) === FAULT ? 1 : this.#attention ? 2 : 0;
+    }
     // What is to be left is the region, if it was hit, not the slice.
     const asked = this.#attention, host = (lo + i32[entry + 2]) >>> 0;
     this.#attention = false;
-    this.#leftNow = left;
     this.#storeHost(host, size, i32[RESULT >> 2], i32[(RESULT >> 2) + 1]);
     const hit = this.#attention;
     this.#attention = asked;
@@ -1579,6 +1640,14 @@ export class Engine {
   /** Address of the TLB entry that a page has its place in. */
   #entry(lo: number, access: Access): number {
     return this.#i32[TLB >> 2] + (access === WRITE ? TLB_HALF : 0) + (((lo >>> 12) & this.#tlbMask) << 4);
+  }
+
+  /** Keeps where a page of devices is: accesses that the fast path misses need no walk. The entry is an index in i32. */
+  #fillDevice(entry: number, lo: number, hi: number, paddr: number): void {
+    const page = Math.floor(paddr / PAGE), from = page * PAGE;
+    if (!this.running.core.pageCacheable || page > 0x7fff_ffff) return;
+    for (const { base, length } of this.#views) if (base < from + PAGE && from < base + length) return;
+    this.running.fill(entry << 2, (lo & -PAGE) | DEVICE, hi, page);
   }
 
   /** Lets the fast path have a page, unless writes to it must be seen: then the entry is for `#store` alone. */
@@ -1609,6 +1678,8 @@ export const BYTES_OF_WORK = 512;
 const THRESHOLD = 300_000;
 /** In a TLB entry's page: writes to it are looked at. No address's page has such a bit, so that compiled code misses the entry. */
 const WATCHED = 2;
+/** The same: it has no memory alone, and in place of an addend the number of the physical page is there. */
+const DEVICE = 4;
 /** Why writes to a page are looked at. */
 const IS_CODE = 1, IS_TABLE = 2;
 /** Of #lookup: what the next instruction needs has to be loaded first. */

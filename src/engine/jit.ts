@@ -2,6 +2,7 @@
 // (Norman Ramsey, "Beyond Relooper", ICFP 2022); only fast paths are compiled. Whatever is rare leaves the function with everything
 // written back, and the interpreter does it. The function's parameter is the budget; its result is a reason of LEFT.
 import {
+  ANSWER,
   ARG,
   BUDGET,
   CACHE_ADDEND,
@@ -52,6 +53,7 @@ const JUMPOUT = OP["jumpOut"], CALLENDUNLESS = OP["callEndUnless"];
 const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"];
 const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
 const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
+const CALLS = Uint8Array.from(OPS, (r) => r.effect === "call" || r.effect === "ends" && r.name.startsWith("call") ? 1 : 0);
 const READS = Uint8Array.from(OPS, (r) => r.effect === "reads" ? 1 : 0),
   WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
 /** Comparisons of i64: wasm's of i32; 0 for other rows. */
@@ -86,8 +88,15 @@ const FILL = 1;
  * region has to be left, 3 when the interpreter must do it; the value is in RESULT.
  */
 const STORE = 2;
+/**
+ * load(address low, high, bytes, instructions left including the running one) -> low half of what a load finds, wherever that is; the upper half is in
+ * RESULT, and in ANSWER whether it faults or the region has to be left behind the instruction.
+ */
+const LOAD = 3;
+/** value(helper, a, b, instructions left including the running one) -> see Helper.value in frontend.ts. */
+const VALUE = 4;
 /** Functions that are imported. */
-const IMPORTS = 3;
+const IMPORTS = 5;
 // Parameter and fixed locals.
 const budget = 0, tlb = 1, exitPc = 2, kind = 3, va = 4, entry = 5, status = 6, finish = 7;
 
@@ -130,6 +139,10 @@ export interface RegionTarget {
   readonly count: number;
   /** Set when addresses are physical in the region's mode. */
   readonly ram: PhysicalRam | undefined;
+  /** Whether the instruction that begins `offset` bytes behind a node's start was seen to reach a device. */
+  readonly isDevice?: ((node: RegionNode, offset: number) => boolean) | undefined;
+  /** Helpers that have `value`. */
+  readonly values: ReadonlySet<number>;
   /** Whether a slot is sign-extended from 32 bits at the moment; undefined: nothing is to be taken from that. */
   readonly isExtended?: ((slot: number) => boolean) | undefined;
 }
@@ -149,6 +162,8 @@ class Region {
   readonly #pageCaches = new Map<string, number>();
   /** Accesses, where addresses are physical, and the locals of spans: index of the first byte in the linear memory. */
   readonly spans: SpanPlan | undefined;
+  /** Of each node the accesses that were seen to reach devices. */
+  readonly devices: readonly ReadonlySet<number>[];
   readonly #spanLocals = new Map<Span, number>();
   readonly #behind: Set<number>[] = [];
   readonly #farConstants = new Map<number, number>();
@@ -174,7 +189,8 @@ class Region {
       if (!off.has("narrow")) narrow = narrowSlots(graph, table, throughout);
       verify("extend");
     }
-    if (target.ram) this.spans = findSpans(graph, table, off.has("spans"), !off.has("across"), target.limits);
+    this.devices = nodes.map((node) => devicesOf(node, target.isDevice));
+    if (target.ram) this.spans = findSpans(graph, table, off.has("spans"), !off.has("across"), target.limits, this.devices);
     for (const [n, home] of homes.entries()) {
       const slot = table.slots[n], long = table.long[n];
       if (extended[n] && home.atEntry) this.assumes.push(slot);
@@ -242,7 +258,7 @@ class Region {
       [
         { name: "regionHelper", type: { params: [I32, I32], results: [I32] } },
         { name: "fill", type: { params: [I32, I32, I32], results: [I32] } },
-        { name: "store", type: { params: [I32, I32, I32, I32], results: [I32] } },
+        ...["store", "load", "value"].map((name) => ({ name, type: { params: [I32, I32, I32, I32], results: [I32] } })),
       ],
       [
         ...this.#runtime.map((n) => RUNTIME[n]),
@@ -366,6 +382,25 @@ class Region {
   }
 }
 
+/** The accesses of instructions that reach devices, where they are the only one of theirs and nothing behind them can fail: a device is accessed once. */
+function devicesOf(node: RegionNode, isDevice: RegionTarget["isDevice"]): ReadonlySet<number> {
+  if (!isDevice) return NO_SLOTS;
+  const { op, lo, count } = node.ir, devices = new Set<number>();
+  let offset = 0, access = -1, fits = false;
+  for (let i = 0; i <= count; i++) {
+    if (i === count || op[i] === INSN) {
+      if (fits && isDevice(node, offset)) devices.add(access);
+      if (i < count) offset = lo[i];
+      access = -1;
+      fits = false;
+    } else if (READS[op[i]] || WRITES[op[i]]) {
+      fits = access < 0 && (READS[op[i]] === 1 || op[i + 1] === INSN || op[i + 1] === JUMP);
+      access = i;
+    } else if (CALLS[op[i]]) fits = false;
+  }
+  return devices;
+}
+
 /** Pushes a whole number below 2^53 as i64. */
 const i64 = (a: Asm, n: number) => a.i64(n | 0, Math.floor(n / 2 ** 32));
 
@@ -468,7 +503,9 @@ class Walk {
         if (!this.#uses[i]) continue;
         this.#operation(i);
         this.#keep(i);
-      } else if (READS[op]) {
+      } else if (READS[op] && region.devices[this.index].has(i)) this.#loadDevice(i, op);
+      else if (WRITES[op] && region.devices[this.index].has(i)) this.#storeDevice(i, op);
+      else if (READS[op]) {
         a.mem(loadOpcode(OPS[op]), this.#address(i, op));
         if (this.#uses[i]) this.#keep(i);
         else a.op(W.drop);
@@ -497,6 +534,7 @@ class Walk {
         if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
         region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i], this.#late);
       } else if (op === JUMPTO || op === JUMPOUT) this.#jumpTo(i);
+      else if (op === CALL && region.target.values.has(ir.lo[i])) this.#value(i);
       else if (op === CALL) {
         this.#call([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
         this.#late.clear();
@@ -722,8 +760,14 @@ class Walk {
    * that end with the store, where it is known how to go on; false for others.
    */
   #storeMissed(i: number, size: number): boolean {
+    const next = this.#ir.op[i + 1];
+    if (!WRITES[this.#ir.op[i]] || this.region.target.ram || this.#mayFinish || (next !== INSN && next !== JUMP)) return false;
+    this.#callStore(i, size);
+    return true;
+  }
+  /** Has the store `i`, of which its instruction is done, made by STORE; its address is in `va`. */
+  #callStore(i: number, size: number): void {
     const a = this.#a, ir = this.#ir, next = ir.op[i + 1], value = ir.b[i];
-    if (!WRITES[ir.op[i]] || this.region.target.ram || this.#mayFinish || (next !== INSN && next !== JUMP)) return false;
     a.i32(0);
     this.#push(value);
     if (!LONG[ir.op[value]]) a.op(W.extU);
@@ -735,7 +779,66 @@ class Walk {
     this.region.leave(LEFT.attention, ...pc, this.#late);
     a.end();
     this.#sideOrFault(1);
-    return true;
+  }
+  /** Sets `va` to the address of access `i`; begins an if for what is in memory that the TLB has. */
+  #ifInMemory(i: number, half: number, size: number): void {
+    const a = this.#a;
+    this.#push(this.#ir.a[i]);
+    a.tee(va).op(W.wrap).i32(8).op(W.i32ShrU).i32((this.region.target.limits.tlbEntries - 1) << 4).op(W.i32And).get(tlb).op(W.i32Add).tee(
+      entry,
+    ).mem(
+      W.i64Load,
+      half,
+    );
+    this.#page(size);
+    a.op(W.i64Eq).if();
+  }
+  /** A store that was seen to reach a device. */
+  #storeDevice(i: number, op: number): void {
+    const a = this.#a, { size } = OPS[op];
+    a.block("stored");
+    this.#ifInMemory(i, TLB_HALF, size!);
+    a.get(va).op(W.wrap).get(entry).mem(W.i32Load, TLB_HALF + 8).op(W.i32Add);
+    this.#push(this.#ir.b[i]);
+    a.mem(storeOpcode(OPS[op]), 0).br("stored").end();
+    this.#callStore(i, size!);
+    a.end();
+  }
+  /** A load that was, and is the last thing of its instruction that can fail. */
+  #loadDevice(i: number, op: number): void {
+    const a = this.#a, row = OPS[op], long = row.result === "l", { size, signed } = row, value = this.#local[i] = this.#newTemp(long);
+    this.#ifInMemory(i, 0, size!);
+    a.get(va).op(W.wrap).get(entry).mem(W.i32Load, 8).op(W.i32Add).mem(loadOpcode(row), 0).set(value).else();
+    a.get(va).op(W.wrap).get(va).i64(32).op(W.i64ShrU).op(W.wrap).i32(size!).get(budget).i32(this.#left).op(W.i32Add).call(LOAD);
+    if (signed && size! < 4) a.ops(OPS[OP[size === 1 ? "ext8S.i" : "ext16S.i"]].wasm as readonly number[]);
+    if (long) a.op(signed ? W.extS : W.extU);
+    if (size === 8) a.at(W.i64Load32U, RESULT + 4).i64(32).op(W.i64Shl).op(W.i64Or);
+    a.set(value);
+    this.#afterValue(() => this.#sideOrFault(1));
+    a.end();
+  }
+  /** A helper that changes no slot. */
+  #value(i: number): void {
+    const a = this.#a, ir = this.#ir, { region } = this;
+    region.store(this.#late);
+    this.#late.clear();
+    region.writeBack(a);
+    a.i32(ir.lo[i]);
+    for (const v of [ir.a[i], ir.b[i]]) {
+      if (v < 0) a.i32(0);
+      else this.#pushLow(v);
+    }
+    a.get(budget).i32(this.#left).op(W.i32Add).call(VALUE).op(W.extU);
+    this.#keep(i);
+    this.#afterValue(() => this.#side());
+  }
+  /** Looks at ANSWER. */
+  #afterValue(fault: () => void): void {
+    const a = this.#a;
+    a.at(W.i32Load, ANSWER).tee(status).unlikelyIf().get(status).i32(1).op(W.i32Eq).unlikelyIf();
+    fault();
+    a.end().i32(1).set(finish).end();
+    this.#mayFinish = true;
   }
   /** The address is physical: mostly all that the access's span reaches is in RAM, in its part without code if the span has stores. */
   #physical(i: number, ram: PhysicalRam, free: PhysicalRam["free"]): number {

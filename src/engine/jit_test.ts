@@ -46,6 +46,7 @@ const compile = (nodes: readonly RegionNode[], physical: boolean, off: readonly 
     off: new Set(off),
     limits: LIMITS,
     verify: true,
+    values: new Set(),
     isExtended: () => true,
     guard: 0,
     count: 0,

@@ -18,6 +18,11 @@ export type Status = 0 | 1 | 2;
 export interface Helper {
   readonly name: string;
   run(): Status;
+  /**
+   * The same for the low halves of its two arguments, where the result is the 32 bits returned: what it would say is left in the ANSWER slot.
+   * Only for helpers that change no slot of the guest.
+   */
+  readonly value?: ((a: number, b: number) => number) | undefined;
 }
 
 /** Guest code as the translator reads it. */

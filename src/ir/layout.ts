@@ -12,6 +12,8 @@ export const IP = 0x50, CURRENT = 0x54;
 export const BUDGET = 0x58;
 /** i32: base address of the running hart's data TLB for its present mode, and the translation context of its jump cache entries. */
 export const TLB = 0x5c, CONTEXT = 0x60;
+/** i32: what was said of an access of a device or a helper's value, where the value itself is what is returned; see `Status` in frontend.ts. */
+export const ANSWER = 0x64;
 /** Arguments of helper calls (i64 each), and their result. */
 export const ARG = 0x70, RESULT = 0x90;
 /**

@@ -1,5 +1,5 @@
 // x86 machines: processors, ports, the interrupt acknowledge cycle, and what runs first after a reset.
-import { Bus, type BusTarget, readTarget, type Region, type Size, windowOffset, writeTarget } from "../core/bus.ts";
+import { BITS, Bus, type BusTarget, readTarget, type Region, type Size, windowOffset, writeTarget } from "../core/bus.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { IrqLine } from "../core/irq.ts";
 import type { MapEntry } from "../firmware/bios/mod.ts";
@@ -68,22 +68,53 @@ const OPEN_BUS: BusTarget = {
 };
 const openBus = (length: number): Region => ({ base: 0, length, name: "nothing", readonly: false, target: OPEN_BUS });
 
+/** What answers at a port. */
+class Port {
+  readonly read: BusTarget["read"];
+  readonly write: BusTarget["write"];
+  readonly min: number;
+  readonly max: number;
+  /** @param left bytes from here to the end of its window */
+  constructor(readonly port: number, readonly target: BusTarget, readonly offset: number, readonly left: number) {
+    this.read = target.read;
+    this.write = target.write;
+    this.min = target.access.min;
+    this.max = Math.min(target.access.max, left);
+  }
+}
+
 /** Port accesses: an access that leaves its device's window, or is not aligned to its size, goes byte by byte. */
 class Ports implements CpuPorts {
-  constructor(readonly bus: Bus) {}
+  /** What was looked up of late, by the port's low bits. */
+  readonly #known: (Port | undefined)[] = Array(KNOWN_PORTS);
+  constructor(readonly bus: Bus) {
+    bus.onRemap = () => this.#known.fill(undefined);
+  }
+  #at(port: number): Port {
+    const known = this.#known[port & (KNOWN_PORTS - 1)];
+    return known?.port === port ? known : this.#find(port);
+  }
+  #find(port: number): Port {
+    const r = this.bus.find(port)!, offset = windowOffset(r, port);
+    return this.#known[port & (KNOWN_PORTS - 1)] = new Port(port, r.target!, offset, r.length - offset);
+  }
   in(port: number, size: number): number {
-    const r = this.bus.find(port)!;
-    if (port + size <= r.base + r.length) return readTarget(r.target!, windowOffset(r, port), size as Size) >>> 0;
+    const p = this.#at(port);
+    if (size >= p.min && size <= p.max) return (p.read.call(p.target, p.offset, size as Size) & BITS[size as Size]) >>> 0;
+    if (size <= p.left) return readTarget(p.target, p.offset, size as Size) >>> 0;
     let value = 0;
     for (let i = 0; i < size; i++) value |= this.in((port + i) & 0xffff, 1) << (8 * i);
     return value >>> 0;
   }
   out(port: number, size: number, value: number): void {
-    const r = this.bus.find(port)!;
-    if (port + size <= r.base + r.length) return writeTarget(r.target!, windowOffset(r, port), size as Size, value);
+    const p = this.#at(port);
+    if (size >= p.min && size <= p.max) return p.write.call(p.target, p.offset, size as Size, value >>> 0);
+    if (size <= p.left) return writeTarget(p.target, p.offset, size as Size, value);
     for (let i = 0; i < size; i++) this.out((port + i) & 0xffff, 1, value >>> (8 * i) & 0xff);
   }
 }
+/** A power of two that the ports of ISA cards fit in. */
+const KNOWN_PORTS = 1024;
 
 /** @throws {ConfigError} there is no such CPU model, or no such feature. */
 export function checkCpu({ cpu, cpuPlaces }: Graph): void {

@@ -5,7 +5,7 @@
 // changed by then, and the helper's wrapper or the delivery loop catches it. Translated code never sees it.
 // Not modelled: SMM, VMX, SVM, CET, VME (CR4.VME, PVI), machine checks, performance counters; #GP when code runs on beyond the limit of CS
 // (jumps are checked).
-import { ARG, CONTEXT, GUEST, GUEST_END, PC, RESULT, SWITCH, SWITCH_END, TLB } from "../ir/layout.ts";
+import { ANSWER, ARG, CONTEXT, GUEST, GUEST_END, PC, RESULT, SWITCH, SWITCH_END, TLB } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
   type Access,
@@ -135,7 +135,7 @@ import {
 import { Spaces } from "../ir/spaces.ts";
 import { Insn } from "./insn.ts";
 import { isStackAccess, operandBytes, Stack } from "./stack.ts";
-import { systemHelpers } from "./system.ts";
+import { checkPort, systemHelpers } from "./system.ts";
 import { x86Table } from "./isa.ts";
 import { instructionHelpers, translateBlock } from "./translate.ts";
 
@@ -309,7 +309,8 @@ export class X86Cpu implements Core {
     this.helpers = [
       ...SYSTEM_HELPERS.map((name) => {
         const run = own[name], ends = ENDING_HELPERS.has(name);
-        return { name, run: () => this.#guarded(run, ends) };
+        const value = name === "in" ? (port: number, size: number) => this.#in(port & 0xffff, size) : undefined;
+        return { name, run: () => this.#guarded(run, ends), value };
       }),
       ...instructionHelpers(
         env,
@@ -339,6 +340,22 @@ export class X86Cpu implements Core {
       status = FAULT;
     }
     return this.#changed && status === CONTINUE && !ends ? FINISH : status;
+  }
+
+  /** IN by code that takes its value at once. */
+  #in(port: number, size: number): number {
+    const { i32 } = this.env;
+    this.#changed = false;
+    try {
+      checkPort(this, port, size);
+    } catch (e) {
+      if (e !== FAULTED) throw e;
+      i32[ANSWER >> 2] = FAULT;
+      return 0;
+    }
+    const value = this.config.ports.in(port, size) | 0;
+    i32[ANSWER >> 2] = this.#changed ? FINISH : CONTINUE;
+    return value;
   }
 
   /** Puts the processor into its state after power on (SDM 9.1.1); wires keep their levels. */

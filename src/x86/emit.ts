@@ -510,8 +510,22 @@ export class Emit extends Builder {
   }
   /** Ends the block: on to `distance` after this instruction. */
   jumpNear(distance: number): void {
-    if (!this.checksTarget(distance)) this.jump(this.#offset(distance));
-    else this.jumpIp(this.ip(distance));
+    if (!this.checksTarget(distance)) return this.jump(this.#offset(distance));
+    const to = this.codeAddress(this.ip(distance));
+    this.jumpChecked(distance, to);
+  }
+  /** Ends the block: on to `distance` after this instruction, which is `to` and allowed. */
+  jumpChecked(distance: number, to: Val): void {
+    if (this.long) return this.jumpTo(to);
+    this.#unlessWrapped(distance, to);
+    this.jump(this.i.length + distance);
+  }
+  /** An IP of 16 bits that wraps is elsewhere than its distance says, by what the segment's base is: such a jump is looked up. */
+  #unlessWrapped(distance: number, to: Val, when?: Val): void {
+    if (this.i.operand !== 2) return;
+    const ip = this.sub(this.i32(this.pcLo + this.i.length + distance), this.getI(SEG_BASE(1)));
+    const straight = this.eqz(this.shrU(ip, this.i32(16)));
+    this.callEndUnless(when === undefined ? straight : this.or(straight, this.eqz(when)), H.goTo, to);
   }
   /** Goes on `distance` after this instruction when the i32 `cond` is not zero; `commit` writes registers once nothing can fault any more. */
   branchNear(cond: Val, distance: number, commit?: () => void): void {
@@ -521,7 +535,9 @@ export class Emit extends Builder {
     }
     const target = this.codeAddress(this.ip(distance), cond);
     commit?.();
-    this.jumpTo(this.select(cond, target, this.following()));
+    if (this.long) return this.jumpTo(this.select(cond, target, this.following()));
+    this.#unlessWrapped(distance, target, cond);
+    this.branchIf(cond, this.i.length + distance);
   }
 
   // --- exceptions

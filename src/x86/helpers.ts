@@ -14,6 +14,7 @@ export const SYSTEM_HELPERS = [
   "segWrite", // the same for writing
   "storeSelector", // linear address, offset, segment | bytes << 8, value: a word, with the checks of segWrite
   "codeLimit", // linear address, new EIP -> linear address: raises #GP if the EIP is above the limit or not canonical
+  "goTo", // * linear address
   "jumpFar", // * selector | operand bytes << 16, offset, here, next
   "callFar", // * selector | operand bytes << 16, offset, here, next
   "returnFar", // * operand bytes, bytes to pop, here, next
@@ -75,7 +76,7 @@ export const SYSTEM_HELPERS = [
 
 /** Those that end their block: what runs next is looked up in the new mode anyway. */
 export const ENDING_HELPERS: ReadonlySet<string> = new Set<typeof SYSTEM_HELPERS[number]>(
-  "exception fetchFault interrupt jumpFar callFar returnFar iret hlt syscall sysret sysenter sysexit".split(
+  "exception fetchFault interrupt goTo jumpFar callFar returnFar iret hlt syscall sysret sysenter sysexit".split(
     " ",
   ) as (typeof SYSTEM_HELPERS[number])[],
 );

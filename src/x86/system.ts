@@ -114,6 +114,10 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
       if (cpu.code64 ? !cpu.canonical(hi(1)) : lo(1) >>> 0 > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
       return result(lo(0), hi(0));
     },
+    goTo: () => {
+      cpu.setPc(lo(0), hi(0));
+      return CONTINUE;
+    },
     jumpFar: () => farTransfer(cpu, false, lo(0), lo(0) >>> 16, lo(1), hi(1), lo(3), hi(3)),
     callFar: () => farTransfer(cpu, true, lo(0), lo(0) >>> 16, lo(1), hi(1), lo(3), hi(3)),
     returnFar: () => farReturn(cpu, lo(0), lo(1)),
@@ -366,7 +370,7 @@ function writeFlags(cpu: X86Cpu, value: number, size: number): Status {
 }
 
 /** SDM volume 1, 19.5.2: the I/O permission bitmap of the TSS. */
-function checkPort(cpu: X86Cpu, port: number, size: number): void {
+export function checkPort(cpu: X86Cpu, port: number, size: number): void {
   if (!(cpu.s.cr0 & 1) || (!cpu.v86 && cpu.cpl <= (cpu.systemFlags & IOPL) >> 12)) return;
   const base = cpu.baseLo(TR), high = cpu.baseHi(TR), limit = cpu.limit[TR];
   if (!(cpu.attr[TR] & PRESENT) || !(cpu.attr[TR] >> 8 & 8) || limit < 0x67) cpu.fault(XCPT.GP, 0);

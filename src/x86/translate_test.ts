@@ -160,6 +160,19 @@ Deno.test("segments: the base is added, the limit is checked by the helper, and 
   b.slots.setBigUint64(SEG_BASE(1), 0x1_0000n, true);
   b.slots.setInt32(0x18c0, 0xffff, true);
   assertEquals(b.run("eb 80", REAL, 0x1_0010, 1).pc, 0x1_ff92n);
+  b.reg(1, 2n);
+  assertEquals([b.run("e2 80", REAL, 0x1_0010, 1).pc, b.reg(1)], [0x1_ff92n, 1n]); // loop
+  assertEquals([b.run("e2 80", REAL, 0x1_0010, 1).pc, b.reg(1)], [0x1_0012n, 0n]);
+  // One that does not wrap needs no helper, and the block goes on behind a condition.
+  b.calls.length = 0;
+  assertEquals(b.run("eb 10", REAL, 0x1_0010, 1).pc, 0x1_0022n);
+  assertEquals(b.run("e3 10", REAL, 0x1_0010, 1).pc, 0x1_0022n);
+  assertEquals(b.calls, []);
+  assertEquals(operations(b.translate("74 10 75 10 eb 80", REAL), /^branch/), 2);
+  // Beyond the limit: the fault comes first, and changes nothing.
+  b.slots.setInt32(0x18c0, 0x1f, true);
+  b.reg(1, 2n);
+  assertEquals([b.run("e2 10", REAL, 0x1_0010, 1).kind, b.reg(1)], ["fault", 2n]);
 });
 
 Deno.test("what the mode forbids is an exception", () => {

@@ -62,9 +62,16 @@ export interface SpanPlan {
   readonly hoisted: readonly ReadonlyMap<Span, number>[];
 }
 
-/** The spans of a region; `apart`: each access has one of its own; `across`: they go on in the nodes behind. */
-export function findSpans(graph: Graph, table: SlotTable, apart: boolean, across: boolean, limits: Limits): SpanPlan {
-  return new Spans(graph, table, apart, across, limits);
+/** The spans of a region; `apart`: each access has one of its own; `across`: they go on in the nodes behind; `not`: accesses of each node that need none. */
+export function findSpans(
+  graph: Graph,
+  table: SlotTable,
+  apart: boolean,
+  across: boolean,
+  limits: Limits,
+  not: readonly ReadonlySet<number>[],
+): SpanPlan {
+  return new Spans(graph, table, apart, across, limits, not);
 }
 
 class Spans implements SpanPlan {
@@ -85,6 +92,7 @@ class Spans implements SpanPlan {
     readonly apart: boolean,
     readonly across: boolean,
     readonly limits: Limits,
+    readonly not: readonly ReadonlySet<number>[],
   ) {
     const { nodes } = graph, most = Math.max(...nodes.map((n) => n.ir.count)), count = table.slots.length;
     this.places = nodes.map(() => new Map<number, Place>());
@@ -137,7 +145,7 @@ class Spans implements SpanPlan {
         state.open.clear();
         for (let s = 0; s < state.root.length; s++) this.#renew(state, s);
         called = true;
-      } else if (ACCESS[op]) {
+      } else if (ACCESS[op] && !this.not[n].has(i)) {
         const opened = this.#access(n, ir, i, state, inherited);
         if (!opened || !changes || common || !this.across) continue;
         // It is certain to be accessed in each turn.

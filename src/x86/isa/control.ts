@@ -33,7 +33,7 @@ const call: Semantics = (b) => {
   }
   const target = b.codeAddress(b.ip(b.i.imm));
   b.push(size, back);
-  b.jumpTo(target);
+  b.jumpChecked(b.i.imm, target);
 };
 const jumpIndirect: Semantics = (b, s) => b.jumpIp(b.get(s));
 const callIndirect: Semantics = (b, s) => {

@@ -2,7 +2,7 @@
 import { Builder } from "../../ir/builder.ts";
 import { evaluate, type Exit } from "../../ir/evaluate.ts";
 import { CONTINUE, type CoreEnv, FAULT, type Helper } from "../../ir/frontend.ts";
-import { ARG } from "../../ir/layout.ts";
+import { ARG, PC } from "../../ir/layout.ts";
 import { SYSTEM_HELPERS } from "../helpers.ts";
 import { GPR, MODE_CODE32, MODE_CODE64, MODE_FLAT, MODE_OSFXSR, MODE_PROTECTED, MODE_STACK32, RFLAGS } from "../slots.ts";
 import { instructionHelpers, translateBlock } from "../translate.ts";
@@ -33,6 +33,7 @@ export class Bench {
         name,
         run: () => {
           this.calls.push(`${name} ${[0, 1, 2].map((n) => this.slots.getBigInt64(ARG + 8 * n, true)).join(" ")}`);
+          if (name === "goTo") this.slots.setBigInt64(PC, this.slots.getBigInt64(ARG, true), true);
           return fault(name) ? FAULT : CONTINUE;
         },
       })),
