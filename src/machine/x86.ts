@@ -140,6 +140,7 @@ class X86Platform implements Platform {
   readonly #bios: BuiltinBios;
   readonly #interrupts = new Interrupts();
   readonly #rom: RomBios | undefined;
+  #advised = false;
 
   constructor(readonly parts: PlatformParts) {
     const { graph, options, engine, clock, bus } = parts, node = graph.cpu as CpuNode;
@@ -176,6 +177,7 @@ class X86Platform implements Platform {
           return interrupts.apicOf(index);
         },
         acknowledge: () => interrupts.acknowledge(index),
+        onNoVector: (vector) => this.#adviseVector(index, vector),
         onPending: () => {
           engine.attention();
           parts.interrupted(index);
@@ -188,6 +190,15 @@ class X86Platform implements Platform {
       slot.core = core;
       return new X86(index, core, engine);
     });
+  }
+
+  /** Who calls a BIOS that is not there goes through zeros for ever. */
+  #adviseVector(index: number, vector: number): void {
+    if (this.#advised) return;
+    this.#advised = true;
+    const number = `interrupt 0x${vector.toString(16)} has the vector 0000:0000, where no code is`;
+    const without = "the machine has no BIOS, since it has no memory for one below 1 MiB (pc.toml has)";
+    this.parts.host.log.line("advice", `cpu${index}`, this.#rom || this.#bios.possible ? number : `${number}: ${without}`);
   }
 
   /** Of a large disk only the beginning is read. */

@@ -33,6 +33,17 @@ function sector(...code: number[]): Uint8Array {
   return bytes;
 }
 
+Deno.test("a boot sector that calls a BIOS where there is none is told of it, once", async () => {
+  const lines: string[] = [], files = { "m.toml": new TextEncoder().encode(TOML), kernel: sector(0xb4, 0x0e, 0xcd, 0x10, 0xcd, 0x13) };
+  const options: MachineOptions = { file: "m.toml", kernel: "kernel" };
+  const readFile = memoryFiles(files, () => new ConfigError("no such file"));
+  const log = { ...silent, line: (channel: string, who: string, text: string) => void lines.push(`${channel} ${who}: ${text}`) };
+  createMachine(options, { readFile, log }, await loadGraph(options, { readFile, log })).run(20_000);
+  const text =
+    "advice cpu0: interrupt 0x10 has the vector 0000:0000, where no code is: the machine has no BIOS, since it has no memory for one";
+  assertEquals(lines, [`${text} below 1 MiB (pc.toml has)`]);
+});
+
 /** A Multiboot kernel at 1 MiB that is loaded by the addresses of its header; its code follows the header. */
 function multiboot(...code: number[]): Uint8Array {
   const view = new DataView(new ArrayBuffer(32 + code.length)), at = 0x10_0000;

@@ -161,6 +161,8 @@ export interface X86Config {
   tsc(): number;
   /** It counts the ticks that the engine's clock has. */
   readonly tscIsClock: boolean;
+  /** An interrupt or exception in real mode has the vector 0000:0000; for advice alone. */
+  onNoVector?(vector: number): void;
   /** The interrupt acknowledge cycle: the vector, or -1 when nobody asks any more. */
   acknowledge(): number;
   /** An event has become deliverable: cut the running slice. May be called at any moment. */

@@ -70,6 +70,7 @@ function realMode(cpu: X86Cpu, vector: number, flags: number, ip: number): void 
   const s = cpu.s, at = (s.idtLo + vector * 4) | 0;
   if (vector * 4 + 3 > s.idtLimit) cpu.fault(XCPT.GP, vector * 8 + 2);
   const offset = cpu.read16(at, 0, false), selector = cpu.read16((at + 2) | 0, 0, false), stack = cpu.stack;
+  if ((offset | selector) === 0) cpu.config.onNoVector?.(vector);
   stack.current(0);
   stack.push(2, flags, 0);
   stack.push(2, cpu.selector(CS), 0);
