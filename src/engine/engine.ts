@@ -896,6 +896,12 @@ export class Engine {
     return page !== undefined && page.translated >= this.limits.restless ? Math.min(limit, SHORT - (host & (SHORT - 1))) : limit;
   }
 
+  /** After how many instructions a block is hot: with a low threshold a region for each block that is soon dropped would be most of the work. */
+  #heatFor(host: number): number {
+    const again = Math.floor((this.#pages[host >>> 12]?.translated ?? 0) / PAGE);
+    return this.#heat === 0 || again === 0 ? this.#heat : Math.max(this.#heat, Math.min(THRESHOLD, again * HEAT_AGAIN));
+  }
+
   #translate(host: number, lo: number, hi: number, key: number, step: boolean): Block | undefined {
     const b = this.#builder, code = this.#code, core = this.running.core, selector = this.#selector;
     if (this.#arenaAt + LARGEST_BLOCK > selector.literalAt) this.flushCode();
@@ -916,7 +922,7 @@ export class Engine {
       max = cut;
     }
     const at = this.#arenaAt, ip = at + HEADER_BYTES, crossing = this.#second !== 0;
-    const heat = step || crossing ? 0 : this.#heat;
+    const heat = step || crossing ? 0 : this.#heatFor(host);
     this.#arenaAt = selector.select(b, at, heat);
     this.#u16[(ip + H_FLAGS) >> 1] = (step ? STEP : 0) | (crossing ? CROSSING : 0);
     const bytes = Math.min(code.limit, codeBytes(b));
@@ -1706,6 +1712,8 @@ const CONTEXT_STEP = 0x9e370;
  * into their own page, is translated for ever: it is cut (see WORK) and changed at ever other places, and each time all blocks behind are new.
  */
 const SHORT = 32;
+/** Instructions that a block of a page has to run before it is hot, for each time that as many bytes as the page has were translated there. */
+const HEAT_AGAIN = 1024;
 const INSN = OP["insn"];
 
 /** Notes that code of page number `p` is translated. */
