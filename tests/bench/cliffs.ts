@@ -37,7 +37,11 @@ const X86: Readonly<Record<string, Cliff>> = {
   "#UD": [2, "ud2", "mov r14d, 2"],
   "#DE": [2, "div ecx", "xor ecx, ecx; mov r14d, 2"],
   "#PF": [2, "mov eax, [rsi + 8192]", "mov r14d, 6"],
-  "fetch that faults": [1, "mov rax, DATA + 8192; call rax", "mov r14d, 0; mov eax, back; mov [idt + 16 * 14], ax; jmp over; back: add rsp, 40; mov rsp, [rsp - 16]; ret; over:"],
+  "fetch that faults": [
+    1,
+    "mov rax, DATA + 8192; call rax",
+    "mov r14d, 0; mov eax, back; mov [idt + 16 * 14], ax; jmp over; back: add rsp, 40; mov rsp, [rsp - 16]; ret; over:",
+  ],
   "x87: addition": [5, "fadd st1", "fldpi; fld1"],
   "x87: multiplication": [5, "fmul st1", "fld1; fldpi"],
   "x87: load and store of doubles": [5, "fld qword [rsi]; fstp qword [rsi + 8]"],
@@ -53,11 +57,23 @@ const X86: Readonly<Record<string, Cliff>> = {
   "UART: status by IN": [10, "in al, dx", "mov edx, 0x3fd"],
   "PIT: latch and read": [3, "xor eax, eax; out 0x43, al; in al, 0x40; in al, 0x40"],
   "port 61h": [10, "in al, 0x61"],
-  "ACPI timer": [10, "in eax, dx", "mov edx, 0xcf8; mov eax, 0x80000b40; out dx, eax; mov edx, 0xcfc; mov eax, 0xb001; out dx, eax; mov edx, 0xcf8; mov eax, 0x80000b80; out dx, eax; mov edx, 0xcfc; mov eax, 1; out dx, eax; mov edx, 0xb008"],
+  "ACPI timer": [
+    10,
+    "in eax, dx",
+    "mov edx, 0xcf8; mov eax, 0x80000b40; out dx, eax; mov edx, 0xcfc; mov eax, 0xb001; out dx, eax; mov edx, 0xcf8; mov eax, 0x80000b80; out dx, eax; mov edx, 0xcfc; mov eax, 1; out dx, eax; mov edx, 0xb008",
+  ],
   "local APIC: read": [10, "mov eax, [abs APIC + 0x80]"],
-  "local APIC: read of the timer": [10, "mov eax, [abs APIC + 0x390]", "mov dword [abs APIC + 0x3e0], 11; mov dword [abs APIC + 0x380], -1"],
+  "local APIC: read of the timer": [
+    10,
+    "mov eax, [abs APIC + 0x390]",
+    "mov dword [abs APIC + 0x3e0], 11; mov dword [abs APIC + 0x380], -1",
+  ],
   "local APIC: write": [10, "mov [abs APIC + 0x80], ebx"],
-  "local APIC: interrupt to itself": [1, "mov dword [abs APIC + 0x300], 0x44040; nop", "mov eax, eoi; mov [idt + 16 * 0x40], ax; shr eax, 16; mov [idt + 16 * 0x40 + 6], ax; sti"],
+  "local APIC: interrupt to itself": [
+    1,
+    "mov dword [abs APIC + 0x300], 0x44040; nop",
+    "mov eax, eoi; mov [idt + 16 * 0x40], ax; shr eax, 16; mov [idt + 16 * 0x40 + 6], ax; sti",
+  ],
   "HPET: read": [10, "mov eax, [abs HPET + 0xf0]", "mov dword [abs HPET + 0x10], 1"],
 };
 
@@ -97,10 +113,19 @@ const QEMU = ["-display", "none", "-serial", "none"];
 /** Puts a row's parts into its template. */
 function source(template: string, [, body, setup = ""]: Cliff, count: number): string {
   const lines = (text: string) => text.split(";").map((line) => line.trim()).join("\n  ");
-  return template.replace(/^ {2}SETUP$/m, () => `  ${lines(setup)}`).replace(/^ {2}BODY$/m, () => `  ${lines(body)}`).replace(/\bCOUNT$/m, String(count));
+  return template.replace(/^ {2}SETUP$/m, () => `  ${lines(setup)}`).replace(/^ {2}BODY$/m, () => `  ${lines(body)}`).replace(
+    /\bCOUNT$/m,
+    String(count),
+  );
 }
 
-async function build(template: string, file: string, row: Cliff, count: number, command: (from: string) => [string, string[]]): Promise<void> {
+async function build(
+  template: string,
+  file: string,
+  row: Cliff,
+  count: number,
+  command: (from: string) => [string, string[]],
+): Promise<void> {
   await Deno.mkdir(BUILT, { recursive: true });
   const extension = template.endsWith(".asm") ? ".asm" : ".S", from = file + extension;
   await Deno.writeTextFile(from, source(await Deno.readTextFile(join(GUESTS, template)), row, count));
@@ -111,7 +136,10 @@ async function build(template: string, file: string, row: Cliff, count: number, 
 
 /** `scale` makes counts of counts. */
 export function cliffRows(scale: (n: number) => number): Row[] {
-  const rows = (table: Readonly<Record<string, Cliff>>, make: (name: string, row: Cliff, count: number, file: string) => Partial<Row>): Row[] =>
+  const rows = (
+    table: Readonly<Record<string, Cliff>>,
+    make: (name: string, row: Cliff, count: number, file: string) => Partial<Row>,
+  ): Row[] =>
     Object.entries(table).map(([name, row]) => {
       const count = scale(row[0] * 1e6), file = join(BUILT, name.replaceAll(/[^A-Za-z0-9]+/g, "_"));
       return { name, measures: "time", apart: true, ...make(name, row, count, file) } as Row;

@@ -33,7 +33,7 @@ const only = options.only as string[], kernels = options.kernel as string[];
 const pairs = options.quick ? 1 : Number(options.pairs ?? 3);
 if (!Number.isInteger(pairs) || pairs < 1) fail(`--pairs needs a whole number, 1 or more: ${options.pairs}`);
 const table = kernels.length > 0 ? kernels.map((file) => kernelRow(resolve(file))) : rows(options.quick ? 5 : 1);
-const wanted = table.filter((row) => only.length === 0 || only.some((text) => `${row.group}/${row.name}`.includes(text)));
+const wanted = table.filter((row) => only.length === 0 ? !row.apart : only.some((text) => `${row.group}/${row.name}`.includes(text)));
 if (wanted.length === 0) fail(`no row has '${only.join("' or '")}' in its name`);
 
 if (options.dry) {
@@ -77,6 +77,7 @@ if (failures.length > 0) Deno.exitCode = 1;
 /** Runs a row: once each unmeasured, checking that both print the same, then the pairs. */
 async function measureRow(row: Row): Promise<Measured> {
   const memory = row.measures === "memory";
+  await row.prepare?.();
   const first = await measure(withStats(row.ours));
   const instructions = Number(/instructions\s+(\d+)/.exec(first.stderr)?.[1] ?? 0);
   if (row.other) {

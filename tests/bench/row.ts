@@ -30,6 +30,10 @@ export interface Row {
   readonly leastMips?: number;
   /** What it prints depends on the machine, and is not compared. */
   readonly printsTimes?: boolean;
+  /** Makes the guest; without what that needs the row fails. */
+  readonly prepare?: () => Promise<void>;
+  /** It is run only when `--only` names it. */
+  readonly apart?: boolean;
   /** Files that must exist; without them the row is skipped. */
   readonly needs?: readonly string[];
 }

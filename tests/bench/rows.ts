@@ -1,10 +1,11 @@
 // The table of the benchmark: what is run, against what, and how good it must be. Each file of rows has a function in `TABLES`.
 import type { Row } from "./row.ts";
+import { cliffRows } from "./cliffs.ts";
 import { riscvRows } from "./rows_riscv.ts";
 import { v86Rows } from "./rows_v86.ts";
 import { x86Rows } from "./rows_x86.ts";
 
-const TABLES: readonly ((count: (n: number) => number) => Row[])[] = [riscvRows, x86Rows, v86Rows];
+const TABLES: readonly ((count: (n: number) => number) => Row[])[] = [riscvRows, x86Rows, v86Rows, cliffRows];
 
 /** Groups whose geometric mean has a target. */
 export const MEAN_TARGETS: Readonly<Record<string, number>> = {
