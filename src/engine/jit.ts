@@ -142,7 +142,7 @@ export interface RegionTarget {
   /** Whether the instruction that begins `offset` bytes behind a node's start was seen to reach a device. */
   readonly isDevice?: ((node: RegionNode, offset: number) => boolean) | undefined;
   /** Helpers that have `value`. */
-  readonly values: ReadonlySet<number>;
+  readonly values?: ReadonlySet<number> | undefined;
   /** Whether a slot is sign-extended from 32 bits at the moment; undefined: nothing is to be taken from that. */
   readonly isExtended?: ((slot: number) => boolean) | undefined;
 }
@@ -534,7 +534,7 @@ class Walk {
         if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
         region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i], this.#late);
       } else if (op === JUMPTO || op === JUMPOUT) this.#jumpTo(i);
-      else if (op === CALL && region.target.values.has(ir.lo[i])) this.#value(i);
+      else if (op === CALL && region.target.values?.has(ir.lo[i])) this.#value(i);
       else if (op === CALL) {
         this.#call([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
         this.#late.clear();

@@ -46,7 +46,6 @@ const compile = (nodes: readonly RegionNode[], physical: boolean, off: readonly 
     off: new Set(off),
     limits: LIMITS,
     verify: true,
-    values: new Set(),
     isExtended: () => true,
     guard: 0,
     count: 0,

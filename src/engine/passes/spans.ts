@@ -69,7 +69,7 @@ export function findSpans(
   apart: boolean,
   across: boolean,
   limits: Limits,
-  not: readonly ReadonlySet<number>[],
+  not: readonly ReadonlySet<number>[] = [],
 ): SpanPlan {
   return new Spans(graph, table, apart, across, limits, not);
 }
@@ -145,7 +145,7 @@ class Spans implements SpanPlan {
         state.open.clear();
         for (let s = 0; s < state.root.length; s++) this.#renew(state, s);
         called = true;
-      } else if (ACCESS[op] && !this.not[n].has(i)) {
+      } else if (ACCESS[op] && !this.not[n]?.has(i)) {
         const opened = this.#access(n, ir, i, state, inherited);
         if (!opened || !changes || common || !this.across) continue;
         // It is certain to be accessed in each turn.

@@ -199,6 +199,9 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
       table,
       fill,
       store,
+      // Nothing here is known to reach a device.
+      load: () => 0,
+      value: () => 0,
       regionHelper: (index: number) => {
         if (index >= 0) return helpers[index].run();
         faulted = true;

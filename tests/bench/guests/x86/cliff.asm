@@ -53,9 +53,9 @@ start:
   mov eax, 0x80000033     ; PG, NE, ET, MP, PE
   mov cr0, eax
   lgdt [gdtr]
-  jmp CODE64:long
+  jmp CODE64:wide
 bits 64
-long:
+wide:
   mov ax, 16
   mov ds, ax
   mov es, ax
