@@ -196,7 +196,7 @@ const PROPERTIES: Readonly<Record<JitOption, Property>> = {
     kind: accesses,
     physical: true,
     look: (nodes, events, covered) => (spansOf(nodes, covered), left(events, covered)),
-    floors: { changed: 15, "left alone": 10, "in several nodes": 15, "in front of a loop": 8, "left an access": 10 },
+    floors: { changed: 15, "left alone": 10, "in several nodes": 6, "in front of a loop": 8, "left an access": 10 },
   },
   free: { cases: 24, kind: accesses, physical: true, look: (_, e, c) => left(e, c), floors: { changed: 10, "left alone": 3, left: 30 } },
   pages: {
@@ -233,7 +233,7 @@ const PROPERTIES: Readonly<Record<JitOption, Property>> = {
         covered.count(`${kind}${atEntry ? ", loaded" : ""}`);
       }
     },
-    floors: { changed: 8, "left alone": 8, "read, loaded": 50, through: 30, "through, loaded": 10, "carried, loaded": 50 },
+    floors: { changed: 8, "left alone": 3, "read, loaded": 50, through: 30, "through, loaded": 10, "carried, loaded": 50 },
   },
   returns: {
     cases: 60,

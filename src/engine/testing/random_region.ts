@@ -44,7 +44,7 @@ export interface Kind {
 const STRIDE = 0x100, LAST = SLOTS - 1;
 
 export function randomRegion(seed: number, { words, accesses, calls, constants }: Kind): RegionNode[] {
-  const r = new Dice(seed), count = 1 + r.below(6), nodes: RegionNode[] = [], few = r.one(2) ? 6 : LAST;
+  const r = new Dice(seed), count = 1 + r.below(6), nodes: RegionNode[] = [], few = constants || r.one(2) ? 6 : LAST;
   const nodeOf = (): number => r.one(8) ? count : r.below(count); // `count` is outside
   const anySlot = () => slot(4 + r.below(few - 3)), base = () => slot(1 + r.below(3));
   for (let n = 0; n < count; n++) {
@@ -56,6 +56,8 @@ export function randomRegion(seed: number, { words, accesses, calls, constants }
       const values: { i: Val[]; l: Val[] } = { i: [], l: [] }, distance = (to: number) => STRIDE * to - STRIDE * n - 4 * k;
       b.insn((start + 4 * k) | 0, 0, 4 * k);
       const constant = (ty: string): Val => {
+        // Few, so that ways that join often have the same low half.
+        if (constants && ty === "l" && !r.one(4)) return b.i64Halves(r.pick([8, (RAM + 0x1008) | 0]), r.pick([0, 0, 1, -1]));
         const n = r.one(4) ? r.bits() : r.pick(EDGES);
         return ty === "i" ? b.i32(n | 0) : b.i64Halves(n | 0, r.one(3) ? r.pick([0, -1, -0x8000_0000, 1]) : n >> 31);
       };
@@ -98,6 +100,27 @@ export function randomRegion(seed: number, { words, accesses, calls, constants }
         const at = base();
         b.set(at, r.one(4) ? b.ea32(b.getI(at), b.i32(r.pick([8, -8]))) : b.add(b.getL(at), b.i64(r.pick([8, -8, 16, 24]))));
       }
+      if (words && r.one(2)) {
+        // At the edges of what is extended, and looked at at once.
+        const at = anySlot(), x = b.getL(anySlot());
+        b.set(
+          at,
+          r.pick([
+            () => b.shrU(x, b.i64(r.pick([31, 32, 33]))),
+            () => b.shrS(x, b.i64(r.pick([30, 31, 32]))),
+            () => b.and(x, b.i64Halves(r.pick([0x7fff_ffff, -0x8000_0000, -1]), 0)),
+            () => b.extU(values.i.at(-1) ?? b.getI(anySlot())),
+            () => b.select(b.getI(anySlot()), b.extS(b.getI(anySlot())), x),
+          ])(),
+        );
+        b.set(slot(LAST), b.extS(b.getI(at)));
+      }
+      if (constants && !r.one(3)) {
+        // A bit of either half, or a comparison: seen in a choice.
+        const got = b.getL(anySlot()), half = r.one(2) ? b.wrap(got) : b.wrap(b.shrU(got, b.i64(32)));
+        const known = r.one(3) ? b.pure(r.pick(["eq.l", "ltU.l", "geS.l"]), got, constant("l")) : b.and(half, b.i32(1));
+        b.set(slot(LAST), b.select(known, b.add(b.getL(slot(LAST)), b.i64(1)), b.add(b.getL(slot(LAST)), b.i64(3))));
+      }
       for (let sets = r.below(3); sets > 0; sets--) {
         const at = anySlot();
         if (words && !r.one(24)) b.set(at, r.one(6) ? b.ext32S(value("l")) : b.extS(value("i")));
@@ -106,7 +129,7 @@ export function randomRegion(seed: number, { words, accesses, calls, constants }
       if (k < insns - 1 ? r.one(3) : r.one(2)) b.branchIf(r.one(5) ? b.i32(r.below(2)) : value("i"), distance(nodeOf()));
     }
     const behind = { at: 4 * (insns - 1) }, to = nodeOf();
-    const returns = r.one(4) ? [...new Set([r.below(count), r.below(count)])] : [];
+    const returns = r.one(constants ? 2 : 4) ? [...new Set([r.below(count), r.below(count)])] : [];
     if (returns.length) {
       const target = (m: number) => b.i64Halves((RAM + STRIDE * m) | 0, 0), cond = b.getI(anySlot());
       b.jumpTo(b.select(cond, target(r.pick(returns)), target(nodeOf())));
@@ -148,7 +171,9 @@ export function randomState(r: Dice): State {
   const wide = () => BigInt.asUintN(64, BigInt(r.bits()) << 32n | BigInt(r.bits() >>> 0));
   const slots = Array.from({ length: SLOTS }, (_, n): bigint => {
     if (n > 0 && n < 4) {
-      return BigInt(RAM + (r.one(8) ? r.below(PAGES * PAGE) : PAGE * r.below(PAGES) + r.pick([0, 8, 64, 2048, 4088, 4091, 3000])));
+      return BigInt(
+        RAM + (r.one(8) ? r.below(PAGES * PAGE) : PAGE * r.below(PAGES) + r.pick([0, 8, 64, 2048, 3000, 4080, 4088, 4089, 4091])),
+      );
     }
     return BigInt.asUintN(64, r.pick([wide(), BigInt(r.pick(EDGES)), BigInt(r.bits()), BigInt(r.bits() >>> 0), BigInt(r.below(2))]));
   });

@@ -15,8 +15,8 @@ import type { RegionNode } from "../region.ts";
 
 /** Slots that programs use, 8 bytes each. */
 export const SLOTS = 24, slot = (n: number): number => GUEST + 8 * n;
-/** Guest memory: 6 pages, in permuted frames under translation; page 3 is read-only, 4 absent, 5 a device's. */
-export const RAM = 0x8000_0000, PAGES = 6, FRAMES = [2, 0, 1, 5, 3, 4];
+/** Guest memory: 6 pages, under translation in frames that differ from state to state; page 3 is read-only, 4 absent, 5 a device's. */
+export const RAM = 0x8000_0000, PAGES = 6;
 const READONLY = 3, ABSENT = 4, DEVICE = 5;
 const TLB_AT = TLBS, RAM_AT = TLB_AT + TLB_SIZE, BYTES = Math.ceil((RAM_AT + PAGES * PAGE) / 65536) * 65536;
 export const LIMITS: Limits = limitsOf({ tlbEntries: 4 });
@@ -78,34 +78,31 @@ function instructionsOf(nodes: readonly RegionNode[]): Map<bigint, Place> {
   return places;
 }
 
-/** Frame of a byte; undefined where the access faults. */
-function frame(address: bigint, write: boolean, physical: boolean): number | undefined {
+/** Frame of a byte; undefined where the access faults. `turn` tells the page tables. */
+function frame(address: bigint, write: boolean, physical: boolean, turn: number): number | undefined {
   const at = Number(BigInt.asUintN(64, address)) - RAM, page = Math.floor(at / PAGE);
   if (!(page >= 0 && page < PAGES)) return undefined;
   if (physical) return at;
-  return page === ABSENT || page === DEVICE || (page === READONLY && write) ? undefined : FRAMES[page] * PAGE + at % PAGE;
+  return page === ABSENT || page === DEVICE || (page === READONLY && write) ? undefined : (5 * page + turn) % PAGES * PAGE + at % PAGE;
 }
 
-/** Helpers over the slots: one that sets a slot, one that faults now and then, one that asks to stop, and one that ends the block. */
+/** Helpers over the slots: they set one that programs read and one that is a base; some fault, some ask to stop, one ends the block. */
 const helpersOf = (view: DataView): { name: string; run(): Status }[] => {
-  const arg = (n: number) => view.getBigUint64(ARG + 8 * n, true),
-    result = (v: bigint) => view.setBigUint64(RESULT, BigInt.asUintN(64, v), true);
+  const arg = (n: number) => view.getBigUint64(ARG + 8 * n, true);
+  const add = (n: number, by: bigint) => view.setBigUint64(slot(n), BigInt.asUintN(64, view.getBigUint64(slot(n), true) + by), true);
+  const returns = (v: bigint): void => {
+    view.setBigUint64(RESULT, BigInt.asUintN(64, v), true);
+    add(4, 0x1_0000_0001n);
+    add(1, 8n);
+  };
   return [
-    {
-      name: "mix",
-      run: () => {
-        const count = BigInt.asUintN(64, view.getBigUint64(slot(0), true) + 1n);
-        view.setBigUint64(slot(0), count, true);
-        result(arg(0) ^ arg(1) << 1n ^ count);
-        return CONTINUE;
-      },
-    },
-    { name: "check", run: () => (result(arg(0) ^ arg(1) << 1n), (arg(0) & 7n) === 5n ? FAULT : CONTINUE) },
-    { name: "ask", run: () => (result(arg(0) + 1n), (arg(0) & 3n) === 1n ? FINISH : CONTINUE) },
+    { name: "mix", run: () => (returns(arg(0) ^ arg(1) << 1n), CONTINUE) },
+    { name: "check", run: () => (arg(0) & 7n) === 5n ? FAULT : (returns(arg(0) ^ arg(1) << 1n), CONTINUE) },
+    { name: "ask", run: () => (returns(arg(0) + 1n), (arg(0) & 3n) === 1n ? FINISH : CONTINUE) },
     {
       name: "end",
       run: () => {
-        view.setBigUint64(slot(0), arg(0), true);
+        returns(0n);
         view.setBigUint64(PC, BigInt(RAM), true);
         return CONTINUE;
       },
@@ -149,6 +146,7 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
   const table = new WebAssembly.Table({ element: "anyfunc", initial: 1 }), helpers = helpersOf(view), all = { ...LIMITS, ...limits };
   const load = (s: State) => s.slots.forEach((v, n) => u64[slot(n) >> 3] = v);
   load(states[0]);
+  const free = budget % 3 ? { from: PAGE, length: 2 * PAGE } : undefined;
   const code = compileRegion(copyNodes(nodes), {
     block: 0x200,
     memoryPages: BYTES / 65536,
@@ -163,18 +161,20 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
         length: PAGES * PAGE,
         offset: RAM_AT,
         only: budget % 2 === 0,
-        free: budget % 3 ? { from: PAGE, length: 2 * PAGE } : undefined,
+        free,
       }
       : undefined,
     isExtended: assume ? (at) => i32[(at >> 2) + 1] === i32[at >> 2] >> 31 : undefined,
   });
   const events: Events = { fills: 0, stores: 0, reason: 0, instructions: 0, code }, every: Events[] = [];
-  let faulted = false;
+  let faulted = false, turn = 0;
+  /** Pages that writes were looked up for. */
+  const looked = new Set<number>();
   const entryOf = (lo: number, write: boolean) => (TLB_AT + (write ? TLB_HALF : 0) + (((lo >>> 12) & (all.tlbEntries - 1)) << 4)) >> 2;
   const fill = (lo: number, hi: number, access: number): number => {
     events.fills++;
     const write = (access & 1) === 1, size = access >> 1, address = BigInt.asUintN(64, BigInt(hi) << 32n | BigInt(lo >>> 0));
-    const at = frame(address, write, physical), end = frame(address + BigInt(size - 1), write, physical);
+    const at = frame(address, write, physical, turn), end = frame(address + BigInt(size - 1), write, physical, turn);
     const page = Number(address - BigInt(RAM)) >> 12;
     if (!physical && page === DEVICE || at === undefined && physical) return 0;
     if (at === undefined || end === undefined) return physical ? 0 : 2;
@@ -182,6 +182,7 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
     i32[e] = lo & -PAGE;
     i32[e + 1] = hi;
     i32[e + 2] = RAM_AT + (at & -PAGE) - (lo & -PAGE);
+    if (write) looked.add(at >> 12);
     return 1;
   };
   const store = (lo: number, hi: number, size: number): number => {
@@ -212,6 +213,8 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
   const run = new WebAssembly.Instance(new WebAssembly.Module(code.bytes), imports).exports.region as (budget: number) => number;
   const places = instructionsOf(nodes), pages = u8.subarray(RAM_AT, RAM_AT + PAGES * PAGE);
   for (const state of states) {
+    turn++;
+    looked.clear();
     u8.fill(0, TLB_AT, RAM_AT);
     for (let half = TLB_AT >> 2; half < RAM_AT >> 2; half += TLB_HALF >> 2) {
       for (const n of [0, all.tlbEntries - 1]) i32[half + 4 * n] = TLB_INVALID;
@@ -230,7 +233,7 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
       if (instructions !== 0) throw new Error("left for verify behind the entry");
       continue;
     }
-    const expected = evaluated(places, state, start, instructions, physical, faulted);
+    const expected = evaluated(places, state, start, instructions, physical, faulted, turn);
     const different: string[] = [];
     for (let n = 0; n < SLOTS; n++) {
       const want = expected.slots.getBigUint64(slot(n), true), got = u64[slot(n) >> 3];
@@ -240,6 +243,12 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
     if (u64[PC >> 3] !== expected.pc) different.push(`the pc is 0x${u64[PC >> 3].toString(16)}, not 0x${expected.pc.toString(16)}`);
     const at = pages.findIndex((b, i) => b !== expected.ram[i]);
     if (at >= 0) different.push(`byte 0x${at.toString(16)} is ${pages[at]}, not ${expected.ram[at]}`);
+    // Only writes into the part without code need not be looked up.
+    const written = pages.findIndex((b, i) =>
+      b !== state.ram[i] && physical && !looked.has(i >> 12) &&
+      !(free && !off.includes("free") && i >= free.from && i < free.from + free.length)
+    );
+    if (written >= 0) different.push(`byte 0x${written.toString(16)} was written, and nobody looked whether there is code`);
     if (faulted !== expected.faulted) different.push(`it faulted: ${faulted}, due: ${expected.faulted}`);
     if (different.length) throw new Error(`after ${instructions} instructions, left by ${reason}: ${different.join("; ")}`);
   }
@@ -252,13 +261,20 @@ class Stepper {
   readonly ram: Uint8Array;
   faulted = false;
   #done = 0n;
-  constructor(readonly places: Map<bigint, Place>, state: State, public pc: bigint, readonly clock: bigint, readonly physical: boolean) {
+  constructor(
+    readonly places: Map<bigint, Place>,
+    state: State,
+    public pc: bigint,
+    readonly clock: bigint,
+    readonly physical: boolean,
+    readonly turn: number,
+  ) {
     this.ram = state.ram.slice();
     state.slots.forEach((v, n) => this.slots.setBigUint64(slot(n), v, true));
   }
   readonly helpers = helpersOf(this.slots);
   #bytes(address: bigint, size: number, write: boolean): number[] | undefined {
-    const at = Array.from({ length: size }, (_, n) => frame(address + BigInt(n), write, this.physical));
+    const at = Array.from({ length: size }, (_, n) => frame(address + BigInt(n), write, this.physical, this.turn));
     return at.includes(undefined) ? undefined : at as number[];
   }
   load(address: bigint, size: number, write: boolean): bigint | undefined {
@@ -290,8 +306,16 @@ class Stepper {
   }
 }
 /** The state behind so many instructions; the last one of a run that `faulted` has to fault. */
-function evaluated(places: Map<bigint, Place>, state: State, pc: bigint, count: number, physical: boolean, faulted: boolean): Stepper {
-  const run = new Stepper(places, state, pc, 1000n, physical);
+function evaluated(
+  places: Map<bigint, Place>,
+  state: State,
+  pc: bigint,
+  count: number,
+  physical: boolean,
+  faulted: boolean,
+  turn: number,
+): Stepper {
+  const run = new Stepper(places, state, pc, 1000n, physical, turn);
   for (let n = 0; n < count; n++) {
     const at = run.pc;
     if (!run.step()) throw new Error(`the evaluator is at 0x${at.toString(16)} after ${n} of ${count} instructions`);
@@ -306,7 +330,7 @@ function evaluated(places: Map<bigint, Place>, state: State, pc: bigint, count: 
  */
 export function compareNodes(nodes: readonly RegionNode[], changed: readonly RegionNode[], state: State, count: number): number {
   const start = BigInt.asUintN(64, BigInt(nodes[0].pcHi) << 32n | BigInt(nodes[0].pcLo >>> 0));
-  const sides = [nodes, changed].map((n) => new Stepper(instructionsOf(n), state, start, 1000n, false)), [a, b] = sides;
+  const sides = [nodes, changed].map((n) => new Stepper(instructionsOf(n), state, start, 1000n, false, 0)), [a, b] = sides;
   let done = 0;
   for (let n = 0; n < count; n++) {
     const at = a.pc;
