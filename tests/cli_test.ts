@@ -117,6 +117,10 @@ const MISTAKES: [args: string[], line: RegExp][] = [
     /high64\.elf: it goes to 0xffffffff0010[\da-f]{4}\.\.0xffffffff0010[\da-f]{4}, which is not in memory; AT\(/,
   ],
   [[PC], /no kernel to start/],
+  [[PC, bin("hello")], /a Multiboot, Linux or PVH kernel is needed, this is an ELF file for RISC-V$/],
+  [["", SECTOR], /^bringup: the machine's name is empty: a variable that is not set\?$/],
+  [[PC, ""], /^bringup: the kernel's name is empty: a variable that is not set\?$/],
+  [["check", ""], /^bringup: no such file$/],
   [
     ["machines/microvm.toml", "tests/guests/bin/x86_linux16.bin"],
     /x86_linux16\.bin: an entry in real mode asks a BIOS, and the machine has no/,
@@ -191,6 +195,7 @@ Deno.test("every mistake is one line on stderr, status 2, and nothing on stdout"
 Deno.test("without arguments: the usage on stderr; --help and --trace help on stdout", async () => {
   const none = await runCli([]);
   assertEquals([none.code, none.stdout], [2, ""]);
+  assertEquals((await runCli(["help", "check"])).stdout, (await runCli(["check", "--help"])).stdout);
   assertStringIncludes(none.stderr, "Usage");
   const help = await runCli(["--help"]);
   assertEquals([help.code, help.stderr], [0, ""]);

@@ -47,6 +47,24 @@ Deno.test("deno test runs a script that imports mod.ts by path: no import map, a
   }
 });
 
+Deno.test("a script's mistake is told with its own line and nothing of this program", async () => {
+  const wrong = script(`await m.run({ until: "mian" });`, { api: API }),
+    missing = wrong.replace(/kernel: "[^"]*"/, 'kernel: "nothing.elf"');
+  assert(missing !== wrong);
+  const dir = folder({ "a_test.ts": wrong, "b_test.ts": missing });
+  const { code, stdout, stderr } = await deno(["test", "-A", "--no-check", "a_test.ts", "b_test.ts"], dir), text = stdout + stderr;
+  assertEquals(code, 1, text);
+  const plain = text.split("\x1b[").map((part, i) => i ? part.slice(part.indexOf("m") + 1) : part).join("");
+  const said = plain.split("\n").filter((l) => /ConfigError|throw|^ +at /.test(l) && !l.includes("ext:"));
+  assertEquals(said.map((l) => l.trim().replace(/^at .*\/(\w+\.ts:\d+):\d+$/, "at $1")), [
+    "error: ConfigError: no symbol 'mian' in the kernel's symbol table (did you mean 'main'?)",
+    `at a_test.ts:${wrong.split("\n").findIndex((l) => l.includes("mian")) + 1}`,
+    "error: ConfigError: nothing.elf: no such file",
+  ]);
+  const driven = await cli([VIRT, guest("echo"), "--scenario", "a_test.ts"], dir);
+  assertMatch(driven.stderr, /^bringup: ConfigError: no symbol 'mian'[^\n]*\n +at [^\n]*a_test\.ts:\d+:\d+\n$/);
+});
+
 Deno.test("every package that src names is the one of deno.json", () => {
   const named = Object.values(JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`)).imports as Record<string, string>);
   const files = function* (dir: string): Generator<string> {

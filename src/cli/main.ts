@@ -43,10 +43,11 @@ export async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     if (line.values.help || args.length === 0 || args[0] === "help") {
+      const asked = args[0] === "help" && Object.hasOwn(RUN, args[1] ?? "") ? args[1] as Command : undefined;
       const { helpText } = await load<typeof import("./help.ts")>("./help.ts");
       writeAll(
         args.length ? Deno.stdout : Deno.stderr,
-        new TextEncoder().encode(helpText(line.values.help ? line.command : undefined) + "\n"),
+        new TextEncoder().encode(helpText(line.values.help ? line.command : asked) + "\n"),
       );
       return args.length ? 0 : 2;
     }

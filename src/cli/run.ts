@@ -6,7 +6,15 @@ import { JIT_OPTIONS, type JitOption } from "../machine/machine.ts";
 import type { Stop } from "../machine/stop.ts";
 import { boot, type BootOptions, type Scenario } from "../scenario/boot.ts";
 import { formatNs, parseDuration } from "../scenario/duration.ts";
-import { collectForgotten, describeStop, FailPatternSeen, ScenarioFailure, ScenarioTimeout, takeForgotten } from "../scenario/failures.ts";
+import {
+  collectForgotten,
+  describeStop,
+  FailPatternSeen,
+  restated,
+  ScenarioFailure,
+  ScenarioTimeout,
+  takeForgotten,
+} from "../scenario/failures.ts";
 import { findMachineFile, shippedMachines } from "../scenario/host.ts";
 import { describeAddress, describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
@@ -218,7 +226,13 @@ async function drive(session: MachineSession, script: (m: MachineSession) => Pro
   } catch (e) {
     session.freeze();
     host.output.note(
-      e instanceof ScenarioFailure ? `bringup: ${e.name}: ${e.message}` : e instanceof Error ? e.stack ?? e.message : String(e),
+      e instanceof ScenarioFailure
+        ? `bringup: ${e.name}: ${e.message}`
+        : e instanceof ConfigError
+        ? `bringup: ${restated(e).stack}`
+        : e instanceof Error
+        ? e.stack ?? e.message
+        : String(e),
     );
     return e instanceof ScenarioFailure ? statusOf(e) : 1;
   }
@@ -233,7 +247,7 @@ function statusOf(e: ScenarioFailure): number {
 /** Checks the arguments and what they mean together. @throws {ConfigError} */
 function makePlan({ positional, values }: CommandLine): Plan {
   const [machine, kernel] = positional;
-  if (!machine?.endsWith(".toml") || positional.length > 2) checkPositional(positional);
+  if (!machine?.endsWith(".toml") || kernel === "" || positional.length > 2) checkPositional(positional);
   const options = Object.keys(values).length > 0 ? readOptions(values) : NO_OPTIONS;
   const replay = ["deno run -A mod.ts", ...Deno.args.map(shellQuote)].join(" ");
   return { ...options, machine, boot: { ...options.boot, replay, ...(kernel !== undefined ? { kernel } : {}) } };
@@ -241,6 +255,9 @@ function makePlan({ positional, values }: CommandLine): Plan {
 
 /** @throws {ConfigError} these are not a machine file and perhaps a kernel. */
 function checkPositional([machine, kernel, ...more]: readonly string[]): void {
+  if (machine === "" || kernel === "") {
+    throw new ConfigError(`the ${machine === "" ? "machine" : "kernel"}'s name is empty: a variable that is not set?`);
+  }
   if (machine === undefined) throw new ConfigError("which machine? usage: bringup MACHINE.toml [KERNEL] [options]");
   if (/^\w+$/.test(machine) && !isMachine(machine)) {
     // Who may not look cannot know: Deno tells what is missing.

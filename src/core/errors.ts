@@ -56,6 +56,7 @@ export function checkOptions(what: string, given: object, known: readonly string
 
 /** That candidate. */
 export function nearest(given: string, candidates: Iterable<string>): string | undefined {
+  if (given === "") return undefined;
   let best: string | undefined, distance = Math.max(2, Math.ceil(given.length / 3)) + 1;
   for (const c of candidates) {
     const d = Math.abs(c.length - given.length) < distance && c !== "" ? editDistance(given, c) : Infinity;

@@ -56,6 +56,13 @@ const READ: Readonly<Record<X86Protocol, (file: Uint8Array, name: string) => X86
   linux16: readLinux16,
 };
 
+/** Why an ELF file is none of them. */
+function elfProblem(file: Uint8Array): string {
+  const machine = file[18] | file[19] << 8;
+  if (machine !== EM_386 && machine !== EM_X86_64) return `this is an ELF file for ${machineName(machine)}`;
+  return "this ELF file has neither a Multiboot header nor a PVH note";
+}
+
 /** @throws {ConfigError} the file is nothing that the machine can boot, or not what `protocol` insists on. */
 export function readX86Image(file: Uint8Array, name: string, protocol: string): X86Image {
   if (file.length === 0) throw new ConfigError("the file is empty", { file: name });
@@ -63,11 +70,7 @@ export function readX86Image(file: Uint8Array, name: string, protocol: string): 
   if (protocol === "auto" && kind === "linux" && needsRealMode(file)) return readLinux16(file, name);
   if (kind) return READ[kind](file, name);
   const other = PROTOCOLS.find(is),
-    what = other
-      ? `this is ${DESCRIBED[other]}`
-      : isElf(file)
-      ? "this ELF file has neither a Multiboot header nor a PVH note"
-      : "this is none of them";
+    what = other ? `this is ${DESCRIBED[other]}` : isElf(file) ? elfProblem(file) : "this is none of them";
   throw new ConfigError(
     protocol === "auto"
       ? `cannot tell how to boot it: a disk image, a Multiboot, Linux or PVH kernel is needed, ${what}`

@@ -6,7 +6,7 @@ import type { OpenDisk } from "../machine/disks.ts";
 import { createMachine, loadGraph, loadGunzip, loadTracing, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { SessionScreen } from "./peripherals.ts";
 import type { SerialConsole } from "./session.ts";
-import { collectForgotten, takeForgotten } from "./failures.ts";
+import { collectForgotten, placed, restated, takeForgotten } from "./failures.ts";
 import { findMachineFile, findShipped, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
 import type { Look } from "./screen.ts";
 import { loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
@@ -53,6 +53,16 @@ function checkOptions(machine: string, options: BootOptions): void {
  * @throws {ConfigError} the file, an override or an image is wrong.
  */
 export async function boot(machineFile: string, options: BootOptions = {}): Promise<MachineSession> {
+  const from = new Error();
+  try {
+    return await build(machineFile, options);
+  } catch (e) {
+    // A mistake of the caller's: where this program noticed it tells nobody anything.
+    throw e instanceof ConfigError ? placed(e, from) : e;
+  }
+}
+
+async function build(machineFile: string, options: BootOptions): Promise<MachineSession> {
   checkOptions(machineFile, options);
   const { failOn, budget, history, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
@@ -134,8 +144,12 @@ export function scenario(
     name,
     ignore,
     fn: async () => {
-      await using m = await boot(machine, { ...options, replay });
-      await run(m);
+      try {
+        await using m = await boot(machine, { ...options, replay });
+        await run(m);
+      } catch (e) {
+        throw e instanceof ConfigError ? restated(e) : e;
+      }
     },
   });
   return { name, machine, options, run };

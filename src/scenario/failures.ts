@@ -1,5 +1,6 @@
 // How a scenario fails. Every message says what was awaited, the guest time, what was printed last, where the CPUs are, and how to repeat
 // it.
+import { ConfigError, ConfigErrors } from "../core/errors.ts";
 import type { Stop } from "../machine/stop.ts";
 
 /** What a failed wait knows. */
@@ -75,17 +76,21 @@ export function takeForgotten(): Error | undefined {
   return error;
 }
 
-/** Makes an error's stack the place where something was awaited: the message is in it once, and nothing of this folder. */
+/** Makes an error's stack the place where something was awaited: the message is in it once, and nothing of this program. */
 export function placed<E extends Error>(error: E, from: Error): E {
-  const here = new URL(".", import.meta.url).href;
-  const callers = (from.stack ?? "").split("\n").slice(1).filter((l) => !l.includes(here) && !/at new \w+ \(<anonymous>\)/.test(l)).join(
-    "\n",
-  );
+  const here = new URL("..", import.meta.url).href, ours = (line: string) => line.includes(here);
+  const lines = (from.stack ?? "").split("\n"), first = lines.findIndex((l) => /^ +at /.test(l));
+  const shown = first < 0 ? [] : lines.slice(first).filter((l) => !ours(l) && !/at new \w+ \(<anonymous>\)/.test(l));
+  const callers = shown.join("\n");
   // Deno prints the message and then the stack without its first line.
   error.stack = `${error.name}: ${error.message.split("\n")[0]}\n${callers}`;
   Object.defineProperty(error, Symbol.for("Deno.customInspect"), { value: () => `${error.name}: ${error.message}\n${callers}` });
   return error;
 }
+
+/** A script's mistake, with the line of the script. Deno shows an error whose stack has been looked at as it was made, so it is made anew. */
+export const restated = (e: ConfigError): ConfigError =>
+  placed(e instanceof ConfigErrors ? new ConfigErrors(e.errors) : new ConfigError(e.problem, e.place), e);
 
 /** One line about a stop: "exit with code 3". */
 export function describeStop(stop: Stop): string {
