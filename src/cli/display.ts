@@ -29,6 +29,9 @@ const SEQUENCES: Readonly<Record<string, string>> = {
   "[24~": "f12",
 };
 
+/** What terminals send for Ctrl with other keys than letters (xterm: Ctrl-Space or 2, Ctrl-\\, Ctrl-], Ctrl-6, Ctrl-/ or -). */
+const CONTROLS: Readonly<Record<number, string>> = { 0: "space", 0x1c: "\\", 0x1d: "]", 0x1e: "6", 0x1f: "/" };
+
 /** Terminal bytes as keys: characters of the US layout, control characters, and escape sequences. */
 export class Typist {
   /** An escape sequence that is not complete, without its first character; undefined outside of one. */
@@ -41,7 +44,7 @@ export class Typist {
     else if (b === 0x7f) this.#press("backspace");
     else if (b === 0x0a || b === 0x0d) this.#press("enter");
     else if (b === 0x09) this.#press("tab");
-    else if (b < 0x20) this.#press(`ctrl+${String.fromCharCode(b | 0x60)}`);
+    else if (b < 0x20) this.#press(`ctrl+${CONTROLS[b] ?? String.fromCharCode(b | 0x60)}`);
     else if (b < 0x7f) this.keyboard.strike(eventsOfText(String.fromCharCode(b)));
   }
 

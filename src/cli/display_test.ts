@@ -14,6 +14,12 @@ Deno.test("what a terminal sends becomes keys", () => {
   };
   assertEquals(typed("aB\r"), scancodesOfText("aB\n"));
   assertEquals(typed("\x03\x7f\t"), ["ctrl+c", "backspace", "tab"].flatMap(scancodesOfChord));
+  assertEquals(
+    typed("\x00\x1a\x1c\x1d\x1e\x1f"),
+    ["space", "z", "\\", "]", "6", "/"].map((key) => `ctrl+${key}`).flatMap(scancodesOfChord),
+  );
+  // Any byte may come: none ends the run.
+  for (let b = 0; b < 0x100; b++) for (const before of ["", "\x1b", "\x1b[", "\x1bO"]) typed(before + String.fromCharCode(b));
   assertEquals(typed("\x1b[A\x1bOP\x1b[15~"), ["up", "f1", "f5"].flatMap(scancodesOfChord));
   assertEquals(typed("\x1b"), scancodesOfChord("esc"));
   assertEquals(typed("\x1bx"), scancodesOfChord("alt+x"));
