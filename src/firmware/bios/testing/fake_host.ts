@@ -1,5 +1,4 @@
 // A machine of memory, registers and ports for tests of the BIOS: calls are made as their stubs make them.
-import { assert } from "@std/assert";
 import { Disk } from "../../../core/disk.ts";
 import {
   type BiosDisk,
@@ -14,6 +13,10 @@ import {
   ZF,
 } from "../host.ts";
 import { biosCall, post } from "../mod.ts";
+
+function assert(ok: boolean, what: string): void {
+  if (!ok) throw new Error(what);
+}
 
 export const MIB = 2 ** 20, STACK = 0x9000;
 
