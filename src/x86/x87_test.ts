@@ -49,6 +49,100 @@ Deno.test("transcendental functions, square root and division give what a proces
   assertEquals([st(b, 0), st(b, 1)], [ONE, 0x3ffe_8bda_7adf_9a3a_5219n]);
 });
 
+const ZERO = 0n,
+  SIGN = 1n << 79n,
+  INFINITY = 0x7fff_8000_0000_0000_0000n,
+  QNAN = 0x7fff_c000_0000_0000_1234n,
+  LEAST = 1n,
+  TINY = 0x3fff_0000_0000_0000_0001n;
+const minus = (v: bigint) => v | SIGN;
+/** Exceptions of the status word, stack fault, and condition codes. */
+const IE = 0x01, DE = 0x02, ZE = 0x04, OE = 0x08, PE = 0x20, SF = 0x40, C0 = 0x100, C1 = 0x200, C2 = 0x400, C3 = 0x4000;
+
+Deno.test("the tables of the manual for zeros, infinities, NaNs, subnormal numbers and empty registers", () => {
+  // Instruction; ST(0), ST(1) before; ST(0), perhaps ST(1) behind it; exceptions, and condition codes where they say something.
+  // deno-fmt-ignore
+  const cases: readonly (readonly [string, readonly bigint[], readonly bigint[], number, number?])[] = [
+    // FSCALE; all of these are in SDM volume 2A, with the instruction.
+    ["d9 fd", [ZERO, INFINITY], [INDEFINITE], IE],
+    ["d9 fd", [minus(ZERO), minus(INFINITY)], [minus(ZERO)], 0],
+    ["d9 fd", [INFINITY, minus(INFINITY)], [INDEFINITE], IE],
+    ["d9 fd", [minus(INFINITY), INFINITY], [minus(INFINITY)], 0],
+    ["d9 fd", [minus(ONE), INFINITY], [minus(INFINITY)], 0],
+    ["d9 fd", [THREE, minus(INFINITY)], [ZERO], 0],
+    ["d9 fd", [INFINITY, THREE], [INFINITY], 0],
+    ["d9 fd", [minus(ZERO), THREE], [minus(ZERO)], 0],
+    ["d9 fd", [THREE, QUARTER], [THREE], 0],
+    ["d9 fd", [ONE, minus(TWO)], [QUARTER], 0],
+    ["d9 fd", [ONE, 0x4030_8000_0000_0000_0000n], [INFINITY], OE | PE],
+    ["d9 fd", [LEAST, ONE], [2n], DE],
+    ["d9 fd", [ONE, QNAN], [QNAN], 0],
+    // FXTRACT: the significand on top of the exponent.
+    ["d9 f4", [minus(INFINITY)], [minus(INFINITY), INFINITY], 0],
+    ["d9 f4", [minus(ZERO)], [minus(ZERO), minus(INFINITY)], ZE],
+    ["d9 f4", [THREE], [0x3fff_c000_0000_0000_0000n, ONE], 0],
+    ["d9 f4", [QUARTER], [ONE, minus(TWO)], 0],
+    ["d9 f4", [LEAST], [ONE, 0xc00d_807a_0000_0000_0000n], DE],
+    ["d9 f4", [QNAN], [QNAN, QNAN], 0],
+    ["d9 f4", [], [INDEFINITE, INDEFINITE], IE | SF],
+    // FYL2X: ST(1) * log2 ST(0).
+    ["d9 f1", [minus(ONE), ONE], [INDEFINITE], IE],
+    ["d9 f1", [ZERO, ONE], [minus(INFINITY)], ZE],
+    ["d9 f1", [ZERO, ZERO], [INDEFINITE], IE],
+    ["d9 f1", [minus(ZERO), minus(INFINITY)], [INFINITY], 0],
+    ["d9 f1", [ONE, INFINITY], [INDEFINITE], IE],
+    ["d9 f1", [ONE, minus(THREE)], [minus(ZERO)], 0],
+    ["d9 f1", [INFINITY, ZERO], [INDEFINITE], IE],
+    ["d9 f1", [INFINITY, minus(ONE)], [minus(INFINITY)], 0],
+    ["d9 f1", [HALF, INFINITY], [minus(INFINITY)], 0],
+    ["d9 f1", [TWO, minus(INFINITY)], [minus(INFINITY)], 0],
+    ["d9 f1", [HALF, ZERO], [minus(ZERO)], 0],
+    ["d9 f1", [TWO, minus(ZERO)], [minus(ZERO)], 0],
+    ["d9 f1", [QNAN, ONE], [QNAN], 0],
+    ["d9 f1", [TINY, ONE], [INDEFINITE], IE],
+    // FYL2XP1.
+    ["d9 f9", [ZERO, INFINITY], [INDEFINITE], IE],
+    ["d9 f9", [minus(ZERO), THREE], [minus(ZERO)], 0],
+    ["d9 f9", [ZERO, minus(THREE)], [minus(ZERO)], 0],
+    ["d9 f9", [QUARTER, minus(INFINITY)], [minus(INFINITY)], 0],
+    ["d9 f9", [minus(QUARTER), INFINITY], [minus(INFINITY)], 0],
+    ["d9 f9", [minus(QUARTER), ZERO], [minus(ZERO)], 0],
+    // FPATAN: ST(1) / ST(0).
+    ["d9 f3", [ONE, minus(ZERO)], [minus(ZERO)], 0],
+    ["d9 f3", [INFINITY, ONE], [ZERO], 0],
+    ["d9 f3", [minus(ONE), minus(ZERO)], [0xc000_c90f_daa2_2168_c235n], PE],
+    // Angles: out of range they stay, and C2 says so.
+    ["d9 fe", [INFINITY], [INDEFINITE], IE, 0],
+    ["d9 fe", [0x403e_8000_0000_0000_0000n], [0x403e_8000_0000_0000_0000n], 0, C2],
+    ["d9 ff", [minus(ZERO)], [ONE], 0, 0],
+    ["d9 fb", [QNAN], [QNAN, QNAN], 0, 0],
+    ["d9 fb", [ZERO], [ONE, ZERO], 0, 0],
+    ["d9 f2", [], [INDEFINITE, INDEFINITE], IE | SF, 0],
+    // FXAM.
+    ["d9 e5", [ZERO], [ZERO], 0, C3],
+    ["d9 e5", [minus(ZERO)], [minus(ZERO)], 0, C3 | C1],
+    ["d9 e5", [INFINITY], [INFINITY], 0, C2 | C0],
+    ["d9 e5", [minus(QNAN)], [minus(QNAN)], 0, C0 | C1],
+    ["d9 e5", [ONE], [ONE], 0, C2],
+    ["d9 e5", [LEAST], [LEAST], 0, C3 | C2],
+    ["d9 e5", [TINY], [TINY], 0, 0],
+    ["d9 e5", [], [], 0, C3 | C0],
+    // FTST.
+    ["d9 e4", [ONE], [ONE], 0, 0],
+    ["d9 e4", [minus(ONE)], [minus(ONE)], 0, C0],
+    ["d9 e4", [minus(ZERO)], [minus(ZERO)], 0, C3],
+    ["d9 e4", [QNAN], [QNAN], IE, C3 | C2 | C0],
+    ["d9 e4", [LEAST], [LEAST], DE, 0],
+  ];
+  for (const [hex, stack, want, exceptions, conditions] of cases) {
+    const b = fresh(...stack), what = `${hex} ${stack.map((v) => v.toString(16))}`;
+    b.run(hex, LONG, 0x1000, 1);
+    assertEquals(want.map((_, i) => st(b, i).toString(16)), want.map((v) => v.toString(16)), what);
+    assertEquals((status(b) & 0x7f).toString(16), exceptions.toString(16), what);
+    if (conditions !== undefined) assertEquals((status(b) & 0x4700).toString(16), conditions.toString(16), what);
+  }
+});
+
 Deno.test("precision and rounding control, and C1", () => {
   const b = fresh(ONE, THREE);
   b.slots.setInt32(FPU_CW, 0x087f, true); // 24 bits, upwards
