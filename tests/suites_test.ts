@@ -25,6 +25,12 @@ Deno.test("suites: every list can be read, no test stands in it twice, and every
   }
 });
 
+Deno.test("suites: a star stands for the files that are there, and for itself when there are none", () => {
+  const group = { file: "{test}.rv64.elf", machine: "virt.toml", judge: "exit", tests: ["tests_*", "nothing_*", "smp*"] } as const;
+  const tests = testsOf({ name: "ours", folder: "guests/bin", groups: [group] }, `${ROOT}tests`);
+  assertEquals(tests.map(({ name }) => name), ["tests_fail", "tests_pass", "nothing_*", "smp"]);
+});
+
 const LIST = `
 folder = ""
 [[group]]

@@ -6,7 +6,7 @@
 // when every result was the expected one, and every file was there.
 import { parseArgs } from "@std/cli";
 import { parse } from "@std/toml";
-import { basename, join } from "@std/path";
+import { basename, dirname, join } from "@std/path";
 import { boot, type BootOptions, type MachineSession, ScenarioTimeout, type Stop } from "../../mod.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
@@ -17,7 +17,7 @@ const FILE_HERE = "{file}";
 
 /** What tests of a suite share. */
 export interface Group {
-  /** Names, with alternatives in braces: "rv64ui-{p,v}-{add,sub}". */
+  /** Names, with alternatives in braces: "rv64ui-{p,v}-{add,sub}"; a "*" at a file's end or beginning stands for all that are there. */
   readonly tests: readonly string[];
   /** Where a test's image is in the suite's folder; "{test}" is its name. */
   readonly file: string;
@@ -97,8 +97,28 @@ export function readList(path: string): Suite {
   return { name: basename(path, ".list.toml"), folder, groups: group };
 }
 
+/** The tests of a suite that is below the folder `suites`; a name with a "*" stands for those whose files are there. */
 export function testsOf(suite: Suite, suites: string): Test[] {
-  return suite.groups.flatMap((group) => group.tests.flatMap(expand).map((name) => ({ name, group, folder: join(suites, suite.folder) })));
+  const folder = join(suites, suite.folder);
+  return suite.groups.flatMap((group) =>
+    group.tests.flatMap(expand).flatMap((name) => name.includes("*") ? present(folder, group.file, name) : [name]).map((name) => ({
+      name,
+      group,
+      folder,
+    }))
+  );
+}
+
+/** The names that a name with a "*" stands for; when there are none, itself, whose file will be missed. */
+function present(folder: string, file: string, name: string): string[] {
+  const path = join(folder, file.replaceAll("{test}", name)), [before, after] = basename(path).split("*");
+  try {
+    const files = [...Deno.readDirSync(dirname(path))].map((entry) => entry.name).filter((f) => f.startsWith(before) && f.endsWith(after));
+    if (files.length > 0) return files.sort().map((f) => name.replace("*", f.slice(before.length, f.length - after.length)));
+  } catch {
+    // The folder is not there.
+  }
+  return [name];
 }
 
 const inFolder = ({ name, folder }: Test, file: string) => join(folder, file.replaceAll("{test}", name));
