@@ -7,6 +7,7 @@ import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, type Machine, type MachineOptions, type Snapshot } from "../src/machine/machine.ts";
 import { GUEST } from "../src/ir/layout.ts";
 import { HELD } from "../src/riscv/slots.ts";
+import type { X86Cpu } from "../src/x86/cpu.ts";
 import { CC_RESULT, CODE_LIMIT, INTR, SEG_BASE, SEG_READ_TOP, TSC_OFFSET } from "../src/x86/slots.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -167,6 +168,27 @@ for (const [name, kernel, at, later] of BUSY) {
     }
   });
 }
+
+/** Parts of a processor that its registers do not show, set and saved: what the restored one does with them. */
+Deno.test("an x86 processor keeps its PDPTEs and its FERR line over a restore; a snapshot is not changed by what follows", async () => {
+  const make = await maker(MACHINES[0]), from = make(), to = make();
+  from.run(300_000);
+  const { core } = from.cpus[0] as unknown as { core: X86Cpu };
+  for (let n = 0; n < 4; n++) [core.paging.pdpteLo[n], core.paging.pdpteHi[n]] = [0x1001 + 0x1000 * n, 7 + n];
+  core.s.ferr = true;
+  const snapshot = from.snapshot(), copy = structuredClone(snapshot);
+  for (let again = 0; again < 2; again++) {
+    to.restore(snapshot);
+    const restored = (to.cpus[0] as unknown as { core: X86Cpu }).core;
+    assertEquals([[...restored.paging.pdpteLo], [...restored.paging.pdpteHi]], [[0x1001, 0x2001, 0x3001, 0x4001], [7, 8, 9, 10]]);
+    assertEquals(restored.ferr?.level, true);
+    assertEquals(to.snapshot().cpus, snapshot.cpus);
+    for (const g of [0, 1, 2, 3]) restored.setSegment(g, 8 * g, 0, 0, 0xffff, 0x93);
+    restored.s.idtLimit = 0x123;
+    to.run(to.clock.base + 100_000);
+    assertEquals(snapshot, copy, "the run has changed the snapshot");
+  }
+});
 
 Deno.test("a snapshot of another machine is refused, and the machine is as it was", async () => {
   const target = MACHINES[0], m = (await maker(target))(), before = m.digest();

@@ -111,6 +111,23 @@ disk3 = { media = "cd" }
   assertEquals(m.disks.all[0].read(3, 1)![0], 1);
 });
 
+Deno.test("a snapshot has every disk's sectors, and neither what follows nor another restore changes it", async () => {
+  const m = await setUp(IDE + FLOPPIES, {}, ["hd.img", "hd.img", "fd.img"]);
+  m.disks.fill();
+  const hard = m.disks.all.filter((d) => !d.readonly),
+    fill = (n: number) => hard.forEach((d, i) => d.write(2 + i, new Uint8Array(512).fill(n + i)));
+  const seen = () => hard.map((d, i) => d.read(2 + i, 1)![0]);
+  assertEquals(hard.length, 3);
+  fill(10);
+  const saved = m.disks.save();
+  for (let again = 0; again < 2; again++) {
+    fill(20);
+    hard[0].write(50, new Uint8Array(512).fill(9));
+    m.disks.load(saved);
+    assertEquals([seen(), hard[0].read(50, 1)![0], saved.map((s) => s.size)], [[10, 11, 12], 0, [1, 1, 1]]);
+  }
+});
+
 Deno.test("the image of the command line is opened for writing where its drive lets the guest change it, and only there", async () => {
   for (const [drive, opened] of [["overlay = false", ["hd.img for writing"]], ["overlay = true", []]] as [string, string[]][]) {
     const m = await setUp(`[device.ide]\ntype = "ide.piix"\n[device.ide.disk0]\nfile = "@kernel"\n${drive}\n`);

@@ -46,6 +46,7 @@ Deno.test("each byte alone is what it is in a text: a character below 80h, else 
   for (let byte = 0; byte < 256; byte++) {
     const { c, print } = console();
     print([byte]);
+    assertEquals(c.text(), byte < 0x80 ? String.fromCharCode(byte) : byte < 0xc2 || byte > 0xf4 ? "\ufffd" : "", `byte ${byte} alone`);
     print([0x41]);
     assertEquals(c.text(), byte < 0x80 ? String.fromCharCode(byte, 0x41) : "\ufffdA", `byte ${byte}`);
   }
