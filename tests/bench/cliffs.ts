@@ -37,11 +37,6 @@ const X86: Readonly<Record<string, Cliff>> = {
   "#UD": [2, "ud2", "mov r14d, 2"],
   "#DE": [2, "div ecx", "xor ecx, ecx; mov r14d, 2"],
   "#PF": [2, "mov eax, [rsi + 8192]", "mov r14d, 6"],
-  "fetch that faults": [
-    1,
-    "mov rax, DATA + 8192; call rax",
-    "mov r14d, 0; mov eax, back; mov [idt + 16 * 14], ax; jmp over; back: add rsp, 40; mov rsp, [rsp - 16]; ret; over:",
-  ],
   "x87: addition": [5, "fadd st1", "fldpi; fld1"],
   "x87: multiplication": [5, "fmul st1", "fld1; fldpi"],
   "x87: load and store of doubles": [5, "fld qword [rsi]; fstp qword [rsi + 8]"],
@@ -62,19 +57,19 @@ const X86: Readonly<Record<string, Cliff>> = {
     "in eax, dx",
     "mov edx, 0xcf8; mov eax, 0x80000b40; out dx, eax; mov edx, 0xcfc; mov eax, 0xb001; out dx, eax; mov edx, 0xcf8; mov eax, 0x80000b80; out dx, eax; mov edx, 0xcfc; mov eax, 1; out dx, eax; mov edx, 0xb008",
   ],
-  "local APIC: read": [10, "mov eax, [abs APIC + 0x80]"],
+  "local APIC: read": [10, "mov eax, [r12 + 0x80]"],
   "local APIC: read of the timer": [
     10,
-    "mov eax, [abs APIC + 0x390]",
-    "mov dword [abs APIC + 0x3e0], 11; mov dword [abs APIC + 0x380], -1",
+    "mov eax, [r12 + 0x390]",
+    "mov dword [r12 + 0x3e0], 11; mov dword [r12 + 0x380], -1",
   ],
-  "local APIC: write": [10, "mov [abs APIC + 0x80], ebx"],
+  "local APIC: write": [10, "mov [r12 + 0x80], ebx"],
   "local APIC: interrupt to itself": [
     1,
-    "mov dword [abs APIC + 0x300], 0x44040; nop",
+    "mov dword [r12 + 0x300], 0x44040; nop",
     "mov eax, eoi; mov [idt + 16 * 0x40], ax; shr eax, 16; mov [idt + 16 * 0x40 + 6], ax; sti",
   ],
-  "HPET: read": [10, "mov eax, [abs HPET + 0xf0]", "mov dword [abs HPET + 0x10], 1"],
+  "HPET: read": [10, "mov eax, [r13 + 0xf0]", "mov dword [r13 + 0x10], 1"],
 };
 
 /** In M-mode, without compressed instructions; s0 is the start of two pages of data, s2 the UART, s3 the CLINT, s4 the PLIC's claim. */

@@ -1,5 +1,6 @@
 ; Long mode, privilege 0, the first 4 GiB in pages of 2 MiB; DATA is in pages of 4 KiB. SETUP, then BODY as often as COUNT says, then the debug exit.
-; cliffs.ts puts the three in place of the lines that name them. What faults or interrupts goes on behind the instruction: r14 bytes further.
+; cliffs.ts puts the three in place of the lines that name them; r12: the
+; local APIC, r13: the HPET. What faults or interrupts goes on behind the instruction: r14 bytes further.
 ; A Multiboot kernel: nasm -f bin, on machines/pc.toml and under QEMU.
 bits 32
 org 0x100000
@@ -86,7 +87,9 @@ wide:
 %endrep
   lidt [idtr]
   fninit
-  mov dword [APIC + 0xf0], 0x1ff
+  mov r12d, APIC
+  mov r13d, HPET
+  mov dword [r12 + 0xf0], 0x1ff
   mov esi, DATA
   xor ebx, ebx
   xor r14d, r14d
@@ -101,7 +104,7 @@ coded:
   iretq
 align 64
 eoi:
-  mov dword [abs APIC + 0xb0], 0
+  mov dword [r12 + 0xb0], 0
   iretq
 align 16
 gdt: dq 0
