@@ -128,9 +128,9 @@ async function compare(m: MachineSession, harts: number, dose: Dose): Promise<vo
   assertEquals(here, there);
   const bytes = here.reduce((sum, line) => sum + Number(line.split(" ")[2]), 0);
   assert(here.length === harts * Object.keys({ ...FIRST, ...THEN }).length && bytes >= dose.bytes, `${here.length} steps, ${bytes} bytes`);
-  // Hundredths of a second in user programs.
+  // Hundredths of a second in user programs, of which the interpreter's dose has few.
   const worked = lines.flatMap((line) => /^cpu\d (\d+)/.exec(line)?.[1] ?? []).map(Number);
-  assert(worked.length === harts && Math.min(...worked) >= Math.max(...worked) / 4, `hundredths of a second by hart: ${worked}`);
+  assert(worked.length === harts && Math.min(...worked) >= Math.max(...worked) / 4 - 2, `hundredths of a second by hart: ${worked}`);
   console.log(`${bytes} bytes read by ${here.length} steps; hundredths of a second by hart: ${worked}`);
 }
 
