@@ -16,12 +16,12 @@ const MODELS: readonly (readonly [name: string, set: Readonly<Record<string, unk
   ["qemu64 with less", { "cpu.model": "qemu64", "cpu.features": ["-nx", "-pae", "-pat", "-mtrr", "-lm", "+x2apic"] }],
 ];
 
-async function processor(set: Readonly<Record<string, unknown>>): Promise<X86Cpu> {
+async function machineWith(set: Readonly<Record<string, unknown>>) {
   const options = { file: `${ROOT}machines/pc.toml`, kernel: "kernel", set: { "memory.ram.size": "4MiB", ...set } };
   const host = { readFile: (path: string) => path === "kernel" ? SECTOR : Deno.readFileSync(path), log: silent };
   const machine = createMachine(options, host, await loadGraph(options, host));
   await machine.complete();
-  return (machine.cpus[0] as unknown as { core: X86Cpu }).core;
+  return { machine, core: (machine.cpus[0] as unknown as { core: X86Cpu }).core };
 }
 const SECTOR = new Uint8Array(512 * 64);
 SECTOR.set([0xeb, 0xfe]);
@@ -194,7 +194,7 @@ function lines(name: string, cpu: X86Cpu): string[] {
 
 Deno.test("model specific and control registers, CPUID and features are as they were", async () => {
   const all: string[] = [];
-  for (const [name, set] of MODELS) all.push(...lines(name, await processor(set)));
+  for (const [name, set] of MODELS) all.push(...lines(name, (await machineWith(set)).core));
   const byFeature = new Map<string, Set<string>>();
   for (const row of x86Table().rows) {
     const feature = featureOf(row) || "every processor";
@@ -203,4 +203,17 @@ Deno.test("model specific and control registers, CPUID and features are as they 
   for (const [feature, mnemonics] of byFeature) all.push(`instructions of ${feature}: ${[...mnemonics].join(", ")}`);
   if (Deno.args.includes("--update")) Deno.writeTextFileSync(GOLDEN, all.join("\n") + "\n");
   else assertEquals(all, Deno.readTextFileSync(GOLDEN).trimEnd().split("\n"));
+});
+
+Deno.test("control registers are read each from its own number", async () => {
+  const { machine, core } = await machineWith({});
+  machine.run(1_000_000);
+  // mov eax, cr0; mov ebx, cr2; mov ecx, cr3; mov edx, cr4; jmp $
+  machine.bus.writeBytes(0x7c00, Uint8Array.of(0x0f, 0x20, 0xc0, 0x0f, 0x20, 0xd3, 0x0f, 0x20, 0xd9, 0x0f, 0x20, 0xe2, 0xeb, 0xfe));
+  core.setReg("cr2", 0x1234_5678n);
+  core.s.cr3Lo = 0x5000;
+  core.s.cr4 = 0x600;
+  core.setReg("rip", 0x7c00n);
+  machine.run(machine.clock.base + 50);
+  assertEquals(["rax", "rbx", "rcx", "rdx"].map((n) => core.reg(n)), [core.reg("cr0"), 0x1234_5678n, 0x5000n, 0x600n]);
 });

@@ -199,6 +199,18 @@ Deno.test("gdb: a guest that died is shown before the run ends", () =>
     assertEquals(await c.ask("c"), "W03");
   }));
 
+Deno.test("gdb: a step says how it ended: after an instruction, or in the guest's death", () =>
+  withGdb([{ spin: 2 }, { die: true }], 1, async (c) => {
+    for (const signal of ["05", "05", "06"]) assertEquals(await c.ask("s"), `T${signal}thread:1;`);
+  }));
+
+Deno.test("gdb: between packets there are acknowledgements and interrupts; other bytes are nothing", () => {
+  const events = (b: number) => new PacketReader().push(Uint8Array.of(b)).map((e) => e.kind);
+  for (let b = 0; b < 256; b++) {
+    assertEquals(events(b), b === 0x2b ? ["ack"] : b === 0x2d ? ["nak"] : b === 3 ? ["interrupt"] : [], `byte ${b}`);
+  }
+});
+
 Deno.test("gdb: kill ends the run", () =>
   withGdb([{ jump: 0 }], 1, async (c, setup) => {
     assertEquals(await c.ask("vKill;1"), "OK");
