@@ -156,8 +156,10 @@ const JUDGES = {
   async prints(m: MachineSession, test: Test): Promise<string> {
     const reference = Deno.readTextFileSync(inFolder(test, test.group.reference!)).trim().split(/\r?\n/);
     await m.stopped();
-    const printed = m.serial.text().trim().split(/\r?\n/), at = reference.findIndex((line, i) => line !== printed[i]);
-    if (at >= 0) return `line ${at + 1} is '${printed[at] ?? ""}', not '${reference[at]}'`;
+    const printed = m.serial.text().trim().split(/\r?\n/), differ = reference.flatMap((line, i) => line === printed[i] ? [] : [i]);
+    if (differ.length > 0) {
+      return `line ${differ[0] + 1} is '${printed[differ[0]] ?? ""}', not '${reference[differ[0]]}'; ${differ.length} differ`;
+    }
     return printed.length === reference.length ? "pass" : `${printed.length} lines, not ${reference.length}`;
   },
   /** It ends behind all codes on the console "post" and, if there is a reference, has printed that. */
