@@ -66,8 +66,23 @@ Deno.test("markdown() has a table per group, with the geometric mean where a gro
 Deno.test("rows() have names of their own, and run images that are there", async () => {
   const all = rows(), names = all.map(({ group, name }) => `${group}/${name}`);
   assertEquals(new Set(names).size, names.length);
-  const images = all.flatMap(({ ours, needs }) => needs ? [] : ours.args.filter((arg) => arg.endsWith(".elf")));
+  const images = all.flatMap(({ ours, needs, prepare }) => needs || prepare ? [] : ours.args.filter((arg) => arg.endsWith(".elf")));
   for (const image of new Set(images)) assert((await Deno.stat(image)).isFile, image);
+});
+
+const tools = await Promise.all(
+  ["nasm", "riscv64-unknown-elf-gcc"].map((tool) =>
+    new Deno.Command(tool, { args: ["--version"], stdout: "null", stderr: "null" }).output().then(() => true, () => false)
+  ),
+);
+Deno.test({
+  name: "every guest of the cliffs is assembled",
+  ignore: tools.includes(false),
+  fn: async () => {
+    const cliffs = rows(1e5).filter(({ group }) => group.startsWith("cliffs"));
+    for (const { prepare } of cliffs) await prepare!();
+    assert(cliffs.length >= 70, `${cliffs.length} rows`);
+  },
 });
 
 Deno.test("measure() ends a program at the text it waits for, and says so when it never comes", async () => {
