@@ -30,8 +30,8 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   "JIT as it is": { engine: "jit" },
   "JIT in steps of 97": { engine: "jit", tuning: { threshold: 1 }, steps: 97 },
   "JIT without page caches": { engine: "jit", tuning: { threshold: 1, off: ["pages"] } },
-  // Of translations alone, and with regions.
-  ...Object.fromEntries([TIGHT_INTERPRETERS[0], TIGHT_JITS[0], TIGHT_JITS[3]].map((
+  // Of translations, without regions and with them.
+  ...Object.fromEntries([TIGHT_INTERPRETERS[0], TIGHT_JITS[3]].map((
     [name, { jit, ...tuning }],
   ) => [name, { engine: jit ? "jit" : "interp", tuning }])),
   "JIT, restored every 1009 ticks": { engine: "jit", tuning: { threshold: 1 }, steps: 1009, restores: true },

@@ -65,8 +65,9 @@ const VARIANTS: readonly Variant[] = [
   { name: "JIT without passes", engine: "jit", tuning: { threshold: 2, off: Object.keys(JIT_OPTIONS) as JitOption[] } },
   { name: "interpreter in steps of 997", engine: "interp", steps: 997 },
   { name: "JIT in steps of 997", engine: "jit", tuning: { threshold: 3 }, steps: 997 },
-  ...TIGHT_INTERPRETERS.map(([name, tuning]): Variant => ({ name, engine: "interp", tuning, tight: true })),
-  ...TIGHT_JITS.map(([name, tuning]): Variant => ({ name, engine: "jit", tuning, tight: true })),
+  // The interpreter has no regions, and what regions meet alone they meet with tight translations, too; the fuzzers have every set.
+  ...[0, 2].map((i): Variant => ({ name: TIGHT_INTERPRETERS[i][0], engine: "interp", tuning: TIGHT_INTERPRETERS[i][1], tight: true })),
+  ...[0, 2, 3].map((i): Variant => ({ name: TIGHT_JITS[i][0], engine: "jit", tuning: TIGHT_JITS[i][1], tight: true })),
   { name: "JIT in steps of 10007", engine: "jit", tuning: { threshold: 3 }, steps: 10_007, few: true },
 ];
 
