@@ -203,6 +203,8 @@ export function fuzzIr(r: Random, total: number): number {
       });
       return bytes.every((byte) => byte >= 0 && byte < RAM_BYTES) ? bytes : undefined;
     };
+    /** What the block has written elsewhere: a random register may hold any address of RAM. */
+    const strays = new Set<number>();
     const exit = evaluate(b, {
       slots,
       helpers: core.helpers,
@@ -211,7 +213,10 @@ export function fuzzIr(r: Random, total: number): number {
       },
       store: (address, size, value) => {
         const bytes = at(address, size, 1);
-        bytes?.forEach((byte, n) => memory[byte] = Number((value >> BigInt(8 * n)) & 0xffn));
+        bytes?.forEach((byte, n) => {
+          memory[byte] = Number((value >> BigInt(8 * n)) & 0xffn);
+          if (!WRITTEN.some(([from, to]) => byte >= from && byte < to)) strays.add(byte);
+        });
         return bytes !== undefined;
       },
     });
@@ -230,6 +235,7 @@ export function fuzzIr(r: Random, total: number): number {
       const ram = engine.ramBytes(0);
       let differs = count !== exit.insns || expected.some((v, i) => v !== got[i]);
       for (const [from, to] of WRITTEN) for (let i = from; i < to; i++) if (ram[i] !== memory[i]) differs = true;
+      for (const i of strays) if (ram[i] !== memory[i]) differs = true;
       if (!differs) continue;
       failures++;
       console.log(`IR: ${name} differs, block ${blocks}, seed ${seed}: ${exit.kind} after ${exit.insns} instructions, ${count} here`);
@@ -238,6 +244,8 @@ export function fuzzIr(r: Random, total: number): number {
       );
       console.log(printIr(b));
     }
+    // Later blocks of those that did not run this one read there, too.
+    for (const { engine } of engines) for (const i of strays) engine.ramBytes(0)[i] = memory[i];
   }
   const regions = engines.map((e) => e.engine.stats.regions).join(" + ");
   const crossings = engines[1].engine.sideExits!.causes.get("page crossing") ?? 0;
