@@ -1007,7 +1007,9 @@ class Walk {
     this.#side();
     a.end();
     this.#refund(this.#left - 1);
-    // The helper may have changed any slot: nothing is written back again.
-    a.at(W.i64Load, PC).set(exitPc).i32(LEFT.attention).i32(LEFT.lookup).get(status).op(W.select).set(kind).br("done");
+    // The helper may have changed any slot: nothing is written back again. An earlier helper of this instruction may have asked for attention.
+    a.at(W.i64Load, PC).set(exitPc).i32(LEFT.attention).i32(LEFT.lookup).get(status);
+    if (this.#mayFinish) a.get(finish).op(W.i32Or);
+    a.op(W.select).set(kind).br("done");
   }
 }
