@@ -341,6 +341,8 @@ export class Engine {
   #generation = 0;
   /** Numbers of (context, hart, mode), as jump cache entries carry them; each hart has its own contexts. */
   readonly #contexts = new Map<number, number>();
+  /** Numbers given out so far. None comes again soon, also when all were forgotten: cores see by another number that they are to go on elsewhere. */
+  #numbered = 0;
   #attention = false;
   /** After how much work outside of compiled code `run` comes back before its budget is used up; see WORK. */
   #pause = Infinity;
@@ -595,7 +597,7 @@ export class Engine {
       let n = this.#contexts.get(key);
       if (n === undefined) {
         if (this.#contexts.size === this.limits.contexts) this.#forgetNumbers();
-        this.#contexts.set(key, n = Math.imul(this.#contexts.size + 1, CONTEXT_STEP));
+        this.#contexts.set(key, n = Math.imul(++this.#numbered, CONTEXT_STEP) || Math.imul(++this.#numbered, CONTEXT_STEP));
       }
       hart.recentContext[recent] = context;
       hart.recentMode[recent] = mode;
