@@ -41,6 +41,10 @@ Deno.test("compiled code traps behind a jump that is stepped over and wraps", ()
   assertEquals(fuzzX86Programs(new Random(-1729253902), 1, "flat"), 0);
 });
 
+Deno.test("POPF that sets TF ends its block also where numbers of contexts begin again", () => {
+  for (const seed of [-859886676, -1106358840]) assertEquals(fuzzX86Programs(new Random(seed), 1, "paged"), 0);
+});
+
 Deno.test("the interpreter and compiled code do with x86 rows what the evaluator does", () => {
   for (const code of [64, 32, 16] as const) {
     assertEquals(runEngine({ code, segmented: false, cases: 1500, length: 1, rows: /./, command: "", seed: 22 }), 0);
