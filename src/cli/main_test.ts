@@ -1,4 +1,4 @@
-// Arguments to subcommands, and what goes wrong to one line and a status. What runs do is in run_test.ts and tests/.
+// Arguments to subcommands, and what goes wrong to one line and a status. What runs do is in tests/ (cli_test.ts, stops_test.ts).
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { runHere, withChanged } from "../../tests/cli.ts";
 import { main } from "./main.ts";
