@@ -2,7 +2,7 @@
 // have their table beside the machine's graph.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { boot } from "../mod.ts";
-import { exitStatus } from "../src/cli/run.ts";
+import { exitStatus } from "../src/cli/ends.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import { readElf } from "../src/machine/elf.ts";
 import { cliArgs, installed, ROOT, runCli } from "./cli.ts";

@@ -7,7 +7,7 @@ import type { Graph } from "../machine/graph.ts";
 import { loadGraph } from "../machine/machine.ts";
 import { findMachineFile, findShipped, openDisk, readFile } from "../scenario/host.ts";
 import type { CommandLine } from "./options.ts";
-import { writeAll } from "./output.ts";
+import { writeText } from "./output.ts";
 import { parseSet } from "./set.ts";
 
 /** Checks a machine file. @throws {ConfigError} everything that is wrong with it. */
@@ -47,5 +47,5 @@ function load({ positional, values }: CommandLine, command: string): Promise<Gra
 }
 
 function say(text: string): void {
-  writeAll(Deno.stdout, new TextEncoder().encode(text.endsWith("\n") ? text : text + "\n"));
+  writeText(Deno.stdout, text.endsWith("\n") ? text : text + "\n");
 }

@@ -2,7 +2,7 @@
 import { ConfigError } from "../core/errors.ts";
 import { lazy } from "../core/lazy.ts";
 import { type Command, type CommandLine, parseCommandLine, UnknownOption } from "./options.ts";
-import { CannotWrite, writeAll } from "./output.ts";
+import { CannotWrite, writeText } from "./output.ts";
 import { run } from "./run.ts";
 
 const load = <Module>(path: string) => lazy<Module>(path, import.meta.url);
@@ -29,7 +29,7 @@ async function read(args: readonly string[]): Promise<CommandLine> {
   }
   const { translate } = await load<typeof import("./foreign.ts")>("./foreign.ts");
   const { args: ours, notes } = translate(args[0] === "run" ? args.slice(1) : args, underCargo());
-  writeAll(Deno.stderr, new TextEncoder().encode(notes.map((n) => `bringup: ${n}\n`).join("")));
+  writeText(Deno.stderr, notes.map((n) => `bringup: ${n}\n`).join(""));
   return parseCommandLine(ours);
 }
 
@@ -39,26 +39,23 @@ export async function main(args: readonly string[]): Promise<number> {
     const line = await read(args);
     if (line.values.version) {
       const { versionText } = await load<typeof import("./help.ts")>("./help.ts");
-      writeAll(Deno.stdout, new TextEncoder().encode(versionText() + "\n"));
+      writeText(Deno.stdout, versionText() + "\n");
       return 0;
     }
     if (line.values.help || args.length === 0 || args[0] === "help") {
       const asked = args[0] === "help" && Object.hasOwn(RUN, args[1] ?? "") ? args[1] as Command : undefined;
       const { helpText } = await load<typeof import("./help.ts")>("./help.ts");
-      writeAll(
-        args.length ? Deno.stdout : Deno.stderr,
-        new TextEncoder().encode(helpText(line.values.help ? line.command : asked) + "\n"),
-      );
+      writeText(args.length ? Deno.stdout : Deno.stderr, helpText(line.values.help ? line.command : asked) + "\n");
       return args.length ? 0 : 2;
     }
     return await RUN[line.command](line);
   } catch (e) {
     if (e instanceof CannotWrite || isDenied(e)) {
-      writeAll(Deno.stderr, new TextEncoder().encode(`bringup: ${(e as Error).message}\n`));
+      writeText(Deno.stderr, `bringup: ${(e as Error).message}\n`);
       return e instanceof CannotWrite ? 1 : 2;
     }
     if (!(e instanceof ConfigError)) throw e;
-    writeAll(Deno.stderr, new TextEncoder().encode(e.message.split("\n").map((l) => `bringup: ${l}\n`).join("")));
+    writeText(Deno.stderr, e.message.split("\n").map((l) => `bringup: ${l}\n`).join(""));
     return 2;
   }
 }

@@ -29,6 +29,10 @@ export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Ar
   }
 }
 
+/** The same for a text. */
+export const writeText = (to: typeof Deno.stdout | typeof Deno.stderr, text: string): boolean =>
+  writeAll(to, new TextEncoder().encode(text));
+
 /** Collects bytes and writes them in pieces. */
 export class Output {
   readonly #buffer = new Uint8Array(1 << 14);
@@ -131,6 +135,6 @@ export class Output {
   }
 
   #stderr(text: string): void {
-    writeAll(Deno.stderr, new TextEncoder().encode(text));
+    writeText(Deno.stderr, text);
   }
 }
