@@ -77,8 +77,20 @@ Deno.test("--disk: drives that are there first, then those that could be; floppi
   m.disks.fill();
   assertEquals(m.places(), ["disk0 hard 51200", "disk1 hard 51200", "disk2 cd 36864", "drive0 floppy 1474560"]);
   assertEquals(m.disks.all.map((d) => d.kind), ["floppy", "hard", "hard", "cd"]);
-  const full = await setUp(IDE, {}, ["fd.img"]);
+  const full = await setUp(IDE + FLOPPIES, {}, ["fd.img", "fd.img", "fd.img"]);
   assertThrows(() => full.disks.fill(), ConfigError, "fd.img: --disk: no free drive for a floppy");
+});
+
+Deno.test("--disk: an image of a floppy's size is a hard disk where there is no drive for floppies", async () => {
+  const small = new Uint8Array(737_280);
+  small.set([0, 2], 11); // bytes in a sector: 512
+  const m = await setUp(IDE, { "small.img": small }, ["fd.img", "small.img"]);
+  m.disks.fill();
+  assertEquals(m.places(), ["disk0 hard 1474560", "disk1 hard 737280", "disk2 cd empty"]);
+  const said = await setUp(IDE, {}, [{ file: "fd.img", kind: "floppy" }]);
+  assertThrows(() => said.disks.fill(), ConfigError, "fd.img: --floppy: no free drive for a floppy");
+  const none = await setUp("", {}, ["fd.img"]);
+  assertThrows(() => none.disks.fill(), ConfigError, "fd.img: --disk: no free drive for a hard disk");
 });
 
 Deno.test("an image whose kind is said: a floppy of any length, filled up with zeros; a CD without a file system", async () => {
