@@ -2,10 +2,9 @@
 // wall time; and the guest's run is the same with all of them on.
 import { assertEquals, assertMatch } from "@std/assert";
 import { type Channel, CHANNELS, type Log, silent } from "../src/core/log.ts";
-import { createMachine, loadGraph, loadTracing, type Machine, type MachineOptions } from "../src/machine/machine.ts";
+import { createMachine, loadGraph, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import { readFile as readFromDisk } from "../src/scenario/host.ts";
 
-await loadTracing();
 const ROOT = new URL("..", import.meta.url).pathname;
 const KEYS = `${ROOT}tests/x86/bin/keys.bin`, MAX = { "cpu.model": "max" };
 const guest = (name: string) => `${ROOT}tests/guests/bin/${name}`;

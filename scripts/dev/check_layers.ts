@@ -1,5 +1,8 @@
 // Fails when a file imports from a layer that it may not see, or touches the host where it may not.
 // Run: deno run -A scripts/dev/check_layers.ts
+import { existsSync } from "node:fs";
+
+const SRC = new URL("../../src", import.meta.url).pathname;
 const MAY_IMPORT: Record<string, readonly string[]> = {
   std: [],
   core: [],
@@ -23,11 +26,15 @@ const HOST = new Set(["cli", "scenario", "debug", "web"]);
 /** Sentences about what `source`, a file at `path` below src, may not do. */
 export function violations(path: string, source: string): string[] {
   const layer = path.split("/")[0], sees = [layer, ...MAY_IMPORT[layer] ?? []], test = path.endsWith("_test.ts");
-  const out = [...source.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)]
-    .map((m) => new URL(m[1], `file:///src/${path}`).pathname.replace(/^\/src\//, ""))
+  const imported = [...source.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)]
+    .map((m) => new URL(m[1], `file:///src/${path}`).pathname.replace(/^\/src\//, ""));
+  // What is loaded later (core/later.ts) is named by its path below src.
+  const later = test ? [] : [...source.matchAll(/\b(?:new Later|load)(?:<[^;]*?>)?\("([^"]+\.ts)"\)/g)].map((m) => m[1]);
+  const out = [...imported, ...later]
     .filter((p) => !test && !sees.includes(p.split("/")[0]))
     .map((p) => `src/${path} may not import ${p}: '${layer}' sees only ${sees.join(", ")}`);
   if (!test && !HOST.has(layer) && /\bDeno\./.test(source.replace(/\/\/.*|\/\*[^]*?\*\//g, ""))) out.push(`src/${path} may not use Deno.*`);
+  for (const p of later) if (!existsSync(`${SRC}/${p}`)) out.push(`src/${path} loads ${p}, which does not exist`);
   if (!(layer in MAY_IMPORT)) out.push(`src/${path}: '${layer}' is not a known layer`);
   return out;
 }
@@ -41,8 +48,7 @@ function* files(dir: string, below = ""): Generator<string> {
 }
 
 if (import.meta.main) {
-  const src = new URL("../../src", import.meta.url).pathname;
-  const found = [...files(src)].flatMap((p) => violations(p, Deno.readTextFileSync(`${src}/${p}`)));
+  const found = [...files(SRC)].flatMap((p) => violations(p, Deno.readTextFileSync(`${SRC}/${p}`)));
   for (const line of found) console.error(line);
   Deno.exit(found.length ? 1 : 0);
 }

@@ -1,42 +1,49 @@
 // Writes the files that follow from others: the table of device types, the lists of modules in src/loads and the JSON Schema of machine files.
 // Run: deno run -A scripts/dev/gen.ts (with --check: fails when a file is stale and writes nothing)
 import { existsSync } from "node:fs";
+import { LISTS } from "../../src/core/later.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** A device type, the path of its file below src/devices, and the list in src/loads that it is loaded with. */
+/** Device types that are usually found together, and so are loaded together; each other one is loaded alone, which costs a millisecond. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  riscv: ["riscv.clint", "goldfish.rtc", "riscv.plic", "sifive.test", "unimplemented"],
+  // What any machine with an ISA has, and what more a PC has.
+  isa: ["i8254", "i8259.pair", "isa-debug-exit", "mc146818"],
+  // deno-fmt-ignore
+  pc: [
+    "i82077aa", "fw_cfg", "x86.hpet", "pci.i440fx", "i8042", "i8257", "ide.piix", "x86.ioapic", "x86.lapic", "lpt", "isa.piix3", "acpi.piix4",
+    "port-console", "vga", "x87-error",
+  ],
+};
+
+/** A device type, the path of its file below src/devices, and its group. */
 interface DeviceFile {
   readonly type: string;
   readonly path: string;
-  readonly list: string;
+  readonly group: string | undefined;
 }
 
-/** Every device type, in the order of their files. Those that the same shipped machines name are on one list. */
+/** Every device type, in the order of their files. */
 export async function deviceTypes(): Promise<DeviceFile[]> {
-  const folder = new URL("machines/", root), users = new Map<string, string[]>();
-  const machines = [...Deno.readDirSync(folder)].map((e) => e.name).filter((name) => name.endsWith(".toml")).sort();
-  const named = (machine: string): string[] => {
-    const text = Deno.readTextFileSync(new URL(machine, folder)), base = /^extends = "(.*)"/m.exec(text);
-    return [...base ? named(base[1]) : [], ...[...text.matchAll(/^type = "(.*)"/gm)].map((m) => m[1])];
-  };
-  for (const machine of machines) {
-    for (const type of new Set(named(machine))) users.set(type, [...users.get(type) ?? [], machine.slice(0, -5)]);
-  }
-  return await Promise.all(
+  const types = await Promise.all(
     deviceFiles().sort().map(async (path) => {
       const { type } = (await import(new URL(`src/devices/${path}`, root).href)).default as { type: string };
-      return { type, path, list: ["devices", ...users.get(type) ?? ["others"]].join("_") };
+      return { type, path, group: Object.keys(GROUPS).find((name) => GROUPS[name].includes(type)) };
     }),
   );
+  const strange = Object.values(GROUPS).flat().find((name) => !types.some((t) => t.type === name));
+  if (strange !== undefined) throw new Error(`the groups of devices in scripts/dev/gen.ts name '${strange}', which no file is`);
+  return types;
 }
 
 /** Text of `src/devices/files.ts`. */
 export function deviceTable(types: readonly DeviceFile[]): string {
   return [
-    "// The list in src/loads with which a device type is loaded, by its name in machine files: types that the same shipped machines name are",
-    "// loaded together. Written by scripts/dev/gen.ts from the files in this folder.",
+    "// The file below src by which a device type is loaded, by its name in machine files: its own, or the list of its group. Written by",
+    "// scripts/dev/gen.ts (which has the groups) from the files in this folder.",
     "export const FILES: Readonly<Record<string, string>> = {",
-    ...types.map(({ type, list }) => `  ${JSON.stringify(type)}: "../loads/${list}.ts",`),
+    ...types.map(({ type, path, group }) => `  ${JSON.stringify(type)}: "${group ? `loads/devices_${group}.ts` : `devices/${path}`}",`),
     "};",
     "",
   ].join("\n");
@@ -58,11 +65,14 @@ const LOADS: Readonly<Record<string, { readonly entry: string; readonly after?: 
   // Every device needs device.ts, and devices are imported side by side: each import would read it.
   api: { entry: "mod.ts", first: ["src/core/device.ts"] },
   run: { entry: "src/cli/main.ts", after: "api" },
-  jit: { entry: "src/engine/jit.ts", after: "api" },
-  riscv: { entry: "src/machine/riscv.ts", after: "api" },
-  riscv_floating: { entry: "src/riscv/floating.ts", after: "riscv" },
-  // A PC has a screen and a keyboard.
-  x86: { entry: "src/machine/x86.ts", after: "api", first: ["src/scenario/peripherals.ts"] },
+  ...Object.fromEntries(
+    Object.entries(LISTS).map(([path, name]) => [name, {
+      entry: `src/${path}`,
+      after: path.startsWith("riscv/") ? "riscv" : "api",
+      // A PC has a screen and a keyboard.
+      first: name === "x86" ? ["src/scenario/peripherals.ts"] : [],
+    }]),
+  ),
 };
 
 /** Paths of the modules, and names of the packages, whose values the module at `path` imports; types leave nothing behind. */
@@ -116,11 +126,11 @@ export function loadLists(types: readonly DeviceFile[]): Map<string, string> {
       ...after ? [`export * from "../${entry.slice(4)}";`] : [],
     ]);
   }
-  for (const list of new Set(types.map((t) => t.list))) {
-    const paths = types.filter((t) => t.list === list).map((t) => t.path), files = paths.map((path) => `src/devices/${path}`);
+  for (const group of Object.keys(GROUPS)) {
+    const paths = types.filter((t) => t.group === group).map((t) => t.path), files = paths.map((path) => `src/devices/${path}`);
     const names = paths.map((path) => path.replace(/(\/mod)?\.ts$/, ""));
     emit(
-      list,
+      `devices_${group}`,
       "Device types and what they need",
       closure(files, loaded("api")).map((path) =>
         files.includes(path) ? `export { default as ${names[files.indexOf(path)]} } from "../${path.slice(4)}";` : lineOf(path)
@@ -141,8 +151,8 @@ async function format(text: string, ext: string): Promise<string> {
 }
 
 /** Writes `path` if it differs, or reports it when `check`. Returns whether it was up to date. */
-async function emit(path: string, text: string, check: boolean): Promise<boolean> {
-  const url = new URL(path, root), wanted = await format(text, path.split(".").pop()!);
+function emit(path: string, wanted: string, check: boolean): boolean {
+  const url = new URL(path, root);
   let now = "";
   try {
     now = Deno.readTextFileSync(url);
@@ -158,12 +168,19 @@ async function emit(path: string, text: string, check: boolean): Promise<boolean
 if (import.meta.main) {
   const check = Deno.args.includes("--check");
   const types = await deviceTypes();
-  const modules = await emit("src/devices/files.ts", deviceTable(types), check);
-  const loads = await Promise.all([...loadLists(types)].map(([name, text]) => emit(`src/loads/${name}.ts`, text, check)));
+  const modules = emit("src/devices/files.ts", await format(deviceTable(types), "ts"), check);
+  const lists = loadLists(types), loads = [...lists].map(([name, text]) => emit(`src/loads/${name}.ts`, text, check));
+  // What is no list any more.
+  for (const { name } of Deno.readDirSync(new URL("src/loads/", root))) {
+    if (lists.has(name.slice(0, -3))) continue;
+    if (check) console.error(`src/loads/${name} is stale: run deno run -A scripts/dev/gen.ts`);
+    else Deno.removeSync(new URL(`src/loads/${name}`, root));
+    loads.push(false);
+  }
   // Loaded only now: it imports the table that was just written.
   const { machineSchema } = await import("../../src/machine/json_schema.ts");
   const { DEVICES, loadDevices } = await import("../../src/devices/mod.ts");
   await loadDevices();
-  const schema = await emit("machines/machine.schema.json", JSON.stringify(machineSchema(DEVICES), null, 2), check);
+  const schema = emit("machines/machine.schema.json", await format(JSON.stringify(machineSchema(DEVICES), null, 2), "json"), check);
   Deno.exit(check && !(modules && schema && loads.every(Boolean)) ? 1 : 0);
 }

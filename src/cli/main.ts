@@ -1,18 +1,16 @@
 // The entry of the command line: reads the arguments and hands over to the subcommand; other files than that of `run` are loaded only then.
 import { ConfigError } from "../core/errors.ts";
-import { lazy } from "../core/lazy.ts";
+import { load } from "../core/later.ts";
 import { type Command, type CommandLine, parseCommandLine, UnknownOption } from "./options.ts";
 import { CannotWrite, writeText } from "./output.ts";
 import { run } from "./run.ts";
 
-const load = <Module>(path: string) => lazy<Module>(path, import.meta.url);
-
 const RUN: Record<Command, (line: CommandLine) => Promise<number>> = {
   run,
-  test: async (line) => (await load<typeof import("./test_scripts.ts")>("./test_scripts.ts")).test(line),
-  check: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).check(line),
-  describe: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).describeMachine(line),
-  devices: async (line) => (await load<typeof import("./inspect.ts")>("./inspect.ts")).devices(line),
+  test: async (line) => (await load<typeof import("./test_scripts.ts")>("cli/test_scripts.ts")).test(line),
+  check: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).check(line),
+  describe: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).describeMachine(line),
+  devices: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).devices(line),
 };
 
 /** Whether Cargo runs us. Without the permission to look, nobody does. */
@@ -27,7 +25,7 @@ async function read(args: readonly string[]): Promise<CommandLine> {
   } catch (e) {
     if (!(e instanceof UnknownOption) || Object.hasOwn(RUN, args[0] ?? "") && args[0] !== "run") throw e;
   }
-  const { translate } = await load<typeof import("./foreign.ts")>("./foreign.ts");
+  const { translate } = await load<typeof import("./foreign.ts")>("cli/foreign.ts");
   const { args: ours, notes } = translate(args[0] === "run" ? args.slice(1) : args, underCargo());
   writeText(Deno.stderr, notes.map((n) => `bringup: ${n}\n`).join(""));
   return parseCommandLine(ours);
@@ -38,13 +36,13 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     const line = await read(args);
     if (line.values.version) {
-      const { versionText } = await load<typeof import("./help.ts")>("./help.ts");
+      const { versionText } = await load<typeof import("./help.ts")>("cli/help.ts");
       writeText(Deno.stdout, versionText() + "\n");
       return 0;
     }
     if (line.values.help || args.length === 0 || args[0] === "help") {
       const asked = args[0] === "help" && Object.hasOwn(RUN, args[1] ?? "") ? args[1] as Command : undefined;
-      const { helpText } = await load<typeof import("./help.ts")>("./help.ts");
+      const { helpText } = await load<typeof import("./help.ts")>("cli/help.ts");
       writeText(args.length ? Deno.stdout : Deno.stderr, helpText(line.values.help ? line.command : asked) + "\n");
       return args.length ? 0 : 2;
     }

@@ -1,6 +1,6 @@
 // `bringup MACHINE.toml [KERNEL]`: runs a machine with this process's terminal or pipes as its console, and maps its end to the exit
 // status.
-import { lazy } from "../core/lazy.ts";
+import { load } from "../core/later.ts";
 import { boot, type Scenario } from "../scenario/boot.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { drive, watch } from "./ends.ts";
@@ -8,8 +8,6 @@ import type { CommandLine } from "./options.ts";
 import { CannotWrite, writeText } from "./output.ts";
 import { makePlan, type Plan, withLimitsOf } from "./plan.ts";
 import { TerminalHost } from "./terminal_host.ts";
-
-const load = <Module>(path: string) => lazy<Module>(path, import.meta.url);
 
 /** Runs the machine and returns the exit status. @throws {ConfigError} nothing was started. */
 export async function run(line: CommandLine): Promise<number> {
@@ -23,12 +21,12 @@ export async function run(line: CommandLine): Promise<number> {
   const session = await boot(plan.machine, plan.boot);
   const screenshot = await prepareScreen(session, plan);
   const bounded = plan.boot.budget?.guest !== "none";
-  const serial = plan.serial.length > 0 ? await load<typeof import("./serial.ts")>("./serial.ts") : undefined;
+  const serial = plan.serial.length > 0 ? await load<typeof import("./serial.ts")>("cli/serial.ts") : undefined;
   const host = new TerminalHost(session, {
     feed: scenario === undefined,
     serial: serial && ((onActivity) => serial.openPorts(session, plan.serial, onActivity)),
     hint: plan.hint,
-    display: plan.display ? await load<typeof import("./display.ts")>("./display.ts") : undefined,
+    display: plan.display ? await load<typeof import("./display.ts")>("cli/display.ts") : undefined,
     jump: bounded || plan.expect.length > 0,
     bounded,
   });
@@ -54,30 +52,30 @@ export async function run(line: CommandLine): Promise<number> {
 }
 
 async function printChannels(): Promise<number> {
-  const { channelText } = await load<typeof import("./help.ts")>("./help.ts");
+  const { channelText } = await load<typeof import("./help.ts")>("cli/help.ts");
   writeText(Deno.stdout, channelText() + "\n");
   return 0;
 }
 
 async function loadScript(path: string): Promise<Scenario | number> {
-  return await (await load<typeof import("./script.ts")>("./script.ts")).loadScript(path);
+  return await (await load<typeof import("./script.ts")>("cli/script.ts")).loadScript(path);
 }
 
 async function prepareScreen(session: MachineSession, plan: Plan): Promise<((session: MachineSession) => Promise<void>) | undefined> {
   if (!plan.display && plan.screenshot === undefined) return undefined;
-  const { checkScreen, openScreenshot } = await load<typeof import("./screenshot.ts")>("./screenshot.ts");
+  const { checkScreen, openScreenshot } = await load<typeof import("./screenshot.ts")>("cli/screenshot.ts");
   checkScreen(session, plan);
   return plan.screenshot === undefined ? undefined : openScreenshot(plan.screenshot);
 }
 
 async function serveGdb(session: MachineSession, port: number, { wait, gdbArch: arch }: Plan, host: TerminalHost) {
-  const { serveGdb } = await load<typeof import("../debug/gdb.ts")>("../debug/gdb.ts");
+  const { serveGdb } = await load<typeof import("../debug/gdb.ts")>("debug/gdb.ts");
   const onMessage = (text: string) => host.output.note(`bringup: ${text}`);
   await session.machine.complete?.();
   return host.debugger = await serveGdb(session, { port, wait, arch, onQuit: () => host.quit(0), onMessage });
 }
 
 async function printStatistics(session: MachineSession, wallMs: number): Promise<void> {
-  const { statistics } = await load<typeof import("./stats.ts")>("./stats.ts");
+  const { statistics } = await load<typeof import("./stats.ts")>("cli/stats.ts");
   writeText(Deno.stderr, statistics(session.machine, wallMs));
 }

@@ -1,5 +1,5 @@
 // Ties a session to this process's terminal or pipes: output, input, signals, monitor, debugger and pacing.
-import { lazy } from "../core/lazy.ts";
+import { load } from "../core/later.ts";
 import type { Stop } from "../machine/stop.ts";
 import { formatNs } from "../scenario/duration.ts";
 import { describeAddress } from "../scenario/machine_like.ts";
@@ -10,8 +10,6 @@ import type { Monitor } from "./monitor.ts";
 import { Output, SILENCE_MS, writeText } from "./output.ts";
 import { Pacer } from "./pacer.ts";
 import type { SerialPorts } from "./serial.ts";
-
-const load = <Module>(path: string) => lazy<Module>(path, import.meta.url);
 
 const SIGNALS: Partial<Record<Deno.Signal, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
 
@@ -217,7 +215,7 @@ export class TerminalHost {
   }
 
   async #help(): Promise<void> {
-    const { KEYS } = await load<typeof import("./help.ts")>("./help.ts");
+    const { KEYS } = await load<typeof import("./help.ts")>("cli/help.ts");
     if (!this.#display || this.#monitor) return this.output.note(KEYS);
     // Beside the guest's screen, not on it.
     this.#display.suspend();
@@ -226,7 +224,7 @@ export class TerminalHost {
   }
 
   async #toggleMonitor(): Promise<void> {
-    const { Monitor } = await load<typeof import("./monitor.ts")>("./monitor.ts");
+    const { Monitor } = await load<typeof import("./monitor.ts")>("cli/monitor.ts");
     if (this.#monitor) {
       this.#monitor = undefined;
       writeText(Deno.stderr, "\n");

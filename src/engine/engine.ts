@@ -6,7 +6,7 @@
 import { BITS, type Bus, readTarget, type Size, windowOffset, writeTarget } from "../core/bus.ts";
 import { BusFault } from "../core/errors.ts";
 import type { RunEnd } from "../core/cpu.ts";
-import { lazy } from "../core/lazy.ts";
+import { Later } from "../core/later.ts";
 import { Builder, codeBytes, LONGEST_INSTRUCTION } from "../ir/builder.ts";
 import { type Access, CONTINUE, type Core, type CoreEnv, FAULT, FETCH, FINISH, READ, type Status, WRITE } from "../ir/frontend.ts";
 import {
@@ -291,10 +291,8 @@ for (let i = 0; i < UOPS.length; i++) {
 }
 
 /** The JIT. It is a module of its own: a guest that ends before anything is hot starts without it. */
-let jit: typeof import("./jit.ts") | undefined;
-export async function loadJit(): Promise<void> {
-  jit ??= await lazy<typeof import("./jit.ts")>("../loads/jit.ts", import.meta.url);
-}
+const JIT = new Later<typeof import("./jit.ts")>("engine/jit.ts");
+export const loadJit = (): Promise<unknown> => JIT.load();
 
 export class Engine {
   readonly limits: Limits;
@@ -391,7 +389,7 @@ export class Engine {
   #valueHi = 0;
   /** Whether the JIT is to compile and is not there yet (`loadJit`). */
   get wantsJit(): boolean {
-    return this.#heat > 0 && !jit;
+    return this.#heat > 0 && !JIT.now;
   }
 
   /**
@@ -462,7 +460,7 @@ export class Engine {
     this.#u16[this.#resume >> 1] = UOP.resume;
     const module = new WebAssembly.Module(interpreterModule(pages, limits));
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
-    if (options.jit && options.threshold !== undefined && !jit) throw new Error("a threshold is given, but the JIT is not loaded");
+    if (options.jit && options.threshold !== undefined && !JIT.now) throw new Error("a threshold is given, but the JIT is not loaded");
     this.#off = new Set(options.off);
     this.#heat = options.jit ? options.threshold ?? THRESHOLD : 0;
     const instance = new WebAssembly.Instance(module, {
@@ -956,7 +954,7 @@ export class Engine {
 
   /** Compiles the region that starts at a block, and leads the block to it. */
   #compile(ip: number): void {
-    const block = this.#blockAt(ip);
+    const block = this.#blockAt(ip), jit = JIT.now;
     if (!block || this.#breakpoints.size) return;
     if (!jit) {
       // Not loaded: that may be when the block is hot again, which is soon.

@@ -2,10 +2,9 @@
 // Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.
 import "../core/device.ts";
 import "../core/errors.ts";
-import "../core/log.ts";
 import "../core/bus.ts";
 import "../core/clock.ts";
-import "../core/lazy.ts";
+import "../core/later.ts";
 import "../devices/files.ts";
 import "../devices/mod.ts";
 import "../ir/ops.ts";
@@ -50,6 +49,7 @@ import "../machine/gunzip.ts";
 import "../engine/jit_options.ts";
 import "../machine/machine.ts";
 import "../scenario/failures.ts";
+import "../core/log.ts";
 import "../scenario/host.ts";
 import "../scenario/inputs.ts";
 import "../scenario/console.ts";

@@ -11,7 +11,7 @@ import type { SideExits } from "../engine/profile.ts";
 import { EM_386, EM_RISCV, EM_X86_64, isElf, machineName, placeOf, readElf, type Symbols, withSymbolsBeside } from "./elf.ts";
 import { MachineDisks } from "./disks.ts";
 import { type Graph, mainRam } from "./graph.ts";
-import { type Host, type MachineOptions, openDisk, type Platform, platforms, traceProcessors } from "./platform.ts";
+import { type Host, type MachineOptions, openDisk, type Platform, PLATFORMS, traceProcessors } from "./platform.ts";
 import { fillRandom, forEachTouchedPage, type MemoryWindow, PAGE, windowsOf } from "./ram.ts";
 import { Reach, type Sleep } from "./reach.ts";
 import { Schedule } from "./schedule.ts";
@@ -23,7 +23,7 @@ import { wireDevices } from "./wire.ts";
 export { loadGunzip, NeedsGunzip } from "./gunzip.ts";
 export { loadJit } from "../engine/engine.ts";
 export { JIT_OPTIONS, type JitOption } from "../engine/jit_options.ts";
-export { type Host, loadGraph, loadPlatform, loadTracing, type MachineOptions } from "./platform.ts";
+export { type Host, loadGraph, loadPlatform, type MachineOptions } from "./platform.ts";
 export type { Snapshot } from "./snapshot.ts";
 
 /** Reads the images, and builds the machine of `graph`, which `loadGraph` gave, in its power-on state. @throws {ConfigError} */
@@ -46,6 +46,8 @@ export class Machine {
   readonly #reach: Reach;
   readonly #schedule: Schedule;
   readonly #state: Stateful;
+  /** Whether the last `run` could do nothing before `loading`. */
+  #waits = false;
 
   constructor(readonly graph: Graph, readonly options: MachineOptions, readonly host: Host) {
     this.clock = new VirtualClock(graph.clock.cpu_hz);
@@ -82,7 +84,7 @@ export class Machine {
     this.engine.comeBack();
     this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
     this.disks = new MachineDisks(graph, options.disks ?? [], openDisk(host));
-    const platform = platforms[graph.cpu.family]?.createPlatform;
+    const platform = PLATFORMS[graph.cpu.family].now?.createPlatform;
     if (!platform) throw new Error(`the platform '${graph.cpu.family}' is not loaded: loadGraph comes first`);
     this.#platform = platform({
       graph,
@@ -173,27 +175,21 @@ export class Machine {
    * To be awaited before time goes on, until there is none: the JIT is loaded behind the first slice, floating point in front of its first instruction.
    * Many a guest has ended by then.
    */
-  get loading(): Promise<void> | undefined {
+  get loading(): Promise<unknown> | undefined {
     return this.early === 0 && this.engine.wantsJit ? loadJit() : this.#platform.loading;
   }
   /** Loads all that at once, for who runs or looks without asking. */
   async complete(): Promise<void> {
     await loadJit();
-    await platforms[this.graph.cpu.family]!.complete?.();
-  }
-  /** Going on without floating point would show the guest illegal instructions. */
-  #mustBeLoaded(): void {
-    if (this.#platform.loading) {
-      throw new Error("the guest uses floating point: await machine.loading first, or machine.complete() once");
-    }
+    await PLATFORMS[this.graph.cpu.family].now!.complete?.();
   }
   /** Ticks of the short first slice that are left; `loading` looks behind it. */
   get early(): number {
     return this.#schedule.early;
   }
-  /** Whether the last `run` came back for the sake of wall time. It may be in the midst of a slice: nothing may follow from the guest's time then. */
+  /** Whether the last `run` came back for the sake of wall time or of `loading`. It may be in the midst of a slice: nothing may follow from the guest's time then. */
   get yielded(): boolean {
-    return this.#schedule.yielded;
+    return this.#waits || this.#schedule.yielded;
   }
   /** Ticks of guest time that have passed in all, those before resets included. */
   get age(): number {
@@ -227,16 +223,16 @@ export class Machine {
    * Lets guest time pass, synchronously, until the clock reaches `untilTicks`, a break is requested or the machine stops. Returns the
    * stop, also on every later call; a "breakpoint" is not final. With several harts awake the clock may go a slice too far. After `wallMs` of the
    * host's time it comes back (`yielded`), where it makes no difference to the guest nor to what is compiled; with such a limit also once when only
-   * the outside can wake it, before time passes in which nothing happens.
+   * the outside can wake it, before time passes in which nothing happens. While the guest needs what `loading` brings it comes back at once, too.
    */
   run(untilTicks: number, wallMs = Infinity): Stop | undefined {
-    this.#mustBeLoaded();
-    return this.#schedule.run(untilTicks, wallMs);
+    this.#waits = this.#platform.loading !== undefined;
+    return this.#waits ? undefined : this.#schedule.run(untilTicks, wallMs);
   }
   /** Exactly one instruction of one hart. */
   step(cpu: number): Stop | undefined {
-    this.#mustBeLoaded();
-    return this.#schedule.step(cpu);
+    this.#waits = this.#platform.loading !== undefined;
+    return this.#waits ? undefined : this.#schedule.step(cpu);
   }
 
   /** Leaves `run` after the current instruction; for callbacks that run inside it. */

@@ -1,5 +1,5 @@
 // A machine as its callers see it: what memory holds at power-on, single steps, what is loaded when, and how an end is told.
-import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
 import { type Log, silent } from "../core/log.ts";
 import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "./machine.ts";
@@ -79,9 +79,18 @@ Deno.test("a step is one instruction, also on a breakpoint; a machine that has s
   assertEquals(dead.clock.ticks, ticks);
 });
 
-Deno.test("a log that listens to processors needs what is loaded for traces, and says so", async () => {
-  const listens: Log = { on: (channel) => channel === "trap", line: () => {} };
-  await assertRejects(() => machineOf(TOML, {}, {}, listens), Error, "a trace of processors needs loadTracing() first");
+Deno.test("what traces need is loaded for a log that listens to processors; one that is news to the machine is told so", async () => {
+  const lines: string[] = [], options = { file: "m.toml", kernel: "kernel" };
+  const listens: Log = { on: (channel) => channel === "trap", line: (...line) => lines.push(line.join(" ")) };
+  const host: Host = {
+    readFile: memoryFiles({ "m.toml": new TextEncoder().encode(TOML), kernel: COUNT }, () => new ConfigError("")),
+    log: silent,
+  };
+  const graph = await loadGraph(options, host);
+  assertThrows(() => createMachine(options, { ...host, log: listens }, graph), Error, "the log that loadGraph was given did not listen");
+  const m = await machineOf(TOML, {}, { kernel: words(0) }, listens);
+  m.run(3);
+  assertMatch(lines[0], /^trap cpu0 .*illegal/);
 });
 
 Deno.test("memory that the host cannot have is a mistake of the machine file's", async () => {

@@ -3,7 +3,7 @@ import type { Bus } from "../core/bus.ts";
 import type { VirtualClock } from "../core/clock.ts";
 import { memorySource } from "../core/disk.ts";
 import type { CharPort, Device, StopRequest } from "../core/device.ts";
-import { lazy } from "../core/lazy.ts";
+import { Later } from "../core/later.ts";
 import type { Log } from "../core/log.ts";
 import type { PciFunction } from "../core/pci.ts";
 import { type Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
@@ -58,7 +58,7 @@ export interface Platform {
   /** Console of the built-in firmware; used when no device is the console. */
   readonly ownConsole?: CharPort;
   /** See `Machine.loading`. */
-  readonly loading?: Promise<void> | undefined;
+  readonly loading?: Promise<unknown> | undefined;
   /** Puts registers and memory into the state at power-on; RAM is clear, devices are reset. */
   powerOn(): void;
   /** State of the built-in firmware, as plain data. */
@@ -88,25 +88,22 @@ export interface PlatformParts {
   firmwareConsole(): Tap | undefined;
 }
 
-/** The module that traces processors, when it is loaded. */
-interface TracingModule {
-  traceCpus(cpus: Platform["cpus"], log: Log, symbols: Symbols): void;
-}
-let tracing: TracingModule | undefined;
-/** To be awaited before a machine is made whose log listens to its processors. */
-export async function loadTracing(): Promise<void> {
-  tracing ??= await lazy<TracingModule>("./tracing.ts", import.meta.url);
-}
+const TRACING = new Later<{ traceCpus(cpus: Platform["cpus"], log: Log, symbols: Symbols): void }>("machine/tracing.ts");
+/** Whether somebody listens to processors. */
+const traced = (log: Log) => log.on("trap") || log.on("mmu") || log.on("exec");
 /** Has the processors tell the channels that somebody listens to. */
 export function traceProcessors(cpus: Platform["cpus"], log: Log, symbols: Symbols): void {
-  if (!log.on("trap") && !log.on("mmu") && !log.on("exec")) return;
-  if (!tracing) throw new Error("a trace of processors needs loadTracing() first");
-  tracing.traceCpus(cpus, log, symbols);
+  if (!traced(log)) return;
+  if (!TRACING.now) throw new Error("the log that loadGraph was given did not listen to processors, and this one does");
+  TRACING.now.traceCpus(cpus, log, symbols);
 }
 
 type Family = Graph["cpu"]["family"];
-/** What is loaded. Neither family's instructions are of use to the other, and they are a third of all files. */
-export const platforms: Partial<Record<Family, PlatformModule>> = {};
+/** Neither family's instructions are of use to the other, and they are a third of all files. */
+export const PLATFORMS: Readonly<Record<Family, Later<PlatformModule>>> = {
+  riscv: new Later("machine/riscv.ts"),
+  x86: new Later("machine/x86.ts"),
+};
 /** What the module of an architecture has. */
 export interface PlatformModule {
   createPlatform(parts: PlatformParts): Platform;
@@ -115,18 +112,16 @@ export interface PlatformModule {
   /** Loads what this machine needs and few others do. @throws {ConfigError} */
   prepare?(graph: Graph, host: Host): Promise<void>;
   /** Loads what `Platform.loading` would load later. */
-  complete?(): Promise<void>;
+  complete?(): Promise<unknown>;
 }
 
-interface RomModule {
-  withRom(graph: Graph, host: Host): Graph;
-}
+const ROM = new Later<{ withRom(graph: Graph, host: Host): Graph }>("machine/x86_rom.ts");
 
 /** Makes machines of a family possible; `later`: see `loadGraph`. */
-export async function loadPlatform(family: Family, later = false): Promise<void> {
-  if (family === "x86") platforms.x86 ??= await lazy<PlatformModule>("../loads/x86.ts", import.meta.url);
-  else platforms.riscv ??= await lazy<PlatformModule>("../loads/riscv.ts", import.meta.url);
-  if (!later) await platforms[family]!.complete?.();
+export async function loadPlatform(family: Family, later = false): Promise<PlatformModule> {
+  const platform = await PLATFORMS[family].load();
+  if (!later) await platform.complete?.();
+  return platform;
 }
 
 /**
@@ -140,12 +135,10 @@ export async function loadGraph(options: MachineOptions, host: Host, later = fal
     findShipped: host.findShipped,
     ...(options.set ? { set: options.set } : {}),
   });
-  await loadPlatform(graph.cpu.family, later);
-  platforms[graph.cpu.family]!.checkCpu(graph);
-  await platforms[graph.cpu.family]!.prepare?.(graph, host);
+  const platform = await loadPlatform(graph.cpu.family, later);
+  platform.checkCpu(graph);
+  await platform.prepare?.(graph, host);
   if (!later || options.tuning?.threshold !== undefined) await loadJit();
-  if (graph.cpu.family === "x86" && graph.firmware.kind === "file") {
-    return (await lazy<RomModule>("./x86_rom.ts", import.meta.url)).withRom(graph, host);
-  }
-  return graph;
+  if (traced(host.log)) await TRACING.load();
+  return graph.cpu.family === "x86" && graph.firmware.kind === "file" ? (await ROM.load()).withRom(graph, host) : graph;
 }

@@ -4,7 +4,7 @@ import type { Device } from "../core/device.ts";
 import type { Alarm } from "../core/clock.ts";
 import type { CharPort } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
-import { lazy } from "../core/lazy.ts";
+import { Later } from "../core/later.ts";
 import { BYTES_OF_WORK, type Engine } from "../engine/engine.ts";
 import { HSM, noCounters, type PmuState, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
 import { ADUE } from "../riscv/csr.ts";
@@ -199,7 +199,7 @@ class RiscvPlatform implements Platform, SbiHost {
     });
   }
 
-  get loading(): Promise<void> | undefined {
+  get loading(): Promise<unknown> | undefined {
     return lacksFloating(this.#isa) && this.cpus.some((c) => (c as RiscvCpu).hart.needsFloating) ? loadFloating() : undefined;
   }
 
@@ -265,7 +265,7 @@ class RiscvPlatform implements Platform, SbiHost {
     const initrd = initrdAt === undefined ? undefined : [initrdAt, initrdAt + this.#initrd!.length] as const;
     const cmdline = this.parts.options.append ?? graph.boot.cmdline;
     const added = { ...(cmdline ? { bootargs: cmdline } : {}), ...(initrd ? { initrd } : {}) }, { dtb } = graph.boot;
-    const fdt = dtb === undefined ? buildFdt(graph, added) : userTrees!.withChosen(this.parts.host.readFile(dtb), dtb, added);
+    const fdt = dtb === undefined ? buildFdt(graph, added) : USER_TREES.now!.withChosen(this.parts.host.readFile(dtb), dtb, added);
     const fdtAt = places.tree(fdt.length);
     bus.writeBytes(fdtAt, fdt);
     if (graph.firmware.kind === "builtin" && !this.#bare) {
@@ -460,10 +460,9 @@ class RiscvPlatform implements Platform, SbiHost {
 /** Loads what `Platform.loading` would load later. */
 export const complete = loadFloating;
 
-let userTrees: typeof import("./dtb.ts") | undefined;
+const USER_TREES = new Later<typeof import("./dtb.ts")>("machine/dtb.ts");
 /** Loads what few machines need. @throws {ConfigError} the device tree is none. */
 export async function prepare({ boot: { dtb } }: Graph, host: Host): Promise<void> {
   if (dtb === undefined) return;
-  userTrees = await lazy<typeof import("./dtb.ts")>("./dtb.ts", import.meta.url);
-  userTrees.withChosen(host.readFile(dtb), dtb, {});
+  (await USER_TREES.load()).withChosen(host.readFile(dtb), dtb, {});
 }

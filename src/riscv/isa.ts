@@ -9,7 +9,7 @@ import { M, M64 } from "./isa/m.ts";
 import { PRIVILEGED, SVINVAL, ZICBOM, ZICBOP, ZICBOZ, ZICSR } from "./isa/system.ts";
 import { ZBA, ZBA64, ZBB, ZBB32, ZBB64, ZBC, ZBS, ZBS32, ZBS64 } from "./isa/zb.ts";
 import { ZBKB, ZBKB32, ZBKB64, ZBKX } from "./isa/zbk.ts";
-import { floating, importFloating } from "./lazy_floating.ts";
+import { FLOAT } from "./lazy_floating.ts";
 
 interface Extension {
   readonly name: string;
@@ -155,22 +155,21 @@ function interned(text: string, xlen: 32 | 64, extensions: readonly string[]): I
   for (const e of extensions) if (e.length === 1) misa |= bit(e);
   const isa: Isa = { xlen, extensions, text, misa, table: new DecodeTable([...rows]), has: (e) => set.has(e) };
   known.set(text, isa);
-  if (floating) addFloating(isa);
+  if (FLOAT.now) addFloating(isa, FLOAT.now);
   return isa;
 }
 
 /** Loads floating point, whose instructions no table has before. */
-export async function loadFloating(): Promise<void> {
-  if (floating) return;
-  await importFloating();
-  for (const isa of known.values()) addFloating(isa);
-}
+export const loadFloating = (): Promise<unknown> => FLOAT.load();
+FLOAT.onLoad = (float) => {
+  for (const isa of known.values()) addFloating(isa, float);
+};
 /** True when the instruction set has floating point that is not loaded. */
-export const lacksFloating = (isa: Isa): boolean => !floating && isa.has("f");
+export const lacksFloating = (isa: Isa): boolean => !FLOAT.now && isa.has("f");
 
-function addFloating(isa: Isa): void {
+function addFloating(isa: Isa, float: NonNullable<typeof FLOAT.now>): void {
   for (const { needs, rows, ...only } of FLOATING) {
-    if (needs.every((n) => isa.has(n)) && ("xlen" in only ? only.xlen : isa.xlen) === isa.xlen) isa.table.add(floating![rows]);
+    if (needs.every((n) => isa.has(n)) && ("xlen" in only ? only.xlen : isa.xlen) === isa.xlen) isa.table.add(float[rows]);
   }
 }
 const bit = (letter: string) => 1 << (letter.charCodeAt(0) - 97);

@@ -4,7 +4,7 @@ import { Builder } from "../ir/builder.ts";
 import type { Code, CoreEnv, Helper, Status } from "../ir/frontend.ts";
 import { clmulHelpers } from "./clmul.ts";
 import { Emit } from "./emit.ts";
-import { floatHelpers, floating } from "./lazy_floating.ts";
+import { FLOAT, floatHelpers } from "./lazy_floating.ts";
 import { H } from "./helpers.ts";
 import type { Isa } from "./isa.ts";
 import { MODE_FS } from "./slots.ts";
@@ -57,7 +57,7 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
       }
       word |= (bytes[next] << 16) | (bytes[next + 1] << 24);
     }
-    if (floating === undefined && (mode & MODE_FS) !== 0 && isFloating(word, isa.xlen)) {
+    if (FLOAT.now === undefined && (mode & MODE_FS) !== 0 && isFloating(word, isa.xlen)) {
       if (n === 0) break;
       moveTo(e, startLo, startHi, last);
       e.cut(offset - last);

@@ -1,9 +1,9 @@
 // `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
 import type { DiskSource } from "../core/disk.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
-import { type Channel, silent } from "../core/log.ts";
+import type { Channel } from "../core/log.ts";
 import type { OpenDisk } from "../machine/disks.ts";
-import { createMachine, loadGraph, loadGunzip, loadTracing, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
+import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { SessionScreen } from "./peripherals.ts";
 import type { SerialConsole } from "./session.ts";
 import { collectForgotten, placed, restated, takeForgotten } from "./failures.ts";
@@ -66,9 +66,8 @@ async function build(machineFile: string, options: BootOptions): Promise<Machine
   checkOptions(machineFile, options);
   const { failOn, budget, history, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
-  if (trace) await loadTracing();
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
-  const graph = await loadGraph(machineOptions, { readFile, openDisk, findShipped, log: silent }, true);
+  const graph = await loadGraph(machineOptions, { readFile, openDisk, findShipped, log: new TraceLog(channels) }, true);
   // Forks share what was read of an image, and only the first machine may change one.
   const images = new Map<string, DiskSource>();
   let first = true;

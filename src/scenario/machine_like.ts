@@ -36,7 +36,7 @@ export interface MachineLike {
   readonly yielded?: boolean;
   requestBreak(): void;
   /** To be awaited before the next `run`, until there is none. */
-  readonly loading?: Promise<void> | undefined;
+  readonly loading?: Promise<unknown> | undefined;
   /** Ticks that are left of the short first slice, behind which `loading` looks. */
   readonly early?: number;
   /** Loads all that at once, for who runs or looks without asking. */

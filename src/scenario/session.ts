@@ -2,7 +2,7 @@
 // runs the machine in short slices, and after each one looks which waits are satisfied, out of time, or hopeless because the machine
 // stopped.
 import { checkOptions, ConfigError } from "../core/errors.ts";
-import { lazy } from "../core/lazy.ts";
+import { Later } from "../core/later.ts";
 import type { CharPort } from "../core/device.ts";
 import type { Stop } from "../machine/stop.ts";
 import { type InputEntry, InputLog, type SavedInputs } from "./inputs.ts";
@@ -170,11 +170,9 @@ export class SerialConsole extends Console {
 }
 
 /** Screens and keyboards: for machines that have them. */
-let peripherals: typeof import("./peripherals.ts") | undefined;
+const PERIPHERALS = new Later<typeof import("./peripherals.ts")>("scenario/peripherals.ts");
 /** To be awaited before a session is made for a machine with a screen or a keyboard. */
-export async function loadPeripherals(): Promise<void> {
-  peripherals ??= await lazy<typeof import("./peripherals.ts")>("./peripherals.ts", import.meta.url);
-}
+export const loadPeripherals = (): Promise<unknown> => PERIPHERALS.load();
 
 /** A machine that a script drives; made by `boot`. */
 export class MachineSession implements AsyncDisposable {
@@ -217,10 +215,10 @@ export class MachineSession implements AsyncDisposable {
       if (options.failOn?.length) console.watchers.add(() => this.#lookForForbidden(console));
     }
     const { screen, keyboard } = machine;
-    this.#screen = screen && new peripherals!.SessionScreen(this, screen);
+    this.#screen = screen && new PERIPHERALS.now!.SessionScreen(this, screen);
     if (options.failOn?.length) this.#watchScreen(options.failOn);
     if (keyboard) {
-      this.#keyboard = new peripherals!.SessionKeyboard(this, keyboard);
+      this.#keyboard = new PERIPHERALS.now!.SessionKeyboard(this, keyboard);
       this.#keyboard.keys.onFed = (byte) => this.#inputs.add(machine.age, "keyboard", byte);
       this.#keyboard.keys.onDrained = this.#keyboard.keys.onDue = () => machine.requestBreak();
     }
@@ -563,7 +561,7 @@ export class MachineSession implements AsyncDisposable {
   #watchScreen(patterns: readonly Pattern[]): void {
     const screen = this.#screen;
     if (!screen) return;
-    const matchers = patterns.map((p) => new peripherals!.ScreenMatcher(p)), shown = new Set<typeof matchers[number]>();
+    const matchers = patterns.map((p) => new PERIPHERALS.now!.ScreenMatcher(p)), shown = new Set<typeof matchers[number]>();
     this.#lookAtScreen = () => {
       shown.clear();
       const text = screen.port.text();
