@@ -13,7 +13,7 @@ import { Dice, randomRegion } from "../src/engine/testing/random_region.ts";
 import { regionText } from "../src/engine/testing/wasm_text.ts";
 import { printIr } from "../src/ir/builder.ts";
 import { LIMITS } from "../src/ir/limits.ts";
-import { OP, OPS } from "../src/ir/ops.ts";
+import { OP, type OpName, OPS } from "../src/ir/ops.ts";
 import { parseIr } from "../src/ir/parse.ts";
 import { verifyIr } from "../src/ir/verify.ts";
 
@@ -157,7 +157,7 @@ Deno.test("IR that was printed is read as it was: every operation", () => {
   const lines: string[] = [], values: Record<string, number> = {};
   const value = (type: string) => `v${values[type]}`;
   const put = (name: string, operands: string) =>
-    lines.push(`${OPS[OP[name]].result ? `v${lines.length} = ` : ""}${name} ${operands}`.trim());
+    lines.push(`${OPS[OP[name as OpName]].result ? `v${lines.length} = ` : ""}${name} ${operands}`.trim());
   const immediate = (name: string) =>
     /^const|^branch$|^jump$/.test(name)
       ? ["0xfedcba9876543210"]

@@ -40,7 +40,7 @@ import type { JitOption } from "./jit_options.ts";
 import { Counters, SideExits } from "./profile.ts";
 import { Selector, SMALL } from "./select.ts";
 import { PageTables } from "./tables.ts";
-import { OP } from "../ir/ops.ts";
+import { INSN } from "../ir/ops.ts";
 import { H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, UOP, UOP_BYTES, UOPS } from "./uops.ts";
 
 /** Header flags: runs one instruction and is never linked; its instruction crosses into the next page. */
@@ -1714,7 +1714,6 @@ const CONTEXT_STEP = 0x9e370;
 const SHORT = 32;
 /** Instructions that a block of a page has to run before it is hot, for each time that as many bytes as the page has were translated there. */
 const HEAT_AGAIN = 1024;
-const INSN = OP["insn"];
 
 /** Notes that code of page number `p` is translated. */
 function mark(page: CodePage, p: number, code: { readonly at: number; readonly bytes: number }): void {

@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Bus } from "../core/bus.ts";
 import { BusFault } from "../core/errors.ts";
-import type { Builder, Val } from "../ir/builder.ts";
+import type { Builder, I64 } from "../ir/builder.ts";
+import type { LoadName } from "../ir/ops.ts";
 import {
   type Access,
   type Code,
@@ -32,10 +33,11 @@ const EPC = GUEST + 0x100, CAUSE = GUEST + 0x108;
 const PAGE_FAULT = 10, BUS_FAULT = 20, HELPER_FAULT = 30, INTERRUPT = 40; // + Access for the first two
 
 type Fields = { readonly rd: number; readonly rs1: number; readonly imm: number };
-const register = (b: Builder, n: number): Val => b.getL(R(n));
-const address = (b: Builder, f: Fields): Val => b.add(register(b, f.rs1), b.i64(f.imm));
-const load = (kind: string) => (b: Builder, f: Fields) => b.set(R(f.rd), b.load(kind, address(b, f)));
-const store = (kind: string) => (b: Builder, f: Fields) => b.store(kind, address(b, f), register(b, f.rd));
+const register = (b: Builder, n: number): I64 => b.getL(R(n));
+const address = (b: Builder, f: Fields): I64 => b.add(register(b, f.rs1), b.i64(f.imm));
+const load = (kind: LoadName) => (b: Builder, f: Fields) => b.set(R(f.rd), b.load(kind, address(b, f)));
+const store = (kind: "store8.l" | "store16.l" | "store32.l" | "store64.l") => (b: Builder, f: Fields) =>
+  b.store(kind, address(b, f), register(b, f.rd));
 const branch = (on: "eq" | "ne") => (b: Builder, f: Fields) => b.branchIf(b[on](register(b, f.rd), register(b, f.rs1)), 4 * f.imm);
 const MNEMONICS: Readonly<Record<string, (b: Builder, f: Fields) => void>> = {
   addi: (b, f) => b.set(R(f.rd), b.add(register(b, f.rs1), b.i64(f.imm))),

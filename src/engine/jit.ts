@@ -22,7 +22,42 @@ import {
 } from "../ir/layout.ts";
 import type { Ir } from "../ir/builder.ts";
 import type { Limits } from "../ir/limits.ts";
-import { OP, OPS } from "../ir/ops.ts";
+import {
+  ADD_L,
+  ARITY,
+  BARRIER,
+  BRANCH,
+  CALL,
+  CALL_END,
+  CALL_END_UNLESS,
+  CALL_UNLESS,
+  COMPARE32,
+  CONST_I,
+  CONST_L,
+  EA32,
+  EXT_S,
+  EXT_U,
+  EXTENDED,
+  GET_I,
+  GET_L,
+  HELPERS,
+  INSN,
+  IS_LOW,
+  JUMP,
+  JUMP_OUT,
+  JUMP_TO,
+  LONG,
+  OP,
+  OPS,
+  PURE,
+  READS,
+  SET_I,
+  SET_L,
+  STORES,
+  TICKS,
+  WRAP,
+  WRITES,
+} from "../ir/ops.ts";
 import { verifyIr } from "../ir/verify.ts";
 import { jumpEntry, LEFT, loadOpcode, storeOpcode } from "./interpreter.ts";
 import { Graph } from "./graph.ts";
@@ -38,31 +73,6 @@ import { Asm, I32, I64, UNREACHABLE, W, wasmModule } from "./wasm.ts";
 
 export { findRegion } from "./region.ts";
 
-const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
-const INSN = OP["insn"],
-  TICKS = OP["ticks"],
-  BRANCH = OP["branch"],
-  JUMP = OP["jump"],
-  JUMPTO = OP["jumpTo"],
-  ADD_L = OP["add.l"],
-  EA32 = OP["ea32"],
-  EXTU = OP["extU"],
-  EXTS = OP["extS"],
-  WRAP = OP["wrap"];
-const JUMPOUT = OP["jumpOut"], CALLENDUNLESS = OP["callEndUnless"];
-const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"];
-const ARITY = Uint8Array.from(OPS, (r) => r.args.length), LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0);
-const PURE = Uint8Array.from(OPS, (r) => r.effect === "pure" && r.args !== "" ? 1 : 0);
-const CALLS = Uint8Array.from(OPS, (r) => r.effect === "call" || r.effect === "ends" && r.name.startsWith("call") ? 1 : 0);
-const READS = Uint8Array.from(OPS, (r) => r.effect === "reads" ? 1 : 0),
-  WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
-/** Comparisons of i64: wasm's of i32; 0 for other rows. */
-const COMPARE32 = Uint8Array.from(
-  OPS,
-  (r) => /^(eq|ne|[lg][te][SU])\.l$/.test(r.name) ? OPS[OP[r.name.replace(".l", ".i")]].wasm![0] as number : 0,
-);
-/** Rows whose i64 result always is its low half, sign-extended. */
-const EXTENDED = Uint8Array.from(OPS, (r) => r.name === "extS" || /^(load(8|16|32)S|load(8|16)U|(and|or|xor)S)\.l$/.test(r.name) ? 1 : 0);
 const NONE = 0x7fff_ffff;
 const NO_SLOTS: ReadonlySet<number> = new Set();
 /** The limit of a page cache that has a page: an access that begins below it ends in the page, whatever its size. */
@@ -396,7 +406,7 @@ function devicesOf(node: RegionNode, isDevice: RegionTarget["isDevice"]): Readon
     } else if (READS[op[i]] || WRITES[op[i]]) {
       fits = access < 0 && (READS[op[i]] === 1 || op[i + 1] === INSN || op[i + 1] === JUMP);
       access = i;
-    } else if (CALLS[op[i]]) fits = false;
+    } else if (HELPERS[op[i]]) fits = false;
   }
   return devices;
 }
@@ -462,11 +472,8 @@ class Walk {
         this.#deferred[i] = 1;
         at = this.#last[i];
       }
-      if (
-        op === SET_I || op === SET_L || op === INSN || op === CALL || op === CALLUNLESS || op === CALLEND || op === BRANCH || op === JUMP ||
-        op === JUMPTO || op === JUMPOUT || op === CALLENDUNLESS
-      ) barrier = i;
-      if (op === CALL || op === CALLUNLESS || op === CALLEND) call = i;
+      if (BARRIER[op]) barrier = i;
+      if (HELPERS[op] && op !== CALL_END_UNLESS) call = i;
       const arity = ARITY[op];
       if (arity > 0) this.#use(ir.a[i], at);
       if (arity > 1) this.#use(ir.b[i], at);
@@ -533,7 +540,7 @@ class Walk {
       } else if (op === JUMP) {
         if (this.#mayFinish) this.#finishAt(ir.lo[i], ir.hi[i]);
         region.edge(this.index, node.targets.get(i)!, ir.lo[i], ir.hi[i], this.#late);
-      } else if (op === JUMPTO || op === JUMPOUT) this.#jumpTo(i);
+      } else if (op === JUMP_TO || op === JUMP_OUT) this.#jumpTo(i);
       else if (op === CALL && region.target.values?.has(ir.lo[i])) this.#value(i);
       else if (op === CALL) {
         this.#call([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
@@ -542,7 +549,7 @@ class Walk {
           a.at(W.i64Load, RESULT);
           this.#keep(i);
         }
-      } else if (op === CALLUNLESS) {
+      } else if (op === CALL_UNLESS) {
         const result = this.#local[i] = this.#newTemp(true);
         this.#push(ir.b[i]);
         a.set(result);
@@ -550,8 +557,8 @@ class Walk {
         a.op(W.i32Eqz).if();
         this.#call([ir.b[i], ir.c[i], ir.d[i], ir.e[i]], ir.lo[i]);
         a.at(W.i64Load, RESULT).set(result).end();
-      } else if (op === CALLEND) this.#callEnd([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
-      else if (op === CALLENDUNLESS) {
+      } else if (op === CALL_END) this.#callEnd([ir.a[i], ir.b[i], ir.c[i], ir.d[i]], ir.lo[i]);
+      else if (op === CALL_END_UNLESS) {
         this.#push(ir.a[i]);
         a.op(W.i32Eqz).unlikelyIf();
         this.#callEnd([ir.b[i], ir.c[i], ir.d[i], ir.e[i]], ir.lo[i]);
@@ -604,8 +611,8 @@ class Walk {
     const ir = this.#ir, op = ir.op[v], a = this.#a;
     if (op === CONST_L) a.i32(ir.lo[v]);
     else if (!this.#local[v] && op === GET_L) this.#pushSlot(ir.lo[v], false);
-    else if (!this.#local[v] && op === EXTS) this.#push(ir.a[v]);
-    else if (!this.#local[v] && OPS[op].each === W.wrap) {
+    else if (!this.#local[v] && op === EXT_S) this.#push(ir.a[v]);
+    else if (!this.#local[v] && IS_LOW[op]) {
       this.#pushLow(ir.a[v]);
       this.#pushLow(ir.b[v]);
       a.op((OPS[op].wasm as readonly number[])[0]);
@@ -627,7 +634,7 @@ class Walk {
     if (ir.op[i] === WRAP) return this.#pushLow(ir.a[i]);
     for (let n = 0; n < row.args.length; n++) {
       const v = n === 0 ? ir.a[i] : n === 1 ? ir.b[i] : ir.c[i];
-      if (row.each === W.wrap) this.#pushLow(v);
+      if (IS_LOW[ir.op[i]]) this.#pushLow(v);
       else {
         this.#push(v);
         if (row.each) a.op(row.each);
@@ -705,9 +712,8 @@ class Walk {
   #address(i: number, op: number): number {
     const { ram, off } = this.region.target;
     const a = this.#a,
-      { size, effect, rmw } = OPS[op],
-      stores = effect === "writes" || rmw,
-      half = stores ? TLB_HALF : 0,
+      { size } = OPS[op],
+      half = STORES[op] ? TLB_HALF : 0,
       v = this.#ir.a[i];
     const free = off.has("free") ? undefined : ram?.free, writes = this.#places.get(i)?.span.stores;
     if (ram && !off.has("physical") && (free || !writes)) return this.#physical(i, ram, writes ? free : undefined);
@@ -923,7 +929,7 @@ class Walk {
   /** Pushes the low half of an address whose upper half is 0. */
   #pushNarrow(v: number): void {
     const ir = this.#ir, op = ir.op[v];
-    if (this.#deferred[v] && op === EXTU) this.#push(ir.a[v]);
+    if (this.#deferred[v] && op === EXT_U) this.#push(ir.a[v]);
     else if (this.#deferred[v] && op === EA32) {
       this.#push(ir.a[v]);
       this.#push(ir.b[v]);

@@ -2,7 +2,7 @@
 // of IR. The same translation as the interpreter's makes them, so there is one meaning of every instruction.
 import { type Builder, codeBytes, type Ir } from "../ir/builder.ts";
 import type { Limits } from "../ir/limits.ts";
-import { OP, OPS } from "../ir/ops.ts";
+import { BRANCH, CONST_I, CONST_L, INSN, JUMP, JUMP_TO, SET_I, SET_L, WRITES } from "../ir/ops.ts";
 
 /** A block of the region: straight code that may leave by branches in the middle. */
 export interface RegionNode {
@@ -23,10 +23,6 @@ export interface RegionNode {
 
 /** Translates at most `max` instructions at `at` bytes from the entry into the builder; false when there is no code there to be had. */
 export type TranslateAt = (at: number, max: number) => boolean;
-
-const INSN = OP["insn"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"], SET_L = OP["set.l"], SET_I = OP["set.i"];
-const CONST_L = OP["const.l"], CONST_I = OP["const.i"];
-const WRITES = Uint8Array.from(OPS, (r) => r.effect === "writes" ? 1 : 0);
 
 /** The region whose entry the builder's translation at 0 starts; undefined when not even that can be translated. */
 export function findRegion(b: Builder, translate: TranslateAt, limits: Limits): RegionNode[] | undefined {
@@ -54,7 +50,7 @@ export function findRegion(b: Builder, translate: TranslateAt, limits: Limits): 
       }
     }
     const last = b.op[b.count - 1];
-    if (call >= 0 && (last === JUMP || last === JUMPTO)) {
+    if (call >= 0 && (last === JUMP || last === JUMP_TO)) {
       behindCalls.add(call);
       queue.push(call);
     }
@@ -82,7 +78,7 @@ export function findRegion(b: Builder, translate: TranslateAt, limits: Limits): 
       bytes: codeBytes(b),
       ir: copy(b),
       targets,
-      returns: b.op[b.count - 1] === JUMPTO ? returns : [],
+      returns: b.op[b.count - 1] === JUMP_TO ? returns : [],
     });
   }
   return nodes;

@@ -2,19 +2,39 @@
 // HOT: no bigint, no closures, no allocation.
 import { Builder } from "../ir/builder.ts";
 import { ARG, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
-import { ARITY, COMMUTES, LONG, OP, OPS, PURE, READS, WRITES } from "../ir/ops.ts";
+import {
+  ADD_L,
+  ARITY,
+  BARRIER,
+  BRANCH,
+  CALL,
+  CALL_END,
+  CALL_END_UNLESS,
+  CALL_UNLESS,
+  COMMUTES,
+  CONST_I,
+  CONST_L,
+  GET_I,
+  GET_L,
+  HELPERS,
+  INSN,
+  JUMP,
+  JUMP_OUT,
+  JUMP_TO,
+  LONG,
+  OPS,
+  PURE,
+  READS,
+  SET_I,
+  SET_L,
+  TICKS,
+  WRAP,
+  WRITES,
+} from "../ir/ops.ts";
 import { BRANCHES, BY_IMMEDIATE, CONSTANT, IMMEDIATE, JUMPS, KIND_BITS, MAX_RELOCATIONS, Templates, WORDS } from "./memo.ts";
-import { FUSED_UOP, H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, PURE_UOP, UOP, UOP_BYTES } from "./uops.ts";
+import { FUSED_UOP, H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, PURE_UOP, ROOT, UOP, UOP_BYTES } from "./uops.ts";
 
-const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
-const TICKS = OP["ticks"], INSN = OP["insn"], WRAP = OP["wrap"], BRANCH = OP["branch"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"];
-const CALL = OP["call"], CALLEND = OP["callEnd"], CALLUNLESS = OP["callUnless"], ADD_L = OP["add.l"];
 const MOVE_I = UOP["move.i"], MOVE_L = UOP["move.l"];
-const JUMPOUT = OP["jumpOut"], CALLENDUNLESS = OP["callEndUnless"];
-/** Rows that a pure value must not be moved across. */
-const BARRIER = Uint8Array.from(WRITES);
-for (let i = 0; i < OPS.length; i++) if (OPS[i].effect === "call" || OPS[i].effect === "ends") BARRIER[i] = 1;
-BARRIER[SET_I] = BARRIER[SET_L] = BARRIER[INSN] = 1;
 const NONE = 0x7fff_ffff;
 
 /** Small constants have places for their literals: -SMALL..SMALL-1, 8 bytes each. */
@@ -137,25 +157,25 @@ export class Selector {
         this.#address(op, ir.a[i], 0, this.#near(ir.b[i]));
       } else if (op === BRANCH) {
         const v = ir.a[i];
-        if (this.#deferred[v]) this.#binary(FUSED_UOP[BRANCH * 256 + ir.op[v]], v, 0);
+        if (this.#deferred[v]) this.#binary(FUSED_UOP[BRANCH * ROOT + ir.op[v]], v, 0);
         else this.#emit(UOP.branch, 0, 0, 0, this.#b(v));
         this.#stub(this.#at - UOP_BYTES, ir.lo[i], ir.hi[i]); // a move of an operand may come before it
         this.#relocate(this.#at - UOP_BYTES, BRANCHES, ir.b[i]);
-      } else if (op === JUMPTO) {
+      } else if (op === JUMP_TO) {
         this.#emit(UOP.jumpTo, 0, 0, 0, this.#b(ir.a[i]));
-      } else if (op === JUMPOUT) {
+      } else if (op === JUMP_OUT) {
         this.#emit(UOP.jumpOut, 0, 0, 0, this.#b(ir.a[i]));
-      } else if (op === CALLENDUNLESS) {
+      } else if (op === CALL_END_UNLESS) {
         const skip = this.#at;
         this.#emit(UOP.skipIf, 0, 0, 0, this.#b(ir.a[i]));
         this.#arguments(ir.b[i], ir.c[i], ir.d[i], ir.e[i]);
         this.#emit(UOP.callOut, 0, 0, 0, ir.lo[i]);
         this.#u16[(skip >> 1) + 1] = (this.#at - skip) / UOP_BYTES - 1;
-      } else if (op === CALL || op === CALLEND) {
+      } else if (op === CALL || op === CALL_END) {
         this.#arguments(ir.a[i], ir.b[i], ir.c[i], ir.d[i]);
         this.#emit(op === CALL ? UOP.call : UOP.callEnd, 0, 0, 0, ir.lo[i]);
         if (op === CALL && this.#uses[i]) this.#emit(MOVE_L, this.#loc[i] = this.#newTemp(), 0, 0, RESULT);
-      } else if (op === CALLUNLESS) {
+      } else if (op === CALL_UNLESS) {
         const result = this.#loc[i] = this.#newTemp();
         this.#emit(MOVE_L, result, 0, 0, this.#b(ir.b[i]));
         const skip = this.#at;
@@ -264,13 +284,13 @@ export class Selector {
       } else if (op === WRAP) use = uses[i] ? last[i] : i;
       else if (PURE[op] && uses[i] === 1) {
         const user = last[i];
-        if (user <= barrier && FUSED_UOP[ir.op[user] * 256 + op] && ir.a[user] === i) {
+        if (user <= barrier && FUSED_UOP[ir.op[user] * ROOT + op] && ir.a[user] === i) {
           deferred[i] = 1;
           use = user;
         }
       }
-      if (BARRIER[op]) barrier = i;
-      if (op === CALL || op === CALLUNLESS || op === CALLEND || op === CALLENDUNLESS) call = i;
+      if (BARRIER[op] || WRITES[op]) barrier = i;
+      if (HELPERS[op]) call = i;
       const arity = ARITY[op];
       if (arity > 0) this.#use(ir.a[i], use);
       if (arity > 1) this.#use(ir.b[i], use);
@@ -358,7 +378,7 @@ export class Selector {
   #pure(i: number, op: number): void {
     const ir = this.#ir, v = ir.a[i];
     if (this.#deferred[v]) {
-      const code = FUSED_UOP[op * 256 + ir.op[v]], at = this.#destination(i);
+      const code = FUSED_UOP[op * ROOT + ir.op[v]], at = this.#destination(i);
       this.#binary(code, v, at);
       this.#loc[i] = at;
       return;
@@ -388,12 +408,12 @@ export class Selector {
   #address(op: number, address: number, dst: number, c: number): void {
     const ir = this.#ir;
     if (this.#deferred[address]) {
-      const code = FUSED_UOP[op * 256 + ir.op[address]];
+      const code = FUSED_UOP[op * ROOT + ir.op[address]];
       let x = ir.a[address], y = ir.b[address];
       if (ir.op[x] === CONST_I || ir.op[x] === CONST_L) [x, y] = [y, x];
       const a = this.#near(x);
       this.#emit(code, dst, a, c, this.#b(y));
-    } else this.#emit(FUSED_UOP[op * 256 + ADD_L], dst, ZERO, c, this.#b(address));
+    } else this.#emit(FUSED_UOP[op * ROOT + ADD_L], dst, ZERO, c, this.#b(address));
   }
 
   #arguments(...args: number[]): void {

@@ -1,15 +1,10 @@
 // The slots that a region uses, and where they live while it runs: all in wasm locals, but what has to be in memory when the region is left
 // differs. A local that only the exits read costs V8 a register or a place in the frame, and moves at every join; a store at each set is
 // cheaper. HOT when regions are compiled: no sets, no maps but by node.
-import { OP, OPS } from "../ir/ops.ts";
+import { ADD_I, ADD_L, BRANCH, CONST_I, CONST_L, GET_I, GET_L, LONG_SLOT, ON_SLOT, SET_I, SET_L, SUB_I, SUB_L } from "../ir/ops.ts";
 import type { Graph } from "./graph.ts";
 import type { RegionNode } from "./region.ts";
 import type { Ir } from "../ir/builder.ts";
-
-const SET_I = OP["set.i"], SET_L = OP["set.l"], BRANCH = OP["branch"], GET_I = OP["get.i"], GET_L = OP["get.l"];
-const ADD_I = OP["add.i"], ADD_L = OP["add.l"], SUB_I = OP["sub.i"], SUB_L = OP["sub.l"], CONST_I = OP["const.i"], CONST_L = OP["const.l"];
-const ON_SLOT = Uint8Array.from(OPS, (r) => /^[gs]et\./.test(r.name) ? 1 : 0);
-const WIDE = Uint8Array.from(OPS, (r) => /^[gs]et\.l/.test(r.name) ? 1 : 0);
 
 /** The slots of a region, numbered from 0. */
 export class SlotTable {
@@ -36,7 +31,7 @@ export class SlotTable {
           this.moves.push(0);
           this.#numbers[ir.lo[i] >> 2] = n + 1;
         }
-        if (WIDE[op]) this.long[n] = true;
+        if (LONG_SLOT[op]) this.long[n] = true;
         if (op === SET_I || op === SET_L) {
           this.sets[n]++;
           if (!isStep(ir, i)) this.moves[n]++;

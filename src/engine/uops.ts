@@ -5,7 +5,7 @@
 // `left` counts the instructions from this one to the end of its block, itself included. A one-operand row has its operand in b.
 // Jumps have their target's pc as the literal at u32 +4 and the target's micro-ops at +8 (0: not known yet); their `left` is
 // the number of instructions of the block that the jump skips (0 for the jump that ends it).
-import { OP, type OpRow, OPS } from "../ir/ops.ts";
+import { ACCESS, ADD_L, BRANCH, EA32, EXACT, EXT_U, OP, type OpName, type OpRow, OPS, PURE, READS, WRAP } from "../ir/ops.ts";
 
 export const UOP_BYTES = 16;
 /** Before a block's first micro-op: pc i64, instruction count u16, flags u16, instructions until it is hot i32. */
@@ -43,12 +43,14 @@ const CONTROL = [
   "region", // the block is compiled: element b of the table
   "resume", // goes on at the micro-op at u32 +8 of the block at u32 +4: how the interpreter is entered in the middle of a block
 ] as const;
-const COMPARES = "eq.i eq.l ne.i ne.l ltS.i ltS.l ltU.i ltU.l gtS.i gtS.l gtU.i gtU.l leS.i leS.l leU.i leU.l geS.i geS.l geU.i geU.l";
-/** Pairs worth one micro-op: root row -> rows that may be its first operand. Loads and stores add to these, see below. */
-const FUSED = {
-  extS: "add.i sub.i mul.i and.i or.i xor.i shl.i shrS.i shrU.i divS.i divU.i remS.i remU.i rotl.i rotr.i clz.i ctz.i popcnt.i",
-  extU: COMPARES + " eqz.i eqz.l add.i sub.i and.i or.i xor.i shl.i shrS.i shrU.i mul.i",
-  branch: COMPARES + " eqz.i eqz.l",
+/** Pairs worth one micro-op: root row -> rows that may be its first operand. Comparisons, and loads and stores, add to these, see below. */
+// deno-fmt-ignore
+const FUSED: Readonly<Record<"extS" | "extU", readonly OpName[]>> = {
+  extS: [
+    "add.i", "sub.i", "mul.i", "and.i", "or.i", "xor.i", "shl.i", "shrS.i", "shrU.i", "divS.i", "divU.i", "remS.i", "remU.i", "rotl.i", "rotr.i",
+    "clz.i", "ctz.i", "popcnt.i",
+  ],
+  extU: ["add.i", "sub.i", "and.i", "or.i", "xor.i", "shl.i", "shrS.i", "shrU.i", "mul.i"],
 };
 
 export const UOPS: readonly Uop[] = [];
@@ -56,24 +58,30 @@ export const UOPS: readonly Uop[] = [];
 export const UOP = {} as Record<typeof CONTROL[number] | "branch", number>;
 /** Micro-op of a pure row by op code; 0xffff where there is none. */
 export const PURE_UOP = new Uint16Array(OPS.length).fill(0xffff);
-/** Micro-op of a fused pair by root * 256 + child; 0 where there is none. For loads and stores every address row has an entry. */
-export const FUSED_UOP = new Uint16Array(256 * 256);
+/** Micro-op of a fused pair by root * ROOT + child; 0 where there is none. For loads and stores every address row has an entry. */
+export const ROOT = OPS.length, FUSED_UOP = new Uint16Array(ROOT * OPS.length);
 
 // Plain loops, and not in functions: these would be compiled at every start.
 const uops = UOPS as Uop[];
 for (const name of CONTROL) UOP[name] = uops.push({ kind: "control", name }) - 1;
 for (let op = 0; op < OPS.length; op++) {
-  const root = OPS[op];
-  if (root.effect === "pure" && root.args !== "" && root.name !== "wrap") PURE_UOP[op] = uops.push({ kind: "pure", root }) - 1;
+  if (PURE[op] && op !== WRAP) PURE_UOP[op] = uops.push({ kind: "pure", root: OPS[op] }) - 1;
 }
-UOP.branch = uops.push({ kind: "branch", root: OPS[OP.branch] }) - 1;
-for (const name of ["extS", "extU", "branch"] as const) {
-  const kind = name === "branch" ? "branch" : "pure", op = OP[name], root = OPS[op];
-  for (const child of FUSED[name].split(" ")) FUSED_UOP[op * 256 + OP[child]] = uops.push({ kind, root, child: OPS[OP[child]] }) - 1;
+UOP.branch = uops.push({ kind: "branch", root: OPS[BRANCH] }) - 1;
+for (const name of ["extS", "extU"] as const) {
+  const op = OP[name], root = OPS[op];
+  for (const child of FUSED[name]) FUSED_UOP[op * ROOT + OP[child]] = uops.push({ kind: "pure", root, child: OPS[OP[child]] }) - 1;
+}
+// Comparisons of integers are the conditions of branches, and results of 64 bits.
+for (let op = 0; op < OPS.length; op++) {
+  const child = OPS[op];
+  if (!child.truth || !EXACT[op]) continue;
+  FUSED_UOP[EXT_U * ROOT + op] = uops.push({ kind: "pure", root: OPS[EXT_U], child }) - 1;
+  FUSED_UOP[BRANCH * ROOT + op] = uops.push({ kind: "branch", root: OPS[BRANCH], child }) - 1;
 }
 // Loads and stores always add a and b: the address is a sum, or the other operand is the slot ZERO.
 for (let op = 0; op < OPS.length; op++) {
-  const root = OPS[op], kind = root.effect === "reads" ? "load" : "store";
-  if (kind === "store" && root.effect !== "writes") continue;
-  for (const child of [OP["add.l"], OP.ea32]) FUSED_UOP[op * 256 + child] = uops.push({ kind, root, child: OPS[child] }) - 1;
+  if (!ACCESS[op]) continue;
+  const root = OPS[op], kind = READS[op] ? "load" : "store";
+  for (const child of [ADD_L, EA32]) FUSED_UOP[op * ROOT + child] = uops.push({ kind, root, child: OPS[child] }) - 1;
 }

@@ -1,11 +1,69 @@
 // Builds the IR of one block. HOT: no bigint, no closures, no allocation on the common path.
 // Values are indices of the operation that makes them. Semantics of instructions call the methods; widths follow the operands.
-import { LONG, OP, OPS } from "./ops.ts";
+// Those of integer rows and of rows whose names say their widths come from the op table itself.
+import {
+  type Args,
+  BRANCH,
+  CALL,
+  CALL_END,
+  CALL_END_UNLESS,
+  CALL_UNLESS,
+  CONST_I,
+  CONST_L,
+  type FixedName,
+  GET_I,
+  GET_L,
+  INSN,
+  type IntegerArgs,
+  type IntegerName,
+  type IntegerResult,
+  JUMP,
+  JUMP_OUT,
+  JUMP_TO,
+  type LoadName,
+  LONG,
+  OP,
+  type OpName,
+  type OpRow,
+  OPS,
+  type PureName,
+  type Result,
+  SELECT_I,
+  SET_I,
+  SET_L,
+  type StoreName,
+  TICKS,
+  TWIN,
+} from "./ops.ts";
 
-/** A value: the index of the operation that defines it in its block. */
-export type Val = number & { readonly __val: unique symbol };
+/** A value of 32 or of 64 bits: the index of the operation that defines it in its block. */
+export type I32 = number & { readonly __bits: unknown };
+export type I64 = number & { readonly __bits: unknown };
+/** One whose width depends on the instruction or on the mode. */
+export type Val = I32 | I64;
 
-const CONST_I = OP["const.i"], CONST_L = OP["const.l"];
+/** The type of a value by its letter in the op table, and of operands by theirs; letters that may be either ask for no more than a value. */
+type Of<Letter> = Letter extends "i" ? I32 : Letter extends "l" ? I64 : never;
+type Operands<Letters> = [Letters] extends [""] ? []
+  : [Letters] extends [`${infer First}${infer Rest}`] ? [Of<First>, ...Operands<Rest>]
+  : never;
+
+/** The value that a store writes, behind its address. */
+type Stored<Letters> = Letters extends `l${infer Value}` ? Of<Value> : never;
+
+/** A method for each integer row; the width is that of the first operand. Shift and rotate amounts have the width of the value and count modulo it. */
+type IntegerMethods = {
+  readonly [N in Exclude<IntegerName, "add">]: IntegerArgs<N> extends "w"
+    ? IntegerResult<N> extends "w" ? <V extends Val>(a: V) => V : (a: Val) => I32
+    : IntegerResult<N> extends "w" ? <V extends Val>(a: V, b: V) => V
+    : <V extends Val>(a: V, b: V) => I32;
+};
+/** A method for each pure row of fixed types that has no twin. */
+type FixedMethods = {
+  readonly [N in Extract<PureName, FixedName> as N extends `${string}.${string}` ? never : N]: (
+    ...operands: Operands<Args<N>>
+  ) => Of<Result<N>>;
+};
 
 /** What the engine remembers of instructions of one instruction set in one mode. */
 export interface Memo {
@@ -20,12 +78,13 @@ export interface Memos {
   of(isa: { readonly xlen: 32 | 64 }, mode: number): Memo;
 }
 
+export interface Builder extends IntegerMethods, FixedMethods {}
 /** IR of a block in flat arrays; reused from block to block. */
 export class Builder {
   static readonly CAPACITY = 8192;
   /** Number of operations so far. */
   count = 0;
-  readonly op: Uint8Array;
+  readonly op: Uint16Array;
   readonly a: Int32Array;
   readonly b: Int32Array;
   readonly c: Int32Array;
@@ -60,7 +119,7 @@ export class Builder {
   /** @param over a builder whose arrays this one writes into; else it has its own */
   constructor(over?: Builder) {
     const n = Builder.CAPACITY;
-    this.op = over ? over.op : new Uint8Array(n);
+    this.op = over ? over.op : new Uint16Array(n);
     this.a = over ? over.a : new Int32Array(n);
     this.b = over ? over.b : new Int32Array(n);
     this.c = over ? over.c : new Int32Array(n);
@@ -124,7 +183,7 @@ export class Builder {
     if (this.#insn >= 0) this.b[this.#insn] = 0;
   }
   /** Notes that a constant is the pc plus `n`. */
-  relative(v: Val, n: number): Val {
+  relative<V extends Val>(v: V, n: number): V {
     this.a[v] = 1;
     this.b[v] = n;
     return v;
@@ -135,17 +194,17 @@ export class Builder {
     this.c[this.count - 1] = 1;
   }
 
-  #push(op: number, a: number, b: number, c: number): Val {
+  #push<V extends Val>(op: number, a: number, b: number, c: number): V {
     const i = this.count++;
     this.op[i] = op;
     this.a[i] = a;
     this.b[i] = b;
     this.c[i] = c;
-    return i as Val;
+    return i as V;
   }
 
   /** True for an i64 value, false for an i32 one. */
-  isLong(v: Val): boolean {
+  isLong(v: Val): v is I64 {
     return LONG[this.op[v]] === 1;
   }
   /** The constant that `v` is when it fits 32 bits signed; undefined when it is not a constant. */
@@ -158,252 +217,148 @@ export class Builder {
 
   // --- constants
   /** i32 constant. */
-  i32(n: number): Val {
-    const v = this.#push(CONST_I, 0, 0, 0);
+  i32(n: number): I32 {
+    const v = this.#push<I32>(CONST_I, 0, 0, 0);
     this.lo[v] = n | 0;
     this.hi[v] = 0;
     return v;
   }
   /** i64 constant from a signed 32-bit number. */
-  i64(n: number): Val {
+  i64(n: number): I64 {
     return this.i64Halves(n | 0, n >> 31);
   }
-  i64Halves(lo: number, hi: number): Val {
-    const v = this.#push(CONST_L, 0, 0, 0);
+  i64Halves(lo: number, hi: number): I64 {
+    const v = this.#push<I64>(CONST_L, 0, 0, 0);
     this.lo[v] = lo;
     this.hi[v] = hi;
     return v;
   }
   /** i64 constant from a bigint; for rare constants. */
-  i64Big(n: bigint): Val {
+  i64Big(n: bigint): I64 {
     return this.i64Halves(Number(BigInt.asIntN(32, n)), Number(BigInt.asIntN(32, n >> 32n)));
   }
   /** i64 constant: address of the current instruction plus a signed 32-bit number. */
-  pcPlus(n: number): Val {
+  pcPlus(n: number): I64 {
     const lo = (this.pcLo >>> 0) + (n >>> 0);
     return this.i64Halves(lo | 0, (this.pcHi + (n >> 31) + (lo > 0xffff_ffff ? 1 : 0)) | 0);
   }
 
   // --- state
   /** The 32-bit (low) part of a slot. */
-  getI(slot: number): Val {
-    const v = this.#push(OP_GET_I, 0, 0, 0);
+  getI(slot: number): I32 {
+    const v = this.#push<I32>(GET_I, 0, 0, 0);
     this.lo[v] = slot;
     return v;
   }
-  getL(slot: number): Val {
-    const v = this.#push(OP_GET_L, 0, 0, 0);
+  getL(slot: number): I64 {
+    const v = this.#push<I64>(GET_L, 0, 0, 0);
     this.lo[v] = slot;
     return v;
   }
   /** i64: ticks of the clock before the current instruction. */
-  ticks(): Val {
-    return this.#push(OP_TICKS, 0, 0, 0);
+  ticks(): I64 {
+    return this.#push(TICKS, 0, 0, 0);
   }
   /** Writes 4 bytes for an i32 value, 8 for an i64 one. */
   set(slot: number, value: Val): void {
-    const v = this.#push(this.isLong(value) ? OP_SET_L : OP_SET_I, value, 0, 0);
+    const v = this.#push(this.isLong(value) ? SET_L : SET_I, value, 0, 0);
     this.lo[v] = slot;
   }
 
-  // --- pure operations; the width is that of the first operand
-  #wide1(i: number, a: Val): Val {
-    return this.#push(i + WIDE * LONG[this.op[a]], a, 0, 0);
-  }
-  #wide2(i: number, a: Val, b: Val): Val {
-    return this.#push(i + WIDE * LONG[this.op[a]], a, b, 0);
-  }
+  // --- pure operations: see IntegerMethods and FixedMethods, too
   /** Any pure row of the table by name. */
-  pure(name: string, a: Val, b: Val = 0 as Val, c: Val = 0 as Val): Val {
+  pure<N extends PureName>(name: N, ...operands: Operands<Args<N>>): Of<Result<N>>;
+  pure(name: PureName, a: number, b = 0, c = 0): Val {
     return this.#push(OP[name], a, b, c);
   }
-  add(a: Val, b: Val): Val {
+  /** A pure row, a load or a store as the table has it: for random blocks, where types cannot follow. */
+  operation(row: OpRow, a: Val, b: Val | 0 = 0, c: Val | 0 = 0): Val {
+    return this.#push(OP[row.name as OpName], a, b, c);
+  }
+  /** Nothing is built to add a constant zero. */
+  add<V extends Val>(a: V, b: V): V {
     if (this.constant(b) === 0) return a;
-    return this.#wide2(0, a, b);
+    return this.#push(ADD + TWIN * LONG[this.op[a]], a, b, 0);
   }
-  // deno-fmt-ignore-start
-  sub(a: Val, b: Val): Val { return this.#wide2(I.sub, a, b); }
-  mul(a: Val, b: Val): Val {
-    return this.#wide2(I.mul, a, b);
+  /** `ifTrue` when `cond` is not zero, else `ifFalse`. */
+  select<V extends Val>(cond: I32, ifTrue: V, ifFalse: V): V {
+    return this.#push(SELECT_I + LONG[this.op[ifTrue]], ifTrue, ifFalse, cond);
   }
-  and(a: Val, b: Val): Val {
-    return this.#wide2(I.and, a, b);
+  static {
+    const methods = this.prototype as unknown as Record<string, unknown>;
+    for (let op = 0; op < OPS.length; op++) {
+      const { name, effect, args, bits } = OPS[op], method = bits === 32 ? name.slice(0, -2) : name, two = args.length === 2;
+      if (effect !== "pure" || method.includes(".") || method === "add") continue;
+      const twin = bits === 32 ? TWIN : 0;
+      if (two) {
+        methods[method] = function (this: Builder, a: Val, b: Val) {
+          return this.#push(op + twin * LONG[this.op[a]], a, b, 0);
+        };
+      } else {methods[method] = function (this: Builder, a: Val) {
+          return this.#push(op + twin * LONG[this.op[a]], a, 0, 0);
+        };}
+    }
   }
-  or(a: Val, b: Val): Val {
-    return this.#wide2(I.or, a, b);
-  }
-  xor(a: Val, b: Val): Val {
-    return this.#wide2(I.xor, a, b);
-  }
-  /** Shift and rotate amounts have the width of the value and count modulo it. */
-  shl(a: Val, b: Val): Val {
-    return this.#wide2(I.shl, a, b);
-  }
-  shrS(a: Val, b: Val): Val {
-    return this.#wide2(I.shrS, a, b);
-  }
-  shrU(a: Val, b: Val): Val {
-    return this.#wide2(I.shrU, a, b);
-  }
-  rotl(a: Val, b: Val): Val {
-    return this.#wide2(I.rotl, a, b);
-  }
-  rotr(a: Val, b: Val): Val {
-    return this.#wide2(I.rotr, a, b);
-  }
-  clz(a: Val): Val {
-    return this.#wide1(I.clz, a);
-  }
-  ctz(a: Val): Val {
-    return this.#wide1(I.ctz, a);
-  }
-  popcnt(a: Val): Val {
-    return this.#wide1(I.popcnt, a);
-  }
-  /** Comparisons give an i32 of 0 or 1. */
-  eqz(a: Val): Val {
-    return this.#wide1(I.eqz, a);
-  }
-  eq(a: Val, b: Val): Val {
-    return this.#wide2(I.eq, a, b);
-  }
-  ne(a: Val, b: Val): Val {
-    return this.#wide2(I.ne, a, b);
-  }
-  ltS(a: Val, b: Val): Val {
-    return this.#wide2(I.ltS, a, b);
-  }
-  ltU(a: Val, b: Val): Val {
-    return this.#wide2(I.ltU, a, b);
-  }
-  gtS(a: Val, b: Val): Val {
-    return this.#wide2(I.gtS, a, b);
-  }
-  gtU(a: Val, b: Val): Val {
-    return this.#wide2(I.gtU, a, b);
-  }
-  leS(a: Val, b: Val): Val {
-    return this.#wide2(I.leS, a, b);
-  }
-  leU(a: Val, b: Val): Val {
-    return this.#wide2(I.leU, a, b);
-  }
-  geS(a: Val, b: Val): Val {
-    return this.#wide2(I.geS, a, b);
-  }
-  geU(a: Val, b: Val): Val {
-    return this.#wide2(I.geU, a, b);
-  }
-  divS(a: Val, b: Val): Val {
-    return this.#wide2(I.divS, a, b);
-  }
-  divU(a: Val, b: Val): Val {
-    return this.#wide2(I.divU, a, b);
-  }
-  remS(a: Val, b: Val): Val {
-    return this.#wide2(I.remS, a, b);
-  }
-  remU(a: Val, b: Val): Val {
-    return this.#wide2(I.remU, a, b);
-  }
-  mulhS(a: Val, b: Val): Val {
-    return this.#wide2(I.mulhS, a, b);
-  }
-  mulhU(a: Val, b: Val): Val {
-    return this.#wide2(I.mulhU, a, b);
-  }
-  mulhSU(a: Val, b: Val): Val {
-    return this.#wide2(I.mulhSU, a, b);
-  }
-  ext8S(a: Val): Val {
-    return this.#wide1(I.ext8S, a);
-  }
-  ext16S(a: Val): Val {
-    return this.#wide1(I.ext16S, a);
-  }
-  wrap(a: Val): Val {
-    return this.#push(OP_WRAP, a, 0, 0);
-  }
-  extS(a: Val): Val {
-    return this.#push(OP_EXTS, a, 0, 0);
-  }
-  extU(a: Val): Val {
-    return this.#push(OP_EXTU, a, 0, 0);
-  }
-  ext32S(a: Val): Val {
-    return this.#push(OP_EXT32S, a, 0, 0);
-  }
-  /** i64 address from two i32 that are added modulo 2^32. */
-  ea32(a: Val, b: Val): Val {
-    return this.#push(OP_EA32, a, b, 0);
-  }
-  /** `ifTrue` when the i32 `cond` is not zero, else `ifFalse`. */
-  select(cond: Val, ifTrue: Val, ifFalse: Val): Val {
-    return this.#push(OP_SELECT_I + LONG[this.op[ifTrue]], ifTrue, ifFalse, cond);
-  }
-  // deno-fmt-ignore-end
 
-  // --- memory: `address` is an i64 guest virtual address
-  /** `kind` is a row's name: "load8U.i" ... "load64.l". */
-  load(kind: string, address: Val): Val {
+  // --- memory, by a row's name; `address` is a guest virtual address
+  load<N extends LoadName>(kind: N, address: I64): Of<Result<N>> {
     return this.#push(OP[kind], address, 0, 0);
   }
-  /** `kind` is a row's name: "store8.i" ... "store64.l". */
-  store(kind: string, address: Val, value: Val): void {
+  store<N extends StoreName>(kind: N, address: I64, value: Stored<Args<N>>): void {
     this.#push(OP[kind], address, value, 0);
   }
 
   // --- control
-  /** Leaves the block for `pc + offset` when `cond` (i32) is not zero; the block goes on otherwise. */
-  branchIf(cond: Val, offset: number): void {
-    this.#target(OP_BRANCH, cond, offset);
+  /** Leaves the block for `pc + offset` when `cond` is not zero; the block goes on otherwise. */
+  branchIf(cond: I32, offset: number): void {
+    this.#target(BRANCH, cond, offset);
   }
   /** Ends the block: on to `pc + offset`. */
   jump(offset: number): void {
-    this.#target(OP_JUMP, 0 as Val, offset);
+    this.#target(JUMP, 0, offset);
     this.ended = true;
   }
-  /** Ends the block: on to a computed i64 pc. */
-  jumpTo(target: Val): void {
-    this.#push(OP_JUMPTO, target, 0, 0);
+  /** Ends the block: on to a computed pc. */
+  jumpTo(target: I64): void {
+    this.#push(JUMP_TO, target, 0, 0);
     this.ended = true;
   }
   /** The same where TLB and CONTEXT have been set for the target's mode. */
-  jumpOut(target: Val): void {
-    this.#push(OP_JUMPOUT, target, 0, 0);
+  jumpOut(target: I64): void {
+    this.#push(JUMP_OUT, target, 0, 0);
     this.ended = true;
   }
-  #target(op: number, cond: Val, offset: number): void {
+  #target(op: number, cond: number, offset: number): void {
     const lo = (this.pcLo >>> 0) + (offset >>> 0);
     const v = this.#push(op, cond, offset, 0);
     this.lo[v] = lo | 0;
     this.hi[v] = (this.pcHi + (offset >> 31) + (lo > 0xffff_ffff ? 1 : 0)) | 0;
   }
-  /** Calls helper number `helper` with i64 arguments; its i64 result. The pc slot is not valid inside; see Helper in frontend.ts. */
-  call(helper: number, ...args: Val[]): Val {
-    return this.#helper(OP_CALL, helper, args);
+  /** Calls helper number `helper` with arguments; its result. The pc slot is not valid inside; see Helper in frontend.ts. */
+  call(helper: number, ...args: I64[]): I64 {
+    return this.#helper(CALL, helper, args);
   }
   /** Calls a helper that sets the pc slot; ends the block. */
-  callEnd(helper: number, ...args: Val[]): void {
-    this.#helper(OP_CALLEND, helper, args);
+  callEnd(helper: number, ...args: I64[]): void {
+    this.#helper(CALL_END, helper, args);
     this.ended = true;
   }
-  /** Goes on when the i32 `ok` is not zero; else like `callEnd`. */
-  callEndUnless(ok: Val, helper: number, ...args: Val[]): void {
-    const n = args.length, v = this.#push(OP_CALLENDUNLESS, ok, n > 0 ? args[0] : -1, n > 1 ? args[1] : -1);
+  /** Goes on when `ok` is not zero; else like `callEnd`. */
+  callEndUnless(ok: I32, helper: number, ...args: I64[]): void {
+    const n = args.length, v = this.#push<I64>(CALL_END_UNLESS, ok, n > 0 ? args[0] : -1, n > 1 ? args[1] : -1);
     this.d[v] = n > 2 ? args[2] : -1;
     this.e[v] = n > 3 ? args[3] : -1;
     this.lo[v] = helper;
   }
-  #helper(op: number, helper: number, args: Val[]): Val {
-    const n = args.length, v = this.#push(op, n > 0 ? args[0] : -1, n > 1 ? args[1] : -1, n > 2 ? args[2] : -1);
+  #helper(op: number, helper: number, args: I64[]): I64 {
+    const n = args.length, v = this.#push<I64>(op, n > 0 ? args[0] : -1, n > 1 ? args[1] : -1, n > 2 ? args[2] : -1);
     this.d[v] = n > 3 ? args[3] : -1;
     this.lo[v] = helper;
     return v;
   }
-  /** The i64 `fast` when the i32 `ok` is not zero; else the result of the helper for `fast` and up to three more arguments. */
-  callUnless(ok: Val, fast: Val, helper: number, ...args: Val[]): Val {
-    const n = args.length, v = this.#push(OP_CALLUNLESS, ok, fast, n > 0 ? args[0] : -1);
+  /** `fast` when `ok` is not zero; else the result of the helper for `fast` and up to three more arguments. */
+  callUnless(ok: I32, fast: I64, helper: number, ...args: I64[]): I64 {
+    const n = args.length, v = this.#push<I64>(CALL_UNLESS, ok, fast, n > 0 ? args[0] : -1);
     this.d[v] = n > 1 ? args[1] : -1;
     this.e[v] = n > 2 ? args[2] : -1;
     this.lo[v] = helper;
@@ -411,26 +366,12 @@ export class Builder {
   }
 }
 
-/** Distance from an i32 row to its i64 twin. */
-const WIDE = OP["add.l"] - OP["add.i"];
-/** Op codes of the i32 rows by bare name. */
-const I: Record<string, number> = {};
-for (let i = 0; i < WIDE; i++) I[OPS[i].name.slice(0, -2)] = i;
-const INSN = OP["insn"],
-  OP_GET_I = OP["get.i"],
-  OP_GET_L = OP["get.l"],
-  OP_SET_I = OP["set.i"],
-  OP_SET_L = OP["set.l"],
-  OP_TICKS = OP["ticks"];
-const OP_WRAP = OP["wrap"], OP_EXTS = OP["extS"], OP_EXTU = OP["extU"], OP_EXT32S = OP["ext32S"], OP_EA32 = OP["ea32"];
-const OP_SELECT_I = OP["select.i"], OP_BRANCH = OP["branch"], OP_JUMP = OP["jump"], OP_JUMPTO = OP["jumpTo"];
-const OP_CALL = OP["call"], OP_CALLEND = OP["callEnd"], OP_CALLUNLESS = OP["callUnless"];
-const OP_JUMPOUT = OP["jumpOut"], OP_CALLENDUNLESS = OP["callEndUnless"];
+const ADD = OP["add.i"];
 
 /** The operations of a block, wherever they are kept; see Builder. */
 export interface Ir {
   readonly count: number;
-  readonly op: Uint8Array;
+  readonly op: Uint16Array;
   readonly a: Int32Array;
   readonly b: Int32Array;
   readonly c: Int32Array;
@@ -446,11 +387,11 @@ export function printIr(ir: Ir): string {
   for (let i = 0; i < ir.count; i++) {
     const row = OPS[ir.op[i]],
       operands = [ir.a[i], ir.b[i], ir.c[i], ir.d[i], ir.e[i]].slice(0, row.args.length).filter((v) => v >= 0).map((v) => `v${v}`);
-    const imm = row.name.startsWith("const") || row.name === "branch" || row.name === "jump"
+    const imm = row.imm === "constant" || row.imm === "pc"
       ? [hex(ir.hi[i], ir.lo[i])]
-      : /^(get|set)/.test(row.name)
+      : row.imm === "slot"
       ? [`[0x${ir.lo[i].toString(16)}]`]
-      : /^(insn|call)/.test(row.name)
+      : row.imm
       ? [String(ir.lo[i])]
       : [];
     lines.push(`${row.result ? `v${i} = ` : ""}${row.name} ${[...imm, ...operands].join(", ")}`.trim());

@@ -38,7 +38,7 @@ export function evaluate(ir: Builder, machine: EvalMachine): Exit {
   const start = half(ir.startLo, ir.startHi);
   let pc = start, insns = 0, finish = false;
   for (let i = 0; i < ir.count; i++) {
-    const row = OPS[ir.op[i]], imm = ir.lo[i], long = row.name.endsWith(".l");
+    const row = OPS[ir.op[i]], imm = ir.lo[i], long = row.result === "l";
     const arg = [ir.a[i], ir.b[i], ir.c[i], ir.d[i], ir.e[i]].slice(0, row.args.length).map((v) => values[v]);
     if (row.eval) {
       values[i] = evaluateOp(row, arg);
@@ -82,14 +82,14 @@ export function evaluate(ir: Builder, machine: EvalMachine): Exit {
       case "callEndUnless":
       case "call":
       case "callEnd": {
-        if (row.name.endsWith("Unless") && arg.shift() !== 0n) {
+        if (row.args[0] === "i" && arg.shift() !== 0n) {
           values[i] = arg[0];
           break;
         }
         arg.forEach((v, n) => slots.setBigUint64(ARG + 8 * n, v ?? 0n, true));
         const status = helpers[imm].run();
         if (status === FAULT) return { kind: "fault", pc, insns };
-        if (row.name.startsWith("callEnd")) return { kind: "helper", pc: slots.getBigUint64(PC, true), insns };
+        if (row.result === "") return { kind: "helper", pc: slots.getBigUint64(PC, true), insns };
         if (status === FINISH) finish = true;
         values[i] = slots.getBigUint64(RESULT, true);
         break;

@@ -3,7 +3,8 @@ import { assert, assertEquals } from "@std/assert";
 import { RUNTIME } from "../engine/runtime.ts";
 import { Asm, I32, I64, type WasmFunction, wasmModule } from "../engine/wasm.ts";
 import { evaluateOp } from "./evaluate.ts";
-import { OP, type OpRow, OPS } from "./ops.ts";
+import * as T from "./ops.ts";
+import { OP, type OpName, type OpRow, OPS } from "./ops.ts";
 
 const PURE = OPS.filter((r) => r.effect === "pure" && r.args !== "");
 const type = (ty: string) => ty === "l" ? I64 : I32;
@@ -149,11 +150,85 @@ Deno.test("commuting rows commute; every result fits its type", () => {
   }
 });
 
-Deno.test("the table: names are unique and tell the type, op codes fit a byte, memory rows say their size", () => {
+const u64 = (n: bigint) => BigInt.asUintN(64, n), extended = (n: bigint) => u64(BigInt.asIntN(32, n));
+const float = (type: string, n: bigint) => FLOATS[type as "i" | "l"][Number(n % BigInt(FLOATS[type as "i" | "l"].length))];
+
+Deno.test("the column `extended`: always, where every result is its low half extended, and of no other pure row; so it is of loads", () => {
+  const random = randomFrom(7n),
+    integer = (t: string, i: number) => i && random() & 1n ? random() & 63n : BigInt.asUintN(t === "l" ? 64 : 32, random());
+  for (const row of PURE.filter((r) => r.result === "l")) {
+    const draw = () => isFloat(row) ? [...row.args].map((t) => float(t, random())) : [...row.args].map(integer);
+    const always = Array.from({ length: 200 }, draw).every((args) => evaluateOp(row, args) === extended(evaluateOp(row, args)));
+    assertEquals(row.extended === "always", always, row.name);
+  }
+  for (const [op, row] of OPS.entries()) {
+    if (T.READS[op]) assertEquals(row.extended === "always", row.result === "l" && row.size! <= (row.signed ? 4 : 2), row.name);
+    assertEquals([T.EXTENDED[op], T.MAYBE_EXTENDED[op]], [row.extended === "always" ? 1 : 0, row.extended ? 1 : 0], row.name);
+    if (row.extended) assertEquals(row.result, "l", row.name);
+  }
+  assertEquals(names(T.MAYBE_EXTENDED.map((n, op) => n & ~T.EXTENDED[op])), "and.l const.l extU get.l or.l select.l shrS.l shrU.l xor.l");
+});
+
+Deno.test("the columns `truth` and `lowOf`, and comparisons of low halves, hold of the definitions", () => {
+  const random = randomFrom(11n), same = (n: bigint) => random() & 3n ? n : extended(random());
+  for (const [op, row] of OPS.entries()) {
+    const low = T.LOW[op] ? OPS[T.LOW[op]] : undefined, narrow = OPS[op - T.TWIN];
+    if (row.lowOf) assertEquals([T.IS_LOW[op], T.LOW[OP[row.lowOf as OpName]]], [1, op]);
+    else assertEquals(T.IS_LOW[op], 0, row.name);
+    assertEquals(T.COMPARE32[op] !== 0, row.truth === true && row.args === "ll" && !row.float, row.name);
+    if (!row.eval) continue;
+    let truth = row.result === "i";
+    for (let n = 0; n < 100; n++) {
+      const a = extended(random()), integers = [a, same(a), random() & 1n].slice(0, row.args.length);
+      const args = isFloat(row) ? [...row.args].map((t) => float(t, random())) : integers;
+      const given = args.map((v, i) => row.args[i] === "l" ? v : BigInt.asUintN(32, v)), value = evaluateOp(row, given);
+      truth &&= value < 2n;
+      if (T.NOT_NEGATIVE[op]) assert(value < 1n << 31n, row.name);
+      if (low) assertEquals(evaluateOp(low, given), value, low.name);
+      if (T.COMPARE32[op]) {
+        assertEquals(evaluateOp(narrow, args.map((v) => BigInt.asUintN(32, v))), value, row.name);
+        assertEquals(narrow.wasm, [T.COMPARE32[op]]);
+      }
+    }
+    assertEquals(row.truth === true, truth, row.name);
+  }
+  assertEquals(names(T.LOW), "and.l or.l xor.l");
+});
+
+/** Names of the rows of which a column holds, in order. */
+const names = (column: ArrayLike<number>) => OPS.filter((_, op) => column[op]).map((r) => r.name).sort().join(" ");
+
+Deno.test("the columns of operations that are not pure", () => {
+  const rows = (holds: (r: OpRow) => unknown) => OPS.filter(holds).map((r) => r.name).sort().join(" "), slots = "get.i get.l set.i set.l";
+  assertEquals(rows((r) => r.effect === "ends"), "callEnd jump jumpOut jumpTo");
+  assertEquals(names(T.CALLS), "call callEndUnless callUnless");
+  assertEquals(names(T.HELPERS), "call callEnd callEndUnless callUnless");
+  assertEquals(names(T.BARRIER), "branch call callEnd callEndUnless callUnless insn jump jumpOut jumpTo set.i set.l");
+  assertEquals([names(T.ON_SLOT), names(T.LONG_SLOT)], [slots, "get.l set.l"]);
+  assertEquals(rows((r) => r.imm === "constant" || r.imm === "pc"), "branch const.i const.l jump");
+  assertEquals(rows((r) => r.imm === "offset"), "insn");
+  assertEquals(names(T.NOT_NEGATIVE), rows((r) => r.truth || /^(load|rmw)(8|16)U\.i$/.test(r.name)));
+  assertEquals(names(T.STORES), rows((r) => /^(store|rmw)/.test(r.name)));
+  assertEquals([names(T.READS), names(T.WRITES)], [rows((r) => /^(load|rmw)/.test(r.name)), rows((r) => r.name.startsWith("store"))]);
+  assertEquals(names(T.ACCESS), rows((r) => r.size));
+  assertEquals(names(T.EXACT), rows((r) => r.eval && !/^(f|trunc)/.test(r.name)));
+  for (const [op, r] of OPS.entries()) {
+    const { args } = r, l = (s: string | undefined) => s?.includes("l") ? 1 : 0;
+    assertEquals([T.ARITY[op], T.SIZE[op], T.PURE[op]], [args.length, r.size ?? 0, r.eval ? 1 : 0], r.name);
+    assertEquals([T.LONG[op], T.LONG_ARGS[op], T.LONG_FIRST[op]], [l(r.result), l(args), l(args[0])], r.name);
+    assertEquals(T.COMMUTES[op], r.commutes ? 1 : 0, r.name);
+    if (r.commutes) assertEquals(args[0], args[1], r.name);
+    // Arguments of helpers are i64, and the last operands.
+    if (T.HELPERS[op]) assertEquals(args.slice(r.optional), args.slice(r.optional).replaceAll("i", "l"), r.name);
+    else assertEquals(r.optional, undefined, r.name);
+  }
+});
+
+Deno.test("the table: names are unique and tell the type, op codes fit 16 bits, memory rows say their size", () => {
   assertEquals(new Set(OPS.map((r) => r.name)).size, OPS.length);
-  assert(OPS.length <= 256);
+  assert(OPS.length <= 0xffff);
   for (const [i, r] of OPS.entries()) {
-    assertEquals(OP[r.name], i);
+    assertEquals(OP[r.name as OpName], i);
     if (/\.[il]$/.test(r.name) && r.result !== "" && !/^(eqz?|ne|[lg][te][SU]|feq|flt|fle)\./.test(r.name)) {
       assertEquals(r.result, r.name.at(-1), r.name);
     }

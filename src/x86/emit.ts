@@ -2,6 +2,7 @@
 // HOT: no bigint, no closures, no allocation on the common path.
 // Values of 8, 16 and 32 bits are i32, those of 8 and 16 bits zero-extended; values of 64 bits are i64.
 import { Builder, type Val } from "../ir/builder.ts";
+import type { LoadName, StoreName } from "../ir/ops.ts";
 import { RIP } from "./decode.ts";
 import { KIND } from "./flags.ts";
 import { H } from "./helpers.ts";
@@ -37,9 +38,9 @@ export const DE = 0, UD = 6, NM = 7, GP = 13;
 export const AX = 0, CX = 1, DX = 2, BX = 3, SP = 4, BP = 5, SI = 6, DI = 7;
 
 /** Names of the IR rows by the bytes of the access. */
-const LOAD: Readonly<Record<number, string>> = { 1: "load8U.i", 2: "load16U.i", 4: "load32.i", 8: "load64.l" };
-const MODIFY: Readonly<Record<number, string>> = { 1: "rmw8U.i", 2: "rmw16U.i", 4: "rmw32.i", 8: "rmw64.l" };
-const STORE: Readonly<Record<number, string>> = { 1: "store8.i", 2: "store16.i", 4: "store32.i", 8: "store64.l" };
+const LOAD: Readonly<Record<number, LoadName>> = { 1: "load8U.i", 2: "load16U.i", 4: "load32.i", 8: "load64.l" };
+const MODIFY: Readonly<Record<number, LoadName>> = { 1: "rmw8U.i", 2: "rmw16U.i", 4: "rmw32.i", 8: "rmw64.l" };
+const STORE: Readonly<Record<number, StoreName>> = { 1: "store8.i", 2: "store16.i", 4: "store32.i", 8: "store64.l" };
 const LOG2: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
 
 /** Builds the IR of x86 instructions. */

@@ -130,16 +130,16 @@ function randomBlock(b: Builder, seed: number, first: number, max: number): void
       const kind = ops === 0 && r.one(2) ? 13 + r.below(5) : r.below(20);
       if (kind < 11) {
         const row = r.pick(PURE), [x, y, z] = [...row.args].map((t) => value(t as "i" | "l"));
-        result(row, b.pure(row.name, x, y, z));
+        result(row, b.operation(row, x, y, z));
       } else if (kind < 12) values.l.push(b.select(value("i"), value("l"), value("l")));
       else if (kind < 13) values.l.push(b.callUnless(value("i"), value("l"), 2, value("l")));
       else if (ops > 0) continue;
       else if (kind < 15) {
         const row = r.pick(LOADS);
-        result(row, b.load(row.name, address()));
+        result(row, b.operation(row, address()));
       } else if (kind < 17) {
         const row = r.pick(STORES);
-        b.store(row.name, address(), value(row.args[1] as "i" | "l"));
+        b.operation(row, address(), value(row.args[1] as "i" | "l"));
       } else if (kind < 18) {
         // A read-modify-write, as atomic instructions have it.
         const at = address(), old = b.load("rmw64.l", at);

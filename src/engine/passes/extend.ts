@@ -2,37 +2,34 @@
 // done; and, or and xor of extended values become the rows that work on low halves, so that the extension waits until somebody looks at
 // the upper half (and V8 sees 32-bit rotations in shift, shift, or). Changes the operations in place. HOT when regions are compiled.
 import type { Ir } from "../../ir/builder.ts";
-import { OP, OPS } from "../../ir/ops.ts";
+import {
+  AND_L,
+  ARITY,
+  BRANCH,
+  CALLS,
+  COMPARE32,
+  CONST_L,
+  EXT32_S,
+  EXT_S,
+  EXT_U,
+  EXTENDED,
+  GET_I,
+  GET_L,
+  IS_LOW,
+  LONG_ARGS,
+  LOW,
+  MAYBE_EXTENDED,
+  NOT_NEGATIVE,
+  SELECT_L,
+  SET_I,
+  SET_L,
+  SHR_S_L,
+  SHR_U_L,
+  WRAP,
+} from "../../ir/ops.ts";
 import type { Graph } from "../graph.ts";
 
 import type { SlotTable } from "../slots.ts";
-
-const GET_I = OP["get.i"], GET_L = OP["get.l"], SET_L = OP["set.l"], SET_I = OP["set.i"], CONST_L = OP["const.l"];
-const EXTS = OP["extS"], EXTU = OP["extU"], EXT32S = OP["ext32S"], WRAP = OP["wrap"], BRANCH = OP["branch"];
-const AND_L = OP["and.l"], SHRS_L = OP["shrS.l"], SHRU_L = OP["shrU.l"], SELECT_L = OP["select.l"];
-/** and, or, xor: the row for low halves; 0 for other rows. */
-const LOW = Uint8Array.from(OPS, (r) => /^(and|or|xor)\.l$/.test(r.name) ? OP[r.name.replace(".", "S.")] : 0);
-const IS_LOW = Uint8Array.from(OPS, (r) => /^(and|or|xor)S\.l$/.test(r.name) ? 1 : 0);
-const CALLS = Uint8Array.from(OPS, (r) => r.effect === "call" ? 1 : 0);
-const ARITY = Uint8Array.from(OPS, (r) => r.args.length);
-/** Loads whose i64 result has equal bits 31 to 63. */
-const EXTENDED_LOAD = Uint8Array.from(
-  OPS,
-  (r) => r.effect === "reads" && r.result === "l" && (r.signed ? r.size! <= 4 : r.size! <= 2) ? 1 : 0,
-);
-/** Rows whose i64 result may be extended. */
-const MAYBE = Uint8Array.from(
-  OPS,
-  (r) => EXTENDED_LOAD[OP[r.name]] || /^(const|get|select|shr[SU])\.l$|^(and|or|xor)S?\.l$|^ext(S|U|32S)$/.test(r.name) ? 1 : 0,
-);
-const LONG_ARGS = Uint8Array.from(OPS, (r) => r.args.includes("l") ? 1 : 0);
-/** Comparisons of i64: of extended values the low halves tell. */
-const COMPARES = Uint8Array.from(OPS, (r) => /^(eq|ne|[lg][te][SU])\.l$/.test(r.name) ? 1 : 0);
-/** Rows whose i32 result is not negative. */
-const SMALL = Uint8Array.from(
-  OPS,
-  (r) => r.result === "i" && (/^(eqz?|ne|[lg][te][SU]|f(eq|lt|le))\./.test(r.name) || /^load(8|16)U/.test(r.name)) ? 1 : 0,
-);
 
 /**
  * Takes sign extensions that change nothing out of the region. `atEntry`, by slot number: 1 where a slot is extended when the region is entered
@@ -40,7 +37,7 @@ const SMALL = Uint8Array.from(
  */
 export function extend(graph: Graph, table: SlotTable, atEntry: Uint8Array): Uint8Array {
   const throughout = new Uint8Array(atEntry.length);
-  if (!graph.nodes.some(({ ir }) => ir.op.includes(EXTS) || ir.op.includes(EXT32S))) atEntry.fill(0);
+  if (!graph.nodes.some(({ ir }) => ir.op.includes(EXT_S) || ir.op.includes(EXT32_S))) atEntry.fill(0);
   else new Extend(graph, table, atEntry, throughout).run();
   return throughout;
 }
@@ -57,10 +54,10 @@ export function narrowSlots(graph: Graph, table: SlotTable, extended: Uint8Array
   for (const [n, { ir }] of nodes.entries()) {
     for (let i = 0; i < ir.count; i++) {
       const op = ir.op[i];
-      if (op === SET_L && extended[table.of(ir.lo[i])] && (ir.op[ir.a[i]] === EXTS || IS_LOW[ir.op[ir.a[i]]])) {
+      if (op === SET_L && extended[table.of(ir.lo[i])] && (ir.op[ir.a[i]] === EXT_S || IS_LOW[ir.op[ir.a[i]]])) {
         gain[table.of(ir.lo[i])] += weight[n];
       }
-      if (LONG_ARGS[op] === 0 || IS_LOW[op] || op === WRAP || COMPARES[op]) continue;
+      if (LONG_ARGS[op] === 0 || IS_LOW[op] || op === WRAP || COMPARE32[op]) continue;
       if (op === SET_L && extended[table.of(ir.lo[i])]) continue;
       for (let k = 0; k < ARITY[op]; k++) {
         const v = k === 0 ? ir.a[i] : k === 1 ? ir.b[i] : k === 2 ? ir.c[i] : k === 3 ? ir.d[i] : ir.e[i];
@@ -105,10 +102,10 @@ class Extend {
       for (let i = 0; i < ir.count; i++) {
         const op = ir.op[i], a = ir.a[i], b = ir.b[i];
         if (op === SET_L) {
-          if (!MAYBE[ir.op[a]]) mixed[table.of(ir.lo[i])] = 1;
-          else if (ir.op[a] === EXTS) throughout[table.of(ir.lo[i])] = 1;
+          if (!MAYBE_EXTENDED[ir.op[a]]) mixed[table.of(ir.lo[i])] = 1;
+          else if (ir.op[a] === EXT_S) throughout[table.of(ir.lo[i])] = 1;
         } else if (op === SET_I) mixed[table.of(ir.lo[i])] = 1;
-        else if (op === EXTS && ir.op[a] === GET_I) asked[table.of(ir.lo[a])] = 1;
+        else if (op === EXT_S && ir.op[a] === GET_I) asked[table.of(ir.lo[a])] = 1;
         else if (LOW[op]) {
           if (ir.op[a] === GET_L) asked[table.of(ir.lo[a])] = 1;
           if (ir.op[b] === GET_L) asked[table.of(ir.lo[b])] = 1;
@@ -188,16 +185,16 @@ class Extend {
       } else if (op === GET_L) {
         this.#extended[i] = now[table.of(ir.lo[i])];
         this.#made[i] = fresh[table.of(ir.lo[i])];
-      } else if (op === EXTS || op === EXT32S) {
+      } else if (op === EXT_S || op === EXT32_S) {
         const v = ir.a[i];
         this.#extended[i] = 1;
-        if (op === EXTS) this.#made[i] = 1;
+        if (op === EXT_S) this.#made[i] = 1;
         if (!rewrite) continue;
-        if (op === EXTS && ir.op[v] === GET_I && now[table.of(ir.lo[v])] && this.#changedAt[table.of(ir.lo[v])] < v) {
+        if (op === EXT_S && ir.op[v] === GET_I && now[table.of(ir.lo[v])] && this.#changedAt[table.of(ir.lo[v])] < v) {
           ir.op[i] = GET_L;
           ir.lo[i] = ir.lo[v];
-        } else if (op === EXT32S && this.#extended[v]) replaced = (instead[i] = v) >= 0;
-        else if (op === EXTS && ir.op[v] === WRAP && this.#extended[ir.a[v]]) replaced = (instead[i] = ir.a[v]) >= 0;
+        } else if (op === EXT32_S && this.#extended[v]) replaced = (instead[i] = v) >= 0;
+        else if (op === EXT_S && ir.op[v] === WRAP && this.#extended[ir.a[v]]) replaced = (instead[i] = ir.a[v]) >= 0;
       } else if (this.#isExtended(ir, i)) {
         this.#extended[i] = 1;
         if (!LOW[op] || !this.#extended[ir.a[i]] || !this.#extended[ir.b[i]] || !(this.#made[ir.a[i]] || this.#made[ir.b[i]])) continue;
@@ -214,14 +211,14 @@ class Extend {
   /** Whether the i64 value `i` is certainly its own low half, sign-extended. */
   #isExtended({ op: ops, a: as, b: bs, lo, hi }: Ir, i: number): boolean {
     const op = ops[i], a = as[i], b = bs[i], extended = this.#extended;
-    if (EXTENDED_LOAD[op] || IS_LOW[op]) return true;
+    if (EXTENDED[op]) return true;
     if (op === CONST_L) return hi[i] === lo[i] >> 31;
-    if (op === EXTU) return SMALL[ops[a]] === 1;
+    if (op === EXT_U) return NOT_NEGATIVE[ops[a]] === 1;
     const small = (v: number) => ops[v] === CONST_L && hi[v] === 0 && lo[v] >= 0;
     if (op === AND_L && (small(a) || small(b))) return true;
     if (LOW[op] || op === SELECT_L) return extended[a] === 1 && extended[b] === 1;
-    if (op === SHRS_L) return ops[b] === CONST_L && ((lo[b] & 63) >= 32 || extended[a] === 1);
-    if (op === SHRU_L) return ops[b] === CONST_L && (lo[b] & 63) > 32;
+    if (op === SHR_S_L) return ops[b] === CONST_L && ((lo[b] & 63) >= 32 || extended[a] === 1);
+    if (op === SHR_U_L) return ops[b] === CONST_L && (lo[b] & 63) > 32;
     return false;
   }
 }

@@ -5,21 +5,27 @@
 // HOT when regions are compiled: bigint only where an operation folds.
 import type { Ir } from "../../ir/builder.ts";
 import { evaluateOp } from "../../ir/evaluate.ts";
-import { OP, OPS } from "../../ir/ops.ts";
+import {
+  ACCESS,
+  ARITY,
+  BRANCH,
+  CALL_UNLESS,
+  CALLS,
+  CONST_I,
+  CONST_L,
+  EXACT,
+  GET_I,
+  GET_L,
+  LONG,
+  LONG_FIRST,
+  OPS,
+  SELECT_I,
+  SELECT_L,
+  SET_I,
+  SET_L,
+} from "../../ir/ops.ts";
 import type { Graph } from "../graph.ts";
 import type { SlotTable } from "../slots.ts";
-
-const GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"], CONST_I = OP["const.i"], CONST_L = OP["const.l"];
-const BRANCH = OP["branch"], SELECT_I = OP["select.i"], SELECT_L = OP["select.l"], CALL_UNLESS = OP["callUnless"];
-const ARITY = Uint8Array.from(OPS, (r) => r.args.length);
-const CALLS = Uint8Array.from(OPS, (r) => r.effect === "call" ? 1 : 0);
-const LONG = Uint8Array.from(OPS, (r) => r.result === "l" ? 1 : 0), LONG_FIRST = Uint8Array.from(OPS, (r) => r.args[0] === "l" ? 1 : 0);
-const ACCESS = Uint8Array.from(OPS, (r) => r.effect === "reads" || r.effect === "writes" ? 1 : 0);
-/** Rows that are folded: integers only. */
-const FOLDS = Uint8Array.from(
-  OPS,
-  (r) => r.effect === "pure" && r.args !== "" && (r.bits || /^(wrap|ext|(and|or|xor)S|ea32)/.test(r.name)) ? 1 : 0,
-);
 
 /** Finds constants and folds what is made of them. */
 export function fold(graph: Graph, table: SlotTable): void {
@@ -140,7 +146,7 @@ class Fold {
           }
         } else if (op === CALL_UNLESS) now.fill(0);
       } else if (CALLS[op]) now.fill(0);
-      else if (FOLDS[op] && known[ir.a[i]] && (arity < 2 || known[ir.b[i]])) this.#evaluate(ir, i);
+      else if (EXACT[op] && known[ir.a[i]] && (arity < 2 || known[ir.b[i]])) this.#evaluate(ir, i);
       if (rewrite && ACCESS[op] && known[ir.a[i]]) this.#rewrite(ir, ir.a[i]);
     }
     if (rewrite) return;

@@ -4,17 +4,29 @@
 // fails, the interpreter does that one instruction; so a check may cover accesses that are never made. HOT when regions are compiled.
 import type { Ir } from "../../ir/builder.ts";
 import type { Limits } from "../../ir/limits.ts";
-import { OP, OPS } from "../../ir/ops.ts";
+import {
+  ACCESS,
+  ADD_I,
+  ADD_L,
+  BRANCH,
+  CALLS,
+  CONST_I,
+  CONST_L,
+  EA32,
+  EXT_S,
+  EXT_U,
+  GET_I,
+  GET_L,
+  SET_I,
+  SET_L,
+  SIZE,
+  STORES,
+  SUB_I,
+  SUB_L,
+  WRAP,
+} from "../../ir/ops.ts";
 import type { Graph } from "../graph.ts";
 import type { SlotTable } from "../slots.ts";
-
-const CONST_I = OP["const.i"], CONST_L = OP["const.l"], GET_I = OP["get.i"], GET_L = OP["get.l"], SET_I = OP["set.i"], SET_L = OP["set.l"];
-const ADD_I = OP["add.i"], ADD_L = OP["add.l"], SUB_I = OP["sub.i"], SUB_L = OP["sub.l"], EA32 = OP["ea32"], BRANCH = OP["branch"];
-const EXTU = OP["extU"], EXTS = OP["extS"], WRAP = OP["wrap"];
-const ACCESS = Uint8Array.from(OPS, (r) => r.effect === "reads" || r.effect === "writes" ? 1 : 0);
-const STORES = Uint8Array.from(OPS, (r) => r.effect === "writes" || r.rmw ? 1 : 0);
-const CALLS = Uint8Array.from(OPS, (r) => r.effect === "call" ? 1 : 0);
-const SIZE = Uint8Array.from(OPS, (r) => r.size ?? 0);
 
 export interface Span {
   /** A value of the first access's instruction that is the base plus `delta`. */
@@ -221,7 +233,7 @@ class Spans implements SpanPlan {
         this.#lowRoot[i] = this.#lowRoot[a];
         this.#lowDelta[i] = this.#lowDelta[a] + n;
       }
-    } else if (op === EXTU || op === EXTS || op === WRAP) {
+    } else if (op === EXT_U || op === EXT_S || op === WRAP) {
       this.#lowRoot[i] = this.#lowRoot[a];
       this.#lowDelta[i] = this.#lowDelta[a];
     }
@@ -229,7 +241,7 @@ class Spans implements SpanPlan {
 
   /** Finds the span of access `i`; returns it when it begins here with a register. */
   #access(n: number, ir: Ir, i: number, state: State, inherited: ReadonlySet<Span>): Span | undefined {
-    const op = ir.op[i], v = ir.a[i], size = SIZE[op], stores = STORES[op] === 1, narrow = ir.op[v] === EA32 || ir.op[v] === EXTU;
+    const op = ir.op[i], v = ir.a[i], size = SIZE[op], stores = STORES[op] === 1, narrow = ir.op[v] === EA32 || ir.op[v] === EXT_U;
     const { base, offset } = addressOf(ir, v), root = narrow ? this.#lowRoot[base] : this.#root[base];
     if (this.apart || !root || (ir.op[base] !== GET_I && ir.op[base] !== GET_L)) {
       this.places[n].set(i, { span: { base: v, delta: 0, size, narrow, low: 0, high: size, stores, count: 1 }, offset: 0 });
@@ -275,6 +287,6 @@ function addressOf(ir: Ir, v: number): { base: number; offset: number } {
   const op = ir.op[v], a = ir.a[v], b = ir.b[v];
   if (op === ADD_L && ir.op[b] === CONST_L && ir.hi[b] === ir.lo[b] >> 31) return { base: a, offset: ir.lo[b] };
   if (op === EA32 && ir.op[b] === CONST_I) return { base: a, offset: ir.lo[b] };
-  if (op === EXTU) return { base: a, offset: 0 };
+  if (op === EXT_U) return { base: a, offset: 0 };
   return { base: v, offset: 0 };
 }

@@ -1,7 +1,7 @@
 // Random regions of the rows that passes look at: constants with bits 31 and 63 set, halves of slots, sign extensions, accesses off registers that
 // are stepped, calls on one of two ways, loops, joins and predicted returns.
 import { Builder, codeBytes, type Val } from "../../ir/builder.ts";
-import { type OpRow, OPS } from "../../ir/ops.ts";
+import { EXACT, type OpRow, OPS } from "../../ir/ops.ts";
 import type { RegionNode } from "../region.ts";
 import { PAGE } from "../../ir/layout.ts";
 import { PAGES, RAM, slot, SLOTS, type State } from "./regions.ts";
@@ -23,7 +23,7 @@ export class Dice {
 }
 
 /** Integers only: what NaNs look like is not defined. */
-const PURE = OPS.filter((r) => r.effect === "pure" && r.args !== "" && (r.bits || /^(wrap|ext|select|ea32|andS|orS|xorS)/.test(r.name)));
+const PURE = OPS.filter((_, op) => EXACT[op]);
 /** Rows that passes look at, drawn as often as all others. */
 const LOOKED_AT = PURE.filter((r) =>
   /^(wrap|ext(S|U|32S)|(and|or|xor)S?\.l|shr[SU]\.l|select|add|sub|(eq|ne|lt[SU]|ge[SU])\.l)/.test(r.name)
@@ -69,7 +69,7 @@ export function randomRegion(seed: number, { words, accesses, calls, constants }
         return v;
       };
       const pure = (row: OpRow): Val => {
-        const [x, y, z] = [...row.args].map((t) => value(t as "i" | "l")), v = b.pure(row.name, x, y, z);
+        const [x, y, z] = [...row.args].map((t) => value(t as "i" | "l")), v = b.operation(row, x, y, z);
         values[row.result as "i" | "l"].push(v);
         return v;
       };
@@ -84,11 +84,11 @@ export function randomRegion(seed: number, { words, accesses, calls, constants }
       // One of what may leave in front of its instruction; before anything is set.
       const what = r.below(accesses ? 6 : 14);
       if (what < 3) {
-        const row = r.pick(LOADS), v = b.load(row.name, address());
+        const row = r.pick(LOADS), v = b.operation(row, address());
         values[row.result as "i" | "l"].push(v);
       } else if (what < 5) {
         const row = r.pick(STORES);
-        b.store(row.name, address(), value(row.args[1] as "i" | "l"));
+        b.operation(row, address(), value(row.args[1] as "i" | "l"));
       } else if (calls && r.one(2)) {
         const kind = r.below(5);
         if (kind < 2) values.l.push(b.call(r.pick([0, 2]), value("l"), value("l")));
@@ -118,7 +118,7 @@ export function randomRegion(seed: number, { words, accesses, calls, constants }
       if (constants && !r.one(3)) {
         // A bit of either half, or a comparison: seen in a choice.
         const got = b.getL(anySlot()), half = r.one(2) ? b.wrap(got) : b.wrap(b.shrU(got, b.i64(32)));
-        const known = r.one(3) ? b.pure(r.pick(["eq.l", "ltU.l", "geS.l"]), got, constant("l")) : b.and(half, b.i32(1));
+        const known = r.one(3) ? b[r.pick(["eq", "ltU", "geS"] as const)](got, constant("l")) : b.and(half, b.i32(1));
         b.set(slot(LAST), b.select(known, b.add(b.getL(slot(LAST)), b.i64(1)), b.add(b.getL(slot(LAST)), b.i64(3))));
       }
       for (let sets = r.below(3); sets > 0; sets--) {

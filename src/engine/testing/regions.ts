@@ -7,7 +7,7 @@ import { evaluate } from "../../ir/evaluate.ts";
 import { CONTINUE, FAULT, FINISH, type Status } from "../../ir/frontend.ts";
 import { ARG, BUDGET, CLOCK, CONTEXT, GUEST, PAGE, PC, RESULT, TLB, TLB_HALF, TLB_INVALID, TLB_SIZE, TLBS } from "../../ir/layout.ts";
 import { type Limits, limitsOf } from "../../ir/limits.ts";
-import { OP } from "../../ir/ops.ts";
+import { INSN, JUMP, JUMP_TO } from "../../ir/ops.ts";
 import { LEFT } from "../interpreter.ts";
 import { compileRegion, type RegionCode } from "../jit.ts";
 import type { JitOption } from "../jit_options.ts";
@@ -39,7 +39,6 @@ interface Place {
   readonly pc: bigint;
 }
 
-const INSN = OP["insn"], JUMP = OP["jump"], JUMPTO = OP["jumpTo"];
 /** Each instruction of the nodes as a block of its own, by its pc. */
 function instructionsOf(nodes: readonly RegionNode[]): Map<bigint, Place> {
   const places = new Map<bigint, Place>();
@@ -288,7 +287,7 @@ class Stepper {
   /** Whether the last instruction has gone to a node on a way that is none of the region's: computed, or by a helper. */
   leaves(nodes: readonly RegionNode[]): boolean {
     const { node, ir } = this.#last!, to = this.places.get(this.pc)?.node, last = ir.op[ir.count - 1];
-    return this.#helper || (last === JUMPTO && to !== undefined && !nodes[node].returns.includes(to));
+    return this.#helper || (last === JUMP_TO && to !== undefined && !nodes[node].returns.includes(to));
   }
   #last: Place | undefined;
   #helper = false;

@@ -311,7 +311,7 @@ const packedArithmetic = (name: FloatName, double: boolean): Semantics => {
 /** cmpss and cmpsd; cmppd half by half. */
 function comparisonMask(b: Emit, double: boolean, x: Val, y: Val): Val {
   const t = suffix(double), imm = b.i.imm & 0xff;
-  const holds = (imm & 3) === 3 ? b.i32(0) : b.pure(`f${["eq", "lt", "le"][imm & 3]}.${t}`, x, y);
+  const holds = (imm & 3) === 3 ? b.i32(0) : b.pure(`${(["feq", "flt", "fle"] as const)[imm & 3]}.${t}`, x, y);
   const mask = b.sub(b.i64(0), b.extU(imm & 4 ? b.eqz(holds) : holds));
   const ok = b.and(b.and(isNumber(b, x), isNumber(b, y)), b.and(notTiny(b, x), notTiny(b, y)));
   return b.callUnless(ok, double ? mask : b.and(mask, LOW32(b)), H[double ? "cmpsd" : "cmpss"], b.zx(x), b.zx(y), b.i64(imm));
