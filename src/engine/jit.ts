@@ -71,8 +71,6 @@ import { RUNTIME } from "./runtime.ts";
 import { UOP } from "./uops.ts";
 import { Asm, I32, I64, UNREACHABLE, W, wasmModule } from "./wasm.ts";
 
-export { findRegion } from "./region.ts";
-
 const NONE = 0x7fff_ffff;
 const NO_SLOTS: ReadonlySet<number> = new Set();
 /** The limit of a page cache that has a page: an access that begins below it ends in the page, whatever its size. */

@@ -64,7 +64,7 @@ export const LIMITS = {
   preciseAfter: 16,
   /** Writes beside a page's code after which it is dropped, at first: about what translating some of it anew costs. */
   patience: 512,
-  /** Bytes translated of a page, over and over, after which it has short blocks; see `SHORT` in engine.ts. */
+  /** Bytes translated of a page, over and over, after which it has short blocks; see `SHORT` in code_cache.ts. */
   restless: 8 * 4096,
 };
 export type Limits = Readonly<Record<keyof typeof LIMITS, number>>;

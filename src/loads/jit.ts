@@ -1,4 +1,4 @@
-// What src/engine/jit.ts needs, in the order of evaluation. Written by scripts/dev/gen.ts.
+// What src/engine/regions.ts needs, in the order of evaluation. Written by scripts/dev/gen.ts.
 // Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.
 import "../ir/verify.ts";
 import "../engine/graph.ts";
@@ -7,5 +7,6 @@ import "../ir/evaluate.ts";
 import "../engine/passes/fold.ts";
 import "../engine/passes/spans.ts";
 import "../engine/slots.ts";
+import "../engine/jit.ts";
 import "../engine/region.ts";
-export * from "../engine/jit.ts";
+export * from "../engine/regions.ts";

@@ -746,17 +746,17 @@ class EngineRig {
     c.after.fill(0, ...c.ignored);
     for (let round = 0; round < 3; round++) {
       ram.set(c.before.subarray(BUFFER), at);
-      load({ ...rig, slots: new DataView(engine.memory.buffer), i32: hart.i32 } as Rig, new DataView(c.before.buffer));
+      load({ ...rig, slots: new DataView(engine.memory.u8.buffer), i32: hart.i32 } as Rig, new DataView(c.before.buffer));
       core.bits = rig.mode | (mxcsrIsFast(hart.i32[MXCSR >> 2]) ? MODE_SSE_FAST : 0);
       engine.setPc(0, BigInt(pc));
-      engine.refresh();
+      hart.changed();
       core.faulted = false;
       // The loop after the end takes what is left of the budget.
       engine.run(0, insns + (round === 2 ? 3 : 0));
       const after = Number(engine.pc(0));
       out = c.before.slice();
       out.set(ram.subarray(at, at + size), BUFFER);
-      store({ ...rig, slots: new DataView(engine.memory.buffer), i32: hart.i32 } as Rig, new DataView(out.buffer));
+      store({ ...rig, slots: new DataView(engine.memory.u8.buffer), i32: hart.i32 } as Rig, new DataView(out.buffer));
       if (c.after[TAKEN] && after !== end + 5 || !c.after[TAKEN] && after !== end || core.faulted) out[TAKEN] = 0xee;
       else out[TAKEN] = c.after[TAKEN];
       out.fill(0, ...c.ignored);
