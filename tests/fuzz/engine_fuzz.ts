@@ -123,7 +123,7 @@ function randomBlock(b: Builder, seed: number, first: number, max: number): void
         const base = slot(r.one(2) ? 1 + seed % 3 : 1 + r.below(3)), offset = isFlat(seed) ? 8 * (r.below(6) - 2) : r.below(28) - 12;
         return r.one(3) ? b.ea32(b.getI(base), b.i32(offset)) : b.add(b.getL(base), b.i64(offset));
       }
-      const base = b.and(value("l"), b.i64(0x1f)), at = DATA + PAGE * r.below(8) - (r.one(2) ? 16 : 2048);
+      const base = b.and(value("l"), b.i64(0x1f)), at = DATA + PAGE * r.below(8) - (r.one(4) ? 2048 : 16);
       return r.one(3) ? b.ea32(b.wrap(base), b.i32(at)) : b.add(b.or(base, b.i64Halves(at & -32, 0)), b.i64(r.below(8)));
     };
     for (let ops = r.below(6); ops >= 0; ops--) {
@@ -177,7 +177,7 @@ export function fuzzIr(r: Random, total: number): number {
     const state = Array.from({ length: SLOTS }, () => r.pick([r.bits64(), BigInt(r.below(64)), BigInt(DATA + r.below(8 * PAGE)), -1n]));
     for (let n = 1; n < 4; n++) {
       const far = isFlat(seed) ? RAM + RAM_BYTES - 8 * r.below(6) : DATA + PAGE * r.pick([1, 5, 6, 7, 8]) - r.below(24);
-      if (r.below(4)) state[n] = BigInt(r.pick([DATA + r.below(8 * PAGE), far, far]));
+      if (r.below(4)) state[n] = BigInt(r.pick([DATA + r.below(8 * PAGE), far, far, far]));
     }
     state.forEach((v, n) => slots.setBigUint64(slot(n), BigInt.asUintN(64, v), true));
     for (let at = 0x8000; at < 0x1_1000; at += 4) if (at % PAGE < 64 || at % PAGE > PAGE - 64) view.setUint32(at, r.bits(), true);

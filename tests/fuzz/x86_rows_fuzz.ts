@@ -906,7 +906,9 @@ if (import.meta.main) {
         command: String(args.run),
         seed: Number(args.seed),
       };
-      failures += args.engine ? runEngine(options) : await run(options, directory);
+      if (args.engine) failures += runEngine(options);
+      else if (options.command || await runsHere(code, directory)) failures += await run(options, directory);
+      else console.log(`${code}-bit: skipped, the host does not run such code`);
     }
   } finally {
     Deno.removeSync(directory, { recursive: true });
