@@ -37,10 +37,11 @@ import {
 } from "./ops.ts";
 
 /** A value of 32 or of 64 bits: the index of the operation that defines it in its block. */
-export type I32 = number & { readonly __bits: unknown };
-export type I64 = number & { readonly __bits: unknown };
-/** One whose width depends on the instruction or on the mode. */
-export type Val = I32 | I64;
+export type I32 = number & { readonly __bits: 32 };
+export type I64 = number & { readonly __bits: 64 };
+/** One whose width depends on the instruction or on the mode: it may stand for either. `isLong` tells. */
+// deno-lint-ignore no-explicit-any
+export type Val = number & { readonly __bits: any };
 
 /** The type of a value by its letter in the op table, and of operands by theirs; letters that may be either ask for no more than a value. */
 type Of<Letter> = Letter extends "i" ? I32 : Letter extends "l" ? I64 : never;

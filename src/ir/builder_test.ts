@@ -45,6 +45,35 @@ Deno.test("every method of an integer operation makes the row of its name", () =
   assertEquals(b.add(l, b.i64(0)), l);
 });
 
+Deno.test("the compiler knows the widths", () => {
+  const b = new Builder(), i = b.getI(GUEST), l = b.getL(GUEST), either: Val = b.isLong(l) ? i : l;
+  // @ts-expect-error: operands of two widths
+  b.add(i, l);
+  // @ts-expect-error: a comparison of two widths
+  b.eq(l, i);
+  // @ts-expect-error: a condition is of 32 bits
+  b.select(l, i, i);
+  // @ts-expect-error: choices of two widths
+  b.select(i, l, i);
+  // @ts-expect-error: a comparison's result is of 32 bits
+  b.jumpTo(b.eq(l, l));
+  // @ts-expect-error: an address is of 64 bits
+  b.load("load8U.l", i);
+  // @ts-expect-error: what is stored has the width that the row's name says
+  b.store("store32.i", l, l);
+  // @ts-expect-error: no such row
+  b.pure("fadd.x", i, i);
+  // @ts-expect-error: the row takes two operands
+  b.pure("fadd.i", i);
+  // @ts-expect-error: the row takes doubles
+  b.pure("fadd.l", i, i);
+  // @ts-expect-error: there is nothing to wrap
+  b.wrap(i);
+  // @ts-expect-error: arguments of helpers are of 64 bits
+  b.call(1, i);
+  assertEquals([b.add(either, l), b.wrap(either)], [b.count - 2, b.count - 1] as Val[]);
+});
+
 Deno.test("constants: both halves, and what `constant` knows", () => {
   const b = new Builder(), at = (v: Val) => [b.lo[v], b.hi[v]];
   assertEquals(at(b.i64(-1)), [-1, -1]);

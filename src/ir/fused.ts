@@ -1,47 +1,47 @@
 // Fused multiply-add in terms of IR arithmetic, rounding to nearest even: wasm has none. Results are exact, and only NX may be raised, when `ok`.
 // Sources: T. J. Dekker, "A floating-point technique for extending the available precision", Numer. Math. 18 (1971): the exact product and sum;
 // A. Ziv, "Fast evaluation of elementary mathematical functions with correctly rounded last bit", ACM TOMS 17 (1991): the test of the last bit.
-import type { Builder, Val } from "./builder.ts";
+import type { Builder, I32, I64, Val } from "./builder.ts";
 
-/** A value, and an i32 that says whether it is right. */
-export interface Fused {
-  readonly value: Val;
-  readonly ok: Val;
+/** A value, and whether it is right. */
+export interface Fused<V extends Val = Val> {
+  readonly value: V;
+  readonly ok: I32;
 }
 
 const SIGN_HI = 0x8000_0000 | 0;
-const add = (b: Builder, x: Val, y: Val) => b.pure("fadd.l", x, y);
-const sub = (b: Builder, x: Val, y: Val) => b.pure("fsub.l", x, y);
-const mul = (b: Builder, x: Val, y: Val) => b.pure("fmul.l", x, y);
+const add = (b: Builder, x: I64, y: I64) => b.pure("fadd.l", x, y);
+const sub = (b: Builder, x: I64, y: I64) => b.pure("fsub.l", x, y);
+const mul = (b: Builder, x: I64, y: I64) => b.pure("fmul.l", x, y);
 
-const isZero = (b: Builder, x: Val) => b.eqz(b.shl(x, b.i64(1)));
+const isZero = (b: Builder, x: I64) => b.eqz(b.shl(x, b.i64(1)));
 
 /** What rounding x + y to `sum` has lost; exact but for overflow (then it is a NaN). */
-function sumError(b: Builder, x: Val, y: Val, sum: Val): Val {
+function sumError(b: Builder, x: I64, y: I64, sum: I64): I64 {
   const second = sub(b, sum, x);
   return add(b, sub(b, x, sub(b, sum, second)), sub(b, y, second));
 }
 
-/** x * y + z for binary32 bit patterns (i32). */
-export function fused32(b: Builder, x: Val, y: Val, z: Val): Fused {
+/** x * y + z for binary32 bit patterns. */
+export function fused32(b: Builder, x: I32, y: I32, z: I32): Fused<I32> {
   // The product of two 24-bit significands is exact in 53 bits, and in range. Rounding the sum a second time is right unless the first
   // rounding has brought it half way between two binary32 numbers.
-  const product = mul(b, b.pure("fpromote", x), b.pure("fpromote", y)), addend = b.pure("fpromote", z), sum = add(b, product, addend);
+  const product = mul(b, b.fpromote(x), b.fpromote(y)), addend = b.fpromote(z), sum = add(b, product, addend);
   const between = b.ne(b.and(sum, b.i64(0x1fff_ffff)), b.i64(0x1000_0000)), exact = isZero(b, sumError(b, product, addend, sum));
-  const value = b.pure("fdemote", sum), magnitude = b.shl(value, b.i32(1));
+  const value = b.fdemote(sum), magnitude = b.shl(value, b.i32(1));
   // Finite and above the smallest normal number, or exactly zero.
   const safe = b.ltU(b.sub(magnitude, b.i32(0x0100_0001)), b.i32(0xfdff_ffff));
   return { value, ok: b.and(b.or(safe, isZero(b, sum)), b.or(between, exact)) };
 }
 
 /** The upper half of a significand, by Veltkamp's splitting; a NaN for numbers of 2^996 and more. */
-function upper(b: Builder, x: Val): Val {
+function upper(b: Builder, x: I64): I64 {
   const t = mul(b, x, b.i64Halves(0x0200_0000, 0x41a0_0000)); // 2^27 + 1
   return sub(b, t, sub(b, t, x));
 }
 
-/** x * y + z for binary64 bit patterns (i64). */
-export function fused64(b: Builder, x: Val, y: Val, z: Val): Fused {
+/** x * y + z for binary64 bit patterns. */
+export function fused64(b: Builder, x: I64, y: I64, z: I64): Fused<I64> {
   const product = mul(b, x, y), xh = upper(b, x), yh = upper(b, y), xl = sub(b, x, xh), yl = sub(b, y, yh);
   const productError = add(b, add(b, add(b, sub(b, mul(b, xh, yh), product), mul(b, xh, yl)), mul(b, xl, yh)), mul(b, xl, yl));
   // The exact result is sum + (sumError + productError); `rest` is the bracket, less than 2^-53 of itself away.
@@ -60,4 +60,5 @@ export function fused64(b: Builder, x: Val, y: Val, z: Val): Fused {
 }
 
 /** -x for a bit pattern of either format. */
-export const negated = (b: Builder, x: Val): Val => b.xor(x, b.isLong(x) ? b.i64Halves(0, SIGN_HI) : b.i32(SIGN_HI));
+export const negated = <V extends Val>(b: Builder, x: V): V =>
+  b.xor(x, (b.isLong(x) ? b.i64Halves(0, SIGN_HI) : b.i32(SIGN_HI)) as Val as V);

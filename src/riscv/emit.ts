@@ -1,6 +1,6 @@
 // What the semantics of a row call: the IR builder with the registers, addresses and exceptions of RISC-V on top.
 // HOT: no bigint, no closures, no allocation on the common path.
-import { Builder, type Val } from "../ir/builder.ts";
+import { Builder, type I32, type I64, type Val } from "../ir/builder.ts";
 import { H, type HelperName } from "./helpers.ts";
 import type { PlainCsr } from "./csr.ts";
 import { F, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, X } from "./slots.ts";
@@ -54,8 +54,8 @@ export class Emit extends Builder {
     if (n === 0) return this.imm(0);
     return this.xlen === 64 ? this.getL(X(n)) : this.getI(X(n));
   }
-  /** The low 32 bits of an x register, as i32. */
-  w(n: number): Val {
+  /** The low 32 bits of an x register. */
+  w(n: number): I32 {
     return n === 0 ? this.i32(0) : this.getI(X(n));
   }
   /** Writes x register `n`; an i32 value is sign-extended on RV64. */
@@ -64,59 +64,58 @@ export class Emit extends Builder {
     if (this.xlen === 64) this.set(X(n), this.isLong(value) ? value : this.extS(value));
     else this.set(X(n), this.isLong(value) ? this.wrap(value) : value);
   }
-  /** An x register as a helper's argument: i64, zero-extended on RV32. */
-  arg(n: number): Val {
+  /** An x register as a helper's argument: zero-extended on RV32. */
+  arg(n: number): I64 {
     return this.long(this.x(n));
   }
-  /** An x-wide value as i64, zero-extended. */
-  long(v: Val): Val {
+  /** An x-wide value, zero-extended. */
+  long(v: Val): I64 {
     return this.isLong(v) ? v : this.extU(v);
   }
-  /** i32: bit pattern of `~v`'s width. */
-  not(v: Val): Val {
-    return this.xor(v, this.isLong(v) ? this.i64(-1) : this.i32(-1));
+  not<V extends Val>(v: V): V {
+    return this.xor(v, this.like(v, -1));
   }
   /** A constant as wide as `v`. */
-  like(v: Val, n: number): Val {
-    return this.isLong(v) ? this.i64(n) : this.i32(n);
+  like<V extends Val>(v: V, n: number): V {
+    return (this.isLong(v) ? this.i64(n) : this.i32(n)) as Val as V;
   }
 
   // --- memory
-  /** The i64 address x[base] + offset, modulo 2^xlen. */
-  addr(base: number, offset: number): Val {
+  /** The address x[base] + offset, modulo 2^xlen. */
+  addr(base: number, offset: number): I64 {
     if (offset === 0) return this.arg(base);
     return this.xlen === 64 ? this.add(this.x(base), this.imm(offset)) : this.ea32(this.x(base), this.i32(offset));
   }
   /** A load as wide as an x register. */
-  loadX(kind: keyof typeof LOADS, address: Val): Val {
+  loadX(kind: keyof typeof LOADS, address: I64): Val {
     return this.load(LOADS[kind][this.xlen === 64 ? 1 : 0], address);
   }
-  storeX(kind: keyof typeof STORES, address: Val, value: Val): void {
+  storeX(kind: keyof typeof STORES, address: I64, value: Val): void {
     this.store(STORES[kind][this.isLong(value) ? 1 : 0], address, value);
   }
   /** The address, checked to be a multiple of `size`; else the helper's exception. */
-  aligned(address: Val, size: number, helper: "misalignedLoad" | "misalignedStore"): Val {
+  aligned(address: I64, size: number, helper: "misalignedLoad" | "misalignedStore"): I64 {
     return this.callUnless(this.eqz(this.and(address, this.i64(size - 1))), address, H[helper]);
   }
 
   // --- control
-  /** i64: address of this instruction (RV32 addresses are zero-extended). */
-  here(): Val {
+  /** Address of this instruction (RV32 addresses are zero-extended). */
+  here(): I64 {
     return this.pcAt(0);
   }
-  /** i64: address of the next instruction. */
-  next(): Val {
+  /** Address of the next instruction. */
+  next(): I64 {
     return this.pcAt(this.length);
   }
-  /** i64: address of this instruction plus `offset`, modulo 2^xlen. */
-  pcAt(offset: number): Val {
+  /** Address of this instruction plus `offset`, modulo 2^xlen. */
+  pcAt(offset: number): I64 {
     return this.relative(this.xlen === 64 ? this.pcPlus(offset) : this.i64Halves((this.pcLo + offset) | 0, 0), offset);
   }
   /** As wide as an x register: address of this instruction plus `offset`. */
   pcX(offset: number): Val {
     return this.relative(this.xlen === 64 ? this.pcPlus(offset) : this.i32(this.pcLo + offset), offset);
   }
-  override branchIf(cond: Val, offset: number): void {
+  override branchIf(cond: I32, offset: number): void {
     super.branchIf(cond, offset);
     if (this.xlen === 32) this.hi[this.count - 1] = 0;
   }
@@ -128,8 +127,8 @@ export class Emit extends Builder {
   misaligned(offset: number): boolean {
     return !this.compressed && (offset & 3) !== 0;
   }
-  /** Ends the block with an exception; `tval` is i64. */
-  raise(cause: number, tval: Val): void {
+  /** Ends the block with an exception. */
+  raise(cause: number, tval: I64): void {
     this.callEnd(H.exception, this.i64(cause), tval, this.here());
   }
   /** Ends the block with an illegal instruction exception. */
@@ -167,34 +166,34 @@ export class Emit extends Builder {
     return (this.mode & MODE_FP_FAST) !== 0 && (rm === 0 || rm === 7);
   }
   /** f register as 64 bits. */
-  f64(n: number): Val {
+  f64(n: number): I64 {
     return this.getL(F(n));
   }
-  setF64(n: number, value: Val): void {
+  setF64(n: number, value: I64): void {
     this.unlike();
     this.set(F(n), value);
     this.#boxed32 &= ~(1 << n);
   }
-  /** f register as binary32 (i32): the canonical NaN when it is not NaN-boxed. */
-  f32(n: number): Val {
+  /** f register as binary32: the canonical NaN when it is not NaN-boxed. */
+  f32(n: number): I32 {
     this.unlike();
     if (this.#boxed32 & (1 << n)) return this.getI(F(n));
     const v = this.getL(F(n));
     return this.select(this.geU(v, this.i64Halves(0, -1)), this.wrap(v), this.i32(0x7fc0_0000));
   }
-  /** Writes a binary32 in an i64 whose upper half is zero, NaN-boxed. */
-  setF32(n: number, value: Val): void {
+  /** Writes a binary32 whose upper half is zero, NaN-boxed. */
+  setF32(n: number, value: I64): void {
     this.unlike();
     this.set(F(n), this.or(value, this.i64Halves(0, -1)));
     this.#boxed32 |= 1 << n;
   }
-  /** f register as binary16, in the low bits of an i32. */
-  f16(n: number): Val {
+  /** f register as binary16, in the low bits. */
+  f16(n: number): I32 {
     const v = this.getL(F(n));
     return this.select(this.geU(v, this.i64(-0x1_0000)), this.and(this.wrap(v), this.i32(0xffff)), this.i32(0x7e00));
   }
-  /** Writes a binary16 in an i64 whose other bits are zero, NaN-boxed. */
-  setF16(n: number, value: Val): void {
+  /** Writes a binary16 whose other bits are zero, NaN-boxed. */
+  setF16(n: number, value: I64): void {
     this.setF64(n, this.or(value, this.i64(-0x1_0000)));
   }
   override reset(pcLo: number, pcHi: number): void {

@@ -1,7 +1,7 @@
 // What the semantics of a row call: the IR builder with the registers, addresses, flags and exceptions of x86 on top.
 // HOT: no bigint, no closures, no allocation on the common path.
 // Values of 8, 16 and 32 bits are i32, those of 8 and 16 bits zero-extended; values of 64 bits are i64.
-import { Builder, type Val } from "../ir/builder.ts";
+import { Builder, type I32, type I64, type Val } from "../ir/builder.ts";
 import type { LoadName, StoreName } from "../ir/ops.ts";
 import { RIP } from "./decode.ts";
 import { KIND } from "./flags.ts";
@@ -43,6 +43,9 @@ const MODIFY: Readonly<Record<number, LoadName>> = { 1: "rmw8U.i", 2: "rmw16U.i"
 const STORE: Readonly<Record<number, StoreName>> = { 1: "store8.i", 2: "store16.i", 4: "store32.i", 8: "store64.l" };
 const LOG2: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3 };
 
+/** What holds a value of so many bytes. */
+type Sized<Bytes extends number> = number extends Bytes ? Val : Bytes extends 8 ? I64 : I32;
+
 /** Builds the IR of x86 instructions. */
 export class Emit extends Builder {
   /** Mode bits of slots.ts that hold while the block runs. */
@@ -60,7 +63,7 @@ export class Emit extends Builder {
   /** CC_KIND where it is known, else -1. */
   kind = -1;
   /** Linear address of the memory operand once `modify` has made it. */
-  #at = -1 as Val;
+  #at: I64 | -1 = -1;
   /** Added to rSP as a base: pop computes its address after the pop. */
   spBias = 0;
 
@@ -79,47 +82,50 @@ export class Emit extends Builder {
   begin1(i: Insn, live: number): void {
     this.i = i;
     this.live = live;
-    this.#at = -1 as Val;
+    this.#at = -1;
     this.spBias = 0;
   }
 
   // --- constants and widths
   /** A constant as wide as a value of `size` bytes. */
-  imm(size: number, n: number): Val {
-    return size === 8 ? this.i64(n) : this.i32(size === 1 ? n & 0xff : size === 2 ? n & 0xffff : n);
+  imm<N extends number>(size: N, n: number): Sized<N> {
+    return (size === 8 ? this.i64(n) : this.i32(size === 1 ? n & 0xff : size === 2 ? n & 0xffff : n)) as Val as Sized<N>;
   }
   /** A constant as wide as `v`. */
-  like(v: Val, n: number): Val {
-    return this.isLong(v) ? this.i64(n) : this.i32(n);
+  like<V extends Val>(v: V, n: number): V {
+    return (this.isLong(v) ? this.i64(n) : this.i32(n)) as Val as V;
   }
   /** The low `size` bytes of an i32, zero-extended; wider values as they are. */
-  mask(size: number, v: Val): Val {
-    return size === 1 ? this.and(v, this.i32(0xff)) : size === 2 ? this.and(v, this.i32(0xffff)) : v;
+  mask<V extends Val>(size: number, v: V): V {
+    return size > 2 ? v : this.and(v, this.like(v, size === 1 ? 0xff : 0xffff));
   }
   /** A value of `size` bytes, sign-extended to the IR type that holds it. */
-  signed(size: number, v: Val): Val {
+  signed<V extends Val>(size: number, v: V): V {
     return size === 1 ? this.ext8S(v) : size === 2 ? this.ext16S(v) : v;
   }
-  /** i64, zero-extended. */
-  zx(v: Val): Val {
+  /** Zero-extended. */
+  zx(v: Val): I64 {
     return this.isLong(v) ? v : this.extU(v);
   }
-  /** i32: the low half. */
-  low(v: Val): Val {
+  /** The low half. */
+  low(v: Val): I32 {
     return this.isLong(v) ? this.wrap(v) : v;
   }
-  not(v: Val): Val {
+  not<V extends Val>(v: V): V {
     return this.xor(v, this.like(v, -1));
   }
-  /** 1 when the value of `size` bytes is negative, else 0 (i32). */
-  sign(size: number, v: Val): Val {
+  /** 1 when the value of `size` bytes is negative, else 0. */
+  sign(size: number, v: Val): I32 {
     if (size === 8) return this.wrap(this.shrU(v, this.i64(63)));
     return size === 4 ? this.shrU(v, this.i32(31)) : this.and(this.shrU(v, this.i32(8 * size - 1)), this.i32(1));
   }
 
   // --- general registers
   /** Register n as `size` bytes; 16 to 19 are AH, CH, DH, BH. */
-  reg(n: number, size: number): Val {
+  reg<N extends number>(n: number, size: N): Sized<N> {
+    return this.#reg(n, size) as Sized<N>;
+  }
+  #reg(n: number, size: number): Val {
     if (size === 8) return this.getL(GPR(n));
     if (size === 4) return this.getI(GPR(n));
     if (size === 2) return this.and(this.getI(GPR(n)), this.i32(0xffff));
@@ -163,7 +169,7 @@ export class Emit extends Builder {
   /** Writes an operand. */
   put(o: Operand, v: Val): void {
     if (o.kind === REG) this.setReg(o.n, o.size, v);
-    else if (o.kind === MEM) this.store(STORE[o.size], this.#at < 0 ? this.address(o.size, true) : this.#at, v);
+    else if (o.kind === MEM) this.store(STORE[o.size], this.#at === -1 ? this.address(o.size, true) : this.#at, v);
     else if (o.kind === MMX) this.set(FPU_REG(o.n), v);
     else this.set(XMM(o.n), v);
   }
@@ -194,7 +200,7 @@ export class Emit extends Builder {
     return address === 2 ? this.and(v, this.i32(0xffff)) : v;
   }
   /** Linear address of the memory operand, of which `size` bytes are read or written; `offset` is added to the effective address. */
-  address(size: number, write: boolean, offset = 0): Val {
+  address(size: number, write: boolean, offset = 0): I64 {
     let ea = this.ea();
     if (offset) {
       ea = this.add(ea, this.like(ea, offset));
@@ -202,8 +208,8 @@ export class Emit extends Builder {
     }
     return this.linear(this.i.segment, ea, size, write);
   }
-  /** Linear address (i64) of an offset in segment `seg`, with its checks. */
-  linear(seg: number, ea: Val, size: number, write: boolean): Val {
+  /** Linear address of an offset in segment `seg`, with its checks. */
+  linear(seg: number, ea: Val, size: number, write: boolean): I64 {
     if (this.long) {
       const wide = this.zx(ea);
       return seg >= 4 ? this.add(wide, this.getL(SEG_BASE(seg))) : wide;
@@ -215,13 +221,13 @@ export class Emit extends Builder {
     return this.callUnless(ok, this.ea32(this.getI(SEG_BASE(seg)), this.low(ea)), write ? H.segWrite : H.segRead, offset, args);
   }
   /** Linear address of the memory operand for invlpg, which checks no limit. */
-  pageAddress(): Val {
+  pageAddress(): I64 {
     const ea = this.ea(), seg = this.i.segment;
     if (this.long) return seg >= 4 ? this.add(this.zx(ea), this.getL(SEG_BASE(seg))) : this.zx(ea);
     return this.ea32(this.getI(SEG_BASE(seg)), ea);
   }
-  loadSized(size: number, address: Val): Val {
-    return this.load(LOAD[size], address);
+  loadSized<N extends number>(size: N, address: I64): Sized<N> {
+    return this.load(LOAD[size], address) as Val as Sized<N>;
   }
   modifySized(size: number, address: Val): Val {
     return this.load(MODIFY[size], address);
@@ -330,7 +336,7 @@ export class Emit extends Builder {
     this.#record(kind, size);
   }
   /** All six flags as an i32 image. */
-  flagsImage(image: Val): void {
+  flagsImage(image: I32): void {
     if (!this.wants(STATUS)) return;
     this.setFlag(CC_RESULT, image);
     this.setFlag(CC_A, this.i32(0));
@@ -338,20 +344,20 @@ export class Emit extends Builder {
     this.#record(KIND.image, 1);
   }
   /** Those flags of `mask` are set as `image` (which has no others) has them; the others stay. */
-  flagsSome(mask: number, image: Val): void {
+  flagsSome(mask: number, image: I32): void {
     if (!this.wants(mask)) return;
     this.flagsImage(this.wants(STATUS & ~mask) ? this.or(this.and(this.status(), this.i32(STATUS & ~mask)), image) : image);
   }
-  /** i32: all six flags as in RFLAGS. */
-  status(): Val {
+  /** All six flags as in RFLAGS. */
+  status(): I32 {
     return this.kind >= 0 && (this.kind & ~3) === KIND.image ? this.getI(CC_RESULT) : this.wrap(this.call(H.status));
   }
   /** The record was rewritten by a helper. */
   flagsUnknown(): void {
     this.kind = -1;
   }
-  /** i32: CF as 0 or 1. */
-  carry(): Val {
+  /** CF as 0 or 1. */
+  carry(): I32 {
     const op = this.kind < 0 ? -1 : this.kind & ~3, narrow = (this.kind & 3) !== 3 && (op === KIND.add || op === KIND.sub);
     if (op === KIND.image) return this.and(this.getI(CC_RESULT), this.i32(CF));
     if (op === KIND.logic) return this.i32(0);
@@ -370,7 +376,7 @@ export class Emit extends Builder {
     if (op === KIND.sub) return this.mask(size, this.sub(this.#slot(CC_A), this.#slot(CC_B)));
     return this.#slot(CC_RESULT);
   }
-  #overflow(): Val {
+  #overflow(): I32 {
     const size = 1 << (this.kind & 3), op = this.kind & ~3, r = this.#result();
     switch (op) {
       case KIND.add:
@@ -396,16 +402,16 @@ export class Emit extends Builder {
         return this.i32(0);
     }
   }
-  #parity(v: Val): Val {
+  #parity(v: Val): I32 {
     return this.xor(this.and(this.popcnt(this.and(this.low(v), this.i32(0xff))), this.i32(1)), this.i32(1));
   }
-  /** i32: SF, ZF and PF of a value of `size` bytes. */
-  resultFlags(size: number, r: Val): Val {
+  /** SF, ZF and PF of a value of `size` bytes. */
+  resultFlags(size: number, r: Val): I32 {
     const zero = this.shl(this.eqz(r), this.i32(6)), sign = this.shl(this.sign(size, r), this.i32(7));
     return this.or(this.or(zero, sign), this.shl(this.#parity(r), this.i32(2)));
   }
-  /** i32: 1 when condition code `cc` holds, else 0. */
-  condition(cc: number): Val {
+  /** 1 when condition code `cc` holds, else 0. */
+  condition(cc: number): I32 {
     const kind = this.kind, op = kind & ~3, size = 1 << (kind & 3), which = cc >> 1, negate = (cc & 1) !== 0;
     if (kind < 0) return this.wrap(this.call(H.condition, this.i64(cc)));
     if (op === KIND.sub && which !== 0 && which !== 4 && which !== 5) {
@@ -437,7 +443,7 @@ export class Emit extends Builder {
       if (which === 7) return negate ? this.gtS(r, zero) : this.leS(r, zero);
       return negate ? this.geS(r, zero) : this.ltS(r, zero);
     }
-    let v: Val;
+    let v: I32;
     if (which === 0) v = this.#overflow();
     else if (which === 1) v = this.carry();
     else if (which === 3) v = this.or(this.carry(), this.eqz(this.#result()));
@@ -448,22 +454,22 @@ export class Emit extends Builder {
     }
     return negate ? this.xor(v, this.i32(1)) : v;
   }
-  /** i32: the bytes that a string instruction moves by: `size`, or its negative when DF is set. */
-  stringStep(size: number): Val {
+  /** The bytes that a string instruction moves by: `size`, or its negative when DF is set. */
+  stringStep(size: number): I32 {
     // DF is bit 10.
     const twice = this.and(this.shrU(this.getI(RFLAGS), this.i32(10 - LOG2[size] - 1)), this.i32(2 * size));
     return this.sub(this.i32(size), twice);
   }
 
   // --- control
-  /** i64: linear address of this instruction plus `offset`. */
-  pcAt(offset: number): Val {
+  /** Linear address of this instruction plus `offset`. */
+  pcAt(offset: number): I64 {
     return this.long ? this.pcPlus(offset) : this.i64Halves((this.pcLo + offset) | 0, 0);
   }
-  here(): Val {
+  here(): I64 {
     return this.pcAt(0);
   }
-  following(): Val {
+  following(): I64 {
     return this.pcAt(this.i.length);
   }
   /** EIP after this instruction plus `distance`: i64 in 64-bit mode, else i32, cut to the operand size. */
@@ -472,7 +478,7 @@ export class Emit extends Builder {
     const linear = this.i32(this.pcLo + this.i.length + distance);
     return this.mask(this.i.operand, this.flat ? linear : this.sub(linear, this.getI(SEG_BASE(1))));
   }
-  override branchIf(cond: Val, offset: number): void {
+  override branchIf(cond: I32, offset: number): void {
     super.branchIf(cond, offset);
     if (!this.long) this.hi[this.count - 1] = 0;
   }
@@ -489,7 +495,7 @@ export class Emit extends Builder {
    * Linear address of an EIP in CS: #GP(0) beyond the limit, or when it is not canonical, before anything else has happened (SDM volume 2,
    * JMP, CALL, RET); with an i32 `when` only if that is not zero.
    */
-  codeAddress(ip: Val, when?: Val): Val {
+  codeAddress(ip: Val, when?: I32): I64 {
     if (this.flat && !this.long) return this.zx(ip);
     // Addresses of five levels that four do not have are the helper's to judge.
     const inside = this.long
@@ -516,20 +522,20 @@ export class Emit extends Builder {
     this.jumpChecked(distance, to);
   }
   /** Ends the block: on to `distance` after this instruction, which is `to` and allowed. */
-  jumpChecked(distance: number, to: Val): void {
+  jumpChecked(distance: number, to: I64): void {
     if (this.long) return this.jumpTo(to);
     this.#unlessWrapped(distance, to);
     this.jump(this.i.length + distance);
   }
   /** An IP of 16 bits that wraps is elsewhere than its distance says, by what the segment's base is: such a jump is looked up. */
-  #unlessWrapped(distance: number, to: Val, when?: Val): void {
+  #unlessWrapped(distance: number, to: I64, when?: I32): void {
     if (this.i.operand !== 2) return;
     const ip = this.sub(this.i32(this.pcLo + this.i.length + distance), this.getI(SEG_BASE(1)));
     const straight = this.eqz(this.shrU(ip, this.i32(16)));
     this.callEndUnless(when === undefined ? straight : this.or(straight, this.eqz(when)), H.goTo, to);
   }
   /** Goes on `distance` after this instruction when the i32 `cond` is not zero; `commit` writes registers once nothing can fault any more. */
-  branchNear(cond: Val, distance: number, commit?: () => void): void {
+  branchNear(cond: I32, distance: number, commit?: () => void): void {
     if (!this.checksTarget(distance)) {
       commit?.();
       return this.branchIf(cond, this.#offset(distance));

@@ -136,11 +136,11 @@ function convertFormat(b: Emit, to: Format, from: Format, f: { rd: number; rs1: 
   const x = from.raw(b, f.rs1), zero = b.i64(0), word = b.i64Halves(b.word, 0);
   const number = H[`fcvt.${to.letter}.${from.letter}` as FloatHelper];
   const unless = (ok: Val, fast: Val) => to.setLong(b, f.rd, b.callUnless(ok, b.long(fast), number, b.long(x), zero, word));
-  if (to === double && from === single) return unless(b.and(isNumber(b, x), roundingValid(b, f.rm)), b.pure("fpromote", x));
+  if (to === double && from === single) return unless(b.and(isNumber(b, x), roundingValid(b, f.rm)), b.fpromote(x));
   if (to === single && from === double) {
-    const r = b.pure("fdemote", x), safe = b.or(isSafe(b, r), isZero(b, x));
+    const r = b.fdemote(x), safe = b.or(isSafe(b, r), isZero(b, x));
     if (b.fpFast(f.rm)) return unless(safe, r);
-    return unless(b.and(b.and(safe, b.eq(b.pure("fpromote", r), x)), roundingValid(b, f.rm)), r);
+    return unless(b.and(b.and(safe, b.eq(b.fpromote(r), x)), roundingValid(b, f.rm)), r);
   }
   to.setLong(b, f.rd, b.call(number, zero, b.long(x), zero, word));
 }

@@ -378,11 +378,11 @@ const toInteger = (double: boolean, truncate: boolean): Semantics => (b, d, s) =
 /** A single as a double, an i64, and the reverse. */
 function doubleOf(b: Emit, x: Val): Val {
   if (!fast(b)) return b.call(H.cvtss2sd, b.i64(0), b.extU(x));
-  return b.callUnless(b.and(isNumber(b, x), notTiny(b, x)), b.pure("fpromote", x), H.cvtss2sd, b.extU(x));
+  return b.callUnless(b.and(isNumber(b, x), notTiny(b, x)), b.fpromote(x), H.cvtss2sd, b.extU(x));
 }
 function singleOf(b: Emit, x: Val): Val {
   if (!fast(b)) return b.call(H.cvtsd2ss, b.i64(0), x);
-  const r = b.pure("fdemote", x), ok = b.or(isSafe(b, r), b.eqz(magnitude(b, x)));
+  const r = b.fdemote(x), ok = b.or(isSafe(b, r), b.eqz(magnitude(b, x)));
   return b.callUnless(ok, b.extU(r), H.cvtsd2ss, x);
 }
 const toDouble: Semantics = (b, d, s) => b.set(XMM(d.n), doubleOf(b, low32(b, s)));

@@ -37,8 +37,9 @@ const M32: Memory = { text: "Md", size: 4, source: FLOAT }, M64: Memory = { text
 const I16: Memory = { text: "Mw", size: 2, source: INTEGER }, I32: Memory = { text: "Md", size: 4, source: INTEGER };
 const I64: Memory = { text: "Mq", size: 8, source: INTEGER };
 function value(b: Emit, m: Memory): Val {
-  const v = b.loadSized(m.size, b.address(m.size, false));
-  if (m.size === 8) return v;
+  const at = b.address(m.size, false);
+  if (m.size === 8) return b.loadSized(8, at);
+  const v = b.loadSized(m.size, at);
   return m.source === INTEGER ? b.extS(b.signed(m.size, v)) : b.extU(v);
 }
 /** An instruction with a memory source. */
