@@ -29,8 +29,8 @@ function read(c: SbiArguments): SbiResult {
   const memory = range(c);
   if (!memory) return fail(ERR.INVALID_PARAM);
   const length = Number(min(memory.length, PIECE));
-  // No byte may be taken from the console that cannot be stored.
-  if (!writable(c.host, memory.from, length)) return fail(ERR.INVALID_PARAM);
+  // No byte may be taken from the console that cannot be stored. Nothing can be stored anywhere.
+  if (length > 0 && !writable(c.host, memory.from, length)) return fail(ERR.INVALID_PARAM);
   const bytes: number[] = [];
   while (bytes.length < length) {
     const byte = c.host.console.read();

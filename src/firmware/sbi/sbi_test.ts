@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { StopRequest } from "../../core/device.ts";
+import { Random } from "../../../tests/fuzz/random.ts";
 import { ERR, HSM } from "./host.ts";
 import { EXTENSIONS, noCounters, sbiCall, sbiCallName, type SbiHost } from "./mod.ts";
 
@@ -377,4 +378,106 @@ Deno.test("fwft: misaligned accesses are the supervisor's, A and D updates with 
   assertEquals([s.call(FWFT, 0n, 4n, 1n), s.call(FWFT, 1n, 4n), s.call(FWFT, 0n, 4n, 2n)], [[0n, 0n], [0n, 1n], [ERR.INVALID_PARAM, 0n]]);
   assertEquals(s.events, [["updates", 1, true]]);
   for (const feature of [1n, 2n, 3n, 5n, 6n, s.ones]) assertEquals(s.call(FWFT, 1n, feature), [ERR.NOT_SUPPORTED, 0n]);
+});
+
+const GOLDEN = new URL("../../../tests/golden/sbi_answers.txt", import.meta.url).pathname, update = Deno.args.includes("--update");
+const golden = new Map(Deno.readTextFileSync(GOLDEN).split("\n").filter(Boolean).map((line) => line.split(": ") as [string, string]));
+const seen = new Map<string, string>();
+
+/** Notices that an answer changed, not what is right; written anew by `-- --update`. */
+for (const { xlen, harts } of [{ xlen: 64, harts: 4 }, { xlen: 32, harts: 3 }, { xlen: 64, harts: 1 }, { xlen: 32, harts: 34 }] as const) {
+  Deno.test(`every function answers 400 calls at the edges of its arguments as it did: ${xlen} bits, ${harts} harts`, () => {
+    const eids = [
+      ...EXTENSIONS.map((e) => [e.eid, e.functions.length] as const),
+      ...Array.from({ length: 10 }, (_, n) => [BigInt(n), 1] as const),
+    ];
+    for (const [eid, count] of eids) {
+      const s = setUp({ xlen, harts, input: "the input is short" }), r = new Random(Number(eid) + xlen + harts), said: unknown[] = [];
+      const n = BigInt(harts), end = RAM + RAM_SIZE;
+      const edges = [
+        0n,
+        1n,
+        2n,
+        3n,
+        4n,
+        7n,
+        n - 1n,
+        n,
+        n + 1n,
+        (1n << n) - 1n,
+        1n << n,
+        18n,
+        19n,
+        20n,
+        21n,
+        22n,
+        0x7_fffdn,
+        0xf_0005n,
+        0xf_0006n,
+      ];
+      edges.push(
+        RAM,
+        RAM + 1n,
+        RAM + 2n,
+        end - 1n,
+        end - 2n,
+        end,
+        ROM,
+        ROM + 15n,
+        0x1_8000_0000n,
+        0x8000_0000n,
+        0x8000_0001n,
+        0x1000n,
+        0x1800n,
+      );
+      edges.push(s.ones, s.ones - 1n, s.ones - 0xfffn, s.ones >> 1n, 0xffffn, 0x1_0007n, 0x1_fffen, 0x2_0001n, 0x10_0000n, 0xfn << 16n);
+      const argument = () =>
+        BigInt.asUintN(xlen, r.one(2) ? r.pick(edges) : r.one(3) ? BigInt(r.below(8)) : r.pick(edges) + BigInt(r.below(3) - 1));
+      for (let i = 0; i < 400 * count; i++) {
+        const hart = r.below(harts), fid = BigInt(r.below(count + (r.one(9) ? 1 : 0)));
+        if (r.one(9)) s.states[r.below(harts)] = r.pick(Object.values(HSM));
+        if (r.one(9)) s.ram[r.below(3)] = r.below(256);
+        if (r.one(9)) s.pendingIpi.add(hart);
+        if (r.one(9)) s.queue.push(r.below(256));
+        if (r.one(40)) s.features.updates = r.one(2);
+        // Counters that have an event, and such that run.
+        if (eid === PMU && r.one(4)) {
+          s.callOf(hart, PMU, 2n, 0n, 0x7_fffdn, BigInt(r.below(8)), r.pick([1n, 2n, 0xf_0005n, 0xf_0006n, 0xf_000bn]));
+        }
+        if (eid === PMU && r.one(4)) s.callOf(hart, r.pick([TIME, IPI, RFENCE]), 0n, 3n, 0n);
+        const a = Array.from({ length: 6 }, argument);
+        said.push(
+          hart,
+          fid,
+          a,
+          s.callOf(hart, eid, fid, ...a),
+          s.printed().slice(-70),
+          s.printed().length,
+          s.events.splice(0),
+          s.stops.splice(0),
+        );
+        if (eid === PMU) said.push(s.host.pmu[hart].events.join(), s.host.pmu[hart].values, s.host.pmu[hart].running);
+      }
+      const name = `${xlen} ${harts} ${sbiCallName([0n, 0n, 0n, 0n, 0n, 0n, 0n, eid])}`;
+      seen.set(
+        name,
+        hash(
+          JSON.stringify(said, (_, v) => typeof v === "bigint" ? `${v}` : v === undefined ? "-" : v) +
+            hash(new TextDecoder("latin1").decode(s.ram)),
+        ),
+      );
+      if (!update) assertEquals(seen.get(name), golden.get(name), `${name}: not as in tests/golden/sbi_answers.txt`);
+    }
+  });
+}
+
+function hash(text: string): string {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return (h >>> 0).toString(16);
+}
+
+Deno.test("every line of tests/golden/sbi_answers.txt was looked at", () => {
+  if (update) Deno.writeTextFileSync(GOLDEN, [...seen].map(([name, digest]) => `${name}: ${digest}\n`).join(""));
+  else assertEquals([...golden.keys()], [...seen.keys()]);
 });
