@@ -11,6 +11,7 @@ import { Disk, type Drive, memorySource } from "../src/core/disk.ts";
 import type { DmaChannel } from "../src/core/dma.ts";
 import { Wire } from "../src/core/irq.ts";
 import { PciBus, PciSlot } from "../src/core/pci.ts";
+import { vgaMode as vgaModeOf } from "../src/core/vga_modes.ts";
 import type { Keys } from "../src/core/schema.ts";
 import { DEVICES, loadDevices } from "../src/devices/mod.ts";
 import { defaults } from "../src/devices/testing/bench.ts";
@@ -39,6 +40,8 @@ interface Rig {
   readonly told: string[];
   readonly drives: Readonly<Record<string, Drive>>;
   readonly config: Record<string, Uint8Array>;
+  /** Channels that others have of it. */
+  readonly channels: readonly DmaChannel[];
 }
 
 const disk = (kind: "floppy" | "hard" | "cd", sectors: number, readonly = false): Drive => {
@@ -123,11 +126,17 @@ function rig(type: DeviceType<Keys>, r: Random): Rig {
     localApics.onEndOfInterrupt = (vector) => told.push(`eoi ${vector}`);
   }
   if ("onTimeWritten" in device || device.timeSource) device.onTimeWritten = () => told.push("time");
+  const channels = Array.from({ length: type.dmaChannels ?? 0 }, (_, n) => device.dma!(n)!);
+  for (const [n, line] of channels.entries()) line.onReady = () => told.push(`ready ${n}`);
   const inputs = type.inputs?.(config), windows = type.windows(config, plugged);
   const bars = (device.pci?.bars ?? []).filter((bar) => bar !== undefined);
   told.length = 0;
+  // What machine files and the bus find of it.
+  const { bars: _bars, ...identity } = device.pci ?? { bars: [] };
+  told.push(`${JSON.stringify([windows, names, inputs, identity, bars.map(({ target: _target, ...bar }) => bar)])}`);
   return Object.assign(rig, {
     device,
+    channels,
     pci,
     outputs: irq.length,
     inputs: !inputs ? [] : "names" in inputs ? inputs.names : numbersOf(type, inputs.numbers),
@@ -282,6 +291,48 @@ function floppyCommand(m: Rig): void {
   read(m, 1, 0);
 }
 
+/** Formats, reads or writes with the drive ready and the head where it is wanted, each field at an edge. */
+function floppyEdges(m: Rig): void {
+  const { r } = m, drive = r.one(3) ? 1 : 0, cylinder = r.pick([0, 1, 39, 40, 79, 80]), head = r.below(2);
+  const command = (...bytes: number[]) => bytes.forEach((byte) => write(m, 0, 5, byte));
+  const results = () => {
+    for (let n = 0; n < 10 && (read(m, 0, 4) & 0xd0) === 0xd0; n++) read(m, 0, 5);
+  };
+  write(m, 0, 2, drive | r.pick([0x3c, 0x3c, 0x0c]));
+  write(m, 1, 0, drive ? r.pick([2, 1, 0]) : 0);
+  pass(m, 50_000);
+  for (let n = 0; n < 4; n++) (command(8), results());
+  command(3, 0xaf, 2 | (r.one(2) ? 1 : 0));
+  command(0x13, 0, r.pick([0, 0x40, 0x10]), 0);
+  command(0x0f, head << 2 | drive, cylinder);
+  pass(m, 500_000_000);
+  command(8), results();
+  const sectors = drive ? 9 : 18,
+    sector = r.pick([0, 1, sectors - 1, sectors, sectors + 1]),
+    code = r.pick([2, 5, 6, 9, 0x0c, 0x0d, 0x0d, 0x0d, 0x11, 0x19, 0x1d, 0x16]);
+  if (code === 0x0d) command(0x4d, head << 2 | drive, r.one(9) ? 3 : 2, r.pick([0, 1, 2, sectors, sectors + 1]), 0x1b, r.below(256));
+  else {command(
+      code | r.pick([0, 0x40, 0xc0]),
+      head << 2 | drive,
+      r.one(6) ? cylinder + 1 : cylinder,
+      r.one(6) ? head ^ 1 : head,
+      sector,
+      r.one(9) ? 3 : 2,
+      r.pick([sectors, sector]),
+      0x1b,
+      0xff,
+    );}
+  pass(m, 200_000);
+  for (let n = 0; n < 2200 && (read(m, 0, 4) & 0xb0) === 0xb0; n++) {
+    m.told.length--;
+    if (readTarget(m.targets[0], 4, 1) & 0x40) readTarget(m.targets[0], 5, 1);
+    else write(m, 0, 5, n & 3 ? n * 7 : r.below(20));
+    if (n % 512 === 511) pass(m, 30_000);
+  }
+  pass(m, 2_000_000);
+  results();
+}
+
 /** One message of a local APIC or a register that matters. */
 function lapicAccess(m: Rig): void {
   const { r } = m,
@@ -357,10 +408,137 @@ const pciConfig = (device: number, func: number) => (m: Rig): void => {
   m.told.push(`config ${at} ${m.pci.read(d, f, at, size).toString(16)}`);
 };
 
+const vgaOut = (m: Rig, port: number, ...values: number[]) => values.forEach((v) => write(m, 1, port - 0x3b0, v));
+const vgaIn = (m: Rig, port: number) => read(m, 1, port - 0x3b0);
+const vgaBase = (m: Rig) => readTarget(m.targets[1], 0x1c, 1) & 1 ? 0x3d0 : 0x3b0;
+
+/** Any register by its index, a colour, or a port that has none. */
+function vgaRegister(m: Rig): void {
+  const { r } = m, base = vgaBase(m), index = r.below(32);
+  const [at, count] = r.pick([[0x3c4, 8], [0x3ce, 16], [base + 4, 64], [base + 4, 25]] as const), v = r.one(2) ? r.below(16) : r.below(256);
+  vgaOut(m, at, r.below(count));
+  if (r.one(2)) vgaOut(m, at + 1, v);
+  vgaIn(m, at), vgaIn(m, at + 1), vgaIn(m, base + 10);
+  if (r.one(2)) vgaOut(m, 0x3c0, index | (r.one(4) ? 0 : 0x20), r.one(2) ? r.below(16) : r.below(256));
+  vgaIn(m, 0x3c0), vgaIn(m, 0x3c1);
+  if (r.one(2)) vgaOut(m, 0x3c8, r.below(256)), vgaOut(m, 0x3c9, ...Array.from({ length: r.below(7) }, () => r.below(256)));
+  if (r.one(2)) vgaOut(m, 0x3c7, r.below(256)), vgaIn(m, 0x3c9), vgaIn(m, 0x3c9), vgaIn(m, 0x3c7), vgaIn(m, 0x3c9), vgaIn(m, 0x3c8);
+  if (r.one(6)) vgaOut(m, 0x3c6, r.pick([0xff, 0xff, 0x3f, 0x0f, r.below(256)]));
+  if (r.one(9)) vgaOut(m, 0x3c2, r.pick([0x63, 0x62, 0x67, 0x61, r.below(256)]));
+  if (r.one(9)) vgaOut(m, base + 10, r.below(256));
+  pass(m, r.below(20_000_000));
+  for (const port of [base + 10, 0x3ca, 0x3cc, 0x3c2, 0x3c6, 0x3b0 + index, 0x3d0 + (index & 15)]) vgaIn(m, port);
+}
+
+/** A mode of the BIOS that is as small as may be, with a register or two that are otherwise; and every colour. */
+function vgaMode(m: Rig): void {
+  const { r } = m, mode = vgaModeOf(r.pick([0, 3, 7, 4, 6, 0x0d, 0x10, 0x12, 0x13, 0x13]))!;
+  vgaOut(m, 0x3c2, mode.misc);
+  const base = vgaBase(m),
+    each = (port: number, first: number, values: readonly number[]) =>
+      values.forEach((v, n) => (vgaOut(m, port, first + n), vgaOut(m, port + 1, r.one(40) ? v ^ 1 << r.below(8) : v)));
+  each(0x3c4, 1, mode.sequencer);
+  vgaOut(m, base + 4, 0x11), vgaOut(m, base + 5, 0);
+  const crtc = [...mode.crtc];
+  Object.assign(crtc, {
+    1: r.below(10),
+    7: r.one(4) ? 0x10 : 0,
+    0x12: r.below(40),
+    0x13: 1 + r.below(8),
+    0x18: r.pick([0xff, 9]),
+    0x0d: r.below(4),
+  });
+  if (r.one(2)) {
+    Object.assign(crtc, { 9: r.pick([0, 1, 7, 15]) | r.pick([0x80, 0x40, 0]), 0x0a: r.below(16), 0x0b: r.below(16), 0x0f: r.below(30) });
+  }
+  if (r.one(3)) crtc[0x17] = crtc[0x17] & ~0x43 | r.pick([0x40, 0x41, 0x42, 0x43, 1, 2, 3]);
+  each(base + 4, 0, crtc);
+  each(0x3ce, 0, mode.graphics);
+  vgaIn(m, base + 10);
+  mode.attribute.forEach((v, n) => vgaOut(m, 0x3c0, n, r.one(40) ? r.below(256) : v));
+  if (r.one(2)) vgaOut(m, 0x3c0, 0x14, r.below(16));
+  vgaOut(m, 0x3c0, 0x20);
+  vgaOut(m, 0x3c8, 0), vgaOut(m, 0x3c9, ...Array.from({ length: 768 }, (_, n) => Math.imul(n + 1, 0x9e3779b1) >>> 20));
+  if (r.one(2)) write(m, 2, 0, 4, 2), write(m, 2, 1, 0, 2);
+}
+
+/** Memory behind the window and the framebuffer, with the graphics controller as programs that draw set it up. */
+function vgaMemory(m: Rig): void {
+  const { r } = m;
+  if (r.one(2)) {
+    const set = [
+      r.below(16),
+      r.below(16),
+      r.below(16),
+      r.below(32),
+      r.below(4),
+      r.pick([0, 1, 2, 3, 8, 0x0a, 0x10, 0x40]),
+      r.pick([5, 1, 0xe, 0xb]),
+      r.below(16),
+    ];
+    for (const [n, v] of [...set, r.pick([0xff, 0xff, 0, 0x3c])].entries()) if (r.one(2)) vgaOut(m, 0x3ce, n), vgaOut(m, 0x3cf, v);
+    if (r.one(2)) vgaOut(m, 0x3c4, 2), vgaOut(m, 0x3c5, r.below(16));
+    if (r.one(3)) vgaOut(m, 0x3c4, 4), vgaOut(m, 0x3c5, r.pick([2, 6, 0xe, 0]));
+  }
+  for (let n = 0; n < 12; n++) {
+    const window = r.one(4) ? 3 : 0, size = r.pick([1, 1, 2, 4]) as Size;
+    const at = (r.pick(window ? [0] : [0, 0, 0x8000, 0x1_0000, 0x1_8000, 0x1_8000]) + r.below(r.one(4) ? 0x8000 : 0x200)) & -size;
+    write(m, window, at, value(r), size);
+    read(m, r.one(4) ? 3 - window : window, at, size);
+  }
+  if (r.one(3)) {
+    const at = r.pick([0, 0x1_0000, 0x1_8000, 0x1_8000 + r.below(99)]),
+      bytes = new Uint8Array(r.one(12) ? 0x8000 : r.pick([64, 7, 300])).map((_, i) => i * 5 + (at >> 3));
+    m.targets[0].writeBytes!(at, bytes.subarray(0, 0x2_0000 - at));
+    for (let n = 0; n < 8; n++) read(m, 0, at + r.below(64), 1);
+  }
+}
+
+/** The Bochs registers: small modes of every depth. */
+function vgaLinear(m: Rig): void {
+  const { r } = m,
+    registers = (index: number, v: number) =>
+      r.one(3) ? write(m, 4, 0x500 + 2 * index, v, 2) : (write(m, 2, 0, index, 2), write(m, 2, 1, v, 2));
+  if (r.one(2)) registers(4, 0);
+  registers(1, r.one(6) ? r.below(20_000) : 8 * (1 + r.below(6)));
+  registers(2, r.one(6) && !r.one(6) ? r.below(30) : 1 + r.below(12));
+  registers(3, r.pick([4, 8, 15, 16, 24, 32, 0, 9]));
+  if (read(m, 4, 0x502, 2) < 100) registers(4, 1 | r.pick([0, 0x40, 0x80, 0xc0, 0x20, 0x60, 2]));
+  for (
+    const [index, v] of [[5, r.below(300)], [6, 8 * r.below(9)], [7, 9], [8, r.below(9)], [9, r.below(9)], [0, 0xb0bf + r.below(8)], [
+      r.below(14),
+      3,
+    ]]
+  ) {
+    if (r.one(2) && index > 4) registers(index, v);
+    if (index === 0) registers(0, v);
+    write(m, 2, 0, index, 2);
+    read(m, 2, 1, r.pick([1, 2]));
+  }
+  vgaMemory(m);
+  for (let n = 0; n < 6; n++) {
+    read(m, 4, r.pick([0x400, 0x500, 0x514, 0x600, 0x604, 0x400 + r.below(0x22), r.below(0x620)]) & ~1, r.pick([1, 2]));
+  }
+  if (r.one(3)) write(m, 4, 0x400 + 2 * r.below(16), r.below(0x1_0000), 2);
+}
+
+function vgaPicture(m: Rig): void {
+  const screen = m.device.screen!, text = screen.text();
+  m.told.push(
+    text
+      ? `${text.columns} ${text.rows} ${text.blink} ${JSON.stringify(text.cursor)} ${hash(new Uint8Array(text.cells.buffer))}`
+      : "no text",
+  );
+  if (m.r.one(4) && text) m.told.push(`row ${hash(new Uint8Array(screen.text(m.r.below(text.rows))!.cells.buffer))}`);
+  if (text && text.columns * text.rows > 500) return;
+  const { width, height, rgb } = screen.image();
+  m.told.push(`${width} by ${height} ${hash(rgb.subarray(0, 60_000))}`);
+}
+
 /** What a device is used for besides accesses at random; the more often listed, the more often done. */
 const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
   "ide.piix": [ideCommand, ideCommand, ideCommand, pciConfig(1, 1)],
-  i82077aa: [floppyCommand, floppyCommand, floppyCommand],
+  i82077aa: [floppyCommand, floppyCommand, floppyCommand, floppyEdges],
   "x86.lapic": [lapicAccess, lapicAccess, lapicAccess],
   fw_cfg: [fwCfg, fwCfg],
   mc146818: [
@@ -459,7 +637,7 @@ const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
       write(m, window, 0xb * step, number | m.r.pick([4, 8, 0, 0x14, 0x18, 0x24, 0x44]));
       write(m, window, 0xa * step, number | (m.r.one(6) ? 4 : 0));
       write(m, 1, m.r.below(16), m.r.below(2));
-      const data = new Uint8Array(2 * m.r.below(80)).map((_, i) => i * 3), moved = m.device.dma!(channel)!.move(data, m.r.one(2));
+      const data = new Uint8Array(2 * m.r.below(80)).map((_, i) => i * 3), moved = m.channels[channel].move(data, m.r.one(2));
       m.told.push(`${JSON.stringify(moved)} ${hash(data)} ${hash(m.dma.readBytes(0, 0x2000))}`);
       for (const n of [2 * number, 2 * number, 2 * number + 1, 2 * number + 1, 8]) read(m, window, n * step);
     },
@@ -484,6 +662,33 @@ const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
         if (read(m, 1, 0) & 1) read(m, 0, 0);
         pass(m, 1_000_000);
       }
+    },
+    (m) => {
+      // Another set of codes, which keys tell of their release, and keys.
+      const { r } = m,
+        take = () => {
+          for (let n = 0; n < 4; n++) {
+            if (read(m, 1, 0) & 1) read(m, 0, 0);
+            pass(m, 1_200_000);
+          }
+        };
+      const send = (...bytes: number[]) => bytes.forEach((byte) => (write(m, 0, 0, byte), take()));
+      if (r.one(2)) send(0xf0, r.pick([0, 1, 2, 3, 3, 3, 4]));
+      if (r.one(2)) send(r.pick([0xf7, 0xf8, 0xf9, 0xfa, 0xfb, 0xfc, 0xfd]), ...[0x1c, 0x11, 0x12, 0x58, 0x2d].slice(r.below(6)));
+      if (r.one(4)) (write(m, 1, 0, 0x60), write(m, 0, 0, r.pick([0x43, 0x03, 0x47])));
+      send(0xf4);
+      for (
+        const key of r.pick([[0x1e, 0x9e], [0x1d, 0x9d], [0x2a, 0x13, 0xaa], [0xe0, 0x48, 0xe0, 0xc8], [0x3a, 0xba], [
+          0x41,
+          0x54,
+          0xc1,
+          0xd4,
+        ], [0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5]])
+      ) {
+        m.device.keyboard!.receive(key);
+        if (r.one(2)) take();
+      }
+      for (let n = 0; n < 3; n++) take();
     },
   ],
   "riscv.plic": [
@@ -517,52 +722,7 @@ const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
       read(m, 0, at, 4);
     },
   ],
-  vga: [
-    (m) => {
-      const { r } = m, [index, data, count] = r.pick([[4, 5, 8], [0xe, 0xf, 9], [0x14, 0x15, 0x19], [0x14, 0x15, 0x19]]);
-      write(m, 0, index, r.below(count));
-      write(m, 0, data, r.one(3) ? value(r) : r.below(16));
-      read(m, 0, data);
-      read(m, 0, index);
-    },
-    (m) => {
-      const { r } = m;
-      read(m, 0, 0x1a);
-      write(m, 0, 0, r.below(r.one(3) ? 0x15 : 0x40));
-      write(m, 0, 0, r.below(64));
-      read(m, 0, 1);
-      read(m, 0, r.below(0x20));
-    },
-    (m) => {
-      for (let n = 0; n < 20; n++) {
-        const at = m.r.below(m.r.one(3) ? 0x2_0000 : 0x1_9000), size = m.r.pick([1, 1, 2, 4]) as Size;
-        write(m, 1, at & -size, value(m.r), size);
-        read(m, 1, at & -size, size);
-      }
-    },
-    (m) => {
-      const { r } = m;
-      for (const [index, data, v] of [[4, 5, [3, 1, 15, 0, 0xe, 2]], [0xe, 0xf, [0, 0, 0, 0, 0, 16, 14, 15, 255]]] as const) {
-        v.forEach((x, n) => (write(m, 0, index, n), write(m, 0, data, r.one(8) ? r.below(256) : x)));
-      }
-      for (
-        const [n, v] of [[4, 0], [2, 0xff], [3, r.below(32)], [1, r.below(16)], [0, r.below(16)], [5, r.pick([0, 1, 2, 3, 0x10, 0x40, 8])]]
-      ) {
-        write(m, 0, 0xe, n);
-        write(m, 0, 0xf, v);
-      }
-    },
-    (m) => {
-      const screen = m.device.screen!, text = screen.text();
-      m.told.push(
-        text
-          ? `${text.columns} ${text.rows} ${text.blink} ${JSON.stringify(text.cursor)} ${hash(new Uint8Array(text.cells.buffer))}`
-          : "no text",
-      );
-      const { width, height, rgb } = screen.image();
-      m.told.push(`${width} by ${height} ${hash(rgb.subarray(0, 30_000))}`);
-    },
-  ],
+  vga: [vgaRegister, vgaRegister, vgaMode, vgaMode, vgaMemory, vgaMemory, vgaLinear, vgaPicture, vgaPicture, pciConfig(1, 1)],
   ns16550a: [
     (m) => {
       write(m, 0, m.r.pick([1, 2, 3, 4]), m.r.pick([m.r.below(16), 0x80, 3, 0xc7, 0x1f, m.r.below(256)]));
@@ -580,18 +740,19 @@ function anything(m: Rig): void {
   const { r, device } = m;
   // Whether it may wake a processor, where it has a rule for that: reports of dead machines ask.
   if (device.mayRaise && r.one(3)) {
-    const input = r.one(2),
-      sent = [{ mode: 0, vector: 0x40, destination: r.below(3), logical: r.one(2) }, {
-        mode: 4,
-        vector: 0,
-        destination: 0xff,
-        logical: false,
-      }];
-    const from: Sources = { input: () => input, message: (_special, accepts) => sent.some(accepts) };
+    // Some of the inputs, by the last digit of their names; of messages any.
+    const raised = r.below(16), input = (name: string) => (raised >> (name.charCodeAt(name.length - 1) & 3) & 1) === 1;
+    const sent = Array.from({ length: r.below(3) }, (): InterruptMessage => ({
+      mode: r.pick([0, 0, 1, 4, 7]),
+      vector: r.pick([0, 0x0f, 0x10, 0x40, 0x81, 0xfe]),
+      destination: r.pick([0, 1, 2, 0xff]),
+      logical: r.one(2),
+    }));
+    const from: Sources = { input, message: (_special, accepts) => sent.some(accepts) };
     m.told.push(`may raise ${Array.from({ length: m.outputs }, (_, n) => device.mayRaise!(n, from)).join()}`);
   }
   if (device.maySend && r.one(3)) {
-    const input = r.one(2), from: Sources = { input: () => input, message: () => false };
+    const raised = r.below(16), from: Sources = { input: (name) => (raised >> (Number(name) & 3) & 1) === 1, message: () => false };
     // Which messages are asked about.
     const asked: string[] = [], accepts = (message: InterruptMessage) => asked.push(JSON.stringify(message)) % 3 === 0;
     m.told.push(`may send ${device.maySend(false, from, accepts)} ${device.maySend(true, from, accepts)}: ${asked.join()}`);
@@ -644,7 +805,12 @@ function moved(type: DeviceType<Keys>, m: Rig): Rig {
   Object.assign(to.config, structuredClone(m.config));
   to.device.restored?.();
   if (!to.device.pciBus) to.pci.restored();
-  if (!before) lines();
+  if (!before) {
+    // Whoever drives its lines says again what they are: nothing has happened.
+    to.told.length = 0;
+    lines();
+    assertEquals(to.told, [], `${type.type}: the levels that its lines have already are news to it`);
+  }
   to.told.length = 0;
   to.told.push(...m.told);
   return to;

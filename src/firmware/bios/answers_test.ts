@@ -73,6 +73,8 @@ class Watched extends FakeHost {
   /** Memory ends at 4 MiB; what is behind it is a pattern. */
   #outside = (address: number, length: number) => address + length > this.memory.length;
   override read(address: number, size: 1 | 2 | 4): number {
+    // Display memory knows that it was read.
+    if (address >> 17 === 5) this.note("look", address, size);
     return this.#outside(address, size) ? Math.imul(address, 0x9e3779b1) >>> 8 & 2 ** (8 * size) - 1 : super.read(address, size);
   }
   override write(address: number, size: 1 | 2 | 4, value: number): void {
