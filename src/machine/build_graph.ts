@@ -1,10 +1,10 @@
 // A checked machine of a machine file.
-import type { AnyDeviceType, Window } from "../core/device.ts";
+import type { AnyDeviceType, Inputs, Window } from "../core/device.ts";
 import { type DiskKind, type DriveConfig, sizeProblem } from "../core/disk.ts";
 import { ConfigError, didYouMean, type Place } from "../core/errors.ts";
 import type { Config, Keys } from "../core/schema.ts";
 import { DEVICE_NAMES, DEVICES, loadDevices } from "../devices/mod.ts";
-import { applySet, type FindShipped, hex, loadTree, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
+import { applySet, type FindShipped, hex, loadTree, merge, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
 import * as format from "./format.ts";
 import type { Arch, Family } from "./format.ts";
 import { type DeviceNode, type DriveNode, type Graph, KERNEL, mainRam, type PlacedWindow, type RiscvCpu, type X86Cpu } from "./graph.ts";
@@ -84,6 +84,26 @@ const FAMILIES: Readonly<Record<Family, string>> = { riscv: "RISC-V", x86: "x86"
 
 const WIRING_KEYS: readonly string[] = Object.keys(format.WIRING);
 
+/** The name of one of several: "virtio[3]". */
+const INSTANCE = /^(\w+)\[(0|[1-9]\d*)\]$/;
+/** What single ones of several have of their own, by number. */
+type Changes = ReadonlyMap<number, Node>;
+
+/** A device's table, checked. */
+interface Read {
+  readonly type: string;
+  readonly table: Table;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly common: Config<typeof format.WIRING>;
+  readonly pci: DeviceNode["pci"];
+  readonly wanted: readonly Window[];
+  readonly windows: readonly PlacedWindow[];
+  readonly declared: readonly string[];
+  readonly inputs: Inputs | undefined;
+  readonly drives: readonly DriveNode[];
+  readonly place: Place;
+}
+
 class GraphBuilder {
   readonly #sections: Sections;
   readonly #types: Readonly<Record<string, AnyDeviceType>>;
@@ -121,7 +141,8 @@ class GraphBuilder {
     if (family === "x86") this.#clock = { ...this.#clock, tsc_hz: this.#clock.tsc_hz ?? this.#clock.cpu_hz };
     const memories = memoriesOf(this.#sections);
     const wires = this.#wires = new Wires(r, family, this.#harts, this.#byId);
-    for (const [id, node] of this.#sections.get("device")) this.#device(id, node);
+    const changes = this.#changes();
+    for (const [id, node] of this.#sections.get("device")) if (!INSTANCE.test(id)) this.#device(id, node, changes.get(id));
     for (const wire of this.#pending) wires.add(wire);
     if ("ferr" in cpu && cpu.ferr) wires.connect({ hart: 0, output: "ferr" }, cpu.ferr, 0, this.#sections.get("cpu").get("ferr")!.place);
     wires.checkFanouts();
@@ -201,61 +222,113 @@ class GraphBuilder {
     this.#reader.error(`must ${must} because cpu.arch is "${arch}", got "${value}"`, place);
   }
 
-  #device(id: string, node: Node): void {
+  /** The tables for single ones of several, by the name of them all. */
+  #changes(): Map<string, Map<number, Node>> {
+    const section = this.#sections.get("device"), out = new Map<string, Map<number, Node>>();
+    for (const [id, node] of section) {
+      const [, several, n] = INSTANCE.exec(id) ?? [];
+      if (several === undefined) continue;
+      if (!section.has(several)) this.#reader.error(`no device '${several}'${didYouMean(several, [...section.keys()])}`, node.place);
+      out.set(several, (out.get(several) ?? new Map()).set(Number(n), node));
+    }
+    return out;
+  }
+
+  #device(id: string, node: Node, changes: Changes = new Map()): void {
     const r = this.#reader, table = this.#sections.component("device", id, node, "type");
     if (!table) return;
     this.#wires.inputs.set(id, undefined); // a faulty device is known by name, so that wires to it raise no second error
-    const name = r.entry(table, "type", format.WIRING.type, node.place) as string | undefined;
-    if (name === undefined) return;
-    if (name === format.FANOUT_TYPE) return this.#wires.fanOut(id, table, node.place);
+    const fanout = table.get("type")?.value === format.FANOUT_TYPE;
+    if (fanout) this.#wires.fanOut(id, table, node.place);
+    const read = fanout ? undefined : this.#read(table, node.place), count = read?.common.count;
+    if (read && count !== undefined) return this.#several(id, read, count, changes);
+    if (fanout || read) { for (const [, { place }] of changes) r.error(`there is one '${id}': it has no 'count'`, place); }
+    if (read) this.#add(id, read, 0);
+  }
+
+  #several(id: string, read: Read, count: number, changes: Changes): void {
+    const r = this.#reader, { table, place, wanted, windows, common: { stride = 0 } } = read;
+    this.#wires.replicated.set(id, count);
+    this.#wires.inputs.delete(id);
+    if (count > 1 && windows.length && read.common.stride === undefined) {
+      return r.error("missing: 'stride' must give the distance between two of them", { ...place, key: `${place.key}.stride` });
+    }
+    const split = wanted.find((w) => stride % (w.multiple ?? 1));
+    if (split) {
+      const problem = `must be a multiple of ${hex(split.multiple!)} for the window '${split.name}', got ${hex(stride)}`;
+      return r.error(problem, table.get("stride")!.place);
+    }
+    for (let n = 0; n < count; n++) {
+      const one = n ? { ...read, windows: windows.map((w) => ({ ...w, base: w.base + n * stride })) } : read, change = changes.get(n);
+      const changed = change ? this.#changed(`${id}[${n}]`, one, change) : one;
+      if (changed) this.#add(`${id}[${n}]`, changed, n);
+    }
+    for (const [n, change] of changes) {
+      if (n >= count) r.error(`there are ${count} of '${id}': the last is '${id}[${count - 1}]'`, change.place);
+    }
+  }
+
+  /** One of several with what its own table says; undefined when that removes it, or after an error. One of another type keeps its addresses alone. */
+  #changed(id: string, one: Read, { value: own, place }: Node): Read | undefined {
+    if (own === false) return undefined;
+    this.#wires.inputs.set(id, undefined);
+    if (!(own instanceof Map)) return void this.#reader.error("must be a table, or false to leave it out", place);
+    const errors = this.#reader.errors.length;
+    for (const key of ["count", "stride"]) {
+      if (own.has(key)) this.#reader.error("must be absent: it is one of several", own.get(key)!.place);
+    }
+    if (this.#reader.errors.length > errors) return undefined;
+    const retyped = own.has("type") && own.get("type")!.value !== one.type, table: Table = new Map(retyped ? [] : one.table);
+    for (const key of ["count", "stride", "at", "io"]) table.delete(key);
+    for (const [key, bus] of [["at", "mem"], ["io", "io"]] as const) {
+      const bases = one.windows.filter((w) => w.bus === bus).map((w) => ({ value: w.base, place, text: hex(w.base), whole: true }));
+      if (bases.length) table.set(key, { value: bases, place, text: "" });
+    }
+    return this.#read(merge(table, own), place);
+  }
+
+  /** Reads a device's table; undefined after an error. */
+  #read(table: Table, place: Place): Read | undefined {
+    const r = this.#reader, errors = r.errors.length, name = r.entry(table, "type", format.WIRING.type, place) as string | undefined;
+    if (name === undefined) return undefined;
     const type = Object.hasOwn(this.#types, name) ? this.#types[name] : undefined;
-    if (!type) return this.#noType(name, table);
-    if (type.family && type.family !== this.#family) return this.#otherFamily(name, type.family, table);
-    const errors = r.errors.length;
-    const common = r.values(table, format.WIRING, node.place);
+    if (!type) return void this.#noType(name, table);
+    if (type.family && type.family !== this.#family) return void this.#otherFamily(name, type.family, table);
+    const common = r.values(table, format.WIRING, place);
     r.onlyKnown(table, type.keys, WIRING_KEYS);
-    const config: Readonly<Record<string, unknown>> = r.values(table, type.keys, node.place);
-    if (r.errors.length > errors) return;
+    const config: Readonly<Record<string, unknown>> = r.values(table, type.keys, place);
+    if (r.errors.length > errors) return undefined;
     const useless = (key: string, problem: string) => r.error(problem, table.get(key)!.place);
     if (common.console && !type.char) useless("console", `must be false: a '${name}' has no byte stream`);
     if (common.compatible !== undefined && !type.fdt) useless("compatible", `must be absent: a '${name}' has no node in the device tree`);
     if (common.irq !== undefined && !type.outputs) useless("irq", `must be absent: a '${name}' has no interrupt output`);
     if (common.stride !== undefined && common.count === undefined) useless("stride", "must be absent without 'count'");
     const pci = common.pci === undefined && type.pci !== "required" ? undefined : this.#pciSlot(table, type, common);
-    const wanted = type.windows(config, pci !== undefined), windows = this.#windows(table, wanted, common, node.place);
+    const wanted = type.windows(config, pci !== undefined), windows = this.#windows(table, wanted, common, place);
     const declared = type.outputs?.(config) ?? [], inputs = type.inputs?.(config);
-    const drives = type.drives ? this.#drives(table, type.drives, type, config, node.place) : [];
-    const replicated = common.count !== undefined;
-    if (replicated) {
-      this.#wires.replicated.set(id, common.count!);
-      this.#wires.inputs.delete(id);
-      if (common.count! > 1 && windows.length && common.stride === undefined) {
-        r.error("missing: 'stride' must give the distance between two of them", { ...node.place, key: `${node.place.key}.stride` });
-        return;
-      }
-    }
-    const apart = common.stride ?? 0, split = wanted.find((w) => apart % (w.multiple ?? 1));
-    if (split) return useless("stride", `must be a multiple of ${hex(split.multiple!)} for the window '${split.name}', got ${hex(apart)}`);
-    const outputs = spreadOutputs(declared, this.#harts);
-    for (let n = 0; n < (common.count ?? 1); n++) {
-      const device: DeviceNode = {
-        id: replicated ? `${id}[${n}]` : id,
-        type: name,
-        config,
-        windows: n ? windows.map((w) => ({ ...w, base: w.base + n * (common.stride ?? 0) })) : windows,
-        outputs,
-        drives,
-        ...(common.dma !== undefined && { dma: channel(common.dma) }),
-        console: common.console,
-        ...(common.compatible !== undefined && { compatible: texts(common.compatible) }),
-        ...(pci && { pci }),
-        place: node.place,
-      };
-      this.#devices.push(device);
-      this.#byId.set(device.id, device);
-      this.#wires.inputs.set(device.id, inputs);
-      if (table.has("irq")) this.#pending.push({ device, irq: table.get("irq")!, declared, n });
-    }
+    const drives = type.drives ? this.#drives(table, type.drives, type, config, place) : [];
+    return { type: name, table, config, common, pci, wanted, windows, declared, inputs, drives, place };
+  }
+
+  /** `n`: which one of several. */
+  #add(id: string, { type, table, config, common, pci, windows, declared, inputs, drives, place }: Read, n: number): void {
+    const device: DeviceNode = {
+      id,
+      type,
+      config,
+      windows,
+      outputs: spreadOutputs(declared, this.#harts),
+      drives,
+      ...(common.dma !== undefined && { dma: channel(common.dma) }),
+      console: common.console,
+      ...(common.compatible !== undefined && { compatible: texts(common.compatible) }),
+      ...(pci && { pci }),
+      place,
+    };
+    this.#devices.push(device);
+    this.#byId.set(id, device);
+    this.#wires.inputs.set(id, inputs);
+    if (table.has("irq")) this.#pending.push({ device, irq: table.get("irq")!, declared, n });
   }
 
   #noType(name: string, table: Table): void {

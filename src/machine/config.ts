@@ -61,7 +61,7 @@ export function loadTree(
 
 /**
  * Puts `over` on top of `base`, keeping the order of `base`. A component that names another `type` replaces the inherited one as a
- * whole; `false` in place of a table removes it.
+ * whole; `false` in place of a table removes it. What was said of single ones of several ("virtio[0]") goes with them.
  */
 export function merge(base: Table, over: Table): Table {
   const out = new Map(base);
@@ -70,7 +70,9 @@ export function merge(base: Table, over: Table): Table {
     const both = old && old.value instanceof Map && node.value instanceof Map;
     const retyped = both && (node.value as Table).has("type") &&
       (node.value as Table).get("type")!.value !== (old.value as Table).get("type")?.value;
-    if (node.value === false && old?.value instanceof Map) out.delete(name);
+    const removed = node.value === false && old?.value instanceof Map;
+    if (removed || retyped) { for (const one of out.keys()) if (one.startsWith(`${name}[`) && !over.has(one)) out.delete(one); }
+    if (removed) out.delete(name);
     else out.set(name, both && !retyped ? { value: merge(old.value as Table, node.value as Table), place: old.place, text: "" } : node);
   }
   return out;

@@ -794,6 +794,69 @@ irq = "v[2]:lid"
   assertEquals(ports.devices.map((d) => [d.windows[0].bus, d.windows[0].base]), [["io", 0x100], ["io", 0x110]]);
 });
 
+const SEVERAL = `${BASE}${PLIC}[device.v]
+type = "gpio"
+at = 0x1000_1000
+count = 4
+stride = 0x1000
+irq = "plic:1+n"
+`;
+
+Deno.test("one of several has keys of its own, is of another type at the same address, or is left out", () => {
+  const nodes = (g: Graph) => g.devices.slice(1).map((d) => `${d.id} ${d.type} ${d.windows[0].base.toString(16)}`);
+  const gpio = (n: number) => `v[${n}] gpio 1000${n + 1}000`;
+  const g = load(`${SEVERAL}[device."v[1]"]
+irq = "plic:9+n"
+[device."v[2]"]
+type = "ns16550a"
+console = true
+[device]
+"v[3]" = false
+`);
+  assertEquals(nodes(g), [gpio(0), gpio(1), "v[2] ns16550a 10003000"]);
+  assertEquals(wires(g).slice(4), ["v[0].irq -> plic:1", "v[1].irq -> plic:10"]);
+  assertEquals(g.devices.map((d) => d.console), [false, false, false, true]);
+  // The first has an address of its own, the second those of two windows in both spaces.
+  const moved = load(`${SEVERAL}[device."v[0]"]\nat = 0x2000\n`);
+  assertEquals(nodes(moved), ["v[0] gpio 2000", gpio(1), gpio(2), gpio(3)]);
+  const ports = load(`${PC}[device.v]\ntype = "gpio"\nio = 0x100\ncount = 2\nstride = 16\n[device."v[1]"]\ntype = "lpt"\n`);
+  assertEquals(ports.devices.map((d) => [d.type, d.windows[0].bus, d.windows[0].base]), [["gpio", "io", 0x100], ["lpt", "io", 0x110]]);
+  // From the command line, and on top of what is inherited; what goes with the others goes.
+  assertEquals(wires(load(SEVERAL, { "device.v[3].irq": "plic:20" })).at(-1), "v[3].irq -> plic:20");
+  const over = (text: string) => load(`extends = "base.toml"\n${text}`, {}, { "base.toml": `${SEVERAL}[device."v[1]"]\nirq = "plic:9"\n` });
+  assertEquals(wires(over(`[device."v[1]"]\nat = 0x2000\n`)).slice(4, 6), ["v[0].irq -> plic:1", "v[1].irq -> plic:9"]);
+  assertEquals(over("[device]\nv = false\n").devices.map((d) => d.id), ["plic"]);
+  assertEquals(nodes(over(`[device.v]\ntype = "ns16550a"\nat = 0x3000\n`)), ["v ns16550a 3000"]);
+});
+
+Deno.test("mistakes of tables for one of several", () => {
+  const cases: [text: string, message: string][] = [
+    [`[device."v[4]"]\nirq = ""`, `m.toml:21: device."v[4]": there are 4 of 'v': the last is 'v[3]'`],
+    [`[device."w[0]"]\nirq = ""`, `m.toml:21: device."w[0]": no device 'w' (did you mean 'v'?)`],
+    [`[device."plic[0]"]\nirq = ""`, `m.toml:21: device."plic[0]": there is one 'plic': it has no 'count'`],
+    [`[device."v[x]"]\nirq = ""`, `m.toml:21: device."v[x]": must be a name of letters, digits and '_'`],
+    [`[device."v[0]"]\ncount = 2`, `m.toml:22: device."v[0]".count: must be absent: it is one of several`],
+    [`[device."v[0]"]\nstride = 2`, `m.toml:22: device."v[0]".stride: must be absent: it is one of several`],
+    [`[device."v[0]"]\nirk = ""`, `m.toml:22: device."v[0]".irk: unknown key 'irk' (did you mean 'irq'?)`],
+    [`[device]\n"v[0]" = 1`, `m.toml:22: device."v[0]": must be a table, or false to leave it out`],
+    [`[device."v[0]"]\ntype = "gpoi"`, `m.toml:22: device."v[0]".type: unknown device type 'gpoi' (did you mean 'gpio'?)`],
+    [`[device."v[0]"]\nirq = "plic:2"`, `m.toml:20: device.v.irq: 'plic:2' is already driven by 'v[0]' (line 22)`],
+    [
+      `[device."v[0]"]\nat = 0x1000_2000`,
+      `m.toml:15: device.v: 'v[1]' (0x1000_2000..0x1000_200f) overlaps 'v[0]' (0x1000_2000..0x1000_200f)`,
+    ],
+    [
+      `[device.x]\ntype = "gpio"\nat = 0\nirq = "v[1]:lid"\n[device]\n"v[1]" = false`,
+      `m.toml:24: device.x.irq: no device 'v[1]' (did you mean 'v[0]'?)`,
+    ],
+    [
+      `[device.f]\ntype = "irq.fanout"\nto = ["plic:n"]\n[device."f[0]"]\nto = []`,
+      `m.toml:24: device."f[0]": there is one 'f': it has no 'count'`,
+    ],
+  ];
+  for (const [text, message] of cases) assertEquals(problem(`${SEVERAL}${text}\n`), message, text);
+});
+
 Deno.test("a PC: ports, holes, interrupts through a fan-out and by output name", () => {
   const g = load(`schema = 1
 name = "pc"

@@ -32,6 +32,8 @@ export function machineSchema(types: Types): Json {
         ),
         device: components({ allOf: deviceSchemas(types) }, "devices by name; false removes an inherited one"),
       }),
+      // One of several is not several itself.
+      { properties: { device: { patternProperties: { "\\]$": { properties: { count: UNKNOWN, stride: UNKNOWN } } } } } },
       ...FAMILIES.map((family) => ({
         if: has("cpu", has("arch", { enum: archs(family) })),
         then: {

@@ -58,6 +58,8 @@ Deno.test("one mistake is one key that is underlined, and it is that key", () =>
     [`[device.x]\ntype = "isa-debug-exit"\nverdict = { pas = 1 }`, ".device.x.verdict.pas"],
     [`[device.x]\ntype = "irq.fanout"\nto = ["pic"]`, ".device.x.to.0"],
     [`${RISCV}[device.x]\ntype = "x86.lapic"`, ".device.x.type"],
+    [`[device.x]\ntype = "ns16550a"\n[device."x[0]"]\nreg_shft = 1`, ".device.x[0].reg_shft"],
+    [`[device."x[0]"]\ntype = "ns16550a"\ncount = 2`, ".device.x[0].count"],
     [`[device]\nx = true`, ".device.x"],
     [`[device]\nx = 1`, ".device.x"],
     [`[memory]\nx = true`, ".memory.x"],
@@ -68,7 +70,7 @@ Deno.test("one mistake is one key that is underlined, and it is that key", () =>
   for (const [text, ...where] of cases) assertEquals(wrong(text), where, text);
   for (
     const good of [
-      `[device]\nx = false\n[memory.x]\nsize = "4MiB"\nat = "0x1000"`,
+      `[device]\nx = false\n"y[0]" = false\n[device."y[1]"]\nreg_shift = 2\n[memory.x]\nsize = "4MiB"\nat = "0x1000"`,
       `[cpu]\nharts = 4`,
       `[device.x]\nreg_shift = 2\nvram = "4MiB"`,
     ]

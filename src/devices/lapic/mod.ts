@@ -4,7 +4,7 @@
 // interrupts (their registers are there), arbitration, the clusters of DFR's hierarchical model beyond one level.
 // DEVIATION: after reset LINT0 of the bootstrap processor takes ExtINT also while the APIC is disabled by software, as QEMU's does, so that
 // a kernel that is started without a BIOS has its 8259 (a BIOS writes the same there).
-import type { LocalApics } from "../../core/apic.ts";
+import type { ApicDevice, LocalApics } from "../../core/apic.ts";
 import type { BusTarget, Size } from "../../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type DevicePorts, type Sources } from "../../core/device.ts";
 import { type IrqLine, Wire } from "../../core/irq.ts";
@@ -37,7 +37,7 @@ const keys = {
 export default defineDevice({
   type: "x86.lapic",
   family: "x86",
-  doc: "The local APICs of all processors: interrupts between them, timers, the 8259's request on ENTRY.lint0.",
+  doc: "The local APICs of all processors: interrupts between them, timers, the 8259's request on LINT0.",
   spec: "Intel SDM volume 3A 253668-083, chapter 10",
   keys,
   windows: () => [{ bus: "mem", name: "regs", length: WINDOW_BYTES, at: WINDOW }],
@@ -46,7 +46,7 @@ export default defineDevice({
   create: (env, config, ports) => new LocalApicDevice(env, config, ports),
 });
 
-export class LocalApicDevice implements Device<State>, BusTarget, LocalApics, ApicHost {
+export class LocalApicDevice implements Device<State>, BusTarget, LocalApics, ApicHost, ApicDevice {
   state: State;
   readonly access = { min: 1, max: 4 } as const;
   readonly windows = [this];
