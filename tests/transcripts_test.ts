@@ -6,7 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { Bus, type BusTarget, readTarget, type Size, writeTarget } from "../src/core/bus.ts";
 import { VirtualClock } from "../src/core/clock.ts";
-import type { Device, DeviceType, InterruptMessage, Sources } from "../src/core/device.ts";
+import type { DeviceType, InterruptMessage, Sources } from "../src/core/device.ts";
 import { Disk, type Drive, memorySource } from "../src/core/disk.ts";
 import type { DmaChannel } from "../src/core/dma.ts";
 import { Wire } from "../src/core/irq.ts";
@@ -14,7 +14,7 @@ import { PciBus, PciSlot } from "../src/core/pci.ts";
 import { vgaMode as vgaModeOf } from "../src/core/vga_modes.ts";
 import type { Keys } from "../src/core/schema.ts";
 import { DEVICES, loadDevices } from "../src/devices/mod.ts";
-import { defaults } from "../src/devices/testing/bench.ts";
+import { type AnyDevice, defaults } from "../src/devices/testing/bench.ts";
 import { Random } from "./fuzz/random.ts";
 
 const GOLDEN = new URL("golden/devices.txt", import.meta.url).pathname;
@@ -24,7 +24,7 @@ const STRETCHES = 8, PHRASES = 250;
 /** A device with all that it can be connected to. */
 interface Rig {
   readonly r: Random;
-  readonly device: Device;
+  readonly device: AnyDevice;
   readonly clock: VirtualClock;
   readonly dma: Bus;
   readonly inputs: readonly string[];
@@ -93,10 +93,11 @@ function rig(type: DeviceType<Keys>, r: Random): Rig {
     onReady: () => {},
   };
   const rig = { r, clock, dma, memory, told, drives, hart: 0, config: space0 };
-  const device = type.create(
+  const device: AnyDevice = type.create(
     {
       id: "dut",
       clock,
+      alarm: (name, onFire) => clock.alarm(name, onFire),
       dma,
       io,
       memory,

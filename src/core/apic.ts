@@ -31,3 +31,20 @@ export interface LocalApics {
   /** Set by the machine: a level-triggered interrupt with this vector was ended. */
   onEndOfInterrupt: (vector: number) => void;
 }
+
+/** The device that has them. */
+export interface ApicDevice {
+  readonly localApics: LocalApics;
+}
+
+/** An I/O APIC. */
+export interface EndsInterrupts {
+  /** A processor has ended a level-triggered interrupt with this vector. */
+  endOfInterrupt(vector: number): void;
+}
+
+/** An 8259 pair. */
+export interface Acknowledges {
+  /** An interrupt acknowledge cycle: takes the pending request and returns its vector (0..255). */
+  acknowledge(): number;
+}

@@ -21,12 +21,11 @@ export interface Clock {
   count(hz: number): number;
   /** The first tick at which `count(hz)` is at least `count`. */
   tickOf(count: number, hz: number): number;
-  alarm(onFire: () => void): Alarm;
 }
 
 class ClockAlarm implements Alarm {
   at = Infinity;
-  constructor(readonly clock: VirtualClock, readonly onFire: () => void, readonly order: number) {}
+  constructor(readonly clock: VirtualClock, readonly name: string, readonly device: string | undefined, readonly onFire: () => void) {}
   schedule(delayNs: number): void {
     this.scheduleAt(this.clock.ticks + Math.max(0, Math.ceil(delayNs * this.clock.hz / 1e9)));
   }
@@ -38,6 +37,16 @@ class ClockAlarm implements Alarm {
     this.at = Infinity;
     this.clock.moved();
   }
+}
+
+/** A timer whose counter is RISC-V's time CSR (a CLINT). */
+export interface TimeSource {
+  /** Counter of timebase_hz; exact below 2^53. */
+  timeSource(): number;
+  /** First tick at which that is at least `time`. */
+  tickOfTime(time: number): number;
+  /** To be called when that counter was written; set by whoever uses it. */
+  onTimeWritten?: () => void;
 }
 
 /** The machine's clock: `hz` ticks per guest second; one tick is the time of one instruction. */
@@ -80,10 +89,23 @@ export class VirtualClock implements Clock {
     }
     return ratio;
   }
-  alarm(onFire: () => void): Alarm {
-    const a = new ClockAlarm(this, onFire, this.alarms.length);
+  /** A new alarm: of a device, or of the platform. Snapshots know it by its name, which must be its own. */
+  alarm(name: string, onFire: () => void, device?: string): Alarm {
+    const a = new ClockAlarm(this, device === undefined ? name : `${device}: ${name}`, device, onFire);
+    if (this.alarms.some((other) => other.name === a.name)) throw new Error(`two alarms are called '${a.name}'`);
     this.alarms.push(a);
     return a;
+  }
+  /** When each alarm that is set fires, by name. */
+  save(): Record<string, number> {
+    const out: Record<string, number> = {};
+    for (const { name, at } of this.alarms) if (at < Infinity) out[name] = at;
+    return out;
+  }
+  /** Sets the alarms as `save` told of them, and no others. */
+  load(saved: Readonly<Record<string, number>>): void {
+    for (const a of this.alarms) a.at = saved[a.name] ?? Infinity;
+    this.refresh();
   }
   /** Time of the earliest alarm in ticks, or Infinity. */
   get next(): number {
@@ -94,7 +116,7 @@ export class VirtualClock implements Clock {
     this.refresh();
     this.onMoved();
   }
-  /** Recomputes `next`; needed after alarms were set from a snapshot. */
+  /** Recomputes `next`. */
   refresh(): void {
     this.#next = Infinity;
     for (const a of this.alarms) if (a.at < this.#next) this.#next = a.at;

@@ -1,18 +1,19 @@
 // What a device is: one file in src/devices whose default export tells the wiring everything, and a class that models the block.
-import type { LocalApics } from "./apic.ts";
 import type { Bus, BusTarget } from "./bus.ts";
-import type { Clock } from "./clock.ts";
+import type { Alarm, Clock } from "./clock.ts";
 import type { Drive } from "./disk.ts";
 import type { DmaChannel } from "./dma.ts";
 import type { IrqLine } from "./irq.ts";
 import type { Channel } from "./log.ts";
-import type { PciBus, PciFunction, PciSlot } from "./pci.ts";
+import type { PciSlot } from "./pci.ts";
 import type { Config, Keys } from "./schema.ts";
 
 /** All a device is given. No CPU, no sibling, no host, no wall clock. */
 export interface DeviceEnv {
   readonly id: string;
   readonly clock: Clock;
+  /** A new alarm, called by a name of its own among the device's: its time is part of a snapshot. */
+  alarm(name: string, onFire: () => void): Alarm;
   /** Memory as a bus master sees it. */
   readonly dma: Bus;
   /** Port space, on machines that have one. */
@@ -45,6 +46,13 @@ export interface Window {
   readonly multiple?: number;
 }
 
+/**
+ * What some devices have for others beside windows and wires is a member that is declared beside who asks for it: whether a device has it.
+ * A device whose member is undefined has none.
+ */
+export const offer = <Offer>(member: keyof Offer & string) => (device: Device): device is Device & Offer =>
+  (device as Device & Partial<Offer>)[member] !== undefined;
+
 /** A byte stream to and from the outside: the terminal, `m.serial` in a scenario. */
 export interface CharPort {
   /** Set by the host side; called with each byte that the guest sends. */
@@ -60,6 +68,11 @@ export interface CharPort {
   /** Takes the next byte that was received, as firmware that owns the device would; -1 when there is none. */
   take?(): number;
 }
+
+export interface CharDevice {
+  readonly char: CharPort;
+}
+export const hasChar = offer<CharDevice>("char");
 
 /** What may still reach a device while no processor does anything. */
 export interface Sources {
@@ -77,15 +90,12 @@ export interface InterruptMessage {
   readonly logical: boolean;
 }
 
-/** Something that firmware is told: an item of a fixed key, or a file. */
-export type FirmwareItem = { readonly bytes: Uint8Array } & ({ readonly key: number } | { readonly name: string });
-
 /** A model of one block. Snapshot = structuredClone(state). Nothing that the guest can see lives outside `state`. */
 export interface Device<State extends object = object> {
   state: State;
   /** Back to power-on: assigns a fresh state and sets the wires accordingly. */
   reset(): void;
-  /** Called after `state` was replaced from a snapshot: set the wires and re-schedule alarms from it. */
+  /** Called after `state` was replaced from a snapshot: set the wires from it. Alarms come back by their names. */
   restored?(): void;
   /** One target for each window, in the order of `windows`. */
   readonly windows?: readonly BusTarget[];
@@ -98,32 +108,6 @@ export interface Device<State extends object = object> {
   mayRaise?(output: number, from: Sources): boolean;
   /** The same for interrupts that it sends as messages; `special`: those that IF does not mask (NMI, SMI, INIT). */
   maySend?(special: boolean, from: Sources, accepts: (m: InterruptMessage) => boolean): boolean;
-  readonly char?: CharPort;
-  /** Counter of timebase_hz for the time CSR (RISC-V); exact below 2^53. */
-  timeSource?(): number;
-  /** First tick at which that is at least `time`. */
-  tickOfTime?(time: number): number;
-  /** To be called when that counter was written; set by whoever uses it. */
-  onTimeWritten?: () => void;
-  /** An x86 interrupt acknowledge cycle: takes the pending request and returns its vector (0..255). */
-  acknowledge?(): number;
-  /** The source that a hart's M or S mode has claimed last (a PLIC's business); 0: none. */
-  lastClaim?(hart: number, supervisor: boolean): number;
-  /** A channel of a DMA controller, from 0. */
-  dma?(channel: number): DmaChannel;
-  /** The local APICs of x86 processors. */
-  readonly localApics?: LocalApics;
-  /** A processor has ended a level-triggered interrupt with this vector (an I/O APIC's business). */
-  endOfInterrupt?(vector: number): void;
-  readonly screen?: ScreenPort;
-  readonly keyboard?: KeyPort;
-  readonly mouse?: MousePort;
-  /** What it is on a PCI bus; see `DeviceType.pci`. */
-  readonly pci?: PciFunction;
-  /** The bus that a host bridge offers. */
-  readonly pciBus?: PciBus;
-  /** Gives it what firmware reads from it (fw_cfg); no part of its state. */
-  provide?(items: () => readonly FirmwareItem[]): void;
 }
 
 /** What a screen shows, for the outside. Reading it changes nothing. */
@@ -135,6 +119,11 @@ export interface ScreenPort {
   /** Set by the host side; called when a character of this row has changed, or -1: anything may have changed. Costs time: only while needed. */
   onChange: ((row: number) => void) | undefined;
 }
+
+export interface ScreenDevice {
+  readonly screen: ScreenPort;
+}
+export const hasScreen = offer<ScreenDevice>("screen");
 
 /** The characters on a screen, row by row. */
 export interface TextScreen {
@@ -157,10 +146,20 @@ export interface KeyPort {
   onRoom: () => void;
 }
 
+export interface KeyDevice {
+  readonly keyboard: KeyPort;
+}
+export const hasKeyboard = offer<KeyDevice>("keyboard");
+
 /** A mouse from outside: relative movement (y grows downwards, wheel z towards the user) and buttons (1 left, 2 right, 4 middle). */
 export interface MousePort {
   move(event: { readonly dx: number; readonly dy: number; readonly dz?: number; readonly buttons: number }): void;
 }
+
+export interface MouseDevice {
+  readonly mouse: MousePort;
+}
+export const hasMouse = offer<MouseDevice>("mouse");
 
 /** Properties of a device-tree node. Numbers are 32-bit cells; bytes go as they are; `true` is an empty property. */
 export type FdtProperties = Record<string, string | readonly string[] | number | readonly number[] | Uint8Array | true>;

@@ -8,3 +8,9 @@ export interface DmaChannel {
   /** Set by the device; called when the channel may have become ready. */
   onReady: () => void;
 }
+
+/** A DMA controller. */
+export interface DmaController {
+  /** A channel, from 0. */
+  dma(channel: number): DmaChannel;
+}

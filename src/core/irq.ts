@@ -20,3 +20,9 @@ export class Wire implements IrqLine {
 
 /** A wire that leads nowhere; it still remembers its level. */
 export const unconnected = (): IrqLine => new Wire(() => {});
+
+/** An interrupt controller whose interrupts RISC-V harts claim (a PLIC). */
+export interface ClaimController {
+  /** The source that a hart's M or S mode has claimed last; 0: none. */
+  lastClaim(hart: number, supervisor: boolean): number;
+}

@@ -56,6 +56,11 @@ export interface PciFunction {
   changed?(at: number, length: number): void;
 }
 
+/** A device that can be plugged in; see `DeviceType.pci`. */
+export interface PciDevice {
+  readonly pci: PciFunction;
+}
+
 /** What a host bridge has to offer a bus. */
 export interface PciBusParts {
   readonly mem: Bus;
@@ -232,4 +237,9 @@ class Rom implements BusTarget {
     return value;
   }
   write(): void {}
+}
+
+/** A host bridge. */
+export interface PciHost {
+  readonly pciBus: PciBus;
 }

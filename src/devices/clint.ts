@@ -2,7 +2,7 @@
 // chapter 9 (the map), and RISC-V privileged specification 20240411, 3.2.1 (mtime, mtimecmp). Not modelled: nothing.
 // mtimecmp starts as all ones, so that no timer interrupt is pending before it is written (the manual leaves it open).
 import type { BusTarget } from "../core/bus.ts";
-import type { Alarm } from "../core/clock.ts";
+import type { Alarm, TimeSource } from "../core/clock.ts";
 import { defineDevice, type Device, type DeviceEnv, type DevicePorts } from "../core/device.ts";
 import { unconnected } from "../core/irq.ts";
 import { type Config, int } from "../core/schema.ts";
@@ -42,7 +42,7 @@ export default defineDevice({
   create: (env, config, ports) => new Clint(env, config, ports),
 });
 
-export class Clint implements Device<ReturnType<typeof powerOn>>, BusTarget {
+export class Clint implements Device<ReturnType<typeof powerOn>>, BusTarget, TimeSource {
   state: ReturnType<typeof powerOn>;
   readonly access = { min: 4, max: 4 } as const;
   readonly windows = [this];
@@ -56,7 +56,7 @@ export class Clint implements Device<ReturnType<typeof powerOn>>, BusTarget {
     this.state = powerOn(ports.harts);
     this.#msip = harts.map((i) => ports.irq[2 * i] ?? unconnected());
     this.#mtip = harts.map((i) => ports.irq[2 * i + 1] ?? unconnected());
-    this.#alarms = harts.map((i) => env.clock.alarm(() => this.#compare(i)));
+    this.#alarms = harts.map((i) => env.alarm(`mtimecmp${i}`, () => this.#compare(i)));
   }
 
   /** mtime restarts from 0. */

@@ -96,7 +96,7 @@ export class Floppy implements Device<State> {
     readonly line: IrqLine,
     readonly channel: DmaChannel | undefined,
   ) {
-    this.#alarm = env.clock.alarm(() => this.#isDue());
+    this.#alarm = env.alarm("command", () => this.#isDue());
     if (channel) {
       channel.onReady = () => {
         if (this.state.phase === "dma") this.#schedule("busy");

@@ -3,7 +3,8 @@
 // A DMA of more than 16 MiB takes its time; the specification has guests wait until the control word is clear.
 // Not modelled: writing (no content here can be written), the memory-mapped variant of other machines.
 import type { BusTarget, Size } from "../core/bus.ts";
-import { defineDevice, type Device, type DeviceEnv, type FirmwareItem } from "../core/device.ts";
+import { defineDevice, type Device, type DeviceEnv } from "../core/device.ts";
+import type { FirmwareItem, TakesItems } from "../core/firmware.ts";
 import type { Alarm } from "../core/clock.ts";
 import { BusFault } from "../core/errors.ts";
 
@@ -39,7 +40,7 @@ export default defineDevice({
   create: (env) => new FwCfg(env),
 });
 
-export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget {
+export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget, TakesItems {
   state = powerOn();
   readonly access = { min: 1, max: 4 } as const;
   readonly windows = [this];
@@ -50,7 +51,7 @@ export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget {
   readonly #alarm: Alarm;
 
   constructor(readonly env: DeviceEnv) {
-    this.#alarm = env.clock.alarm(() => this.#goOn());
+    this.#alarm = env.alarm("piece", () => this.#goOn());
   }
 
   reset(): void {

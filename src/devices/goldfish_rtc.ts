@@ -39,7 +39,7 @@ export class GoldfishRtc implements Device<ReturnType<typeof powerOn>>, BusTarge
   readonly #alarm: Alarm;
 
   constructor(readonly env: DeviceEnv, readonly irq: IrqLine) {
-    this.#alarm = env.clock.alarm(() => this.#ring());
+    this.#alarm = env.alarm("alarm", () => this.#ring());
   }
 
   /** The time itself runs on. */

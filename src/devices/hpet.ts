@@ -67,7 +67,7 @@ export class Hpet implements Device<ReturnType<typeof powerOn>>, BusTarget {
   readonly #inputs: Readonly<Record<string, IrqLine>>;
 
   constructor(readonly env: DeviceEnv, readonly config: Config<typeof keys>, ports: DevicePorts) {
-    this.#alarms = this.state.timers.map((_, n) => env.clock.alarm(() => this.#matched(n)));
+    this.#alarms = this.state.timers.map((_, n) => env.alarm(`timer${n}`, () => this.#matched(n)));
     this.#outputs = Array.from({ length: LEGACY_OUTPUTS + config.routes.length }, (_, n) => ports.irq[n] ?? unconnected());
     const input = (name: "pit" | "rtc") =>
       new Wire((level) => {

@@ -5,7 +5,7 @@
 // soft reset. Reading from the ROM while writing to the RAM behind it (attribute 2) works as attribute 0, as in QEMU.
 import type { BusTarget, ShadowAccess, Size } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv } from "../core/device.ts";
-import { PciBus, type PciFunction, PciSlot } from "../core/pci.ts";
+import { PciBus, type PciFunction, type PciHost, PciSlot } from "../core/pci.ts";
 import type { IrqLine } from "../core/irq.ts";
 
 /** Ports, as offsets from 0xcf8. A byte access to the second is the PIIX3's reset control register. */
@@ -45,7 +45,7 @@ export default defineDevice({
   create: (env, _config, ports) => new I440fx(env, ports.irq),
 });
 
-export class I440fx implements Device<ReturnType<typeof powerOn>>, BusTarget {
+export class I440fx implements Device<ReturnType<typeof powerOn>>, BusTarget, PciHost {
   state = powerOn();
   readonly access = { min: 1, max: 4 } as const;
   readonly windows = [this];

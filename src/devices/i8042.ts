@@ -4,7 +4,15 @@
 // Not modelled: the time that the answer to a command takes, typematic repeat (the outside repeats), the password.
 import type { BusTarget } from "../core/bus.ts";
 import type { Alarm } from "../core/clock.ts";
-import { defineDevice, type Device, type DeviceEnv, type KeyPort, type MousePort } from "../core/device.ts";
+import {
+  defineDevice,
+  type Device,
+  type DeviceEnv,
+  type KeyDevice,
+  type KeyPort,
+  type MouseDevice,
+  type MousePort,
+} from "../core/device.ts";
 import { type IrqLine, unconnected } from "../core/irq.ts";
 
 const CONFIG_KBD_IRQ = 0x01, CONFIG_MOUSE_IRQ = 0x02, CONFIG_SYSTEM = 0x04;
@@ -145,7 +153,7 @@ export default defineDevice({
   create: (env, _config, ports) => new I8042(env, ports.irq),
 });
 
-export class I8042 implements Device<ReturnType<typeof powerOn>> {
+export class I8042 implements Device<ReturnType<typeof powerOn>>, KeyDevice, MouseDevice {
   state = powerOn();
   readonly windows: readonly BusTarget[];
   readonly keyboard: KeyPort;
@@ -165,7 +173,7 @@ export class I8042 implements Device<ReturnType<typeof powerOn>> {
     ];
     this.keyboard = { room: () => this.#room(), receive: (byte) => this.#key(byte), onRoom: () => {} };
     this.mouse = { move: (event) => this.#moved(event) };
-    this.#wire = env.clock.alarm(() => {
+    this.#wire = env.alarm("wire", () => {
       this.#awaitWire();
       this.#update(0);
     });

@@ -66,7 +66,7 @@ export class I8254 implements Device<ReturnType<typeof powerOn>> {
   readonly #alarm: Alarm;
 
   constructor(readonly env: DeviceEnv, readonly irq: IrqLine) {
-    this.#alarm = env.clock.alarm(() => this.#update());
+    this.#alarm = env.alarm("output", () => this.#update());
     const access = { min: 1, max: 1 } as const;
     this.windows = [
       { access, read: (offset) => this.#read(offset), write: (offset, _size, value) => this.#write(offset, value) },

@@ -4,7 +4,7 @@
 // registers (addresses have 24 bits).
 import type { Bus, BusTarget } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv } from "../core/device.ts";
-import type { DmaChannel } from "../core/dma.ts";
+import type { DmaChannel, DmaController } from "../core/dma.ts";
 import { BusFault } from "../core/errors.ts";
 
 /** Offsets in a controller's window, in registers. */
@@ -42,7 +42,7 @@ export default defineDevice({
   create: (env) => new I8257(env),
 });
 
-export class I8257 implements Device<ReturnType<typeof powerOn>> {
+export class I8257 implements Device<ReturnType<typeof powerOn>>, DmaController {
   state = powerOn();
   readonly windows: readonly BusTarget[];
   readonly #lines = new Map<number, DmaChannel>();

@@ -1,6 +1,7 @@
 // Two cascaded 8259A interrupt controllers as in a PC, with the ELCR of PCI chipsets.
 // Source: Intel 8259A data sheet (231468-003, December 1988); ELCR: Intel 82371SB (PIIX3) data sheet, 2.5.5.
 // Not modelled: MCS-80 mode, the level bit of ICW1 (the ELCR takes its place), ICW3 (the slave is always on input 2).
+import type { Acknowledges } from "../core/apic.ts";
 import type { BusTarget } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type Sources } from "../core/device.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
@@ -53,7 +54,7 @@ export default defineDevice({
   create: (env, _config, ports) => new I8259Pair(env, ports.irq[0] ?? unconnected()),
 });
 
-export class I8259Pair implements Device<ReturnType<typeof powerOn>> {
+export class I8259Pair implements Device<ReturnType<typeof powerOn>>, Acknowledges {
   state = powerOn();
   readonly windows: readonly BusTarget[];
   readonly #inputs: IrqLine[];

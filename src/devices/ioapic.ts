@@ -1,6 +1,7 @@
 // I/O APIC with 24 inputs, which sends its interrupts as messages on the system bus. Source: Intel 82093AA data sheet (290566-001, May 1996);
 // the EOI register and version 20h: Intel ICH9 data sheet (316972-004), 13.5.
 // Not modelled: the arbitration ID and the delivery status (a message is delivered at once). The polarity bit has no effect: wires carry logic levels.
+import type { EndsInterrupts } from "../core/apic.ts";
 import type { BusTarget } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type InterruptMessage, type Sources } from "../core/device.ts";
 import { type IrqLine, Wire } from "../core/irq.ts";
@@ -34,7 +35,7 @@ export default defineDevice({
   create: (env, config) => new IoApic(env, config),
 });
 
-export class IoApic implements Device<ReturnType<typeof powerOn>>, BusTarget {
+export class IoApic implements Device<ReturnType<typeof powerOn>>, BusTarget, EndsInterrupts {
   state: ReturnType<typeof powerOn>;
   readonly access = { min: 4, max: 4 } as const;
   readonly windows = [this];

@@ -1,7 +1,7 @@
 // Parallel port with a printer that takes every byte at once.
 // Source: IBM PC Technical Reference (April 1984), "Parallel Printer Adapter"; the extended modes are not modelled, nor is input.
 import type { BusTarget } from "../core/bus.ts";
-import { type CharPort, defineDevice, type Device } from "../core/device.ts";
+import { type CharDevice, type CharPort, defineDevice, type Device } from "../core/device.ts";
 import { type IrqLine, unconnected } from "../core/irq.ts";
 
 const DATA = 0, STATUS = 1, CONTROL = 2;
@@ -22,7 +22,7 @@ export default defineDevice({
   create: (_env, _config, ports) => new Lpt(ports.irq[0] ?? unconnected()),
 });
 
-export class Lpt implements Device<ReturnType<typeof powerOn>>, BusTarget, CharPort {
+export class Lpt implements Device<ReturnType<typeof powerOn>>, BusTarget, CharPort, CharDevice {
   state = powerOn();
   readonly access = { min: 1, max: 1 } as const;
   readonly windows = [this];

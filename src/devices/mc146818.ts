@@ -48,7 +48,7 @@ export class Mc146818 implements Device<ReturnType<typeof powerOn>>, BusTarget {
   readonly #alarm: Alarm;
 
   constructor(readonly env: DeviceEnv, readonly irq: IrqLine) {
-    this.#alarm = env.clock.alarm(() => this.#update());
+    this.#alarm = env.alarm("event", () => this.#update());
   }
 
   /** The battery keeps time and memory; RESET clears the interrupt enables and flags. */

@@ -5,7 +5,7 @@
 // DEVIATION: data bits beyond the word length of LCR are kept, as in QEMU, because many kernels never write LCR.
 import type { BusTarget } from "../core/bus.ts";
 import type { Alarm } from "../core/clock.ts";
-import { type CharPort, defineDevice, type Device, type DeviceEnv } from "../core/device.ts";
+import { type CharDevice, type CharPort, defineDevice, type Device, type DeviceEnv } from "../core/device.ts";
 import { type IrqLine, unconnected } from "../core/irq.ts";
 import { bool, choice, type Config, int } from "../core/schema.ts";
 
@@ -72,7 +72,7 @@ export default defineDevice({
   create: (env, config, ports) => new Ns16550a(env, config, ports.irq[0] ?? unconnected()),
 });
 
-export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, CharPort {
+export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, CharPort, CharDevice {
   state = powerOn();
   // As in QEMU an access of any width reaches the one register that it begins in.
   readonly access = { min: 1, max: 4 } as const;
@@ -84,8 +84,8 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
   readonly #line: Alarm;
 
   constructor(readonly env: DeviceEnv, readonly config: Config<typeof keys>, readonly irq: IrqLine) {
-    this.#timeout = env.clock.alarm(() => this.#timedOut());
-    this.#line = env.clock.alarm(() => this.#tellRoom(0));
+    this.#timeout = env.alarm("timeout", () => this.#timedOut());
+    this.#line = env.alarm("line", () => this.#tellRoom(0));
   }
 
   reset(): void {

@@ -3,7 +3,7 @@
 // Source: QEMU documentation of the device; how kvm-unit-tests use it (x86/emulator.c, eventinj.c, realmode.c; lib/x86/apic.c).
 // The port of its predecessor, 0xf1, prints, for tests that were built without a serial port.
 import type { BusTarget, Size } from "../core/bus.ts";
-import { type CharPort, defineDevice, type Device } from "../core/device.ts";
+import { type CharDevice, type CharPort, defineDevice, type Device } from "../core/device.ts";
 import { type IrqLine, unconnected } from "../core/irq.ts";
 
 const LINES = 24, BYTES = 4, PRINT = 0xf1, VALUE = 0xe0, FLUSH = 0xe4, VALUE_BYTE = 0xe8, IRQ = 0x2000, MEMORY = 0xff00_0000;
@@ -34,7 +34,7 @@ export default defineDevice({
   create: (_env, _config, ports) => new PcTestdev(ports.irq),
 });
 
-export class PcTestdev implements Device<ReturnType<typeof powerOn>>, CharPort {
+export class PcTestdev implements Device<ReturnType<typeof powerOn>>, CharPort, CharDevice {
   state = powerOn();
   readonly #irq: readonly IrqLine[];
   readonly char: CharPort = this;

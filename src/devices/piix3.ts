@@ -4,7 +4,7 @@
 // Not modelled: ISA timing, positive decoding, motherboard devices, the APM timer and what else raises SMIs, USB.
 import { defineDevice, type Device } from "../core/device.ts";
 import { type IrqLine, Wire } from "../core/irq.ts";
-import type { PciFunction, PciSlot } from "../core/pci.ts";
+import type { PciDevice, PciFunction, PciSlot } from "../core/pci.ts";
 
 const PIRQS = ["pirqa", "pirqb", "pirqc", "pirqd"] as const;
 const PIRQRC = 0x60, ROUTE_OFF = 0x80, ROUTE_IRQ = 0x0f;
@@ -23,7 +23,7 @@ export default defineDevice({
   create: (_env, _config, ports) => new Piix3(ports.irq, ports.pci),
 });
 
-export class Piix3 implements Device {
+export class Piix3 implements Device, PciDevice {
   state = {};
   readonly #pirqs = PIRQS.map(() => new Wire(() => this.#update()));
   readonly pci: PciFunction = {

@@ -7,7 +7,7 @@ import type { BusTarget, Size } from "../core/bus.ts";
 import type { Alarm } from "../core/clock.ts";
 import { defineDevice, type Device, type DeviceEnv } from "../core/device.ts";
 import { type IrqLine, unconnected } from "../core/irq.ts";
-import { get, type PciFunction } from "../core/pci.ts";
+import { get, type PciDevice, type PciFunction } from "../core/pci.ts";
 
 const STATUS = 0x00, ENABLE = 0x02, CONTROL = 0x04, TIMER = 0x08, GENERAL_STATUS = 0x0c, GENERAL_ENABLE = 0x0e, LENGTH = 0x40;
 const TIMER_STATUS = 0x0001, ENABLE_WRITABLE = 0x0521, GENERAL_WRITABLE = 0x0f0f;
@@ -43,14 +43,14 @@ export default defineDevice({
   create: (env, _config, ports) => new Piix4Pm(env, ports.irq[0] ?? unconnected(), ports.pci !== undefined),
 });
 
-export class Piix4Pm implements Device<ReturnType<typeof powerOn>> {
+export class Piix4Pm implements Device<ReturnType<typeof powerOn>>, PciDevice {
   state = powerOn();
   readonly windows: readonly BusTarget[];
   readonly pci: PciFunction;
   readonly #alarm: Alarm;
 
   constructor(readonly env: DeviceEnv, readonly sci: IrqLine, plugged: boolean) {
-    this.#alarm = env.clock.alarm(() => this.#update());
+    this.#alarm = env.alarm("timer", () => this.#update());
     const pm: BusTarget = {
       access: { min: 1, max: 2 },
       read: (offset, size) => this.#read(offset & ~1) >> 8 * (offset & 1) & (2 ** (8 * size) - 1),

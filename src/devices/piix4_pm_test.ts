@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Bus } from "../core/bus.ts";
 import { VirtualClock } from "../core/clock.ts";
 import { PciBus, PciSlot } from "../core/pci.ts";
-import pm from "./piix4_pm.ts";
+import pm, { type Piix4Pm } from "./piix4_pm.ts";
 import { bench } from "./testing/bench.ts";
 
 const STATUS = 0, ENABLE = 2, CONTROL = 4, TIMER = 8, GENERAL = 12, SCI_ON = 1, TIMER_BIT = 1;
@@ -83,6 +83,7 @@ Deno.test("as a PCI function its registers place the ports; nobody answers on th
   const env = {
     id: "pm",
     clock,
+    alarm: (name: string, onFire: () => void) => clock.alarm(name, onFire),
     dma: new Bus(),
     io,
     memory: new Uint8Array(),
@@ -90,7 +91,7 @@ Deno.test("as a PCI function its registers place the ports; nobody answers on th
     log: () => {},
     stop: (r: unknown) => stops.push(r),
   };
-  const dev = pm.create(env, {}, { irq: [], harts: 1, hart: () => 0, pci: slot });
+  const dev = pm.create(env, {}, { irq: [], harts: 1, hart: () => 0, pci: slot }) as Piix4Pm;
   const bus = new PciBus({ mem: new Bus(), io, config: () => config, lines: [], route: () => 0 });
   bus.plug(slot, dev.pci!);
   assertEquals([bus.read(1, 3, 0, 4), bus.read(1, 3, 8, 4), bus.read(1, 3, 0x40, 4), dev.windows?.length], [

@@ -2,7 +2,7 @@
 // Contexts are M and S mode of each hart in turn, as on QEMU's virt.
 import type { BusTarget } from "../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type DevicePorts, type Sources } from "../core/device.ts";
-import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
+import { type ClaimController, type IrqLine, unconnected, Wire } from "../core/irq.ts";
 import { type Config, int } from "../core/schema.ts";
 
 const PENDING = 0x1000, ENABLE = 0x2000, ENABLE_STRIDE = 0x80, CONTEXT = 0x20_0000, CONTEXT_STRIDE = 0x1000, LENGTH = 0x60_0000;
@@ -49,7 +49,7 @@ export default defineDevice({
   create: (env, config, ports) => new Plic(env, config, ports),
 });
 
-export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget {
+export class Plic implements Device<ReturnType<typeof powerOn>>, BusTarget, ClaimController {
   state: ReturnType<typeof powerOn>;
   readonly access = { min: 4, max: 4 } as const;
   readonly windows = [this];

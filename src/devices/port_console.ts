@@ -1,7 +1,7 @@
 // Debug console of Bochs and QEMU: every byte written to a port is printed. Source: Bochs user manual, "port_e9_hack";
 // QEMU documentation, "isa-debugcon".
 import type { BusTarget } from "../core/bus.ts";
-import { type CharPort, defineDevice, type Device } from "../core/device.ts";
+import { type CharDevice, type CharPort, defineDevice, type Device } from "../core/device.ts";
 import { type Config, int } from "../core/schema.ts";
 
 const powerOn = () => ({});
@@ -20,7 +20,7 @@ export default defineDevice({
   create: (_env, config) => new PortConsole(config),
 });
 
-export class PortConsole implements Device, BusTarget, CharPort {
+export class PortConsole implements Device, BusTarget, CharPort, CharDevice {
   state = powerOn();
   readonly access = { min: 1, max: 1 } as const;
   readonly windows = [this, this];

@@ -3,7 +3,7 @@
 import { Bus } from "../core/bus.ts";
 import { VirtualClock } from "../core/clock.ts";
 import type { Cpu } from "../core/cpu.ts";
-import type { Device, KeyPort, ScreenPort } from "../core/device.ts";
+import { type Device, hasChar, hasKeyboard, hasScreen, type KeyPort, type ScreenPort } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { Engine, loadJit } from "../engine/engine.ts";
@@ -108,12 +108,7 @@ export class Machine {
     if (!this.disks.filled) this.disks.fill();
     for (const disk of this.disks.all) disk.onAccess = (sectors) => this.engine.spend(sectors);
     this.#reach = new Reach(graph, this.#devices, this.clock);
-    let alarms = this.clock.alarms.length;
     const devices = wireDevices(graph, {
-      created: (id) => {
-        this.#reach.note(id, alarms);
-        alarms = this.clock.alarms.length;
-      },
       bus: this.bus,
       drives: (device) => this.disks.drivesOf(device),
       ...(this.#platform.io ? { io: this.#platform.io } : {}),
@@ -129,8 +124,8 @@ export class Machine {
     for (const [id, device] of devices) this.#devices.set(id, device);
     const consoles = new Map<string, Tap>();
     for (const node of graph.devices) {
-      const { char } = this.#devices.get(node.id)!;
-      if (node.console && char) consoles.set(node.id, new Tap(char, (byte) => this.#noteOutput(node.id, byte)));
+      const device = this.#devices.get(node.id)!;
+      if (node.console && hasChar(device)) consoles.set(node.id, new Tap(device.char, (byte) => this.#noteOutput(node.id, byte)));
     }
     const own = this.#platform.ownConsole;
     if (consoles.size === 0 && own) consoles.set("sbi", new Tap(own, (byte) => this.#noteOutput("sbi", byte)));
@@ -153,11 +148,11 @@ export class Machine {
 
   /** The first screen and the first keyboard among the devices. */
   get screen(): ScreenPort | undefined {
-    for (const { screen } of this.#devices.values()) if (screen) return screen;
+    for (const device of this.#devices.values()) if (hasScreen(device)) return device.screen;
     return undefined;
   }
   get keyboard(): KeyPort | undefined {
-    for (const { keyboard } of this.#devices.values()) if (keyboard) return keyboard;
+    for (const device of this.#devices.values()) if (hasKeyboard(device)) return device.keyboard;
     return undefined;
   }
   device(id: string): Device | undefined {

@@ -105,6 +105,9 @@ Deno.test("a snapshot goes into a machine of the same make only, and says which 
     ConfigError,
     "the snapshot is of another machine: 1 riscv64; 1024 KiB; ; this machine is 1 riscv64; 2048 KiB",
   );
+  const old = (version: unknown) => () => m.restore({ ...m.snapshot(), version } as ReturnType<Machine["snapshot"]>);
+  assertThrows(old(undefined), ConfigError, "the snapshot is of version 1, and this program reads version 2");
+  assertThrows(old(3), ConfigError, "the snapshot is of version 3, and this program reads version 2");
   assert(!e.message.includes("\n"));
   assertThrows(() => m.restore({} as never), ConfigError, "this is no snapshot");
 });

@@ -3,7 +3,7 @@
 // what may move by itself: a device whose alarm is set, or that the outside may give something.
 import type { VirtualClock } from "../core/clock.ts";
 import type { Cpu } from "../core/cpu.ts";
-import type { Device, Sources } from "../core/device.ts";
+import { type Device, hasChar, hasKeyboard, hasMouse, type Sources } from "../core/device.ts";
 import { type Graph, targetName } from "./graph.ts";
 
 /** What only the outside can wake waits for "input". */
@@ -14,8 +14,6 @@ export class Reach {
   readonly #drivers = new Map<string, { readonly device: string; readonly output: number }[]>();
   /** Names of the inputs of each device that something drives. */
   readonly #inputs = new Map<string, string[]>();
-  /** Alarms of each device: from, to. What belongs to none is the platform's. */
-  readonly #alarms = new Map<string, readonly [from: number, to: number]>();
   #outside = false;
 
   constructor(graph: Graph, readonly devices: ReadonlyMap<string, Device>, readonly clock: VirtualClock) {
@@ -30,11 +28,6 @@ export class Reach {
   }
   readonly #plugged: (readonly [host: string, device: string])[] = [];
 
-  /** The alarms from number `from` on are this device's. */
-  note(device: string, from: number): void {
-    this.#alarms.set(device, [from, this.clock.alarms.length]);
-  }
-
   /** For processors that all wait; undefined: something may wake one. */
   sleep(cpus: readonly Cpu[]): Sleep {
     if (this.#anyWakes(cpus, false)) return undefined;
@@ -43,11 +36,11 @@ export class Reach {
 
   #anyWakes(cpus: readonly Cpu[], outside: boolean): boolean {
     this.#outside = outside;
-    return cpus.some((c) => c.wakers.some((input) => input === "timer" ? this.#platformAlarm() : this.#rises({ hart: c.index, input })));
+    return cpus.some((c) => c.wakers.some((input) => input === "timer" ? this.#alarmOf(undefined) : this.#rises({ hart: c.index, input })));
   }
-  #platformAlarm(): boolean {
-    const owned = [...this.#alarms.values()];
-    return this.clock.alarms.some((a, n) => a.at < Infinity && !owned.some(([from, to]) => n >= from && n < to));
+  /** Whether an alarm of a device, or of the platform, is set. */
+  #alarmOf(device: string | undefined): boolean {
+    return this.clock.alarms.some((a) => a.device === device && a.at < Infinity);
   }
   #rises(to: { readonly hart: number; readonly input: string } | { readonly device: string; readonly input: string }): boolean {
     return this.#drivers.get(targetName(to))?.some(({ device, output }) => this.#raises(device, output)) ?? false;
@@ -67,9 +60,9 @@ export class Reach {
   }
   /** Whether a device that has no rule of its own may move: by itself, by the outside, by what drives it or is plugged into it. */
   #moves(id: string): boolean {
-    const device = this.devices.get(id)!, [from, to] = this.#alarms.get(id) ?? [0, 0];
-    for (let n = from; n < to; n++) if (this.clock.alarms[n].at < Infinity) return true;
-    if (this.#outside && (device.char || device.keyboard || device.mouse)) return true;
+    const device = this.devices.get(id)!;
+    if (this.#alarmOf(id)) return true;
+    if (this.#outside && (hasChar(device) || hasKeyboard(device) || hasMouse(device))) return true;
     return (this.#inputs.get(id) ?? []).some((input) => this.#rises({ device: id, input })) ||
       this.#plugged.some(([host, plugged]) => host === id && this.#moves(plugged));
   }

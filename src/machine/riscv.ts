@@ -1,9 +1,9 @@
 // RISC-V machines: harts, the way from reset to the kernel, and what the built-in SBI needs.
 // Source: RISC-V SBI 2.0; OpenSBI's fw_dynamic (include/sbi/fw_dynamic.h, version 2); QEMU's reset code, hw/riscv/boot.c (7.2).
-import type { Device } from "../core/device.ts";
-import type { Alarm } from "../core/clock.ts";
-import type { CharPort } from "../core/device.ts";
+import type { Alarm, TimeSource } from "../core/clock.ts";
+import { type CharPort, offer } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
+import type { ClaimController } from "../core/irq.ts";
 import { Later } from "../core/later.ts";
 import type { Engine } from "../engine/engine.ts";
 import { BYTES_OF_WORK } from "../engine/pace.ts";
@@ -24,6 +24,7 @@ import { type Loaded, RiscvPlaces } from "./riscv_places.ts";
 
 /** Bytes of what the machine puts where harts come out of reset. */
 const RESET_BYTES = 0x60;
+const countsTime = offer<TimeSource>("timeSource"), tellsClaims = offer<ClaimController>("lastClaim");
 /** After so many traps that the trap handler's first instruction raised, in a row, nothing will change any more. */
 const TRAP_LOOP = 1000;
 
@@ -132,7 +133,7 @@ class RiscvPlatform implements Platform, SbiHost {
   #time: () => number;
   readonly #advised = new Set<string>();
   /** The device that counts it, if it is not the clock. */
-  #timer: Device | undefined;
+  #timer: TimeSource | undefined;
   /** a0 to a7 of the call that is served. */
   readonly #arguments = new BigUint64Array(8);
   readonly #argumentHalves = new Uint32Array(this.#arguments.buffer);
@@ -168,7 +169,7 @@ class RiscvPlatform implements Platform, SbiHost {
     this.symbols = this.#kernel?.symbols ?? this.#firmware!.symbols;
 
     this.cpus = engine.harts.map((slot, index) => {
-      const stimer = clock.alarm(() => hart.timerDue());
+      const stimer = clock.alarm(`cpu${index}: stimecmp`, () => hart.timerDue());
       const hart: Hart = new Hart(slot, {
         isa: this.#isa,
         mmu: cpu.mmu,
@@ -195,7 +196,7 @@ class RiscvPlatform implements Platform, SbiHost {
         firmware: () => this.#ecall(index),
       });
       slot.core = hart;
-      this.#timers.push(clock.alarm(() => hart.setPending(STIP, true)));
+      this.#timers.push(clock.alarm(`cpu${index}: timer call`, () => hart.setPending(STIP, true)));
       return new RiscvCpu(index, hart, engine, this.#isa);
     });
   }
@@ -209,8 +210,9 @@ class RiscvPlatform implements Platform, SbiHost {
     const { host, devices, graph } = this.parts, external = 1 << interrupt & (SEIP | MEIP);
     let remedy = REMEDIES[interrupt];
     if (external) {
-      const plic = [...devices].find(([, d]) => d.lastClaim), source = plic?.[1].lastClaim?.(index, interrupt === 9) ?? 0;
-      const edge = graph.edges.find(({ to }) => "device" in to && to.device === plic?.[0] && to.input === String(source));
+      const [plic, device] = [...devices].find(([, d]) => tellsClaims(d)) ?? [];
+      const source = device && tellsClaims(device) ? device.lastClaim(index, interrupt === 9) : 0;
+      const edge = graph.edges.find(({ to }) => "device" in to && to.device === plic && to.input === String(source));
       const from = edge && "device" in edge.from ? ` (${edge.from.device})` : "";
       remedy = source
         ? `the handler has to remove the cause at source ${source}${from}, not only to claim it`
@@ -225,7 +227,7 @@ class RiscvPlatform implements Platform, SbiHost {
 
   /** First tick at which the time CSR reads at least `time`. */
   #tickOfTime(time: number): number {
-    return this.#timer?.tickOfTime?.(time) ?? this.parts.clock.tickOf(time, this.#timebase);
+    return this.#timer?.tickOfTime(time) ?? this.parts.clock.tickOf(time, this.#timebase);
   }
 
   /** @throws {ConfigError} a segment does not fit the machine's memory. */
@@ -245,9 +247,9 @@ class RiscvPlatform implements Platform, SbiHost {
   powerOn(): void {
     const { graph, bus, devices } = this.parts, ram = mainRam(graph).segments[0];
     for (const d of devices.values()) {
-      if (!d.timeSource) continue;
+      if (!countsTime(d)) continue;
       this.#timer = d;
-      this.#time = () => d.timeSource!();
+      this.#time = () => d.timeSource();
       d.onTimeWritten = () => this.cpus.forEach((c) => (c as RiscvCpu).hart.timerDue());
     }
     for (const c of this.cpus) c.reset();

@@ -216,19 +216,18 @@ export class Schedule {
     this.#slice = undefined;
     this.clock.elapsed = () => 0;
     this.clock.base = 0;
-    for (const a of this.clock.alarms) a.at = Infinity;
-    this.clock.refresh();
+    this.clock.load({});
   }
 
   save(): {
     readonly clock: number;
-    readonly alarms: readonly number[];
+    readonly alarms: Readonly<Record<string, number>>;
     readonly slice: Slice | undefined;
     readonly stopped: Stop | undefined;
   } {
     return {
       clock: this.clock.base,
-      alarms: this.clock.alarms.map((a) => a.at),
+      alarms: this.clock.save(),
       slice: structuredClone(this.#slice),
       stopped: this.stopped,
     };
@@ -241,8 +240,7 @@ export class Schedule {
     this.#slice = undefined;
     this.clock.elapsed = () => done;
     between();
-    for (const [i, a] of this.clock.alarms.entries()) a.at = s.alarms[i] ?? Infinity;
-    this.clock.refresh();
+    this.clock.load(s.alarms);
     this.#slice = slice;
     this.stopped = s.stopped;
     this.#request = undefined;

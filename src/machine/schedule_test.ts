@@ -58,11 +58,11 @@ Deno.test("schedule: a hart alone runs to where the caller wants it, and stops o
 
 Deno.test("schedule: an alarm that is set ends the slice at its tick, for the harts behind as well", () => {
   const fired: number[] = [], set = { 5: () => alarm.scheduleAt(9) };
-  const { clock, schedule, cpus } = board(2, [set]), alarm = clock.alarm(() => fired.push(clock.ticks));
+  const { clock, schedule, cpus } = board(2, [set]), alarm = clock.alarm("alarm", () => fired.push(clock.ticks));
   schedule.run(10);
   assertEquals([fired, cpus[0].turns[0].length && cpus[0].turns.slice(0, 2), cpus[1].turns[0]], [[9], [[0, 5], [5, 4]], [0, 9]]);
   // One that is due already ends it behind the instruction.
-  const late = board(2, [{ 7: () => past.scheduleAt(3) }]), past = late.clock.alarm(() => fired.push(late.clock.ticks));
+  const late = board(2, [{ 7: () => past.scheduleAt(3) }]), past = late.clock.alarm("alarm", () => fired.push(late.clock.ticks));
   late.schedule.run(8);
   assertEquals([fired[1], late.cpus[1].turns[0]], [7, [0, 7]]);
 });
@@ -94,7 +94,7 @@ Deno.test("schedule: a break comes back in the midst of a slice, which goes on a
 
 Deno.test("schedule: idle harts cost nothing: the clock jumps to the next alarm, however far it is, or the machine is dead", () => {
   let sleep: Sleep;
-  const b = board(2, [], () => sleep), alarm = b.clock.alarm(() => b.cpus[1].idle = false);
+  const b = board(2, [], () => sleep), alarm = b.clock.alarm("alarm", () => b.cpus[1].idle = false);
   for (const c of b.cpus) c.idle = true;
   alarm.scheduleAt(50_000 * MS);
   b.schedule.run(50_000 * MS + 1);
@@ -125,7 +125,7 @@ Deno.test("schedule: who asks first is heard, behind the instruction; a reset st
     },
   }]);
   assertEquals([ends.schedule.run(100), ends.clock.ticks, ends.cpus[1].total], [{ kind: "exit", code: 3 }, 10, 0]);
-  const again = board(1, [{ 10: () => again.schedule.ask({ kind: "reset" }) }]), alarm = again.clock.alarm(() => {});
+  const again = board(1, [{ 10: () => again.schedule.ask({ kind: "reset" }) }]), alarm = again.clock.alarm("alarm", () => {});
   alarm.scheduleAt(50);
   assertEquals([again.schedule.run(100), again.clock.ticks, alarm.at, again.schedule.age], [undefined, 0, Infinity, 10 + 1000]);
   again.schedule.run(100);

@@ -11,8 +11,12 @@ import { forEachTouchedPage, PAGE } from "./ram.ts";
 import type { Schedule, Slice } from "./schedule.ts";
 import type { Stop } from "./stop.ts";
 
+/** Of snapshots: those of another are refused. 2: alarms by name. */
+const VERSION = 2;
+
 /** State of a machine: plain data, restored exactly. */
 export interface Snapshot {
+  readonly version: number;
   /** What the machine consists of: a snapshot goes into one of the same make only. */
   readonly make: string;
   readonly clock: number;
@@ -22,7 +26,8 @@ export interface Snapshot {
   readonly disks: readonly WrittenSectors[];
   /** Pages of RAM that are not all zero, by index into the concatenated windows. */
   readonly pages: ReadonlyMap<number, Uint8Array>;
-  readonly alarms: readonly number[];
+  /** When alarms fire that are set, by name. */
+  readonly alarms: Readonly<Record<string, number>>;
   readonly output: Readonly<Record<string, number>>;
   readonly slice: Slice | undefined;
   readonly stopped: Stop | undefined;
@@ -56,6 +61,7 @@ export function save(m: Stateful): Snapshot {
     first += Math.ceil(r.length / PAGE);
   }
   return {
+    version: VERSION,
     make: makeOf(m),
     ...m.schedule.save(),
     cpus: m.cpus.map((c) => c.save()),
@@ -73,6 +79,9 @@ export function restore(m: Stateful, s: Snapshot): void {
   if (s?.make !== make) {
     const other = s?.make === undefined ? "this is no snapshot" : `the snapshot is of another machine: ${s.make}`;
     throw new ConfigError(`${other}; this machine is ${make}`);
+  }
+  if (s.version !== VERSION) {
+    throw new ConfigError(`the snapshot is of version ${s.version ?? 1}, and this program reads version ${VERSION}`);
   }
   let first = 0;
   for (const [i, r] of m.engine.rams.entries()) {

@@ -1,23 +1,24 @@
 // Graph -> devices: creates them, maps their windows and connects their interrupt wires. It knows of a device only what its type declares.
 import type { Bus, BusTarget } from "../core/bus.ts";
-import type { Clock } from "../core/clock.ts";
-import type { AnyDeviceType, Device, DeviceEnv, StopRequest } from "../core/device.ts";
+import type { VirtualClock } from "../core/clock.ts";
+import { type AnyDeviceType, type Device, type DeviceEnv, offer, type StopRequest } from "../core/device.ts";
 import type { Drive } from "../core/disk.ts";
+import type { DmaController } from "../core/dma.ts";
 import { type IrqLine, unconnected, Wire } from "../core/irq.ts";
 import type { Log } from "../core/log.ts";
-import type { PciFunction } from "../core/pci.ts";
+import type { PciDevice, PciFunction, PciHost } from "../core/pci.ts";
 import { PciSlot } from "../core/pci_slot.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { type Edge, type Graph, targetName } from "./graph.ts";
+
+const isPciDevice = offer<PciDevice>("pci"), isPciHost = offer<PciHost>("pciBus"), servesDma = offer<DmaController>("dma");
 
 /** What the devices of a machine are connected to. */
 export interface WiringHost {
   readonly bus: Bus;
   /** Port space; needed when a device of the graph has windows there. */
   readonly io?: Bus;
-  readonly clock: Clock;
-  /** Called behind each device's creation. */
-  created?(device: string): void;
+  readonly clock: VirtualClock;
   /** An interrupt input of a hart; undefined when the CPU has none of that name (the wire then leads nowhere). */
   cpuInput(hart: number, name: string): IrqLine | undefined;
   /** Connects an output of a hart. */
@@ -52,6 +53,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
     const env: DeviceEnv = {
       id: node.id,
       clock: host.clock,
+      alarm: (name, onFire) => host.clock.alarm(name, onFire, node.id),
       dma: host.bus,
       io: host.io,
       memory: bytes && host.memory ? host.memory(node.id, bytes) : new Uint8Array(bytes),
@@ -65,11 +67,11 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
     for (let output = 0; output < node.outputs.length; output++) irq.push(driver(graph, lines, node.id, output));
     const pci = node.pci && new PciSlot(node.pci.device, node.pci.func, node.id, wrap);
     if (pci) slots.set(node.id, pci);
-    const dma = node.dma && devices.get(node.dma.device)?.dma?.(node.dma.channel);
+    const controller = node.dma && devices.get(node.dma.device);
+    const dma = controller && servesDma(controller) ? controller.dma(node.dma!.channel) : undefined;
     const drives = (node.drives.length ? host.drives?.(node.id) : undefined) ?? {};
     const device = type.create(env, node.config, { irq, dma, drives, harts, hart: host.hart ?? (() => 0), pci });
     devices.set(node.id, device);
-    host.created?.(node.id);
     const windows = device.windows ?? [];
     if (windows.length !== node.windows.length) {
       throw new Error(`device type '${node.type}' declares ${node.windows.length} windows and implements ${windows.length}`);
@@ -83,9 +85,9 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
   }
   for (const { id, type, pci } of graph.devices) {
     if (!pci) continue;
-    const { pci: fn } = devices.get(id)!;
-    if (!fn) throw new Error(`device type '${type}' does not say what it is on a PCI bus`);
-    devices.get(pci.host)!.pciBus!.plug(slots.get(id)!, fn, host.expansionRom?.(fn));
+    const device = devices.get(id)!, bridge = devices.get(pci.host)!;
+    if (!isPciDevice(device)) throw new Error(`device type '${type}' does not say what it is on a PCI bus`);
+    if (isPciHost(bridge)) bridge.pciBus.plug(slots.get(id)!, device.pci, host.expansionRom?.(device.pci));
   }
   for (let i = 0; i < lines.length; i++) {
     const { from } = graph.edges[i];

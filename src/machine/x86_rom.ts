@@ -2,8 +2,9 @@
 // Sources: QEMU 7.2, docs/specs/fw_cfg.rst and hw/i386 (which items and CMOS bytes there are); SeaBIOS 1.16, docs/Runtime_config.md;
 // BIOS Boot Specification 1.01, 3.3 (expansion ROMs that boot).
 import type { Alarm } from "../core/clock.ts";
-import type { FirmwareItem } from "../core/device.ts";
+import { offer } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
+import type { FirmwareItem, TakesItems } from "../core/firmware.ts";
 import { BIOS_PORT, type MapEntry, writeCmosSizes } from "../firmware/bios/mod.ts";
 import { firmwareFiles } from "../firmware/tables/mod.ts";
 import { CS } from "../x86/segments.ts";
@@ -22,6 +23,7 @@ const VGA_ROM = "vgabios-stdvga.bin";
 /** Keys of fw_cfg items. */
 const RAM_SIZE = 0x03, CPUS = 0x05, NUMA = 0x0d, MAX_CPUS = 0x0f, IRQ0_OVERRIDE = 0x8002;
 /** Usable, as in E820. */
+const takesItems = offer<TakesItems>("provide");
 const USABLE = 1, E820_BYTES = 20;
 /** A mouse, and a coprocessor. */
 const EQUIPMENT = 0x06;
@@ -88,7 +90,7 @@ export function provideItems({ graph, devices }: PlatformParts, bios: BuiltinBio
       ...more,
     ];
   };
-  for (const device of devices.values()) device.provide?.(items);
+  for (const device of devices.values()) if (takesItems(device)) device.provide(items);
 }
 
 /** A BIOS from a file at work: it finds devices itself and is told the rest by fw_cfg and CMOS memory. */
@@ -97,7 +99,7 @@ export class RomBios {
 
   /** @param bios gives access to the machine. @param start starts the kernel, when it is not the BIOS that loads it from a disk. */
   constructor(readonly parts: PlatformParts, readonly bios: BuiltinBios, readonly start: ((map: readonly MapEntry[]) => void) | undefined) {
-    this.#start = parts.clock.alarm(() => start?.(this.#map()));
+    this.#start = parts.clock.alarm("kernel's start", () => start?.(this.#map()));
     if (!start) return;
     // Only for the option ROM; and not in the middle of the OUT instruction.
     const write = () => {

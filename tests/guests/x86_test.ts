@@ -3,6 +3,7 @@
 
 import { assertEquals } from "@std/assert";
 import { boot } from "../../mod.ts";
+import type { I8042 } from "../../src/devices/i8042.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import { normalise } from "./guests.ts";
 import { screenText, X86_GUESTS, type X86Guest } from "./x86.ts";
@@ -22,7 +23,7 @@ async function runs(guest: X86Guest, firmware = "builtin"): Promise<void> {
     await m.serial.toPrint(after);
     if (text) await m.keyboard.type(text);
     for (const movement of mouse) {
-      (m.machine as Machine).device("kbd")!.mouse!.move(movement);
+      ((m.machine as Machine).device("kbd") as I8042).mouse.move(movement);
       await m.run({ for: "1ms" });
     }
   }

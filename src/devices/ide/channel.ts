@@ -68,9 +68,9 @@ export class Channel implements CommandHost {
     write: (_offset, _size, value) => this.#writeControl(value),
   };
 
-  constructor(readonly env: DeviceEnv, readonly units: readonly (Unit | undefined)[], readonly line: IrqLine) {
+  constructor(readonly env: DeviceEnv, name: string, readonly units: readonly (Unit | undefined)[], readonly line: IrqLine) {
     this.state = channelPowerOn(units);
-    this.#alarm = env.clock.alarm(() => this.#isDue());
+    this.#alarm = env.alarm(name, () => this.#isDue());
   }
 
   reset(): void {

@@ -7,7 +7,7 @@ import type { BusTarget } from "../../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv } from "../../core/device.ts";
 import { type Drive, drive } from "../../core/disk.ts";
 import { type IrqLine, unconnected } from "../../core/irq.ts";
-import type { PciFunction } from "../../core/pci.ts";
+import type { PciDevice, PciFunction } from "../../core/pci.ts";
 import { bytewise, Channel, type ChannelState } from "./channel.ts";
 import type { Unit } from "./drive.ts";
 
@@ -40,7 +40,7 @@ export default defineDevice({
   create: (env, _config, ports) => new Ide(env, DRIVES.map((name) => ports.drives?.[name]), ports.irq),
 });
 
-export class Ide implements Device<{ channels: ChannelState[] }> {
+export class Ide implements Device<{ channels: ChannelState[] }>, PciDevice {
   state: { channels: ChannelState[] };
   readonly windows: readonly BusTarget[];
   readonly pci: PciFunction;
@@ -48,7 +48,9 @@ export class Ide implements Device<{ channels: ChannelState[] }> {
 
   constructor(env: DeviceEnv, drives: readonly (Drive | undefined)[], irq: readonly IrqLine[]) {
     const units = drives.map((d, i) => unitOf(d, i));
-    this.#channels = [0, 1].map((n) => new Channel(env, units.slice(2 * n, 2 * n + 2), irq[n] ?? unconnected()));
+    this.#channels = [0, 1].map((n) =>
+      new Channel(env, ["primary", "secondary"][n], units.slice(2 * n, 2 * n + 2), irq[n] ?? unconnected())
+    );
     this.state = { channels: this.#channels.map((c) => c.state) };
     this.windows = this.#channels.flatMap((c) => [c.commandBlock, c.controlBlock]);
     this.pci = {

@@ -102,7 +102,7 @@ export class Apic implements LocalApic {
   readonly #nmi: IrqLine;
 
   constructor(readonly device: ApicHost, readonly processor: number) {
-    this.#alarm = device.env.clock.alarm(() => this.#timerFired());
+    this.#alarm = device.env.alarm(`timer${processor}`, () => this.#timerFired());
     this.#intr = device.ports.irq[2 * processor] ?? unconnected();
     this.#nmi = device.ports.irq[2 * processor + 1] ?? unconnected();
   }

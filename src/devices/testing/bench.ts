@@ -1,11 +1,13 @@
 // A bench for device tests: a clock stepped by hand, wires that remember, a log that collects. No CPU and no machine.
+import type { Acknowledges, ApicDevice, EndsInterrupts } from "../../core/apic.ts";
 import { Bus, readTarget, writeTarget } from "../../core/bus.ts";
-import { VirtualClock } from "../../core/clock.ts";
-import type { Device, DeviceEnv, DeviceType, StopRequest } from "../../core/device.ts";
+import { type TimeSource, VirtualClock } from "../../core/clock.ts";
+import type { CharDevice, Device, DeviceEnv, DeviceType, KeyDevice, MouseDevice, ScreenDevice, StopRequest } from "../../core/device.ts";
 import type { Drive } from "../../core/disk.ts";
-import type { DmaChannel } from "../../core/dma.ts";
-import { Wire } from "../../core/irq.ts";
-import type { PciSlot } from "../../core/pci.ts";
+import type { DmaChannel, DmaController } from "../../core/dma.ts";
+import type { TakesItems } from "../../core/firmware.ts";
+import { type ClaimController, Wire } from "../../core/irq.ts";
+import type { PciDevice, PciHost, PciSlot } from "../../core/pci.ts";
 import type { Config, Key, Keys } from "../../core/schema.ts";
 
 /** What a key has when a machine file does not mention it; a required key gets a small legal value. */
@@ -49,6 +51,14 @@ export function defaults<K extends Keys>(keys: K, given: Partial<Config<K>> = {}
   return { ...out, ...given } as Config<K>;
 }
 
+/** A device with all that any device has for others. */
+export type AnyDevice =
+  & Device
+  & Partial<
+    & (CharDevice & ScreenDevice & KeyDevice & MouseDevice & DmaController & ApicDevice & EndsInterrupts & Acknowledges)
+    & (PciDevice & PciHost & TakesItems & TimeSource & ClaimController)
+  >;
+
 /** One device on a bench. `hz` ticks are one second of guest time. */
 export interface Bench<D extends Device> {
   readonly dev: D;
@@ -85,7 +95,7 @@ export function bench<K extends Keys>(
     dma?: DmaChannel;
     pci?: PciSlot;
   } = {},
-): Bench<Device> {
+): Bench<AnyDevice> {
   const clock = new VirtualClock(options.hz ?? 1_000_000_000);
   const log: string[] = [], stops: StopRequest[] = [], edges: string[] = [];
   const harts = options.harts ?? 1;
@@ -99,6 +109,7 @@ export function bench<K extends Keys>(
   const env: DeviceEnv = {
     id: "dut",
     clock,
+    alarm: (name, onFire) => clock.alarm(name, onFire),
     dma,
     memory,
     epochSeconds: options.epochSeconds ?? 1_767_225_600,

@@ -24,10 +24,12 @@ export interface Board {
 }
 
 class Wired implements Board {
+  readonly #clock = new VirtualClock(1e9);
   readonly #spaces: { base: number; length: number; target: BusTarget }[] = [];
   readonly #env: DeviceEnv = {
     id: "board",
-    clock: new VirtualClock(1e9),
+    clock: this.#clock,
+    alarm: (name, onFire) => this.#clock.alarm(`${this.#clock.alarms.length}: ${name}`, onFire),
     dma: new Bus(),
     memory: new Uint8Array(),
     epochSeconds: Date.parse(`${RTC_BASE}Z`) / 1000,

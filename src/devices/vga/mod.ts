@@ -1,9 +1,9 @@
 // VGA with the Bochs extensions (VBE DISPI) and a linear framebuffer: what QEMU calls the standard VGA. What is not modelled stands at the head of
 // its part: `memory.ts`, `ports.ts`, `dispi.ts`, `picture.ts`.
 import type { BusTarget } from "../../core/bus.ts";
-import { defineDevice, type Device, type DeviceEnv, type ScreenPort, type TextScreen } from "../../core/device.ts";
+import { defineDevice, type Device, type DeviceEnv, type ScreenDevice, type ScreenPort, type TextScreen } from "../../core/device.ts";
 import { builtinFont } from "../../core/font8x16.ts";
-import type { PciFunction } from "../../core/pci.ts";
+import type { PciDevice, PciFunction } from "../../core/pci.ts";
 import { bool, type Config, int, size } from "../../core/schema.ts";
 import { textMode, vgaPalette } from "../../core/vga_modes.ts";
 import { Dispi } from "./dispi.ts";
@@ -34,7 +34,7 @@ export default defineDevice({
   create: (env, config, ports) => new Vga(env, config, ports.pci !== undefined),
 });
 
-export class Vga implements Device<VgaState>, ScreenPort, Adapter {
+export class Vga implements Device<VgaState>, ScreenPort, Adapter, PciDevice, ScreenDevice {
   state: VgaState;
   readonly vram: number;
   readonly windows: readonly BusTarget[];
