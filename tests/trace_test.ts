@@ -141,7 +141,7 @@ async function machineOf(
   };
   const readFile = (path: string) => path === "program" ? run.image as Uint8Array : readFromDisk(path);
   const host = { readFile, log };
-  return createMachine(options, host, await loadGraph(options, { readFile, log: silent }));
+  return createMachine(options, host, await loadGraph(options, host));
 }
 /** Runs to the end, or for so many ticks; on the way the console gets a line. */
 function finish(m: Machine, until: number): void {
