@@ -85,7 +85,7 @@ export class Accesses {
     return pace.attention ? FINISH : CONTINUE;
   }
 
-  /** See LOAD in jit.ts. */
+  /** See LOAD in region_function.ts. */
   loadFor(lo: number, hi: number, size: number, left: number): number {
     const { pace } = this;
     pace.left = left;
@@ -95,7 +95,7 @@ export class Accesses {
     this.#i32[(RESULT >> 2) + 1] = this.#high;
     return this.#low;
   }
-  /** See FILL in jit.ts. */
+  /** See FILL in region_function.ts. */
   fillFor(lo: number, hi: number, access: Access, size: number): number {
     const { pace } = this;
     pace.spend(1);
@@ -111,7 +111,7 @@ export class Accesses {
     if (access === READ && core.writable) this.#fill(lo, hi, host, ram, WRITE);
     return this.#fill(lo, hi, host, ram, access) ? 1 : 0;
   }
-  /** See STORE in jit.ts: the store missed the TLB. */
+  /** See STORE in region_function.ts: the store missed the TLB. */
   storeFor(lo: number, hi: number, size: number, left: number): number {
     if ((lo & (PAGE - 1)) + size > PAGE) return 3;
     const { pace } = this, i32 = this.#i32, entry = this.#entry(lo, WRITE);

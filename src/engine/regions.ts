@@ -175,7 +175,7 @@ export class Regions {
     return n;
   }
 
-  /** What compiled code calls; see jit.ts. */
+  /** What compiled code calls; see region_function.ts. */
   #importsOfRegions(): WebAssembly.Imports {
     const { pace, harts, accesses } = this, { wasm, i32 } = this.cache.memory;
     const called = (left: number) => {

@@ -9,7 +9,8 @@ import { ARG, BUDGET, CLOCK, CONTEXT, GUEST, PAGE, PC, RESULT, TLB, TLB_HALF, TL
 import { type Limits, limitsOf } from "../../ir/limits.ts";
 import { INSN, JUMP, JUMP_TO } from "../../ir/ops.ts";
 import { LEFT } from "../interpreter.ts";
-import { compileRegion, type RegionCode } from "../jit.ts";
+import { compileRegion } from "../jit.ts";
+import type { RegionCode } from "../region_function.ts";
 import type { JitOption } from "../jit_options.ts";
 import type { RegionNode } from "../region.ts";
 
