@@ -41,12 +41,10 @@ export async function watch(session: MachineSession, expected: readonly RegExp[]
   const seen = (async () => {
     for (; next < expected.length; next++) await session.serial.toPrint(expected[next], { within: "none" });
   })();
-  seen.catch(() => {});
   try {
     const stop = expected.length ? await Promise.race([ended, seen]) : await ended;
     // It must not run on while what reports of it is loaded.
     session.freeze();
-    ended.catch(() => {});
     output.flush();
     if (!stop) return 0;
     if (stop.kind !== "exit") output.note(`bringup: ${describeStop(stop)}`);
@@ -85,7 +83,6 @@ export async function drive(session: MachineSession, script: (m: MachineSession)
     await script(session);
     // Ended in order, so that what nobody awaited is told of.
     await session[Symbol.asyncDispose]();
-    session.freeze();
     const forgotten = takeForgotten();
     if (forgotten) throw forgotten;
     output.flush();

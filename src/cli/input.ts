@@ -96,7 +96,6 @@ export class Input {
       if (!this.interactive) await this.#drained();
     }
     this.ended = true;
-    this.#listened();
     this.hooks.onActivity();
   }
 

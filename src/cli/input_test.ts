@@ -81,23 +81,60 @@ Deno.test("what cannot be read is as good as its end; without a console nothing 
 });
 
 Deno.test("who waits for the first bytes of a pipe waits for a moment at most", async () => {
-  const from = stdin(false), { console } = sink();
-  await withChanged(from.changes, async () => {
+  const from = stdin(false), { console } = sink(), timers = new Map<number, { fire: () => void; ms: number }>(), real = setTimeout;
+  const later = () => new Promise((resolve) => real(resolve, 0)),
+    give = async (piece: string) => {
+      const given = from.give(piece);
+      // That is what `give` waits with itself.
+      for (const [id, { fire, ms }] of timers) if (ms === 0) timers.delete(id), fire();
+      await given;
+      await later();
+    };
+  let ids = 0;
+  const fakes: [object, object] = [globalThis, {
+    setTimeout: (fire: () => void, ms: number) => (timers.set(++ids, { fire, ms }), ids),
+    clearTimeout: (id: number) => timers.delete(id),
+  }];
+  await withChanged([...from.changes, fakes], async () => {
     const input = new Input(console, hooks());
+    assertEquals(input.heard, false);
     input.start();
     let heard = 0;
-    const waits = input.hear().then(() => heard++), started = performance.now();
-    await from.give("x");
-    await waits;
-    assertEquals([heard, performance.now() - started < 250], [1, true]);
-    await input.hear();
+    const hear = () => void input.hear().then(() => heard++), waiting = () => [...timers.values()].map((t) => t.ms);
+    hear();
+    await later();
+    assertEquals([heard, waiting()], [0, [300]]);
+    await give("x");
+    assertEquals([heard, waiting(), input.heard], [1, [], true]);
+    hear();
+    await later();
+    assertEquals([heard, waiting()], [2, []], "it is known already");
     console.queued = 0;
     console.onDrained();
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    const late = performance.now();
-    await input.hear();
-    assertEquals([input.heard, performance.now() - late >= 250], [true, true], "nobody writes: the wait ends by itself");
-    await from.give(null);
+    await later();
+    assertEquals(input.heard, false, "another piece may come");
+    hear();
+    await later();
+    assertEquals([heard, waiting()], [2, [300]]);
+    timers.values().next().value!.fire();
+    await later();
+    assertEquals([heard, input.heard], [3, true], "nobody writes: the wait ends by itself");
+  });
+  await from.give(null);
+});
+
+Deno.test("whoever else waits until the guest has taken all is still told so", async () => {
+  const from = stdin(false), { console } = sink();
+  let drained = 0;
+  const mine = () => void drained++;
+  console.onDrained = mine;
+  await withChanged(from.changes, async () => {
+    new Input(console, hooks()).start();
+    await from.give("x");
+    console.onDrained();
+    assertEquals([drained, console.onDrained === mine], [1, true]);
+    console.queued = 0;
+    await from.give(null).catch(() => {});
   });
 });
 

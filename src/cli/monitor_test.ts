@@ -28,3 +28,18 @@ Deno.test("a line is edited, carried out at its end, and answered in front of th
   assertEquals(typed("digets\r"), "digets\nno command 'digets' (did you mean 'digest'?); try help\n(bringup) ");
   assertEquals([typed("quit\r"), done.at(-1)], ["quit\n(bringup) ", "quit"]);
 });
+
+Deno.test("every byte: a character, the end of a line, an erasure, or nothing", () => {
+  const back = "\b \b", others: Record<number, string> = { 0x08: back, 0x0a: "\n", 0x0d: "\n", 0x15: back + back, 0x7f: back };
+  for (let b = 0; b < 0x100; b++) {
+    let shown = "";
+    const session = new MachineSession(new FakeMachine([]));
+    const monitor = new Monitor({ session, setPaused() {}, quit() {}, write: (text) => shown += text });
+    for (const c of "di") monitor.byte(c.charCodeAt(0));
+    shown = "";
+    monitor.byte(b);
+    const expected = others[b] ?? (b >= 0x20 && b <= 0x7e ? String.fromCharCode(b) : "");
+    // "di" is the start of one command, whose answer follows.
+    assertEquals(shown.replace("0:0\n(bringup) ", ""), expected, `byte ${b}`);
+  }
+});

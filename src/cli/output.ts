@@ -86,8 +86,7 @@ export class Output {
     try {
       this.broken = !writeAll(Deno.stdout, data);
     } catch (e) {
-      if (!(e instanceof CannotWrite)) throw e;
-      this.failed = e.message;
+      this.failed = (e as CannotWrite).message;
       this.broken = true;
     }
   }
@@ -100,8 +99,8 @@ export class Output {
     if (!this.#covered) return;
     this.flush();
     this.#covered = false;
-    if (this.#kept.length > 0) this.#write(this.#kept);
-    this.#column = this.#kept.length > 0 && this.#kept.at(-1) !== 0x0a ? 1 : 0;
+    this.#write(this.#kept);
+    this.#column = this.#kept.length - 1 - this.#kept.lastIndexOf(0x0a);
     for (const text of this.#notes) this.note(text);
   }
 

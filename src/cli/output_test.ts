@@ -5,7 +5,7 @@ import { CannotWrite, Output, SILENCE_MS, writeAll } from "./output.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-Deno.test("everything is written, in pieces, to a pipe that is full for a while, and not to one whose reader has gone", () => {
+Deno.test("everything is written, in pieces, to a pipe that is full for a while, and not to one whose reader has gone", async () => {
   const to = (answers: (number | Error)[]) => {
     const got: string[] = [];
     const writeSync = (p: Uint8Array) => {
@@ -16,10 +16,16 @@ Deno.test("everything is written, in pieces, to a pipe that is full for a while,
     };
     return { writeSync, got };
   };
-  for (const answers of [[], [1, 2], [new Deno.errors.WouldBlock(""), 3, new Deno.errors.WouldBlock("")]]) {
-    const stream = to([...answers]);
-    assertEquals([writeAll(stream, bytes("hello")), stream.got.join("")], [true, "hello"]);
-  }
+  const full = () => new Deno.errors.WouldBlock(""), waits: number[][] = [];
+  // A wait for a value that is there, of a millisecond: the host gets its turn.
+  const wait = (array: Int32Array, index: number, value: number, ms: number) => (waits.push([array[index] - value, ms]), "timed-out");
+  await withChanged([[Atomics, { wait }]], () => {
+    for (const answers of [[], [1, 2], [full(), 3, full()]]) {
+      const stream = to([...answers]);
+      assertEquals([writeAll(stream, bytes("hello")), stream.got.join("")], [true, "hello"]);
+    }
+  });
+  assertEquals(waits, [[0, 1], [0, 1]]);
   assertEquals(writeAll(to([2, new Deno.errors.BrokenPipe("")]), bytes("hello")), false);
   const e = assertThrows(() => writeAll(to([new Error("No space left on device (os error 28)")]), bytes("x")), CannotWrite);
   assertEquals(e.message, "standard output: No space left on device");
@@ -45,18 +51,20 @@ const print = (output: Output, text: string) => bytes(text).forEach((b) => outpu
 Deno.test("bytes are collected until they are flushed or too many; a line of ours begins a line", async () => {
   assertEquals(
     await outputOn(false, (output, host) => {
+      output.flush();
       print(output, "hello");
       assertEquals([host.text, output.any], ["", false]);
       output.flush();
       assertEquals([host.text, output.any], ["hello", true]);
       output.note("one");
+      output.note("1");
       print(output, "x\n");
       output.note("two");
       output.note("three");
       print(output, "\r");
       output.note("four");
     }),
-    "hello<\none\n>x\n<two\n><three\n>\r<four\n>",
+    "hello<\none\n><1\n>x\n<two\n><three\n>\r<four\n>",
   );
   assertEquals(
     await outputOn(false, (output, host) => {
@@ -85,6 +93,13 @@ Deno.test("while the guest's screen has the terminal its output is kept, the las
     "end\n<late\n>",
   );
   assertEquals(await outputOn(false, (output) => (output.cover(), output.note("late"), output.uncover())), "<late\n>");
+  assertEquals(await outputOn(false, (output) => (output.cover(), print(output, "x"), output.uncover())), "x");
+  // What has not been covered is not uncovered: the line that a text of ours has to end goes on.
+  assertEquals(await outputOn(false, (output) => (print(output, "x"), output.flush(), output.uncover(), output.note("y"))), "x<\ny\n>");
+  for (const [kept, before] of [["x", "\n"], ["x\n", ""], ["\nx", "\n"], ["", ""]]) {
+    const shown = await outputOn(false, (output) => (output.cover(), print(output, kept), output.uncover(), output.note("y")));
+    assertEquals(shown, `${kept}<${before}y\n>`);
+  }
 });
 
 Deno.test("a terminal shows how far a silent guest is: after a while, updated, beside its text, and gone before anything else", async () => {
@@ -93,6 +108,7 @@ Deno.test("a terminal shows how far a silent guest is: after a while, updated, b
     print(output, "> ");
     output.flush();
     const after = (at: number) => (host.text = "", host.at = at, output.tick(), host.text);
+    assertEquals(SILENCE_MS, 2000);
     assertEquals(after(SILENCE_MS - 1), "");
     assertEquals(after(SILENCE_MS), line);
     assertEquals(after(SILENCE_MS + 499), "", "not at every look");
@@ -102,6 +118,7 @@ Deno.test("a terminal shows how far a silent guest is: after a while, updated, b
     output.flush();
     assertEquals(host.text, `${erased}more`);
     assertEquals(after(SILENCE_MS + 600), "", "it has spoken");
+    assertEquals(after(2 * SILENCE_MS + 499), "", "so late that another look would be due");
     host.columns = 27;
     assertEquals(after(2 * SILENCE_MS + 600), "", "no room");
     host.columns = 28;
@@ -115,6 +132,29 @@ Deno.test("a terminal shows how far a silent guest is: after a while, updated, b
     output.note("end");
   });
   assertEquals(text, "<end\n>", "who gives the terminal back ends the line");
+  const early = await outputOn(true, (output, host) => {
+    host.at = 1500;
+    print(output, "\n");
+    output.flush();
+    for (const at of [2100, 3499]) host.at = at, output.tick();
+    assertEquals(host.text, "\n", "it has spoken 1.999 s ago");
+    host.at = 3500;
+    output.tick();
+    host.text = "";
+    output.note("ours");
+    output.flush();
+  });
+  assertEquals(early, `${erased}<ours\n>`);
+  // What was kept counts for the room beside it.
+  const beside = (columns: number) =>
+    outputOn(true, (output, host) => {
+      output.cover();
+      print(output, "a\n12345");
+      output.uncover();
+      Object.assign(host, { at: 5000, columns, text: "" });
+      output.tick();
+    });
+  assertEquals([await beside(26), await beside(27)], ["", line]);
   assertEquals(await outputOn(false, (output, host) => (host.at = 5000, output.tick())), "", "no terminal");
 });
 

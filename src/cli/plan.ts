@@ -25,12 +25,12 @@ export interface Plan {
   readonly screenshot: string | undefined;
 }
 
-/** Checks the arguments and what they mean together. @throws {ConfigError} */
-export function makePlan({ positional, values }: CommandLine): Plan {
+/** Checks the arguments and what they mean together; `given` is the command line as it was typed. @throws {ConfigError} */
+export function makePlan({ positional, values }: CommandLine, given: readonly string[] = Deno.args): Plan {
+  checkPositional(positional);
   const [machine, kernel] = positional;
-  if (!machine?.endsWith(".toml") || kernel === "" || positional.length > 2) checkPositional(positional);
   const options = Object.keys(values).length > 0 ? readOptions(values) : NO_OPTIONS;
-  const replay = ["deno run -A mod.ts", ...Deno.args.map(shellQuote)].join(" ");
+  const replay = ["deno run -A mod.ts", ...given.map(shellQuote)].join(" ");
   return { ...options, machine, boot: { ...options.boot, replay, ...(kernel !== undefined ? { kernel } : {}) } };
 }
 

@@ -181,7 +181,6 @@ export class TerminalHost {
 
   /** An idle guest's last words are drawn at once: perhaps nothing happens any more. */
   #draw(display: TerminalDisplay, idle: boolean): void {
-    this.output.flush();
     if (display.draw(performance.now(), idle)) this.#typist?.settle();
   }
 
@@ -189,11 +188,11 @@ export class TerminalHost {
   #hint(idle: boolean): void {
     const { session } = this, wait = !idle && !session.stop && performance.now() - this.#startedMs < SILENCE_MS;
     if (wait || !session.hasScreen || this.output.any || !Deno.stdout.isTerminal()) return;
-    const text = session.screen.text();
-    if (text !== undefined && text.trim() === "") return;
+    const graphics = session.screen.port.text() === undefined;
+    if (!graphics && session.screen.text().trim() === "") return;
     this.#hinted = true;
     this.output.note(
-      text === undefined
+      graphics
         ? "bringup: the guest draws on its screen: --screenshot FILE.png shows it at the end"
         : "bringup: the guest writes on its screen, not on the serial port: --display terminal shows it",
     );
@@ -231,7 +230,6 @@ export class TerminalHost {
       return this.#cover();
     }
     this.#display?.suspend();
-    this.#helping = false;
     this.#monitor = new Monitor({
       session: this.session,
       setPaused: (paused) => {
