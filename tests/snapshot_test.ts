@@ -8,7 +8,7 @@ import { createMachine, loadGraph, type Machine, type MachineOptions, type Snaps
 import { GUEST } from "../src/ir/layout.ts";
 import { HELD } from "../src/riscv/slots.ts";
 import type { X86Cpu } from "../src/x86/cpu.ts";
-import { CC_RESULT, CODE_LIMIT, INTR, SEG_BASE, SEG_READ_TOP, TSC_OFFSET } from "../src/x86/slots.ts";
+import { CC_RESULT, CODE_END, INTR, SEG_BASE, SEG_READ_TOP, TSC_OFFSET } from "../src/x86/slots.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 /** Endless loops. */
@@ -29,7 +29,7 @@ const X86_SLOTS: Slots = [
   [SEG_BASE(0), 32, "what code adds, from the bases as they were loaded"],
   [INTR, 4, "the level of a wire"],
   [TSC_OFFSET, 16, "from the time-stamp counter's own state"],
-  [SEG_READ_TOP(0), CODE_LIMIT + 4 - SEG_READ_TOP(0), "from limits and attributes"],
+  [SEG_READ_TOP(0), CODE_END + 4 - SEG_READ_TOP(0), "from limits and attributes"],
 ];
 const isDerived = (path: string, slots: Slots): boolean => {
   const slot = Number(/^\.cpus\.\d+\.core\.registers\[(\d+)\]$/.exec(path)?.[1] ?? -1);

@@ -3,8 +3,7 @@
 // (253666-083, 253668-083). Instructions are in isa/*.ts; what they call is in system.ts, far.ts, interrupts.ts, tasks.ts.
 // A check that fails deep inside such a function throws FAULTED after the exception was recorded; nothing of the guest's state has been
 // changed by then, and the helper's wrapper or the delivery loop catches it. Translated code never sees it.
-// Not modelled: SMM, VMX, SVM, CET, VME (CR4.VME, PVI), machine checks, performance counters; #GP when code runs on beyond the limit of CS
-// (jumps are checked).
+// Not modelled: SMM, VMX, SVM, CET, VME (CR4.VME, PVI), machine checks, performance counters.
 import { ANSWER, ARG, CONTEXT, GUEST, GUEST_END, PC, RESULT, SWITCH, SWITCH_END, TLB } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
@@ -55,6 +54,7 @@ import {
 } from "./segments.ts";
 import { resetFpu } from "./state.ts";
 import {
+  CODE_END,
   CODE_LIMIT,
   CPL,
   CR2,
@@ -72,6 +72,7 @@ import {
   MODE_EM,
   MODE_FLAT,
   MODE_MP,
+  MODE_ODD_END,
   MODE_OSFXSR,
   MODE_PHYSICAL,
   MODE_PROTECTED,
@@ -574,7 +575,11 @@ export class X86Cpu implements Core {
     if (n > GS) return;
     if (n < FS) this.setSlot(SEG_BASE(n), this.code64 ? 0 : this.baseLo(n), this.code64 ? 0 : this.baseHi(n));
     const attr = this.code64 ? 0 : this.attr[n], limit = this.code64 ? 0 : this.limit[n];
-    if (n === CS) this.setSlot32(CODE_LIMIT, limit);
+    if (n === CS) {
+      const end = (this.baseLo(CS) >>> 0) + limit;
+      this.setSlot32(CODE_LIMIT, limit);
+      this.setSlot32(CODE_END, end > 0xffff_ffff ? 0 : end);
+    }
     let read = !this.protectedMode || ((attr & PRESENT) !== 0 && isReadable(attr));
     let write = !this.protectedMode || ((attr & PRESENT) !== 0 && isWritable(attr));
     if (isData(attr) && attr & EXPAND_DOWN) read = write = false;
@@ -775,7 +780,8 @@ export class X86Cpu implements Core {
     if (this.#misaligned(lo, access, size)) return -1;
     const user = this.cpl === 3, paddr = this.paging.walk(lo, hi, access, user, this.#smap, false);
     if (paddr < 0) {
-      this.#pageFault(lo, hi);
+      if (access === FETCH && this.beyondCode(lo)) this.record(XCPT.GP, 0);
+      else this.#pageFault(lo, hi);
       return -1;
     }
     if (access === FETCH) {
@@ -809,8 +815,12 @@ export class X86Cpu implements Core {
   }
 
   /** Only fetches come here: elsewhere the bus answers with all ones, and code of all ones is no instruction. */
-  busFault(_lo: number, _hi: number, _access: Access): void {
-    this.record(XCPT.UD, 0);
+  busFault(lo: number, _hi: number, _access: Access): void {
+    this.record(this.beyondCode(lo) ? XCPT.GP : XCPT.UD, 0);
+  }
+  /** Code beyond the limit of its segment is not fetched. */
+  beyondCode(lo: number): boolean {
+    return !this.code64 && ((lo - this.baseLo(CS)) >>> 0) > this.limit[CS];
   }
 
   translateBlock(b: Builder, code: Code, max: number): void {
@@ -1101,11 +1111,13 @@ export class X86Cpu implements Core {
     this.lma = lma;
     const aligned = this.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
     const stepping = flags & (TF | RF) || s.stepOnce || this.#instructionBreakpoints();
+    const flat = code64 || this.#flat();
     // 64-bit code has one kind of stack: that of an interrupt, with a null SS, and that of SYSCALL have the same code.
     const mode = (code64 ? MODE_CODE64 : (cs & BIG ? MODE_CODE32 : 0) | (attr[SS] & BIG ? MODE_STACK32 : 0)) | (pe ? MODE_PROTECTED : 0) |
-      (v86 ? MODE_V86 : 0) | (code64 || this.#flat() ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
+      (v86 ? MODE_V86 : 0) | (flat ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
       (s.cr0 & CR0_EM ? MODE_EM : 0) | (s.cr0 & CR0_MP ? MODE_MP : 0) | (s.cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (stepping ? MODE_TF : 0) |
-      (this.paging.levels === 0 && s.a20 && !this.#dataBreakpoints && !aligned ? MODE_PHYSICAL : 0);
+      (this.paging.levels === 0 && s.a20 && !this.#dataBreakpoints && !aligned ? MODE_PHYSICAL : 0) |
+      (flat || (this.slotLo(CODE_END) & 15) === 15 ? 0 : MODE_ODD_END);
     // Pages that were cached without the check must not be while it is on.
     if (aligned && !this.#aligned) this.env.flushTlb();
     this.#aligned = aligned;

@@ -12,6 +12,7 @@ import {
   CC_B,
   CC_KIND,
   CC_RESULT,
+  CODE_END,
   CODE_LIMIT,
   FPU_REG,
   FPU_SW,
@@ -21,6 +22,7 @@ import {
   MODE_CPL_SHIFT,
   MODE_FLAT,
   MODE_MP,
+  MODE_ODD_END,
   MODE_PROTECTED,
   MODE_STACK32,
   MODE_TS,
@@ -510,6 +512,18 @@ export class Emit extends Builder {
     if (!this.long) return !this.flat;
     const lo = (this.pcLo >>> 0) + this.i.length + distance, top = (this.pcHi + Math.floor(lo / 2 ** 32)) >> 15;
     return top !== 0 && top !== -1;
+  }
+  /**
+   * Outside flat code every byte of an instruction has to lie within the limit of CS (SDM volume 3A, 5.3). Whether one of which `bytes` were looked
+   * at, `offset` behind the block's start, may be the first that does not: most segments end where 16 bytes do, and jumps are checked.
+   */
+  mayBeBeyond(offset: number, bytes: number): boolean {
+    const inside = (this.startLo + offset) & 15;
+    return !this.flat && (offset === 0 || inside === 0 || inside + bytes > 16 || (this.mode & MODE_ODD_END) !== 0);
+  }
+  checkEnd(bytes: number): void {
+    const last = this.i32((this.pcLo + bytes - 1) | 0);
+    this.callUnless(this.leU(last, this.getI(CODE_END)), this.i64(0), H.codeEnd, this.zx(last));
   }
   /** Ends the block: on to a computed EIP, cut to the operand size already. */
   jumpIp(ip: Val): void {

@@ -14,6 +14,7 @@ export const SYSTEM_HELPERS = [
   "segWrite", // the same for writing
   "storeSelector", // linear address, offset, segment | bytes << 8, value: a word, with the checks of segWrite
   "codeLimit", // linear address, new EIP -> linear address: raises #GP if the EIP is above the limit or not canonical
+  "codeEnd", // nothing, linear address of an instruction's last byte: raises #GP if it is above the limit
   "goTo", // * linear address
   "jumpFar", // * selector | operand bytes << 16, offset, here, next
   "callFar", // * selector | operand bytes << 16, offset, here, next

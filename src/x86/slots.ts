@@ -43,8 +43,8 @@ export const SWITCH_SYSTEM = SWITCH, SWITCH_USER = SWITCH + 8;
  */
 export const SEG_READ_TOP = (n: number): number => GUEST + 0x840 + 8 * n;
 export const SEG_WRITE_TOP = (n: number): number => GUEST + 0x880 + 8 * n;
-/** i32: limit of CS in bytes, the last valid offset. */
-export const CODE_LIMIT = GUEST + 0x8c0;
+/** i32: limit of CS in bytes, the last valid offset; linear address of that, 0 when it is beyond 4 GiB: the helper codeEnd decides then. */
+export const CODE_LIMIT = GUEST + 0x8c0, CODE_END = GUEST + 0x8c4;
 
 /** x87 register n by its physical number (not relative to the top): significand (i64, also MMX register n), then sign and exponent (16 bits). */
 export const FPU_REG = (n: number): number => GUEST + 0x900 + 16 * n;
@@ -73,6 +73,9 @@ export const MODE_SSE_FAST = 0x2000;
 
 /** Linear addresses are physical ones: no paging, address bit 20 is not masked, and no data breakpoint is set. */
 export const MODE_PHYSICAL = 0x4000;
+
+/** The segment of code has a limit, and does not end where 16 bytes do: its instructions are all checked, not only where they may be the first beyond. */
+export const MODE_ODD_END = 0x8000;
 
 /** True when all SSE exceptions are masked, PE is set already, and results round to nearest even with no DAZ or FTZ: an inexact result then changes nothing. */
 export const mxcsrIsFast = (mxcsr: number): boolean => (mxcsr & 0xffe0) === 0x1fa0;

@@ -114,6 +114,10 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPE
       if (cpu.code64 ? !cpu.canonical(hi(1)) : lo(1) >>> 0 > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
       return result(lo(0), hi(0));
     },
+    codeEnd: () => {
+      if (cpu.beyondCode(lo(1))) cpu.fault(XCPT.GP, 0);
+      return CONTINUE;
+    },
     goTo: () => {
       cpu.setPc(lo(0), hi(0));
       return CONTINUE;

@@ -89,7 +89,8 @@ function decodeBlock(e: Emit, table: DecodeTable, code: Code, max: number): numb
 /** Returns how many instructions the block may have: `count`, or fewer when they do not fit. */
 function emitBlock(e: Emit, count: number, mode: number): number {
   // Backwards: an instruction that may leave the block shows all flags, before it and, mostly, after it.
-  let after = STATUS;
+  let after = STATUS, end = 0;
+  for (let n = 0; n < count; n++) if (outcomes[n] === OK) end += pool[n].length;
   for (let n = count - 1; n >= 0; n--) {
     const i = pool[n];
     if (outcomes[n] !== OK) {
@@ -97,6 +98,7 @@ function emitBlock(e: Emit, count: number, mode: number): number {
       continue;
     }
     const row = i.row;
+    end -= i.length;
     if (!row.quiet || i.hasMemory) {
       live[n] = row.quiet && e.leavesBefore && (e.long || e.flat && i.segment < 4 && i.segment !== CS) ? after : STATUS;
       after = STATUS;
@@ -105,7 +107,7 @@ function emitBlock(e: Emit, count: number, mode: number): number {
     live[n] = after;
     // A count that may be zero leaves what was: those flags pass through.
     const writes = row.counted !== 0 && surelyShifts(i) ? row.writes | row.counted : row.writes;
-    after = (after & ~writes) | row.reads;
+    after = e.mayBeBeyond(end, i.length) ? STATUS : (after & ~writes) | row.reads;
   }
   let offset = 0;
   for (let n = 0; n < count && !e.ended; n++) {
@@ -114,6 +116,7 @@ function emitBlock(e: Emit, count: number, mode: number): number {
     e.insn(lo | 0, e.long && lo > 0xffff_ffff ? e.startHi + 1 : e.startHi, offset);
     e.begin1(i, live[n]);
     if (mode & MODE_TF) e.call(H.step, e.here());
+    if (e.mayBeBeyond(offset, i.length)) e.checkEnd(i.length);
     if (outcomes[n] !== OK) {
       if (outcomes[n] === TOO_LONG) e.raise(GP, 0);
       else e.raise(UD);

@@ -22,6 +22,8 @@ import { SYSTEM_HELPERS } from "../../src/x86/helpers.ts";
 import { AF, CF, IMM, Insn, MEM, OF, PF, type Row, SF, STATUS, STRING, ZF } from "../../src/x86/insn.ts";
 import { x86Table } from "../../src/x86/isa.ts";
 import {
+  CODE_END,
+  CODE_LIMIT,
   FPU_CW,
   FPU_EMPTY,
   FPU_REG,
@@ -178,7 +180,7 @@ class Rig implements EvalMachine {
       this.slots.setBigUint64(SEG_READ_TOP(n), 1n << 32n, true);
       this.slots.setBigUint64(SEG_WRITE_TOP(n), 1n << 32n, true);
     }
-    this.slots.setInt32(0x18c0, -1, true);
+    for (const slot of [CODE_LIMIT, CODE_END]) this.slots.setInt32(slot, -1, true);
   }
 
   #at(address: bigint, size: number): number {

@@ -4,7 +4,7 @@ import { evaluate, type Exit } from "../../ir/evaluate.ts";
 import { CONTINUE, type CoreEnv, FAULT, type Helper } from "../../ir/frontend.ts";
 import { ARG, PC } from "../../ir/layout.ts";
 import { SYSTEM_HELPERS } from "../helpers.ts";
-import { GPR, MODE_CODE32, MODE_CODE64, MODE_FLAT, MODE_OSFXSR, MODE_PROTECTED, MODE_STACK32, RFLAGS } from "../slots.ts";
+import { CODE_END, GPR, MODE_CODE32, MODE_CODE64, MODE_FLAT, MODE_OSFXSR, MODE_PROTECTED, MODE_STACK32, RFLAGS } from "../slots.ts";
 import { instructionHelpers, translateBlock } from "../translate.ts";
 
 /** Modes: 32-bit and 64-bit code in flat segments, privilege 0; real mode. */
@@ -43,6 +43,7 @@ export class Bench {
       }),
     ];
     this.slots.setBigUint64(RFLAGS, 2n, true);
+    this.slots.setInt32(CODE_END, -1, true);
   }
   translate(hex: string, mode: number, pc = 0x1000, max = 64): Builder {
     const code = bytesOf(hex);
