@@ -1,5 +1,6 @@
 // A machine whose CPU executes a list of actions, one tick each: for tests of sessions, the command line's parts and the GDB stub that
 // should not depend on an instruction set. It follows the contract of `MachineLike` to the tick.
+import { X_NAMES } from "../src/riscv/registers.ts";
 import { Bus } from "../src/core/bus.ts";
 import type { Cpu, RegisterInfo, RunEnd } from "../src/core/cpu.ts";
 import type { CharPort } from "../src/core/device.ts";
@@ -170,7 +171,7 @@ class FakeCpu implements Cpu {
   readonly executed = 0;
   readonly breakpoints = new Set<bigint>();
   readonly registers: readonly RegisterInfo[] = [
-    ...Array.from({ length: 32 }, (_, i) => ({ name: `x${i}`, bits: 64, group: "general" })),
+    ...Array.from({ length: 32 }, (_, i) => ({ name: `x${i}`, debugName: X_NAMES[i], bits: 64, group: "general" })),
     { name: "pc", bits: 64, group: "general", type: "code_ptr" },
     { name: "mstatus", bits: 64, group: "csr" },
     { name: "priv", bits: 8, group: "system" },

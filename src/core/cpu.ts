@@ -20,6 +20,8 @@ export interface CpuTrace {
 /** A register for the debugger: the target description, `reg()` and the death report are made from these rows. */
 export interface RegisterInfo {
   readonly name: string;
+  /** What debuggers call it, if that is another name. */
+  readonly debugName?: string;
   readonly bits: number;
   /** GDB's group and feature: "general" | "float" | "csr" | "system". */
   readonly group: string;

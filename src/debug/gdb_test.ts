@@ -276,7 +276,7 @@ Deno.test("gdb: a port that is taken is the user's mistake", () =>
 
 Deno.test("gdb: float registers keep their ABI names and are not in the general packet", () => {
   const cpu = new FakeMachine([]).cpus[0];
-  const registers = [...cpu.registers, { name: "f8", bits: 64, group: "float", type: "ieee_double" }, {
+  const registers = [...cpu.registers, { name: "f8", debugName: "fs0", bits: 64, group: "float", type: "ieee_double" }, {
     name: "fcsr",
     bits: 32,
     group: "csr",

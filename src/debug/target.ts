@@ -8,16 +8,10 @@ interface Architecture {
   /** Absent: GDB takes what its symbol file, or the user, says. */
   readonly name?: string;
   readonly features: Readonly<Record<string, string>>;
-  readonly rename: (name: string) => string;
   readonly types: Readonly<Record<string, string>>;
   /** Names for the lower half of registers. */
   readonly halves?: Readonly<Record<string, string>>;
 }
-
-const X_ABI = "zero ra sp gp tp t0 t1 t2 fp s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(" ");
-const F_ABI =
-  "ft0 ft1 ft2 ft3 ft4 ft5 ft6 ft7 fs0 fs1 fa0 fa1 fa2 fa3 fa4 fa5 fa6 fa7 fs2 fs3 fs4 fs5 fs6 fs7 fs8 fs9 fs10 fs11 ft8 ft9 ft10 ft11"
-    .split(" ");
 
 const RISCV = {
   features: {
@@ -26,7 +20,6 @@ const RISCV = {
     csr: "org.gnu.gdb.riscv.csr",
     system: "org.gnu.gdb.riscv.virtual",
   },
-  rename: (name: string) => /^x\d+$/.test(name) ? X_ABI[Number(name.slice(1))] : /^f\d+$/.test(name) ? F_ABI[Number(name.slice(1))] : name,
   types: { ra: "code_ptr", pc: "code_ptr", sp: "data_ptr", gp: "data_ptr", tp: "data_ptr", fp: "data_ptr" },
 };
 
@@ -39,7 +32,6 @@ const X86 = {
     segments: "org.gnu.gdb.i386.segments",
     system: "bringup.x86.system",
   },
-  rename: (name: string) => name,
   types: {},
 };
 
@@ -104,7 +96,7 @@ export function describeTarget(cpu: Cpu, wanted: string = cpu.arch): Target {
 }
 
 function regElement(arch: Architecture, r: RegisterInfo, regnum: number): string {
-  const name = arch.rename(r.name), type = arch.types[name] ?? r.type ?? "int";
+  const name = r.debugName ?? r.name, type = arch.types[name] ?? r.type ?? "int";
   const group = r.group === "csr" || r.group === "float" ? ` group="${r.group}"` : "";
   return `<reg name="${name}" bitsize="${bytesOf(r) * 8}" regnum="${regnum}" type="${type}"${group}/>`;
 }

@@ -4,6 +4,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { AnyDeviceType, FdtProperties } from "../core/device.ts";
 import { DEVICES } from "../devices/mod.ts";
+import { splitIsa } from "../riscv/isa_string.ts";
 import { CPU_INPUTS } from "./format.ts";
 import type { DeviceNode, Graph, RiscvCpu } from "./graph.ts";
 
@@ -110,7 +111,7 @@ function nodeName(device: DeviceNode, type: AnyDeviceType): string {
 }
 
 function addCpus(tree: Tree, cpu: RiscvCpu, timebase: number): void {
-  const extensions = isaExtensions(cpu.isa), base = cpu.isa.slice(0, 4);
+  const extensions = splitIsa(cpu.isa)!.names, base = cpu.isa.slice(0, 4);
   let isa = base;
   for (const e of extensions) isa += e.length === 1 ? e : `_${e}`;
   tree.begin("cpus");
@@ -152,13 +153,6 @@ function addCpus(tree: Tree, cpu: RiscvCpu, timebase: number): void {
   tree.end();
   tree.end();
   tree.end();
-}
-
-/** `rv64gc_zba` -> i m a f d c zicsr zifencei zba. The ISA manual (chapter 36) defines what G stands for. */
-export function isaExtensions(isa: string): string[] {
-  const [letters, ...multi] = isa.slice(4).split("_");
-  const single = [...letters.replace("g", "imafd")], implied = letters.includes("g") ? ["zicsr", "zifencei"] : [];
-  return [...new Set([...single, ...implied, ...multi])];
 }
 
 /** `interrupts` for one controller, `interrupts-extended` where the targets are harts or several controllers. */

@@ -3,10 +3,8 @@
 import { Builder, type I32, type I64, type Val } from "../ir/builder.ts";
 import { H, type HelperName } from "./helpers.ts";
 import type { PlainCsr } from "./csr.ts";
+import { CAUSE } from "./trap.ts";
 import { F, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, X } from "./slots.ts";
-
-/** Exception causes that rows raise themselves (Priv 1.13, table 14). */
-export const CAUSE_MISALIGNED_FETCH = 0, CAUSE_ILLEGAL = 2;
 
 /** Loads into an x register, and loads of a read-modify-write, by the manual's width letters: the name of the IR row for RV32 and for RV64. */
 const LOADS = {
@@ -133,7 +131,7 @@ export class Emit extends Builder {
   }
   /** Ends the block with an illegal instruction exception. */
   illegal(): void {
-    this.raise(CAUSE_ILLEGAL, this.i64Halves(this.word, 0));
+    this.raise(CAUSE.illegal, this.i64Halves(this.word, 0));
   }
   /** Ends the block with a helper that takes the addresses of this instruction and of the next. */
   system(helper: HelperName): void {

@@ -62,6 +62,7 @@ import { translateBlock } from "./translate.ts";
 import { Spaces } from "../ir/spaces.ts";
 import { Mmu, type MmuMode, REASONS, RIGHT } from "./mmu.ts";
 import { Pmp } from "./pmp.ts";
+import { F_NAMES, X_NAMES } from "./registers.ts";
 import {
   F,
   FFLAGS,
@@ -169,7 +170,6 @@ const [SEPC, SCAUSE, STVAL, MEPC, MCAUSE, MTVAL] = ["sepc", "scause", "stval", "
 const NX = 1;
 /** Fields of mstatus on which loads, stores or code depend. */
 const VISIBLE = SUM | MXR | MPRV | MPP | FS;
-const ABI = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(" ");
 const CBIE_RESERVED = 2 << 4;
 /** So many interrupts between which nothing ran are more than a burst: the longest of a device is a FIFO's length. */
 export const STORM = 10_000;
@@ -935,13 +935,13 @@ export class Hart implements Core {
     });
     for (let n = 0; n < 32; n++) {
       rows.push({
-        name: ABI[n],
+        name: X_NAMES[n],
         bits,
         group: "general",
         ...(n === 2 || n === 3 || n === 4 || n === 8 ? { type: "data_ptr" } : n === 1 ? { type: "code_ptr" } : {}),
       });
       const access = n === 0 ? { get: () => 0n, set: () => {} } : slotAccess(X(n), bits);
-      for (const alias of n === 8 ? [ABI[8], "x8", "fp"] : [ABI[n], `x${n}`]) this.#access.set(alias, access);
+      for (const alias of n === 8 ? [X_NAMES[8], "x8", "fp"] : [X_NAMES[n], `x${n}`]) this.#access.set(alias, access);
     }
     rows.push({ name: "pc", bits, group: "general", type: "code_ptr" });
     this.#access.set("pc", {
@@ -950,7 +950,7 @@ export class Hart implements Core {
     });
     const flen = this.has("d") ? 64 : 32;
     for (let n = 0; n < 32 && this.has("f"); n++) {
-      rows.push({ name: `f${n}`, bits: flen, group: "float", type: flen === 64 ? "ieee_double" : "ieee_single" });
+      rows.push({ name: `f${n}`, debugName: F_NAMES[n], bits: flen, group: "float", type: flen === 64 ? "ieee_double" : "ieee_single" });
       this.#access.set(`f${n}`, { ...slotAccess(F(n), 64), get: () => BigInt.asUintN(flen, wide(this.slotLo(F(n)), this.slotHi(F(n)))) });
     }
     for (const row of csrRows()) {

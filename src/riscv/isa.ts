@@ -1,5 +1,6 @@
 // Instruction sets by their ISA string, e.g. "rv64gc_zba_zbb" (RISC-V Unprivileged ISA 20240411, chapter 36 "ISA Extension Naming Conventions").
 // Not accepted: version numbers, E, H, Q, V and custom extensions.
+import { splitIsa } from "./isa_string.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import { DecodeTable, type Row } from "./insn.ts";
 import { A, A64 } from "./isa/a.ts";
@@ -87,8 +88,6 @@ const FLOATING = [
   { needs: ["zcd"], rows: "CD" },
   { needs: ["zcf"], rows: "CF32", xlen: 32 },
 ] as const;
-/** "g" and the extensions that it stands for. */
-const G = ["i", "m", "a", "f", "d", "zicsr", "zifencei"];
 
 /** An instruction set. */
 export interface Isa {
@@ -106,13 +105,10 @@ export interface Isa {
 
 /** Reads an ISA string. @throws {ConfigError} it is malformed, or names an extension that is not modelled. */
 export function parseIsa(text: string): Isa {
-  const lower = text.toLowerCase();
-  const xlen = lower.startsWith("rv64") ? 64 : lower.startsWith("rv32") ? 32 : undefined;
-  if (!xlen) throw new ConfigError(`ISA '${text}' must begin with rv32 or rv64`);
-  const [letters, ...long] = lower.slice(4).split("_");
-  const wanted = new Set<string>();
-  for (const name of [...letters].flatMap((c) => c === "g" ? G : [c])) include(name, text, wanted);
-  for (const name of long) include(name, text, wanted);
+  const split = splitIsa(text), wanted = new Set<string>();
+  if (!split) throw new ConfigError(`ISA '${text}' must begin with rv32 or rv64`);
+  const { xlen, names } = split;
+  for (const name of names) include(name, text, wanted);
   if (!wanted.has("i")) throw new ConfigError(`ISA '${text}' must have the base 'i' (or 'g')`);
   if (wanted.has("zca") && wanted.has("c")) {
     if (wanted.has("d")) wanted.add("zcd");

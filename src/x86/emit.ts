@@ -4,9 +4,11 @@
 import { Builder, type I32, type I64, type Val } from "../ir/builder.ts";
 import type { LoadName, StoreName } from "../ir/ops.ts";
 import { RIP } from "./decode.ts";
+import { XCPT } from "./exceptions.ts";
 import { KIND } from "./flags.ts";
 import { H } from "./helpers.ts";
-import { CF, IMM, Insn, MEM, MMX, OF, type Operand, PF, REG, SF, STATUS, XMM as XMM_OPERAND, ZF } from "./insn.ts";
+import { IMM, Insn, MEM, MMX, type Operand, REG, XMM as XMM_OPERAND } from "./insn.ts";
+import { CF, OF, PF, SF, STATUS, ZF } from "./registers.ts";
 import {
   CC_A,
   CC_B,
@@ -34,8 +36,6 @@ import {
   XMM,
 } from "./slots.ts";
 
-/** Vectors of exceptions that rows raise themselves (SDM volume 3, table 6-1). */
-export const DE = 0, UD = 6, NM = 7, GP = 13;
 /** Register numbers with a part to play. */
 export const AX = 0, CX = 1, DX = 2, BX = 3, SP = 4, BP = 5, SI = 6, DI = 7;
 
@@ -564,7 +564,7 @@ export class Emit extends Builder {
   // --- exceptions
   /** What fwait does, and waiting x87 and MMX instructions begin with: #NM when CR0.MP and TS are set, then any pending x87 exception. */
   waitFpu(): void {
-    if ((this.mode & (MODE_MP | MODE_TS)) === (MODE_MP | MODE_TS)) return this.raise(NM);
+    if ((this.mode & (MODE_MP | MODE_TS)) === (MODE_MP | MODE_TS)) return this.raise(XCPT.NM);
     this.checkFpu();
   }
   /** Raises a pending unmasked x87 exception. */

@@ -1,7 +1,7 @@
 // HOT: no bigint, no closures, no allocation.
 // The status flags as lazy records: an instruction stores what it did (CC_KIND and up to three values), and the flags are worked out when somebody looks.
 // Intel SDM volume 1 (253665-083), 3.4.3.1. Flags that the manual leaves undefined are whatever falls out here, the same always.
-import { AF, CF, OF, PF, SF, STATUS, ZF } from "./insn.ts";
+import { AF, CF, OF, PF, SF, STATUS, ZF } from "./registers.ts";
 import { CC_A, CC_B, CC_KIND, CC_RESULT } from "./slots.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { conditionOf, KIND, readStatus, writeStatus } from "./flags.ts";
-import { AF, CF, OF, PF, SF, ZF } from "./insn.ts";
+import { AF, CF, OF, PF, SF, ZF } from "./registers.ts";
 import { CC_A, CC_B, CC_KIND, CC_RESULT } from "./slots.ts";
 
 const buffer = new ArrayBuffer(0x2000), i32 = new Int32Array(buffer), view = new DataView(buffer);

@@ -10,9 +10,8 @@
 // fpu, mmx, sse, fxsr the checks of CR0 and CR4; !OSZAPC flags that it always writes; ?OSZAPC flags that it
 // reads or may leave as they were; ~OSZAPC flags that it writes unless its count, the last operand, is zero.
 import type { Emit } from "./emit.ts";
+import { AF, CF, OF, PF, SF, ZF } from "./registers.ts";
 
-/** Flags as they stand in RFLAGS. */
-export const CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, OF = 0x800, STATUS = 0x8d5;
 const FLAG_LETTERS: Readonly<Record<string, number>> = { O: OF, S: SF, Z: ZF, A: AF, P: PF, C: CF };
 
 /** Kinds of operands. */

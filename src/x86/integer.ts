@@ -3,7 +3,7 @@ import { CONTINUE, type CoreEnv, type Helper, type Status } from "../ir/frontend
 import { ARG, RESULT } from "../ir/layout.ts";
 import { conditionOf, readStatus, writeStatus } from "./flags.ts";
 import { INTEGER_HELPERS } from "./helpers.ts";
-import { AF, CF, OF, PF, SF, STATUS, ZF } from "./insn.ts";
+import { AF, CF, OF, PF, SF, STATUS, ZF } from "./registers.ts";
 import { GPR } from "./slots.ts";
 
 const M64 = 0xffff_ffff_ffff_ffffn;

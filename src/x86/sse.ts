@@ -6,7 +6,7 @@ import { ARG, RESULT } from "../ir/layout.ts";
 import { f32, f64, FloatEnv, type FloatFormat, RTZ, toX86Flags, UNORDERED, X86_ROUNDING } from "../ir/softfloat.ts";
 import { writeStatus } from "./flags.ts";
 import { type FloatName, MMX_HELPERS, SSE_HELPERS, type SseHelper } from "./helpers.ts";
-import { CF, OF, PF, SF, ZF } from "./insn.ts";
+import { CF, OF, PF, SF, ZF } from "./registers.ts";
 import { type Packed, PACKED_BOTH, PACKED_MMX, PACKED_SSE, u16, u32, u64 as lanes64, u8 } from "./packed.ts";
 import { GPR, MXCSR, mxcsrIsFast, XMM } from "./slots.ts";
 

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { readStatus } from "./flags.ts";
-import { CF, PF, ZF } from "./insn.ts";
+import { CF, PF, ZF } from "./registers.ts";
 import { GPR, MODE_SSE_FAST, MXCSR, XMM } from "./slots.ts";
 import { Bench, LONG } from "./testing/bench.ts";
 

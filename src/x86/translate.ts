@@ -4,9 +4,11 @@
 import { Builder } from "../ir/builder.ts";
 import type { Code, CoreEnv, Helper, Status } from "../ir/frontend.ts";
 import { CUT, type DecodeTable, LONGEST, OK, type Outcome, TOO_LONG } from "./decode.ts";
-import { Emit, GP, NM, UD } from "./emit.ts";
+import { Emit } from "./emit.ts";
+import { XCPT } from "./exceptions.ts";
 import { H, MMX_HELPERS, SSE_HELPERS, X87_HELPERS } from "./helpers.ts";
-import { CONST, IMM, Insn, STATUS, STRING } from "./insn.ts";
+import { CONST, IMM, Insn, STRING } from "./insn.ts";
+import { STATUS } from "./registers.ts";
 import { integerHelpers } from "./integer.ts";
 import { x86Table } from "./isa.ts";
 import { CS } from "./segments.ts";
@@ -118,8 +120,8 @@ function emitBlock(e: Emit, count: number, mode: number): number {
     if (mode & MODE_TF) e.call(H.step, e.here());
     if (e.mayBeBeyond(offset, i.length)) e.checkEnd(i.length);
     if (outcomes[n] !== OK) {
-      if (outcomes[n] === TOO_LONG) e.raise(GP, 0);
-      else e.raise(UD);
+      if (outcomes[n] === TOO_LONG) e.raise(XCPT.GP, 0);
+      else e.raise(XCPT.UD);
       e.codeBytes = offset + LONGEST;
       return count;
     }
@@ -144,23 +146,23 @@ function surelyShifts(i: Insn): boolean {
 function allowed(e: Emit, i: Insn, mode: number): boolean {
   const row = i.row;
   if (row.protectedOnly && !e.protectedMode) {
-    e.raise(UD);
+    e.raise(XCPT.UD);
     return false;
   }
   if (row.cpl0 && e.cpl !== 0) {
-    e.raise(GP, 0);
+    e.raise(XCPT.GP, 0);
     return false;
   }
   switch (row.unit) {
     case "fpu":
     case "fxsr":
       if (!(mode & (MODE_EM | MODE_TS))) return true;
-      e.raise(NM);
+      e.raise(XCPT.NM);
       return false;
     case "mmx":
     case "sse":
-      if (mode & MODE_EM || row.unit === "sse" && !(mode & MODE_OSFXSR)) e.raise(UD);
-      else if (mode & MODE_TS) e.raise(NM);
+      if (mode & MODE_EM || row.unit === "sse" && !(mode & MODE_OSFXSR)) e.raise(XCPT.UD);
+      else if (mode & MODE_TS) e.raise(XCPT.NM);
       else return true;
       return false;
     default:

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type Builder, printIr } from "../ir/builder.ts";
 import { conditionOf, readStatus, writeStatus } from "./flags.ts";
 import { H } from "./helpers.ts";
-import { CF, ZF } from "./insn.ts";
+import { CF, ZF } from "./registers.ts";
 import { FPU_EMPTY, MODE_CPL_SHIFT, MODE_OSFXSR, MODE_TF, MODE_TS, SEG_BASE, SEG_READ_TOP, SEG_WRITE_TOP } from "./slots.ts";
 import { Bench, bytesOf, FLAT32, LONG, REAL } from "./testing/bench.ts";
 import { translateBlock } from "./translate.ts";

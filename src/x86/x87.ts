@@ -20,7 +20,7 @@ import {
   X86_ROUNDING,
 } from "../ir/softfloat.ts";
 import { X87_HELPERS } from "./helpers.ts";
-import { CF, PF, ZF } from "./insn.ts";
+import { CF, PF, ZF } from "./registers.ts";
 import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_EMPTY, FPU_IP, FPU_OPCODE, FPU_REG, FPU_SW, FPU_TOP } from "./slots.ts";
 import { atan2, cosine, log2Times, powerOfTwoMinusOne, sine, tangent } from "./transcendental.ts";
 

@@ -19,7 +19,8 @@ import { disassemble } from "../../src/x86/disasm.ts";
 import { type Encoding, randomInstruction } from "../../src/x86/encode.ts";
 import { readStatus, writeStatus } from "../../src/x86/flags.ts";
 import { SYSTEM_HELPERS } from "../../src/x86/helpers.ts";
-import { AF, CF, IMM, Insn, MEM, OF, PF, type Row, SF, STATUS, STRING, ZF } from "../../src/x86/insn.ts";
+import { IMM, Insn, MEM, type Row, STRING } from "../../src/x86/insn.ts";
+import { AF, CF, OF, PF, SF, STATUS, ZF } from "../../src/x86/registers.ts";
 import { x86Table } from "../../src/x86/isa.ts";
 import {
   CODE_END,

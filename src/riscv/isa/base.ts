@@ -1,19 +1,20 @@
 // RV32I and RV64I (RISC-V Unprivileged ISA 20240411, chapters 2 and 4; listing: chapter 34), with ecall, ebreak and the fences.
 // Rows that read alike for both widths are written once: values are as wide as the registers.
 import type { Val } from "../../ir/builder.ts";
-import { CAUSE_MISALIGNED_FETCH, type Emit } from "../emit.ts";
+import type { Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { insn, type Row } from "../insn.ts";
+import { CAUSE } from "../trap.ts";
 
 function branch(b: Emit, cond: "eq" | "ne" | "ltS" | "geS" | "ltU" | "geU", f: { rs1: number; rs2: number; imm: number }): void {
   const taken = b[cond](b.x(f.rs1), b.x(f.rs2));
   if (!b.misaligned(f.imm)) return b.branchIf(taken, f.imm);
   b.branchIf(b.eqz(taken), b.length);
-  b.raise(CAUSE_MISALIGNED_FETCH, b.pcAt(f.imm));
+  b.raise(CAUSE.misalignedFetch, b.pcAt(f.imm));
 }
 
 function jal(b: Emit, rd: number, offset: number): void {
-  if (b.misaligned(offset)) return b.raise(CAUSE_MISALIGNED_FETCH, b.pcAt(offset));
+  if (b.misaligned(offset)) return b.raise(CAUSE.misalignedFetch, b.pcAt(offset));
   b.setX(rd, b.pcX(b.length));
   b.jump(offset);
 }

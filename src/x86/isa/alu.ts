@@ -3,7 +3,8 @@ import type { Val } from "../../ir/builder.ts";
 import { AX, DX, type Emit } from "../emit.ts";
 import { KIND } from "../flags.ts";
 import { H } from "../helpers.ts";
-import { CF, CONST, hex2, IMM, MEM, OF, type Operand, REG, type RowText, type Semantics, STATUS, x86 } from "../insn.ts";
+import { CONST, hex2, IMM, MEM, type Operand, REG, type RowText, type Semantics, x86 } from "../insn.ts";
+import { CF, OF, STATUS } from "../registers.ts";
 import { CC_A, CC_B, CC_KIND, CC_RESULT, GPR } from "../slots.ts";
 
 const ALL = "!OSZAPC";

@@ -3,7 +3,8 @@ import type { Val } from "../../ir/builder.ts";
 import { DX, type Emit } from "../emit.ts";
 import { KIND } from "../flags.ts";
 import { H } from "../helpers.ts";
-import { CF, IMM, MEM, OF, type Operand, type RowText, type Semantics, STATUS, x86 } from "../insn.ts";
+import { IMM, MEM, type Operand, type RowText, type Semantics, x86 } from "../insn.ts";
+import { CF, OF, STATUS } from "../registers.ts";
 
 /** What is done to the bit: the new value from the old one and the bit's mask. */
 type Change = (b: Emit, v: Val, bit: Val) => Val;

@@ -1,8 +1,10 @@
 // Moves, exchanges, conversions, conditional moves, flags, ports, BCD. Intel SDM volume 2 (253666-083).
 import type { Val } from "../../ir/builder.ts";
-import { AX, BX, CX, DX, type Emit, UD } from "../emit.ts";
+import { AX, BX, CX, DX, type Emit } from "../emit.ts";
+import { XCPT } from "../exceptions.ts";
 import { H } from "../helpers.ts";
-import { AF, CF, hex2, MEM, PF, type RowText, type Semantics, SF, x86, ZF } from "../insn.ts";
+import { hex2, MEM, type RowText, type Semantics, x86 } from "../insn.ts";
+import { AF, CF, DF, PF, SF, ZF } from "../registers.ts";
 import { DECIMAL } from "../integer.ts";
 import { GPR, RFLAGS, SELECTOR } from "../slots.ts";
 
@@ -102,12 +104,12 @@ const xlat: Semantics = (b) => {
 
 // --- segment registers
 const fromSegment: Semantics = (b, d, s) => {
-  if (s.n > 5) return b.raise(UD);
+  if (s.n > 5) return b.raise(XCPT.UD);
   const v = b.and(b.getI(SELECTOR(s.n)), b.i32(0xffff));
   b.put(d, d.size === 8 ? b.extU(v) : v);
 };
 const toSegment: Semantics = (b, d, s) => {
-  if (d.n > 5 || d.n === 1) return b.raise(UD);
+  if (d.n > 5 || d.n === 1) return b.raise(XCPT.UD);
   b.call(H.loadSegment, b.i64(d.n), d.n === SS ? b.or(b.zx(b.get(s)), b.i64(0x1_0000)) : b.zx(b.get(s)));
 };
 /** lds and so on: a far pointer from memory. */
@@ -127,7 +129,6 @@ const clearCarry: Semantics = (b) => b.flagsSome(CF, b.i32(0));
 const notCarry: Semantics = (b) => {
   if (b.wants(CF)) b.flagsImage(b.xor(b.status(), b.i32(CF)));
 };
-const DF = 0x400;
 const salc: Semantics = (b) => b.setReg(AX, 1, b.sub(b.i32(0), b.carry()));
 
 // --- ports

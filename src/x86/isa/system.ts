@@ -1,10 +1,11 @@
 // System instructions, hints, and encodings that do nothing. Intel SDM volume 2 (253666-083). Rights beyond privilege 0 are checked by the helpers.
 import type { Val } from "../../ir/builder.ts";
 import { CONTEXT, TLB } from "../../ir/layout.ts";
-import { AX, CX, DX, type Emit, UD } from "../emit.ts";
+import { AX, CX, DX, type Emit } from "../emit.ts";
+import { XCPT } from "../exceptions.ts";
 import { H } from "../helpers.ts";
-import { MEM, type RowText, type Semantics, x86, ZF } from "../insn.ts";
-import { AC, EFER_SCE, RF, STATUS, SYSRET_FLAGS, TF } from "../registers.ts";
+import { MEM, type RowText, type Semantics, x86 } from "../insn.ts";
+import { AC, EFER_SCE, RF, STATUS, SYSRET_FLAGS, TF, ZF } from "../registers.ts";
 import { CS, DPL_SHIFT, FLAT_CODE, FLAT_DATA, LONG, SS } from "../segments.ts";
 import {
   CPL,
@@ -38,7 +39,7 @@ const end = (helper: number): Semantics => (b) => b.callEnd(helper, b.here(), b.
 const pair = (b: Emit) => b.or(b.extU(b.reg(AX, 4)), b.shl(b.extU(b.reg(DX, 4)), b.i64(32)));
 const ecx = (b: Emit) => b.extU(b.reg(CX, 4));
 const nothing: Semantics = () => {};
-const undefined_: Semantics = (b) => b.raise(UD);
+const undefined_: Semantics = (b) => b.raise(XCPT.UD);
 
 /** sgdt and sidt: 6 bytes, 10 in 64-bit mode. */
 const storeTable = (which: number): Semantics => (b) => {

@@ -2,7 +2,8 @@
 import type { Val } from "../../ir/builder.ts";
 import type { Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { CF, hex2, PF, type RowText, type Semantics, STATUS, x86, ZF } from "../insn.ts";
+import { hex2, type RowText, type Semantics, x86 } from "../insn.ts";
+import { CF, PF, STATUS, ZF } from "../registers.ts";
 import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_IP, FPU_OPCODE, SELECTOR } from "../slots.ts";
 
 /** Sources of operands, as ../x87.ts numbers them. */
