@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, loadJit, type MachineOptions } from "../src/machine/machine.ts";
 import { encode } from "../src/riscv/insn.ts";
-import { parseIsa } from "../src/riscv/isa.ts";
+import { parseIsa } from "../src/riscv/instruction_set.ts";
 import { TIGHT_INTERPRETERS, TIGHT_JITS } from "./limits.ts";
 
 await loadJit();

@@ -6,7 +6,7 @@ import { silent } from "../src/core/log.ts";
 import type { Graph } from "../src/machine/graph.ts";
 import { createMachine, loadGraph, loadJit, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import { encode } from "../src/riscv/insn.ts";
-import { parseIsa } from "../src/riscv/isa.ts";
+import { parseIsa } from "../src/riscv/instruction_set.ts";
 import { TIGHT_INTERPRETERS, TIGHT_JITS } from "./limits.ts";
 
 await loadJit();

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, loadJit, type MachineOptions } from "../src/machine/machine.ts";
 import { encode } from "../src/riscv/insn.ts";
-import { parseIsa } from "../src/riscv/isa.ts";
+import { parseIsa } from "../src/riscv/instruction_set.ts";
 
 await loadJit();
 const ROOT = new URL("..", import.meta.url).pathname;

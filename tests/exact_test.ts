@@ -9,7 +9,7 @@ import type { Graph } from "../src/machine/graph.ts";
 import { createMachine, type Host, loadGraph, loadJit, loadPlatform, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import { encode } from "../src/riscv/insn.ts";
-import { parseIsa } from "../src/riscv/isa.ts";
+import { parseIsa } from "../src/riscv/instruction_set.ts";
 import { GUESTS } from "./guests/guests.ts";
 import { X86_GUESTS } from "./guests/x86.ts";
 import { TIGHT_INTERPRETERS, TIGHT_JITS } from "./limits.ts";

@@ -5,7 +5,7 @@ import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import { loadJit } from "../src/engine/engine.ts";
 import { encode } from "../src/riscv/insn.ts";
-import { parseIsa } from "../src/riscv/isa.ts";
+import { parseIsa } from "../src/riscv/instruction_set.ts";
 import { CODE_AT, HANDLERS, Lab } from "./x86/lab.ts";
 
 await loadJit();

@@ -1,6 +1,6 @@
 // RISC-V programs of tests, written as rows: instructions whose jumps go to labels, and what tests begin with.
 import { encode } from "../src/riscv/insn.ts";
-import { parseIsa } from "../src/riscv/isa.ts";
+import { parseIsa } from "../src/riscv/instruction_set.ts";
 
 const isa = parseIsa("rv64gc_zicsr_sstc");
 export const RAM = 0x8000_0000;

@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, type MachineOptions } from "../src/machine/machine.ts";
 import { encode } from "../src/riscv/insn.ts";
-import { parseIsa } from "../src/riscv/isa.ts";
+import { parseIsa } from "../src/riscv/instruction_set.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
 const COUNTINHIBIT = 0x320, CYCLE = 0xb00, INSTRET = 0xb02, CYCLEH = 0xb80, INSTRETH = 0xb82;

@@ -3,10 +3,10 @@
 import { assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph } from "../src/machine/machine.ts";
-import { writeCr0, writeCr3, writeCr4 } from "../src/x86/control.ts";
+import { writeCr0, writeCr3, writeCr4 } from "../src/x86/control_registers.ts";
 import type { X86Cpu } from "../src/x86/cpu.ts";
 import { FEATURE_NAMES } from "../src/x86/cpuid.ts";
-import { featureOf, x86Table } from "../src/x86/isa.ts";
+import { featureOf, x86Table } from "../src/x86/instruction_set.ts";
 import { readMsr, writeMsr } from "../src/x86/msr.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname, GOLDEN = `${ROOT}tests/golden/x86_registers.txt`;

@@ -25,7 +25,7 @@ export interface Direct {
 }
 
 /** One window of an address space: RAM or ROM (`bytes`), or a device (`target`). */
-export interface Region {
+export interface BusRegion {
   readonly base: number;
   readonly length: number;
   readonly name: string;
@@ -43,20 +43,20 @@ export type ShadowAccess = "off" | "read" | "write";
  */
 export class Bus {
   /** The value of `regions`; undefined when windows have changed since. */
-  #regions: readonly Region[] | undefined;
-  #last: Region | undefined;
-  readonly #fixed: Region[] = [];
-  readonly #behind: Region[] = [];
+  #regions: readonly BusRegion[] | undefined;
+  #last: BusRegion | undefined;
+  readonly #fixed: BusRegion[] = [];
+  readonly #behind: BusRegion[] = [];
   readonly #shadows: { readonly base: number; readonly bytes: Uint8Array; readonly name: string; readonly pages: ShadowAccess[] }[] = [];
   /** Answers where nothing is mapped, with offsets that are addresses; without it an access there is a fault. */
-  elsewhere: Region | undefined;
+  elsewhere: BusRegion | undefined;
   /** Called after a device (not a CPU) has written RAM, so that translated code there is dropped. */
   onDmaWrite: (paddr: number, length: number) => void = () => {};
   /** Called after `regions` has changed. */
   onRemap: () => void = () => {};
 
   /** What the guest sees: sorted by base; disjoint. A window that others hide in part is there in pieces. */
-  get regions(): readonly Region[] {
+  get regions(): readonly BusRegion[] {
     return this.#regions ??= this.#arrange();
   }
 
@@ -71,7 +71,7 @@ export class Bus {
   }
 
   /** A device's window behind all others, which may come and go (a PCI BAR); what it returns is for `unmap`. */
-  mapBehind(base: number, length: number, target: BusTarget, name = "device"): Region {
+  mapBehind(base: number, length: number, target: BusTarget, name = "device"): BusRegion {
     const region = { base, length, target, name, readonly: false };
     this.#behind.push(region);
     // Not by time: a machine restored from a snapshot maps them in another order.
@@ -82,7 +82,7 @@ export class Bus {
   }
 
   /** Removes a window of `mapBehind`. */
-  unmap(region: Region): void {
+  unmap(region: BusRegion): void {
     const i = this.#behind.indexOf(region);
     if (i >= 0) this.#behind.splice(i, 1);
     this.#changed();
@@ -107,7 +107,7 @@ export class Bus {
     if (changed) this.#changed();
   }
 
-  #insert(r: Region): void {
+  #insert(r: BusRegion): void {
     for (const o of this.#fixed) {
       if (r.base >= o.base + o.length || o.base >= r.base + r.length) continue;
       throw new ConfigError(`'${r.name}' (${range(r)}) overlaps '${o.name}' (${range(o)})`);
@@ -117,7 +117,7 @@ export class Bus {
     this.#changed();
   }
 
-  #watch({ target }: Region): void {
+  #watch({ target }: BusRegion): void {
     if (target) target.onDirect = () => this.#changed();
   }
 
@@ -127,8 +127,8 @@ export class Bus {
     this.onRemap();
   }
 
-  #arrange(): Region[] {
-    const regions: Region[] = [];
+  #arrange(): BusRegion[] {
+    const regions: BusRegion[] = [];
     for (const s of this.#shadows) addShown(s.base, s.bytes, s.name, s.pages, regions);
     for (const r of this.#fixed) addDirect(r, regions);
     // The windows of the machine file do not hide one another.
@@ -142,7 +142,7 @@ export class Bus {
   }
 
   /** The window that holds `paddr`, or else `elsewhere`. */
-  find(paddr: number): Region | undefined {
+  find(paddr: number): BusRegion | undefined {
     const last = this.#last;
     if (last && paddr >= last.base && paddr < last.base + last.length) return last;
     const { regions } = this;
@@ -217,7 +217,7 @@ export class Bus {
 }
 
 /** Where an address is in its window. One base above 2^31 makes doubles of all: what is small becomes an integer again, which devices are fast with. */
-export function windowOffset(r: Region, paddr: number): number {
+export function windowOffset(r: BusRegion, paddr: number): number {
   const offset = paddr - r.base;
   return offset <= 0x7fff_ffff ? offset | 0 : offset;
 }
@@ -253,7 +253,7 @@ export function writeTarget(t: BusTarget, offset: number, size: Size, value: num
 const PAGE = 4096;
 
 /** Adds the runs of pages with equal access that are shown. */
-function addShown(base: number, bytes: Uint8Array, name: string, pages: readonly ShadowAccess[], out: Region[]): void {
+function addShown(base: number, bytes: Uint8Array, name: string, pages: readonly ShadowAccess[], out: BusRegion[]): void {
   for (let from = 0, to; from < pages.length; from = to) {
     for (to = from + 1; to < pages.length && pages[to] === pages[from];) to++;
     if (pages[from] === "off") continue;
@@ -263,14 +263,14 @@ function addShown(base: number, bytes: Uint8Array, name: string, pages: readonly
 }
 
 /** Adds the memory that a device shows itself in its window, where nothing hides it. */
-function addDirect(r: Region, out: Region[]): void {
+function addDirect(r: BusRegion, out: BusRegion[]): void {
   for (const { offset, bytes } of r.target?.direct ?? []) {
     addUncovered({ base: r.base + offset, length: bytes.length, bytes, name: r.name, readonly: false }, out.length, out);
   }
 }
 
 /** Adds what of a window the first `count` regions do not hide: itself, or pieces of it. */
-function addUncovered(r: Region, count: number, out: Region[]): void {
+function addUncovered(r: BusRegion, count: number, out: BusRegion[]): void {
   let covered = false;
   for (let i = 0; i < count && !covered; i++) covered = out[i].base < r.base + r.length && r.base < out[i].base + out[i].length;
   if (!covered) {
@@ -288,7 +288,7 @@ function addUncovered(r: Region, count: number, out: Region[]): void {
 }
 
 /** A piece of a window. */
-function part(r: Region, skip: number, length: number): Region {
+function part(r: BusRegion, skip: number, length: number): BusRegion {
   const { target, bytes } = r;
   return {
     ...r,

@@ -2,7 +2,7 @@
 // Source: PCI Local Bus Specification 2.1, sections 3.2.2.3, 6.1 and 6.2; which bits can be written, where the specification leaves a
 // choice: as in QEMU's hw/pci/pci.c.
 // Not modelled: bridges to further buses, capabilities, parity and system errors, arbitration (every function is a master at any time).
-import type { Bus, BusTarget, Region, Size } from "./bus.ts";
+import type { Bus, BusRegion, BusTarget, Size } from "./bus.ts";
 import type { IrqLine } from "./irq.ts";
 import { get, PCI_COMMAND, PCI_STATUS, type PciSlot, set, SPACE } from "./pci_slot.ts";
 
@@ -81,7 +81,7 @@ interface Plugged {
   readonly writable: Uint8Array;
   readonly initial: Uint8Array;
   /** What is mapped now, by place and name. */
-  readonly mapped: Map<string, { readonly bus: Bus; readonly region: Region }>;
+  readonly mapped: Map<string, { readonly bus: Bus; readonly region: BusRegion }>;
 }
 
 /** The functions of one PCI bus. A host bridge has one, resets and restores it with itself, and passes configuration accesses on. */

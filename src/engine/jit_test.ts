@@ -5,7 +5,7 @@ import { Builder, printIr } from "../ir/builder.ts";
 import { PAGE } from "../ir/layout.ts";
 import { verifyIr } from "../ir/verify.ts";
 import { encode } from "../riscv/insn.ts";
-import { loadFloating, parseIsa } from "../riscv/isa.ts";
+import { loadFloating, parseIsa } from "../riscv/instruction_set.ts";
 import { MODE_FS, MODE_FS_DIRTY } from "../riscv/slots.ts";
 import { translateBlock } from "../riscv/translate.ts";
 import { compileRegion } from "./jit.ts";

@@ -18,7 +18,7 @@ export const KIND_BITS = 3;
 export const MAX_RELOCATIONS = 16;
 
 /** Instructions of one instruction set in one mode. */
-class Table implements Memo {
+class KnownWords implements Memo {
   /** Pairs: an instruction's bits, and what `find` gives. */
   #pairs = new Int32Array(1 << 11);
   #shift = 21;
@@ -60,7 +60,7 @@ export class Templates implements Memos {
   pool = new Int32Array(1 << 14);
   #end = 1;
   #count = 0;
-  #tables = new Map<object, Table[]>();
+  #tables = new Map<object, KnownWords[]>();
 
   /** @param limit instructions that are remembered */
   constructor(readonly limit: number) {}
@@ -68,7 +68,7 @@ export class Templates implements Memos {
   of(isa: { readonly xlen: 32 | 64 }, mode: number): Memo {
     let byMode = this.#tables.get(isa);
     if (!byMode) this.#tables.set(isa, byMode = []);
-    return byMode[mode] ??= new Table(isa.xlen === 32);
+    return byMode[mode] ??= new KnownWords(isa.xlen === 32);
   }
   /** Forgets all: their literals are gone. */
   clear(): void {
@@ -89,7 +89,7 @@ export class Templates implements Memos {
     }
     const { pool } = this, at = this.#end;
     let to = at;
-    (memo as Table).add(word, to << 1 | (ends ? 1 : 0));
+    (memo as KnownWords).add(word, to << 1 | (ends ? 1 : 0));
     pool[to++] = count | n << 8;
     for (let u = 0, i = from; u < count; u++, i += 4) {
       pool[to++] = uops[i];

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Builder } from "../ir/builder.ts";
 import { randomWord } from "../riscv/insn.ts";
-import { loadFloating, parseIsa } from "../riscv/isa.ts";
+import { loadFloating, parseIsa } from "../riscv/instruction_set.ts";
 import { translateBlock } from "../riscv/translate.ts";
 import { Selector, SMALL } from "./select.ts";
 import { H_COUNT, HEADER_BYTES, nameOf, UOP, UOP_BYTES, UOPS } from "./uops.ts";

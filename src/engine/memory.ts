@@ -1,6 +1,6 @@
 // The linear memory of a machine: what is where in it, what guest-physical addresses reach of it, and which pages are looked at when they are
 // written.
-import type { Region as BusRegion } from "../core/bus.ts";
+import type { BusRegion } from "../core/bus.ts";
 import { PAGE, TLBS } from "../ir/layout.ts";
 
 /** A window of guest-physical memory in the linear memory. */

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Builder, printIr } from "../ir/builder.ts";
 import { ARG, GUEST, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
 import { encode } from "../riscv/insn.ts";
-import { loadFloating, parseIsa } from "../riscv/isa.ts";
+import { loadFloating, parseIsa } from "../riscv/instruction_set.ts";
 import { F, MODE_FS, MODE_FS_DIRTY, X } from "../riscv/slots.ts";
 import { translateBlock } from "../riscv/translate.ts";
 import { Selector, SMALL } from "./select.ts";

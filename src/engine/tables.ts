@@ -16,7 +16,7 @@ interface Use {
   readonly lo: number;
   readonly hi: number;
 }
-interface Table {
+interface PageTable {
   /** Empty: more than are remembered. */
   uses: Use[];
   /** All entries have 8 bytes. */
@@ -39,8 +39,8 @@ export interface TableUser {
 }
 
 export class PageTables {
-  readonly #tables = new Map<number, Table>();
-  #last: Table | undefined;
+  readonly #tables = new Map<number, PageTable>();
+  #last: PageTable | undefined;
   #lastPage = -1;
   /** Words at and behind the place that is about to be written. */
   readonly #before = new Int32Array(4);
@@ -71,7 +71,7 @@ export class PageTables {
     if (bits !== 9) t.wide = false;
     t.fetched ||= fetched;
   }
-  #use(t: Table, level: number, levels: number, bits: number, lo: number, hi: number): void {
+  #use(t: PageTable, level: number, levels: number, bits: number, lo: number, hi: number): void {
     const width = 12 + bits * levels, high = width > 32 ? hi & (2 ** (width - 32) - 1) : 0;
     const number = Math.floor((high * 2 ** 32 + ((lo & -PAGE) >>> 0)) / 2 ** (12 + bits * (level + 1)));
     if (t.uses.some((u) => u.number === number && u.level === level && u.levels === levels && u.bits === bits)) return;
@@ -103,7 +103,7 @@ export class PageTables {
     return this.#passed(t, p, 1) || moved;
   }
   /** The last one that was written is mostly written again. */
-  #tableAt(p: number): Table {
+  #tableAt(p: number): PageTable {
     if (this.#lastPage !== p) {
       this.#last = this.#tables.get(p);
       this.#lastPage = p;
@@ -119,7 +119,7 @@ export class PageTables {
   }
 
   /** The entry at a word of a page is not what it was: nothing that came from it may be used again. */
-  #changed(t: Table, p: number, w: number): boolean {
+  #changed(t: PageTable, p: number, w: number): boolean {
     let moved = false;
     this.voided();
     for (const hart of this.harts()) {
@@ -138,7 +138,7 @@ export class PageTables {
   }
 
   /** Counts stores to a table, and lets it go when it is none any more. */
-  #passed(t: Table, p: number, stores: number): boolean {
+  #passed(t: PageTable, p: number, stores: number): boolean {
     const fills = this.fills();
     if (fills !== t.fills) {
       t.fills = fills;
@@ -164,7 +164,7 @@ export class PageTables {
     }
     return moved;
   }
-  #isUsed(t: Table, p: number): boolean {
+  #isUsed(t: PageTable, p: number): boolean {
     const { i32 } = this, step = t.wide ? 2 : 1;
     for (let word = p * (PAGE >> 2), end = word + (PAGE >> 2); word < end; word += step) if (i32[word] & 1) return true;
     return false;

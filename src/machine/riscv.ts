@@ -11,7 +11,7 @@ import { HSM, noCounters, type PmuState, sbiCall, sbiCallName, type SbiHost } fr
 import { ADUE } from "../riscv/csr.ts";
 import { Hart, STORM } from "../riscv/hart.ts";
 import { disassemble } from "../riscv/insn.ts";
-import { type Isa, lacksFloating, loadFloating, parseIsa } from "../riscv/isa.ts";
+import { type Isa, lacksFloating, loadFloating, parseIsa } from "../riscv/instruction_set.ts";
 import { X } from "../riscv/slots.ts";
 import { causeName, MEIP, SEIP, SSIP, STIP } from "../riscv/trap.ts";
 import { EM_RISCV, notInMemory, type Symbols } from "./elf.ts";

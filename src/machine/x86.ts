@@ -1,5 +1,5 @@
 // x86 machines: processors, ports, the interrupt acknowledge cycle, and what runs first after a reset.
-import { BITS, Bus, type BusTarget, readTarget, type Region, type Size, windowOffset, writeTarget } from "../core/bus.ts";
+import { BITS, Bus, type BusRegion, type BusTarget, readTarget, type Size, windowOffset, writeTarget } from "../core/bus.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { IrqLine } from "../core/irq.ts";
 import type { MapEntry } from "../firmware/bios/mod.ts";
@@ -10,7 +10,7 @@ import { Features, modelByName } from "../x86/cpuid.ts";
 import { CUT, LONGEST, OK } from "../x86/decode.ts";
 import { disassemble } from "../x86/disasm.ts";
 import { Insn } from "../x86/insn.ts";
-import { x86Table } from "../x86/isa.ts";
+import { x86Table } from "../x86/instruction_set.ts";
 import { initFpu } from "../x86/state.ts";
 import { MODE_CODE32, MODE_CODE64 } from "../x86/slots.ts";
 import { CS, DS, ES, PRESENT, S, SS, WRITABLE } from "../x86/segments.ts";
@@ -66,7 +66,7 @@ const OPEN_BUS: BusTarget = {
   read: (_offset, size) => 2 ** (8 * size) - 1,
   write: () => {},
 };
-const openBus = (length: number): Region => ({ base: 0, length, name: "nothing", readonly: false, target: OPEN_BUS });
+const openBus = (length: number): BusRegion => ({ base: 0, length, name: "nothing", readonly: false, target: OPEN_BUS });
 
 /** What answers at a port. */
 class Port {

@@ -1,5 +1,5 @@
 // The built-in BIOS on an x86 machine: the emulator behind the port that its stubs call.
-import { type Bus, type BusTarget, type Region, windowOffset, writeTarget } from "../core/bus.ts";
+import { type Bus, type BusRegion, type BusTarget, windowOffset, writeTarget } from "../core/bus.ts";
 import type { Disk } from "../core/disk.ts";
 import {
   acpiAddress,
@@ -176,7 +176,7 @@ export class BuiltinBios implements BiosHost {
     address: number,
     length: number,
     access: "read" | "write",
-    each: (paddr: number, from: number, length: number, region: Region | undefined) => void,
+    each: (paddr: number, from: number, length: number, region: BusRegion | undefined) => void,
   ): void {
     for (let done = 0; done < length;) {
       const at = address + done, paddr = this.#paddr(at, access), r = this.parts.bus.find(paddr);

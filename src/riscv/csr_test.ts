@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { CONTINUE, FINISH } from "../ir/frontend.ts";
 import { csrPlain, csrRow, csrRows } from "./csr.ts";
-import { loadFloating, parseIsa } from "./isa.ts";
+import { loadFloating, parseIsa } from "./instruction_set.ts";
 import { MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, X } from "./slots.ts";
 import { rig } from "./testing/fake_env.ts";
 

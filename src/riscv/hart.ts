@@ -57,7 +57,7 @@ import {
 import { clmulHelpers } from "./clmul.ts";
 import { floatHelpers } from "./lazy_floating.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
-import type { Isa } from "./isa.ts";
+import type { Isa } from "./instruction_set.ts";
 import { translateBlock } from "./translate.ts";
 import { Spaces } from "../ir/spaces.ts";
 import { Mmu, type MmuMode, REASONS, RIGHT } from "./mmu.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { alias, disassemble, encode, extract, insn, mnemonic, overlaps, randomWord, type Row } from "./insn.ts";
-import { loadFloating, parseIsa } from "./isa.ts";
+import { loadFloating, parseIsa } from "./instruction_set.ts";
 
 await loadFloating();
 

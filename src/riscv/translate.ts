@@ -6,7 +6,7 @@ import { clmulHelpers } from "./clmul.ts";
 import { Emit } from "./emit.ts";
 import { FLOAT, floatHelpers } from "./lazy_floating.ts";
 import { H } from "./helpers.ts";
-import type { Isa } from "./isa.ts";
+import type { Isa } from "./instruction_set.ts";
 import { MODE_FS } from "./slots.ts";
 
 /** Longest block, in instructions, and operations after which no further instruction is begun: the largest one takes less than what is left. */

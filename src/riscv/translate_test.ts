@@ -6,7 +6,7 @@ import { ARG, PAGE, PC } from "../ir/layout.ts";
 import { csrPlain } from "./csr.ts";
 import { type HelperName, SYSTEM_HELPERS } from "./helpers.ts";
 import { encode } from "./insn.ts";
-import { loadFloating, parseIsa } from "./isa.ts";
+import { loadFloating, parseIsa } from "./instruction_set.ts";
 import { F, FFLAGS, FRM, HELD, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, RES_ADDRESS, STATUS, X } from "./slots.ts";
 import { instructionHelpers, translateBlock } from "./translate.ts";
 

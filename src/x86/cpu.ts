@@ -136,8 +136,8 @@ import {
 import { Spaces } from "../ir/spaces.ts";
 import { Insn } from "./insn.ts";
 import { isStackAccess, operandBytes, Stack } from "./stack.ts";
-import { checkPort, systemHelpers } from "./system.ts";
-import { x86Table } from "./isa.ts";
+import { checkPort, systemHelpers } from "./system_helpers.ts";
+import { x86Table } from "./instruction_set.ts";
 import { instructionHelpers, translateBlock } from "./translate.ts";
 
 /** Thrown when an exception has been recorded. */

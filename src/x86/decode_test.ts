@@ -3,7 +3,7 @@ import { CUT, OK, TOO_LONG, UNDEFINED } from "./decode.ts";
 import { disassemble } from "./disasm.ts";
 import { randomInstruction } from "./encode.ts";
 import { Insn, type Row, specificity, x86 } from "./insn.ts";
-import { x86Table } from "./isa.ts";
+import { x86Table } from "./instruction_set.ts";
 
 const bytesOf = (hex: string) => Uint8Array.from(hex.split(" ").map((b) => parseInt(b, 16)));
 function text(hex: string, code: 16 | 32 | 64, protectedMode = true): string {

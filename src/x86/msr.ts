@@ -1,6 +1,6 @@
 // Model-specific registers: one row each. Intel SDM volume 4 (335592-083), table 2-2; AMD64 volume 2 (24593), appendix A, for SYSCALL's.
 // Memory types (MTRR, PAT), machine check banks and so on can be read and written and have no effect.
-import { writeEfer } from "./control.ts";
+import { writeEfer } from "./control_registers.ts";
 import type { LocalApic } from "../core/apic.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { XCPT } from "./exceptions.ts";

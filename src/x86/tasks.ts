@@ -37,7 +37,7 @@ import {
   writeHigh,
 } from "./segments.ts";
 import { GPR } from "./slots.ts";
-import { loadCr3 } from "./control.ts";
+import { loadCr3 } from "./control_registers.ts";
 
 /** Offsets in a TSS (figures 7-2 and 7-10), size of a register, number of segments saved, smallest limit. */
 const LAYOUT32 = { size: 4, ip: 0x20, flags: 0x24, gpr: 0x28, segments: 0x48, count: 6, ldt: 0x60, limit: 0x67 };

@@ -10,7 +10,7 @@ import { H, MMX_HELPERS, SSE_HELPERS, X87_HELPERS } from "./helpers.ts";
 import { CONST, IMM, Insn, STRING } from "./insn.ts";
 import { STATUS } from "./registers.ts";
 import { integerHelpers } from "./integer.ts";
-import { x86Table } from "./isa.ts";
+import { x86Table } from "./instruction_set.ts";
 import { CS } from "./segments.ts";
 import { sseHelpers } from "./sse.ts";
 import { x87Helpers } from "./x87.ts";

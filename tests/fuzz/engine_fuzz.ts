@@ -13,7 +13,7 @@ import { ARG, GUEST, GUEST_END, PAGE, PC, RESULT } from "../../src/ir/layout.ts"
 import { type OpRow, OPS } from "../../src/ir/ops.ts";
 import { Hart } from "../../src/riscv/hart.ts";
 import { disassemble, encode, extract, randomWord, type Row } from "../../src/riscv/insn.ts";
-import { type Isa, loadFloating, parseIsa } from "../../src/riscv/isa.ts";
+import { type Isa, loadFloating, parseIsa } from "../../src/riscv/instruction_set.ts";
 import { TIGHT_INTERPRETERS, TIGHT_JITS } from "../limits.ts";
 import { Random } from "./random.ts";
 

@@ -11,7 +11,7 @@ import { type CoreEnv, FETCH, READ, WRITE } from "../../src/ir/frontend.ts";
 import { GUEST, GUEST_END, PAGE, PC } from "../../src/ir/layout.ts";
 import { Hart } from "../../src/riscv/hart.ts";
 import { disassemble, encode, extract, randomWord, type Row } from "../../src/riscv/insn.ts";
-import { type Isa, loadFloating, parseIsa } from "../../src/riscv/isa.ts";
+import { type Isa, loadFloating, parseIsa } from "../../src/riscv/instruction_set.ts";
 import { FakeEnv, RAM, RAM_AT, RAM_BYTES } from "../../src/riscv/testing/fake_env.ts";
 import { Random } from "./random.ts";
 

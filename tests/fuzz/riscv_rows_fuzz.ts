@@ -9,7 +9,7 @@ import { type EvalMachine, evaluate } from "../../src/ir/evaluate.ts";
 import { type CoreEnv, FAULT, type Helper } from "../../src/ir/frontend.ts";
 import { SYSTEM_HELPERS } from "../../src/riscv/helpers.ts";
 import { type DecodeTable, disassemble, encode, extract, mnemonic, operands, randomWord, type Row } from "../../src/riscv/insn.ts";
-import { type Isa, loadFloating, parseIsa } from "../../src/riscv/isa.ts";
+import { type Isa, loadFloating, parseIsa } from "../../src/riscv/instruction_set.ts";
 import { F, FFLAGS, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, RES_ADDRESS, X } from "../../src/riscv/slots.ts";
 import { instructionHelpers, translateBlock } from "../../src/riscv/translate.ts";
 import { Random } from "./random.ts";

@@ -13,7 +13,7 @@ import { OK } from "../../src/x86/decode.ts";
 import { disassemble } from "../../src/x86/disasm.ts";
 import { type Encoding, randomInstruction } from "../../src/x86/encode.ts";
 import { Insn, type Row, STRING } from "../../src/x86/insn.ts";
-import { x86Table } from "../../src/x86/isa.ts";
+import { x86Table } from "../../src/x86/instruction_set.ts";
 import { CR0_AM, CR0_ET, CR0_NE, CR0_PE, CR0_PG, CR0_WP, CR4_OSFXSR, CR4_PAE, CR4_PSE } from "../../src/x86/registers.ts";
 import { EFER_LMA, EFER_LME, EFER_NXE } from "../../src/x86/registers.ts";
 import {

@@ -21,7 +21,7 @@ import { readStatus, writeStatus } from "../../src/x86/flags.ts";
 import { SYSTEM_HELPERS } from "../../src/x86/helpers.ts";
 import { IMM, Insn, MEM, type Row, STRING } from "../../src/x86/insn.ts";
 import { AF, CF, OF, PF, SF, STATUS, ZF } from "../../src/x86/registers.ts";
-import { x86Table } from "../../src/x86/isa.ts";
+import { x86Table } from "../../src/x86/instruction_set.ts";
 import {
   CODE_END,
   CODE_LIMIT,

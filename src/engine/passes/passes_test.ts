@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Bus } from "../../core/bus.ts";
 import { Hart } from "../../riscv/hart.ts";
 import { encode } from "../../riscv/insn.ts";
-import { parseIsa } from "../../riscv/isa.ts";
+import { parseIsa } from "../../riscv/instruction_set.ts";
 import { X } from "../../riscv/slots.ts";
 import { Engine, type EngineOptions, loadJit } from "../engine.ts";
 

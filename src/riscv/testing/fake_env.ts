@@ -4,7 +4,7 @@ import { ARG, PC } from "../../ir/layout.ts";
 import { LIMITS } from "../../ir/limits.ts";
 import { Hart, type HartConfig } from "../hart.ts";
 import { SYSTEM_HELPERS } from "../helpers.ts";
-import { loadFloating, parseIsa } from "../isa.ts";
+import { loadFloating, parseIsa } from "../instruction_set.ts";
 
 await loadFloating();
 

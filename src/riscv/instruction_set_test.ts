@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
 import { disassemble, encode } from "./insn.ts";
-import { loadFloating, parseIsa } from "./isa.ts";
+import { loadFloating, parseIsa } from "./instruction_set.ts";
 
 await loadFloating();
 

@@ -1,7 +1,7 @@
 // HOT: no bigint, no closures, no allocation.
 // The functions behind system instructions; rows call them by the names in helpers.ts. Intel SDM volume 2 (253666-083) for each instruction.
 import { CONTINUE, FAULT, FETCH, FINISH, type Status } from "../ir/frontend.ts";
-import { writeCr0, writeCr3, writeCr4 } from "./control.ts";
+import { writeCr0, writeCr3, writeCr4 } from "./control_registers.ts";
 import type { X86Cpu } from "./cpu.ts";
 import {
   AC,
