@@ -1,7 +1,7 @@
 // F, D, Zfhmin, Zfh and Zfa: binary floating point (RISC-V Unprivileged ISA 20240411, chapters 21, 22, 24, 25). One family of rows for all formats.
 // Results that need care (flags not yet set, NaNs, tiny numbers, rounding modes other than nearest even) come from the helpers of float.ts;
 // the rest is wasm arithmetic, under the conditions that ../../ir/softfloat.ts states and tests.
-import type { Val } from "../../ir/builder.ts";
+import type { I32, I64, Val } from "../../ir/builder.ts";
 import { fused32, fused64, negated } from "../../ir/fused.ts";
 import type { Emit } from "../emit.ts";
 import { type FloatHelper, H } from "../helpers.ts";
@@ -15,7 +15,7 @@ interface Format {
   readonly bits: string;
   raw(b: Emit, n: number): Val;
   /** Writes the i64 `value`, whose upper bits are zero. */
-  setLong(b: Emit, n: number, value: Val): void;
+  setLong(b: Emit, n: number, value: I64): void;
 }
 const half: Format = {
   letter: "h",
@@ -47,7 +47,7 @@ const suffix = (b: Emit, v: Val) => b.isLong(v) ? "l" : "i";
 const magnitude = (b: Emit, v: Val) => b.shl(v, b.like(v, 1));
 const isFinite_ = (b: Emit, v: Val) => b.ltU(magnitude(b, v), b.isLong(v) ? b.i64Halves(0, 0xffe0_0000 | 0) : b.i32(0xff00_0000));
 /** Finite and above the smallest normal number. */
-function isSafe(b: Emit, v: Val): Val {
+function isSafe(b: Emit, v: Val): I32 {
   const m = magnitude(b, v);
   return b.isLong(v)
     ? b.ltU(b.sub(m, b.i64Halves(1, 0x0020_0000)), b.i64Halves(-1, 0xffbf_ffff | 0))
@@ -59,7 +59,7 @@ const isNumber = (b: Emit, v: Val) => b.pure(`feq.${suffix(b, v)}`, v, v);
 // --- arithmetic
 type Two = { readonly rd: number; readonly rs1: number; readonly rs2: number; readonly rm: number };
 /** When the wasm result `r` of a and b is right and raises no flag but NX. */
-type Condition = (b: Emit, r: Val, x: Val, y: Val) => Val;
+type Condition = (b: Emit, r: Val, x: Val, y: Val) => I32;
 
 function arithmetic(b: Emit, t: Format, name: "fadd" | "fsub" | "fmul" | "fdiv", f: Two, ok: Condition): void {
   if (!b.fpRounds(f.rm)) return;
@@ -91,7 +91,7 @@ function fused(b: Emit, t: Format, name: "fmadd" | "fmsub" | "fnmsub" | "fnmadd"
 }
 
 /** Calls the helper of a row without a rounding mode, on one or two operands; its i64 result. */
-function helper(b: Emit, name: FloatHelper, x: Val, y: Val = b.i64(0)): Val {
+function helper(b: Emit, name: FloatHelper, x: Val, y: Val = b.i64(0)): I64 {
   return b.call(H[name], b.i64(0), b.long(x), b.long(y), b.i64Halves(b.word, 0));
 }
 
@@ -135,7 +135,7 @@ function convertFormat(b: Emit, to: Format, from: Format, f: { rd: number; rs1: 
   if (!b.fpRounds(f.rm)) return;
   const x = from.raw(b, f.rs1), zero = b.i64(0), word = b.i64Halves(b.word, 0);
   const number = H[`fcvt.${to.letter}.${from.letter}` as FloatHelper];
-  const unless = (ok: Val, fast: Val) => to.setLong(b, f.rd, b.callUnless(ok, b.long(fast), number, b.long(x), zero, word));
+  const unless = (ok: I32, fast: Val) => to.setLong(b, f.rd, b.callUnless(ok, b.long(fast), number, b.long(x), zero, word));
   if (to === double && from === single) return unless(b.and(isNumber(b, x), roundingValid(b, f.rm)), b.fpromote(x));
   if (to === single && from === double) {
     const r = b.fdemote(x), safe = b.or(isSafe(b, r), isZero(b, x));
@@ -169,7 +169,7 @@ function fromInt(b: Emit, t: Format, int: Int, f: { rd: number; rs1: number; rm:
   if (b.fpFast(f.rm)) return t.setLong(b, f.rd, b.long(r));
   let ok = roundingValid(b, f.rm);
   if (t === double && !int.long) {
-    if (b.constant(ok) === 1) return t.setLong(b, f.rd, r);
+    if (b.constant(ok) === 1) return t.setLong(b, f.rd, b.long(r));
   } else {
     // Exact when it converts back to what it was; 2^31 and so on would saturate to it.
     const back = b.eq(b.pure(`trunc${kind}.${s}.${width}`, r), x), high = RANGE[int.name][t === double ? "d" : "s"][1];

@@ -1,6 +1,6 @@
 // Zicsr (RISC-V Unprivileged ISA 20240411, chapter 7), the privileged instructions (Privileged ISA 1.13, 3.3 and 10.2), Svinval
 // and the cache-block operations Zicbom, Zicbop, Zicboz (Unpriv 19). Rights are checked by the helpers. Not modelled: caches.
-import type { Val } from "../../ir/builder.ts";
+import type { I64, Val } from "../../ir/builder.ts";
 import { SD, SIE, SSTATUS } from "../csr.ts";
 import type { Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
@@ -21,7 +21,7 @@ function csr(b: Emit, kind: Kind, rd: number, number: number, operand: Val, writ
   }
   b.setX(rd, old);
 }
-const asked = (b: Emit, operand: Val): Val[] => [b.i64Halves(b.word, 0), b.long(operand), b.here(), b.next()];
+const asked = (b: Emit, operand: Val): I64[] => [b.i64Halves(b.word, 0), b.long(operand), b.here(), b.next()];
 /** Kernels switch interrupts off and on all the time: SIE is changed here, all else by the helper, and what would let an interrupt in. */
 function sstatus(b: Emit, set: boolean, rd: number, operand: Val, writes: boolean): void {
   const known = b.constant(operand);

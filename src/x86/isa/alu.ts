@@ -1,5 +1,5 @@
 // Arithmetic and logic, shifts and rotates, multiplication and division. Intel SDM volume 2 (253666-083).
-import type { Val } from "../../ir/builder.ts";
+import type { I32, Val } from "../../ir/builder.ts";
 import { AX, DX, type Emit } from "../emit.ts";
 import { KIND } from "../flags.ts";
 import { H } from "../helpers.ts";
@@ -122,7 +122,7 @@ function countOf(b: Emit, size: number, s: Operand): number | Val {
 }
 
 /** Records a shift by a count that may be zero: then the record stays as it was. */
-function shiftFlags(b: Emit, kind: number, size: number, count: Val, result: Val, carry: Val): void {
+function shiftFlags(b: Emit, kind: number, size: number, count: I32, result: Val, carry: Val): void {
   if (!b.wants(STATUS)) return;
   const log = size === 8 ? 3 : size >> 1, without = b.and(carry, b.like(carry, -2));
   for (const [slot, v] of [[CC_RESULT, result], [CC_A, without], [CC_B, carry]] as const) {

@@ -1,5 +1,5 @@
 // Bit tests and scans, counts, BMI1, BMI2, ADX, CRC32. Intel SDM volume 2 (253666-083).
-import type { Val } from "../../ir/builder.ts";
+import type { I64, Val } from "../../ir/builder.ts";
 import { DX, type Emit } from "../emit.ts";
 import { KIND } from "../flags.ts";
 import { H } from "../helpers.ts";
@@ -29,7 +29,7 @@ const bitTest = (change?: Change): Semantics => (b, d, s) => {
 };
 const LOG2: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3, 16: 4, 32: 5, 64: 6 };
 /** Linear address of the memory operand plus `step` bytes, as wide as the operand. */
-function bitAddress(b: Emit, size: number, step: Val, write: boolean): Val {
+function bitAddress(b: Emit, size: number, step: Val, write: boolean): I64 {
   const { address, segment } = b.i, ea = b.ea();
   const wide = address === 8 ? (b.isLong(step) ? step : b.extS(step)) : b.low(step);
   return b.linear(segment, b.mask(address, b.add(ea, wide)), size, write);

@@ -1,5 +1,5 @@
 // Jumps, calls, returns, loops, software interrupts. Intel SDM volume 2 (253666-083).
-import type { Val } from "../../ir/builder.ts";
+import type { I32, I64 } from "../../ir/builder.ts";
 import { CX, type Emit, SP } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { hex2, type RowText, type Semantics, x86 } from "../insn.ts";
@@ -48,7 +48,7 @@ const ret: Semantics = (b) => {
 };
 
 /** Ends with a far transfer; `selector` and `offset` are i64. */
-function far(b: Emit, helper: number, selector: Val, offset: Val): void {
+function far(b: Emit, helper: number, selector: I64, offset: I64): void {
   b.callEnd(helper, b.or(selector, b.i64(b.i.operand << 16)), offset, b.here(), b.following());
 }
 const farDirect = (helper: number): Semantics => (b) =>
@@ -81,7 +81,7 @@ const iret: Semantics = (b) => {
   b.callEndUnless(b.and(b.ne(b.getI(SWITCH_USER + 4), b.i32(0)), b.and(canonical, together)), H.iret, b.i64(8), b.here(), b.following());
   const [ip, code, image, sp, stack] = [0, 8, 16, 24, 32].map((at) => b.stackLoad(at, 8));
   const flags = b.wrap(image), cs = b.and(b.wrap(code), b.i32(0xffff)), ss = b.and(b.wrap(stack), b.i32(0xffff));
-  const inGdt = (s: Val) => b.and(b.eq(b.and(s, b.i32(7)), b.i32(3)), b.leU(b.or(s, b.i32(7)), b.getI(GDT_LIMIT)));
+  const inGdt = (s: I32) => b.and(b.eq(b.and(s, b.i32(7)), b.i32(3)), b.leU(b.or(s, b.i32(7)), b.getI(GDT_LIMIT)));
   const found = b.and(inGdt(cs), inGdt(ss));
   // An address of the lower half; flags that change nothing but IF and what code sees; no interrupt that is let in; no data segments to drop.
   const plain = b.and(
@@ -92,9 +92,9 @@ const iret: Semantics = (b) => {
   const loaded = [0, 3, 4, 5].map((n) => b.getI(SEG_ATTR + 4 * n)).reduce((x, y) => b.or(x, y));
   const ok = b.and(b.and(found, plain), b.and(quiet, b.eqz(b.and(loaded, b.i32(S)))));
   b.callEndUnless(ok, H.iret, b.i64(8), b.here(), b.following());
-  const descriptor = (s: Val) => b.load("load64.l", b.add(b.getL(GDT_BASE), b.extU(b.and(s, b.i32(0xfff8)))));
-  const csd = descriptor(cs), ssd = descriptor(ss), high = (d: Val) => b.wrap(b.shrU(d, b.i64(32)));
-  const is = (d: Val, mask: number, kind: number) => b.eq(b.and(high(d), b.i32(mask)), b.i32(kind | 3 << DPL_SHIFT));
+  const descriptor = (s: I32) => b.load("load64.l", b.add(b.getL(GDT_BASE), b.extU(b.and(s, b.i32(0xfff8)))));
+  const csd = descriptor(cs), ssd = descriptor(ss), high = (d: I64) => b.wrap(b.shrU(d, b.i64(32)));
+  const is = (d: I64, mask: number, kind: number) => b.eq(b.and(high(d), b.i32(mask)), b.i32(kind | 3 << DPL_SHIFT));
   const good = b.and(is(csd, PLAIN_CODE_MASK, PLAIN_CODE), is(ssd, PLAIN_DATA_MASK, PLAIN_DATA));
   b.callEndUnless(good, H.iret, b.i64(8), b.here(), b.following());
   b.set(RETURNED, b.i32(1));

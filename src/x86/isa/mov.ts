@@ -1,5 +1,5 @@
 // Moves, exchanges, conversions, conditional moves, flags, ports, BCD. Intel SDM volume 2 (253666-083).
-import type { Val } from "../../ir/builder.ts";
+import type { I32, Val } from "../../ir/builder.ts";
 import { AX, BX, CX, DX, type Emit } from "../emit.ts";
 import { XCPT } from "../exceptions.ts";
 import { H } from "../helpers.ts";
@@ -76,7 +76,7 @@ const cmpxchg16b: Semantics = (b) => {
 /** The bytes of a value of `size` bytes in the opposite order. */
 export function swapped(b: Emit, size: number, v: Val): Val {
   if (size === 2) return b.mask(2, b.or(b.shl(v, b.i32(8)), b.shrU(v, b.i32(8))));
-  const half = (x: Val) => b.or(b.and(b.rotl(x, b.i32(8)), b.i32(0x00ff_00ff)), b.and(b.rotr(x, b.i32(8)), b.i32(0xff00_ff00)));
+  const half = (x: I32) => b.or(b.and(b.rotl(x, b.i32(8)), b.i32(0x00ff_00ff)), b.and(b.rotr(x, b.i32(8)), b.i32(0xff00_ff00)));
   if (size === 4) return half(v);
   return b.or(b.shl(b.extU(half(b.wrap(v))), b.i64(32)), b.extU(half(b.wrap(b.shrU(v, b.i64(32))))));
 }

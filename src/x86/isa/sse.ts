@@ -1,6 +1,6 @@
 // MMX, and SSE to SSE4.2. Intel SDM volume 2 (253666-083). An XMM register is two i64 halves; scalar arithmetic goes inline where MXCSR allows it
 // (MODE_SSE_FAST) and the operands are tame, under the conditions that ../../ir/softfloat.ts states; all else is exact by the helpers of ../sse.ts.
-import type { Val } from "../../ir/builder.ts";
+import type { I32, I64, Val } from "../../ir/builder.ts";
 import { DI, type Emit } from "../emit.ts";
 import { type FloatName, H, type HelperName } from "../helpers.ts";
 import { MEM, MMX, type Operand, type RowText, type Semantics, x86 } from "../insn.ts";
@@ -8,12 +8,12 @@ import { FPU_EMPTY, FPU_REG, FPU_TOP, MODE_SSE_FAST, XMM } from "../slots.ts";
 
 // --- registers and memory
 const lo = (b: Emit, n: number) => b.getL(XMM(n)), hi = (b: Emit, n: number) => b.getL(XMM(n) + 8);
-function put(b: Emit, n: number, low: Val, high: Val): void {
+function put(b: Emit, n: number, low: I64, high: I64): void {
   b.set(XMM(n), low);
   b.set(XMM(n) + 8, high);
 }
 /** Both halves of a 128-bit operand; in memory it must be aligned unless `loose`. */
-function both(b: Emit, o: Operand, loose = false): [Val, Val] {
+function both(b: Emit, o: Operand, loose = false): [I64, I64] {
   if (o.kind !== MEM) return [lo(b, o.n), hi(b, o.n)];
   let at = b.address(16, false);
   if (!loose) at = b.callUnless(b.eqz(b.and(at, b.i64(15))), at, H.alignmentError);
@@ -22,7 +22,7 @@ function both(b: Emit, o: Operand, loose = false): [Val, Val] {
 /** The low 64 bits of an XMM register or 64 bits of memory. */
 const low64 = (b: Emit, o: Operand) => o.kind === MEM ? b.load("load64.l", b.address(8, false)) : lo(b, o.n);
 const low32 = (b: Emit, o: Operand) => o.kind === MEM ? b.load("load32.i", b.address(4, false)) : b.getI(XMM(o.n));
-function store128(b: Emit, low: Val, high: Val, loose: boolean): void {
+function store128(b: Emit, low: I64, high: I64, loose: boolean): void {
   let at = b.address(16, true);
   if (!loose) at = b.callUnless(b.eqz(b.and(at, b.i64(15))), at, H.alignmentError);
   const second = b.add(at, b.i64(8));
@@ -46,7 +46,7 @@ function enterMmx(b: Emit): void {
   b.set(FPU_TOP, b.i32(0));
   b.set(FPU_EMPTY, b.i32(0));
 }
-function putMmx(b: Emit, n: number, v: Val): void {
+function putMmx(b: Emit, n: number, v: I64): void {
   enterMmx(b);
   b.set(FPU_REG(n), v);
   b.set(FPU_REG(n) + 8, b.i64(0xffff));
@@ -76,9 +76,9 @@ function join(b: Emit, [p, pUpper]: Lane, [q, qUpper]: Lane): Val {
   if (p === q && !pUpper && qUpper) return p;
   return b.or(pUpper ? b.shrU(p, b.i64(32)) : b.and(p, LOW32(b)), qUpper ? b.and(q, HIGH32(b)) : b.shl(q, b.i64(32)));
 }
-const laneOf = (b: Emit, v: Val, upper: boolean) => b.wrap(upper ? b.shrU(v, b.i64(32)) : v);
+const laneOf = (b: Emit, v: I64, upper: boolean) => b.wrap(upper ? b.shrU(v, b.i64(32)) : v);
 /** The half whose lanes are these i32 values. */
-const fromLanes = (b: Emit, p: Val, q: Val) => b.or(b.extU(p), b.shl(b.extU(q), b.i64(32)));
+const fromLanes = (b: Emit, p: I32, q: I32) => b.or(b.extU(p), b.shl(b.extU(q), b.i64(32)));
 /** An operation on both lanes of halves. */
 const eachLane = (f: Two): Two => (b, x, y) =>
   fromLanes(b, f(b, laneOf(b, x, false), laneOf(b, y, false)), f(b, laneOf(b, x, true), laneOf(b, y, true)));
@@ -133,7 +133,7 @@ function shiftMask(bits: number, count: number, left: boolean): bigint {
 }
 const LANE_BITS: Readonly<Record<string, number>> = { w: 16, d: 32, q: 64 };
 /** A half shifted by a constant; undefined: not here. */
-function shiftedHalf(b: Emit, name: string, v: Val, count: number): Val | undefined {
+function shiftedHalf(b: Emit, name: string, v: I64, count: number): I64 | undefined {
   const bits = LANE_BITS[name.at(-1)!], left = name.startsWith("psll");
   if (name === "psrad") {
     const n = b.i32(Math.min(count, 31));
@@ -239,7 +239,7 @@ const normal = (b: Emit, v: Val) => b.isLong(v) ? b.i64Halves(0, 0x0020_0000) : 
 /** No subnormal number. */
 const notTiny = (b: Emit, v: Val) => b.geU(b.sub(magnitude(b, v), b.like(v, 1)), b.sub(normal(b, v), b.like(v, 1)));
 /** Finite and above the smallest normal number. */
-function isSafe(b: Emit, v: Val): Val {
+function isSafe(b: Emit, v: Val): I32 {
   const m = magnitude(b, v);
   return b.isLong(v)
     ? b.ltU(b.sub(m, b.i64Halves(1, 0x0020_0000)), b.i64Halves(-1, 0xffbf_ffff | 0))
@@ -257,7 +257,7 @@ function putScalar(b: Emit, n: number, double: boolean, v: Val): void {
 }
 
 /** The host's result of a scalar operation, and whether it has the guest's bits and flags. */
-function hostResult(b: Emit, name: FloatName, x: Val, y: Val): [r: Val, ok: Val] {
+function hostResult(b: Emit, name: FloatName, x: Val, y: Val): [r: Val, ok: I32] {
   const t = suffix(b.isLong(x));
   if (name === "sqrt") {
     const r = b.pure(`fsqrt.${t}`, y);
@@ -309,7 +309,7 @@ const packedArithmetic = (name: FloatName, double: boolean): Semantics => {
   };
 };
 /** cmpss and cmpsd; cmppd half by half. */
-function comparisonMask(b: Emit, double: boolean, x: Val, y: Val): Val {
+function comparisonMask(b: Emit, double: boolean, x: Val, y: Val): I64 {
   const t = suffix(double), imm = b.i.imm & 0xff;
   const holds = (imm & 3) === 3 ? b.i32(0) : b.pure(`${(["feq", "flt", "fle"] as const)[imm & 3]}.${t}`, x, y);
   const mask = b.sub(b.i64(0), b.extU(imm & 4 ? b.eqz(holds) : holds));
@@ -362,7 +362,7 @@ const LIMITS: Readonly<Record<string, readonly [number, number]>> = {
   "l.8": [0xc3e0_0000 | 0, 0x43e0_0000],
 };
 /** A float as an integer of `size` bytes: an i64. */
-function integerOf(b: Emit, x: Val, truncate: boolean, size: number): Val {
+function integerOf(b: Emit, x: Val, truncate: boolean, size: number): I64 {
   const double = b.isLong(x), t = suffix(double);
   const helper = H[`cvt${truncate ? "t" : ""}${double ? "sd" : "ss"}2si${size === 8 ? "q" : ""}` as HelperName];
   if (!fast(b)) return b.call(helper, b.i64(0), b.zx(x));
@@ -376,7 +376,7 @@ const toInteger = (double: boolean, truncate: boolean): Semantics => (b, d, s) =
   b.put(d, d.size === 8 ? r : b.wrap(r));
 };
 /** A single as a double, an i64, and the reverse. */
-function doubleOf(b: Emit, x: Val): Val {
+function doubleOf(b: Emit, x: I32): I64 {
   if (!fast(b)) return b.call(H.cvtss2sd, b.i64(0), b.extU(x));
   return b.callUnless(b.and(isNumber(b, x), notTiny(b, x)), b.fpromote(x), H.cvtss2sd, b.extU(x));
 }
@@ -405,7 +405,7 @@ const integersToDoubles: Semantics = (b, d, s) => {
 };
 const integersToSingles: Semantics = (b, d, s, i, z) => {
   if (!fast(b)) return wide("cvtdq2ps")(b, d, s, i, z);
-  const half = (v: Val) => fromLanes(b, b.pure("fromS.i.i", laneOf(b, v, false)), b.pure("fromS.i.i", laneOf(b, v, true)));
+  const half = (v: I64) => fromLanes(b, b.pure("fromS.i.i", laneOf(b, v, false)), b.pure("fromS.i.i", laneOf(b, v, true)));
   const [l, h] = both(b, s);
   put(b, d.n, half(l), half(h));
 };
@@ -447,14 +447,14 @@ const loadLow: Semantics = (b, d) => b.set(XMM(d.n), b.load("load64.l", b.addres
 const loadHigh: Semantics = (b, d) => b.set(XMM(d.n) + 8, b.load("load64.l", b.address(8, false)));
 /** movmskps and movmskpd. */
 const signs = (double: boolean): Semantics => (b, d, s) => {
-  const l = lo(b, s.n), h = hi(b, s.n), bit = (v: Val, from: number, to: number) => b.and(b.shrU(v, b.i64(from - to)), b.i64(1 << to));
+  const l = lo(b, s.n), h = hi(b, s.n), bit = (v: I64, from: number, to: number) => b.and(b.shrU(v, b.i64(from - to)), b.i64(1 << to));
   const r = double
     ? b.or(b.shrU(l, b.i64(63)), bit(h, 63, 1))
     : b.or(b.or(bit(l, 31, 0), bit(l, 63, 1)), b.or(b.and(b.shrU(h, b.i64(29)), b.i64(4)), bit(h, 63, 3)));
   b.put(d, d.size === 8 ? r : b.wrap(r));
 };
 /** The top bits of the eight bytes of a half: a product collects them in its topmost byte. */
-function byteSigns(b: Emit, v: Val): Val {
+function byteSigns(b: Emit, v: I64): I64 {
   const signs = b.and(v, b.i64Halves(0x8080_8080 | 0, 0x8080_8080 | 0));
   return b.shrU(b.mul(b.shrU(signs, b.i64(7)), b.i64Halves(0x1020_4080, 0x0102_0408)), b.i64(56));
 }
@@ -791,7 +791,7 @@ export function sse(): RowText[] {
   return rows;
 }
 
-function pinsrwMmx(b: Emit, d: Operand, v: Val): void {
+function pinsrwMmx(b: Emit, d: Operand, v: I64): void {
   b.checkFpu();
   const at = (b.i.imm & 3) * 16, field = 0xffffn << BigInt(at);
   const kept = b.and(b.getL(FPU_REG(d.n)), b.i64Big(BigInt.asIntN(64, ~field)));

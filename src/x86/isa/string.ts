@@ -1,5 +1,5 @@
 // String instructions and their repetition. Intel SDM volume 2 (253666-083). One iteration per entry of the block: see translate.ts.
-import type { Val } from "../../ir/builder.ts";
+import type { I64, Val } from "../../ir/builder.ts";
 import { AX, CX, DI, DX, type Emit, SI } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { type RowText, type Semantics, x86 } from "../insn.ts";
@@ -20,7 +20,7 @@ const string = (iteration: Iteration): Semantics => (b, o0, o1) => {
 };
 
 /** Linear address at rSI or rDI. */
-function at(b: Emit, register: number, size: number, write: boolean): Val {
+function at(b: Emit, register: number, size: number, write: boolean): I64 {
   const segment = register === DI ? 0 : b.i.override < 0 ? 3 : b.i.override;
   return b.linear(segment, b.reg(register, b.i.address), size, write);
 }

@@ -1,5 +1,5 @@
 // System instructions, hints, and encodings that do nothing. Intel SDM volume 2 (253666-083). Rights beyond privilege 0 are checked by the helpers.
-import type { Val } from "../../ir/builder.ts";
+import type { I32, Val } from "../../ir/builder.ts";
 import { CONTEXT, TLB } from "../../ir/layout.ts";
 import { AX, CX, DX, type Emit } from "../emit.ts";
 import { XCPT } from "../exceptions.ts";
@@ -126,7 +126,7 @@ const monitor: Semantics = (b) => {
 };
 /** CS and SS as the fast system calls load them, the privilege, and what the engine has for it. */
 function flatSegments(b: Emit, code: Val, stack: Val, cpl: number): void {
-  const selector = (v: Val) => b.or(b.and(v, b.i32(0xfffc)), b.i32(cpl));
+  const selector = (v: I32) => b.or(b.and(v, b.i32(0xfffc)), b.i32(cpl));
   b.set(SELECTOR(CS), selector(code));
   b.set(SELECTOR(SS), selector(stack));
   b.set(SEG_ATTR + 4 * CS, b.i32(FLAT_CODE | LONG | cpl << DPL_SHIFT));
@@ -140,7 +140,7 @@ function flatSegments(b: Emit, code: Val, stack: Val, cpl: number): void {
   b.set(TLB, b.getI(known));
   b.set(CONTEXT, b.getI(known + 4));
 }
-const flag = (b: Emit, v: Val, mask: number) => b.ne(b.and(v, b.i32(mask)), b.i32(0));
+const flag = (b: Emit, v: I32, mask: number) => b.ne(b.and(v, b.i32(mask)), b.i32(0));
 /** Between 64-bit code, while the engine knows the other privilege's code and TLB and nothing is out of the ordinary; else the helper does it. */
 const syscall: Semantics = (b) => {
   if (!b.long || b.mode & MODE_TF) return b.callEnd(H.syscall, b.here(), b.following());

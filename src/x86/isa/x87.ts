@@ -1,5 +1,5 @@
 // x87: every instruction by the helpers of ../x87.ts. Intel SDM volume 2 (253666-083). Waiting instructions first look for a pending exception.
-import type { Val } from "../../ir/builder.ts";
+import type { I32, I64, Val } from "../../ir/builder.ts";
 import type { Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
 import { hex2, type RowText, type Semantics, x86 } from "../insn.ts";
@@ -37,14 +37,14 @@ interface Memory {
 const M32: Memory = { text: "Md", size: 4, source: FLOAT }, M64: Memory = { text: "Mq", size: 8, source: DOUBLE };
 const I16: Memory = { text: "Mw", size: 2, source: INTEGER }, I32: Memory = { text: "Md", size: 4, source: INTEGER };
 const I64: Memory = { text: "Mq", size: 8, source: INTEGER };
-function value(b: Emit, m: Memory): Val {
+function value(b: Emit, m: Memory): I64 {
   const at = b.address(m.size, false);
   if (m.size === 8) return b.loadSized(8, at);
   const v = b.loadSized(m.size, at);
   return m.source === INTEGER ? b.extS(b.signed(m.size, v)) : b.extU(v);
 }
 /** An instruction with a memory source. */
-const from = (m: Memory, f: (b: Emit, source: Val, v: Val) => void): Semantics => (b) => {
+const from = (m: Memory, f: (b: Emit, source: I64, v: I64) => void): Semantics => (b) => {
   b.checkFpu();
   const v = value(b, m);
   note(b);
@@ -67,7 +67,7 @@ const ARITHMETIC: readonly (readonly [name: string, digit: number, operation: nu
   ["div", 6, 6],
   ["divr", 7, 7],
 ];
-const arith = (b: Emit, operation: number, source: Val, v: Val, destination: number) =>
+const arith = (b: Emit, operation: number, source: I64, v: I64, destination: number) =>
   void b.call(H.fpuArith, b.i64(operation), source, v, b.i64(destination));
 
 // --- the environment: seven words, of 2 or 4 bytes
@@ -84,7 +84,7 @@ function storeEnvironment(b: Emit, size: 2 | 4, layout: number): void {
     b.storeSized(size, b.address(size, true, k * size), v);
   }
 }
-function loadEnvironment(b: Emit, size: 2 | 4): Val[] {
+function loadEnvironment(b: Emit, size: 2 | 4): I64[] {
   return [0, 1, 2, 3, 4, 5, 6].map((k) => b.zx(b.loadSized(size, b.address(size, false, k * size))));
 }
 const fnstenv: Semantics = (b) => {
