@@ -31,7 +31,8 @@ export interface RegisterInfo {
 
 export interface Cpu {
   readonly index: number;
-  readonly arch: "riscv32" | "riscv64" | "x86_64";
+  /** As machine files call it. */
+  readonly arch: string;
   /** Address of the next instruction, as the guest sees it (unsigned). */
   readonly pc: bigint;
   reset(): void;

@@ -196,7 +196,7 @@ export interface DeviceType<K extends Keys = Keys, C = Config<K>> {
   /** Names of those of its keys that are drives (core/disk.ts), in the order in which they are filled. */
   readonly drives?: readonly string[];
   /** The only family of processors that it belongs to; any when absent. */
-  readonly family?: "riscv" | "x86";
+  readonly family?: string;
   /** Whether it may (or must) be plugged into a PCI bus: `pci = "pci:1.1"`. */
   readonly pci?: "optional" | "required";
   /** True for a host bridge: other devices are plugged into it. It is function 0.0 itself. */

@@ -7,7 +7,7 @@ import { describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { runCommand } from "./commands.ts";
 import { type Event, frame, fromHex, latin1, PACKET_SIZE, PacketReader, toHex } from "./packets.ts";
-import { bytesOf, describeTarget, type Target, type TargetRegister } from "./target.ts";
+import { bytesOf, describeTarget, descriptionsOf, type Target, type TargetRegister } from "./target.ts";
 
 /** GDB's numbers of signals in stop replies. */
 const SIGINT = 2, SIGTRAP = 5, SIGABRT = 6, SIGSEGV = 11;
@@ -31,7 +31,8 @@ export interface GdbOptions {
 /** Serves debuggers until it is closed, one at a time. @throws {ConfigError} the port is taken, or the processor is none of `options.arch`. */
 export function serveGdb(session: MachineSession, options: GdbOptions): GdbServer {
   const { cpus: [cpu], symbols } = session.machine,
-    arch = options.arch ?? (cpu.arch === "x86_64" && symbols.bits === 32 ? "i386" : cpu.arch);
+    fits = Object.entries(descriptionsOf(cpu)).find(([, description]) => description.bits === symbols.bits);
+  const arch = options.arch ?? fits?.[0] ?? cpu.arch;
   const target = describeTarget(cpu, arch);
   let listener: Deno.TcpListener;
   try {
@@ -281,22 +282,8 @@ class GdbClient {
 
   /** What GDB has no means to show of where a processor stands, once for each kind. */
   #sayWhatIsHidden(cpu: Cpu): void {
-    const { registers } = this.server.target, pc = registers.find((r) => r.name === "rip");
-    if (!pc) return;
-    const rip = cpu.reg("rip");
-    if (rip !== cpu.pc) {
-      this.#say(
-        "base",
-        `stopped at 0x${cpu.pc.toString(16)}: GDB is told the offset 0x${
-          rip.toString(16)
-        } in its segment, while breakpoints and memory go by linear addresses`,
-      );
-    } else if (registers.some((r) => r.of !== undefined && cpu.reg(r.of) >> 32n)) {
-      this.#say(
-        "long",
-        "the processor is in 64-bit mode: GDB shows all of it after 'set architecture i386:x86-64', or with --gdb-arch x86_64",
-      );
-    }
+    const hidden = this.server.target.hidden?.(cpu);
+    if (hidden) this.#say(...hidden);
   }
   #say(kind: string, text: string): void {
     if (this.#said.has(kind)) return;

@@ -28,7 +28,6 @@ import "../riscv/pmp.ts";
 import "../riscv/registers.ts";
 import "../riscv/hart.ts";
 import "../riscv/insn.ts";
-import "../riscv/isa_string.ts";
 import "../riscv/isa/a.ts";
 import "../riscv/isa/base.ts";
 import "../riscv/isa/c.ts";

@@ -5,9 +5,10 @@ import { ConfigError, didYouMean, type Place } from "../core/errors.ts";
 import type { Config, Keys } from "../core/schema.ts";
 import { DEVICE_NAMES, DEVICES, loadDevices } from "../devices/mod.ts";
 import { applySet, type FindShipped, hex, loadTree, merge, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
+import { architectureOf, ARCHITECTURES, archKey, type CpuNode, familyOf } from "./architectures/mod.ts";
+import type { Architecture } from "./architectures/descriptor.ts";
 import * as format from "./format.ts";
-import type { Arch, Family } from "./format.ts";
-import { type DeviceNode, type DriveNode, type Graph, KERNEL, mainRam, type PlacedWindow, type RiscvCpu, type X86Cpu } from "./graph.ts";
+import { type DeviceNode, type DriveNode, type Graph, KERNEL, mainRam, type PlacedWindow } from "./graph.ts";
 import { checkDma, checkLoad, checkOverlaps, checkPci, checkReset, checkWidth, type Parts } from "./graph_checks.ts";
 import { largest, memoriesOf } from "./memories.ts";
 import { Sections } from "./sections.ts";
@@ -57,11 +58,12 @@ function namedTypes(root: Table): string[] {
 /** The overrides with the short ones as key paths of this machine. */
 function longForm(root: Table, set: Readonly<Record<string, unknown>>): Override[] {
   const cpu = root.get("cpu")?.value;
-  const x86 = cpu instanceof Map && cpu.get("arch")?.value === "x86_64";
+  const family = familyOf(cpu instanceof Map ? cpu.get("arch")?.value : undefined) ?? Object.keys(ARCHITECTURES)[0];
+  const { harts, keys } = ARCHITECTURES[family];
   const short: Record<string, string> = {
     memory: `memory.${mainName(root)}.size`,
-    harts: x86 ? "cpu.cores" : "cpu.harts",
-    firmware: x86 ? "firmware.bios" : "firmware.sbi",
+    harts: `cpu.${harts}`,
+    firmware: `firmware.${Object.keys(keys.firmware)[0]}`,
   };
   return Object.entries(set).map(([path, value]) =>
     Object.hasOwn(short, path) && typeof value !== "object"
@@ -79,8 +81,6 @@ function mainName(root: Table): string {
   }
   return (rams.find((m) => m.main) ?? largest(rams))?.id ?? "ram";
 }
-
-const FAMILIES: Readonly<Record<Family, string>> = { riscv: "RISC-V", x86: "x86" };
 
 const WIRING_KEYS: readonly string[] = Object.keys(format.WIRING);
 
@@ -104,6 +104,14 @@ interface Read {
   readonly place: Place;
 }
 
+/** The keys of `boot` that one architecture or another has. */
+type Boot = Config<typeof format.BOOT> & {
+  readonly protocol: string;
+  readonly dtb?: string;
+  readonly load?: number;
+  readonly order?: readonly DiskKind[];
+};
+
 class GraphBuilder {
   readonly #sections: Sections;
   readonly #types: Readonly<Record<string, AnyDeviceType>>;
@@ -115,7 +123,8 @@ class GraphBuilder {
   readonly #pending: Wire[] = [];
   #clock: Record<string, unknown> = {};
   #harts = 1;
-  #family: Family = "riscv";
+  #family = "";
+  #architecture!: Architecture;
 
   constructor(file: string, root: Table, options: LoadOptions) {
     this.#types = options.types ?? DEVICES;
@@ -135,16 +144,17 @@ class GraphBuilder {
     const arch = this.#arch();
     // Without an instruction set the reader cannot know which keys are right.
     if (!arch) r.done();
-    const family = this.#family = format.ARCHITECTURES[arch!];
-    const cpu = this.#cpu(arch!);
-    this.#clock = r.table(this.#sections.get("clock"), format.CLOCK[family], this.#sections.place("clock"));
-    if (family === "x86") this.#clock = { ...this.#clock, tsc_hz: this.#clock.tsc_hz ?? this.#clock.cpu_hz };
+    const family = this.#family = familyOf(arch)!, architecture = this.#architecture = architectureOf({ family }), cpu = this.#cpu(arch!);
+    this.#clock = r.table(this.#sections.get("clock"), architecture.keys.clock, this.#sections.place("clock"));
+    this.#clock = architecture.clock?.(this.#clock) ?? this.#clock;
     const memories = memoriesOf(this.#sections);
-    const wires = this.#wires = new Wires(r, family, this.#harts, this.#byId);
+    const wires = this.#wires = new Wires(r, architecture.inputs, this.#harts, this.#byId);
     const changes = this.#changes();
     for (const [id, node] of this.#sections.get("device")) if (!INSTANCE.test(id)) this.#device(id, node, changes.get(id));
     for (const wire of this.#pending) wires.add(wire);
-    if ("ferr" in cpu && cpu.ferr) wires.connect({ hart: 0, output: "ferr" }, cpu.ferr, 0, this.#sections.get("cpu").get("ferr")!.place);
+    for (const [output, to] of Object.entries(architecture.outputs?.(cpu) ?? {})) {
+      if (to) wires.connect({ hart: 0, output }, to, 0, this.#sections.get("cpu").get(output)!.place);
+    }
     wires.checkFanouts();
     const parts: Parts = {
       sections: this.#sections,
@@ -162,7 +172,7 @@ class GraphBuilder {
     checkWidth(parts);
     checkReset(parts);
     const firmware = this.#firmware();
-    const boot = r.table(this.#sections.get("boot"), format.BOOT[family], this.#sections.place("boot")) as Config<typeof format.BOOT.riscv>;
+    const boot = r.table(this.#sections.get("boot"), architecture.keys.boot, this.#sections.place("boot")) as Boot;
     if (boot.load !== undefined) checkLoad(parts, boot.load);
     r.done();
     const origin = mainRam({ memories }).segments[0].base;
@@ -187,37 +197,26 @@ class GraphBuilder {
         ...(boot.symbols !== undefined && { symbols: boot.symbols }),
         cmdline: boot.cmdline,
         ...(boot.dtb !== undefined && { dtb: boot.dtb }),
-        ...("order" in boot && { order: boot.order as DiskKind[] }),
+        ...(boot.order && { order: boot.order }),
         reset: boot.reset,
-        load: family === "x86" ? 0 : boot.load ?? origin + (arch === "riscv32" ? 0x40_0000 : 0x20_0000),
+        load: architecture.loadAt(cpu, boot.load, origin),
       },
     };
   }
 
-  #arch(): Arch | undefined {
-    return this.#reader.entry(this.#sections.get("cpu"), "arch", format.CPU.riscv.arch, this.#sections.place("cpu")) as Arch | undefined;
+  #arch(): string | undefined {
+    return this.#reader.entry(this.#sections.get("cpu"), "arch", archKey(), this.#sections.place("cpu")) as string | undefined;
   }
 
-  #cpu(arch: Arch): RiscvCpu | X86Cpu {
-    const table = this.#sections.get("cpu"), place = this.#sections.place("cpu");
-    if (arch === "x86_64") {
-      const { cores, ...rest } = this.#reader.table(table, format.CPU.x86, place);
-      this.#harts = cores;
-      return { ...rest, arch, family: "x86", harts: cores };
-    }
-    const cpu = this.#reader.table(table, format.CPU.riscv, place), wide = arch === "riscv64";
+  #cpu(arch: string): CpuNode {
+    const table = this.#sections.get("cpu"), place = this.#sections.place("cpu"), { keys, cpu: make } = this.#architecture;
+    const values = this.#reader.table(table, { arch: archKey(), ...keys.cpu }, place);
+    const cpu = make(arch, values, (key) => table.has(key), (key, must) => this.#misfit(table, key, arch, must));
     this.#harts = cpu.harts;
-    if (cpu.isa && !cpu.isa.startsWith(wide ? "rv64" : "rv32")) {
-      this.#misfit(table, "isa", arch, wide ? "start with rv64" : "start with rv32");
-    }
-    if (!table.has("mmu")) return { ...cpu, mmu: wide ? cpu.mmu : "sv32", arch, family: "riscv" };
-    if (wide ? cpu.mmu === "sv32" : cpu.mmu !== "bare" && cpu.mmu !== "sv32") {
-      this.#misfit(table, "mmu", arch, wide ? "be bare, sv39, sv48 or sv57" : "be bare or sv32");
-    }
-    return { ...cpu, arch, family: "riscv" };
+    return cpu;
   }
 
-  #misfit(table: Table, key: string, arch: Arch, must: string): void {
+  #misfit(table: Table, key: string, arch: string, must: string): void {
     const { value, place } = table.get(key)!;
     this.#reader.error(`must ${must} because cpu.arch is "${arch}", got "${value}"`, place);
   }
@@ -279,7 +278,7 @@ class GraphBuilder {
     }
     if (this.#reader.errors.length > errors) return undefined;
     const retyped = own.has("type") && own.get("type")!.value !== one.type, table: Table = new Map(retyped ? [] : one.table);
-    for (const key of ["count", "stride", "at", "io"]) table.delete(key);
+    for (const key of ["count", "stride"]) table.delete(key);
     for (const [key, bus] of [["at", "mem"], ["io", "io"]] as const) {
       const bases = one.windows.filter((w) => w.bus === bus).map((w) => ({ value: w.base, place, text: hex(w.base), whole: true }));
       if (bases.length) table.set(key, { value: bases, place, text: "" });
@@ -336,11 +335,11 @@ class GraphBuilder {
     this.#reader.error(`unknown device type '${name}'${didYouMean(name, names)}`, table.get("type")!.place);
   }
 
-  #otherFamily(name: string, family: Family, table: Table): void {
+  #otherFamily(name: string, family: string, table: Table): void {
     const arch = this.#sections.get("cpu").get("arch")!.value,
       others = [...new Set(Object.values(this.#types).filter((t) => t.family === this.#family).map((t) => t.type))];
-    const problem = `must be a device of ${FAMILIES[this.#family]} machines, since cpu.arch is "${arch}": '${name}' is one of ${
-      FAMILIES[family]
+    const problem = `must be a device of ${this.#architecture.title} machines, since cpu.arch is "${arch}": '${name}' is one of ${
+      ARCHITECTURES[family].title
     } machines`;
     this.#reader.error(problem + didYouMean(name, others), table.get("type")!.place);
   }
@@ -391,7 +390,7 @@ class GraphBuilder {
     for (const w of windows) {
       const bus = w.bus !== "any" ? w.bus : mem.length || !io.length ? "mem" : "io";
       const base = (bus === "mem" ? mem : io).shift() ?? w.at;
-      const fits = bus === "mem" ? base! % (w.multiple ?? 1) === 0 : this.#family === "x86" && base! + w.length <= 0x1_0000;
+      const fits = bus === "mem" ? base! % (w.multiple ?? 1) === 0 : this.#architecture.ports && base! + w.length <= 0x1_0000;
       if (base !== undefined && fits) out.push({ bus, name: w.name, base, length: w.length });
       else this.#misplaced(table, w, bus, base, place);
     }
@@ -415,8 +414,10 @@ class GraphBuilder {
         ...place,
         ...table.get("at")?.place,
       });
-    } else if (this.#family !== "x86") r.error("must be absent: only x86 machines have ports", { ...place, ...table.get("io")?.place });
-    else r.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);
+    } else if (!this.#architecture.ports) {
+      const others = Object.values(ARCHITECTURES).filter((a) => a.ports).map((a) => a.title).join(" and ");
+      r.error(`must be absent: only ${others} machines have ports`, { ...place, ...table.get("io")?.place });
+    } else r.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);
   }
 
   #tooMany(table: Table, key: "at" | "io", windows: number): void {
@@ -427,15 +428,15 @@ class GraphBuilder {
   }
 
   #firmware(): Graph["firmware"] {
-    const family = this.#family, table = this.#sections.get("firmware"), r = this.#reader;
-    const [name] = Object.keys(format.FIRMWARE[family]),
-      config: Config<Keys> = r.table(table, format.FIRMWARE[family], this.#sections.place("firmware"));
+    const { keys: { firmware }, firmwareWords: words } = this.#architecture, table = this.#sections.get("firmware"), r = this.#reader;
+    const [name] = Object.keys(firmware), config: Config<Keys> = r.table(table, firmware, this.#sections.place("firmware"));
+    if (name === undefined) return { kind: "none" };
     const value = config[name] as string | undefined;
-    if (value === undefined || format.FIRMWARE_WORDS[family].includes(value)) return { kind: value as "builtin" | "none" };
+    if (value === undefined || words.includes(value)) return { kind: value as "builtin" | "none" };
     const node = table.get(name)!;
     const errors = r.errors.length, path = r.value(node, { kind: "file", doc: "firmware image" }) as string;
     if (r.errors.length > errors) {
-      r.errors[errors] = new ConfigError(r.errors[errors].problem + didYouMean(value, format.FIRMWARE_WORDS[family]), node.place);
+      r.errors[errors] = new ConfigError(r.errors[errors].problem + didYouMean(value, words), node.place);
     }
     return { kind: "file", path, ...(config.vga !== undefined && { vga: config.vga as string }) };
   }

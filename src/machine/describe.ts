@@ -2,6 +2,8 @@
 import type { AnyDeviceType } from "../core/device.ts";
 import type { Key, Keys } from "../core/schema.ts";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
+import { architectureOf, keysOf } from "./architectures/mod.ts";
+import type { Section } from "./architectures/descriptor.ts";
 import { expected, hex } from "./config.ts";
 import { buildFdt, printFdt } from "./fdt.ts";
 import * as format from "./format.ts";
@@ -12,22 +14,14 @@ type Types = Readonly<Record<string, AnyDeviceType>>;
 /** Everything that `bringup describe` prints: processor, memory map, port map, interrupts, boot protocol, device tree. */
 export function describe(graph: Graph, types: Types = DEVICES): string {
   const { cpu, clock, boot, firmware } = graph;
-  const processor = cpu.family === "riscv"
-    ? [["isa", cpu.isa], ["harts", cpu.harts], ["mmu", cpu.mmu + (cpu.svade ? ", Svade" : "")], ["reset", hex(cpu.reset)]]
-    : [["model", [cpu.model, ...cpu.features].join(" ")], ["cores", cpu.harts], ["reset", cpu.reset], ["triple fault", cpu.triple_fault]];
-  const timer = clock.timebase_hz !== undefined ? ["timebase", `${clock.timebase_hz} Hz`] : ["time-stamp counter", `${clock.tsc_hz} Hz`];
+  const architecture = architectureOf(cpu), own = architecture.describe(cpu, graph);
   const ports = portMap(graph), pci = pciMap(graph, types), drives = driveList(graph);
-  const kernel = cpu.family === "riscv"
-    ? (firmware.kind === "none"
-      ? "M-mode at its entry point"
-      : "S-mode, or M-mode if it is linked at the start of RAM; hart id in a0, device tree in a1")
-    : "as its protocol says";
   return [
     section(`${graph.name} (${graph.file})`, [
       ["arch", cpu.arch],
-      ...processor,
+      ...own.processor,
       ["clock", `${clock.mode}, ${clock.cpu_hz} instructions per second`],
-      timer,
+      own.timer,
       ["starts at", clock.rtc.toISOString()],
     ]),
     section("memory map", memoryMap(graph)),
@@ -43,12 +37,12 @@ export function describe(graph: Graph, types: Types = DEVICES): string {
       ...(boot.dtb !== undefined ? [["device tree", boot.dtb]] : []),
       ...(boot.symbols !== undefined ? [["symbols", boot.symbols]] : []),
       ["command line", boot.cmdline || "(none)"],
-      ["kernel starts in", kernel],
-      ...(cpu.family === "riscv" && boot.dtb === undefined ? [["raw images at", hex(boot.load)]] : []),
+      ["kernel starts in", own.kernel],
+      ...own.boot,
       ["a guest's reset", boot.reset === "restart" ? "restarts the machine" : "stops the run"],
       ["consoles", graph.devices.filter((d) => d.console).map((d) => d.id).join(", ") || "(none)"],
     ]),
-    ...(cpu.family === "riscv" ? [`device tree\n${printFdt(buildFdt(graph, { bootargs: boot.cmdline, types }))}`] : []),
+    ...(architecture.addCpus ? [`device tree\n${printFdt(buildFdt(graph, { bootargs: boot.cmdline, types }))}`] : []),
   ].join("\n");
 }
 
@@ -142,15 +136,15 @@ export async function listDevices(types?: Types): Promise<string> {
 
 /** Every key of the machine format outside `[device]`, by table. */
 export function listKeys(): string {
-  const perFamily = (name: string, tables: Record<format.Family, Keys>) =>
-    (["riscv", "x86"] as const).map((family) => section(`[${name}] (${family})`, keyRows(tables[family])));
+  const perFamily = (name: Section) =>
+    Object.entries(keysOf(name)).map(([family, keys]) => section(`[${name}] (${family})`, keyRows(keys)));
   return [
     section("top level", keyRows(format.ROOT)),
-    ...perFamily("cpu", format.CPU),
-    ...perFamily("clock", format.CLOCK),
+    ...perFamily("cpu"),
+    ...perFamily("clock"),
     section("[memory.NAME]", keyRows(format.MEMORY)),
-    ...perFamily("firmware", format.FIRMWARE),
-    ...perFamily("boot", format.BOOT),
+    ...perFamily("firmware"),
+    ...perFamily("boot"),
   ].join("\n");
 }
 

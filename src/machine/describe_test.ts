@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { describe, listDevices, listKeys } from "./describe.ts";
+import { keysOf } from "./architectures/mod.ts";
 import * as format from "./format.ts";
 import { loadConfig } from "./build_graph.ts";
 import { memoryFiles, TOYS } from "./testing/toys.ts";
@@ -196,7 +197,7 @@ Deno.test("every type and every key is listed", async () => {
     for (const key of Object.keys(type.keys)) assert(rows.some((r) => r.startsWith(`${key} `)), `${type.type}.${key}`);
   }
   for (
-    const [table, heading] of [[format.CPU.riscv, "[cpu] (riscv)"], [format.BOOT.x86, "[boot] (x86)"], [
+    const [table, heading] of [[keysOf("cpu").riscv, "[cpu] (riscv)"], [keysOf("boot").x86, "[boot] (x86)"], [
       format.MEMORY,
       "[memory.NAME]",
     ]] as const

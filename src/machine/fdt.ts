@@ -1,12 +1,12 @@
 // Graph -> flattened device tree, and back to text.
 // Source: Devicetree Specification v0.4, sections 2.2-2.4 (nodes, properties), 3 (device nodes), 5 (DTB format, version 17);
-// Linux bindings riscv/cpus.yaml, riscv/extensions.yaml and interrupt-controller/riscv,cpu-intc.yaml. RISC-V machines only.
+// what is said of processors is their architecture's.
 import { ConfigError } from "../core/errors.ts";
 import type { AnyDeviceType, FdtProperties } from "../core/device.ts";
 import { DEVICES } from "../devices/mod.ts";
-import { splitIsa } from "../riscv/isa_string.ts";
-import { CPU_INPUTS } from "./format.ts";
-import type { DeviceNode, Graph, RiscvCpu } from "./graph.ts";
+import { architectureOf, ARCHITECTURES } from "./architectures/mod.ts";
+import type { TreeWriter } from "./architectures/descriptor.ts";
+import type { DeviceNode, Graph } from "./graph.ts";
 
 /** What a run adds to the tree. */
 export interface FdtOptions {
@@ -18,15 +18,16 @@ export interface FdtOptions {
   readonly types?: Readonly<Record<string, AnyDeviceType>>;
 }
 
-/** Interrupt numbers of a hart's local interrupt controller by input name. */
-const LOCAL_INTERRUPTS = CPU_INPUTS.riscv;
 /** An output that leads nowhere keeps its place in `interrupts-extended`; the PLIC and CLINT bindings skip it (a context that is absent). */
 const ABSENT = 0xffff_ffff;
 
-/** The device tree of a RISC-V machine as a DTB. @throws {ConfigError} the machine is not a RISC-V one. */
+/** The device tree of a machine as a DTB. @throws {ConfigError} machines of its architecture have none. */
 export function buildFdt(graph: Graph, options: FdtOptions = {}): Uint8Array<ArrayBuffer> {
-  const { cpu } = graph;
-  if (cpu.family !== "riscv") throw new ConfigError(`a device tree is made for RISC-V machines, not for ${cpu.arch}`, { file: graph.file });
+  const { cpu } = graph, architecture = architectureOf(cpu);
+  if (!architecture.addCpus) {
+    const those = Object.values(ARCHITECTURES).filter((a) => a.addCpus).map((a) => a.title).join(" and ");
+    throw new ConfigError(`a device tree is made for ${those} machines, not for ${cpu.arch}`, { file: graph.file });
+  }
   const types = options.types ?? DEVICES, described: Described[] = [];
   // Two phandles for each hart come first: its own and its interrupt controller's.
   const handles = new Map<string, Described>();
@@ -64,7 +65,7 @@ export function buildFdt(graph: Graph, options: FdtOptions = {}): Uint8Array<Arr
       tree.end();
     }
   }
-  addCpus(tree, cpu, graph.clock.timebase_hz!);
+  architecture.addCpus(tree, cpu, graph.clock, (hart) => ({ cpu: cpuHandle(hart), controller: intcHandle(hart) }));
   tree.begin("soc");
   tree.set({ "#address-cells": 2, "#size-cells": 2, compatible: "simple-bus", ranges: true });
   for (const { device, name, properties, handle } of described) {
@@ -110,54 +111,9 @@ function nodeName(device: DeviceNode, type: AnyDeviceType): string {
   return (type.fdtName ?? device.id.replace(/(\d+|\[\d+\])$/, "")) + (base === undefined ? "" : `@${base.toString(16)}`);
 }
 
-function addCpus(tree: Tree, cpu: RiscvCpu, timebase: number): void {
-  const extensions = splitIsa(cpu.isa)!.names, base = cpu.isa.slice(0, 4);
-  let isa = base;
-  for (const e of extensions) isa += e.length === 1 ? e : `_${e}`;
-  tree.begin("cpus");
-  tree.set({ "#address-cells": 1, "#size-cells": 0, "timebase-frequency": timebase });
-  for (let hart = 0; hart < cpu.harts; hart++) {
-    tree.begin(`cpu@${hart.toString(16)}`);
-    tree.set({
-      device_type: "cpu",
-      reg: hart,
-      status: "okay",
-      compatible: "riscv",
-      "riscv,isa": isa,
-      "riscv,isa-base": base + "i",
-      "riscv,isa-extensions": extensions,
-      "mmu-type": cpu.mmu === "bare" ? "riscv,none" : `riscv,${cpu.mmu}`,
-    });
-    for (const operation of ["m", "p", "z"]) {
-      if (extensions.includes(`zicbo${operation}`)) tree.property(`riscv,cbo${operation}-block-size`, 64);
-    }
-    tree.property("phandle", cpuHandle(hart));
-    tree.begin("interrupt-controller");
-    tree.set({
-      "#address-cells": 0,
-      "#interrupt-cells": 1,
-      "interrupt-controller": true,
-      compatible: "riscv,cpu-intc",
-      phandle: intcHandle(hart),
-    });
-    tree.end();
-    tree.end();
-  }
-  tree.begin("cpu-map");
-  tree.begin("cluster0");
-  for (let hart = 0; hart < cpu.harts; hart++) {
-    tree.begin(`core${hart}`);
-    tree.property("cpu", cpuHandle(hart));
-    tree.end();
-  }
-  tree.end();
-  tree.end();
-  tree.end();
-}
-
 /** `interrupts` for one controller, `interrupts-extended` where the targets are harts or several controllers. */
 function addInterrupts(tree: Tree, graph: Graph, { id, outputs }: DeviceNode, handles: ReadonlyMap<string, Described>): void {
-  const plain: number[] = [], extended: number[] = [];
+  const plain: number[] = [], extended: number[] = [], { inputs } = architectureOf(graph.cpu);
   /** Cells of `extended` up to the last output that leads somewhere. */
   let used = 0;
   let parent: number | undefined, single = true;
@@ -167,7 +123,7 @@ function addInterrupts(tree: Tree, graph: Graph, { id, outputs }: DeviceNode, ha
       if (!("device" in from) || from.device !== id || from.output !== output) continue;
       if ("hart" in to) {
         single = false;
-        extended.push(intcHandle(to.hart), LOCAL_INTERRUPTS[to.input]);
+        extended.push(intcHandle(to.hart), inputs[to.input]);
         continue;
       }
       const target = handles.get(to.device), input = Number(to.input);
@@ -206,7 +162,7 @@ const MAGIC = 0xd00d_feed, VERSION = 17, LAST_COMPATIBLE = 16, HEADER = 40, RESE
 const BEGIN_NODE = 1, END_NODE = 2, PROP = 3, NOP = 4, END = 9;
 
 /** A device tree as it is written: a node's properties come before its children. */
-class Tree {
+class Tree implements TreeWriter {
   #bytes = new Uint8Array(8192);
   #view = new DataView(this.#bytes.buffer);
   // The structure block. The reservation block before it is one all-zero entry: nothing is reserved.

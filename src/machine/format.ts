@@ -1,14 +1,6 @@
-// The machine format, as data: every key of a machine file except those that a device type declares itself.
+// The machine format, as data: every key of a machine file except those that a device type or an architecture declares itself.
 // The reader (graph.ts), `describe`, the device list and the JSON Schema are all made from these tables.
-import type { DiskKind } from "../core/disk.ts";
-import { bool, choice, either, file, int, type Keys, list, named, size, string, time, u64 } from "../core/schema.ts";
-
-/** The RISC-V keys serve riscv32 and riscv64, the x86 keys x86_64. */
-export type Family = "riscv" | "x86";
-export const ARCHITECTURES = { riscv32: "riscv", riscv64: "riscv", x86_64: "x86" } as const satisfies Record<string, Family>;
-export type Arch = keyof typeof ARCHITECTURES;
-
-const arch = choice("instruction set", { choices: Object.keys(ARCHITECTURES) as Arch[] });
+import { bool, choice, either, file, int, type Keys, list, named, size, string, time } from "../core/schema.ts";
 
 export const ROOT = {
   schema: choice("version of this format", { choices: [1] }),
@@ -21,41 +13,8 @@ export const ROOT = {
   seed: int("what random RAM contents and the device tree's rng-seed are made from", { default: 0 }),
 } satisfies Keys;
 
-export const CPU = {
-  riscv: {
-    arch,
-    isa: string("extensions, as in the device tree", {
-      pattern: /^rv(32|64)[a-z]+(_[a-z0-9]+)*$/,
-      form: `an ISA string like "rv64gc_zba_zbb"`,
-    }),
-    harts: int("number of harts", { default: 1, min: 1, max: 64 }),
-    mmu: choice("widest translation mode", { choices: ["bare", "sv32", "sv39", "sv48", "sv57"], default: "sv39" }),
-    svade: bool("page faults instead of hardware updates of the A and D bits", { default: false }),
-    reset: u64("address of the first instruction"),
-    mvendorid: u64("the mvendorid register", { default: 0n, max: 0xffff_ffffn }),
-    marchid: u64("the marchid register", { default: 0n }),
-    mimpid: u64("the mimpid register", { default: 0n }),
-  },
-  x86: {
-    arch,
-    model: string("CPUID table", { default: "qemu64" }),
-    features: list(
-      "changes to the model",
-      string("one feature", { pattern: /^[+-][a-z0-9_.-]+$/, form: `a feature with its sign, like "+fsgsbase"` }),
-      { default: [] as string[] },
-    ),
-    cores: int("number of processors", { default: 1, min: 1, max: 64 }),
-    reset: string("segment and offset of the first instruction", {
-      pattern: /^[0-9a-f]{1,4}:[0-9a-f]{1,4}$/i,
-      form: `a real-mode address like "f000:fff0"`,
-      default: "f000:fff0",
-    }),
-    triple_fault: choice("what a triple fault does", { choices: ["stop", "reset"], default: "stop" }),
-    ferr: string("where the first processor's FERR# leads (x87 errors while CR0.NE is clear)", { optional: true }),
-  },
-} satisfies Record<Family, Keys>;
-
-const clock = {
+/** Keys of `clock` that every architecture has. */
+export const CLOCK = {
   mode: choice(
     "virtual: time advances by instructions alone; wall: in a run from the command line idle time also passes with the host's clock",
     {
@@ -67,17 +26,13 @@ const clock = {
   rtc: time("date and time at reset", { default: new Date("2026-01-01T00:00:00Z") }),
 } satisfies Keys;
 
-export const CLOCK = {
-  riscv: { ...clock, timebase_hz: int("rate of the time CSR and of mtime", { default: 10_000_000, min: 1, max: 1_000_000_000 }) },
-  x86: { ...clock, tsc_hz: int("rate of the time-stamp counter; cpu_hz when absent", { optional: true, min: 1 }) },
-} satisfies Record<Family, Keys>;
-
-const address = { max: Number.MAX_SAFE_INTEGER };
+/** Of addresses. */
+export const ADDRESS = { max: Number.MAX_SAFE_INTEGER };
 const span = { pattern: /^[^.]+\.\.[^.]+$/, form: `a range like "640KiB..1MiB"` };
 
 /** `[memory.NAME]`. */
 export const MEMORY = {
-  at: int("base address", { ...address, multiple: 4096 }),
+  at: int("base address", { ...ADDRESS, multiple: 4096 }),
   size: size("bytes of memory", { min: 4096, multiple: 4096 }),
   kind: choice("ram, or rom (guest writes are ignored)", { choices: ["ram", "rom"], default: "ram" }),
   main: bool("kernels are loaded here, and --memory sets its size; the largest RAM when no memory says so", { default: false }),
@@ -96,7 +51,7 @@ export const MEMORY = {
 
 const target = string(`where an interrupt output leads: "plic:10", "cpu0.intr", "cpu*.msip" (every hart), "" (nowhere)`);
 const addresses = (doc: string) =>
-  either(doc, [int("address", address), list("one address for each window", int("address", address))], {
+  either(doc, [int("address", ADDRESS), list("one address for each window", int("address", ADDRESS))], {
     optional: true,
     form: "an address or a list of addresses",
   });
@@ -151,21 +106,8 @@ export const FANOUT = {
   }),
 } satisfies Keys;
 
-export const FIRMWARE = {
-  riscv: {
-    sbi: string("builtin: served by the emulator; none: the kernel starts in M-mode; otherwise the path of a firmware image", {
-      default: "builtin",
-    }),
-  },
-  x86: {
-    bios: string("builtin: served by the emulator; otherwise the path of a ROM image, such as SeaBIOS", { default: "builtin" }),
-    vga: file("the VGA's ROM for a BIOS that is not built in; the file vgabios-stdvga.bin beside the BIOS when absent", { optional: true }),
-  },
-} satisfies Record<Family, Keys>;
-/** Values of the firmware key that are not paths. */
-export const FIRMWARE_WORDS: Record<Family, readonly string[]> = { riscv: ["builtin", "none"], x86: ["builtin"] };
-
-const boot = {
+/** Keys of `boot` that every architecture has. */
+export const BOOT = {
   kernel: file("the image to start when the command line names none", { optional: true }),
   initrd: file("initial RAM disk", { optional: true }),
   symbols: file("ELF file with the image's symbols; the one beside a disk image or flat binary when absent", { optional: true }),
@@ -176,39 +118,5 @@ const boot = {
   }),
 } satisfies Keys;
 
-export const BOOT = {
-  riscv: {
-    ...boot,
-    protocol: choice("kind of image; auto looks at the file", { choices: ["auto", "elf", "raw", "linux"], default: "auto" }),
-    dtb: file(
-      "a device tree (.dtb) in place of the one that follows from this file; /chosen still gets command line and initial RAM disk",
-      {
-        optional: true,
-      },
-    ),
-    load: int("where raw images go; 2 MiB above the start of RAM (4 MiB on riscv32) when absent", { ...address, optional: true }),
-  },
-  x86: {
-    ...boot,
-    order: list(
-      "kinds of disks in the order in which a BIOS tries them; the image of the command line comes first",
-      choice("kind", {
-        choices: ["floppy", "hard", "cd"] as DiskKind[],
-      }),
-      { default: ["floppy", "hard", "cd"] as DiskKind[] },
-    ),
-    protocol: choice("kind of image; auto looks at the file", {
-      choices: ["auto", "bios", "multiboot1", "multiboot2", "pvh", "linux", "linux64", "linux16"],
-      default: "auto",
-    }),
-  },
-} satisfies Record<Family, Keys>;
-
 /** The tables of a machine file, in the order in which they are described. */
 export const SECTIONS = ["cpu", "clock", "memory", "device", "firmware", "boot"] as const;
-
-/** Interrupt inputs of a processor and, on RISC-V, their local interrupt numbers (privileged 1.12, table 3.6). */
-export const CPU_INPUTS: Record<Family, Readonly<Record<string, number>>> = {
-  riscv: { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 },
-  x86: { intr: 0, nmi: 1, smi: 2, a20m: 3, ignne: 4 },
-};

@@ -2,15 +2,7 @@
 // particular device, only what its type declares (core/device.ts). `build_graph.ts` makes it of a machine file.
 import type { DiskKind, DriveConfig } from "../core/disk.ts";
 import type { Place } from "../core/errors.ts";
-import type { Config } from "../core/schema.ts";
-import type * as format from "./format.ts";
-
-export type RiscvCpu = Config<Omit<typeof format.CPU.riscv, "arch">> & { readonly arch: "riscv32" | "riscv64"; readonly family: "riscv" };
-export type X86Cpu = Config<Omit<typeof format.CPU.x86, "arch" | "cores">> & {
-  readonly arch: "x86_64";
-  readonly family: "x86";
-  readonly harts: number;
-};
+import type { CpuNode } from "./architectures/mod.ts";
 
 /** One contiguous part of a memory: `length` bytes from `offset` of its contents, seen at `base`. */
 export interface Segment {
@@ -92,7 +84,7 @@ export interface Graph {
   readonly model: string;
   readonly compatible: readonly string[];
   readonly seed: number;
-  readonly cpu: RiscvCpu | X86Cpu;
+  readonly cpu: CpuNode;
   /** Of the keys of `cpu` that the machine file has: what is beyond the format is checked by the platform. */
   readonly cpuPlaces: Readonly<Record<string, Place>>;
   /** The same of `firmware`. */

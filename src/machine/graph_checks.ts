@@ -2,16 +2,10 @@
 import type { AnyDeviceType } from "../core/device.ts";
 import { didYouMean, type Place } from "../core/errors.ts";
 import { hex, isOverride } from "./config.ts";
-import type { Arch } from "./format.ts";
-import type { DeviceNode, MemoryNode, RiscvCpu, X86Cpu } from "./graph.ts";
+import { architectureOf, type CpuNode } from "./architectures/mod.ts";
+import type { DeviceNode, MemoryNode } from "./graph.ts";
 import type { Sections } from "./sections.ts";
 import type { Table } from "./toml.ts";
-
-/**
- * Bits of physical addresses: RISC-V privileged 1.12, 4.3 (Sv32) and 4.4; x86's MAXPHYADDR is what CPUID tells of our models. RV64 has 56, of
- * which numbers here hold 53.
- */
-const PHYSICAL_BITS: Readonly<Record<Arch, number>> = { riscv32: 34, riscv64: 53, x86_64: 40 };
 
 const range = (r: { base: number; length: number }, bus: "mem" | "io") =>
   bus === "io" ? `0x${r.base.toString(16)}..0x${(r.base + r.length - 1).toString(16)}` : `${hex(r.base)}..${hex(r.base + r.length - 1)}`;
@@ -20,7 +14,7 @@ const range = (r: { base: number; length: number }, bus: "mem" | "io") =>
 export interface Parts {
   readonly sections: Sections;
   readonly types: Readonly<Record<string, AnyDeviceType>>;
-  readonly cpu: RiscvCpu | X86Cpu;
+  readonly cpu: CpuNode;
   readonly memories: readonly MemoryNode[];
   readonly devices: readonly DeviceNode[];
   readonly byId: ReadonlyMap<string, DeviceNode>;
@@ -50,12 +44,12 @@ export function checkOverlaps({ sections, memories, devices }: Parts): void {
 }
 
 /** What lies beyond the processor's physical addresses cannot be reached. */
-export function checkWidth({ sections, cpu: { arch, ...cpu }, memories, devices }: Parts): void {
-  const bits = arch === "riscv32" && "mmu" in cpu && cpu.mmu === "bare" ? 32 : PHYSICAL_BITS[arch], end = 2 ** bits;
+export function checkWidth({ sections, cpu, memories, devices }: Parts): void {
+  const bits = architectureOf(cpu).physicalBits(cpu), end = 2 ** bits;
   const check = (id: string, base: number, length: number, place: Place) => {
     if (base + length <= end) return;
     const where = range({ base, length }, "mem");
-    sections.reader.error(`'${id}' (${where}) must end below ${hex(end)}: physical addresses of ${arch} have ${bits} bits`, place);
+    sections.reader.error(`'${id}' (${where}) must end below ${hex(end)}: physical addresses of ${cpu.arch} have ${bits} bits`, place);
   };
   for (const { id, segments, place } of memories) for (const { base, length } of segments) check(id, base, length, place);
   for (const { id, windows, place } of devices) for (const w of windows) if (w.bus === "mem") check(id, w.base, w.length, place);
@@ -73,10 +67,10 @@ export function checkLoad({ sections, memories }: Parts, load: number): void {
 }
 
 export function checkReset({ sections, cpu, memories }: Parts): void {
-  if (cpu.family !== "riscv" || cpu.reset === undefined || sections.reader.errors.length) return;
-  const at = Number(cpu.reset);
+  const reset = architectureOf(cpu).resetAt?.(cpu), at = Number(reset);
+  if (reset === undefined || sections.reader.errors.length) return;
   for (const m of memories) for (const s of m.segments) if (at >= s.base && at < s.base + s.length) return;
-  sections.reader.error(`must be an address in RAM or ROM, got ${hex(cpu.reset)}`, sections.get("cpu").get("reset")!.place);
+  sections.reader.error(`must be an address in RAM or ROM, got ${hex(reset)}`, sections.get("cpu").get("reset")!.place);
 }
 
 export function checkDma({ sections, types, devices, byId }: Parts): void {

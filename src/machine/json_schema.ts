@@ -6,18 +6,18 @@
 // on; and conditions on `type` and `cpu.arch` say which of the keys are there and what a key is for one of them.
 import type { AnyDeviceType } from "../core/device.ts";
 import type { Key, Keys } from "../core/schema.ts";
+import { ARCHITECTURES, keysOf } from "./architectures/mod.ts";
 import * as format from "./format.ts";
 
 type Json = Record<string, unknown>;
 type Types = Readonly<Record<string, AnyDeviceType>>;
 
 /** The sections whose keys go by the processor. */
-const BY_FAMILY = { cpu: format.CPU, clock: format.CLOCK, firmware: format.FIRMWARE, boot: format.BOOT } as const;
-const FAMILIES: readonly format.Family[] = ["riscv", "x86"];
+const BY_FAMILY = ["cpu", "clock", "firmware", "boot"] as const;
 
 /** The schema for machine files that may name the given device types. */
 export function machineSchema(types: Types): Json {
-  const sections = Object.fromEntries(Object.entries(BY_FAMILY).map(([name, tables]) => [name, new Variants(tables)]));
+  const sections = Object.fromEntries(BY_FAMILY.map((name) => [name, new Variants(keysOf(name))])), families = Object.keys(ARCHITECTURES);
   return {
     $schema: "http://json-schema.org/draft-07/schema#",
     title: "bringup machine",
@@ -34,7 +34,7 @@ export function machineSchema(types: Types): Json {
       }),
       // One of several is not several itself.
       { properties: { device: { patternProperties: { "\\]$": { properties: { count: UNKNOWN, stride: UNKNOWN } } } } } },
-      ...FAMILIES.map((family) => ({
+      ...families.map((family) => ({
         if: has("cpu", has("arch", { enum: archs(family) })),
         then: {
           properties: {
@@ -44,7 +44,7 @@ export function machineSchema(types: Types): Json {
         },
       })),
       {
-        if: { not: has("cpu", has("arch", { enum: FAMILIES.flatMap(archs) })) },
+        if: { not: has("cpu", has("arch", { enum: families.flatMap(archs) })) },
         then: { properties: Object.fromEntries(Object.entries(sections).map(([name, v]) => [name, v.any()])) },
       },
     ],
@@ -52,9 +52,9 @@ export function machineSchema(types: Types): Json {
   };
 }
 
-const archs = (family: format.Family): string[] => Object.entries(format.ARCHITECTURES).flatMap(([arch, f]) => f === family ? [arch] : []);
+const archs = (family: string): readonly string[] => ARCHITECTURES[family].names;
 /** Names of device types that machines with such a processor may have. */
-const typesOf = (types: Types, family: format.Family): string[] => [
+const typesOf = (types: Types, family: string): string[] => [
   ...Object.values(types).filter((t) => !t.family || t.family === family).map((t) => t.type),
   format.FANOUT_TYPE,
 ];

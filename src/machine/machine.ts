@@ -8,10 +8,11 @@ import { ConfigError } from "../core/errors.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { Engine, loadJit } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
-import { EM_386, EM_RISCV, EM_X86_64, isElf, machineName, placeOf, readElf, type Symbols, withSymbolsBeside } from "./elf.ts";
+import { isElf, machineName, placeOf, readElf, type Symbols, withSymbolsBeside } from "./elf.ts";
 import { MachineDisks } from "./disks.ts";
+import { architectureOf } from "./architectures/mod.ts";
 import { type Graph, mainRam } from "./graph.ts";
-import { type Host, type MachineOptions, openDisk, type Platform, PLATFORMS, traceProcessors } from "./platform.ts";
+import { type Host, type MachineOptions, openDisk, type Platform, platformOf, traceProcessors } from "./platform.ts";
 import { fillRandom, forEachTouchedPage, type MemoryWindow, PAGE, windowsOf } from "./ram.ts";
 import { Reach, type Sleep } from "./reach.ts";
 import { Schedule } from "./schedule.ts";
@@ -84,7 +85,7 @@ export class Machine {
     this.engine.comeBack();
     this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
     this.disks = new MachineDisks(graph, options.disks ?? [], openDisk(host));
-    const platform = PLATFORMS[graph.cpu.family].now?.createPlatform;
+    const platform = platformOf(graph.cpu).now?.createPlatform;
     if (!platform) throw new Error(`the platform '${graph.cpu.family}' is not loaded: loadGraph comes first`);
     this.#platform = platform({
       graph,
@@ -176,7 +177,7 @@ export class Machine {
   /** Loads all that at once, for who runs or looks without asking. */
   async complete(): Promise<void> {
     await loadJit();
-    await PLATFORMS[this.graph.cpu.family].now!.complete?.();
+    await platformOf(this.graph.cpu).now!.complete?.();
   }
   /** Ticks of the short first slice that are left; `loading` looks behind it. */
   get early(): number {
@@ -282,7 +283,7 @@ export class Machine {
 
 /** @throws {ConfigError} a file is named for them, and is no ELF file for this processor. */
 function symbolsOf(graph: Graph, options: MachineOptions, host: Host, own: Symbols): Symbols {
-  const machines = graph.cpu.family === "riscv" ? [EM_RISCV] : [EM_X86_64, EM_386];
+  const machines = architectureOf(graph.cpu).elf;
   const named = options.symbols ?? graph.boot.symbols, image = options.kernel ?? graph.boot.kernel;
   if (named !== undefined) {
     const bytes = host.readFile(named);

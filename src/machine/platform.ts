@@ -11,6 +11,7 @@ import type { FindShipped } from "./config.ts";
 import type { DiskImage, MachineDisks, OpenDisk } from "./disks.ts";
 import type { Symbols } from "./elf.ts";
 import type { DebuggableCore, EngineCpu } from "./engine_cpu.ts";
+import { architectureOf } from "./architectures/mod.ts";
 import { loadConfigAndTypes } from "./build_graph.ts";
 import type { Graph } from "./graph.ts";
 import type { Stop } from "./stop.ts";
@@ -98,28 +99,27 @@ export function traceProcessors(cpus: Platform["cpus"], log: Log, symbols: Symbo
   TRACING.now.traceCpus(cpus, log, symbols);
 }
 
-type Family = Graph["cpu"]["family"];
-/** Neither family's instructions are of use to the other, and they are a third of all files. */
-export const PLATFORMS: Readonly<Record<Family, Later<PlatformModule>>> = {
-  riscv: new Later("machine/riscv.ts"),
-  x86: new Later("machine/x86.ts"),
-};
+const PLATFORMS = new Map<string, Later<PlatformModule>>();
+/** What makes machines of an architecture. The instructions of one are of no use to another, and they are a third of all files. */
+export function platformOf(cpu: { readonly family: string }): Later<PlatformModule> {
+  const { platform } = architectureOf(cpu), known = PLATFORMS.get(platform) ?? new Later<PlatformModule>(platform);
+  PLATFORMS.set(platform, known);
+  return known;
+}
 /** What the module of an architecture has. */
 export interface PlatformModule {
   createPlatform(parts: PlatformParts): Platform;
   /** @throws {ConfigError} there is no such processor. */
   checkCpu(graph: Graph): void;
-  /** Loads what this machine needs and few others do. @throws {ConfigError} */
-  prepare?(graph: Graph, host: Host): Promise<void>;
+  /** Loads what this machine needs and few others do, and returns the graph with what that adds. @throws {ConfigError} */
+  prepare?(graph: Graph, host: Host): Graph | Promise<Graph>;
   /** Loads what `Platform.loading` would load later. */
   complete?(): Promise<unknown>;
 }
 
-const ROM = new Later<{ withRom(graph: Graph, host: Host): Graph }>("machine/x86_rom.ts");
-
 /** Makes machines of a family possible; `later`: see `loadGraph`. */
-export async function loadPlatform(family: Family, later = false): Promise<PlatformModule> {
-  const platform = await PLATFORMS[family].load();
+export async function loadPlatform(family: string, later = false): Promise<PlatformModule> {
+  const platform = await platformOf({ family }).load();
   if (!later) await platform.complete?.();
   return platform;
 }
@@ -137,8 +137,7 @@ export async function loadGraph(options: MachineOptions, host: Host, later = fal
   });
   const platform = await loadPlatform(graph.cpu.family, later);
   platform.checkCpu(graph);
-  await platform.prepare?.(graph, host);
   if (!later || options.tuning?.threshold !== undefined) await loadJit();
   if (traced(host.log)) await TRACING.load();
-  return graph.cpu.family === "x86" && graph.firmware.kind === "file" ? (await ROM.load()).withRom(graph, host) : graph;
+  return await platform.prepare?.(graph, host) ?? graph;
 }

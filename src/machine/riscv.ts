@@ -16,7 +16,8 @@ import { X } from "../riscv/slots.ts";
 import { causeName, MEIP, SEIP, SSIP, STIP } from "../riscv/trap.ts";
 import { EM_RISCV, notInMemory, type Symbols } from "./elf.ts";
 import { buildFdt } from "./fdt.ts";
-import { type Graph, mainRam, type RiscvCpu as CpuNode } from "./graph.ts";
+import type { RiscvCpu as CpuNode } from "./architectures/riscv.ts";
+import { type Graph, mainRam } from "./graph.ts";
 import { type Image, readImage } from "./image.ts";
 import { EngineCpu } from "./engine_cpu.ts";
 import type { Host, Platform, PlatformParts } from "./platform.ts";
@@ -465,7 +466,9 @@ export const complete = loadFloating;
 
 const USER_TREES = new Later<typeof import("./dtb.ts")>("machine/dtb.ts");
 /** Loads what few machines need. @throws {ConfigError} the device tree is none. */
-export async function prepare({ boot: { dtb } }: Graph, host: Host): Promise<void> {
-  if (dtb === undefined) return;
+export async function prepare(graph: Graph, host: Host): Promise<Graph> {
+  const { dtb } = graph.boot;
+  if (dtb === undefined) return graph;
   (await USER_TREES.load()).withChosen(host.readFile(dtb), dtb, {});
+  return graph;
 }

@@ -4,7 +4,6 @@ import type { Inputs } from "../core/device.ts";
 import { didYouMean, type Place } from "../core/errors.ts";
 import type { Reader } from "./config.ts";
 import * as format from "./format.ts";
-import type { Family } from "./format.ts";
 import { type DeviceNode, type Edge, targetName } from "./graph.ts";
 import type { Node, Table } from "./toml.ts";
 
@@ -51,7 +50,8 @@ export class Wires {
 
   constructor(
     readonly reader: Reader,
-    readonly family: Family,
+    /** Of a processor. */
+    readonly cpuInputs: Readonly<Record<string, number>>,
     readonly harts: number,
     readonly devices: ReadonlyMap<string, DeviceNode>,
   ) {}
@@ -154,9 +154,8 @@ export class Wires {
   }
 
   #cpuTargets(hart: string, input: string): Target[] | string {
-    const inputs = format.CPU_INPUTS[this.family];
-    if (!Object.hasOwn(inputs, input)) {
-      const names = Object.keys(inputs);
+    if (!Object.hasOwn(this.cpuInputs, input)) {
+      const names = Object.keys(this.cpuInputs);
       return `a CPU has no input '${input}'${didYouMean(input, names) || `; known: ${names.join(", ")}`}`;
     }
     if (hart === "*") return Array.from({ length: this.harts }, (_, i) => ({ to: { hart: i, input } }));

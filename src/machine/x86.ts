@@ -15,15 +15,16 @@ import { initFpu } from "../x86/state.ts";
 import { MODE_CODE32, MODE_CODE64 } from "../x86/slots.ts";
 import { CS, DS, ES, PRESENT, S, SS, WRITABLE } from "../x86/segments.ts";
 import { isElf, notInMemory, Symbols } from "./elf.ts";
-import type { Graph, X86Cpu as CpuNode } from "./graph.ts";
+import type { X86Cpu as CpuNode } from "./architectures/x86.ts";
+import type { Graph } from "./graph.ts";
 import { EngineCpu } from "./engine_cpu.ts";
-import type { Platform, PlatformParts } from "./platform.ts";
+import type { Host, Platform, PlatformParts } from "./platform.ts";
 import { Interrupts } from "./x86_apic.ts";
 import { BuiltinBios } from "./x86_bios.ts";
 import { Boot, type BootModule, startKernel } from "./x86_boot.ts";
 import { readX86Image, type X86Image } from "./x86_image.ts";
 import { isLinux } from "./x86_linux.ts";
-import { provideItems, RomBios, vgaRom } from "./x86_rom.ts";
+import { provideItems, RomBios, vgaRom, withRom } from "./x86_rom.ts";
 
 /** Class and sub-class of a VGA. */
 const PCI_VGA = 0x0300;
@@ -284,4 +285,9 @@ class X86Platform implements Platform {
   load(state: unknown): void {
     this.#bios.load(state);
   }
+}
+
+/** A BIOS from a file brings its ROM. @throws {ConfigError} it is none. */
+export function prepare(graph: Graph, host: Host): Graph {
+  return graph.firmware.kind === "file" ? withRom(graph, host) : graph;
 }

@@ -1,0 +1,97 @@
+// What the rest of the machine asks of an architecture without knowing which it is. Each has a descriptor in this folder and a line in mod.ts; its
+// processors are in a folder of src, and the module that makes them is loaded when a machine has one.
+import type { Cpu } from "../../core/cpu.ts";
+import type { FdtProperties } from "../../core/device.ts";
+import type { Keys } from "../../core/schema.ts";
+
+/** The processors of a graph. */
+export interface CpuBase {
+  readonly arch: string;
+  readonly family: string;
+  readonly harts: number;
+}
+
+/** What descriptions are made of, besides the processors. */
+export interface Described {
+  readonly clock: { readonly timebase_hz?: number; readonly tsc_hz?: number };
+  readonly firmware: { readonly kind: string };
+  readonly boot: { readonly dtb?: string; readonly load: number };
+}
+type Row = readonly (string | number)[];
+
+// deno-lint-ignore no-explicit-any
+export interface Architecture<C extends CpuBase = any> {
+  /** As messages call it. */
+  readonly title: string;
+  /** What `cpu.arch` may say. */
+  readonly names: readonly string[];
+  /** Of its sections of a machine file; `cpu.arch` belongs to all. */
+  readonly keys: Readonly<Record<Section, Keys>>;
+  /** The key of `cpu` that says how many processors there are. */
+  readonly harts: string;
+  /** Values of the first key of `firmware` that are no paths. */
+  readonly firmwareWords: readonly string[];
+  /** Interrupt inputs of a processor, with their numbers in a device tree. */
+  readonly inputs: Readonly<Record<string, number>>;
+  /** Whether it has a space of ports. */
+  readonly ports: boolean;
+  /** Machines of ELF files that it runs. */
+  readonly elf: readonly number[];
+  /** The module below src that makes its machines (`PlatformModule`). */
+  readonly platform: string;
+  /**
+   * The graph's node of a section that was read. `given`: whether the file has a key; `misfit` says that one of those must be otherwise. After
+   * errors values may be undefined.
+   */
+  // deno-lint-ignore no-explicit-any
+  cpu(arch: string, values: any, given: (key: string) => boolean, misfit: (key: string, must: string) => void): C;
+  /** Puts in what the clock's keys leave to others. */
+  clock?(clock: Readonly<Record<string, unknown>>): Record<string, unknown>;
+  /** Outputs of the first processor, and where they lead; the names are those of keys of `cpu`. */
+  outputs?(cpu: C): Readonly<Record<string, string | undefined>>;
+  /** Bits of a physical address. */
+  physicalBits(cpu: C): number;
+  /** The address of the first instruction, when there must be memory. */
+  resetAt?(cpu: C): bigint | undefined;
+  /** Where raw images go: as the file says, or from the first address of the main RAM. */
+  loadAt(cpu: C, load: number | undefined, ram: number): number;
+  describe(cpu: C, machine: Described): {
+    readonly processor: readonly Row[];
+    readonly timer: Row;
+    /** What a kernel starts in. */
+    readonly kernel: string;
+    readonly boot: readonly Row[];
+  };
+  /** The processors' nodes, of an architecture whose machines have a device tree; `handles` are the phandles of a hart and of its controller. */
+  addCpus?(
+    tree: TreeWriter,
+    cpu: C,
+    clock: Described["clock"],
+    handles: (hart: number) => { readonly cpu: number; readonly controller: number },
+  ): void;
+  /** How GDB is told of a processor: its own description, then others that may be asked for, by name. */
+  gdb(arch: string): Readonly<Record<string, GdbArchitecture>>;
+}
+export type Section = "cpu" | "clock" | "firmware" | "boot";
+
+/** A device tree that is being written. */
+export interface TreeWriter {
+  begin(name: string): void;
+  end(): void;
+  set(properties: FdtProperties): void;
+  property(name: string, value: FdtProperties[string]): void;
+}
+
+/** How GDB calls an architecture, and which feature each group of registers belongs to. */
+export interface GdbArchitecture {
+  /** Absent: GDB takes what its symbol file, or the user, says. */
+  readonly name?: string;
+  /** Of addresses. */
+  readonly bits: 32 | 64;
+  readonly features: Readonly<Record<string, string>>;
+  readonly types?: Readonly<Record<string, string>>;
+  /** Names for the lower half of registers. */
+  readonly halves?: Readonly<Record<string, string>>;
+  /** What GDB has no means to show of where a processor stands: said once for each kind. */
+  readonly hidden?: (cpu: Cpu) => readonly [kind: string, text: string] | undefined;
+}
