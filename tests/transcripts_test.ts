@@ -71,6 +71,8 @@ function rig(type: DeviceType<Keys>, r: Random): Rig {
   );
   const irq = names.map((name) => new Wire((level) => told.push(`${name}${level ? "+" : "-"}`)));
   const dma = new Bus(), space = new Bus(), io = new Bus(), memory = new Uint8Array(type.memory?.(config) ?? 0);
+  // What display memory holds at power-on is not said; so fonts are to be seen.
+  if (type.type === "vga") { for (let i = 0; i < 0x4_0000; i++) memory[i] = Math.imul(i, 0x85ebca6b) >>> 11; }
   dma.mapRam(0, new Uint8Array(RAM).map((_, i) => Math.imul(i, 0x85ebca6b) >>> 15));
   // Messages of I/O APICs.
   dma.map(0xfee0_0000, 0x10_0000, {
@@ -102,7 +104,8 @@ function rig(type: DeviceType<Keys>, r: Random): Rig {
       io,
       memory,
       epochSeconds: 1_767_225_600,
-      log: () => {},
+      // What is not modelled is said once a run.
+      log: (channel, text) => void (channel !== "unimp" && told.push(`${channel} ${text()}`)),
       stop: (request) => told.push(`stop ${JSON.stringify(request)}`),
     },
     config,
@@ -305,6 +308,7 @@ function floppyEdges(m: Rig): void {
   for (let n = 0; n < 4; n++) (command(8), results());
   command(3, 0xaf, 2 | (r.one(2) ? 1 : 0));
   command(0x13, 0, r.pick([0, 0x40, 0x10]), 0);
+  command(4, r.below(8)), results();
   command(0x0f, head << 2 | drive, cylinder);
   pass(m, 500_000_000);
   command(8), results();
@@ -342,7 +346,7 @@ function lapicAccess(m: Rig): void {
   const apic = m.device.localApics!.of[m.hart];
   if (r.one(4)) write(m, 0, 0xf0, 0x1ff, 4);
   const register = r.pick(registers),
-    vector = r.pick([0x31, 0x45, 0x80, 0xfe, 0x0f]),
+    vector = r.pick([0x31, 0x45, 0x80, 0xfe, 0x0f, 0x10]),
     mode = r.pick([0, 0, 0x100, 0x400, 0x500, 0x600, 0x700]);
   const icr = vector | mode | r.pick([0, 0x800]) | r.pick([0, 0x4000]) | r.pick([0, 0x8000]) | r.pick([0, 0x4_0000, 0x8_0000, 0xc_0000]);
   const plausible = {
@@ -367,7 +371,13 @@ function lapicAccess(m: Rig): void {
   }
   if (r.one(4)) {
     m.told.push(
-      `msr ${apic.writeMsr(r.pick([0x808, 0x80b, 0x80d, 0x80f, 0x828, 0x830, 0x832, 0x838, 0x83e, 0x83f]), plausible ?? icr, r.below(3))}`,
+      `msr ${
+        apic.writeMsr(
+          r.pick([0x808, 0x80b, 0x80d, 0x80f, 0x828, 0x830, 0x832, 0x838, 0x83e, 0x83f]),
+          plausible ?? icr,
+          r.pick([0, 1, 2, -1]),
+        )
+      }`,
     );
   }
   if (r.one(4)) m.told.push(`msr ${JSON.stringify(apic.readMsr(0x800 + r.below(0x40)))}`);
@@ -787,6 +797,22 @@ function anything(m: Rig): void {
   }
 }
 
+/** Every bit of every register near the beginning of a window, and reads of all others that there may be, behind the last one, too. */
+function walk(m: Rig): void {
+  for (const [window, length] of m.lengths.entries()) {
+    const target = m.targets[window], size = (target.access.max === 4 && length % 4 === 0 ? 4 : 1) as Size, seen: number[] = [];
+    for (let at = 0; at < Math.min(length, 0x30 * size); at += size) {
+      for (let bit = 0; bit < 8 * size; bit++) {
+        for (const v of [2 ** bit, 2 ** (8 * size) - 1 - 2 ** bit]) {
+          writeTarget(target, at, size, v), seen.push(readTarget(target, at, size));
+        }
+      }
+    }
+    for (let at = 0; at + size <= Math.min(length, 0x2400); at += size) seen.push(readTarget(target, at, size));
+    m.told.push(`window ${window} ${hashText(seen.join())}`);
+  }
+}
+
 /** Its state goes into a fresh device, as a machine restores it. */
 function moved(type: DeviceType<Keys>, m: Rig): Rig {
   const to = rig(type, m.r);
@@ -806,6 +832,7 @@ function moved(type: DeviceType<Keys>, m: Rig): Rig {
   Object.assign(to.config, structuredClone(m.config));
   to.device.restored?.();
   if (!to.device.pciBus) to.pci.restored();
+  assertEquals(to.clock.next, m.clock.next, `${type.type}: its next alarm`);
   if (!before) {
     // Whoever drives its lines says again what they are: nothing has happened.
     to.told.length = 0;
@@ -833,6 +860,7 @@ function stretch(type: DeviceType<Keys>, seed: number, restores: boolean): reado
       m.device.reset();
     }
   }
+  if (seed % 8 === 1) walk(m);
   return m.told;
 }
 

@@ -296,8 +296,9 @@ export class Floppy implements Device<State> {
   #hasMoved(code: number): void {
     const s = this.state, n = s.command[1] & DOR_DRIVE, there = n < 2 && !!this.drives[n], relative = s.command[0] & 0x80;
     if (there) {
+      // RECALIBRATE names no cylinder: 0.
       const d = s.drives[n], by = s.command[2] ?? 0;
-      d.cylinder = code === 0x07 ? 0 : !relative ? by : Math.max(0, Math.min(255, d.cylinder + (s.command[0] & 0x40 ? by : -by)));
+      d.cylinder = !relative ? by : Math.max(0, Math.min(255, d.cylinder + (s.command[0] & 0x40 ? by : -by)));
       if (this.#disk(n)) d.changed = false;
     }
     s.seeking = 0;

@@ -26,6 +26,8 @@ const timerPowerOn = () => ({
   period: 0n,
   /** The lower half of the comparator was written with VALUE_SET: the upper one belongs to it. */
   setsValue: false,
+  /** The counter has reached the comparator, and there is no period: nothing more comes until one of them or what it does is written. */
+  done: false,
 });
 const powerOn = () => ({
   configuration: 0,
@@ -144,6 +146,7 @@ export class Hpet implements Device<ReturnType<typeof powerOn>>, BusTarget {
         return this.#update();
       case COUNTER:
         this.#counter = replaced(this.#counter);
+        for (const t of s.timers) t.done = false;
         return this.restored();
     }
     const n = (offset - TIMERS) >> 5, timer = s.timers[n];
@@ -151,12 +154,14 @@ export class Hpet implements Device<ReturnType<typeof powerOn>>, BusTarget {
       case TIMER_CONFIGURATION:
         if (high) return;
         timer.configuration = value & WRITABLE;
+        timer.done = false;
         if (!(value & LEVEL)) s.status &= ~(1 << n);
         if (value & NARROW) narrow(timer);
         this.#update();
         return this.#schedule(n);
       case COMPARATOR:
         this.#setComparator(timer, high, replaced);
+        timer.done = false;
         return this.#schedule(n);
     }
     this.env.log("guest", () => `write of 0x${value.toString(16)} to 0x${offset.toString(16)}: no such register`);
@@ -183,7 +188,7 @@ export class Hpet implements Device<ReturnType<typeof powerOn>>, BusTarget {
   #schedule(n: number): void {
     const t = this.state.timers[n], alarm = this.#alarms[n], bits = t.configuration & NARROW ? 32 : 64;
     let at = Infinity;
-    if (this.#running && t.configuration & INTERRUPTS) {
+    if (this.#running && t.configuration & INTERRUPTS && !t.done) {
       const left = BigInt.asUintN(bits, t.comparator - this.#counter);
       at = this.env.clock.tickOf(this.env.clock.count(this.config.hz) + Number(left), this.config.hz);
     }
@@ -199,7 +204,7 @@ export class Hpet implements Device<ReturnType<typeof powerOn>>, BusTarget {
       const passed = BigInt.asUintN(bits, this.#counter - t.comparator) / t.period + 1n;
       t.comparator = BigInt.asUintN(bits, t.comparator + passed * t.period);
       this.#schedule(n);
-    }
+    } else t.done = true;
     if (t.configuration & LEVEL) {
       s.status |= 1 << n;
       this.#update();

@@ -141,3 +141,60 @@ Deno.test("legacy replacement: timers 0 and 1 take the places of the 8254 and th
   m.set(CONFIGURATION, 1);
   assertEquals(m.irq[0].level, true, "the 8254 is back");
 });
+
+Deno.test("a match is one interrupt: neither a restored timer nor another register brings it again", () => {
+  // Ten ticks are one count: the counter is equal to the comparator for all of them. In 32 bits it would be again after 43 seconds.
+  for (const configuration of [ON | ROUTE_2, ON | ROUTE_2 | NARROW, ON | ROUTE_2 | PERIODIC]) {
+    const m = setUp(), other = setUp();
+    m.set(timer(0), configuration);
+    for (const [at, value] of [[COMPARATOR + 4, 0], [COMPARATOR, 5]]) m.set(timer(0) + at, value);
+    // A period of 0 is none.
+    if (configuration & PERIODIC) m.set(timer(0) + COMPARATOR, 0);
+    m.set(CONFIGURATION, 1);
+    if (configuration & PERIODIC) {
+      for (const [at, value] of [[0, ON | ROUTE_2], [COMPARATOR + 4, 0], [COMPARATOR, 5], [0, configuration]]) m.set(timer(0) + at, value);
+    }
+    m.passNs(52);
+    assertEquals(m.edges.splice(0), ["2+", "2-"]);
+    other.clock.base = m.clock.base;
+    other.dev.state = structuredClone(m.dev.state);
+    other.dev.restored();
+    m.set(CONFIGURATION, 1);
+    for (const b of [m, other]) {
+      assertEquals(b.clock.next, Infinity);
+      b.passNs(5);
+      assertEquals(b.edges, []);
+    }
+    m.set(timer(0) + COMPARATOR, 6);
+    m.passNs(5);
+    assertEquals(m.edges.length, 2, "until it is written again");
+  }
+});
+
+Deno.test("the shortest times, the longest, and 0: exactly at the first tick of the count, at every rate", () => {
+  for (const [hz, ticks] of [[10_000_000, 100], [100_000_000, 10], [1_000_000_000, 1], [300_000_000, 10 / 3]]) {
+    for (const count of [1, 2, 3, 1000, 0x7fff_ffff, 0xffff_ffff]) {
+      for (const periodic of [false, true]) {
+        const m = setUp({ hz });
+        m.set(timer(0), ON | ROUTE_2 | NARROW | (periodic ? PERIODIC | VALUE_SET : 0));
+        m.set(timer(0) + COMPARATOR, count);
+        if (periodic) m.set(timer(0) + COMPARATOR, count);
+        m.set(CONFIGURATION, 1);
+        const due = [1, 2, 3].map((n) => Math.ceil(n * count * ticks)), seen: number[] = [];
+        for (let n = 0; n < (periodic ? 3 : 1); n++) {
+          seen.push(m.clock.next);
+          m.clock.base = m.clock.next;
+          m.clock.fireDue();
+        }
+        assertEquals(seen, due.slice(0, seen.length), `${count} at ${hz} Hz${periodic ? ", again and again" : ""}`);
+        assertEquals([m.edges.length, m.clock.next], [2 * seen.length, periodic ? Math.ceil(4 * count * ticks) : Infinity]);
+      }
+    }
+  }
+  // Equal already: at once.
+  const m = setUp();
+  m.set(timer(0), ON | ROUTE_2 | NARROW);
+  m.set(timer(0) + COMPARATOR, 0);
+  m.set(CONFIGURATION, 1);
+  assertEquals(m.clock.next, 0);
+});

@@ -61,7 +61,7 @@ export class IoApic implements Device<ReturnType<typeof powerOn>>, BusTarget, En
   maySend(special: boolean, from: Sources, accepts: (m: InterruptMessage) => boolean): boolean {
     return this.state.low.some((entry, n) => {
       const mode = entry >> 8 & 7;
-      if (entry & MASKED || (entry & LEVEL && entry & REMOTE_IRR) || [0, 1, 7].includes(mode) === special) return false;
+      if (entry & (MASKED | REMOTE_IRR) || [0, 1, 7].includes(mode) === special) return false;
       const destination = this.state.high[n] >>> 24, logical = (entry & LOGICAL) !== 0;
       return accepts({ mode, vector: entry & 0xff, destination, logical }) && from.input(String(n));
     });

@@ -10,9 +10,9 @@ const INITIAL = 0x380, CURRENT = 0x390, DIVIDE = 0x3e0;
 const ENABLED = 0x1ff, DIVIDE_BY_1 = 0xb;
 
 /** Processors whose APICs are enabled; `cpu` makes the accesses, `intr` and `nmis` are what came out. */
-function setUp(harts = 2, enabled = true) {
+function setUp(harts = 2, enabled = true, given = {}) {
   let cpu = 0;
-  const b = bench(lapic, {}, { harts, hart: () => cpu }), dev = b.dev as LocalApicDevice, calls: string[] = [];
+  const b = bench(lapic, given, { harts, hart: () => cpu }), dev = b.dev as LocalApicDevice, calls: string[] = [];
   dev.onInit = (n) => calls.push(`init ${n}`);
   dev.onStartup = (n, vector) => calls.push(`startup ${n} ${vector}`);
   dev.onEndOfInterrupt = (vector) => calls.push(`eoi ${vector}`);
@@ -136,6 +136,21 @@ Deno.test("errors: illegal vectors and registers, latched by writing ESR, with a
   m.read(0x3c0);
   m.write(ESR, 0);
   assertEquals(m.read(ESR), 0x80);
+});
+
+Deno.test("vector 16 is the first that can be sent and received; all ones are everybody, in x2APIC mode 32 of them", () => {
+  const m = setUp();
+  m.send(0x4010, 1).message(1, false, 0x4010);
+  assertEquals([m.intr(), m.write(ESR, 0).read(ESR), m.as(1).write(ESR, 0).read(ESR)], [[false, true], 0, 0]);
+  const x2 = setUp(3),
+    sent = (destination: number) => {
+      x2.dev.of[0].writeMsr(0x830, 0x4041, destination);
+      return x2.intr().map((level, n) => Number(level && x2.acknowledge(n) === 0x41 && (x2.dev.of[n].writeMsr(0x80b, 0, 0), true))).join(
+        "",
+      );
+    };
+  for (const apic of x2.dev.of) assertEquals(apic.writeBase(apic.baseLo | 0x400, 0, true), true);
+  assertEquals([sent(-1), sent(0xff), sent(2)], ["111", "000", "001"]);
 });
 
 Deno.test("one-shot timer: exact, counts down, fires once", () => {
@@ -297,4 +312,64 @@ Deno.test("a snapshot keeps the running timer", () => {
   other.dev.state = structuredClone(m.dev.state);
   other.dev.restored();
   assertEquals([other.intr(), other.read(CURRENT), other.clock.next], [[true], 70, 200]);
+});
+
+Deno.test("the shortest counts, the longest, and 0: the interrupt is at the first tick of its count, in every mode, at every rate and divider", () => {
+  for (const [timer_hz, ticks] of [[1_000_000_000, 1], [100_000_000, 10], [3_000_000_000, 1 / 3], [24_000_000, 1000 / 24]]) {
+    for (const [divide, divisor] of [[0xb, 1], [0, 2], [3, 16], [0xa, 128]]) {
+      for (const count of [0, 1, 2, 3, 1000, 0xffff_ffff]) {
+        for (const periodic of [false, true]) {
+          const m = setUp(1, true, { timer_hz }), what = `${count} at ${timer_hz} Hz by ${divisor}${periodic ? ", again and again" : ""}`;
+          m.write(TIMER, 0x40 | (periodic ? 0x2_0000 : 0)).write(DIVIDE, divide).write(INITIAL, count);
+          // Counts that are reached between two ticks, and several in one, are at the tick.
+          const due = (n: number) => Math.max(1, Math.ceil(n * count * divisor * ticks - 1e-6));
+          if (count === 0) {
+            assertEquals([m.clock.next, m.read(CURRENT)], [Infinity, 0], what);
+            continue;
+          }
+          assertEquals(m.clock.next, due(1), what);
+          m.clock.base = m.clock.next - 1;
+          assertEquals([m.intr(), m.read(CURRENT) > 0], [[false], true], what);
+          m.clock.base = m.clock.next;
+          m.clock.fireDue();
+          assertEquals([m.intr(), m.acknowledge(0)], [[true], 0x40], what);
+          if (!periodic) assertEquals([m.clock.next, m.read(CURRENT)], [Infinity, 0], what);
+          else if (count * divisor * ticks >= 1) assertEquals(m.clock.next, due(2), what);
+          else assertEquals(m.clock.next, m.clock.base + 1, what);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("pins that a restored machine drives again have not changed", () => {
+  const m = setUp(1), other = setUp(1);
+  m.write(LINT1, 0x400).write(LINT0, 0x31);
+  m.dev.input("lint1")!.set(true);
+  m.dev.input("lint0")!.set(true);
+  assertEquals([m.nmis(), m.acknowledge(0)], [[0], 0x31]);
+  m.write(EOI, 0);
+  other.dev.state = structuredClone(m.dev.state);
+  other.dev.restored();
+  for (const pin of ["lint0", "lint1"]) other.dev.input(pin)!.set(true);
+  assertEquals([other.nmis(), other.intr()], [[], [false]]);
+});
+
+Deno.test("what may wake a processor: by each pin under its own name, by the timer, by messages", () => {
+  const m = setUp(2),
+    none = { input: () => false, message: () => false },
+    pin = (name: string) => ({ ...none, input: (n: string) => n === name });
+  const may = (from: Parameters<LocalApicDevice["mayRaise"]>[1]) => [0, 1, 2, 3].map((n) => Number(m.dev.mayRaise(n, from))).join("");
+  // Outputs: INTR and NMI of either processor. After power-on LINT0 of the first is the 8259's.
+  assertEquals([may(none), may(pin("lint0")), may(pin("lint1"))], ["0000", "1000", "0000"]);
+  m.write(LINT0, 0x400).write(LINT1, 0x31);
+  assertEquals([may(pin("lint0")), may(pin("lint1"))], ["0100", "1000"]);
+  m.write(LINT0, 0x1_0400).write(LINT1, 0x1_0031);
+  assertEquals([may(pin("lint0")), may(pin("lint1"))], ["0000", "0000"], "masked");
+  m.write(LINT1, 0x31).write(TPR, 0x30);
+  assertEquals(may(pin("lint1")), "0000", "the task has the same priority");
+  m.write(TPR, 0).as(1).write(TIMER, 0x51).write(INITIAL, 5);
+  assertEquals(may(none), "0010");
+  m.dev.of[1].writeBase(0xfee0_0000 | 0, 0, false);
+  assertEquals([may(none), may(pin("lint0")), may(pin("lint1"))], ["0000", "0010", "1001"], "without the APIC they are INTR and NMI");
 });
