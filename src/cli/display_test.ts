@@ -26,6 +26,82 @@ Deno.test("what a terminal sends becomes keys", () => {
   assertEquals(typed("\x1b[99~"), [], "an unknown sequence is no key");
 });
 
+Deno.test("every byte, alone and behind an escape character; the next one is itself again", () => {
+  const got: number[] = [], typist = new Typist({ strike: (events) => void got.push(...events.flatMap((e) => e.codes)) });
+  const typed = (...bytes: number[]) => {
+    got.length = 0;
+    for (const b of bytes) typist.byte(b);
+    return [...got];
+  };
+  const named: Record<number, string> = {
+    0: "ctrl+space",
+    9: "tab",
+    10: "enter",
+    13: "enter",
+    0x1c: "ctrl+\\",
+    0x1d: "ctrl+]",
+    0x1e: "ctrl+6",
+    0x1f: "ctrl+/",
+    0x7f: "backspace",
+  };
+  const A = 0x61, a = scancodesOfText("a"), ALT = 0x38;
+  for (let b = 0; b < 0x100; b++) {
+    const c = String.fromCharCode(b), character = b >= 0x20 && b < 0x7f;
+    const key = b in named
+      ? scancodesOfChord(named[b])
+      : b === 0x1b
+      ? []
+      : b < 0x20
+      ? scancodesOfChord(`ctrl+${"abcdefghijklmnopqrstuvwxyz"[b - 1]}`)
+      : character
+      ? scancodesOfText(c)
+      : [];
+    if (b !== 0x1b) assertEquals(typed(b, A), [...key, ...a], `byte ${b}`);
+    if (c === "[" || c === "O") continue;
+    assertEquals(typed(0x1b, b, A), [...character ? [ALT, ...scancodesOfText(c), ALT | 0x80] : [], ...a], `Esc and byte ${b}`);
+  }
+  // A sequence that is not complete is dropped when nothing follows.
+  typed(0x1b, 0x5b);
+  typist.settle();
+  assertEquals(typed(A), a);
+});
+
+Deno.test("a graphics mode is one line that says so, cut off; nothing is drawn or closed that was not started", () => {
+  let text = undefined as TextScreen | undefined, out = "", columns = 80;
+  const port: ScreenPort = { text: () => text, image: () => ({ width: 0, height: 0, rgb: new Uint8Array() }), onChange: undefined };
+  const display = new TerminalDisplay(new Screen(port), (t) => out += t, () => ({ columns, rows: 2 }));
+  const after = (work: () => unknown) => {
+    out = "";
+    const value = work();
+    return [out, value];
+  };
+  assertEquals([after(() => display.draw(100)), after(() => display.suspend()), after(() => display.close())], [["", false], [
+    "",
+    undefined,
+  ], [
+    "",
+    undefined,
+  ]]);
+  display.start();
+  assertEquals([after(() => display.draw(29)), after(() => display.draw(30))], [["", false], [
+    "\x1b[1;1H(a graphics mode: --screenshot shows it)\x1b[K\x1b[?25l",
+    true,
+  ]]);
+  assertEquals([after(() => display.draw(59)), after(() => display.draw(60))], [["", false], ["", true]]);
+  columns = 3;
+  assertEquals(after(() => display.draw(90)), ["\x1b[0m\x1b[2J\x1b[1;1H(a \x1b[K\x1b[?25l", true]);
+  assertEquals([after(() => display.suspend()), after(() => display.suspend())], [["\x1b[0m\x1b[?25h\x1b[?1049l", undefined], [
+    "",
+    undefined,
+  ]]);
+  display.start();
+  assertEquals(after(() => display.draw(120)), ["\x1b[0m\x1b[2J\x1b[1;1H(a \x1b[K\x1b[?25l", true], "drawn anew");
+  assertEquals(after(() => display.close()), ["\x1b[0m\x1b[?25h\x1b[?1049l", undefined]);
+  display.start();
+  text = { columns: 2, rows: 1, cells: Uint16Array.of(0x0720, 0x0720), blink: true, cursor: { row: 0, column: 0, visible: true } };
+  assertEquals(after(() => display.close()), ["\x1b[0m\x1b[?25h\x1b[?1049l", undefined], "nothing to leave");
+});
+
 Deno.test("rows that have changed are drawn, at most every 30 ms; the text stays when the terminal is given back", () => {
   const cells = new Uint16Array(8).fill(0x0720),
     text: TextScreen = {

@@ -165,6 +165,9 @@ export function translate(args: readonly string[], cargo: boolean): Translated {
   return { args: out, notes };
 }
 
+/** Every option that is known here. */
+export const FOREIGN_OPTIONS: readonly string[] = [...Object.keys(QEMU), ...Object.keys(HARNESS)];
+
 const rowOf = (name: string): Row | undefined => [QEMU, HARNESS].find((rows) => Object.hasOwn(rows, name))?.[name];
 
 /** "file=a,,b,format=raw" as QEMU reads it: a doubled comma stands for one. A part without "=" is `first`'s value. */

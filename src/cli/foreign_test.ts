@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
-import { translate } from "./foreign.ts";
+import { FOREIGN_OPTIONS, translate } from "./foreign.ts";
 import { parseCommandLine } from "./options.ts";
 
 const split = (text: string) => text.split(" ").filter(Boolean);
@@ -42,6 +42,137 @@ Deno.test("QEMU's and the test harness's options become ours", () => {
   for (const [foreign, expected] of MAPPED) assertEquals(ours(foreign), split(expected), foreign);
 });
 
+const DISK = "x.img", ALONE = undefined;
+const ELSEWHERE = "a device is a table of the machine file; `devices` lists what there is", NETWORK = "networks are not there yet";
+/** Every option: a value that it takes, if any, and what it becomes, or (with an exclamation mark) why it does not. */
+const EVERY: Readonly<Record<string, readonly (readonly [value: string | undefined, ours: string])[]>> = {
+  ...Object.fromEntries(["no-acpi", "no-user-config", "nodefaults", "nographic", "snapshot"].map((n) => [n, [[ALONE, ""]]])),
+  ...Object.fromEntries(["icount", "name", "L", "k"].map((n) => [n, [["x", ""]]])),
+  "no-reboot": [[ALONE, "--set boot.reset=stop"]],
+  kernel: [["k", "k"]],
+  initrd: [["rd", "--initrd rd"]],
+  append: [["x", "--append=x"], ["", "--append="]],
+  bios: [["default", ""], ["b", "--firmware b"]],
+  m: [["256", "--memory 256MiB"], ["1G", "--memory 1GiB"], ["2k", "--memory 2KiB"], ["3MB", "--memory 3MiB"], [
+    "x",
+    "!expected a size such as 256M",
+  ]],
+  smp: [["2", "--harts 2"], ["sockets=2", "!expected a number of processors, such as 4"]],
+  s: [[ALONE, "--gdb=1234"]],
+  S: [[ALONE, "--wait"]],
+  gdb: [["tcp::5", "--gdb=5"], ["tcp:127.0.0.1:6,x", "--gdb=6"], ["tcp:far:6", "!expected tcp::PORT; here --gdb takes the port's number"]],
+  serial: [
+    ["stdio", "--serial stdio"],
+    ["mon:stdio", "--serial stdio"],
+    ["none", "--serial none"],
+    ["null", "--serial none"],
+    ["file:f", "--serial f"],
+    ["tcp::5", "--serial 5"],
+    ["tcp:x", "!expected tcp::PORT; here --serial takes the port's number"],
+    ["vc", "!use --serial FILE, a port number, or stdio"],
+  ],
+  display: [
+    ["none", "--display none"],
+    ["curses", "--display terminal"],
+    ["curses,charset=x", "--display terminal"],
+    ["type=none", "--display none"],
+    ["sdl", "!there are no windows; use --display terminal or --screenshot"],
+  ],
+  curses: [[ALONE, "--display terminal"]],
+  drive: [
+    ["file=x.img", "--disk x.img"],
+    ["x.img", "--disk x.img"],
+    ["file=a=b", "--disk a=b"],
+    ["file=x,if=ide,media=disk,readonly", "--disk x"],
+    ["file=x,if=floppy", "--floppy x"],
+    ["file=x,media=cdrom", "--cd x"],
+    ["file=x,if=pflash", "!use --firmware for a BIOS"],
+    ["file=x,if=scsi", "!'scsi' is not there; without if= it is an IDE disk"],
+    ["=x", "!file=... is missing"],
+  ],
+  ...Object.fromEntries(["hda", "hdb", "hdc", "hdd"].map((n) => [n, [[DISK, `--disk ${DISK}`]]])),
+  ...Object.fromEntries(["fda", "fdb"].map((n) => [n, [[DISK, `--floppy ${DISK}`]]])),
+  cdrom: [[DISK, `--cd ${DISK}`]],
+  device: [
+    ["isa-debug-exit,iobase=0xf4", ""],
+    ["isa-debug-exit,iobase=5", "--set device.debugexit.io=0x5 --set device.debugexit.size=2"],
+    ["isa-debug-exit,iosize=x", "!iobase and iosize must be numbers"],
+    ["isa-debug-exit,iobase=0xf4,iosize=x", "!iobase and iosize must be numbers"],
+    ["rtl8139", `!${ELSEWHERE}`],
+  ],
+  vga: [["none", "--set device.vga=false"], ["std", ""], ["qxl", "!only 'std' is there"]],
+  ...Object.fromEntries(["machine", "M"].map((n) => [n, [
+    ["pc", ""],
+    ["type=pc", ""],
+    ["virt", "!the machine file in the first place says which machine it is"],
+    ["pc,hpet=off", "!'hpet' is a key of the machine file, if it is there"],
+  ]])),
+  accel: [["tcg", ""], ["tcg,x=y", ""], ["kvm", "!the host's virtualization is not used; leave it out"], [
+    "tcgx",
+    "!the host's virtualization is not used; leave it out",
+  ]],
+  monitor: [["none", ""], ["null", ""], ["stdio", "!Ctrl-A C opens the monitor; leave it out"]],
+  net: [["none", ""], ["user", `!${NETWORK}`]],
+  nic: [["none", ""], ["null", ""], ["user", `!${NETWORK}`]],
+  parallel: [["none", ""], ["stdio", "!leave it out: what is printed on lpt1 goes nowhere"]],
+  audio: [["none", ""], ["pa", "!sound is not there"]],
+  "enable-kvm": [[ALONE, "!the host's virtualization is not used; leave it out"]],
+  "no-shutdown": [[ALONE, "!--gdb holds the machine when it stops"]],
+  boot: [["d", "!the image in the kernel's place is booted"]],
+  cpu: [["max", "!use --set cpu.isa=rv64gc_zbb (RISC-V) or --set cpu.model=max (x86)"]],
+  d: [["int", "!use --trace; --trace help lists its channels"]],
+  D: [["f", "!use --trace and send stderr to a file: 2>FILE"]],
+  trace: [],
+  dtb: [["f", "!the device tree is made from the machine file; `describe` shows it"]],
+  rtc: [["base=utc", "!use --set clock.rtc=2026-01-01T00:00:00Z"]],
+  debugcon: [["stdio", "!use --set device.debugcon.console=true and --serial"]],
+  chardev: [["stdio,id=x", "!use --serial FILE, a port number, or stdio"]],
+  mon: [["x", "!Ctrl-A C opens the monitor"]],
+  netdev: [["user,id=x", `!${NETWORK}`]],
+  global: [["x", "!use --set with a key of the machine file"]],
+  object: [["x", `!${ELSEWHERE}`]],
+  fw_cfg: [["x", "!only the files of the firmware are there"]],
+  usb: [[ALONE, "!USB is not there"]],
+  vnc: [[":0", "!use --display terminal or --screenshot"]],
+  daemonize: [[ALONE, "!start it in the background: bringup ... &"]],
+  semihosting: [[ALONE, "!semihosting is not there"]],
+  "semihosting-config": [["x", "!semihosting is not there"]],
+  // Rust's test harness.
+  ...Object.fromEntries(
+    ["test", "bench", "quiet", "nocapture", "no-capture", "show-output", "ignored", "include-ignored", "exact", "report-time", "q"].map((
+      n,
+    ) => [n, [[ALONE, ""]]]),
+  ),
+  ...Object.fromEntries(["test-threads", "skip", "format", "color", "logfile", "shuffle-seed", "Z"].map((n) => [n, [["1", ""]]])),
+  list: [[ALONE, "!tests cannot be listed: what a kernel's own test runner runs, it alone decides"]],
+};
+/** These are ours as well, with two dashes. */
+const OURS_TOO = ["initrd", "append", "gdb", "serial", "display", "trace"];
+
+Deno.test("every foreign option: with its value in both ways, without one, and with one that it does not take", () => {
+  assertEquals(Object.keys(EVERY).sort(), [...FOREIGN_OPTIONS].sort());
+  const line = (...args: string[]) => translate(["pc.toml", ...args], false).args.slice(1).join(" ");
+  const said = (...args: string[]) => assertThrows(() => line(...args), ConfigError, "", args.join(" ")).message;
+  for (const [name, cases] of Object.entries(EVERY)) {
+    const taken = cases[0]?.[0] !== ALONE;
+    for (const dashed of OURS_TOO.includes(name) ? [`-${name}`].filter(() => name.length === 1) : [`-${name}`, `--${name}`]) {
+      if (taken && cases.length) assertEquals(said(dashed), `${dashed} needs a value`);
+      if (!taken) assertEquals(said(`${dashed}=x`), `${dashed} takes no value`);
+      for (const [value, ours] of cases) {
+        for (const args of value === undefined ? [[dashed]] : [[dashed, value], [`${dashed}=${value}`]]) {
+          const text = args.join(" ");
+          if (ours[0] !== "!") assertEquals(line(...args, "k2"), `${ours} k2`.trim(), text);
+          else {
+            // What is never there needs no value to be told of.
+            const told = said(...args), behind = `${dashed} ${value}: `, place = told.startsWith(behind) ? behind : `${dashed}: `;
+            assertEquals(told, place + ours.slice(1));
+          }
+        }
+      }
+    }
+  }
+});
+
 const REFUSED: readonly [foreign: string, message: string][] = [
   ["-frobnicate", "unknown option '-frobnicate'"],
   ["-serial", "-serial needs a value"],
@@ -77,6 +208,23 @@ Deno.test("under Cargo, arguments behind the kernel are the test harness's, and 
     notes: ["'boots' has no effect: what a kernel's own test runner runs, it alone decides"],
   });
   assertEquals(ours("k.elf boots", false), ["k.elf", "boots"]);
+});
+
+Deno.test("an option of ours keeps its value, and what follows is read on", () => {
+  const line = (...args: string[]) => translate(["pc.toml", ...args], false).args.slice(1).join(" ");
+  assertEquals(line("--timeout", "-s"), "--timeout --gdb=1234", "what begins with a dash is no time");
+  assertEquals(line("--expect", "x", "-s", "k"), "--expect x --gdb=1234 k");
+  assertEquals(line("--expect=x", "-s"), "--expect=x --gdb=1234");
+  assertEquals(line("--expect=x", "k", "-q"), "--expect=x k", "this one is a kernel, not a value");
+  assertEquals(line("--stats", "k", "-q"), "--stats k");
+  assertEquals(line("--expect"), "--expect");
+  assertEquals(line("-q", "--", "-s"), "--gdb=1234", "two dashes end nothing for the harness");
+  assertEquals(translate(["pc.toml", "-kernel", "k", "boots"], true), {
+    args: ["pc.toml", "k"],
+    notes: ["'boots' has no effect: what a kernel's own test runner runs, it alone decides"],
+  }, "a kernel by QEMU's option is in the kernel's place");
+  // Once is enough where the same is said; not where it is not.
+  assertEquals(line("-display", "none", "-display", "none", "-hda", "a", "-hda", "a"), "--display none --disk a --disk a");
 });
 
 Deno.test("values of options: empty, with a dash in front, left out", () => {

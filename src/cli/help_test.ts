@@ -7,7 +7,7 @@ Deno.test("the help names every command and option with what it does, of one com
   const all = helpText();
   assertStringIncludes(all, KEYS);
   for (const [name, { usage, doc, options }] of Object.entries(COMMANDS)) {
-    assertStringIncludes(all, `  bringup ${usage}`);
+    assertStringIncludes(all, `  ${`bringup ${usage}`.padEnd(46)}${doc}\n`);
     const own = name === "run" ? all : helpText(name as Command);
     assertStringIncludes(own, doc);
     for (const [option, { short, value, many, doc }] of Object.entries(options) as [string, Option][]) {
@@ -17,6 +17,9 @@ Deno.test("the help names every command and option with what it does, of one com
         true,
         many === true,
       ]);
+      // Two columns, as far as the first one fits.
+      const left = `${short ? `-${short}, ` : ""}--${option}${value ? ` ${value}` : ""}`;
+      assertEquals(line.slice(0, line.indexOf(doc)), `  ${left.padEnd(22)}`);
       if (value) assertStringIncludes(line, `--${option} ${value}`);
     }
   }
@@ -26,5 +29,6 @@ Deno.test("the help names every command and option with what it does, of one com
 
 Deno.test("the version is deno.json's, with what runs it; the channels are those that there are", () => {
   assertMatch(versionText(), new RegExp(`^bringup \\d+\\.\\d+\\.\\d+ \\(Deno ${Deno.version.deno}, V8 ${Deno.version.v8}\\)$`));
+  assertEquals(channelText().split("\n").every((l) => /^ {2}[\w ]{8}[^ ]/.test(l)), true);
   assertEquals(channelText().split("\n").map((l) => /^ {2}(\w+) +\S/.exec(l)?.[1]), Object.keys(CHANNELS));
 });

@@ -7,6 +7,8 @@ const LINES: [args: string, command: CommandLine["command"], positional: string[
   ["", "run", [], {}],
   ["virt k", "run", ["virt", "k"], {}],
   ["run virt k", "run", ["virt", "k"], {}],
+  ["check", "check", [], {}],
+  ["virt check", "run", ["virt", "check"], {}],
   ["virt run", "run", ["virt", "run"], {}],
   ["check virt --set a=b --set c=d", "check", ["virt"], { set: ["a=b", "c=d"] }],
   ["describe virt --dtb=x", "describe", ["virt"], { dtb: "x" }],
@@ -48,7 +50,8 @@ const WRONG: [args: string, message: string][] = [
   ["virt --timeout=", "--timeout needs a value: TIME"],
   ["virt --append --stats", "--append needs a value: TEXT (--append=--stats if that is meant)"],
   ["virt --append --", "--append needs a value: TEXT (--append=-- if that is meant)"],
-  ["virt --timeout 1s --timeout=2s k --timeout 3s", "--timeout is given 3 times"],
+  ["virt --mem 1", "unknown option '--mem' (did you mean '--memory'?)"],
+  ["virt --timeout 1s --stats --expect a --timeout=2s k --timeout 3s", "--timeout is given 3 times"],
 ];
 
 Deno.test("what is wrong with an option is said of the option, and only ours are known", () => {
@@ -63,5 +66,17 @@ Deno.test("every command says how it is used, and its options what they do", () 
   for (const [name, { usage, doc, options }] of Object.entries(COMMANDS)) {
     assertEquals([name === "run" || usage.startsWith(name), doc.length > 0, "help" in options], [true, true, true], name);
     for (const [option, { doc }] of Object.entries(options)) assertEquals(/^[a-zA-Z]/.test(doc), true, option);
+  }
+});
+
+Deno.test("an option may be repeated, or takes no value, or is given once: all of them", () => {
+  const many = ["disk", "floppy", "cd", "set", "expect", "fail", "serial", "no-opt"], flags = ["wait", "stats", "help", "version"];
+  for (const [command, { options }] of Object.entries(COMMANDS)) {
+    for (const name of Object.keys(options)) {
+      const twice = (value: string) => parseCommandLine([command, `--${name}${value}`, `--${name}${value}`]).values[name];
+      if (flags.includes(name)) assertEquals(twice(""), true);
+      else if (many.includes(name)) assertEquals(twice("=1"), ["1", "1"]);
+      else assertThrows(() => twice("=1"), ConfigError, `--${name} is given 2 times`);
+    }
   }
 });

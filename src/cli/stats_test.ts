@@ -10,7 +10,7 @@ Deno.test("counters in a fixed order, what has no label behind them, side exits 
   const machine = new FakeMachine([{ spin: 2000 }]);
   machine.run(1500);
   const counted = Object.create(machine, {
-    stats: { value: { oddity: 7, ticks: 1500, compileMs: 1.25, instructions: 3_000_000 } },
+    stats: { value: { oddity: 7, ticks: 1500, compileMs: 1.25, instructions: 3_000_000_000 } },
     sideExits: {
       value: {
         causes: new Map([["device", 5], ["fault", 2]]),
@@ -23,8 +23,8 @@ Deno.test("counters in a fixed order, what has no label behind them, side exits 
   assertEquals(found, [
     ["guest time", "1.500 us"],
     ["wall time", "2.000 s"],
-    ["MIPS", "1.5"],
-    ["instructions", "3000000"],
+    ["MIPS", "1500.0"],
+    ["instructions", "3000000000"],
     ["ticks", "1500"],
     ["  time (ms)", "1.3"],
     ["oddity", "7"],
@@ -35,6 +35,8 @@ Deno.test("counters in a fixed order, what has no label behind them, side exits 
     ["peak memory (KiB)", "4321"],
     ["digest", "1500:1500"],
   ]);
+  const unmapped = Object.create(counted, { cpus: { value: [{ disassemble: () => undefined }] } }) as MachineLike;
+  assertMatch(statistics(unmapped, 1), /10 device, 0x80000004 a0\+0x4\n/, "a page that is gone has no text");
   const without = await withChanged([[Deno, {
     readTextFileSync: () => {
       throw new Error("no such file");

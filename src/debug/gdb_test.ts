@@ -335,6 +335,17 @@ Deno.test("gdb: as an i386 lower halves are read and written, and writing everyt
     assertEquals(values.get("rax"), 0x1122_3344_5566_7788n);
     assertEquals(await c.ask(`P${number("eax")}=01000080`), "OK");
     assertEquals([values.get("rax"), await c.ask(`P${number("eax")}=${reg(1n)}`)], [0x8000_0001n, "E01"]);
+    // What GDB cannot show is said, once for each kind.
+    values.set("rip", 5n);
+    for (const rip of [5n, 5n, BigInt(BASE), BigInt(BASE)]) {
+      values.set("rip", rip);
+      values.set("rax", rip === 5n ? 0n : 1n << 32n);
+      machine.s.pc = 0;
+      machine.cpus[0].setReg("rax", values.get("rax")!);
+      await c.ask("qC");
+      server.onBreakpoint({ kind: "breakpoint", cpu: 0, pc: 0n });
+    }
+    assertEquals(said.slice(1).map((text) => text.slice(0, 30)), ["GDB: stopped at 0x80000000: GD", "GDB: the processor is in 64-bi"]);
   } finally {
     await session[Symbol.asyncDispose]();
     await server.close(0);

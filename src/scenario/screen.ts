@@ -84,7 +84,7 @@ export class ScreenMatcher {
     if (this.#allRows) return this.#search(text, 0, text.rows, wanted);
     const first = wanted ?? (only >= 0 ? only : 0), last = wanted ?? (only >= 0 ? only : text.rows - 1);
     if (only >= 0 && (only < first || only > last)) return undefined;
-    for (let r = first; r <= last && r < text.rows; r++) {
+    for (let r = Math.max(0, first); r <= last && r < text.rows; r++) {
       const found = this.#search(text, r, r + 1);
       if (found) return found;
     }

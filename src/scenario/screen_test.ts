@@ -86,6 +86,20 @@ Deno.test("what can never be shown is told: rows that are none, lines that are t
   assertEquals(new Screen(port(undefined)).shows("a", { row: 99 }), false, "nothing is known of a screen that shows no text");
 });
 
+Deno.test("a row that the screen does not have shows nothing, not even blanks", () => {
+  const text = screen([["", 7]]);
+  for (let row = -6; row < 7; row++) {
+    const there = row >= -4 && row < 4;
+    for (const pattern of [/ /, /^ *$/]) {
+      for (const only of [-1, 0, 3]) {
+        // Where another row has changed there is nothing new in this one.
+        const here = there && (only < 0 || only === (row < 0 ? row + 4 : row));
+        assertEquals(new ScreenMatcher(pattern, { row }).find(text, only) !== undefined, here, `${pattern}, row ${row}, changed ${only}`);
+      }
+    }
+  }
+});
+
 Deno.test("a regular expression's flags g and y change nothing, and it keeps no state", () => {
   const text = screen([["ab ab", 7], ["ab", 7]]);
   for (const flags of ["g", "y", "gy"]) {
