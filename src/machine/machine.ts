@@ -223,7 +223,7 @@ export class Machine {
    */
   run(untilTicks: number, wallMs = Infinity): Stop | undefined {
     this.#waits = this.#platform.loading !== undefined;
-    return this.#waits ? undefined : this.#schedule.run(untilTicks, wallMs);
+    return this.#schedule.run(untilTicks, wallMs);
   }
   /** Exactly one instruction of one hart. */
   step(cpu: number): Stop | undefined {
