@@ -47,19 +47,18 @@ const both = (h: Hart, lo: number, hi: number): number => {
 };
 const zero = (h: Hart): number => low(h, 0);
 
-const hasF = (h: Hart) => h.has("f"), hasS = (h: Hart) => h.has("s"), hasU = (h: Hart) => h.has("u");
+const hasF = (h: Hart) => h.has("f");
 const rv32 = (h: Hart) => h.xlen === 32;
 const fpOff = (h: Hart) => (h.status & FS) === 0;
 
 /** Registers without side effects, in the order of their slots. */
 const PLAIN: CsrRow[] = [];
-const plain = (number: number, name: string, spec: string, when?: (h: Hart) => boolean, address = false): CsrRow => {
+const plain = (number: number, name: string, spec: string, address = false): CsrRow => {
   const slot = CSRS + 8 * PLAIN.length;
   const row: CsrRow = {
     number,
     name,
     spec,
-    when,
     slot,
     address,
     read: (h) => both(h, h.slotLo(slot), h.slotHi(slot)),
@@ -70,17 +69,13 @@ const plain = (number: number, name: string, spec: string, when?: (h: Hart) => b
 };
 
 // --- mstatus and its windows
-const statusHigh = (h: Hart): number => h.xlen === 64 ? (hasU(h) ? 2 : 0) | (hasS(h) ? 8 : 0) | (h.status & SD) : 0; // UXL, SXL: 64
+const statusHigh = (h: Hart): number => h.xlen === 64 ? h.status & SD | 0xa : 0; // UXL, SXL: 64
 const statusLow = (h: Hart): number => h.xlen === 64 ? h.status & ~SD : h.status;
-function writableStatus(h: Hart): number {
-  const user = hasU(h) ? MPRV | TW : 0, supervisor = hasS(h) ? SIE | SPIE | SPP | SUM | MXR | TVM | TSR : 0;
-  return MIE | MPIE | MPP | user | supervisor | (hasF(h) ? FS : 0);
-}
+const WRITABLE = SIE | MIE | SPIE | MPIE | SPP | MPP | MPRV | SUM | MXR | TVM | TW | TSR;
 function writeStatus(h: Hart, lo: number): void {
-  // Priv 3.1.6.1: MPP is WARL; a privilege that the hart lacks leaves it as it was (QEMU 8).
-  const mpp = (lo & MPP) >> MPP_SHIFT;
-  if (mpp === 2 || (mpp === 1 && !hasS(h)) || (mpp === 0 && !hasU(h))) lo = lo & ~MPP | h.status & MPP;
-  const mask = writableStatus(h);
+  // Priv 3.1.6.1: MPP is WARL; the privilege that there is not leaves it as it was (QEMU 8).
+  if ((lo & MPP) >> MPP_SHIFT === 2) lo = lo & ~MPP | h.status & MPP;
+  const mask = hasF(h) ? WRITABLE | FS : WRITABLE;
   h.setStatus(h.status & ~mask | lo & mask);
 }
 
@@ -91,12 +86,12 @@ function writeMip(h: Hart, lo: number, writable: number): void {
   h.s.soft = h.s.soft & ~mask | lo & mask;
   h.update();
 }
-const mipWritable = (h: Hart) => !hasS(h) ? 0 : h.stimecmpActive ? SSIP | SEIP : S_INTERRUPTS;
+const mipWritable = (h: Hart) => h.stimecmpActive ? SSIP | SEIP : S_INTERRUPTS;
 
 // --- counters
 const counterDenied = (bit: number) => (h: Hart): boolean => {
   if (h.s.priv < 3 && !(h.s.mcounteren & bit)) return true;
-  return h.s.priv < 1 && hasS(h) && !(h.s.scounteren & bit);
+  return h.s.priv < 1 && !(h.s.scounteren & bit);
 };
 const upper = (read: CsrRow["read"]) => (h: Hart): number => (read(h), low(h, h.high));
 /** A counter as user mode reads it, and its upper half for RV32. */
@@ -163,7 +158,7 @@ const id = (number: number, name: string, key: "mvendorid" | "marchid" | "mimpid
 /** Mode 2 and 3 of a trap vector are reserved: such a write is ignored, as in QEMU. */
 const vectorOk = (lo: number): boolean => (lo & 3) < 2;
 const sstcDenied = (h: Hart): boolean => h.s.priv < 3 && !(h.s.menvcfgHi & STCE && h.s.mcounteren & TM);
-const hasSstc = (h: Hart) => hasS(h) && h.has("sstc");
+const hasSstc = (h: Hart) => h.has("sstc");
 
 /** Like registers, numbered one after the other, whose rows are made when they are asked for. */
 interface Family {
@@ -180,19 +175,19 @@ const TABLE: readonly (CsrRow | Family)[] = [
   { number: 0x003, name: "fcsr",   spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS) | h.slotLo(FRM) << 5), write: (h, lo) => h.setFcsr(lo & 31, lo >> 5 & 7) },
 
   // Supervisor
-  { number: 0x100, name: "sstatus",    spec: "Priv 4.1.1", when: hasS, read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.status & ~SSTATUS | lo & SSTATUS) },
-  { number: 0x104, name: "sie",        spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.s.mie & h.s.mideleg), write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.update(); } },
-  { number: 0x105, name: "stvec",      spec: "Priv 4.1.2", when: hasS, read: (h) => both(h, h.s.stvecLo, h.s.stvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } },
-  { number: 0x106, name: "scounteren", spec: "Priv 4.1.5", when: hasS, read: (h) => low(h, h.s.scounteren), write: (h, lo) => { h.s.scounteren = lo; } },
-  { number: 0x10a, name: "senvcfg",    spec: "Priv 4.1.10", when: hasS, read: (h) => low(h, h.s.senvcfg), write: (h, lo) => h.setSenvcfg(lo) },
-  plain(0x140, "sscratch", "Priv 4.1.6", hasS),
-  plain(0x141, "sepc", "Priv 4.1.7", hasS, true),
-  plain(0x142, "scause", "Priv 4.1.8", hasS),
-  plain(0x143, "stval", "Priv 4.1.9", hasS),
-  { number: 0x144, name: "sip",        spec: "Priv 4.1.3", when: hasS, read: (h) => low(h, h.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) },
+  { number: 0x100, name: "sstatus",    spec: "Priv 4.1.1", read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.status & ~SSTATUS | lo & SSTATUS) },
+  { number: 0x104, name: "sie",        spec: "Priv 4.1.3", read: (h) => low(h, h.s.mie & h.s.mideleg), write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.update(); } },
+  { number: 0x105, name: "stvec",      spec: "Priv 4.1.2", read: (h) => both(h, h.s.stvecLo, h.s.stvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } },
+  { number: 0x106, name: "scounteren", spec: "Priv 4.1.5", read: (h) => low(h, h.s.scounteren), write: (h, lo) => { h.s.scounteren = lo; } },
+  { number: 0x10a, name: "senvcfg",    spec: "Priv 4.1.10", read: (h) => low(h, h.s.senvcfg), write: (h, lo) => h.setSenvcfg(lo) },
+  plain(0x140, "sscratch", "Priv 4.1.6"),
+  plain(0x141, "sepc", "Priv 4.1.7", true),
+  plain(0x142, "scause", "Priv 4.1.8"),
+  plain(0x143, "stval", "Priv 4.1.9"),
+  { number: 0x144, name: "sip",        spec: "Priv 4.1.3", read: (h) => low(h, h.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) },
   { number: 0x14d, name: "stimecmp",   spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => both(h, h.s.stimecmpLo, h.xlen === 64 ? h.s.stimecmpHi : 0), write: (h, lo, hi) => h.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) },
   { number: 0x15d, name: "stimecmph",  spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => low(h, h.s.stimecmpHi), write: (h, lo) => h.setStimecmp(h.s.stimecmpLo, lo) },
-  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", when: hasS, denied: (h) => h.s.priv === 1 && (h.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) },
+  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", denied: (h) => h.s.priv === 1 && (h.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) },
 
   // Machine
   id(0xf11, "mvendorid", "mvendorid"),
@@ -202,17 +197,17 @@ const TABLE: readonly (CsrRow | Family)[] = [
   { number: 0xf15, name: "mconfigptr", spec: "Priv 3.1.17", read: zero },
   { number: 0x300, name: "mstatus",    spec: "Priv 3.1.6", read: (h) => both(h, statusLow(h), statusHigh(h)), write: writeStatus },
   { number: 0x310, name: "mstatush",   spec: "Priv 3.1.6", when: rv32, read: zero },
-  { number: 0x301, name: "misa",       spec: "Priv 3.1.1", read: (h) => h.xlen === 64 ? both(h, h.config.isa.misa & 0x3ff_ffff, 2 << 30) : low(h, h.config.isa.misa & 0x3ff_ffff | 1 << 30) },
-  { number: 0x302, name: "medeleg",    spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.medeleg), write: (h, lo) => { h.s.medeleg = lo & 0xb3ff; } }, // not ecall from M (11)
-  { number: 0x303, name: "mideleg",    spec: "Priv 3.1.8", when: hasS, read: (h) => low(h, h.s.mideleg), write: (h, lo) => { h.s.mideleg = lo & S_INTERRUPTS; h.update(); } },
-  { number: 0x304, name: "mie",        spec: "Priv 3.1.9", read: (h) => low(h, h.s.mie), write: (h, lo) => { h.s.mie = lo & (M_INTERRUPTS | (hasS(h) ? S_INTERRUPTS : 0)); h.update(); } },
+  { number: 0x301, name: "misa",       spec: "Priv 3.1.1", read: (h) => h.xlen === 64 ? both(h, h.config.isa.misa, 2 << 30) : low(h, h.config.isa.misa | 1 << 30) },
+  { number: 0x302, name: "medeleg",    spec: "Priv 3.1.8", read: (h) => low(h, h.s.medeleg), write: (h, lo) => { h.s.medeleg = lo & 0xb3ff; } }, // not ecall from M (11)
+  { number: 0x303, name: "mideleg",    spec: "Priv 3.1.8", read: (h) => low(h, h.s.mideleg), write: (h, lo) => { h.s.mideleg = lo & S_INTERRUPTS; h.update(); } },
+  { number: 0x304, name: "mie",        spec: "Priv 3.1.9", read: (h) => low(h, h.s.mie), write: (h, lo) => { h.s.mie = lo & (M_INTERRUPTS | S_INTERRUPTS); h.update(); } },
   { number: 0x305, name: "mtvec",      spec: "Priv 3.1.7", read: (h) => both(h, h.s.mtvecLo, h.s.mtvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.mtvecLo = lo, h.s.mtvecHi = hi; } },
-  { number: 0x306, name: "mcounteren", spec: "Priv 3.1.11", when: hasU, read: (h) => low(h, h.s.mcounteren), write: (h, lo) => { h.s.mcounteren = lo; } },
-  { number: 0x30a, name: "menvcfg",    spec: "Priv 3.1.18", when: hasU, read: (h) => both(h, h.s.menvcfgLo, h.xlen === 64 ? h.s.menvcfgHi : 0), write: (h, lo, hi) => h.setMenvcfg(lo, h.xlen === 64 ? hi : h.s.menvcfgHi) },
-  { number: 0x31a, name: "menvcfgh",   spec: "Priv 3.1.18", when: (h) => hasU(h) && rv32(h), read: (h) => low(h, h.s.menvcfgHi), write: (h, lo) => h.setMenvcfg(h.s.menvcfgLo, lo) },
+  { number: 0x306, name: "mcounteren", spec: "Priv 3.1.11", read: (h) => low(h, h.s.mcounteren), write: (h, lo) => { h.s.mcounteren = lo; } },
+  { number: 0x30a, name: "menvcfg",    spec: "Priv 3.1.18", read: (h) => both(h, h.s.menvcfgLo, h.xlen === 64 ? h.s.menvcfgHi : 0), write: (h, lo, hi) => h.setMenvcfg(lo, h.xlen === 64 ? hi : h.s.menvcfgHi) },
+  { number: 0x31a, name: "menvcfgh",   spec: "Priv 3.1.18", when: rv32, read: (h) => low(h, h.s.menvcfgHi), write: (h, lo) => h.setMenvcfg(h.s.menvcfgLo, lo) },
   { number: 0x320, name: "mcountinhibit", spec: "Priv 3.1.12", read: (h) => low(h, h.s.mcountinhibit), write: (h, lo) => h.setCountinhibit(lo & (CY | IR)) },
   plain(0x340, "mscratch", "Priv 3.1.13"),
-  plain(0x341, "mepc", "Priv 3.1.14", undefined, true),
+  plain(0x341, "mepc", "Priv 3.1.14", true),
   plain(0x342, "mcause", "Priv 3.1.15"),
   plain(0x343, "mtval", "Priv 3.1.16"),
   { number: 0x344, name: "mip",        spec: "Priv 3.1.9", read: (h) => low(h, h.mip), write: (h, lo) => writeMip(h, lo, mipWritable(h)) },
@@ -277,9 +272,9 @@ const SSTATUS_SLOT: PlainCsr = { slot: STATUS, writeMask: BigInt(SIE) };
 export function csrPlain(
   number: number,
   mode: number,
-  isa: { readonly xlen: 32 | 64; readonly misa: number; has(extension: string): boolean },
+  isa: { readonly xlen: 32 | 64; has(extension: string): boolean },
 ): PlainCsr | undefined {
-  if (number === 0x100) return mode >> MODE_PRIV_SHIFT & 3 && isa.misa >> 18 & 1 ? SSTATUS_SLOT : undefined;
+  if (number === 0x100) return mode >> MODE_PRIV_SHIFT & 3 ? SSTATUS_SLOT : undefined;
   const row = PLAIN.find((r) => r.number === number);
   if (!row || (mode >> MODE_PRIV_SHIFT & 3) < (number >> 8 & 3)) return undefined;
   const all = isa.xlen === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;

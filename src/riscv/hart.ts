@@ -95,7 +95,7 @@ import {
 
 /** What distinguishes one hart from another. */
 export interface HartConfig {
-  /** S and U are in its `misa`. */
+  /** S and U are always there. */
   readonly isa: Isa;
   /** Widest translation that satp offers. */
   readonly mmu: MmuMode;
@@ -236,7 +236,7 @@ export class Hart implements Core {
     this.#spaces = new Spaces(env);
     this.pcMask = this.has("zca") ? -2 : -4;
     this.pmp = new Pmp(config.pmpEntries, this.xlen);
-    this.mmu = new Mmu(env, this.pmp, { xlen: this.xlen, mmu: this.has("s") ? config.mmu : "bare", svnapot: this.has("svnapot") });
+    this.mmu = new Mmu(env, this.pmp, { xlen: this.xlen, mmu: config.mmu, svnapot: this.has("svnapot") });
     this.envcfg = FIOM | (this.has("zicbom") ? CBIE | CBCFE : 0) | (this.has("zicboz") ? CBZE : 0);
     this.#menvcfgHigh = (this.has("sstc") ? STCE : 0) | (this.has("svpbmt") ? PBMTE : 0) | (this.has("svadu") ? ADUE : 0);
     const own: Readonly<Record<(typeof SYSTEM_HELPERS)[number], () => Status>> = {
@@ -263,10 +263,8 @@ export class Hart implements Core {
     ];
   }
 
-  /** Whether the hart has an extension or a privilege mode ("s", "u"). */
   has(extension: string): boolean {
-    const { isa } = this.config;
-    return extension === "s" || extension === "u" ? (isa.misa >> (extension.charCodeAt(0) - 97) & 1) !== 0 : isa.has(extension);
+    return this.config.isa.has(extension);
   }
 
   /** Puts the hart into its state after power on; wires keep their levels. */
@@ -562,13 +560,13 @@ export class Hart implements Core {
   #mret(): Status {
     const s = this.s, status = this.status, to = (status & MPP) >> MPP_SHIFT;
     if (s.priv < 3) return this.#illegal(0x3020_0073, 0);
-    this.status = status & ~(MPP | MIE | MPIE | (to === 3 ? 0 : MPRV)) | (this.has("u") ? 0 : MPP) | MPIE | (status & MPIE ? MIE : 0);
+    this.status = status & ~(MPP | MIE | MPIE | (to === 3 ? 0 : MPRV)) | MPIE | (status & MPIE ? MIE : 0);
     return this.#return(to, MEPC);
   }
 
   #sret(): Status {
     const s = this.s, status = this.status;
-    if (s.priv < 1 || (s.priv === 1 && status & TSR) || !this.has("s")) return this.#illegal(0x1020_0073, 0);
+    if (s.priv < 1 || (s.priv === 1 && status & TSR)) return this.#illegal(0x1020_0073, 0);
     // Priv 3.1.6.1: the new mode is less privileged than M, so MPRV is cleared.
     this.status = status & ~(SPP | SIE | SPIE | MPRV) | SPIE | (status & SPIE ? SIE : 0);
     return this.#return(status & SPP ? 1 : 0, SEPC);
@@ -589,8 +587,8 @@ export class Hart implements Core {
 
   #wfi(): Status {
     const s = this.s;
-    // Priv 3.1.6.5, 3.3.3: TW forbids it below M; in U-mode it is illegal where there is an S-mode (as in QEMU).
-    if (s.priv < 3 && (this.status & TW || (s.priv === 0 && this.has("s")))) return this.#illegal(0x1050_0073, 0);
+    // Priv 3.1.6.5, 3.3.3: TW forbids it below M; in U-mode it is illegal (as in QEMU).
+    if (s.priv === 0 || (s.priv === 1 && this.status & TW)) return this.#illegal(0x1050_0073, 0);
     this.#setPc(this.#argLo(1), this.#argHi(1));
     s.waiting = (this.mip & s.mie) === 0;
     return FINISH;
@@ -602,7 +600,7 @@ export class Hart implements Core {
   }
   #sfenceVma(): Status {
     const s = this.s;
-    if (s.priv === 0 || (s.priv === 1 && this.status & TVM) || !this.has("s")) return this.#illegal(this.#argHi(2), 3);
+    if (s.priv === 0 || (s.priv === 1 && this.status & TVM)) return this.#illegal(this.#argHi(2), 3);
     this.fenceVma(this.#argLo(0), this.#argHi(0), (this.#argLo(2) & 1) !== 0);
     const pcLo = this.#argLo(3);
     this.#setPc(pcLo + 4, this.#argHi(3) + (pcLo >>> 0 >= 0xffff_fffc ? 1 : 0));
@@ -641,7 +639,7 @@ export class Hart implements Core {
   /** Whether menvcfg and senvcfg allow a kind of cache-block instruction here. */
   #mayCbo(needed: number): boolean {
     const s = this.s;
-    return (s.priv === 3 || (s.menvcfgLo & needed) !== 0) && (s.priv > 0 || !this.has("s") || (s.senvcfg & needed) !== 0);
+    return (s.priv === 3 || (s.menvcfgLo & needed) !== 0) && (s.priv > 0 || (s.senvcfg & needed) !== 0);
   }
 
   // --- CSR instructions
@@ -1001,7 +999,7 @@ export class Hart implements Core {
     if (this.traps.loop > 0) {
       lines.push(`  the last ${this.traps.loop + 1} were raised by the first instruction of the trap handler itself`);
     }
-    lines.push(`mtvec ${hex(this.reg("mtvec"))}${this.has("s") ? `, stvec ${hex(this.reg("stvec"))}, satp ${hex(this.reg("satp"))}` : ""}`);
+    lines.push(`mtvec ${hex(this.reg("mtvec"))}, stvec ${hex(this.reg("stvec"))}, satp ${hex(this.reg("satp"))}`);
     const fault = last.findLast((t) => !t.interrupt && (PAGE_FAULT.includes(t.cause) || ACCESS_FAULT.includes(t.cause)));
     if (fault) lines.push(...this.#walkReport(fault));
     return lines.join("\n");

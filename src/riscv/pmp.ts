@@ -1,11 +1,8 @@
 // Physical memory protection (RISC-V Privileged 20211203, 3.7), grain 4 bytes as QEMU has it. An access that crosses a page is two
 // accesses. Not modelled: Smepmp (mseccfg).
 
-const R = 1, W = 2, X = 4, A_SHIFT = 3, A_MASK = 0x18, LOCK = 0x80;
+const R = 1, X = 4, ALL = 7, A_SHIFT = 3, A_MASK = 0x18, LOCK = 0x80;
 const OFF = 0, TOR = 1, NA4 = 2;
-const ALL = R | W | X;
-/** A physical address has 56 bits (RV64). */
-const SPACE = 2 ** 56;
 
 export class Pmp {
   readonly cfg: Uint8Array;
@@ -15,9 +12,9 @@ export class Pmp {
   /** Set by `rights`: whether every byte of the 4 KiB page has the same rights. */
   whole = true;
   /** Everybody may do everything everywhere: the state in which most systems run. */
-  open = false;
+  open!: boolean;
   /** M-mode may do everything everywhere: no entry is locked, and none ends inside a page, where an access could lie across its end. */
-  unlocked = true;
+  unlocked!: boolean;
   // The entries that are not OFF, in order of priority: first byte, byte after the last, configuration.
   readonly #start: Float64Array;
   readonly #end: Float64Array;
@@ -74,8 +71,8 @@ export class Pmp {
       n++;
     }
     this.#active = n;
-    for (let i = 0; i < n; i++) if (this.#start[i] % 4096 !== 0 || this.#end[i] % 4096 !== 0) this.unlocked = false;
-    this.open = this.entries === 0 || (n > 0 && this.#start[0] === 0 && this.#end[0] >= SPACE && (this.#rights[0] & ALL) === ALL);
+    for (let i = 0; i < n; i++) if (this.#start[i] % 4096 > 0 || this.#end[i] % 4096 > 0) this.unlocked = false;
+    this.open = this.entries === 0 || (n > 0 && this.#start[0] === 0 && this.#end[0] === Infinity && (this.#rights[0] & ALL) === ALL);
   }
 
   #range(entry: number, kind: number): [number, number] {
@@ -90,9 +87,9 @@ export class Pmp {
     const size = 2 ** (ones + 3);
     return [Math.floor(at / size) * size, this.#everything(Math.floor(at / size) * size + size)];
   }
-  /** RV32 has no register value beyond its 34 address bits, so a range that reaches their end reaches the end of everything. */
+  /** No register value is beyond the 56 address bits, 34 on RV32, so a range that reaches their end reaches the end of everything. */
   #everything(end: number): number {
-    return end >= (this.xlen === 64 ? 2 ** 56 - 4 : 2 ** 34 - 4) ? SPACE : end;
+    return end >= (this.xlen === 64 ? 2 ** 56 - 4 : 2 ** 34 - 4) ? Infinity : end;
   }
 
   /**
@@ -115,4 +112,5 @@ export class Pmp {
   }
 }
 
-const trailingOnes = (n: number): number => n === -1 || n >>> 0 === 0xffff_ffff ? 32 : 31 - Math.clz32(~n & (n + 1));
+/** Of a number with a zero among its 32 bits. */
+const trailingOnes = (n: number): number => 31 - Math.clz32(~n & (n + 1));
