@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { CONTINUE, FINISH } from "../ir/frontend.ts";
 import { csrPlain, csrRow, csrRows } from "./csr.ts";
 import { loadFloating, parseIsa } from "./instruction_set.ts";
-import { MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, X } from "./slots.ts";
+import { GUEST_END } from "../ir/layout.ts";
+import { CSRS, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, X } from "./slots.ts";
 import { rig } from "./testing/fake_env.ts";
 
 await loadFloating();
@@ -267,6 +268,13 @@ Deno.test("csrPlain: registers without effects, at sufficient privilege only", (
   ]);
   hart.setReg("sscratch", 0x1234_5678_9abcn);
   assertEquals([hart.slotLo(sscratch.slot), hart.slotHi(sscratch.slot)], [0x5678_9abc, 0x1234]);
+});
+
+Deno.test("plain registers have slots of 8 bytes of their own, among those of the guest", () => {
+  const slots = CSR_ROWS.flatMap((r) => r.slot ?? []);
+  assertEquals(slots, [...new Set(slots)]);
+  assertEquals(slots.filter((at) => at % 8 !== 0 || at < CSRS || at + 8 > GUEST_END), []);
+  assertEquals(slots.length, 8);
 });
 
 Deno.test("the status of a CSR instruction: FINISH when an interrupt has become deliverable", () => {

@@ -1015,7 +1015,8 @@ export class Hart implements Core {
       lines.push(`  level ${level}: entry at 0x${mmu.pteAddress[level].toString(16)} = ${hex(pte)} ${pteFlags(mmu.pteLo[level])}`);
       if (mmu.pteLo[level] & 0xa) break;
     }
-    lines.push(paddr < 0 ? `  level ${mmu.level}: ${REASONS[mmu.reason]}` : `  it is mapped now, to 0x${paddr.toString(16)}`);
+    const where = to < mmu.levels ? `level ${to}: ` : "";
+    lines.push(paddr < 0 ? `  ${where}${REASONS[mmu.reason]}` : `  it is mapped now, to 0x${paddr.toString(16)}`);
     return lines;
   }
 }

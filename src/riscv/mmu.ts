@@ -49,7 +49,7 @@ export class Mmu {
   pbmt = false;
   /** After a successful translation: whether the page answers alike for this kind of access. */
   whole = true;
-  /** After a failed one: index into REASONS, and the level at which it failed. */
+  /** After a failed one: index into REASONS, and the level at which it failed; `levels` in front of the first entry. */
   reason = 0;
   level = 0;
   /** PTEs of the last walk by level: physical address and value in halves. */
@@ -102,7 +102,7 @@ export class Mmu {
     if (wide) {
       // Bits above the highest translated one equal it: bit 38, 47 or 56.
       const top = hi >> (9 * levels - 21);
-      if (top !== 0 && top !== -1) return this.#fail(NOT_CANONICAL, levels - 1);
+      if (top !== 0 && top !== -1) return this.#fail(NOT_CANONICAL, levels);
     }
     // The number of the table's page.
     let table = this.root;
