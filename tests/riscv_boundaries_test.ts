@@ -1,5 +1,6 @@
-// Every kind of access at every offset across the boundaries of addresses, in S-mode under Sv39: pages, holes, 2 GiB, 4 GiB, both ends of the
-// canonical addresses and the end of memory; over frames that are not neighbours, in loops, in either engine. The reference goes byte by byte.
+// Every kind of access at every offset across the boundaries of addresses, in S-mode under Sv32, Sv39, Sv48 and Sv57: pages, superpages, holes,
+// 2 GiB, 4 GiB, both ends of the canonical addresses, the end of all of them and the end of memory; over frames that are not neighbours, in loops,
+// in either engine. The reference goes byte by byte.
 // RISC-V Privileged 20240411, 3.1.16 and 4.1.9: the trap value of a misaligned access is the address of the part that faults.
 import { assertEquals } from "@std/assert";
 import type { CpuTrace } from "../src/core/cpu.ts";
@@ -9,30 +10,56 @@ import { A0, A1, A2, A6, A7, assemble, li, type Line, RAM, T2 } from "./riscv_co
 
 await loadJit();
 const ROOT = new URL("..", import.meta.url).pathname;
-const BYTES = 0x20_0000, HANDLER = 0x800, TABLES = RAM + 0x1_0000, BELOW = RAM + 0x18_0000, ABOVE = RAM + 0x18_8000, END = RAM + BYTES;
+const BYTES = 0x40_0000, HANDLER = 0x800, BELOW = RAM + 0x18_0000, ABOVE = RAM + 0x18_8000, END = RAM + BYTES;
+/** Page tables: so many bytes for each boundary. */
+const TABLES = RAM + 0x1_0000, TABLE_BYTES = 0x1_0000;
+interface Mode {
+  readonly name: string;
+  readonly xlen: 32 | 64;
+  readonly levels: number;
+  readonly satp: bigint;
+}
+const MODES: readonly Mode[] = [
+  { name: "Sv32", xlen: 32, levels: 2, satp: 1n << 31n },
+  { name: "Sv39", xlen: 64, levels: 3, satp: 8n << 60n },
+  { name: "Sv48", xlen: 64, levels: 4, satp: 9n << 60n },
+  { name: "Sv57", xlen: 64, levels: 5, satp: 10n << 60n },
+];
 interface Boundary {
   readonly name: string;
   readonly at: bigint;
   /** Frames on either side; undefined where nothing is mapped or no address is. */
   readonly below?: number;
   readonly above?: number;
+  /** What is below is the end of a superpage. */
+  readonly large?: boolean;
 }
-const BOUNDARIES: readonly Boundary[] = [
-  { name: "a page", at: 0x4000_1000n, below: BELOW, above: ABOVE },
-  { name: "a page, the frames the other way round", at: 0x4000_1000n, below: ABOVE, above: BELOW },
-  { name: "a hole behind", at: 0x4000_1000n, below: BELOW },
-  { name: "a hole in front", at: 0x4000_1000n, above: ABOVE },
-  { name: "2 GiB", at: 0x8000_0000n, below: BELOW, above: ABOVE },
-  { name: "4 GiB", at: 0x1_0000_0000n, below: BELOW, above: ABOVE },
-  { name: "4 GiB, a hole in front", at: 0x1_0000_0000n, above: ABOVE },
-  { name: "the end of the lower canonical addresses", at: 1n << 38n, below: BELOW },
-  { name: "the start of the upper ones", at: 0xffff_ffc0_0000_0000n, above: ABOVE },
-  { name: "2 GiB below 2^64", at: 0xffff_ffff_8000_0000n, below: BELOW, above: ABOVE },
-  { name: "the end of memory", at: 0x4000_1000n, below: END - 0x1000, above: END },
-];
+function boundaries({ xlen, levels }: Mode): Boundary[] {
+  const both = { below: BELOW, above: ABOVE }, canonical = 1n << BigInt(11 + 9 * levels), page = 0x4000_1000n;
+  return [
+    { name: "a page", at: page, ...both },
+    { name: "a page, the frames the other way round", at: page, below: ABOVE, above: BELOW },
+    { name: "a hole behind", at: page, below: BELOW },
+    { name: "a hole in front", at: page, above: ABOVE },
+    { name: "a superpage's end", at: 0x4080_0000n, below: END - 0x1000, above: ABOVE, large: true },
+    { name: "a superpage's end, a hole behind", at: 0x4080_0000n, below: END - 0x1000, large: true },
+    { name: "2 GiB", at: 0x8000_0000n, ...both },
+    { name: "4 GiB", at: 0x1_0000_0000n, ...both },
+    { name: "4 GiB, a hole in front", at: 0x1_0000_0000n, above: ABOVE },
+    { name: "the end of memory", at: page, below: END - 0x1000, above: END },
+    ...(xlen === 32 ? [{ name: "4 GiB, a hole behind", at: 0x1_0000_0000n, below: BELOW }] : [
+      { name: "the end of the lower canonical addresses", at: canonical, below: BELOW },
+      { name: "the start of the upper ones", at: (1n << 64n) - canonical, above: ABOVE },
+      { name: "2 GiB below 2^64", at: 0xffff_ffff_8000_0000n, ...both },
+      { name: "2^64", at: 1n << 64n, ...both },
+      { name: "2^64, a hole behind", at: 1n << 64n, below: BELOW },
+    ]),
+  ];
+}
 const A3 = 13;
-const ACCESSES: readonly (readonly [name: string, size: number, kind: "load" | "store" | "amo", line: Line])[] = [
-  ...([["lbu", 1], ["lhu", 2], ["lwu", 4], ["ld", 8]] as const).map(([name, size]) =>
+type Access = readonly [name: string, size: number, kind: "load" | "store" | "amo", line: Line];
+const ACCESSES: readonly Access[] = [
+  ...([["lbu", 1], ["lhu", 2], ["lwu", 4], ["lw", 4], ["ld", 8]] as const).map(([name, size]) =>
     [name, size, "load", [name, { rd: A2, rs1: A0, imm: 0 }]] as const
   ),
   ...([["sb", 1], ["sh", 2], ["sw", 4], ["sd", 8]] as const).map(([name, size]) =>
@@ -43,13 +70,17 @@ const ACCESSES: readonly (readonly [name: string, size: number, kind: "load" | "
   ["amoadd.w", 4, "amo", ["amoadd.w", { rd: 0, rs1: A0, rs2: A1 }]],
   ["amoadd.d", 8, "amo", ["amoadd.d", { rd: 0, rs1: A0, rs2: A1 }]],
 ];
+/** lw extends the sign, where that is not of RV64 alone. */
+const accessesOf = (xlen: number) =>
+  ACCESSES.filter(([name]) => xlen === 64 ? name !== "lw" : !["lwu", "ld", "sd", "amoadd.d"].includes(name));
 const VALUE = 0x0877_6655_4433_2211n;
 
 for (const engine of ["interp", "jit"] as const) {
-  for (const { name, at, below, above } of BOUNDARIES) {
-    Deno.test(`RISC-V, ${engine}: accesses across ${name}`, async () => {
+  for (const mode of MODES) {
+    Deno.test(`RISC-V, ${mode.name}, ${engine}: accesses across boundaries`, async () => {
+      const { xlen, levels } = mode, all = (1n << BigInt(xlen)) - 1n, bits = xlen === 64 ? 9n : 10n;
       const options = {
-        file: `${ROOT}machines/virt.toml`,
+        file: `${ROOT}machines/${xlen === 64 ? "virt" : "virt32"}.toml`,
         kernel: "kernel",
         engine,
         tuning: { threshold: 1 },
@@ -60,30 +91,37 @@ for (const engine of ["interp", "jit"] as const) {
         log: silent,
       };
       const m = createMachine(options, host, await loadGraph(options, host)), { bus, cpus: [cpu] } = m, wrong: string[] = [];
-      let free = TABLES;
-      const map = (va: bigint, frame: number, leaf = 0) => {
-        let table = TABLES;
-        for (const level of [2, 1, 0]) {
-          const entry = table + 8 * Number(va >> BigInt(12 + 9 * level) & 511n),
-            pte = (page: number, flags: number) => {
-              const e = BigInt(page / 4096) << 10n | BigInt(flags);
-              bus.write(entry, 4, Number(e & 0xffff_ffffn));
-              bus.write(entry + 4, 4, Number(e >> 32n));
-            };
-          if (level === leaf) return pte(frame, 0xcf);
-          if (!(bus.read(entry, 4) & 1)) pte(free += 0x1000, 1);
-          table = Math.floor((bus.read(entry, 4) + bus.read(entry + 4, 4) * 2 ** 32) / 1024) * 4096;
+      /** An address's page into the tables that begin at `root`; tables are taken one after the other. */
+      let free = 0;
+      const map = (root: number, va: bigint, frame: number, leaf = 0) => {
+        for (let level = levels - 1, table = root; level >= 0; level--) {
+          const entry = table + xlen / 8 * Number(va >> 12n + bits * BigInt(level) & (1n << bits) - 1n);
+          const put = (page: number, flags: number) => {
+            const e = BigInt(page / 4096) << 10n | BigInt(flags);
+            bus.write(entry, 4, Number(e & 0xffff_ffffn));
+            if (xlen === 64) bus.write(entry + 4, 4, Number(e >> 32n));
+          };
+          if (level === leaf) return put(frame, 0xcf);
+          if (!(bus.read(entry, 4) & 1)) put(free += 0x1000, 1);
+          table = Math.floor((bus.read(entry, 4) + (xlen === 64 ? bus.read(entry + 4, 4) * 2 ** 32 : 0)) / 1024) * 4096;
         }
       };
-      for (let page = RAM; page < RAM + 0x2000; page += 0x1000) if (at !== 0x8000_0000n) map(BigInt(page), page);
-      // Code and handlers where no boundary is.
-      map(0x1000n, RAM);
-      if (below !== undefined) map(at - 0x1000n, below);
-      if (above !== undefined) map(at, above);
-      const start = (pc: bigint, registers: Record<string, bigint>) => {
+      const wrapped = (va: bigint) => BigInt.asUintN(xlen, va);
+      const spaces = boundaries(mode).map((b, n) => {
+        const root = free = TABLES + TABLE_BYTES * n;
+        map(root, 0x1000n, RAM); // code and handlers, where no boundary is
+        if (b.below !== undefined) {
+          const large = xlen === 64 ? 0x20_0000 : 0x40_0000;
+          if (b.large) map(root, wrapped(b.at - BigInt(large)), END - large, 1);
+          else map(root, wrapped(b.at - 0x1000n), b.below);
+        }
+        if (b.above !== undefined) map(root, wrapped(b.at), b.above);
+        return { ...b, satp: mode.satp | BigInt(root / 4096) };
+      });
+      const start = (satp: bigint, pc: bigint, registers: Record<string, bigint>) => {
         for (
           const [r, v] of Object.entries({
-            satp: 8n << 60n | BigInt(TABLES / 4096),
+            satp,
             mstatus: 0x6000n,
             pmpaddr0: (1n << 54n) - 1n,
             pmpcfg0: 0x1fn,
@@ -97,59 +135,63 @@ for (const engine of ["interp", "jit"] as const) {
           })
         ) cpu.setReg(r, v);
       };
-      const place = (va: bigint): number | "page" | "bus" => {
+      const place = ({ at, below, above }: Boundary, va: bigint): number | "page" | "bus" => {
         const side = va < at ? below : above;
         return side === undefined ? "page" : side >= END ? "bus" : side + Number(va & 0xfffn);
       };
-      const fill = () => {
+      const fill = ({ below, above }: Boundary) => {
         for (const side of [below, above]) {
-          if (side !== undefined && side < END) bus.writeBytes(side, Uint8Array.from({ length: 0x1000 }, (_, i) => i * 5 + (side >> 12)));
+          if (side === undefined || side >= END) continue;
+          // What is near the boundary.
+          const from = side === below ? side + 0xfe0 : side;
+          bus.writeBytes(from, Uint8Array.from({ length: 0x20 }, (_, i) => i * 5 + (side >> 12)));
         }
       };
       const value = (places: readonly (number | string)[]) =>
         places.reduce((v, p, i) => v | (typeof p === "number" ? BigInt(bus.read(p, 1)) : 0n) << 8n * BigInt(i), 0n);
+      const compare = (what: string, seen: readonly (number | bigint)[], wanted: readonly (number | bigint)[]) => {
+        if (`${seen}` !== `${wanted}`) wrong.push(`${what}: ${seen.map((v) => v.toString(16))}, not ${wanted.map((v) => v.toString(16))}`);
+      };
       bus.writeBytes(RAM + HANDLER, assemble([["jal", { rd: 0, imm: 0 }]]).subarray(0, 4));
-      for (const [access, size, kind, line] of ACCESSES) {
+      for (const [access, size, kind, line] of accessesOf(xlen)) {
         // Three times, as compiled code and its caches would have it.
         bus.writeBytes(
           RAM,
           assemble([line, ["addi", { rd: T2, rs1: T2, imm: -1 }], ["bne", { rs1: T2, rs2: 0, imm: -8 }], ["jal", { rd: 0, imm: 0 }]])
             .subarray(0, 16),
         );
-        for (let k = 0; k <= size; k++) {
-          const first = at - BigInt(k), places = Array.from({ length: size }, (_, i) => place(first + BigInt(i)));
-          fill();
-          const before = value(places), bad = places.findIndex((p) => typeof p !== "number");
-          const misaligned = kind === "amo" && first % BigInt(size) !== 0n;
-          const cause = misaligned ? 6 : bad < 0 ? 0 : places[bad] === "page" ? kind === "load" ? 13 : 15 : kind === "load" ? 5 : 7;
-          const stval = misaligned ? first : bad < 0 ? 0n : first + BigInt(bad);
-          start(0x1000n, { a0: BigInt.asUintN(64, first), a1: VALUE, a2: 0n, t2: 3n, f1: VALUE, f2: 0n });
-          m.run(m.clock.ticks + 3 * 3 + 1);
-          const mask = 8 * size, stored = kind === "amo" ? before + 3n * VALUE : VALUE;
-          const wanted = [
-            cause,
-            BigInt.asUintN(64, stval),
-            kind === "load" ? cause ? 0n : before : cause ? before : BigInt.asUintN(mask, stored),
-          ];
-          const got = kind !== "load" ? value(places) : cpu.reg(access === "fld" ? "f2" : "a2");
-          const seen = [Number(cpu.reg("scause")), cpu.reg("stval"), got];
-          if (`${seen}` !== `${wanted}`) {
-            wrong.push(`${access}, ${k} bytes below: ${seen.map((v) => v.toString(16))}, not ${wanted.map((v) => v.toString(16))}`);
+        for (const boundary of spaces) {
+          for (let k = 0; k <= size; k++) {
+            const first = boundary.at - BigInt(k), places = Array.from({ length: size }, (_, i) => place(boundary, first + BigInt(i)));
+            fill(boundary);
+            const before = value(places), bad = places.findIndex((p) => typeof p !== "number");
+            const misaligned = kind === "amo" && first % BigInt(size) !== 0n;
+            const cause = misaligned ? 6 : bad < 0 ? 0 : places[bad] === "page" ? kind === "load" ? 13 : 15 : kind === "load" ? 5 : 7;
+            const stval = misaligned ? first : bad < 0 ? 0n : first + BigInt(bad);
+            start(boundary.satp, 0x1000n, { a0: wrapped(first), a1: VALUE & all, a2: 0n, t2: 3n, f1: VALUE, f2: 0n });
+            m.run(m.clock.ticks + 3 * 3 + 1);
+            const stored = kind === "amo" ? before + 3n * VALUE : VALUE;
+            const after = kind === "load" ? cause ? 0n : before : cause ? before : BigInt.asUintN(8 * size, stored);
+            const got = kind !== "load" ? value(places) : cpu.reg(access === "fld" ? "f2" : "a2");
+            compare(`${boundary.name}: ${access}, ${k} bytes below`, [Number(cpu.reg("scause")), cpu.reg("stval"), got], [
+              cause,
+              wrapped(stval),
+              after,
+            ]);
           }
         }
       }
       // An instruction of 4 bytes across it: addi a2, zero, 5.
-      for (const k of [2, 4]) {
-        const first = at - BigInt(k), code = assemble([["addi", { rd: A2, rs1: 0, imm: 5 }], ["jal", { rd: 0, imm: 0 }]]).subarray(0, 8);
-        const places = Array.from(code, (_, i) => place(first + BigInt(i))),
-          bad = places.slice(0, 4).findIndex((p) => typeof p !== "number");
-        places.forEach((p, i) => typeof p === "number" && bus.write(p, 1, code[i]));
-        start(BigInt.asUintN(64, first), { a2: 0n });
-        m.run(m.clock.ticks + 1);
-        const wanted = bad < 0 ? [0, 0n, 5n] : [places[bad] === "page" ? 12 : 1, BigInt.asUintN(64, first + BigInt(bad)), 0n];
-        const seen = [Number(cpu.reg("scause")), cpu.reg("stval"), cpu.reg("a2")];
-        if (`${seen}` !== `${wanted}`) {
-          wrong.push(`fetch, ${k} bytes below: ${seen.map((v) => v.toString(16))}, not ${wanted.map((v) => v.toString(16))}`);
+      const code = assemble([["addi", { rd: A2, rs1: 0, imm: 5 }], ["jal", { rd: 0, imm: 0 }]]).subarray(0, 8);
+      for (const boundary of spaces) {
+        for (const k of [2, 4]) {
+          const first = boundary.at - BigInt(k), places = Array.from(code, (_, i) => place(boundary, first + BigInt(i)));
+          const bad = places.slice(0, 4).findIndex((p) => typeof p !== "number");
+          places.forEach((p, i) => typeof p === "number" && bus.write(p, 1, code[i]));
+          start(boundary.satp, wrapped(first), { a2: 0n });
+          m.run(m.clock.ticks + 1);
+          const wanted = bad < 0 ? [0, 0n, 5n] : [places[bad] === "page" ? 12 : 1, wrapped(first + BigInt(bad)), 0n];
+          compare(`${boundary.name}: fetch, ${k} bytes below`, [Number(cpu.reg("scause")), cpu.reg("stval"), cpu.reg("a2")], wanted);
         }
       }
       assertEquals(wrong, []);
