@@ -97,10 +97,7 @@ export function floatHelpers(env: CoreEnv, illegal: (word: number) => Status): H
               : quick(singles[2 * at + 2], singles[2 * at + 4], singles[2 * third]);
             if (r === r) {
               if (wide) doubles[RESULT >> 3] = r;
-              else {
-                u64[RESULT >> 3] = 0n;
-                singles[RESULT >> 2] = r;
-              }
+              else singles[RESULT >> 2] = r; // the row's box covers the upper half
               return CONTINUE;
             }
           }

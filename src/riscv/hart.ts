@@ -718,14 +718,12 @@ export class Hart implements Core {
     s.menvcfgHi = hi & this.#menvcfgHigh;
     if (before === s.menvcfgHi) return this.#refresh();
     this.#applyMenvcfg();
-    this.env.flushTlb();
     this.#newSpaces(); // entries may mean something else now
     this.#armTimer();
   }
 
   pmpChanged(): void {
     this.trace?.mmu?.("the physical memory protection changes");
-    this.env.flushTlb();
     this.#newSpaces();
   }
 
@@ -851,7 +849,7 @@ export class Hart implements Core {
     this.#context = (s.priv === 3 ? machineSpace : bare ? bareSpace : s.priv === 0 ? user : system) << 2 | s.priv;
     this.env.changed();
   }
-  /** All translations of code are forgotten, those of physical addresses too. */
+  /** All translations are forgotten, those of physical addresses too. */
   #newSpaces(): void {
     this.#spaces.forget();
     this.#findSpace();
@@ -869,7 +867,6 @@ export class Hart implements Core {
   #reload(): void {
     this.mmu.setSatp(this.s.satpLo, this.s.satpHi);
     this.#applyMenvcfg();
-    this.env.flushTlb();
     this.#newSpaces();
     this.update();
   }

@@ -63,7 +63,6 @@ for (
       assertEquals([hart.reg("mstatus") >> 17n & 1n, hart.waiting, hart.physical, hart.regime()], [0n, false, true, 0]);
       assertEquals(hart.probe(0x8000_0000n, WRITE), RAM);
       assertEquals(r.env.u64[RES_ADDRESS >> 3], ONES);
-      if (!dirty) hart.setReg("mstatus", 0n);
     }
   });
 }
@@ -88,7 +87,9 @@ Deno.test("a reset forgets traps, translations, locks and the reservation; Svadu
     hart.setReg("pmpcfg0", 0x9fn);
     env.u64[RES_ADDRESS >> 3] = 5n;
     env.flushes = 0;
+    r.clock.alarm = 5;
     hart.reset();
+    assertEquals(r.clock.alarm, Infinity);
     assertEquals([hart.traps.count, hart.traps.loop, hart.traps.last(), hart.reg("pmpcfg0"), hart.reg("pmpaddr0"), hart.physical], [
       0,
       0,
@@ -154,6 +155,10 @@ Deno.test("vectors carry into the upper half on RV64, and wrap on RV32", () => {
   for (
     const [isa, base, want] of [
       ["rv64gc", 0x1_ffff_fff0n, 0x2_0000_001cn],
+      ["rv64gc", 0x1_ffff_ffd4n, 0x2_0000_0000n],
+      ["rv64gc", 0x1_ffff_ffdcn, 0x2_0000_0008n],
+      ["rv64gc", 0x1_ffff_ffd4n, 0x2_0000_0000n],
+      ["rv64gc", 0x1_ffff_ffdcn, 0x2_0000_0008n],
       ["rv64gc", 0x7fff_fff0n, 0x8000_001cn],
       ["rv64gc", 0x7000_0000n, 0x7000_002cn],
       ["rv64gc", ONES - 15n, 0x1cn],
@@ -422,7 +427,9 @@ Deno.test("the record of traps: every field, whatever the others are; equal ones
     assertEquals(l.loop, 2);
     l.clear();
     assertEquals([l.loop, l.count, l.last()], [0, 0, []]);
-    record(l, { ...fields, epc: 0x5_0000_0004n });
+    record(l, { ...fields, epc: 0x5_0000_0004n }, 4n);
+    l.clear();
+    record(l, { ...fields, epc: 4n });
     assertEquals(l.loop, 0); // the vector is forgotten, too
   }
   const zero = new TrapLog();
@@ -539,7 +546,12 @@ Deno.test("the report of a dead hart: the last fault of memory and how its addre
     "  level 0: entry at 0x80003008 = 0x200044cf DA--XWRV",
     "  it is mapped now, to 0x80011008",
   ]);
-  // A superpage that does not permit it: the walk ends there.
+  // A superpage: the walk ends there.
+  r.env.poke64(RAM + 0x2008, 0x8000_0000n >> 2n | 0xcfn);
+  hart.busFault(0x20_1238, 0, READ);
+  hart.raise();
+  const large = "  level 1: entry at 0x80002008 = 0x200000cf DA--XWRV";
+  assertEquals(walk().slice(1), ["page walk of 0x201238, root 0x80001000:", first, large, "  it is mapped now, to 0x80001238"]);
   r.env.poke64(RAM + 0x2008, 0x8000_0000n >> 2n | 0x43n);
   translate(r, 0x20_1238n, WRITE);
   hart.raise();
@@ -629,4 +641,77 @@ Deno.test("what may wake a waiting hart, and what a hart that was not started sa
   hart.setReg("mie", 0xaaan);
   hart.s.stopped = true;
   assertEquals([hart.wakers, hart.resting, hart.waiting], [[], "waiting for its start", true]);
+});
+
+Deno.test("what the hart was told last does not outlive the instruction: SEIP by the debugger, FS among other bits, updates by menvcfg", () => {
+  const { hart, call, csr } = rig("rv64gc_svadu");
+  csr(2, 0x344, 2n); // csrrs names SSIP alone
+  hart.setReg("mip", 0x222n);
+  assertEquals(hart.reg("mip"), 0x222n);
+  hart.setReg("mstatus", 0x7e_3faan);
+  call("fpDirty");
+  assertEquals(hart.reg("mstatus"), 0x8000_000a_007e_79aan);
+  for (const [value, updates] of [[0n, false], [1n << 61n, true], [0n, false]] as const) {
+    hart.setReg("menvcfg", value);
+    assertEquals(hart.mmu.updates, updates);
+  }
+});
+
+Deno.test("data TLBs without translation are flushed between M and S, once, and only where protection tells them apart", () => {
+  for (const open of [true, false]) {
+    const r = rig("rv64gc"), { hart, env } = r;
+    hart.setReg("pmpaddr0", (1n << 54n) - 1n);
+    hart.setReg("pmpcfg0", open ? 0x1fn : 0x1dn);
+    env.flushes = 0;
+    const flushed = (priv: bigint, n: number) => {
+      hart.setReg("priv", priv);
+      hart.setReg("fcsr", 0n); // looks again
+      assertEquals(env.flushes, open ? 0 : n, `privilege ${priv}`);
+      env.flushes = 0;
+    };
+    for (const [priv, n] of [[3n, 0], [1n, 1], [1n, 0], [0n, 0], [3n, 1], [3n, 0], [0n, 1]] as const) flushed(priv, n);
+  }
+});
+
+Deno.test("mret and sret: every stacked state; TVM, TW and TSR at every privilege", () => {
+  const bits = (n: number, at: readonly number[]) => at.reduce((all, bit, i) => all | (n >> i & 1) << bit, 0);
+  const r = rig("rv64gc"), { hart } = r;
+  const begin = (status: number, priv: number) => {
+    hart.setReg("mstatus", 0n);
+    hart.setReg("mstatus", BigInt(status));
+    hart.setReg("priv", BigInt(priv));
+    hart.setReg("mepc", 0x1_2345_6788n);
+    hart.setReg("sepc", 0x5_4321_0010n);
+  };
+  for (let n = 0; n < 64; n++) {
+    for (const mpp of [0, 1, 3]) {
+      const [SIE, MIE, SPIE, MPIE, SPP, MPRV] = [1, 3, 5, 7, 8, 17].map((bit, i) => (n >> i & 1) << bit),
+        status = bits(n, [1, 3, 5, 7, 8, 17]) | mpp << 11;
+      begin(status, 3);
+      r.call("mret", 0x100, 0x104);
+      const afterM = SIE | SPIE | SPP | (MPIE ? 1 << 3 : 0) | 1 << 7 | (mpp === 3 ? MPRV : 0);
+      assertEquals([hart.s.priv, hart.status, r.pc()], [mpp, afterM, 0x1_2345_6788n], `mret ${status.toString(16)}`);
+      for (const priv of [1, 3]) {
+        begin(status, priv);
+        r.call("sret", 0x100, 0x104);
+        const afterS = MIE | MPIE | mpp << 11 | (SPIE ? 1 << 1 : 0) | 1 << 5;
+        assertEquals([hart.s.priv, hart.status, r.pc()], [SPP ? 1 : 0, afterS, 0x5_4321_0010n], `sret ${status.toString(16)}`);
+      }
+    }
+  }
+  hart.setReg("mtvec", 0x9000n);
+  for (let n = 0; n < 8; n++) {
+    const [TVM, TW, TSR] = [n & 1, n & 2, n & 4];
+    for (const priv of [0, 1, 3]) {
+      const illegal = (
+        act: () => void,
+      ) => (begin(bits(n, [20, 21, 22]), priv), act(), r.pc() === 0x9000n && hart.reg("mcause") === 2n && hart.reg("mtval"));
+      const s = (trap: number) => priv === 0 || (priv === 1 && trap !== 0);
+      assertEquals(illegal(() => r.call("mret", 0, 4)), priv < 3 && 0x3020_0073n);
+      assertEquals(illegal(() => r.call("sret", 0, 4)), s(TSR) && 0x1020_0073n);
+      assertEquals(illegal(() => r.call("wfi", 0, 4)), s(TW) && 0x1050_0073n);
+      assertEquals(illegal(() => r.call("sfenceVma", 0, 0, 0x1200_0073n << 32n, 0)), s(TVM) && 0x1200_0073n);
+      assertEquals(illegal(() => r.csr(2, 0x180, 0n, 0)), s(TVM) && 0x1800_2573n);
+    }
+  }
 });

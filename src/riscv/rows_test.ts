@@ -4,8 +4,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { Builder } from "../ir/builder.ts";
 import { type EvalMachine, evaluate, type Exit } from "../ir/evaluate.ts";
-import { type CoreEnv, FAULT, type Helper } from "../ir/frontend.ts";
+import { CONTINUE, type CoreEnv, FAULT, type Helper } from "../ir/frontend.ts";
 import { f16, f32, f64, FloatEnv, type FloatFormat, type Rounding } from "../ir/softfloat.ts";
+import { ARG } from "../ir/layout.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
 import { encode, mnemonic, type Row } from "./insn.ts";
 import { type Isa, loadFloating, parseIsa } from "./isa.ts";
@@ -25,6 +26,9 @@ class Bench implements EvalMachine {
   accesses: string[] = [];
   illegal = false;
   called = "";
+  /** Arguments of the helper of the privileged architecture that was called last; and whether another one was. */
+  args: bigint[] = [];
+  helped = false;
   readonly #b = new Builder();
   readonly #code = { bytes: new Uint8Array(8), at: 0, limit: 8, next: () => -1 };
 
@@ -33,9 +37,14 @@ class Bench implements EvalMachine {
     const env = { i32: new Int32Array(buffer), u64: new BigUint64Array(buffer), changed: () => {} } as unknown as CoreEnv;
     const system = SYSTEM_HELPERS.map((name): Helper => ({
       name,
-      run: () => (this.called = name, name.startsWith("misaligned") ? FAULT : 0),
+      run: () => {
+        this.called = name;
+        this.args = [0, 1, 2, 3].map((n) => this.slots.getBigUint64(ARG + 8 * n, true));
+        return name.startsWith("misaligned") ? FAULT : CONTINUE;
+      },
     }));
-    this.helpers = [...system, ...instructionHelpers(env, () => (this.illegal = true, FAULT))];
+    const others = instructionHelpers(env, () => (this.illegal = true, FAULT));
+    this.helpers = [...system, ...others.map(({ name, run }): Helper => ({ name, run: () => (this.helped = true, run()) }))];
   }
   #index(address: bigint): number {
     return Number(u(64, address - MEMORY + 32n));
@@ -64,6 +73,7 @@ class Bench implements EvalMachine {
     this.accesses = [];
     this.illegal = false;
     this.called = "";
+    this.helped = false;
     return evaluate(this.#b, this);
   }
   x = (n: number): bigint => u(this.isa.xlen, this.slots.getBigUint64(X(n), true));
@@ -380,6 +390,14 @@ for (const xlen of [64, 32] as const) {
           }
         }
       }
+      if (floatLoad || floatStore) {
+        for (const [mode, called] of [[0, "exception"], [MODE_FS, floatLoad ? "fpDirty" : ""]] as const) {
+          t.translate(row, { rd: 10, rs1: 11, rs2: 12, imm: 0 }, mode);
+          t.setX(11, MEMORY);
+          t.run();
+          assertEquals([t.called, t.accesses.length], [called, mode ? 1 : 0], name);
+        }
+      }
       // A misaligned atomic is told of, and does nothing.
       if (!atomic) continue;
       t.translate(row, { rd: 10, rs1: 11, rs2: 12, aq: 0, rl: 0 }, 0);
@@ -500,18 +518,25 @@ for (const xlen of [64, 32] as const) {
       for (const [rm, frm] of hasMode ? modes : [[0, 3]] as const) {
         for (const before of [0, 1, 31]) {
           const mode = MODE_FS | MODE_FS_DIRTY | (before & 1 && frm === 0 ? MODE_FP_FAST : 0);
-          const fields: Record<string, number> = { rd: 1, rs1: 2, rs2: 3, rs3: 4, rm, uimm: 0 };
+          const fields: Record<string, number> = { rd: 1, rs1: fromInt ? 2 : 0, rs2: 31, rs3: 4, rm, uimm: 0 };
+          if (op === "fmv" || op === "fmvp") fields.rs1 = 2;
           const few = before === 31 || rm === 2 || rm === 4 || (rm === 7 && frm > 1);
-          for (let n = 0; n < (few ? 10 : inputs.length + 8); n++) {
+          // Each with each of the first: zeros of both signs, equal numbers.
+          const pairs = few || !/^f(min|max|eq|lt|le|add|sub|mul|sgn)/.test(op) ? 0 : 36;
+          for (let n = -pairs; n < (few ? 10 : inputs.length + 8); n++) {
             if (op === "fli") fields.uimm = n & 31;
-            if (n === 0 || op === "fli") t.translate(row, fields, mode);
+            if (n === -pairs || op === "fli") t.translate(row, fields, mode);
             const pick = (k: number) => inputs[(n * 7 + k * n * n + k * rm) % inputs.length];
             // One of the first is in no box, where there is one.
-            const operands = fromInt ? [inputs[n % inputs.length], 0n, 0n] : [inputs[n % inputs.length], pick(3), pick(5)];
+            const operands = n < 0
+              ? [inputs[-n % 6], inputs[Math.trunc(-n / 6) % 6], 0n]
+              : fromInt
+              ? [inputs[n % inputs.length], 0n, 0n]
+              : [inputs[n % inputs.length], pick(3), pick(5)];
             const held = operands.map((v, i) => fromInt ? u(64, v) : box(source, v) ^ (source.bits < 64 && n === i + 2 ? 1n << 63n : 0n));
             for (const [i, v] of held.entries()) {
-              t.setX(2 + i, v);
-              t.setF(2 + i, v);
+              t.setX([fields.rs1, 31, 4][i], v);
+              t.setF([fields.rs1, 31, 4][i], v);
             }
             t.setF(1, 0x1111n);
             t.setX(1, 0x2222n);
@@ -604,8 +629,27 @@ for (const xlen of [64, 32] as const) {
       const row = t.isa.table.row(name);
       left.delete(row);
       t.translate(row, { rd: 1, rs1: 2, rs2: 3, csr: 0x340, uimm: 5 }, 3 << MODE_PRIV_SHIFT);
+      t.setX(2, 0x1234_5678_9abcn);
+      t.setX(3, -5n);
       t.run();
-      assertEquals(t.called, helper, name);
+      const word = BigInt(encode(row, { rd: 1, rs1: 2, rs2: 3, csr: 0x340, uimm: 5 })), x2 = t.x(2), x3 = t.x(3), next = PC + 4n;
+      const args: Record<string, bigint[]> = {
+        ecall: [PC],
+        ebreak: [PC],
+        sret: [PC, next],
+        mret: [PC, next],
+        wfi: [PC, next],
+        sfenceVma: [x2, x3, word << 32n | 3n, PC],
+        csr: [word, name.endsWith("i") ? 5n : x2, PC, next],
+        cbo: [word, x2],
+      };
+      assertEquals([t.called, ...t.args.slice(0, args[helper].length)], [helper, ...args[helper]], name);
+    }
+    for (const [rs1, rs2, given] of [[0, 0, 0n], [2, 0, 1n], [0, 3, 2n]] as const) {
+      const row = t.isa.table.row("sfence.vma");
+      t.translate(row, { rs1, rs2 }, 1 << MODE_PRIV_SHIFT);
+      t.run();
+      assertEquals(t.args[2] & 0xffn, given);
     }
     for (const name of ["sfence.w.inval", "sfence.inval.ir"]) {
       const row = t.isa.table.row(name);
@@ -618,6 +662,24 @@ for (const xlen of [64, 32] as const) {
     }
     assertEquals([...left].map((r) => r.syntax), []);
   });
+}
+
+/** Whether an operation to nearest even, NX being set, does without its helper; undefined: it may or may not. */
+function shortCut(op: string, z: FloatFormat | undefined, source: FloatFormat, [a, b]: readonly bigint[], r: bigint): boolean | undefined {
+  if (z === f16 || source === f16 || /^f(m|nm)(add|sub)|fm(in|ax)m|q$|fround|fclass|cvtmod|fli|fmv|sgn/.test(op)) return undefined;
+  const kind = (f: FloatFormat, v: bigint) => f.classify(v),
+    nan = (v: bigint) => kind(source, v) >= 256,
+    zero = (f: FloatFormat, v: bigint) => (kind(f, v) & 0x18) !== 0;
+  const finite = (v: bigint) => (kind(z!, v) & 0x381) === 0;
+  // Above the smallest normal number, which a tiny result may have been rounded to.
+  const safe = (v: bigint) => (kind(z!, v) & 0x42) !== 0 && (v & ~(1n << BigInt(z!.bits - 1))) !== (z === f64 ? 1n << 52n : 1n << 23n);
+  if (/^f(add|sub|sqrt)$/.test(op)) return finite(r);
+  if (op === "fdiv") return safe(r);
+  if (op === "fmul") return safe(r) || (zero(z!, r) && (zero(z!, a) || zero(z!, b)));
+  if (/^f(min|max|eq|lt|le)$/.test(op)) return !nan(a) && !nan(b);
+  if (op !== "fcvt") return undefined;
+  if (z === f64 && source === f32) return !nan(a);
+  return z === f32 && source === f64 ? safe(r) || zero(source, a) : undefined;
 }
 
 /** 25.1, table: the constants of fli; what a half cannot hold is rounded, and 2^16 is infinity there. */

@@ -334,10 +334,10 @@ function fliBits(t: Format, index: number): { lo: number; hi: number } {
   scratch.setFloat64(0, value);
   return { lo: scratch.getInt32(4), hi: scratch.getInt32(0) };
 }
-/** binary16 of a number that it holds exactly, or of one too large for it (2^16: infinity). */
+/** binary16 of a number that it holds exactly, or of 2^16, which comes out as infinity. */
 function halfBits(v: number): number {
   const sign = v < 0 ? 0x8000 : 0, m = Math.abs(v);
-  if (m >= 65536) return sign | 0x7c00;
+  if (m === Infinity) return 0x7c00;
   if (m < 2 ** -14) return sign | (m * 2 ** 24);
   const e = Math.floor(Math.log2(m));
   return sign | ((e + 15) << 10) | ((m / 2 ** e - 1) * 1024);
