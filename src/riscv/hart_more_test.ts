@@ -585,6 +585,9 @@ Deno.test("the report of a dead hart: the last fault of memory and how its addre
 
 Deno.test("registers for the debugger: names, widths, groups and types; each alone, by each of its names", () => {
   const abi = "zero ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split(" ");
+  const floatAbi =
+    "ft0 ft1 ft2 ft3 ft4 ft5 ft6 ft7 fs0 fs1 fa0 fa1 fa2 fa3 fa4 fa5 fa6 fa7 fs2 fs3 fs4 fs5 fs6 fs7 fs8 fs9 fs10 fs11 ft8 ft9 ft10 ft11"
+      .split(" ");
   for (
     const [isa, bits, flen] of [["rv64gc", 64, 64], ["rv64imaf", 64, 32], ["rv32gc", 32, 64], ["rv32imaf", 32, 32], [
       "rv32imac",
@@ -596,7 +599,7 @@ Deno.test("registers for the debugger: names, widths, groups and types; each alo
       types: Record<string, string> = { ra: "code_ptr", sp: "data_ptr", gp: "data_ptr", tp: "data_ptr", s0: "data_ptr", pc: "code_ptr" };
     const floats = flen === 0 ? [] : Array.from(
       { length: 32 },
-      (_, n) => ({ name: `f${n}`, bits: flen, group: "float", type: flen === 64 ? "ieee_double" : "ieee_single" }),
+      (_, n) => ({ name: `f${n}`, debugName: floatAbi[n], bits: flen, group: "float", type: flen === 64 ? "ieee_double" : "ieee_single" }),
     );
     const general = [...abi, "pc"].map((name) => ({ name, bits, group: "general", ...name in types && { type: types[name] } }));
     const flags = flen === 0 ? [] : ["fflags", "frm", "fcsr"].map((name) => ({ name, bits: 32, group: "float" }));

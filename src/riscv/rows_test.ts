@@ -9,7 +9,7 @@ import { f16, f32, f64, FloatEnv, type FloatFormat, NV, type Rounding } from "..
 import { ARG } from "../ir/layout.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
 import { encode, mnemonic, type Row } from "./insn.ts";
-import { type Isa, loadFloating, parseIsa } from "./isa.ts";
+import { type Isa, loadFloating, parseIsa } from "./instruction_set.ts";
 import { F, FFLAGS, FRM, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, RES_ADDRESS, RES_VALUE, X } from "./slots.ts";
 import { instructionHelpers, translateBlock } from "./translate.ts";
 
