@@ -1,6 +1,6 @@
 // Random regions of the rows that passes look at: constants with bits 31 and 63 set, halves of slots, sign extensions, accesses off registers that
-// are stepped, calls on one of two ways, loops, joins and predicted returns.
-import { Builder, codeBytes, type Val } from "../../ir/builder.ts";
+// are stepped, copied and masked, all forms of addresses, calls on one of two ways, loops, joins and predicted returns.
+import { Builder, codeBytes, type I64, type Val } from "../../ir/builder.ts";
 import { EXACT, type OpRow, OPS } from "../../ir/ops.ts";
 import type { RegionNode } from "../region.ts";
 import { PAGE } from "../../ir/layout.ts";
@@ -37,16 +37,52 @@ export interface Kind {
   /** Accesses off slots 1 to 3, which hold addresses; else few accesses. */
   readonly accesses: boolean;
   readonly calls: boolean;
+  /** Mostly off the same one, which is seldom set. */
+  readonly fewBases?: boolean;
   /** Slots that are set to constants, addresses too. */
   readonly constants?: boolean;
 }
+type Form<V> = (b: Builder, base: number, n: number) => V;
+/** What a register that holds an address may be set to, besides sums with a constant: what is no sum, halves, and what goes far and back. */
+const STEPS: readonly Form<Val>[] = [
+  (b, at, n) => b.sub(b.getL(at), b.i64(n)),
+  (b, at, n) => b.extU(b.sub(b.getI(at), b.i32(n))),
+  (b, at, n) => b.extS(b.add(b.getI(at), b.i32(n))),
+  (b, at, n) => b.add(b.getI(at), b.i32(n)),
+  (b, at, n) => b.and(b.getL(at), b.i64(-Math.abs(n) & -8)),
+  (b, at, n) => b.or(b.getL(at), b.i64(Math.abs(n))),
+  (b, at, n) => b.xor(b.getL(at), b.i64(Math.abs(n))),
+  (b, at, n) => b.sub(b.i64(n), b.sub(b.i64(0), b.getL(at))),
+  (b, at) => b.getL(at),
+  (b, at) => b.getI(at),
+  (b, at, n) => b.add(b.add(b.getL(at), b.i64(FAR + n)), b.i64(-FAR)),
+  (b, at, n) => b.add(b.getL(at), b.i64Halves(n, n < 0 ? 0 : -1)),
+  (b, at, n) => b.select(b.wrap(b.getL(at)), b.add(b.getL(at), b.i64(n)), b.getL(at)),
+];
+/** Addresses that are no sum of a register and a constant, or not at once. */
+const UNUSUAL: readonly Form<I64>[] = [
+  (b, at, n) => b.ea32(b.add(b.getI(at), b.i32(n)), b.i32(4)),
+  (b, at, n) => b.ea32(b.wrap(b.getL(at)), b.i32(n)),
+  (b, at, n) => b.ea32(b.i32(n), b.getI(at)),
+  (b, at, n) => b.extU(b.add(b.getI(at), b.i32(n))),
+  (b, at) => b.extU(b.getI(at)),
+  (b, at) => b.extS(b.getI(at)),
+  (b, at, n) => b.add(b.add(b.getL(at), b.i64(n)), b.i64(-8)),
+  (b, at, n) => b.add(b.i64(n), b.getL(at)),
+  (b, at, n) => b.add(b.getL(at), b.i64Halves(n, n < 0 ? 0 : -1)),
+  (b, at, n) => b.sub(b.getL(at), b.i64(n)),
+  (b, at) => b.and(b.getL(at), b.i64(-8)),
+  (b, at) => b.or(b.getL(at), b.i64(4)),
+];
+/** Further than passes count. */
+const FAR = 1 << 21;
 /** Distance of nodes. */
 const STRIDE = 0x100, LAST = SLOTS - 1;
 
-export function randomRegion(seed: number, { words, accesses, calls, constants }: Kind): RegionNode[] {
+export function randomRegion(seed: number, { words, accesses, calls, fewBases, constants }: Kind): RegionNode[] {
   const r = new Dice(seed), count = 1 + r.below(6), nodes: RegionNode[] = [], few = constants || r.one(2) ? 6 : LAST;
   const nodeOf = (): number => r.one(8) ? count : r.below(count); // `count` is outside
-  const anySlot = () => slot(4 + r.below(few - 3)), base = () => slot(1 + r.below(3));
+  const anySlot = () => slot(4 + r.below(few - 3)), base = () => slot(fewBases && !r.one(6) ? 1 : 1 + r.below(3));
   for (let n = 0; n < count; n++) {
     const b = new Builder(), start = RAM + STRIDE * n;
     b.leavesBefore = true;
@@ -77,28 +113,33 @@ export function randomRegion(seed: number, { words, accesses, calls, constants }
       if (r.one(12)) values.l.push(b.ticks());
       const address = (): Val => {
         if (r.one(8)) return b.i64Halves((RAM + r.below(PAGES * PAGE)) | 0, 0);
-        const offset = r.pick([0, 0, 8, 4, -8, 16, 1, 300, -2000]);
-        if (r.one(3)) return b.ea32(b.getI(base()), b.i32(offset));
-        return r.one(6) ? b.extU(b.wrap(b.getL(base()))) : b.add(b.getL(base()), b.i64(offset));
+        const offset = r.pick([0, 0, 8, 4, -8, 16, 1, 300, -2000, 4080]), at = base();
+        if (r.one(6)) return r.pick(UNUSUAL)(b, at, offset);
+        if (r.one(3)) return b.ea32(b.getI(at), b.i32(offset));
+        return r.one(6) ? b.extU(b.wrap(b.getL(at))) : b.add(b.getL(at), b.i64(offset));
       };
       // One of what may leave in front of its instruction; before anything is set.
       const what = r.below(accesses ? 6 : 14);
       if (what < 3) {
-        const row = r.pick(LOADS), v = b.operation(row, address());
+        const row = r.pick(LOADS), at = address(), v = b.operation(row, at);
         values[row.result as "i" | "l"].push(v);
+        if (row.rmw) b.operation(STORES.find((s) => s.size === row.size && s.args[1] === row.result)!, at, value(row.result as "i" | "l"));
       } else if (what < 5) {
         const row = r.pick(STORES);
         b.operation(row, address(), value(row.args[1] as "i" | "l"));
       } else if (calls && r.one(2)) {
-        const kind = r.below(5);
-        if (kind < 2) values.l.push(b.call(r.pick([0, 2]), value("l"), value("l")));
-        else if (kind < 4) values.l.push(b.callUnless(r.one(3) ? b.i32(r.below(2)) : value("i"), value("l"), 1, value("l")));
-        else b.callEndUnless(r.one(2) ? b.i32(r.below(2)) : value("i"), 3, value("l"));
+        const kind = r.below(6);
+        if (kind === 5) values.l.push(r.one(2) ? b.call(4, value("l")) : b.call(4, value("l"), value("l")));
+        else if (kind < 2) values.l.push(b.call(r.pick([0, 2]), value("l"), value("l"), value("l"), value("l")));
+        else if (kind < 4) {
+          values.l.push(b.callUnless(r.one(3) ? b.i32(r.below(2)) : value("i"), value("l"), 1, value("l"), value("l"), value("l")));
+        } else b.callEndUnless(r.one(2) ? b.i32(r.below(2)) : value("i"), 3, value("l"), value("l"), value("l"), value("l"));
       }
       if (constants && r.one(5)) b.set(base(), b.i64Halves((RAM + r.below(PAGES * PAGE)) | 0, 0));
-      if (accesses && r.one(3)) {
-        const at = base();
-        b.set(at, r.one(4) ? b.ea32(b.getI(at), b.i32(r.pick([8, -8]))) : b.add(b.getL(at), b.i64(r.pick([8, -8, 16, 24]))));
+      if (accesses && r.one(fewBases ? 6 : 3)) {
+        const at = base(), from = r.one(6) ? base() : at;
+        if (r.one(3)) b.set(at, r.pick(STEPS)(b, from, r.pick([8, -8, 4, 24])));
+        else b.set(at, r.one(4) ? b.ea32(b.getI(from), b.i32(r.pick([8, -8]))) : b.add(b.getL(from), b.i64(r.pick([8, -8, 16, 24]))));
       }
       if (words && r.one(2)) {
         // At the edges of what is extended, and looked at at once.
@@ -133,7 +174,8 @@ export function randomRegion(seed: number, { words, accesses, calls, constants }
     if (returns.length) {
       const target = (m: number) => b.i64Halves((RAM + STRIDE * m) | 0, 0), cond = b.getI(anySlot());
       b.jumpTo(b.select(cond, target(r.pick(returns)), target(nodeOf())));
-    } else if (calls && r.one(8)) b.callEnd(3, b.getL(anySlot()));
+    } else if (calls && r.one(8)) b.callEnd(3, b.getL(anySlot()), b.getL(anySlot()), b.getL(anySlot()), b.getL(anySlot()));
+    else if (r.one(24)) b.jumpOut(b.i64Halves((RAM + STRIDE * nodeOf()) | 0, 0));
     else b.jump(STRIDE * to - STRIDE * n - behind.at);
     const targets = new Map<number, number>();
     for (let i = 0; i < b.count; i++) {
@@ -171,9 +213,9 @@ export function randomState(r: Dice): State {
   const wide = () => BigInt.asUintN(64, BigInt(r.bits()) << 32n | BigInt(r.bits() >>> 0));
   const slots = Array.from({ length: SLOTS }, (_, n): bigint => {
     if (n > 0 && n < 4) {
-      return BigInt(
-        RAM + (r.one(8) ? r.below(PAGES * PAGE) : PAGE * r.below(PAGES) + r.pick([0, 8, 64, 2048, 3000, 4080, 4088, 4089, 4091])),
-      );
+      const at = r.one(8) ? r.below(PAGES * PAGE) : PAGE * r.below(PAGES) + r.pick([0, 8, 64, 2048, 3000, 4080, 4088, 4089, 4091]);
+      // Now and then with an upper half that 32-bit addresses leave out.
+      return BigInt(RAM + at) + BigInt(r.one(6) ? r.pick([-1, 1]) : 0) * 2n ** 32n & 2n ** 64n - 1n;
     }
     return BigInt.asUintN(64, r.pick([wide(), BigInt(r.pick(EDGES)), BigInt(r.bits()), BigInt(r.bits() >>> 0), BigInt(r.below(2))]));
   });

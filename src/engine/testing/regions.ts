@@ -5,14 +5,34 @@ import type { Ir } from "../../ir/builder.ts";
 import type { Builder } from "../../ir/builder.ts";
 import { evaluate } from "../../ir/evaluate.ts";
 import { CONTINUE, FAULT, FINISH, type Status } from "../../ir/frontend.ts";
-import { ARG, BUDGET, CLOCK, CONTEXT, GUEST, PAGE, PC, RESULT, TLB, TLB_HALF, TLB_INVALID, TLB_SIZE, TLBS } from "../../ir/layout.ts";
+import {
+  ANSWER,
+  ARG,
+  BUDGET,
+  CLOCK,
+  CONTEXT,
+  CURRENT,
+  GUEST,
+  IP,
+  JUMP_CACHE,
+  PAGE,
+  PC,
+  RESULT,
+  TLB,
+  TLB_HALF,
+  TLB_INVALID,
+  TLB_SIZE,
+  TLBS,
+} from "../../ir/layout.ts";
 import { type Limits, limitsOf } from "../../ir/limits.ts";
-import { INSN, JUMP, JUMP_TO } from "../../ir/ops.ts";
-import { LEFT } from "../interpreter.ts";
+import { INSN, JUMP, JUMP_OUT, JUMP_TO } from "../../ir/ops.ts";
+import { interpreterModule, jumpIndex, LEFT } from "../interpreter.ts";
 import { compileRegion } from "../jit.ts";
 import type { RegionCode } from "../region_function.ts";
 import type { JitOption } from "../jit_options.ts";
 import type { RegionNode } from "../region.ts";
+import { Selector, SMALL } from "../select.ts";
+import { H_COUNT, H_PC, HEADER_BYTES, UOPS } from "../uops.ts";
 
 /** Slots that programs use, 8 bytes each. */
 export const SLOTS = 24, slot = (n: number): number => GUEST + 8 * n;
@@ -30,16 +50,22 @@ export interface State {
 export interface Events {
   fills: number;
   stores: number;
+  loads: number;
+  values: number;
   reason: number;
   instructions: number;
   code: RegionCode;
 }
 interface Place {
   readonly node: number;
+  /** The operation of the node that begins it. */
+  readonly from: number;
   readonly ir: Builder;
   readonly pc: bigint;
 }
 
+/** Where compiled code counts its instructions: behind the slots. */
+const COUNT = slot(SLOTS + 2);
 /** Each instruction of the nodes as a block of its own, by its pc. */
 function instructionsOf(nodes: readonly RegionNode[]): Map<bigint, Place> {
   const places = new Map<bigint, Place>();
@@ -71,7 +97,7 @@ function instructionsOf(nodes: readonly RegionNode[]): Map<bigint, Place> {
         own.lo[count - 1] = Number(BigInt.asIntN(32, next));
         own.hi[count - 1] = Number(BigInt.asIntN(32, next >> 32n));
       }
-      places.set(pc, { node, ir: own as unknown as Builder, pc });
+      places.set(pc, { node, from, ir: own as unknown as Builder, pc });
       from = end;
     }
   }
@@ -86,25 +112,39 @@ function frame(address: bigint, write: boolean, physical: boolean, turn: number)
   return page === ABSENT || page === DEVICE || (page === READONLY && write) ? undefined : (5 * page + turn) % PAGES * PAGE + at % PAGE;
 }
 
+const END = 3, VALUE = 4;
+const valueOf = (slots: DataView, x: number, y: number): number => x ^ y << 1 ^ slots.getInt32(slot(5), true);
+const statusOf = (x: number): Status => (x & 7) === 5 ? FAULT : (x & 3) === 1 ? FINISH : CONTINUE;
 /** Helpers over the slots: they set one that programs read and one that is a base; some fault, some ask to stop, one ends the block. */
 const helpersOf = (view: DataView): { name: string; run(): Status }[] => {
   const arg = (n: number) => view.getBigUint64(ARG + 8 * n, true);
   const add = (n: number, by: bigint) => view.setBigUint64(slot(n), BigInt.asUintN(64, view.getBigUint64(slot(n), true) + by), true);
+  const all = () => arg(0) ^ arg(1) << 1n ^ arg(2) << 2n ^ arg(3) << 3n;
   const returns = (v: bigint): void => {
     view.setBigUint64(RESULT, BigInt.asUintN(64, v), true);
     add(4, 0x1_0000_0001n);
     add(1, 8n);
   };
   return [
-    { name: "mix", run: () => (returns(arg(0) ^ arg(1) << 1n), CONTINUE) },
-    { name: "check", run: () => (arg(0) & 7n) === 5n ? FAULT : (returns(arg(0) ^ arg(1) << 1n), CONTINUE) },
-    { name: "ask", run: () => (returns(arg(0) + 1n), (arg(0) & 3n) === 1n ? FINISH : CONTINUE) },
+    { name: "mix", run: () => (returns(all()), CONTINUE) },
+    { name: "check", run: () => (arg(0) & 7n) === 5n ? FAULT : (returns(all()), CONTINUE) },
+    { name: "ask", run: () => (returns(all() + 1n), (arg(0) & 3n) === 1n ? FINISH : CONTINUE) },
     {
       name: "end",
       run: () => {
-        returns(0n);
+        returns(all());
+        add(6, all());
         view.setBigUint64(PC, BigInt(RAM), true);
-        return CONTINUE;
+        return (arg(1) & 3n) === 1n ? FINISH : CONTINUE;
+      },
+    },
+    // What has `value` changes no slot, and looks at some.
+    {
+      name: "value",
+      run: () => {
+        const [x, y] = [arg(0), arg(1)].map((v) => Number(v & 0xffff_ffffn));
+        view.setBigUint64(RESULT, BigInt(valueOf(view, x, y) >>> 0), true);
+        return statusOf(x);
       },
     },
   ];
@@ -115,6 +155,8 @@ export interface Compare {
   readonly physical: boolean;
   /** What is taken from the present state for `narrow`; else nothing. */
   readonly assume: boolean;
+  /** Some accesses were seen to reach devices. */
+  readonly devices?: boolean;
   readonly budget: number;
   /** The region is made for the first state, and entered with all of them. */
   readonly states: readonly State[];
@@ -140,7 +182,7 @@ export const copyNodes = (nodes: readonly RegionNode[]): RegionNode[] =>
   });
 
 /** Runs compiled code and the evaluator; what happened for each state. @throws {Error} they differ */
-export function compareRegion(nodes: readonly RegionNode[], { off, physical, assume, budget, states, limits }: Compare): Events[] {
+export function compareRegion(nodes: readonly RegionNode[], { off, physical, assume, devices, budget, states, limits }: Compare): Events[] {
   const memory = new WebAssembly.Memory({ initial: BYTES / 65536, maximum: BYTES / 65536 }), u8 = new Uint8Array(memory.buffer);
   const view = new DataView(memory.buffer), i32 = new Int32Array(memory.buffer), u64 = new BigUint64Array(memory.buffer);
   const table = new WebAssembly.Table({ element: "anyfunc", initial: 1 }), helpers = helpersOf(view), all = { ...LIMITS, ...limits };
@@ -154,7 +196,10 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
     limits: all,
     verify: true,
     guard: 0,
-    count: 0,
+    count: COUNT,
+    values: new Set([VALUE]),
+    // Each third access, as if it had been seen to reach a device.
+    isDevice: devices ? (node, offset) => (node.at + offset >> 2) % 3 === 0 : undefined,
     ram: physical
       ? {
         base: RAM,
@@ -166,7 +211,7 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
       : undefined,
     isExtended: assume ? (at) => i32[(at >> 2) + 1] === i32[at >> 2] >> 31 : undefined,
   });
-  const events: Events = { fills: 0, stores: 0, reason: 0, instructions: 0, code }, every: Events[] = [];
+  const events: Events = { fills: 0, stores: 0, loads: 0, values: 0, reason: 0, instructions: 0, code }, every: Events[] = [];
   let faulted = false, turn = 0;
   /** Pages that writes were looked up for. */
   const looked = new Set<number>();
@@ -200,9 +245,21 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
       table,
       fill,
       store,
-      // Nothing here is known to reach a device.
-      load: () => 0,
-      value: () => 0,
+      load: (lo: number, hi: number, size: number) => {
+        events.loads++;
+        const address = BigInt.asUintN(64, BigInt(hi) << 32n | BigInt(lo >>> 0));
+        const at = Array.from({ length: size }, (_, n) => frame(address + BigInt(n), false, physical, turn));
+        if (at.includes(undefined)) return i32[ANSWER >> 2] = FAULT;
+        const v = at.reduceRight((v, a) => v << 8n | BigInt(u8[RAM_AT + a!]), 0n);
+        i32[ANSWER >> 2] = events.loads % 5 === 0 ? FINISH : CONTINUE;
+        i32[(RESULT >> 2) + 1] = Number(v >> 32n);
+        return Number(v & 0xffff_ffffn);
+      },
+      value: (_helper: number, x: number, y: number) => {
+        events.values++;
+        i32[ANSWER >> 2] = statusOf(x);
+        return valueOf(view, x, y);
+      },
       regionHelper: (index: number) => {
         if (index >= 0) return helpers[index].run();
         faulted = true;
@@ -225,7 +282,8 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
     i32[CONTEXT >> 2] = 16;
     u64[CLOCK >> 3] = 1000n + BigInt(budget);
     u64[PC >> 3] = BigInt.asUintN(64, BigInt(nodes[0].pcHi) << 32n | BigInt(nodes[0].pcLo >>> 0));
-    Object.assign(events, { fills: 0, stores: 0 });
+    Object.assign(events, { fills: 0, stores: 0, loads: 0, values: 0 });
+    u64[COUNT >> 3] = 100n;
     faulted = false;
     const start = u64[PC >> 3], reason = run(budget), instructions = budget - i32[BUDGET >> 2];
     every.push({ ...events, reason, instructions });
@@ -235,6 +293,7 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
     }
     const expected = evaluated(places, state, start, instructions, physical, faulted, turn);
     const different: string[] = [];
+    if (u64[COUNT >> 3] !== 100n + BigInt(instructions)) different.push(`it counts ${u64[COUNT >> 3] - 100n} instructions`);
     for (let n = 0; n < SLOTS; n++) {
       const want = expected.slots.getBigUint64(slot(n), true), got = u64[slot(n) >> 3];
       if (want !== got) different.push(`slot ${n} is 0x${got.toString(16)}, not 0x${want.toString(16)}`);
@@ -272,23 +331,32 @@ class Stepper {
     this.ram = state.ram.slice();
     state.slots.forEach((v, n) => this.slots.setBigUint64(slot(n), v, true));
   }
-  readonly helpers = helpersOf(this.slots);
+  readonly helpers = helpersOf(this.slots).map(({ name, run }) => ({ name, run: () => (this.onCall(), run()) }));
   #bytes(address: bigint, size: number, write: boolean): number[] | undefined {
     const at = Array.from({ length: size }, (_, n) => frame(address + BigInt(n), write, this.physical, this.turn));
     return at.includes(undefined) ? undefined : at as number[];
   }
+  /** Told of each access, and of each helper that runs. */
+  onAccess: (address: bigint) => void = () => {};
+  onCall: () => void = () => {};
   load(address: bigint, size: number, write: boolean): bigint | undefined {
+    this.onAccess(address);
     return this.#bytes(address, size, write)?.reduceRight((v, at) => v << 8n | BigInt(this.ram[at]), 0n);
   }
   store(address: bigint, size: number, value: bigint): boolean {
+    this.onAccess(address);
     const at = this.#bytes(address, size, true);
     at?.forEach((a, n) => this.ram[a] = Number(value >> BigInt(8 * n) & 0xffn));
     return at !== undefined;
   }
+  /** Where it is; undefined outside of the nodes. */
+  get place(): Place | undefined {
+    return this.places.get(this.pc);
+  }
   /** Whether the last instruction has gone to a node on a way that is none of the region's: computed, or by a helper. */
   leaves(nodes: readonly RegionNode[]): boolean {
     const { node, ir } = this.#last!, to = this.places.get(this.pc)?.node, last = ir.op[ir.count - 1];
-    return this.#helper || (last === JUMP_TO && to !== undefined && !nodes[node].returns.includes(to));
+    return this.#helper || last === JUMP_OUT || (last === JUMP_TO && to !== undefined && !nodes[node].returns.includes(to));
   }
   #last: Place | undefined;
   #helper = false;
@@ -322,6 +390,149 @@ function evaluated(
     if (run.faulted && !(faulted && n === count - 1)) throw new Error(`the evaluator faults at 0x${at.toString(16)}`);
   }
   return run;
+}
+
+/** What the interpreter did. */
+export interface Interpreted {
+  /** Times that it came back since the jump cache, or a jump, did not know where to go on; accesses that the TLB did not have. */
+  readonly lookups: number;
+  readonly unlinked: number;
+  readonly slow: number;
+  readonly reason: number;
+  /** Micro-ops of all blocks. */
+  readonly uops: Uint16Array;
+}
+/**
+ * Runs the interpreter over the nodes, each selected as a block, and one by one where the budget is too small, and the evaluator; what happened
+ * for each state. @throws {Error} they differ
+ */
+export function compareInterpreter(nodes: readonly RegionNode[], budget: number, states: readonly State[]): Interpreted[] {
+  const SMALL_AT = RAM_AT + PAGES * PAGE, ARENA = SMALL_AT + 16 * SMALL, LITERALS = ARENA + 0x8_0000, pages = Math.ceil(LITERALS / 65536);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages }),
+    buffer = memory.buffer as ArrayBuffer,
+    view = new DataView(buffer);
+  const u8 = new Uint8Array(buffer), u16 = new Uint16Array(buffer), i32 = new Int32Array(buffer), u64 = new BigUint64Array(buffer);
+  const selector = new Selector(buffer, SMALL_AT, LITERALS, 8), places = instructionsOf(nodes), ram = u8.subarray(RAM_AT, SMALL_AT);
+  let arena = ARENA, turn = 0, lookups = 0, unlinked = 0, slow = 0;
+  const select = (ir: Builder): number => {
+    const at = arena;
+    arena = selector.select(ir, at);
+    return at + HEADER_BYTES;
+  };
+  const pcOf = ({ pcLo, pcHi }: RegionNode) => BigInt(pcHi >>> 0) << 32n | BigInt(pcLo >>> 0);
+  const blocks = new Map(
+    nodes.map((n) => [pcOf(n), select({ ...n.ir, startLo: n.pcLo, startHi: n.pcHi, insns: n.insns } as Builder)] as const),
+  );
+  const uops = u16.slice(ARENA >> 1, arena >> 1), singles = new Map<bigint, number>(), helpers = helpersOf(view);
+  const single = (pc: bigint): number | undefined => {
+    const place = places.get(pc);
+    if (place && !singles.has(pc)) singles.set(pc, select(place.ir));
+    return singles.get(pc);
+  };
+  const access = (ip: number, lo: number, hi: number): Status => {
+    slow++;
+    const { kind, root } = UOPS[u16[ip >> 1]], { size, signed, rmw, result } = root!, write = kind === "store" || rmw === true;
+    const address = BigInt.asUintN(64, BigInt(hi) << 32n | BigInt(lo >>> 0));
+    const at = Array.from({ length: size! }, (_, n) => frame(address + BigInt(n), write, false, turn));
+    if (at.includes(undefined)) return FAULT;
+    if (at.at(-1) === at[0]! + size! - 1) {
+      const e = (TLB_AT + (write ? TLB_HALF : 0) + ((lo >>> 12 & LIMITS.tlbEntries - 1) << 4)) >> 2;
+      i32.set([lo & -PAGE, hi, RAM_AT + (at[0]! & -PAGE) - (lo & -PAGE)], e);
+    }
+    if (kind === "store") at.forEach((a, n) => ram[a!] = u8[u16[(ip + 6) >> 1] + n]);
+    else {
+      const v = at.reduceRight((v, a) => v << 8n | BigInt(ram[a!]), 0n),
+        all = signed ? BigInt.asIntN(8 * size!, v) : v,
+        dst = u16[(ip + 2) >> 1];
+      if (result === "l") view.setBigUint64(dst, BigInt.asUintN(64, all), true);
+      else view.setUint32(dst, Number(BigInt.asUintN(32, all)), true);
+    }
+    return CONTINUE;
+  };
+  const helper = (index: number): Status => {
+    const status = helpers[index].run();
+    u64.fill(0n, ARG >> 3, (ARG >> 3) + 4);
+    // Where a helper that does not end its block asks to stop, the engine has to do something: see its own tests.
+    return status === FINISH && index !== END ? CONTINUE : status;
+  };
+  const table = new WebAssembly.Table({ element: "anyfunc", initial: 1 });
+  const imports = { memory, table, slow: (ip: number, _left: number, lo: number, hi: number) => access(ip, lo, hi), helper };
+  const run = new WebAssembly.Instance(new WebAssembly.Module(interpreterModule(pages, LIMITS)), { e: imports }).exports.run as (
+    ip: number,
+    budget: number,
+  ) => number;
+  return states.map((state) => {
+    turn++;
+    [lookups, unlinked, slow] = [0, 0, 0];
+    u8.fill(0, JUMP_CACHE, RAM_AT);
+    for (let half = TLB_AT >> 2; half < RAM_AT >> 2; half += TLB_HALF >> 2) {
+      for (const n of [0, LIMITS.tlbEntries - 1]) i32[half + 4 * n] = TLB_INVALID;
+    }
+    state.slots.forEach((v, n) => u64[slot(n) >> 3] = v);
+    ram.set(state.ram);
+    [i32[TLB >> 2], i32[CONTEXT >> 2]] = [TLB_AT, 0x1230];
+    u64[CLOCK >> 3] = 1000n + BigInt(budget);
+    const start = u64[PC >> 3] = pcOf(nodes[0]);
+    let left = budget, faulted = false, reason = -1;
+    while (left > 0 && !faulted) {
+      const pc = u64[PC >> 3], whole = blocks.get(pc);
+      const block = whole !== undefined && u16[(whole + H_COUNT) >> 1] <= left ? whole : single(pc);
+      if (block === undefined) break;
+      if (block === whole && reason === LEFT.lookup) {
+        i32.set([Number(BigInt.asIntN(32, pc)), Number(pc >> 32n), 0x1230, block], jumpAt(pc));
+      }
+      reason = run(block, left);
+      const ip = i32[IP >> 2], from = i32[CURRENT >> 2];
+      left = i32[BUDGET >> 2];
+      if (reason === LEFT.fault) {
+        u64[PC >> 3] = view.getBigUint64(from + H_PC, true) + BigInt(u16[(ip + 12) >> 1]);
+        left += u16[(ip + 14) >> 1] - 1;
+        faulted = true;
+      } else if (reason === LEFT.budget) u64[PC >> 3] = view.getBigUint64(ip + H_PC, true);
+      else if (reason === LEFT.unlinked) {
+        unlinked++;
+        const to = u64[PC >> 3] = view.getBigUint64(i32[(ip + 4) >> 2], true);
+        i32[(ip + 8) >> 2] = blocks.get(to) ?? 0;
+      } else if (reason === LEFT.lookup) lookups++;
+      else if (reason !== LEFT.attention) throw new Error(`the interpreter left with reason ${reason}`);
+    }
+    const expected = evaluated(places, state, start, budget - left, false, faulted, turn), different: string[] = [];
+    for (let n = 0; n < SLOTS; n++) {
+      const want = expected.slots.getBigUint64(slot(n), true), got = u64[slot(n) >> 3];
+      if (want !== got) different.push(`slot ${n} is 0x${got.toString(16)}, not 0x${want.toString(16)}`);
+    }
+    if (u64[PC >> 3] !== expected.pc) different.push(`the pc is 0x${u64[PC >> 3].toString(16)}, not 0x${expected.pc.toString(16)}`);
+    const at = ram.findIndex((b, i) => b !== expected.ram[i]);
+    if (at >= 0) different.push(`byte 0x${at.toString(16)} is ${ram[at]}, not ${expected.ram[at]}`);
+    if (faulted !== expected.faulted) different.push(`it faulted: ${faulted}, due: ${expected.faulted}`);
+    if (different.length) throw new Error(`after ${budget - left} instructions, left by ${reason}: ${different.join("; ")}`);
+    return { lookups, unlinked, slow, reason, uops };
+  });
+}
+const jumpAt = (pc: bigint) => (JUMP_CACHE + jumpIndex(Number(BigInt.asIntN(32, pc)), 0x1230, LIMITS.jumpEntries - 1 << 4)) >> 2;
+
+/** What happens while nodes are evaluated. */
+export interface Witness {
+  /** An instruction begins; the slots are as it finds them. */
+  begins(node: number, operation: number, slots: DataView): void;
+  /** The next access of the instruction. */
+  accesses(address: bigint): void;
+  /** A helper runs. */
+  calls(): void;
+}
+/** Evaluates nodes for at most `count` instructions, up to a fault or to where the region is left; how many there were. */
+export function witness(nodes: readonly RegionNode[], state: State, count: number, { begins, accesses, calls }: Witness): number {
+  const start = BigInt.asUintN(64, BigInt(nodes[0].pcHi) << 32n | BigInt(nodes[0].pcLo >>> 0));
+  const run = new Stepper(instructionsOf(nodes), state, start, 1000n, true, 0);
+  [run.onAccess, run.onCall] = [accesses, calls];
+  for (let n = 0; n < count; n++) {
+    const { place } = run;
+    if (!place) return n;
+    begins(place.node, place.from, run.slots);
+    run.step();
+    if (run.faulted || run.leaves(nodes)) return n;
+  }
+  return count;
 }
 
 /**
