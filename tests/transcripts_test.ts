@@ -675,6 +675,33 @@ const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
       }
     },
     (m) => {
+      // The mouse as drivers wake it: the wheel's rates, resolutions and scales, then movements, asked for or not.
+      const { r } = m,
+        tell = (...bytes: number[]) =>
+          bytes.forEach((byte) => {
+            write(m, 1, 0, 0xd4), write(m, 0, 0, byte);
+            for (let n = 0; n < 5; n++) {
+              if (read(m, 1, 0) & 1) read(m, 0, 0);
+              pass(m, 1_200_000);
+            }
+          });
+      if (r.one(3)) tell(0xff);
+      if (r.one(2)) tell(0xf3, 200, 0xf3, r.pick([100, 200, 100, 80]), 0xf3, 80, 0xf2);
+      if (r.one(2)) {
+        tell(...r.pick([[0xe8, r.below(5)], [0xe7], [0xe6], [0xf0], [0xea], [0xee], [0xec], [0xf3, r.below(256)], [0xf6], [0xfe]]));
+      }
+      tell(r.pick([0xf4, 0xf4, 0xf4, 0xf5]));
+      for (let n = r.below(4); n >= 0; n--) {
+        m.device.mouse!.move({
+          dx: r.pick([0, 1, -1, 255, 300, -300]),
+          dy: r.pick([0, 5, -256, 999]),
+          buttons: r.below(32),
+          ...r.one(2) && { dz: r.below(20) - 9 },
+        });
+      }
+      tell(r.pick([0xeb, 0xe9]));
+    },
+    (m) => {
       // Another set of codes, which keys tell of their release, and keys.
       const { r } = m,
         take = () => {
@@ -790,7 +817,7 @@ function anything(m: Rig): void {
       if (device.keyboard && device.keyboard.room() > 0) device.keyboard.receive(r.below(256));
       return;
     case 5:
-      device.mouse?.move({ dx: r.below(400) - 200, dy: r.below(400) - 200, dz: r.below(5) - 2, buttons: r.below(8) });
+      device.mouse?.move({ dx: r.below(400) - 200, dy: r.below(400) - 200, buttons: r.below(32), ...!r.one(3) && { dz: r.below(5) - 2 } });
       return;
     default:
       return pass(m, r.pick([100, 1000, 20_000, 1_000_000, 30_000_000, 1_100_000_000]));
