@@ -172,3 +172,22 @@ Deno.test("scan compares with what the host sends", () => {
   b.channel.at = 0;
   assertEquals(b.command(0x5d, 0, 0, 0, 6, 2, 18, 0x1b, 1)[2], 0x08, "the disk's bytes are higher");
 });
+
+Deno.test("a format begins in the last cylinder at the latest, under a head that is there, with as many sectors as a track has", () => {
+  const NO_DATA = 4;
+  for (
+    const [cylinder, head, size, count, st1] of [
+      [79, 1, 2, 18, 0],
+      [80, 0, 2, 18, NO_DATA],
+      [255, 0, 2, 1, NO_DATA],
+      [0, 0, 2, 0, NO_DATA],
+      [0, 0, 2, 19, NO_DATA],
+      [0, 0, 3, 18, NO_DATA],
+    ]
+  ) {
+    const b = setUp(undefined, new Channel(80, new Uint8Array(80)));
+    b.command(0x0f, head << 2, cylinder);
+    b.command(8);
+    assertEquals(b.command(0x4d, head << 2, size, count, 0x54, 0xf6)[1], st1, `cylinder ${cylinder}, ${count} sectors`);
+  }
+});
