@@ -1,6 +1,6 @@
 // Windows that overlap: shadow RAM in front, devices' own memory, BARs behind, and what remains when they go.
 import { assertEquals, assertThrows } from "@std/assert";
-import { Bus, type BusTarget } from "./bus.ts";
+import { Bus, type BusTarget, readTarget, writeTarget } from "./bus.ts";
 import { BusFault, ConfigError } from "./errors.ts";
 
 const target = (value: number): BusTarget => ({ access: { min: 1, max: 4 }, read: (offset) => value + offset, write: () => {} });
@@ -75,4 +75,33 @@ Deno.test("what DMA has written is told, window by window, also when it then mee
   bus.writeBytes(0x10f0, new Uint8Array(0x20));
   assertThrows(() => bus.writeBytes(0x11f0, new Uint8Array(0x20)), BusFault);
   assertEquals(told, [[0x10f0, 0x10], [0x1100, 0x10], [0x11f0, 0x10]]);
+});
+
+Deno.test("every width of access to every width of register: split low half first, cut out of a wider one, zeros beside", () => {
+  const size = [1, 2, 4] as const;
+  for (const [min, max] of [[1, 1], [1, 2], [1, 4], [2, 2], [2, 4], [4, 4]] as const) {
+    const bytes = Uint8Array.from({ length: 16 }, (_, i) => 0x81 + 0x13 * i), calls: string[] = [];
+    const get = (at: number, n: number) => Array.from({ length: n }, (_, i) => bytes[at + i] * 2 ** (8 * i)).reduce((a, b) => a + b);
+    const t: BusTarget = {
+      access: { min, max },
+      read: (at, n) => (calls.push(`${at}:${n}`), n === 4 ? get(at, 4) : get(at, n) + 0x5500_0000 * (n < max ? 1 : 0)),
+      write: (at, n, value) => calls.push(`${at}:${n}=${value.toString(16)}`),
+    };
+    for (const n of size) {
+      for (let at = 0; at < 8; at += n) {
+        const each = Math.max(min, Math.min(max, n)),
+          starts = n < min ? [at - at % min] : Array.from({ length: n / each }, (_, i) => at + i * each);
+        calls.length = 0;
+        assertEquals(readTarget(t, at, n), get(at, n), `${n} bytes at ${at} of ${min}..${max}`);
+        assertEquals(calls, starts.map((s) => `${s}:${each}`).reverse());
+        calls.length = 0;
+        const value = [0, 0xfe, 0xfedc, 0, 0xfedc_ba98][n];
+        writeTarget(t, at, n, value | 0);
+        const parts = n < min
+          ? [value * 2 ** (8 * (at % min))]
+          : starts.map((s) => Math.floor(value / 2 ** (8 * (s - at))) % 2 ** (8 * each));
+        assertEquals(calls, starts.map((s, i) => `${s}:${each}=${parts[i].toString(16)}`), `write of ${n} at ${at} to ${min}..${max}`);
+      }
+    }
+  }
 });

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "./errors.ts";
-import { Disk, type DiskSource, FLOPPIES, kindOf, memorySource, sizeProblem, TRANSLATION } from "./disk.ts";
+import { biosGeometry, Disk, type DiskSource, driveGeometry, FLOPPIES, kindOf, memorySource, sizeProblem, TRANSLATION } from "./disk.ts";
 
 const disk = (bytes: number, kind: "hard" | "floppy" | "cd" = "hard") => new Disk(memorySource(new Uint8Array(bytes).fill(7)), kind);
 
@@ -144,4 +144,80 @@ Deno.test("flushing an image that ends inside of a sector writes no more than it
   for (const lba of [1, 2, 3, 2000]) d.write(lba, new Uint8Array(512).fill(1));
   d.flush();
   assertEquals(writes, [[512, 512], [1024, 1]]);
+});
+
+Deno.test("floppies: as many sectors as their geometry has, and the drive that takes them (int 13h, function 8)", () => {
+  const types: Record<number, number> = { 320: 1, 360: 1, 640: 1, 720: 1, 1440: 3, 2400: 2, 2880: 4, 5760: 6 };
+  assertEquals(
+    Object.entries(FLOPPIES).map(([n, g]) => [Number(n), g.cylinders * g.heads * g.sectors, g.type]),
+    Object.entries(types).map(([n, type]) => [Number(n), Number(n), type]),
+  );
+  assertEquals(Object.values(FLOPPIES).map((g) => [g.heads, g.sectors]), [[1, 8], [1, 9], [2, 8], [2, 9], [2, 9], [2, 15], [2, 18], [
+    2,
+    36,
+  ]]);
+});
+
+Deno.test("the last sector of a file is flushed as far as the file goes, be it a byte", () => {
+  for (const rest of [0, 1, 2, 511]) {
+    const bytes = new Uint8Array(1024 + rest).fill(7), now = bytes.slice();
+    const d = new Disk({ ...memorySource(bytes), write: (offset, data) => now.set(data, offset) }, "hard");
+    for (let n = 0; n < d.sectors; n++) d.write(n, new Uint8Array(512).fill(9));
+    d.flush();
+    assertEquals(now.every((b) => b === 9), true, `${rest} bytes more`);
+  }
+});
+
+Deno.test("geometries: of no partition table, of tables with and without sense, and what int 13h makes of them", () => {
+  const table = (...entries: readonly (readonly [at: number, heads: number, sectors: number, length: number])[]) => {
+    const first = new Uint8Array(512);
+    first.set([0x55, 0xaa], 510);
+    for (const [at, lastHead, perTrack, length] of entries) {
+      first.set([0, 0, 0, 0, 0x83, lastHead, perTrack, 0, 0, 0, 0, 0, length], 446 + 16 * at);
+    }
+    return first;
+  };
+  const none = new Uint8Array(512), GiB = 2 ** 21;
+  const cases: readonly (readonly [
+    sectors: number,
+    first: Uint8Array,
+    cylinders: number,
+    heads: number,
+    perTrack: number,
+    translation: string,
+    bios: readonly number[],
+  ])[] = [
+    [100, none, 2, 16, 63, "none", [2, 16, 63]],
+    [1024 * 1008, none, 1024, 16, 63, "none", [1024, 16, 63]],
+    [1025 * 1008, none, 1025, 16, 63, "lba", [1024, 16, 63]],
+    [4 * GiB, none, 8322, 16, 63, "lba", [522, 255, 63]],
+    [8 * GiB, none, 16383, 16, 63, "lba", [1024, 255, 63]],
+    [100 * GiB, none, 16383, 16, 63, "lba", [1024, 255, 63]],
+    [4000, table([0, 3, 10, 1]), 100, 4, 10, "none", [100, 4, 10]],
+    [4000, table([1, 3, 10, 1]), 100, 4, 10, "none", [100, 4, 10]],
+    [4000, table([3, 3, 10 | 0xc0, 1]), 100, 4, 10, "none", [100, 4, 10]],
+    [4000, table([0, 3, 10, 0], [1, 0, 10, 1], [2, 3, 0, 1]), 3, 16, 63, "none", [3, 16, 63]], // nothing in them
+    [20, table([0, 3, 10, 1]), 2, 16, 63, "none", [2, 16, 63]], // no cylinder
+    [16384 * 40, table([0, 3, 10, 1]), 650, 16, 63, "none", [650, 16, 63]], // too many
+    [16383 * 40, table([0, 3, 10, 1]), 16383, 4, 10, "lba", [650, 16, 63]],
+    [2 * GiB, table([0, 31, 63, 1]), 4161, 16, 63, "large", [520, 128, 63]],
+    [8 * GiB, table([0, 254, 63, 1]), 16383, 16, 63, "lba", [1024, 255, 63]],
+    [8192 * 1008, table([0, 254, 63, 1]), 8192, 16, 63, "large", [1024, 128, 63]],
+    [8193 * 1008, table([0, 254, 63, 1]), 8193, 16, 63, "lba", [1024, 128, 63]],
+  ];
+  for (const [sectors, first, cylinders, heads, perTrack, translation, bios] of cases) {
+    const drive = driveGeometry(sectors, first), g = biosGeometry(sectors, drive);
+    assertEquals([drive.cylinders, drive.heads, drive.sectors, drive.translation, g.cylinders, g.heads, g.sectors], [
+      cylinders,
+      heads,
+      perTrack,
+      translation,
+      ...bios,
+    ], `${sectors} sectors`);
+  }
+  const bad = table([0, 3, 10, 1]);
+  bad[511] = 0;
+  assertEquals(driveGeometry(4000, bad).heads, 16);
+  bad.set([0x54, 0xaa], 510);
+  assertEquals(driveGeometry(4000, bad).heads, 16);
 });

@@ -151,3 +151,31 @@ Deno.test("status bits are cleared by writing ones; mistakes of a device file ar
   const odd: PciFunction = { ...NIC, bars: [{ kind: "io", name: "x", size: 6, target }] };
   assertThrows(() => bus.plug(new PciSlot(2, 0), odd), Error, "BAR 0: 6 bytes are no power of two of at least 4");
 });
+
+Deno.test("an expansion ROM is there with its enable, with memory decoding, at an address; registers without a value are 0", () => {
+  const bytes = new Uint8Array(0x1800).fill(0x55), { bus, mem, windows } = rig([2, 0, { vendor: 1, device: 2, class: 3 }, bytes]);
+  assertEquals(
+    [0x2c, 0x2e, 0x3c, 0x3d, 8].map((at) => bus.read(2, 0, at, at === 8 ? 4 : 2)),
+    [0, 0, 0, 0, 0x300].map((v, i) => i === 3 ? bus.read(2, 0, 0x3d, 2) : v),
+  );
+  assertEquals(bus.read(2, 0, 0x3d, 1), 0);
+  bus.write(2, 0, ROM, 4, 0xffff_ffff);
+  assertEquals(bus.read(2, 0, ROM, 4), 0xffff_e001);
+  for (
+    const [bar, command, there] of [
+      [0xfe00_0001, 2, true],
+      [0xfe00_0000, 2, false],
+      [0xfe00_0001, 0, false],
+      [0xfe00_0001, 1, false],
+      [1, 2, false],
+      [0xffff_c001, 2, true],
+      [0xffff_e001, 2, false], // the very top is what is left by finding out the size
+    ] as const
+  ) {
+    bus.write(2, 0, COMMAND, 2, command);
+    bus.write(2, 0, ROM, 4, bar);
+    const at = (bar & ~0x7ff) >>> 0;
+    assertEquals(windows(mem), there ? [`f20.rom ${at.toString(16)}`] : [], `${bar.toString(16)}, command ${command}`);
+    if (there) assertEquals([mem.read(at, 1), mem.read(at + 0x17ff, 1), mem.regions[0].length], [0x55, 0x55, 0x2000]);
+  }
+});

@@ -138,6 +138,31 @@ Deno.test("schedule: a step is one instruction of the hart that is named, and th
   assertEquals([b.schedule.step(0), b.cpus.map((c) => c.total), b.clock.ticks], [undefined, [1, 1], 2]);
 });
 
+Deno.test("schedule: a step in the midst of a slice begins there, and goes past a breakpoint by one instruction", () => {
+  const b = board(2, [{ 300: () => b.schedule.requestBreak() }]);
+  b.schedule.run(20_000);
+  b.begins.length = 0;
+  assertEquals([b.schedule.step(0), b.begins, b.cpus.map((c) => c.total), b.clock.ticks], [undefined, [300], [301, 0], 301]);
+  const [cpu] = b.cpus, run = cpu.run.bind(cpu);
+  let stops = 1;
+  cpu.run = (budget) => {
+    if (stops-- > 0) {
+      cpu.executed = 0;
+      return "breakpoint";
+    }
+    return run(budget);
+  };
+  assertEquals([b.schedule.step(0), cpu.total, b.clock.ticks], [undefined, 302, 302]);
+});
+
+Deno.test("schedule: a hart's own interrupts cut nothing, and those between slices are nobody's", () => {
+  const b = board(2, [{ 50: () => b.schedule.interrupted(0) }]);
+  b.schedule.interrupted(1);
+  b.schedule.run(20_000);
+  b.schedule.interrupted(0);
+  assertEquals(b.cpus.map((c) => c.turns), [[[0, 20_000]], [[0, 20_000]]]);
+});
+
 Deno.test("the modules of both architectures have what the machine asks of them", async () => {
   const modules: PlatformModule[] = [await import("./riscv.ts"), await import("./x86.ts")];
   for (const m of modules) assertEquals([typeof m.createPlatform, typeof m.checkCpu], ["function", "function"]);

@@ -108,12 +108,14 @@ export function restore(m: Stateful, s: Snapshot): void {
 /** Hash of everything that the guest can see and of its output: equal for equal runs. 16 hex digits. */
 export function digest(m: Stateful): string {
   const h = new Hash();
-  for (const i of m.engine.rams.keys()) {
-    const bytes = m.engine.ramBytes(i), words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+  let first = 0;
+  for (const [i, r] of m.engine.rams.entries()) {
+    const bytes = m.engine.ramBytes(i), words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2), before = first;
     forEachTouchedPage(bytes, (page) => {
-      h.word(page);
+      h.word(before + page);
       for (let w = page * 1024, end = Math.min(w + 1024, words.length); w < end; w++) h.word(words[w]);
     });
+    first += Math.ceil(r.length / PAGE);
   }
   for (const written of m.disks.save()) {
     for (const [lba, sector] of written) {
