@@ -8,7 +8,7 @@ import { cliArgs, ROOT } from "./cli.ts";
 import { DISK_SIZE, guestFile, type HostileGuest, scratch } from "./guests/hostile.ts";
 
 /** Milliseconds: until a guest does its worst, and within which it has to stop. */
-const WORK_MS = 2500, LIMIT_MS = 20_000;
+const WORK_MS = 1200, LIMIT_MS = 20_000;
 
 interface Row {
   readonly guest: HostileGuest;
@@ -58,7 +58,7 @@ for (const [i, { guest, passes, options = {}, disk }] of ROWS.entries()) {
   }
 
   Deno.test(`${name} stops when its wall-clock budget is used up`, async () => {
-    await using m = await boot(machine, { ...boots, budget: { guest: "none", wall: "1500ms" } });
+    await using m = await boot(machine, { ...boots, budget: { guest: "none", wall: "700ms" } });
     await soon(assertRejects(() => m.serial.toPrint("never"), WallClockTimeout));
   });
 
@@ -86,7 +86,7 @@ for (const [i, { guest, passes, options = {}, disk }] of ROWS.entries()) {
     };
     await soon(says("+$?#3f", /\$T05/));
     await soon(says("+$c#63", /\+/));
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     await soon(says("\x03", /\$T02/));
     gdb.close();
     await server.close(0);
