@@ -36,7 +36,7 @@ export function runCommand(line: string, host: CommandHost): string {
   const given = line.trim().replace(/\s+/g, " ");
   if (given === "") return "";
   const names = Object.keys(COMMANDS), words = given.split(" ");
-  const fits = names.includes(given) ? [given] : names.filter((n) => words.every((w, i) => n.split(" ")[i]?.startsWith(w)));
+  const fits = names.filter((n) => words.every((w, i) => n.split(" ")[i]?.startsWith(w)));
   if (fits.length === 1) return COMMANDS[fits[0]].run(host);
   return fits.length ? `'${given}' could be ${fits.join(" or ")}` : `no command '${given}'${didYouMean(given, names)}; try help`;
 }

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { ConfigError } from "../core/errors.ts";
 import { MachineSession } from "../scenario/session.ts";
 import { type Action, BASE, FakeMachine } from "../../tests/fake_machine.ts";
+import type { Stop } from "../machine/stop.ts";
 import { type GdbServer, serveGdb } from "./gdb.ts";
 import { frame, fromHex, latin1, PACKET_SIZE, PacketReader, toHex } from "./packets.ts";
 import { describeTarget } from "./target.ts";
@@ -202,6 +203,52 @@ Deno.test("gdb: a guest that died is shown before the run ends", () =>
 Deno.test("gdb: a step says how it ended: after an instruction, or in the guest's death", () =>
   withGdb([{ spin: 2 }, { die: true }], 1, async (c) => {
     for (const signal of ["05", "05", "06"]) assertEquals(await c.ask("s"), `T${signal}thread:1;`);
+  }));
+
+Deno.test("gdb: every way to die, running and in a step; an exit is told when the run is over", () =>
+  withGdb([{ jump: 0 }], 1, async (c, { machine, server }) => {
+    const stops: [Stop, string | undefined][] = [
+      [{ kind: "deadHalt", pc: 0n }, "06"],
+      [{ kind: "tripleFault", pc: 0n, report: "" }, "0b"],
+      [{ kind: "trapLoop", pc: 0n, report: "" }, "0b"],
+      [{ kind: "budget" }, "06"],
+      [{ kind: "reset" }, undefined],
+      [{ kind: "exit", code: 5 }, undefined],
+    ];
+    await c.ask("qC");
+    for (const [stop, signal] of stops) {
+      await c.write("$c#63");
+      while (server.paused) await new Promise((r) => setTimeout(r, 1));
+      server.onFinalStop(stop);
+      assertEquals(server.paused, signal !== undefined, stop.kind);
+      // Nothing was said of an end that the run itself tells of: what comes is the interrupt's.
+      if (signal === undefined) await c.write("\x03");
+      assertEquals(await c.next(), signal === undefined ? "T02thread:1;" : `T${signal}thread:1;`);
+    }
+    const { step } = machine;
+    for (const [stop, signal] of stops) {
+      machine.step = () => stop;
+      if (signal === undefined) {
+        await c.write("$s#73");
+        while (server.paused) await new Promise((r) => setTimeout(r, 1));
+        await c.write("\x03");
+        assertEquals(await c.next(), "T02thread:1;", "the run goes on to its end");
+      } else assertEquals(await c.ask("s"), `T${signal}thread:1;`);
+      assertEquals(await c.ask("?"), signal === undefined ? "T02thread:1;" : `T${signal}thread:1;`);
+    }
+    machine.step = () => ({ kind: "breakpoint", cpu: 0, pc: 0n });
+    assertEquals(await c.ask("s"), "T05thread:1;");
+    machine.step = step;
+  }));
+
+Deno.test("gdb: who has not said anything yet cannot interrupt", () =>
+  withGdb([{ jump: 0 }], 1, async (c, { server }) => {
+    server.setPaused(false);
+    await c.write("\x03+-");
+    await new Promise((r) => setTimeout(r, 20));
+    assertEquals([server.paused, c.raw], [false, ""]);
+    assertEquals(await c.ask("?"), "T05thread:1;");
+    assertEquals(server.paused, true);
   }));
 
 Deno.test("gdb: between packets there are acknowledgements and interrupts; other bytes are nothing", () => {

@@ -8,8 +8,9 @@ const UNIT_NS: Record<string, number> = { ns: 1, us: 1e3, "µs": 1e3, ms: 1e6, s
 
 /** Nanoseconds in a duration. @throws {ConfigError} it is not one, or is negative. */
 export function parseDuration(text: Duration): number {
-  const parts = [...text.replaceAll("_", "").matchAll(/(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|min|s|m|h)\s*/g)];
-  if (parts.length === 0 || parts.map((p) => p[0]).join("") !== text.replaceAll("_", "").trim()) {
+  // Scripts run without a type check, too: what they give may be a number.
+  const given = String(text).replaceAll("_", ""), parts = [...given.matchAll(/(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|min|s|m|h)\s*/g)];
+  if (parts.length === 0 || parts.map((p) => p[0]).join("").trim() !== given.trim()) {
     throw new ConfigError(`'${text}' is not a duration: expected a number with a unit, such as 5s, 100ms or 2us`);
   }
   return parts.reduce((sum, [, n, unit]) => sum + Number(n) * UNIT_NS[unit], 0);

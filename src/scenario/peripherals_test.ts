@@ -1,7 +1,8 @@
 // The BIOS' keyboard buffer is looked at where a PC has memory for it, and only there.
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { FakeMachine } from "../../tests/fake_machine.ts";
 import type { KeyPort } from "../core/device.ts";
+import { ConfigError } from "../core/errors.ts";
 import { SessionKeyboard } from "./peripherals.ts";
 import { MachineSession } from "./session.ts";
 
@@ -33,4 +34,17 @@ Deno.test("a full buffer of a PC's BIOS holds keys back; memory that cannot have
   for (const length of [0x4ff, 0x480, 0x400, 0x300]) assertEquals(heldBack("x86_64", 0, dataArea(length)), false, `${length} bytes`);
   assertEquals(heldBack("x86_64", 0x401, dataArea(0x1000).subarray(0x401)), false);
   assertEquals(heldBack("x86_64", 0x1000, dataArea(0x1000)), false);
+});
+
+Deno.test("a scan code is a byte", () => {
+  const got: number[] = [], port: KeyPort = { room: () => 1, receive: (b) => void got.push(b), onRoom: () => {} };
+  const keyboard = new SessionKeyboard(new MachineSession(new FakeMachine([{ spin: 9 }])), port);
+  const all = Array.from({ length: 256 }, (_, i) => i);
+  keyboard.scancodes(all).catch(() => {});
+  assertEquals(got, all);
+  for (const code of [-1, 256, 1.5, NaN]) {
+    const e = assertThrows(() => keyboard.scancodes([0, code]), ConfigError);
+    assertEquals(e.message, `scancodes: a scan code is a whole number from 0 to 255, got ${code}`);
+  }
+  assertEquals(got.length, 256);
 });
