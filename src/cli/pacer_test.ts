@@ -61,6 +61,9 @@ Deno.test("runs without anybody at the keyboard jump over idle time; piped ones 
   elapse(59_000);
   assert(jumps("auto"));
   assertEquals(pacer.limitTicks("auto"), HZ + 1);
+  elapse(1000);
+  assertEquals(pacer.limitTicks("auto"), 1, "up to the last tick of it");
+  elapse(-1000);
   elapse(2000);
   assert(!jumps("auto") && jumps("jump"));
   pacer.busy();

@@ -129,7 +129,20 @@ Deno.test("gdb: memory in hex and binary, faults, and devices left alone", () =>
     for (const fault of ["m90000000,4", "m10000000,1", "m100000000,4", "M10000000,1:00", "X80000ffe,4:abcd"]) {
       assertEquals(await c.ask(fault), "E14", fault);
     }
-    for (const bad of ["m", "m80000000", "mxyz,4", "M80000000,4:zz", "M80000000,2:00", "X80000000,2:abc"]) {
+    for (
+      const bad of [
+        "m",
+        "m80000000",
+        "mxyz,4",
+        "M",
+        "M80000000",
+        "X80000000,1",
+        "Xq,1:a",
+        "M80000000,4:zz",
+        "M80000000,2:00",
+        "X80000000,2:abc",
+      ]
+    ) {
       assertEquals(await c.ask(bad), "E01", bad);
     }
   }));
@@ -239,6 +252,22 @@ Deno.test("gdb: every way to die, running and in a step; an exit is told when th
     machine.step = () => ({ kind: "breakpoint", cpu: 0, pc: 0n });
     assertEquals(await c.ask("s"), "T05thread:1;");
     machine.step = step;
+  }));
+
+Deno.test("gdb: an error of ours is a reply with its text, and the line stays up", () =>
+  withGdb([{ exit: 0 }], 1, async (c, { machine }) => {
+    machine.cpus[0].translate = () => {
+      throw new Error("no tables");
+    };
+    assertEquals([await c.ask("m80000000,4"), await c.ask("qC")], ["E.no tables", "QC1"]);
+  }));
+
+Deno.test("gdb: a debugger that goes without a word leaves no breakpoint, and lets the guest run", () =>
+  withGdb([{ jump: 0 }], 1, async (c, { machine, server }) => {
+    assertEquals([await c.ask("Z0,80000400,4"), machine.cpus[0].breakpoints.size, server.paused], ["OK", 1, true]);
+    await c.connection.closeWrite();
+    assertEquals(await c.next(), "closed");
+    assertEquals([machine.cpus[0].breakpoints.size, server.paused], [0, false]);
   }));
 
 Deno.test("gdb: who has not said anything yet cannot interrupt", () =>
