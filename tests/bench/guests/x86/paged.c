@@ -28,7 +28,9 @@ static unsigned interrupts;
 static volatile uint32_t *apic(unsigned at) { return (volatile uint32_t *)(0xfee00000u + at); }
 static void out(uint16_t port, uint32_t value) { __asm__ volatile("outl %0, %1" ::"a"(value), "Nd"(port)); }
 
-static void exchange(unsigned a, unsigned b) {
+// The program's vector registers are its own: nothing that an interrupt runs may use them.
+#define GENERAL __attribute__((target("general-regs-only")))
+GENERAL static void exchange(unsigned a, unsigned b) {
     word *x = (word *)(uintptr_t)(leaf[a] & -PAGE), *y = (word *)(uintptr_t)(leaf[b] & -PAGE), old = leaf[a];
     for (unsigned i = 0; i < PAGE / 8; i++) {
         word value = x[i];
@@ -38,8 +40,6 @@ static void exchange(unsigned a, unsigned b) {
     __asm__ volatile("invlpg (%0)\n invlpg (%1)" ::"r"(MEMORY + a * PAGE), "r"(MEMORY + b * PAGE) : "memory");
 }
 
-// The program's vector registers are its own: nothing here may use them.
-#define GENERAL __attribute__((target("general-regs-only")))
 GENERAL void timer(void) {
     *apic(0xb0) = 0;
     *apic(0x380) = 20000;
