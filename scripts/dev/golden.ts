@@ -13,10 +13,19 @@ function* filesIn(folder: string, ending: string): Generator<string> {
   }
 }
 
-/** Tests that write goldens when they are asked to. */
-export const tests = (): string[] =>
-  ["src", "tests"].flatMap((folder) => [...filesIn(folder, "_test.ts")])
-    .filter((path) => /Deno\.args\.includes\("--update"\)/.test(Deno.readTextFileSync(ROOT + path))).sort();
+/** Tests that write goldens when they are asked to, by themselves or by a file that they import. */
+export function tests(): string[] {
+  const files = ["src", "tests"].flatMap((folder) => [...filesIn(folder, ".ts")]).map((path) => ({
+    path,
+    text: Deno.readTextFileSync(ROOT + path),
+  }));
+  const writes = files.filter(({ text }) => text.includes('Deno.args.includes("--update")')).map(({ path }) => path);
+  const importing = writes.map((path) => `/${path.split("/").at(-1)}";`);
+  return files.filter(({ path, text }) =>
+    path.endsWith("_test.ts") && (writes.includes(path) || importing.some((end) => text.includes(end)))
+  )
+    .map(({ path }) => path).sort();
+}
 
 const goldens = (): Map<string, string> =>
   new Map(FOLDERS.flatMap((folder) => [...filesIn(folder, "")]).sort().map((path) => [path, Deno.readTextFileSync(ROOT + path)]));
