@@ -26,9 +26,19 @@ const MORE = [
   "tests/x86_registers_transcripts_test.ts",
 ];
 
+const ROOT = new URL("../../", import.meta.url);
+
+function* testsBelow(folder: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(new URL(folder, ROOT))) {
+    if (isDirectory) yield* testsBelow(`${folder}/${name}`);
+    else if (name.endsWith("_test.ts")) yield `${folder}/${name}`;
+  }
+}
+
 if (import.meta.main) {
-  const root = new URL("../../", import.meta.url),
-    args = ["test", "-A", "--no-check", "--quiet", "--parallel", `--ignore=${SLOW}`, "src", ...MORE];
-  for (const path of [...SLOW, ...MORE]) Deno.statSync(new URL(path, root));
-  Deno.exit((await new Deno.Command(Deno.execPath(), { args, cwd: root, stdout: "inherit", stderr: "inherit" }).output()).code);
+  for (const path of SLOW) Deno.statSync(new URL(path, ROOT));
+  // One by one: where files are named beside a folder, Deno does not heed --ignore.
+  const files = [...testsBelow("src")].sort().filter((path) => !SLOW.includes(path)).concat(MORE);
+  const args = ["test", "-A", "--no-check", "--quiet", "--parallel", ...files];
+  Deno.exit((await new Deno.Command(Deno.execPath(), { args, cwd: ROOT, stdout: "inherit", stderr: "inherit" }).output()).code);
 }
