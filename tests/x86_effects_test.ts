@@ -72,6 +72,7 @@ const MODES: readonly (readonly [name: string, code: 16 | 32 | 64, mode: number,
   ["no SSE", 64, PE | MODE_CODE64 | MODE_FLAT, 1],
 ];
 const PREFIXES = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3];
+const EDGES = [0, 0, 1, 7, 8, 15, 16, 31, 32, 33, 63, 64, 0x7f, 0x80, 0xff];
 const PC_AT = [0x1000, 0x1009, 0x1_0ffe, 0x8000_0ff0, 0xffff_0010];
 
 /** A running hash of words. */
@@ -156,7 +157,7 @@ class Rig implements EvalMachine {
     for (let at = GUEST; at < GUEST_END; at += 4) i32[at >> 2] = random.bits();
     const real = !(mode & PE);
     for (let n = 0; n < 16; n++) slots.setBigUint64(GPR(n), code === 64 ? random.integer() : BigInt.asUintN(32, random.integer()), true);
-    if (random.one(2)) slots.setBigUint64(GPR(1), BigInt(random.below(5)), true);
+    if (random.one(2)) slots.setBigUint64(GPR(1), BigInt(random.one(2) ? random.below(5) : random.pick(EDGES)), true);
     slots.setBigUint64(RFLAGS, BigInt(random.bits() & 0x3c_7700 | 2), true);
     for (const at of [0x40, 0x48, 0x50, 0x58]) slots.setBigUint64(GUEST + 0x200 + at, 0n, true);
     writeStatus(i32, random.bits() & 0x8d5);
@@ -189,7 +190,10 @@ class Rig implements EvalMachine {
   }
 
   case(row: Row, code: 16 | 32 | 64, mode: number): void {
-    const { random, slots, i32, digest } = this, encoding = randomInstruction(row, code, random.unit).bytes, bytes = [...encoding];
+    const { random, slots, i32, digest } = this, bytes = [...randomInstruction(row, code, random.unit).bytes];
+    // Counts and so on at their edges half of the time.
+    const last = row.operands.at(-1);
+    if (last?.where === "I" && (last.signed || last.sizes[0] === 1) && random.one(2)) bytes[bytes.length - 1] = random.pick(EDGES);
     for (let n = random.pick([0, 0, 0, 1, 1, 2]); n > 0; n--) bytes.unshift(random.pick(PREFIXES));
     const all = { bytes: Uint8Array.from([...bytes, ...new Array(40).fill(0x90)]), at: 0, limit: bytes.length + 40, next: () => -1 };
     const mode1 = this.fill(code, mode), lo = random.pick(PC_AT), hi = code === 64 ? random.pick([0, 0, 0x7fff, -1]) : 0;

@@ -4,6 +4,7 @@
 import { assertEquals } from "@std/assert";
 import { CS, DS, LDTR, SS, TR } from "../src/x86/segments.ts";
 import {
+  BIG,
   CODE,
   code,
   CODE_AT,
@@ -713,6 +714,55 @@ Deno.test("x86 tables at their limits: LAR, LSL, VERR and VERW clear ZF; LSL cou
     }
   }
   assertEquals(wrong, []);
+});
+
+// Volume 3A, 3.4.5.1, 5.3 and 5.4.1: what may be read and written of a segment of each type, at each end of it.
+Deno.test("x86 segments of every type: rights, and limits that expand up and down", async () => {
+  const lab = await Lab.make(), { cpu } = lab, wrong: string[] = [];
+  lab.prepare("32", 0);
+  const begin = cpu.save(), LIMITS = [0, 0xfff, 0xffff, 0xf_ffff, 0xffff_ffff];
+  let cases = 0;
+  for (const n of [DS, SS]) {
+    for (const type of [0, 2, 4, 6, 8, 10, 12, 14]) {
+      for (const [big, limit] of [0, BIG].flatMap((b) => LIMITS.map((l) => [b, l]))) {
+        const isCode = (type & 8) !== 0, down = !isCode && (type & 4) !== 0, top = down ? big ? 0xffff_ffff : 0xffff : limit;
+        if (n === SS && (isCode || !(type & 2))) continue;
+        for (const [size, load, store] of [[1, [0x8a], [0x88]], [4, [0x8b], [0x89]]] as const) {
+          for (
+            const offset of [0, limit - size, limit - size + 1, limit - size + 2, limit, limit + 1, 0xffff - size + 1, 0x1_0000 - size + 1]
+          ) {
+            if (offset < 0 || offset > 0xffff_ffff) continue;
+            const last = offset + size - 1, within = down ? offset > limit && last <= top : last <= limit;
+            for (const write of [false, true]) {
+              const allowed = write ? !isCode && (type & 2) !== 0 : !isCode || (type & 2) !== 0;
+              cpu.load(begin);
+              cpu.setSegment(n, cpu.selector(n), 0x1_0000, 0, limit, 0x9100 | type << 8 | big);
+              cpu.reload();
+              cpu.setReg("rsi", BigInt(offset));
+              // The handler's stack is that of SS: it would have to be there.
+              const seen = n === DS
+                ? lab.outcome([...write ? store : load, 0x06])
+                : within
+                ? lab.outcome([0x36, ...write ? store : load, 0x06])
+                : "";
+              const wants = allowed && within ? "ok" : "0d 0";
+              cases++;
+              if (n === SS && !within) continue;
+              if (seen !== wants) {
+                wrong.push(
+                  `${n === DS ? "ds" : "ss"} type ${type}, ${big ? "big" : "small"}, limit ${hex(limit)}, ${size} at ${
+                    hex(offset)
+                  }: ${seen}, not ${wants}`,
+                );
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  assertEquals(wrong.slice(0, 10), []);
+  assertEquals(cases > 1500, true);
 });
 
 Deno.test("x86 tables at their limits: IRETQ to a ring that is known, in one go", async () => {

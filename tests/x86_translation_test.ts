@@ -97,6 +97,7 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
           );
         }
         if (model.level !== undefined) assertEquals(paging.leaf, model.level - 1, where);
+        if (model.failed !== undefined) assertEquals(paging.level, model.failed - 1, `${where}: the level of the failure`);
         for (const [at, value] of model.updates) before[Number(at)] = value;
         assertEquals(u8, before, `${where}: A and D`);
         assertEquals([...wrote].sort(), [...new Set(model.updates.map(([at]) => Number(at)))].sort(), `${where}: what was written is told`);

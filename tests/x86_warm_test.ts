@@ -3,6 +3,7 @@
 // between, in either engine. What each access comes to, and each accessed and dirty bit, is what the slow model of tests/models finds in the
 // tables at that moment. Every kind of change and of outcome must have come often enough, or the test has seen nothing.
 import { assert, assertEquals } from "@std/assert";
+import { FETCH, READ, WRITE } from "../src/ir/frontend.ts";
 import { CS, SS } from "../src/x86/segments.ts";
 import { Random } from "./fuzz/random.ts";
 import { type Control, type Kind, translate } from "./models/x86_translation.ts";
@@ -226,6 +227,13 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
           };
           const wanted = translate(control, entryAt, va, kind, user),
             before = new Map([...path(root, page)].map(([at]) => [at, entryAt(BigInt(at))]));
+          // What a debugger finds, who is stopped by neither SMAP nor keys and changes nothing.
+          cpu.cpl = user ? 3 : 0;
+          const looked = translate({ ...control, smap: false, pkru: undefined }, entryAt, va, kind, user).paddr;
+          const probed = cpu.probe(va, kind === "read" ? READ : kind === "write" ? WRITE : FETCH);
+          if (probed !== (looked === undefined ? undefined : Number(looked))) {
+            wrong.push(`step ${step}: probe of ${hex(va)}: ${probed}, not ${looked}`);
+          }
           cpu.setFlags(ac ? AC : 0, AC);
           cpu.setReg("rsi", va);
           cpu.setReg("rcx", 3n);

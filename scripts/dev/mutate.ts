@@ -58,7 +58,9 @@ const noticedBefore = new Map<string, number>();
 function candidates(map: CoverageMap, hashes: ReadonlyMap<string, string>, fault: Fault, thorough: boolean) {
   const folder = dirname(fault.file), name = basename(fault.file, ".ts").replace(/^mod$/, basename(folder));
   const rank = (test: { file: string; cpu: number }): number => {
-    const beside = dirname(test.file) === folder, own = beside && test.file.includes(`${name}_test`);
+    // Beside the file, or named after its part of src: tests/x86_limits_test.ts.
+    const beside = dirname(test.file) === folder || basename(test.file).startsWith(`${folder.split("/")[1]}_`),
+      own = beside && test.file.includes(`${name}_test`);
     return test.cpu * (own ? 0.1 : beside ? 0.4 : 1) / (1 + (noticedBefore.get(`${folder} ${test.file}`) ?? 0));
   };
   const all = testsOfLine(map, hashes, fault.file, fault.line).sort((a, b) => rank(a) - rank(b));

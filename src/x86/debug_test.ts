@@ -1,9 +1,10 @@
 // Registers as a debugger sees them: each is what it was set to, alone, and in a snapshot.
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
 import { silent } from "../core/log.ts";
 import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine/machine.ts";
 import { memoryFiles } from "../machine/testing/toys.ts";
+import type { X86Cpu } from "./cpu.ts";
 
 const TOML = `schema = 1
 [cpu]
@@ -69,5 +70,26 @@ Deno.test("every register is what it is set to, nothing else changes with it, an
     cpu.setReg("fstat", 0x0800n);
     assertEquals([cpu.reg("fstat"), cpu.reg("st0"), cpu.reg("st7")], [0x0800n, second, first]);
     assertThrows(() => cpu.reg("r16"), Error, "r16");
+  }
+});
+
+Deno.test("a report says what error codes mean", async () => {
+  const m = await machineOf(TOML), { core } = m.cpus[0] as unknown as { core: X86Cpu };
+  const rows: readonly (readonly [vector: number, code: number, text: string])[] = [
+    [13, 0, "#GP general protection, error code 0x0, at"],
+    [13, 1, "#GP general protection, error code 0x1, at"],
+    [13, 0x18, "#GP general protection, error code 0x18 (selector 0x18 in the GDT), at"],
+    [11, 0x1d, "#NP segment not present, error code 0x1d (selector 0x1c in the LDT, external), at"],
+    [10, 0x2c, "#TS invalid TSS, error code 0x2c (selector 0x2c in the LDT), at"],
+    [13, 0x82, "#GP general protection, error code 0x82 (vector 16 in the IDT), at"],
+    [13, 0x83, "#GP general protection, error code 0x83 (vector 16 in the IDT, external), at"],
+    [14, 0, "#PF page fault at 0x5000, error code 0x0, at"],
+    [14, 7, "#PF page fault at 0x5000, error code 0x7 (user write present), at"],
+    [14, 0x39, "#PF page fault at 0x5000, error code 0x39 (protection key reserved bit fetch present), at"],
+    [6, 0, "#UD invalid opcode, at"],
+  ];
+  for (const [vector, code, text] of rows) {
+    core.note(vector, 0, 0, code, 0x1000, 0, vector === 14 ? 0x5000 : 0, 0);
+    assertStringIncludes(core.deathReport(), text);
   }
 });

@@ -28,6 +28,8 @@ export interface Outcome {
   readonly updates: readonly (readonly [bigint, number])[];
   /** Level of the page: 1 for 4 KiB. */
   readonly level?: number;
+  /** Level of the entry at which a walk failed. */
+  readonly failed?: number;
 }
 
 const MAXPHYADDR = 40;
@@ -37,9 +39,9 @@ const bits = (value: bigint, high: number, low: number): bigint => value >> BigI
 /** What an access comes to. `entryAt` reads an entry from memory; undefined where there is none. The linear address is canonical. */
 export function translate(c: Control, entryAt: (address: bigint) => bigint | undefined, la: bigint, kind: Kind, user: boolean): Outcome {
   const legacy = c.levels === 2, indexBits = legacy ? 10 : 9, updates: [bigint, number][] = [];
-  const fault = (error: number): Outcome => {
+  const fault = (error: number, failed: number): Outcome => {
     const fetch = kind === "fetch" && (c.smep || (c.nxe && !legacy));
-    return { error: error | (kind === "write" ? 2 : 0) | (user ? 4 : 0) | (fetch ? 16 : 0), updates };
+    return { error: error | (kind === "write" ? 2 : 0) | (user ? 4 : 0) | (fetch ? 16 : 0), updates, failed };
   };
   let table = c.root, writable = true, userPage = true, noExecute = false;
   for (let level = c.levels; level >= 1; level--) {
@@ -47,7 +49,7 @@ export function translate(c: Control, entryAt: (address: bigint) => bigint | und
     const at = table + bits(la, shift + indexBits - 1, shift) * (legacy ? 4n : 8n);
     const entry = register ? c.pdptes[Number(bits(la, 31, 30))] : entryAt(at);
     // An entry that is in no memory is like one that is not present.
-    if (entry === undefined || !bit(entry, 0)) return fault(0);
+    if (entry === undefined || !bit(entry, 0)) return fault(0, level);
     if (register) {
       // 4.4.1: what is reserved was checked when CR3 was loaded; it has no rights, and no accessed bit.
       table = bits(entry, MAXPHYADDR - 1, 12) << 12n;
@@ -63,7 +65,7 @@ export function translate(c: Control, entryAt: (address: bigint) => bigint | und
       if (level >= 4 && bit(entry, 7)) reserved = true;
       if (large && level < 4 && bits(entry, shift - 1, 13) !== 0n) reserved = true;
     }
-    if (reserved) return fault(1 | 8);
+    if (reserved) return fault(1 | 8, level);
     writable &&= bit(entry, 1);
     userPage &&= bit(entry, 2);
     noExecute ||= !legacy && bit(entry, 63);
@@ -88,7 +90,7 @@ export function translate(c: Control, entryAt: (address: bigint) => bigint | und
       const key = Number(bits(entry, 62, 59)), disabled = (n: number) => bit(BigInt(rights >>> 0), 2 * key + n);
       keyForbids = disabled(0) || (disabled(1) && kind === "write" && (user || c.wp));
     }
-    if (!allowed || keyForbids) return fault(keyForbids ? 1 | 32 : 1);
+    if (!allowed || keyForbids) return fault(keyForbids ? 1 | 32 : 1, level);
     const set = Number(entry & 0xffn) | 0x20 | (kind === "write" ? 0x40 : 0);
     if (set !== Number(entry & 0xffn)) updates.push([at, set]);
     const high = legacy && large ? bits(entry, 20, 13) << 32n : 0n, top = legacy ? 31 : MAXPHYADDR - 1;
