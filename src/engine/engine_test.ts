@@ -19,7 +19,7 @@ import {
   type Status,
   WRITE,
 } from "../ir/frontend.ts";
-import { ARG, GUEST, PAGE, PC, RESULT } from "../ir/layout.ts";
+import { ARG, GUEST, PAGE, PC, RESULT, SWITCH, SWITCH_END } from "../ir/layout.ts";
 import { Engine, type EngineOptions, loadJit } from "./engine.ts";
 import { LIMITS } from "../ir/limits.ts";
 import { Covered } from "../../tests/covered.ts";
@@ -842,6 +842,17 @@ Deno.test("JIT: a region of several virtual pages runs only while all of them ar
       t.all(10);
       assertEquals([t.cause, t.epc, t.r(4)], [PAGE_FAULT + FETCH, edge + 8, 1601]);
     }
+  }
+});
+
+Deno.test("what a hart's other privilege had of TLB and context is nobody's once another hart runs, or numbers are others", () => {
+  const { engine } = new Rig({}, 2),
+    { i32 } = engine.memory,
+    words = [...Array((SWITCH_END - SWITCH) >> 2).keys()].map((n) => (SWITCH >> 2) + n);
+  for (const forget of [() => engine.select(1), () => engine.running.contextsAgain(), () => engine.select(0)]) {
+    for (const w of words) i32[w] = -1;
+    forget();
+    assertEquals(words.map((w) => i32[w]), words.map(() => 0));
   }
 });
 
