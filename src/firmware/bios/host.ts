@@ -96,10 +96,8 @@ export const BDA = {
   MEMORY_KIB: 0x413,
   SHIFT: 0x417,
   SHIFT_2: 0x418,
-  KEYPAD: 0x419,
   KEY_HEAD: 0x41a,
   KEY_TAIL: 0x41c,
-  KEY_BUFFER: 0x41e,
   FLOPPY_STATUS: 0x441,
   MODE: 0x449,
   COLUMNS: 0x44a,
@@ -109,10 +107,8 @@ export const BDA = {
   CURSOR_SHAPE: 0x460,
   PAGE: 0x462,
   CRTC: 0x463,
-  CGA_MODE: 0x465,
   TICKS: 0x46c,
   MIDNIGHT: 0x470,
-  RESET: 0x472,
   DISK_STATUS: 0x474,
   DISKS: 0x475,
   KEY_START: 0x480,
@@ -123,7 +119,6 @@ export const BDA = {
   SWITCHES: 0x488,
   VIDEO_FLAGS: 0x489,
   SHIFT_3: 0x496,
-  LEDS: 0x497,
 } as const;
 
 /** Segment of the ROM, and the length of the stub of each interrupt at its start. */
