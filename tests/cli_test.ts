@@ -151,7 +151,7 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [["check", VIRT, "--memory", "1"], /unknown option '--memory'/],
   [
     ["describe", VIRT, "--dtb", "/no/such/folder/x.dtb"],
-    /^bringup: \/no\/such\/folder\/x\.dtb: cannot be written: No such file or directory$/,
+    /^bringup: \/no\/such\/folder\/x\.dtb: --dtb: cannot be written: No such file or directory$/,
   ],
   [["describe", PC, "--dtb", "x.dtb"], /^bringup: machines\/pc\.toml: a device tree is made for RISC-V machines, not for x86_64$/],
   [["devices", "uart"], /unexpected argument 'uart'/],

@@ -105,7 +105,7 @@ const OBSTACLES: [command: string, code: number, stderr: RegExp][] = [
   ["$B $P $S --disk fifo", 2, /^bringup: fifo: cannot be read: a disk has sectors, and this is a pipe or a device\n$/],
   ["$B $P $S --disk /dev/zero", 2, /^bringup: \/dev\/zero: cannot be read: a disk has sectors, and this is a pipe or a device\n$/],
   ["$B $P $S --disk .", 2, /^bringup: \.: cannot be read: Is a directory\n$/],
-  ["$B $P $S --screenshot /dev/full", 2, /^bringup: [^\n]*cannot be written: No space left on device\n$/],
+  ["$B $P $S --screenshot /dev/full", 1, /^bringup: [^\n]*cannot be written: No space left on device\n$/],
   ["$B $V $H --serial /dev/full", 1, /^bringup: \/dev\/full: --serial: cannot be written: No space left on device\n$/],
   // Asked for before the guest prints anything.
   ["${B/-A/--allow-read} $P $S --screenshot x.png 2>&1 >out | cat >&2; test ! -s out -a ! -e x.png", 0, DENIED("write")],
@@ -115,7 +115,7 @@ const OBSTACLES: [command: string, code: number, stderr: RegExp][] = [
   ["echo old >p.png; $B $P $S --screenshot p.png --serial no/such/folder; grep -q old p.png", 0, /cannot be written: No such file/],
   ["head -c 99999 /dev/zero >p.png; $B $P $S --screenshot p.png; tail -c 8 p.png | od -c | grep -q 'I *E *N *D'", 0, /^$/],
   ["$B $P $S --screenshot >(cat >q.png); sleep 0.2; tail -c 8 q.png | od -c | grep -q 'I *E *N *D'", 0, /^$/],
-  ["$B describe $V --dtb /dev/full", 2, /^bringup: [^\n]*cannot be written: No space left on device\n$/],
+  ["$B describe $V --dtb /dev/full", 1, /^bringup: [^\n]*cannot be written: No space left on device\n$/],
   ["$B $V <(cat $H)", 0, /^$/],
   ["$B $V $'a\\xffb'", 2, /^bringup: [^\n]*a name that is not UTF-8 cannot be given: rename the file, or link to it\n$/],
   ["${B/-A/} $V $H", 2, DENIED("read")],

@@ -7,7 +7,7 @@ import type { Graph } from "../machine/graph.ts";
 import { loadGraph } from "../machine/machine.ts";
 import { findMachineFile, findShipped, openDisk, readFile } from "../scenario/host.ts";
 import type { CommandLine } from "./options.ts";
-import { writeText } from "./output.ts";
+import { openFile, writeAll, writeText } from "./output.ts";
 import { parseSet } from "./set.ts";
 
 /** Checks a machine file. @throws {ConfigError} everything that is wrong with it. */
@@ -17,7 +17,7 @@ export async function check(line: CommandLine): Promise<number> {
   return 0;
 }
 
-/** Prints the graph; `--dtb FILE` writes the device tree. @throws {ConfigError} */
+/** Prints the graph; `--dtb FILE` writes the device tree. @throws {ConfigError} @throws {CannotWrite} the file takes no more. */
 export async function describeMachine(line: CommandLine): Promise<number> {
   const graph = await load(line, "describe"), dtb = line.values.dtb as string | undefined;
   if (dtb === undefined) {
@@ -25,11 +25,9 @@ export async function describeMachine(line: CommandLine): Promise<number> {
     return 0;
   }
   const blob = graph.boot.dtb === undefined ? buildFdt(graph) : readFile(graph.boot.dtb);
-  try {
-    Deno.writeFileSync(dtb, blob);
-  } catch (e) {
-    throw new ConfigError(`cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: dtb });
-  }
+  const file = openFile(dtb, "--dtb", true);
+  writeAll(file, blob, `${dtb}: --dtb: cannot be written`);
+  file.close();
   return 0;
 }
 

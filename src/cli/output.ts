@@ -1,5 +1,7 @@
 // The guest's output on stdout, byte for byte, and a progress line on stderr while the guest is silent.
 
+import { ConfigError } from "../core/errors.ts";
+
 /** Bytes that are kept while the terminal shows something else. */
 const KEPT = 1 << 16;
 /** Milliseconds of silence before the progress line appears, and between its updates. */
@@ -8,6 +10,15 @@ const UPDATE_MS = 500;
 
 /** Standard output, or a file of a run, takes no more, and not because its reader has gone. */
 export class CannotWrite extends Error {}
+
+/** Opens a file that an option names, which is made if need be. @throws {ConfigError} it cannot be written. */
+export function openFile(path: string, option: string, truncate: boolean): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { write: true, create: true, truncate });
+  } catch (e) {
+    throw new ConfigError(`${option}: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
+  }
+}
 
 /** Writes all of `data` synchronously. False when the reader has gone away. @throws {CannotWrite} a full disk, say; never for stderr. */
 export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Array, name = "standard output"): boolean {

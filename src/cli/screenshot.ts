@@ -2,7 +2,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { inForeground } from "./input.ts";
-import { writeAll } from "./output.ts";
+import { openFile, writeAll } from "./output.ts";
 import type { Plan } from "./plan.ts";
 
 /** @throws {ConfigError} the screen that is asked for is not there, or cannot be shown here. */
@@ -20,12 +20,7 @@ export function checkScreen(session: Pick<MachineSession, "hasScreen">, { displa
  * @throws {ConfigError} the file cannot be written; when it takes no more at the end, `CannotWrite`.
  */
 export function openScreenshot(path: string): (session: Pick<MachineSession, "screen">) => Promise<void> {
-  let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(path, { write: true, create: true });
-  } catch (e) {
-    throw new ConfigError(`--screenshot: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
-  }
+  const file = openFile(path, "--screenshot", false);
   return async (session) => {
     const png = await session.screen.png();
     if (file.statSync().isFile) file.truncateSync();

@@ -1,7 +1,7 @@
 // `--serial WHERE`, given once for each console of the machine, in their order: this terminal, a file, or a TCP port of this host.
 import { ConfigError } from "../core/errors.ts";
 import type { MachineSession, SerialConsole } from "../scenario/session.ts";
-import { writeAll } from "./output.ts";
+import { openFile, writeAll } from "./output.ts";
 
 /** Bytes of output that are kept until somebody connects, and that a client may be behind before the guest waits for it. */
 const KEPT = 1 << 16, BEHIND = 1 << 20;
@@ -97,11 +97,7 @@ class FilePort implements Port {
   readonly #buffer = new Buffer();
 
   constructor(readonly path: string) {
-    try {
-      this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
-    } catch (e) {
-      throw new ConfigError(`--serial: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
-    }
+    this.#file = openFile(path, "--serial", true);
   }
   byte(b: number): void {
     this.#buffer.push(b);
