@@ -891,6 +891,30 @@ both("two harts have their own registers, pc and TLB, and share memory and code"
   assertEquals(r(1), before + 100);
 });
 
+both("a store by an entry that was there before its page had code is seen, whichever hart has it", (make) => {
+  const t = make(2), { engine } = t;
+  for (const [writer, runner] of [[0, 1], [1, 0]]) {
+    const page = RAM + (0x100 + writer) * PAGE, from = RAM + (0x200 + writer) * PAGE, { env } = engine.harts[writer].core as Toy;
+    const store = (value: number, at: number) => {
+      env.i64[(env.base() + R(5)) >> 3] = BigInt(value);
+      env.i64[(env.base() + R(6)) >> 3] = BigInt(at);
+      engine.setPc(writer, BigInt(from));
+      engine.run(writer, 1);
+    };
+    const counted = (instructions: number) => {
+      const { env } = engine.harts[runner].core as Toy, before = env.i64[(env.base() + R(1)) >> 3];
+      engine.setPc(runner, BigInt(page));
+      engine.run(runner, instructions);
+      return Number(env.i64[(env.base() + R(1)) >> 3] - before);
+    };
+    t.code(page, ["addi", 1, 1, 1], ["j", 0, 0, -1]).code(from, ["sw", 5, 6, 0], ["j"]);
+    store(0, page + 0x800);
+    assertEquals(counted(400), 200);
+    store(word("addi", 1, 1, 100), page);
+    assertEquals(counted(400), 20_000);
+  }
+});
+
 Deno.test("JIT: instructions are counted by engine, and what is left to the interpreter by cause and address", () => {
   const THRESHOLD = 20, ROUNDS = 1000, TOTAL = 3 * ROUNDS + 1;
   const rig = (options: EngineOptions) => {
@@ -901,6 +925,7 @@ Deno.test("JIT: instructions are counted by engine, and what is left to the inte
     return t;
   };
   // The block, four instructions long, is entered so often before its region takes over.
+  assertEquals(rig({ jit: true, threshold: THRESHOLD }).engine.regionInstructions, undefined);
   const t = rig({ jit: true, threshold: THRESHOLD, profile: true }), interpreted = 3 * (THRESHOLD / 4 - 1);
   assertEquals([t.engine.regionInstructions, t.engine.harts[0].total], [TOTAL - interpreted, TOTAL]);
   assertEquals([t.engine.liveRegions, t.engine.stats.regions, t.engine.stats.sideExits], [1, 1, 0]);
