@@ -62,9 +62,13 @@ Deno.test("a space that went by more entries than are remembered loses its numbe
 Deno.test("the oldest place goes to a new space", () => {
   const s = spacesOf(2);
   s.enter(1, 0);
+  s.fetched(5, false);
   s.enter(2, 0);
   assert(s.enter(3, 0));
   assertEquals(s.index, 0);
+  // What the old one's fetches went by is none of its business.
+  const three = numbers(s);
+  assertEquals([s.changed(5), numbers(s)], [false, three]);
   assertEquals(s.enter(2, 0), false);
   assert(s.enter(1, 0));
 });
