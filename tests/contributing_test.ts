@@ -1,5 +1,6 @@
 // CONTRIBUTING.md's recipes, word for word, all in one copy of the repository: files are written, lines are added where their surroundings stand
 // once, and what the recipe says is run. Types are not checked: `deno task ok` does that to what is really added.
+import { existsSync } from "node:fs";
 import { assert, assertEquals } from "@std/assert";
 import { ROOT } from "./cli.ts";
 
@@ -64,7 +65,7 @@ Deno.test("CONTRIBUTING.md's recipes do what they say, in a copy", async (t) => 
     assertEquals((await run("cp", "-r", `${ROOT}scripts`, copy)).code, 0);
     for (const { name, files, changes } of all) {
       for (const [path, text] of files) {
-        assert(!exists(`${copy}/${path}`), `${name}: there is a ${path} already`);
+        assert(!existsSync(`${copy}/${path}`), `${name}: there is a ${path} already`);
         await Deno.writeTextFile(`${copy}/${path}`, text);
       }
       for (const [path, lines] of changes) {
@@ -99,12 +100,3 @@ Deno.test("CONTRIBUTING.md's recipes do what they say, in a copy", async (t) => 
     await Deno.remove(copy, { recursive: true });
   }
 });
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}

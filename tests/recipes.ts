@@ -1,5 +1,6 @@
 // The README's recipes: whole projects whose files and commands stand there, so that README and test cannot part. `deno run -A tests/recipes.ts`
 // brings what they need into the ignored cache folder: bootimage, and the crates into Cargo's own store.
+import { existsSync } from "node:fs";
 import { ROOT } from "./cli.ts";
 
 Deno.mkdirSync(`${ROOT}cache/recipes`, { recursive: true });
@@ -35,7 +36,7 @@ export function write({ name, files }: Recipe): string {
   for (const [path, text] of Object.entries(files)) {
     const file = `${folder}/${path}`;
     Deno.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true });
-    if (!exists(file) || Deno.readTextFileSync(file) !== text) Deno.writeTextFileSync(file, text);
+    if (!existsSync(file) || Deno.readTextFileSync(file) !== text) Deno.writeTextFileSync(file, text);
   }
   return folder;
 }
@@ -54,19 +55,10 @@ export async function runCommand(line: string, cwd: string): Promise<{ code: num
 
 /** True when everything is there; says in one line what to do when it is not. */
 export async function prepared(): Promise<boolean> {
-  const ready = exists(`${FOLDER}/cargo/bin/bootimage`) && exists(CARGO);
+  const ready = existsSync(`${FOLDER}/cargo/bin/bootimage`) && existsSync(CARGO);
   if (ready) await linkTools();
   else console.log("skipped: the README's recipes need bootimage and crates: deno run -A tests/recipes.ts");
   return ready;
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A link that stays when it is right: another run may be using it. */

@@ -1,5 +1,6 @@
 // Every way to stop, by every way of running: the exit status, the last line of the report, and that a disk without an overlay has what the guest
 // wrote. Most runs go through the command line's own function in this process; signals, `test` and `deno test` have processes of their own.
+import { existsSync } from "node:fs";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { EXIT_STATUS } from "../src/cli/help.ts";
 import { cliArgs, ROOT, runHere } from "./cli.ts";
@@ -115,14 +116,6 @@ function script(name: string, body: string, options = "{}"): string {
 const WAITS = script("waits", `await m.serial.toPrint("never");`);
 const ENDS = script("ends", `await m.stopped();`);
 
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
 const lastLine = (text: string): string => text.trimEnd().split("\n").at(-1)!;
 
 /** Ways of running, each with what a row leads to. */
@@ -306,14 +299,14 @@ scenario({ name: "endless", ...${JSON.stringify({ machine, kernel, set })}, budg
 });\n`,
   );
   const child = new Deno.Command(Deno.execPath(), { args: cliArgs(["test", path]), stdout: "null", stderr: "null" }).spawn();
-  while (!exists(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (!existsSync(pid)) await new Promise((resolve) => setTimeout(resolve, 20));
   const started = Number(Deno.readTextFileSync(pid));
   // Whatever the signal does, neither outlives this test.
-  const limit = setTimeout(() => [child.pid, started].forEach((p) => exists(`/proc/${p}`) && Deno.kill(p, "SIGKILL")), 60_000);
+  const limit = setTimeout(() => [child.pid, started].forEach((p) => existsSync(`/proc/${p}`) && Deno.kill(p, "SIGKILL")), 60_000);
   child.kill("SIGTERM");
   assertEquals((await child.status).code, 143);
-  for (let i = 0; i < 100 && exists(`/proc/${started}`); i++) await new Promise((resolve) => setTimeout(resolve, 20));
-  assertEquals(exists(`/proc/${started}`), false);
+  for (let i = 0; i < 100 && existsSync(`/proc/${started}`); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(existsSync(`/proc/${started}`), false);
   clearTimeout(limit);
 });
 
