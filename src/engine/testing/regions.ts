@@ -292,23 +292,14 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
       continue;
     }
     const expected = evaluated(places, state, start, instructions, physical, faulted, turn);
-    const different: string[] = [];
+    const different = differences(expected, u64, pages, faulted);
     if (u64[COUNT >> 3] !== 100n + BigInt(instructions)) different.push(`it counts ${u64[COUNT >> 3] - 100n} instructions`);
-    for (let n = 0; n < SLOTS; n++) {
-      const want = expected.slots.getBigUint64(slot(n), true), got = u64[slot(n) >> 3];
-      if (want !== got) different.push(`slot ${n} is 0x${got.toString(16)}, not 0x${want.toString(16)}`);
-    }
-    // A fault is recorded and not delivered here: its pc is the instruction's own.
-    if (u64[PC >> 3] !== expected.pc) different.push(`the pc is 0x${u64[PC >> 3].toString(16)}, not 0x${expected.pc.toString(16)}`);
-    const at = pages.findIndex((b, i) => b !== expected.ram[i]);
-    if (at >= 0) different.push(`byte 0x${at.toString(16)} is ${pages[at]}, not ${expected.ram[at]}`);
     // Only writes into the part without code need not be looked up.
     const written = pages.findIndex((b, i) =>
       b !== state.ram[i] && physical && !looked.has(i >> 12) &&
       !(free && !off.includes("free") && i >= free.from && i < free.from + free.length)
     );
     if (written >= 0) different.push(`byte 0x${written.toString(16)} was written, and nobody looked whether there is code`);
-    if (faulted !== expected.faulted) different.push(`it faulted: ${faulted}, due: ${expected.faulted}`);
     if (different.length) throw new Error(`after ${instructions} instructions, left by ${reason}: ${different.join("; ")}`);
   }
   return every;
@@ -373,6 +364,21 @@ class Stepper {
     return true;
   }
 }
+/** What of a run's registers, pc, memory and end is not as the evaluator has it. */
+function differences(expected: Stepper, u64: BigUint64Array, ram: Uint8Array, faulted: boolean): string[] {
+  const different: string[] = [];
+  for (let n = 0; n < SLOTS; n++) {
+    const want = expected.slots.getBigUint64(slot(n), true), got = u64[slot(n) >> 3];
+    if (want !== got) different.push(`slot ${n} is 0x${got.toString(16)}, not 0x${want.toString(16)}`);
+  }
+  // A fault is recorded and not delivered here: its pc is the instruction's own.
+  if (u64[PC >> 3] !== expected.pc) different.push(`the pc is 0x${u64[PC >> 3].toString(16)}, not 0x${expected.pc.toString(16)}`);
+  const at = ram.findIndex((b, i) => b !== expected.ram[i]);
+  if (at >= 0) different.push(`byte 0x${at.toString(16)} is ${ram[at]}, not ${expected.ram[at]}`);
+  if (faulted !== expected.faulted) different.push(`it faulted: ${faulted}, due: ${expected.faulted}`);
+  return different;
+}
+
 /** The state behind so many instructions; the last one of a run that `faulted` has to fault. */
 function evaluated(
   places: Map<bigint, Place>,
@@ -496,15 +502,8 @@ export function compareInterpreter(nodes: readonly RegionNode[], budget: number,
       } else if (reason === LEFT.lookup) lookups++;
       else if (reason !== LEFT.attention) throw new Error(`the interpreter left with reason ${reason}`);
     }
-    const expected = evaluated(places, state, start, budget - left, false, faulted, turn), different: string[] = [];
-    for (let n = 0; n < SLOTS; n++) {
-      const want = expected.slots.getBigUint64(slot(n), true), got = u64[slot(n) >> 3];
-      if (want !== got) different.push(`slot ${n} is 0x${got.toString(16)}, not 0x${want.toString(16)}`);
-    }
-    if (u64[PC >> 3] !== expected.pc) different.push(`the pc is 0x${u64[PC >> 3].toString(16)}, not 0x${expected.pc.toString(16)}`);
-    const at = ram.findIndex((b, i) => b !== expected.ram[i]);
-    if (at >= 0) different.push(`byte 0x${at.toString(16)} is ${ram[at]}, not ${expected.ram[at]}`);
-    if (faulted !== expected.faulted) different.push(`it faulted: ${faulted}, due: ${expected.faulted}`);
+    const expected = evaluated(places, state, start, budget - left, false, faulted, turn);
+    const different = differences(expected, u64, ram, faulted);
     if (different.length) throw new Error(`after ${budget - left} instructions, left by ${reason}: ${different.join("; ")}`);
     return { lookups, unlinked, slow, reason, uops };
   });
