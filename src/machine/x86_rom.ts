@@ -22,8 +22,8 @@ const CMOS = 0x70, BOOT_ORDER = 0x3d, BOOT_ORDER_3 = 0x38, KINDS = ["floppy", "h
 const VGA_ROM = "vgabios-stdvga.bin";
 /** Keys of fw_cfg items. */
 const RAM_SIZE = 0x03, CPUS = 0x05, NUMA = 0x0d, MAX_CPUS = 0x0f, IRQ0_OVERRIDE = 0x8002;
-/** Usable, as in E820. */
 const takesItems = offer<TakesItems>("provide");
+/** Usable, as in E820. */
 const USABLE = 1, E820_BYTES = 20;
 /** A mouse, and a coprocessor. */
 const EQUIPMENT = 0x06;

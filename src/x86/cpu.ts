@@ -815,8 +815,8 @@ export class X86Cpu implements Core {
   }
 
   /** Only fetches come here: elsewhere the bus answers with all ones, and code of all ones is no instruction. */
-  busFault(lo: number, _hi: number, _access: Access): void {
-    this.record(this.beyondCode(lo) ? XCPT.GP : XCPT.UD, 0);
+  busFault(lo: number, _hi: number, access: Access): void {
+    this.record(access === FETCH && this.beyondCode(lo) ? XCPT.GP : XCPT.UD, 0);
   }
   /** Code beyond the limit of its segment is not fetched. */
   beyondCode(lo: number): boolean {
