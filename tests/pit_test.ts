@@ -1,7 +1,7 @@
 // The 8254 against a slow model that counts clock by clock (tests/models/i8254.ts): every mode, binary and BCD, one and two bytes, with new counts, latches,
 // read-backs and gates at and around the reloads.
 import { assert, assertEquals } from "@std/assert";
-import pit, { type I8254 } from "../src/devices/i8254.ts";
+import pit, { type I8254 } from "../src/devices/isa/i8254.ts";
 import { bench } from "../src/devices/testing/bench.ts";
 import { Random } from "./fuzz/random.ts";
 import { SlowCounter } from "./models/i8254.ts";

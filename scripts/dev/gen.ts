@@ -5,19 +5,7 @@ import { LISTS } from "../../src/core/later.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** Device types that are usually found together, and so are loaded together; each other one is loaded alone, which costs a millisecond. */
-const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  riscv: ["riscv.clint", "goldfish.rtc", "riscv.plic", "sifive.test", "unimplemented"],
-  // What any machine with an ISA has, and what more a PC has.
-  isa: ["i8254", "i8259.pair", "isa-debug-exit", "mc146818"],
-  // deno-fmt-ignore
-  pc: [
-    "i82077aa", "fw_cfg", "x86.hpet", "pci.i440fx", "i8042", "i8257", "ide.piix", "x86.ioapic", "x86.lapic", "lpt", "isa.piix3", "acpi.piix4",
-    "port-console", "vga", "x87-error",
-  ],
-};
-
-/** A device type, the path of its file below src/devices, and its group. */
+/** A device type, the path of its file below src/devices, and its group: the folder that it is in, whose devices are loaded together. */
 interface DeviceFile {
   readonly type: string;
   readonly path: string;
@@ -26,22 +14,19 @@ interface DeviceFile {
 
 /** Every device type, in the order of their files. */
 export async function deviceTypes(): Promise<DeviceFile[]> {
-  const types = await Promise.all(
-    deviceFiles().sort().map(async (path) => {
+  return await Promise.all(
+    deviceFiles().map(async ({ path, group }) => {
       const { type } = (await import(new URL(`src/devices/${path}`, root).href)).default as { type: string };
-      return { type, path, group: Object.keys(GROUPS).find((name) => GROUPS[name].includes(type)) };
+      return { type, path, group };
     }),
   );
-  const strange = Object.values(GROUPS).flat().find((name) => !types.some((t) => t.type === name));
-  if (strange !== undefined) throw new Error(`the groups of devices in scripts/dev/gen.ts name '${strange}', which no file is`);
-  return types;
 }
 
 /** Text of `src/devices/files.ts`. */
 export function deviceTable(types: readonly DeviceFile[]): string {
   return [
-    "// The file below src by which a device type is loaded, by its name in machine files: its own, or the list of its group. Written by",
-    "// scripts/dev/gen.ts (which has the groups) from the files in this folder.",
+    "// The file below src by which a device type is loaded, by its name in machine files: its own, or the list of the folder that it is in.",
+    "// Written by scripts/dev/gen.ts from the files in this folder.",
     "export const FILES: Readonly<Record<string, string>> = {",
     ...types.map(({ type, path, group }) => `  ${JSON.stringify(type)}: "${group ? `loads/devices_${group}.ts` : `devices/${path}`}",`),
     "};",
@@ -49,12 +34,20 @@ export function deviceTable(types: readonly DeviceFile[]): string {
   ].join("\n");
 }
 
-/** Paths below src/devices of the files that export a device type: a file, or the `mod.ts` of a folder, for each device. */
-function deviceFiles(): string[] {
+/** The files below src/devices that export a device type, and the folders of devices they are in: a file, or the `mod.ts` of a folder of its own. */
+function deviceFiles(): Pick<DeviceFile, "path" | "group">[] {
   const dir = new URL("src/devices/", root);
-  return [...Deno.readDirSync(dir)].map((e) => e.isDirectory ? `${e.name}/mod.ts` : e.name)
-    .filter((path) => path.endsWith(".ts") && !path.endsWith("_test.ts") && existsSync(new URL(path, dir)))
-    .filter((path) => /^export default defineDevice/m.test(Deno.readTextFileSync(new URL(path, dir))));
+  const names = (folder: string) => [...Deno.readDirSync(new URL(folder, dir))].map((e) => e.isDirectory ? `${e.name}/` : e.name).sort();
+  const isDevice = (path: string) =>
+    path.endsWith(".ts") && !path.endsWith("_test.ts") && /^export default defineDevice/m.test(Deno.readTextFileSync(new URL(path, dir)));
+  const devices = (folder: string): string[] =>
+    names(folder).map((name) => folder + (name.endsWith("/") ? `${name}mod.ts` : name))
+      .filter((path) => existsSync(new URL(path, dir)) && isDevice(path));
+  const groups = names("").filter((name) => name.endsWith("/") && !existsSync(new URL(`${name}mod.ts`, dir)));
+  return [
+    ...devices("").map((path) => ({ path, group: undefined })),
+    ...groups.flatMap((folder) => devices(folder).map((path) => ({ path, group: folder.slice(0, -1) }))),
+  ];
 }
 
 /**
@@ -126,9 +119,10 @@ export function loadLists(types: readonly DeviceFile[]): Map<string, string> {
       ...after ? [`export * from "../${entry.slice(4)}";`] : [],
     ]);
   }
-  for (const group of Object.keys(GROUPS)) {
+  for (const group of new Set(types.map((t) => t.group))) {
+    if (group === undefined) continue;
     const paths = types.filter((t) => t.group === group).map((t) => t.path), files = paths.map((path) => `src/devices/${path}`);
-    const names = paths.map((path) => path.replace(/(\/mod)?\.ts$/, ""));
+    const names = paths.map((path) => path.replace(/(\/mod)?\.ts$/, "").slice(group.length + 1));
     emit(
       `devices_${group}`,
       "Device types and what they need",

@@ -3,7 +3,7 @@
 
 import { assertEquals } from "@std/assert";
 import { boot } from "../../mod.ts";
-import type { I8042 } from "../../src/devices/i8042.ts";
+import type { I8042 } from "../../src/devices/pc/i8042.ts";
 import type { Machine } from "../../src/machine/machine.ts";
 import { normalise } from "./guests.ts";
 import { screenText, X86_GUESTS, type X86Guest } from "./x86.ts";

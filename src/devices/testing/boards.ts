@@ -3,16 +3,16 @@ import { Bus, type BusTarget, readTarget, type Size, writeTarget } from "../../c
 import { VirtualClock } from "../../core/clock.ts";
 import type { AnyDeviceType, Device, DeviceEnv } from "../../core/device.ts";
 import { type IrqLine, unconnected } from "../../core/irq.ts";
-import clint from "../clint.ts";
-import hpet from "../hpet.ts";
-import ioapic from "../ioapic.ts";
-import goldfishRtc from "../goldfish_rtc.ts";
-import i8042 from "../i8042.ts";
-import i8254 from "../i8254.ts";
-import i8259 from "../i8259.ts";
-import mc146818 from "../mc146818.ts";
+import clint from "../riscv/clint.ts";
+import hpet from "../pc/hpet.ts";
+import ioapic from "../pc/ioapic.ts";
+import goldfishRtc from "../riscv/goldfish_rtc.ts";
+import i8042 from "../pc/i8042.ts";
+import i8254 from "../isa/i8254.ts";
+import i8259 from "../isa/i8259.ts";
+import mc146818 from "../isa/mc146818.ts";
 import ns16550a from "../ns16550a.ts";
-import plic from "../plic.ts";
+import plic from "../riscv/plic.ts";
 import { defaults } from "./bench.ts";
 
 /** 2026-12-31T23:59:58Z, the moment at which the clocks of the boards stand. */

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { builtinFont } from "../../core/font8x16.ts";
 import { vgaMode } from "../../core/vga_modes.ts";
 import { bench } from "../../devices/testing/bench.ts";
-import vga from "../../devices/vga/mod.ts";
+import vga from "../../devices/pc/vga/mod.ts";
 import { BDA, ROM_SEGMENT } from "./host.ts";
 import { FUNCTIONALITY_AT } from "./int10.ts";
 import { post } from "./mod.ts";

@@ -1,0 +1,287 @@
+import { assertEquals } from "@std/assert";
+import i8042, { type I8042 } from "./i8042.ts";
+import { bench } from "../testing/bench.ts";
+
+/** With the configuration that a PC's BIOS leaves: translation, system flag, interrupts of both devices. */
+function setUp(config = 0x47) {
+  const b = bench(i8042);
+  const command = (value: number, ...data: number[]) => {
+    b.write(0, value, 1, 1);
+    for (const d of data) b.write(0, d);
+  };
+  command(0x60, config);
+  b.edges.length = 0;
+  const dev = b.dev as I8042;
+  const status = () => b.read(0, 1, 1);
+  /** Reads a byte each millisecond until the output buffer stays empty. */
+  const drain = () => {
+    const bytes: number[] = [];
+    for (; status() & 1; b.passNs(1e6)) bytes.push(b.read(0));
+    return bytes;
+  };
+  const keys = (...codes: number[]) => codes.forEach((code) => dev.keyboard.receive(code));
+  const mouse = (...values: number[]) => values.flatMap((v) => (command(0xd4, v), drain()));
+  return { ...b, dev, command, status, drain, keys, mouse, data: (v: number) => b.write(0, v) };
+}
+
+Deno.test("a key reaches the guest as set 1 with one interrupt for each byte", () => {
+  const k = setUp();
+  k.keys(0x1e, 0x9e);
+  assertEquals([k.status() & 0x21, k.edges], [0x01, ["0+"]]);
+  assertEquals([k.read(0), k.status() & 1, k.edges], [0x1e, 0, ["0+", "0-"]]);
+  k.passNs(1e6);
+  assertEquals([k.status() & 1, k.edges], [1, ["0+", "0-", "0+"]]);
+  assertEquals([k.read(0), k.status() & 1, k.irq[0].level], [0x9e, 0, false]);
+  assertEquals(k.read(0), 0x9e, "an empty buffer gives its last byte again");
+});
+
+Deno.test("a byte takes a millisecond on its wire from when the last was read, also in a restored controller; answers are there at once", () => {
+  const k = setUp(), full = () => k.status() & 0x21;
+  k.mouse(0xf4);
+  k.passNs(1e6);
+  k.keys(0xe0, 0x48);
+  assertEquals([k.read(0), k.read(0), full()], [0xe0, 0xe0, 0], "read twice: the same byte");
+  k.passNs(999_999);
+  assertEquals([full(), k.dev.keyboard.room(), k.irq[0].level], [0, 0, false]);
+  const saved = structuredClone(k.dev.state), later = setUp();
+  later.passNs(k.clock.ticks);
+  later.dev.state = saved;
+  later.dev.restored();
+  for (const one of [k, later]) {
+    one.passNs(1);
+    assertEquals([one.status() & 0x21, one.irq[0].level, one.read(0), one.status() & 0x21], [1, true, 0x48, 0]);
+    // The other wire is free.
+    one.dev.mouse.move({ dx: 1, dy: 2, buttons: 0 });
+    assertEquals([one.status() & 0x21, one.read(0), one.status() & 0x21], [0x21, 0x28, 0]);
+    one.command(0x20);
+    assertEquals([one.read(0), one.status() & 0x21], [0x47, 0], "the controller itself has no wire");
+    one.data(0xed);
+    assertEquals([one.read(0), one.status() & 0x21], [0xfa, 0]);
+    one.data(0x00);
+    assertEquals(one.read(0), 0xfa);
+    one.passNs(1e6);
+    assertEquals(one.drain(), [1, 0xfe]);
+  }
+});
+
+Deno.test("every key of set 1 survives the way through set 2 and the translation", () => {
+  const k = setUp();
+  const makes = Array.from({ length: 0x58 }, (_, i) => i + 1).filter((c) => c !== 0x55);
+  for (const make of makes) {
+    k.keys(make, make | 0x80);
+    assertEquals(k.drain(), [make, make | 0x80]);
+  }
+  k.keys(0xe0, 0x48, 0xe0, 0xc8, 0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5);
+  assertEquals(k.drain(), [0xe0, 0x48, 0xe0, 0xc8, 0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5]);
+});
+
+Deno.test("without translation: set 2 by default, set 1 when the guest asks for it", () => {
+  const k = setUp(0x07);
+  k.keys(0x1e, 0x9e, 0xe0, 0x48, 0xe0, 0xc8, 0x41);
+  assertEquals(k.drain(), [0x1c, 0xf0, 0x1c, 0xe0, 0x75, 0xe0, 0xf0, 0x75, 0x83]);
+  k.data(0xf0);
+  k.data(1);
+  k.keys(0x1e, 0x9e);
+  assertEquals(k.drain(), [0xfa, 0xfa, 0x1e, 0x9e]);
+  k.data(0xf0);
+  k.data(0);
+  assertEquals(k.drain(), [0xfa, 0xfa, 0x01]);
+  k.data(0xf0);
+  k.data(4);
+  assertEquals(k.drain(), [0xfa, 0xfe]);
+});
+
+/** Keys by codes of set 1, with those of set 3 (IBM's table of key numbers; Linux's atkbd agrees). */
+const SET_3: readonly (readonly [set1: readonly number[], set3: number])[] = [
+  [[0x1e], 0x1c],
+  [[0x39], 0x29],
+  [[0x1c], 0x5a],
+  [[0x0f], 0x0d],
+  [[0x56], 0x13],
+  [[0x3b], 0x07],
+  [[0x41], 0x37],
+  [[0x58], 0x5e],
+  [[0x37], 0x7e],
+  [[0x4a], 0x84],
+  [[0x4e], 0x7c],
+  [[0x52], 0x70],
+  [[0x54], 0x57],
+  [[0xe0, 0x35], 0x77],
+  [[0xe0, 0x1c], 0x79],
+  [[0xe0, 0x1d], 0x58],
+  [[0xe0, 0x38], 0x39],
+  [[0xe0, 0x48], 0x63],
+  [[0xe0, 0x4d], 0x6a],
+  [[0xe0, 0x52], 0x67],
+  [[0xe0, 0x5b], 0x8b],
+  [[0xe0, 0x37], 0x57],
+];
+
+Deno.test("set 3: a byte a key, without prefixes; which keys tell their release is the guest's choice", () => {
+  const k = setUp(0x07), command = (...values: number[]) => values.flatMap((v) => (k.data(v), k.drain()));
+  const pressed = (keys: readonly number[]) => {
+    const last = keys.length - 1;
+    return keys.map((code) => (k.keys(code), k.drain())).concat(keys.map((code, i) => (k.keys(i === last ? code | 0x80 : code), k.drain())))
+      .flat();
+  };
+  assertEquals(command(0xf0, 3, 0xf0, 0), [0xfa, 0xfa, 0xfa, 0xfa, 3]);
+  for (const [keys, code] of SET_3) assertEquals(pressed(keys), [code], `0x${code.toString(16)}`);
+  // These tell it from the start.
+  for (const [set1, code] of [[0x1d, 0x11], [0x2a, 0x12], [0x3a, 0x14], [0x38, 0x19], [0x36, 0x59]]) {
+    assertEquals(pressed([set1]), [code, 0xf0, code]);
+  }
+  k.keys(0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5);
+  assertEquals(k.drain(), [0x62], "Pause");
+  k.keys(0xe0, 0x2a, 0xe0, 0xaa);
+  assertEquals(k.drain(), [], "no shift that nobody pressed");
+  assertEquals(command(0xfc, 0x1c, 0x63), [0xfa, 0xfa, 0xfa]);
+  assertEquals([pressed([0x1e]), pressed([0xe0, 0x48]), pressed([0x30])], [[0x1c, 0xf0, 0x1c], [0x63, 0xf0, 0x63], [0x32]]);
+  assertEquals(command(0xfd, 0x1c, 0xf4), [0xfa, 0xfa, 0xfa], "a command ends the list");
+  assertEquals(pressed([0x1e]), [0x1c]);
+  for (const [all, tells] of [[0xf8, true], [0xf7, false], [0xfa, true], [0xf9, false]] as const) {
+    assertEquals(command(all), [0xfa]);
+    for (const [keys, code] of [...SET_3, [[0x1d], 0x11] as const]) assertEquals(pressed(keys), tells ? [code, 0xf0, code] : [code]);
+  }
+  assertEquals(command(0xf6), [0xfa]);
+  assertEquals([command(0xf0, 0), pressed([0x1e])], [[0xfa, 0xfa, 2], [0x1c, 0xf0, 0x1c]], "defaults");
+  assertEquals([command(0xf0, 3), pressed([0x1d]), pressed([0x1e])], [[0xfa, 0xfa], [0x11, 0xf0, 0x11], [0x1c]]);
+});
+
+Deno.test("room: nothing until the guest has read the last key, or while the keyboard is off", () => {
+  const k = setUp();
+  let told = 0;
+  k.dev.keyboard.onRoom = () => told++;
+  assertEquals(k.dev.keyboard.room(), 1);
+  k.keys(0x1e);
+  assertEquals(k.dev.keyboard.room(), 0);
+  k.read(0);
+  assertEquals([k.dev.keyboard.room(), told], [0, 0]);
+  k.passNs(1e6);
+  assertEquals([k.dev.keyboard.room(), told], [1, 1]);
+  k.command(0xad);
+  assertEquals(k.dev.keyboard.room(), 0);
+  k.command(0xae);
+  assertEquals([k.dev.keyboard.room(), told], [1, 2]);
+  k.data(0xf5);
+  assertEquals([k.drain(), k.dev.keyboard.room()], [[0xfa], 0]);
+  k.keys(0x1e);
+  assertEquals(k.drain(), []);
+  k.data(0xf4);
+  assertEquals([k.drain(), k.dev.keyboard.room()], [[0xfa], 1]);
+});
+
+Deno.test("keyboard commands: LEDs, echo, identity, rate, reset, resend, unknown", () => {
+  const k = setUp(0x07);
+  const send = (...values: number[]) => values.flatMap((v) => (k.data(v), k.drain()));
+  assertEquals(send(0xed, 0x05), [0xfa, 0xfa]);
+  assertEquals(k.dev.state.keyboard.leds, 5);
+  assertEquals([send(0xee), send(0xf2), send(0xf3, 0x20)], [[0xee], [0xfa, 0xab, 0x83], [0xfa, 0xfa]]);
+  assertEquals([k.dev.state.keyboard.rate, send(0xfe), send(0x05)], [0x20, [0xfa], [0xfe]]);
+  assertEquals([send(0xff), k.dev.state.keyboard.leds], [[0xfa, 0xaa], 0]);
+  assertEquals(send(0xed, 0xf4), [0xfa, 0xfa], "a command in place of the argument is a command");
+  k.command(0x60, 0x47);
+  assertEquals(send(0xf2), [0xfa, 0xab, 0x41], "the identity is translated too");
+});
+
+Deno.test("controller: self tests, configuration, RAM, ports", () => {
+  const k = setUp();
+  const ask = (value: number, ...data: number[]) => {
+    k.command(value, ...data);
+    return k.drain();
+  };
+  assertEquals([ask(0xaa), ask(0xab), ask(0xa9), ask(0x20), ask(0xc0), ask(0xa4), ask(0xe0)], [[0x55], [0], [0], [0x47], [0x80], [0xf1], [
+    0,
+  ]]);
+  assertEquals([ask(0xa7), ask(0x20), ask(0xa8), ask(0xad), ask(0x20)], [[], [0x67], [], [], [0x57]]);
+  k.command(0xae);
+  assertEquals([ask(0x65, 0x99), ask(0x25), ask(0x26)], [[], [0x99], [0]]);
+  assertEquals(ask(0xd2, 0x42), [0x42]);
+  assertEquals(ask(0xd0), [0xcf]);
+  ask(0x9b);
+  assertEquals(k.log, ["guest unknown controller command 0x9b"]);
+});
+
+Deno.test("status: command or data, system flag", () => {
+  const k = setUp(0x03);
+  assertEquals(k.status(), 0x10);
+  k.command(0xaa);
+  assertEquals([k.status(), k.read(0), k.status()], [0x1d, 0x55, 0x1c]);
+});
+
+Deno.test("interrupts obey the configuration", () => {
+  const k = setUp(0x40);
+  k.keys(0x1e);
+  assertEquals([k.status() & 1, k.irq[0].level], [1, false]);
+  k.command(0x60, 0x41);
+  assertEquals(k.irq[0].level, true);
+  k.drain();
+  k.command(0xd3, 0x77);
+  assertEquals([k.status() & 0x21, k.irq[0].level, k.irq[1].level], [0x21, false, false]);
+  k.command(0x60, 0x43);
+  assertEquals([k.irq[1].level, k.read(0)], [true, 0x77]);
+});
+
+Deno.test("A20 through the output port, the HP commands and port 0x92", () => {
+  const k = setUp();
+  const a20 = () => [!k.irq[2].level, !!(k.read(0, 1, 2) & 2)];
+  assertEquals(a20(), [true, true]);
+  k.command(0xd1, 0xdd);
+  assertEquals(a20(), [false, false]);
+  k.command(0xdf);
+  assertEquals(a20(), [true, true]);
+  k.command(0xdd);
+  k.write(0, 0x02, 1, 2);
+  assertEquals([a20(), k.stops], [[true, true], []]);
+});
+
+Deno.test("the three ways to reset", () => {
+  const k = setUp();
+  k.command(0xfe);
+  k.command(0xd1, 0xde);
+  k.write(0, 0x03, 1, 2);
+  k.command(0xff);
+  assertEquals(k.stops, Array(3).fill({ kind: "reset" }));
+});
+
+Deno.test("mouse: identification with and without a wheel, status, defaults", () => {
+  const k = setUp();
+  assertEquals(k.mouse(0xff), [0xfa, 0xaa, 0x00]);
+  assertEquals(k.mouse(0xf2), [0xfa, 0x00]);
+  assertEquals(k.mouse(0xe8, 3, 0xe7, 0xf4, 0xe9), [0xfa, 0xfa, 0xfa, 0xfa, 0xfa, 0x30, 3, 100]);
+  assertEquals(k.mouse(0xf3, 200, 0xf3, 100, 0xf3, 80, 0xf2).slice(-2), [0xfa, 3]);
+  assertEquals(k.mouse(0xf3, 200, 0xf3, 200, 0xf3, 80, 0xf2).slice(-2), [0xfa, 4]);
+  assertEquals(k.mouse(0xf6, 0xe9), [0xfa, 0xfa, 0x00, 2, 100]);
+  assertEquals(k.mouse(0xee, 0x12, 0xec), [0xfa, 0x12, 0xfa]);
+  assertEquals([k.mouse(0x12), k.mouse(0xfe)], [[0xfe], [0xfe]]);
+});
+
+Deno.test("mouse: packets with signs, buttons and wheel, only while it streams", () => {
+  const k = setUp();
+  k.dev.mouse.move({ dx: 5, dy: 5, buttons: 0 });
+  assertEquals(k.drain(), [], "not enabled");
+  k.mouse(0xf4);
+  k.dev.mouse.move({ dx: 5, dy: 3, buttons: 1 });
+  assertEquals([k.status() & 0x21, k.irq[1].level], [0x21, true]);
+  assertEquals(k.drain(), [0x29, 5, 0xfd]);
+  k.dev.mouse.move({ dx: -200, dy: 0, buttons: 2 });
+  assertEquals(k.drain(), [0x1a, 0x81, 0, 0x1a, 0xb7, 0]);
+  k.mouse(0xf3, 200, 0xf3, 100, 0xf3, 80);
+  k.dev.mouse.move({ dx: 0, dy: -1, dz: -1, buttons: 4 });
+  assertEquals(k.drain(), [0x0c, 0, 1, 0xff]);
+  k.mouse(0xf0);
+  k.dev.mouse.move({ dx: 1, dy: 1, buttons: 1 });
+  assertEquals([k.drain(), k.mouse(0xeb)], [[], [0xfa, 0x09, 0, 0, 0]]);
+});
+
+Deno.test("the keyboard goes before the mouse, and an interface that is off holds its bytes", () => {
+  const k = setUp();
+  k.mouse(0xf4);
+  k.dev.mouse.move({ dx: 1, dy: 0, buttons: 0 });
+  k.keys(0x1e);
+  assertEquals(k.drain(), [0x08, 0x1e, 1, 0], "the first byte was in the buffer already");
+  k.command(0xa7);
+  k.dev.mouse.move({ dx: 1, dy: 0, buttons: 0 });
+  assertEquals(k.drain(), []);
+  k.command(0xa8);
+  assertEquals(k.drain(), [0x08, 1, 0]);
+});
