@@ -7,7 +7,8 @@ export type { Duration } from "./src/scenario/duration.ts";
 export type { Cell, Colour, Look } from "./src/scenario/screen.ts";
 export type { SessionKeyboard, SessionScreen } from "./src/scenario/peripherals.ts";
 export type { InputEntry } from "./src/scenario/inputs.ts";
-export type { MachineSession, SerialConsole, SessionSnapshot } from "./src/scenario/session.ts";
+export type { SerialConsole } from "./src/scenario/serial_console.ts";
+export type { MachineSession, SessionSnapshot } from "./src/scenario/session.ts";
 export type { Stop } from "./src/machine/stop.ts";
 
 // No top-level await: a script given with --scenario imports this module, which must be complete by then.

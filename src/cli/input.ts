@@ -1,5 +1,5 @@
 // Stdin to the guest: a raw terminal with Ctrl-A commands, or a pipe that is fed as it is.
-import type { SerialConsole } from "../scenario/session.ts";
+import type { SerialConsole } from "../scenario/serial_console.ts";
 
 /** Where typed bytes go. */
 export type Sink = Pick<SerialConsole, "enqueue" | "queued" | "onDrained">;

@@ -1,6 +1,7 @@
 // `--serial WHERE`, given once for each console of the machine, in their order: this terminal, a file, or a TCP port of this host.
 import { ConfigError } from "../core/errors.ts";
-import type { MachineSession, SerialConsole } from "../scenario/session.ts";
+import type { SerialConsole } from "../scenario/serial_console.ts";
+import type { MachineSession } from "../scenario/session.ts";
 import { openFile, writeAll } from "./output.ts";
 
 /** Bytes of output that are kept until somebody connects, and that a client may be behind before the guest waits for it. */

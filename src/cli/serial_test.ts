@@ -1,7 +1,8 @@
 // `--serial`: consoles in files and on TCP ports of this host.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
-import type { MachineSession, SerialConsole } from "../scenario/session.ts";
+import type { SerialConsole } from "../scenario/serial_console.ts";
+import type { MachineSession } from "../scenario/session.ts";
 import { openPorts } from "./serial.ts";
 
 const scratch = Deno.makeTempDirSync({ prefix: "bringup-serial-" });

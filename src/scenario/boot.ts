@@ -5,7 +5,7 @@ import type { Channel } from "../core/log.ts";
 import type { OpenDisk } from "../machine/disks.ts";
 import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { SessionScreen } from "./peripherals.ts";
-import type { SerialConsole } from "./session.ts";
+import type { SerialConsole } from "./serial_console.ts";
 import { collectForgotten, placed, restated, takeForgotten } from "./failures.ts";
 import { findMachineFile, findShipped, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
 import type { Look } from "./screen.ts";

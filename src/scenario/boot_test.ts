@@ -3,7 +3,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { withChanged } from "../../tests/cli.ts";
 import { ConfigError } from "../core/errors.ts";
 import { boot, type BootOptions, expect, scenario } from "./boot.ts";
-import type { SerialConsole } from "./session.ts";
+import type { SerialConsole } from "./serial_console.ts";
 
 const kernel = decodeURIComponent(new URL("../../tests/guests/bin/hello.rv64.elf", import.meta.url).pathname);
 

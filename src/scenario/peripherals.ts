@@ -6,13 +6,13 @@ import { type Duration, parseDuration } from "./duration.ts";
 import { biosKeyBuffer, eventsOfChord, eventsOfText, type KeyBuffer, type KeyEvent, KeyQueue } from "./keyboard.ts";
 import type { MachineLike } from "./machine_like.ts";
 import { type Look, LOOKS, Screen, ScreenMatcher } from "./screen.ts";
-import type { MachineSession } from "./session.ts";
+import type { Waiting } from "./waiting.ts";
 
 export { ScreenMatcher };
 
 /** A screen that scripts expect texts on. */
 export class SessionScreen extends Screen {
-  constructor(readonly session: MachineSession, port: ScreenPort) {
+  constructor(readonly session: Waiting, port: ScreenPort) {
     super(port);
   }
 
@@ -73,7 +73,7 @@ function bufferOf(machine: MachineLike): KeyBuffer | undefined {
 export class SessionKeyboard {
   readonly keys: KeyQueue;
 
-  constructor(readonly session: MachineSession, port: KeyPort) {
+  constructor(readonly session: Waiting, port: KeyPort) {
     const { machine } = session, isPc = machine.cpus[0]?.arch === "x86_64";
     const host = { now: () => machine.age, ...(isPc ? { buffer: () => bufferOf(machine) } : {}) };
     this.keys = new KeyQueue(port, host, session.ticksOf(parseDuration(RETRY)));
