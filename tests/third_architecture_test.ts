@@ -6,7 +6,7 @@ import { silent } from "../src/core/log.ts";
 import { frame, latin1, PacketReader } from "../src/debug/packets.ts";
 import { serveGdb } from "../src/debug/gdb.ts";
 import { DEVICES } from "../src/devices/mod.ts";
-import { ARCHITECTURES } from "../src/machine/architectures/mod.ts";
+import { ARCHITECTURES } from "../src/machine/architectures.ts";
 import { describe, listKeys } from "../src/machine/describe.ts";
 import { machineSchema } from "../src/machine/json_schema.ts";
 import { createMachine, loadGraph, type Machine } from "../src/machine/machine.ts";

@@ -1,4 +1,4 @@
-// Fails when a file imports from a layer that it may not see, or touches the host where it may not.
+// Fails when a file imports from a layer that it may not see, touches the host where it may not, or needs itself by way of others.
 // Run: deno run -A scripts/dev/check_layers.ts
 import { existsSync } from "node:fs";
 
@@ -39,6 +39,34 @@ export function violations(path: string, source: string): string[] {
   return out;
 }
 
+/** An instruction's row is text and code that builds IR by what the rows' table decodes: the one circle that may be, of types. */
+const ROWS = /^(riscv|x86)\//;
+
+/** Sentences about files, given as path below src and text, that import each other in a circle; imports of types count. */
+export function circles(sources: ReadonlyMap<string, string>): string[] {
+  const imports = new Map<string, string[]>();
+  for (const [path, source] of sources) {
+    const found = [...source.matchAll(/^(?:import|export)\b[^"';]*?"(\.[^"]+)";|\bimport\("(\.[^"]+)"\)/gm)].map((m) => m[1] ?? m[2]);
+    imports.set(path, found.map((to) => new URL(to, `file:///src/${path}`).pathname.slice(5)));
+  }
+  const out: string[] = [], done = new Set<string>();
+  const visit = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path);
+    if (at >= 0) {
+      const circle = way.slice(at);
+      if (!circle.every((p) => ROWS.test(p))) {
+        out.push(`these import each other in a circle: ${[...circle, path].map((p) => `src/${p}`).join(" > ")}`);
+      }
+      return;
+    }
+    if (done.has(path)) return;
+    for (const to of imports.get(path) ?? []) visit(to, [...way, path]);
+    done.add(path);
+  };
+  for (const path of sources.keys()) visit(path, []);
+  return out;
+}
+
 function* files(dir: string, below = ""): Generator<string> {
   for (const e of Deno.readDirSync(dir)) {
     const path = below + e.name;
@@ -48,7 +76,9 @@ function* files(dir: string, below = ""): Generator<string> {
 }
 
 if (import.meta.main) {
-  const found = [...files(SRC)].flatMap((p) => violations(p, Deno.readTextFileSync(`${SRC}/${p}`)));
+  const sources = new Map([...files(SRC)].map((p) => [p, Deno.readTextFileSync(`${SRC}/${p}`)]));
+  const own = new Map([...sources].filter(([p]) => !p.endsWith("_test.ts") && !p.startsWith("loads/")));
+  const found = [...[...sources].flatMap(([p, source]) => violations(p, source)), ...circles(own)];
   for (const line of found) console.error(line);
   Deno.exit(found.length ? 1 : 0);
 }

@@ -8,9 +8,9 @@ const SLOW = [
   "src/riscv/insn_test.ts", // 7
   "src/firmware/bios/video_test.ts", // 5
   "src/debug/gdb_test.ts", // 4
-  "src/machine/x86_test.ts", // 3
+  "src/machine/x86/platform_test.ts", // 3
   "src/scenario/screen_test.ts", // 2
-  "src/machine/riscv_places_test.ts", // 2
+  "src/machine/riscv/places_test.ts", // 2
   "src/x86/sse_test.ts", // 2
 ];
 /** Whole machines, and the goldens and tables that a change of semantics or of a device meets first. */

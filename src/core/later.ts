@@ -8,8 +8,8 @@
  */
 export const LISTS: Readonly<Record<string, string>> = {
   "engine/regions.ts": "jit",
-  "machine/riscv.ts": "riscv",
-  "machine/x86.ts": "x86",
+  "machine/riscv/platform.ts": "riscv",
+  "machine/x86/platform.ts": "x86",
   "riscv/floating.ts": "riscv_floating",
 };
 

@@ -2,8 +2,8 @@
 // GDB manual (version 13), appendix G "Target Descriptions". What GDB calls an architecture's registers is in its descriptor.
 import { ConfigError } from "../core/errors.ts";
 import type { Cpu, RegisterInfo } from "../core/cpu.ts";
-import type { GdbArchitecture } from "../machine/architectures/descriptor.ts";
-import { architectureOf, familyOf } from "../machine/architectures/mod.ts";
+import type { GdbArchitecture } from "../machine/architecture.ts";
+import { architectureOf, familyOf } from "../machine/architectures.ts";
 
 /** A register of a description: a processor's, or the lower half of one. */
 export interface TargetRegister extends RegisterInfo {

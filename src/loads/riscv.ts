@@ -1,4 +1,4 @@
-// What src/machine/riscv.ts needs, in the order of evaluation. Written by scripts/dev/gen.ts.
+// What src/machine/riscv/platform.ts needs, in the order of evaluation. Written by scripts/dev/gen.ts.
 // Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.
 import "../firmware/sbi/host.ts";
 import "../firmware/sbi/base.ts";
@@ -40,5 +40,5 @@ import "../machine/fdt.ts";
 import "../machine/image.ts";
 import "../machine/engine_cpu.ts";
 import "../machine/places.ts";
-import "../machine/riscv_places.ts";
-export * from "../machine/riscv.ts";
+import "../machine/riscv/places.ts";
+export * from "../machine/riscv/platform.ts";

@@ -1,4 +1,4 @@
-// What src/machine/x86.ts needs, in the order of evaluation. Written by scripts/dev/gen.ts.
+// What src/machine/x86/platform.ts needs, in the order of evaluation. Written by scripts/dev/gen.ts.
 // Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.
 import "../scenario/keyboard.ts";
 import "../core/cp437.ts";
@@ -48,7 +48,7 @@ import "../x86/cpu.ts";
 import "../x86/disasm.ts";
 import "../machine/engine_cpu.ts";
 import "../core/apic.ts";
-import "../machine/x86_apic.ts";
+import "../machine/x86/apic.ts";
 import "../firmware/bios/host.ts";
 import "../core/font8x16.ts";
 import "../core/vga_modes.ts";
@@ -79,14 +79,14 @@ import "../firmware/bios/int19.ts";
 import "../firmware/bios/tables.ts";
 import "../firmware/bios/post.ts";
 import "../firmware/bios/mod.ts";
-import "../machine/x86_tables.ts";
-import "../machine/x86_bios.ts";
+import "../machine/x86/tables.ts";
+import "../machine/x86/bios.ts";
 import "../machine/places.ts";
-import "../machine/x86_boot.ts";
-import "../machine/x86_linux.ts";
-import "../machine/x86_linux16.ts";
-import "../machine/x86_multiboot.ts";
-import "../machine/x86_pvh.ts";
-import "../machine/x86_image.ts";
-import "../machine/x86_rom.ts";
-export * from "../machine/x86.ts";
+import "../machine/x86/boot.ts";
+import "../machine/x86/linux.ts";
+import "../machine/x86/linux16.ts";
+import "../machine/x86/multiboot.ts";
+import "../machine/x86/pvh.ts";
+import "../machine/x86/image.ts";
+import "../machine/x86/rom.ts";
+export * from "../machine/x86/platform.ts";

@@ -2,8 +2,8 @@
 import type { AnyDeviceType } from "../core/device.ts";
 import type { Key, Keys } from "../core/schema.ts";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
-import { architectureOf, keysOf } from "./architectures/mod.ts";
-import type { Section } from "./architectures/descriptor.ts";
+import { architectureOf, keysOf } from "./architectures.ts";
+import type { Section } from "./architecture.ts";
 import { expected, hex } from "./config.ts";
 import { buildFdt, printFdt } from "./fdt.ts";
 import * as format from "./format.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { describe, listDevices, listKeys } from "./describe.ts";
-import { keysOf } from "./architectures/mod.ts";
+import { keysOf } from "./architectures.ts";
 import * as format from "./format.ts";
 import { loadConfig } from "./build_graph.ts";
 import { memoryFiles, TOYS } from "./testing/toys.ts";

@@ -4,8 +4,8 @@
 import { ConfigError } from "../core/errors.ts";
 import type { AnyDeviceType, FdtProperties } from "../core/device.ts";
 import { DEVICES } from "../devices/mod.ts";
-import { architectureOf, ARCHITECTURES } from "./architectures/mod.ts";
-import type { TreeWriter } from "./architectures/descriptor.ts";
+import { architectureOf, ARCHITECTURES } from "./architectures.ts";
+import type { TreeWriter } from "./architecture.ts";
 import type { DeviceNode, Graph } from "./graph.ts";
 
 /** What a run adds to the tree. */

@@ -2,7 +2,7 @@
 // particular device, only what its type declares (core/device.ts). `build_graph.ts` makes it of a machine file.
 import type { DiskKind, DriveConfig } from "../core/disk.ts";
 import type { Place } from "../core/errors.ts";
-import type { CpuNode } from "./architectures/mod.ts";
+import type { CpuNode } from "./architectures.ts";
 
 /** One contiguous part of a memory: `length` bytes from `offset` of its contents, seen at `base`. */
 export interface Segment {

@@ -2,7 +2,7 @@
 import type { AnyDeviceType } from "../core/device.ts";
 import { didYouMean, type Place } from "../core/errors.ts";
 import { hex, isOverride } from "./config.ts";
-import { architectureOf, type CpuNode } from "./architectures/mod.ts";
+import { architectureOf, type CpuNode } from "./architectures.ts";
 import type { DeviceNode, MemoryNode } from "./graph.ts";
 import type { Sections } from "./sections.ts";
 import type { Table } from "./toml.ts";

@@ -6,7 +6,7 @@
 // on; and conditions on `type` and `cpu.arch` say which of the keys are there and what a key is for one of them.
 import type { AnyDeviceType } from "../core/device.ts";
 import type { Key, Keys } from "../core/schema.ts";
-import { ARCHITECTURES, keysOf } from "./architectures/mod.ts";
+import { ARCHITECTURES, keysOf } from "./architectures.ts";
 import * as format from "./format.ts";
 
 type Json = Record<string, unknown>;

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { parse } from "@std/toml";
 import Ajv from "ajv";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
-import { keysOf } from "./architectures/mod.ts";
+import { keysOf } from "./architectures.ts";
 import * as format from "./format.ts";
 import { machineSchema } from "./json_schema.ts";
 import { deviceTable, deviceTypes, loadLists } from "../../scripts/dev/gen.ts";

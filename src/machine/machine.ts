@@ -10,7 +10,7 @@ import { Engine, loadJit } from "../engine/engine.ts";
 import type { SideExits } from "../engine/profile.ts";
 import { isElf, machineName, placeOf, readElf, type Symbols, withSymbolsBeside } from "./elf.ts";
 import { MachineDisks } from "./disks.ts";
-import { architectureOf } from "./architectures/mod.ts";
+import { architectureOf } from "./architectures.ts";
 import { type Graph, mainRam } from "./graph.ts";
 import { type Host, type MachineOptions, openDisk, type Platform, platformOf, traceProcessors } from "./platform.ts";
 import { fillRandom, forEachTouchedPage, type MemoryWindow, PAGE, windowsOf } from "./ram.ts";

@@ -11,7 +11,7 @@ import type { FindShipped } from "./config.ts";
 import type { DiskImage, MachineDisks, OpenDisk } from "./disks.ts";
 import type { Symbols } from "./elf.ts";
 import type { DebuggableCore, EngineCpu } from "./engine_cpu.ts";
-import { architectureOf } from "./architectures/mod.ts";
+import { architectureOf } from "./architectures.ts";
 import { loadConfigAndTypes } from "./build_graph.ts";
 import type { Graph } from "./graph.ts";
 import type { Stop } from "./stop.ts";

@@ -164,6 +164,6 @@ Deno.test("schedule: a hart's own interrupts cut nothing, and those between slic
 });
 
 Deno.test("the modules of both architectures have what the machine asks of them", async () => {
-  const modules: PlatformModule[] = [await import("./riscv.ts"), await import("./x86.ts")];
+  const modules: PlatformModule[] = [await import("./riscv/platform.ts"), await import("./x86/platform.ts")];
   for (const m of modules) assertEquals([typeof m.createPlatform, typeof m.checkCpu], ["function", "function"]);
 });

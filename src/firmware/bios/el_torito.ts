@@ -2,24 +2,7 @@
 // Sources: "El Torito" Bootable CD-ROM Format Specification 1.0 (January 1995), 2 to 4; which entry is taken: the first, as SeaBIOS does.
 // Not modelled: the choice among several entries (4D01h reads the catalog), emulations on SCSI.
 import { FLOPPIES, type Geometry } from "../../core/disk.ts";
-import { BDA, type BiosDisk, type BiosHost, type Call } from "./host.ts";
-
-/** What was booted from a CD; plain data. */
-export interface Booted {
-  /** Drive number of the CD. */
-  readonly cd: number;
-  /** 0: none; 1, 2, 3: a floppy of 1.2, 1.44, 2.88 MB; 4: a hard disk. Flags in the upper half. */
-  readonly media: number;
-  /** Number of the drive that was booted from. */
-  readonly drive: number;
-  /** First block (of 2048 bytes) of the image, and how many sectors (of 512) were loaded. */
-  readonly lba: number;
-  readonly sectors: number;
-  readonly segment: number;
-  readonly chs: Geometry;
-  /** False once the emulation was ended by 4B00h. */
-  readonly active: boolean;
-}
+import { BDA, type BiosDisk, type BiosHost, type Booted, type Call } from "./host.ts";
 
 const DESCRIPTOR_BLOCK = 17, BLOCK = 2048, RATIO = 4;
 const MARK = "\0CD001\x01EL TORITO SPECIFICATION", CATALOG_AT = 0x47;

@@ -3,7 +3,6 @@
 import type { StopRequest } from "../../core/device.ts";
 import type { Geometry, Translation } from "../../core/disk.ts";
 import type { TablesDescription } from "../tables/mod.ts";
-import type { Booted } from "./el_torito.ts";
 
 export const REGISTERS = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"] as const;
 export const SEGMENTS = ["ds", "es", "ss"] as const;
@@ -32,6 +31,23 @@ export interface MapEntry {
   readonly base: number;
   readonly length: number;
   readonly type: number;
+}
+
+/** What was booted from a CD; plain data. */
+export interface Booted {
+  /** Drive number of the CD. */
+  readonly cd: number;
+  /** 0: none; 1, 2, 3: a floppy of 1.2, 1.44, 2.88 MB; 4: a hard disk. Flags in the upper half. */
+  readonly media: number;
+  /** Number of the drive that was booted from. */
+  readonly drive: number;
+  /** First block (of 2048 bytes) of the image, and how many sectors (of 512) were loaded. */
+  readonly lba: number;
+  readonly sectors: number;
+  readonly segment: number;
+  readonly chs: Geometry;
+  /** False once the emulation was ended by 4B00h. */
+  readonly active: boolean;
 }
 
 /** What a machine offers to the BIOS. Values are unsigned; addresses are linear ones. */

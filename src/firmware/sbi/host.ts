@@ -1,7 +1,16 @@
 // What the built-in SBI needs of the machine, and the vocabulary of its extensions.
 // Source: RISC-V Supervisor Binary Interface specification 2.0, chapter 3 (binary encoding).
 import type { StopRequest } from "../../core/device.ts";
-import type { PmuState } from "./pmu.ts";
+
+/** What a hart's performance counters are for (pmu.ts): plain data. */
+export interface PmuState {
+  /** By counter: the index of its event, -1 when it has none. */
+  readonly events: number[];
+  /** Values of the firmware's counters, by number from 0. */
+  readonly values: bigint[];
+  /** Those of them that count, as bits. */
+  running: number;
+}
 
 /** What the machine offers to the SBI. Harts count from 0; addresses and values are unsigned. */
 export interface SbiHost {

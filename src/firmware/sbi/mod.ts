@@ -13,8 +13,8 @@ import { rfence } from "./rfence.ts";
 import { srst } from "./srst.ts";
 import { time } from "./time.ts";
 
-export { HSM, type SbiHost } from "./host.ts";
-export { noCounters, type PmuState } from "./pmu.ts";
+export { HSM, type PmuState, type SbiHost } from "./host.ts";
+export { noCounters } from "./pmu.ts";
 
 /** Every extension from SBI 0.2 on. */
 export const EXTENSIONS: readonly SbiExtension[] = [base, time, ipi, rfence, hsm, srst, pmu, dbcn, fwft];

@@ -1,7 +1,7 @@
 // Performance monitoring unit. Source: SBI specification 2.0, chapter 11. The counters are `cycle`, `instret`, and firmware counters as many
 // as OpenSBI has; there are no others in a hart (csr.ts). Cache events are not supported: what a cache would do here would be the host's
 // doing and not the guest's. Nor are raw events, and the shared memory of snapshots, which stands for overflow interrupts (Sscofpmf).
-import { ERR, fail, ok, type SbiArguments, type SbiExtension, type SbiHost, type SbiResult } from "./host.ts";
+import { ERR, fail, ok, type PmuState, type SbiArguments, type SbiExtension, type SbiHost, type SbiResult } from "./host.ts";
 
 /** Numbers of the hardware's counters and their CSRs; 1 is `time`, which is none. */
 const CYCLE = 0, INSTRET = 2, FIRST_FIRMWARE = 3, FIRMWARE_COUNTERS = 16, COUNTERS = FIRST_FIRMWARE + FIRMWARE_COUNTERS;
@@ -27,15 +27,6 @@ export const EVENT = {
   SFENCE_VMA_ASID_RECEIVED: 13,
 } as const;
 
-/** What a hart's counters are for: plain data. */
-export interface PmuState {
-  /** By counter: the index of its event, -1 when it has none. */
-  readonly events: number[];
-  /** Values of the firmware's counters, by number from 0. */
-  readonly values: bigint[];
-  /** Those of them that count, as bits. */
-  running: number;
-}
 export const noCounters = (): PmuState => ({
   events: Array<number>(COUNTERS).fill(-1),
   values: Array<bigint>(FIRMWARE_COUNTERS).fill(0n),

@@ -7,7 +7,7 @@ import type { HartSlot } from "../../engine/harts.ts";
 import type { Builder, I64 } from "../../ir/builder.ts";
 import { type Access, type Code, FINISH, type Helper } from "../../ir/frontend.ts";
 import { GUEST, PC } from "../../ir/layout.ts";
-import type { Architecture, CpuBase } from "../architectures/descriptor.ts";
+import type { Architecture, CpuBase } from "../architecture.ts";
 import { type DebuggableCore, EngineCpu } from "../engine_cpu.ts";
 import { BOOT, CLOCK } from "../format.ts";
 import { mainRam } from "../graph.ts";

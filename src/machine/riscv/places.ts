@@ -1,7 +1,7 @@
 // What goes where in the memory of a RISC-V machine besides the kernel: the initial RAM disk, the device tree, and who is in whose way.
 // Source: QEMU 7.2, hw/riscv/boot.c, for the places where nothing is in the way.
-import { ConfigError, type Place } from "../core/errors.ts";
-import { Places, type Range } from "./places.ts";
+import { ConfigError, type Place } from "../../core/errors.ts";
+import { Places, type Range } from "../places.ts";
 
 const MIB = 2 ** 20, TREE_BELOW = 3072 * MIB;
 

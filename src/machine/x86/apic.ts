@@ -7,9 +7,9 @@ import {
   type LocalApic,
   type LocalApics,
   NO_VECTOR,
-} from "../core/apic.ts";
-import { type Device, offer } from "../core/device.ts";
-import type { X86Cpu } from "../x86/cpu.ts";
+} from "../../core/apic.ts";
+import { type Device, offer } from "../../core/device.ts";
+import type { X86Cpu } from "../../x86/cpu.ts";
 
 const hasApics = offer<ApicDevice>("localApics"), endsInterrupts = offer<EndsInterrupts>("endOfInterrupt");
 const acknowledges = offer<Acknowledges>("acknowledge");

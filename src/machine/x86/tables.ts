@@ -1,8 +1,8 @@
 // What a PC's firmware tables say (firmware/tables), read off the graph.
-import { type IsaDevice, type Override, PM_BASE, type TablesDescription } from "../firmware/tables/mod.ts";
-import { modelByName } from "../x86/cpuid.ts";
-import type { X86Cpu } from "./architectures/x86.ts";
-import type { DeviceNode, Graph } from "./graph.ts";
+import { type IsaDevice, type Override, PM_BASE, type TablesDescription } from "../../firmware/tables/mod.ts";
+import { modelByName } from "../../x86/cpuid.ts";
+import type { X86Cpu } from "./descriptor.ts";
+import type { DeviceNode, Graph } from "../graph.ts";
 
 /** Devices that ACPI names, by type: names without a number, IDs, and which outputs are whose. */
 const ISA_DEVICES: Readonly<Record<string, readonly { readonly name: string; readonly id: string; readonly output?: string }[]>> = {

@@ -1,9 +1,9 @@
 // RISC-V machines: what is in registers and memory when the kernel or firmware begins, and what the built-in SBI does to harts, clock and console.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "./machine.ts";
-import { memoryFiles } from "./testing/toys.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { silent } from "../../core/log.ts";
+import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine.ts";
+import { memoryFiles } from "../testing/toys.ts";
 
 /** Where a flat image goes: 2 MiB behind the start of RAM, 4 MiB on 32-bit machines. */
 const RAM = 0x8000_0000, KERNEL = 0x8020_0000, KERNEL32 = 0x8040_0000, ECALL = 0x73, MIB = 2 ** 20;

@@ -1,9 +1,9 @@
 // Device tree, kernel, firmware and initial RAM disk at each other's edges: nothing overwrites anything, or the machine says so.
 import { assert, assertEquals } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "./machine.ts";
-import { memoryFiles } from "./testing/toys.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { silent } from "../../core/log.ts";
+import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine.ts";
+import { memoryFiles } from "../testing/toys.ts";
 
 const RAM = 0x8000_0000, MIB = 2 ** 20;
 const TOML = `schema = 1

@@ -1,27 +1,27 @@
 // RISC-V machines: harts, the way from reset to the kernel, and what the built-in SBI needs.
 // Source: RISC-V SBI 2.0; OpenSBI's fw_dynamic (include/sbi/fw_dynamic.h, version 2); QEMU's reset code, hw/riscv/boot.c (7.2).
-import type { Alarm, TimeSource } from "../core/clock.ts";
-import { type CharPort, offer } from "../core/device.ts";
-import { ConfigError } from "../core/errors.ts";
-import type { ClaimController } from "../core/irq.ts";
-import { Later } from "../core/later.ts";
-import type { Engine } from "../engine/engine.ts";
-import { BYTES_OF_WORK } from "../engine/pace.ts";
-import { HSM, noCounters, type PmuState, sbiCall, sbiCallName, type SbiHost } from "../firmware/sbi/mod.ts";
-import { ADUE } from "../riscv/csr.ts";
-import { Hart, STORM } from "../riscv/hart.ts";
-import { disassemble } from "../riscv/insn.ts";
-import { type Isa, lacksFloating, loadFloating, parseIsa } from "../riscv/instruction_set.ts";
-import { X } from "../riscv/slots.ts";
-import { causeName, MEIP, SEIP, SSIP, STIP } from "../riscv/trap.ts";
-import { EM_RISCV, notInMemory, type Symbols } from "./elf.ts";
-import { buildFdt } from "./fdt.ts";
-import type { RiscvCpu as CpuNode } from "./architectures/riscv.ts";
-import { type Graph, mainRam } from "./graph.ts";
-import { type Image, readImage } from "./image.ts";
-import { EngineCpu } from "./engine_cpu.ts";
-import type { Host, Platform, PlatformParts } from "./platform.ts";
-import { type Loaded, RiscvPlaces } from "./riscv_places.ts";
+import type { Alarm, TimeSource } from "../../core/clock.ts";
+import { type CharPort, offer } from "../../core/device.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { ClaimController } from "../../core/irq.ts";
+import { Later } from "../../core/later.ts";
+import type { Engine } from "../../engine/engine.ts";
+import { BYTES_OF_WORK } from "../../engine/pace.ts";
+import { HSM, noCounters, type PmuState, sbiCall, sbiCallName, type SbiHost } from "../../firmware/sbi/mod.ts";
+import { ADUE } from "../../riscv/csr.ts";
+import { Hart, STORM } from "../../riscv/hart.ts";
+import { disassemble } from "../../riscv/insn.ts";
+import { type Isa, lacksFloating, loadFloating, parseIsa } from "../../riscv/instruction_set.ts";
+import { X } from "../../riscv/slots.ts";
+import { causeName, MEIP, SEIP, SSIP, STIP } from "../../riscv/trap.ts";
+import { EM_RISCV, notInMemory, type Symbols } from "../elf.ts";
+import { buildFdt } from "../fdt.ts";
+import type { RiscvCpu as CpuNode } from "./descriptor.ts";
+import { type Graph, mainRam } from "../graph.ts";
+import { type Image, readImage } from "../image.ts";
+import { EngineCpu } from "../engine_cpu.ts";
+import type { Host, Platform, PlatformParts } from "../platform.ts";
+import { type Loaded, RiscvPlaces } from "./places.ts";
 
 /** Bytes of what the machine puts where harts come out of reset. */
 const RESET_BYTES = 0x60;
@@ -464,7 +464,7 @@ class RiscvPlatform implements Platform, SbiHost {
 /** Loads what `Platform.loading` would load later. */
 export const complete = loadFloating;
 
-const USER_TREES = new Later<typeof import("./dtb.ts")>("machine/dtb.ts");
+const USER_TREES = new Later<typeof import("../dtb.ts")>("machine/dtb.ts");
 /** Loads what few machines need. @throws {ConfigError} the device tree is none. */
 export async function prepare(graph: Graph, host: Host): Promise<Graph> {
   const { dtb } = graph.boot;

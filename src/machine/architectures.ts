@@ -1,8 +1,8 @@
 // The architectures, a line for each.
-import { choice, type Keys } from "../../core/schema.ts";
-import type { Architecture, Section } from "./descriptor.ts";
-import { RISCV } from "./riscv.ts";
-import { X86 } from "./x86.ts";
+import { choice, type Keys } from "../core/schema.ts";
+import type { Architecture, Section } from "./architecture.ts";
+import { RISCV } from "./riscv/descriptor.ts";
+import { X86 } from "./x86/descriptor.ts";
 
 const TABLE = { riscv: RISCV, x86: X86 };
 

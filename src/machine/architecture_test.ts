@@ -1,6 +1,6 @@
 // What descriptors say, against the documents: ELF's e_machine, widths of addresses, numbers of interrupts, where raw images go, GDB's names.
 import { assertEquals } from "@std/assert";
-import { ARCHITECTURES, archKey, familyOf, keysOf } from "./mod.ts";
+import { ARCHITECTURES, archKey, familyOf, keysOf } from "./architectures.ts";
 
 const { riscv, x86 } = ARCHITECTURES;
 

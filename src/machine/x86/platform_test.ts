@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type MachineOptions } from "./machine.ts";
-import { readX86Image } from "./x86_image.ts";
-import { memoryFiles } from "./testing/toys.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { silent } from "../../core/log.ts";
+import { createMachine, type Host, loadGraph, type MachineOptions } from "../machine.ts";
+import { readX86Image } from "./image.ts";
+import { memoryFiles } from "../testing/toys.ts";
 
 const TOML = `
 schema = 1

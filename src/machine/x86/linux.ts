@@ -1,10 +1,9 @@
 // Linux's bzImage: its setup header, and the boot parameters ("zero page") that it is handed instead of running its real-mode part.
 // Source: Linux Documentation/arch/x86/boot.rst (6.12), protocol 2.06 to 2.15; Documentation/arch/x86/zero-page.rst.
 // Not modelled: video modes of `vga=`, EFI handover, setup_data. The entry in real mode is in x86_linux16.ts.
-import { ConfigError } from "../core/errors.ts";
-import { Symbols } from "./elf.ts";
-import type { Boot, Entry } from "./x86_boot.ts";
-import type { X86Image } from "./x86_image.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { Symbols } from "../elf.ts";
+import type { Boot, Entry, X86Image } from "./boot.ts";
 
 /** Offsets in the file, and in the boot parameters. */
 export const SETUP_SECTORS = 0x1f1, VERSION = 0x206, LOADFLAGS = 0x211, CODE32_START = 0x214;

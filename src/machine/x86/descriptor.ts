@@ -1,10 +1,10 @@
-// x86 as a machine file, descriptions and GDB have it. Processors: src/x86; machines: machine/x86.ts.
+// x86 as a machine file, descriptions and GDB have it. Processors: src/x86; machines: platform.ts.
 import type { Cpu } from "../../core/cpu.ts";
 import type { DiskKind } from "../../core/disk.ts";
 import { choice, type Config, file, int, type Keys, list, string } from "../../core/schema.ts";
 import { EM_386, EM_X86_64 } from "../elf.ts";
 import { BOOT, CLOCK } from "../format.ts";
-import type { Architecture, GdbArchitecture } from "./descriptor.ts";
+import type { Architecture, GdbArchitecture } from "../architecture.ts";
 
 const CPU = {
   model: string("CPUID table", { default: "qemu64" }),
@@ -55,7 +55,7 @@ export const X86: Architecture<X86Cpu> = {
   inputs: { intr: 0, nmi: 1, smi: 2, a20m: 3, ignne: 4 },
   ports: true,
   elf: [EM_X86_64, EM_386],
-  platform: "machine/x86.ts",
+  platform: "machine/x86/platform.ts",
 
   cpu(_arch, values) {
     const { cores, ...rest } = values as Config<typeof CPU>;

@@ -1,8 +1,8 @@
 // A BIOS from a file: where it can be seen, which files are refused, and what it is told.
 import { assertEquals } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine } from "./machine.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { silent } from "../../core/log.ts";
+import { createMachine, type Host, loadGraph, type Machine } from "../machine.ts";
 
 const KIB = 1024;
 /** Jumps to itself, which halts the run for good: what is looked at is there before the first instruction. */

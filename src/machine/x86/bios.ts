@@ -1,6 +1,6 @@
 // The built-in BIOS on an x86 machine: the emulator behind the port that its stubs call.
-import { type Bus, type BusRegion, type BusTarget, windowOffset, writeTarget } from "../core/bus.ts";
-import type { Disk } from "../core/disk.ts";
+import { type Bus, type BusRegion, type BusTarget, windowOffset, writeTarget } from "../../core/bus.ts";
+import type { Disk } from "../../core/disk.ts";
 import {
   acpiAddress,
   BIOS_PORT,
@@ -15,15 +15,15 @@ import {
   ROM_SEGMENT,
   type Segment,
   STUB_BYTES,
-} from "../firmware/bios/mod.ts";
-import type { TablesDescription } from "../firmware/tables/mod.ts";
-import { READ, WRITE } from "../ir/frontend.ts";
-import type { X86Cpu } from "../x86/cpu.ts";
-import { CS, DS, ES, setReal, SS } from "../x86/segments.ts";
-import { GPR } from "../x86/slots.ts";
-import type { Graph } from "./graph.ts";
-import type { PlatformParts } from "./platform.ts";
-import { describeTables } from "./x86_tables.ts";
+} from "../../firmware/bios/mod.ts";
+import type { TablesDescription } from "../../firmware/tables/mod.ts";
+import { READ, WRITE } from "../../ir/frontend.ts";
+import type { X86Cpu } from "../../x86/cpu.ts";
+import { CS, DS, ES, setReal, SS } from "../../x86/segments.ts";
+import { GPR } from "../../x86/slots.ts";
+import type { Graph } from "../graph.ts";
+import type { PlatformParts } from "../platform.ts";
+import { describeTables } from "./tables.ts";
 
 /** The BIOS has its stack below the boot sector while it looks for one. */
 const BOOT_STACK = 0x7c00, BOOT_VECTOR = 0x19;

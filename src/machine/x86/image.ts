@@ -1,29 +1,13 @@
 // What an x86 machine can boot: looks at a file and says how it wants to be started. A disk image starts with a boot sector that ends in 55 AA,
 // a CD has a file system.
-import { kindOf, memorySource } from "../core/disk.ts";
-import { ConfigError } from "../core/errors.ts";
-import { EM_386, EM_X86_64, isElf, machineName, NO_RAM, readElf, type Segment, Symbols, withoutHeaders } from "./elf.ts";
-import type { Boot, Entry } from "./x86_boot.ts";
-import { isLinux, readLinux } from "./x86_linux.ts";
-import { needsRealMode, readLinux16 } from "./x86_linux16.ts";
-import { multiboot1Header, multiboot2Header, readMultiboot1, readMultiboot2 } from "./x86_multiboot.ts";
-import { pvhEntry, tellPvh } from "./x86_pvh.ts";
-
-/**
- * In the order of preference: a disk may hold a Multiboot kernel in its first sectors. `linux64` and `linux16` are other entries of a Linux
- * kernel, of which the last is the only one of some.
- */
-const PROTOCOLS = ["linux", "linux64", "linux16", "bios", "multiboot2", "multiboot1", "pvh"] as const;
-export type X86Protocol = typeof PROTOCOLS[number];
-export interface X86Image {
-  readonly protocol: X86Protocol;
-  /** Physical address of the first instruction; unused for a disk. */
-  readonly entry: number;
-  readonly segments: readonly Segment[];
-  readonly symbols: Symbols;
-  /** Writes what the protocol tells a kernel; absent for a disk. */
-  tell?(boot: Boot): Entry;
-}
+import { kindOf, memorySource } from "../../core/disk.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { EM_386, EM_X86_64, isElf, machineName, NO_RAM, readElf, Symbols, withoutHeaders } from "../elf.ts";
+import { PROTOCOLS, type X86Image, type X86Protocol } from "./boot.ts";
+import { isLinux, readLinux } from "./linux.ts";
+import { needsRealMode, readLinux16 } from "./linux16.ts";
+import { multiboot1Header, multiboot2Header, readMultiboot1, readMultiboot2 } from "./multiboot.ts";
+import { pvhEntry, tellPvh } from "./pvh.ts";
 
 const DESCRIBED: Readonly<Record<X86Protocol, string>> = {
   bios: "a disk image",

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { Graph } from "./graph.ts";
-import { memoryMap } from "./x86_bios.ts";
+import type { Graph } from "../graph.ts";
+import { memoryMap } from "./bios.ts";
 
 Deno.test("the memory map leaves out what the BIOS keeps and names what lies under the ROM", () => {
   const ram = {

@@ -1,13 +1,13 @@
 // The tables that a machine's graph gives, where the built-in BIOS and SeaBIOS put them.
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { silent } from "../core/log.ts";
-import { loadDevices } from "../devices/mod.ts";
-import { loadConfig } from "./build_graph.ts";
-import { createMachine, type Host, loadGraph, type Machine } from "./machine.ts";
-import { describeTables } from "./x86_tables.ts";
+import { silent } from "../../core/log.ts";
+import { loadDevices } from "../../devices/mod.ts";
+import { loadConfig } from "../build_graph.ts";
+import { createMachine, type Host, loadGraph, type Machine } from "../machine.ts";
+import { describeTables } from "./tables.ts";
 
 await loadDevices();
-const ROOT = new URL("../../", import.meta.url).pathname, SEABIOS = "/usr/share/seabios/bios-256k.bin";
+const ROOT = new URL("../../../", import.meta.url).pathname, SEABIOS = "/usr/share/seabios/bios-256k.bin";
 const sector = new Uint8Array(512);
 sector.set([0xf4, 0xeb, 0xfd]); // hlt; jmp to it
 sector.set([0x55, 0xaa], 510);

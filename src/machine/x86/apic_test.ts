@@ -1,9 +1,9 @@
 // Processors and their local APICs on machines: MSRs, CPUID, waking by the timers, INIT, and switching off by ACPI's ports.
 import { assertEquals } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine } from "./machine.ts";
-import { memoryFiles } from "./testing/toys.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { silent } from "../../core/log.ts";
+import { createMachine, type Host, loadGraph, type Machine } from "../machine.ts";
+import { memoryFiles } from "../testing/toys.ts";
 
 const TOML = `
 schema = 1

@@ -2,11 +2,10 @@
 // (iPXE, memdisk) have no other; so have kernels before 2.6.22 and zImages.
 // Source: Linux Documentation/arch/x86/boot.rst (6.12), "Memory Layout", "Loading the rest of the kernel", "Running the kernel".
 // Not modelled: boot protocols before 2.00, video modes of `vga=`.
-import { ConfigError } from "../core/errors.ts";
-import { Symbols } from "./elf.ts";
-import type { Boot, Entry } from "./x86_boot.ts";
-import type { X86Image } from "./x86_image.ts";
-import { CODE32_START, LOADFLAGS, SETUP_SECTORS, VERSION } from "./x86_linux.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { Symbols } from "../elf.ts";
+import type { Boot, Entry, X86Image } from "./boot.ts";
+import { CODE32_START, LOADFLAGS, SETUP_SECTORS, VERSION } from "./linux.ts";
 
 /** Offsets in the setup header; the first two are those of protocols before 2.02. */
 const CMDLINE_MAGIC = 0x20, CMDLINE_OFFSET = 0x22, LOADER = 0x210, INITRD = 0x218, INITRD_SIZE = 0x21c, HEAP_END = 0x224, CMDLINE = 0x228;

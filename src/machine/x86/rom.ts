@@ -1,16 +1,16 @@
 // A BIOS from a file: where its ROM is, and what the machine tells it through fw_cfg and CMOS memory.
 // Sources: QEMU 7.2, docs/specs/fw_cfg.rst and hw/i386 (which items and CMOS bytes there are); SeaBIOS 1.16, docs/Runtime_config.md;
 // BIOS Boot Specification 1.01, 3.3 (expansion ROMs that boot).
-import type { Alarm } from "../core/clock.ts";
-import { offer } from "../core/device.ts";
-import { ConfigError } from "../core/errors.ts";
-import type { FirmwareItem, TakesItems } from "../core/firmware.ts";
-import { BIOS_PORT, type MapEntry, writeCmosSizes } from "../firmware/bios/mod.ts";
-import { firmwareFiles } from "../firmware/tables/mod.ts";
-import { CS } from "../x86/segments.ts";
-import type { Graph, MemoryNode } from "./graph.ts";
-import type { Host, PlatformParts } from "./platform.ts";
-import type { BuiltinBios } from "./x86_bios.ts";
+import type { Alarm } from "../../core/clock.ts";
+import { offer } from "../../core/device.ts";
+import { ConfigError } from "../../core/errors.ts";
+import type { FirmwareItem, TakesItems } from "../../core/firmware.ts";
+import { BIOS_PORT, type MapEntry, writeCmosSizes } from "../../firmware/bios/mod.ts";
+import { firmwareFiles } from "../../firmware/tables/mod.ts";
+import { CS } from "../../x86/segments.ts";
+import type { Graph, MemoryNode } from "../graph.ts";
+import type { Host, PlatformParts } from "../platform.ts";
+import type { BuiltinBios } from "./bios.ts";
 
 /** Option ROMs are in segments from here on. */
 const ROM_SEGMENTS = 0xc000;

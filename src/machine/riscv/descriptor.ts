@@ -1,10 +1,10 @@
-// RISC-V as a machine file, descriptions, device trees and GDB have it. Processors: src/riscv; machines: machine/riscv.ts.
+// RISC-V as a machine file, descriptions, device trees and GDB have it. Processors: src/riscv; machines: platform.ts.
 import { bool, choice, type Config, file, int, type Keys, string, u64 } from "../../core/schema.ts";
 import { splitIsa } from "../../riscv/isa_string.ts";
 import { hex } from "../config.ts";
 import { EM_RISCV } from "../elf.ts";
 import { ADDRESS, BOOT, CLOCK } from "../format.ts";
-import type { Architecture, GdbArchitecture, TreeWriter } from "./descriptor.ts";
+import type { Architecture, GdbArchitecture, TreeWriter } from "../architecture.ts";
 
 const CPU = {
   isa: string("extensions, as in the device tree", {
@@ -49,7 +49,7 @@ export const RISCV: Architecture<RiscvCpu> = {
   inputs: { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 },
   ports: false,
   elf: [EM_RISCV],
-  platform: "machine/riscv.ts",
+  platform: "machine/riscv/platform.ts",
 
   cpu(arch, values, given, misfit) {
     const cpu = values as Config<typeof CPU>,

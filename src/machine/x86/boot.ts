@@ -1,8 +1,8 @@
 // The way from reset to a kernel without a BIOS: the processor's state, and what the kernel may ask about the machine. What it is told, and how,
-// is in the protocols' files (x86_multiboot.ts, x86_linux.ts, x86_pvh.ts).
-import { ConfigError } from "../core/errors.ts";
-import { type MapEntry, setClosestMode } from "../firmware/bios/mod.ts";
-import type { X86Cpu } from "../x86/cpu.ts";
+// is in the protocols' files (multiboot.ts, linux.ts, linux16.ts, pvh.ts).
+import { ConfigError } from "../../core/errors.ts";
+import { type MapEntry, setClosestMode } from "../../firmware/bios/mod.ts";
+import type { X86Cpu } from "../../x86/cpu.ts";
 import {
   BIG,
   CODE,
@@ -21,12 +21,12 @@ import {
   TR,
   TSS32_BUSY,
   WRITABLE,
-} from "../x86/segments.ts";
-import { mainRam } from "./graph.ts";
-import type { PlatformParts } from "./platform.ts";
-import type { BuiltinBios } from "./x86_bios.ts";
-import { Places } from "./places.ts";
-import type { X86Image } from "./x86_image.ts";
+} from "../../x86/segments.ts";
+import type { Segment, Symbols } from "../elf.ts";
+import { mainRam } from "../graph.ts";
+import type { PlatformParts } from "../platform.ts";
+import type { BuiltinBios } from "./bios.ts";
+import { Places } from "../places.ts";
 
 const MIB = 2 ** 20, GIB = 2 ** 30, PAGE = 4096;
 /** Where the tables for a directly started kernel go if the kernel is not there itself, above the place of a boot sector; QEMU's place as well. */
@@ -56,6 +56,24 @@ export interface Entry {
   readonly long?: boolean;
   /** In real mode: the segment of its data and stack; its code is 0x20 behind it. */
   readonly real?: number;
+}
+
+/**
+ * In the order of preference: a disk may hold a Multiboot kernel in its first sectors. `linux64` and `linux16` are other entries of a Linux
+ * kernel, of which the last is the only one of some.
+ */
+export const PROTOCOLS = ["linux", "linux64", "linux16", "bios", "multiboot2", "multiboot1", "pvh"] as const;
+export type X86Protocol = typeof PROTOCOLS[number];
+
+/** A file that can be booted. */
+export interface X86Image {
+  readonly protocol: X86Protocol;
+  /** Physical address of the first instruction; unused for a disk. */
+  readonly entry: number;
+  readonly segments: readonly Segment[];
+  readonly symbols: Symbols;
+  /** Writes what the protocol tells a kernel; absent for a disk. */
+  tell?(boot: Boot): Entry;
 }
 
 /** The screen that a kernel asked for. */

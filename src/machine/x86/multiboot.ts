@@ -1,10 +1,9 @@
 // Multiboot kernels, both versions: what their headers ask for, and the information that they are given.
 // Sources: Multiboot Specification 0.6.96, 3.1 to 3.3; Multiboot2 Specification 2.0, 3.1 to 3.6. Where the second one leaves widths open (ELF
 // sections), as GRUB 2.06 writes them. Not modelled: boot device, drives, APM and VBE tables, EFI.
-import { ConfigError } from "../core/errors.ts";
-import { EM_386, EM_X86_64, isElf, machineName, NO_RAM, readElf, type Segment, Symbols, withoutHeaders } from "./elf.ts";
-import type { Boot, Entry, Framebuffer } from "./x86_boot.ts";
-import type { X86Image } from "./x86_image.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { EM_386, EM_X86_64, isElf, machineName, NO_RAM, readElf, type Segment, Symbols, withoutHeaders } from "../elf.ts";
+import type { Boot, Entry, Framebuffer, X86Image } from "./boot.ts";
 
 /**
  * Multiboot says nothing of the image's name. GRUB legacy and QEMU put it in front of the command line, GRUB 2 does not, and kernels for both

@@ -1,8 +1,8 @@
 // What the rest of the machine asks of an architecture without knowing which it is. Each has a descriptor in this folder and a line in mod.ts; its
 // processors are in a folder of src, and the module that makes them is loaded when a machine has one.
-import type { Cpu } from "../../core/cpu.ts";
-import type { FdtProperties } from "../../core/device.ts";
-import type { Keys } from "../../core/schema.ts";
+import type { Cpu } from "../core/cpu.ts";
+import type { FdtProperties } from "../core/device.ts";
+import type { Keys } from "../core/schema.ts";
 
 /** The processors of a graph. */
 export interface CpuBase {

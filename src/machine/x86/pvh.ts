@@ -1,6 +1,6 @@
 // PVH kernels: an ELF file with a note that names its 32-bit entry.
 // Source: Xen's PVH boot ABI (docs/misc/pvh.pandoc and include/public/arch-x86/hvm/start_info.h, 4.16).
-import type { Boot, Entry } from "./x86_boot.ts";
+import type { Boot, Entry } from "./boot.ts";
 
 const NOTE_SEGMENT = 4, PVH_NOTE = 18, START_INFO = 0x336e_c578;
 
