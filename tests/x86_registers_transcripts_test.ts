@@ -6,7 +6,7 @@ import { createMachine, loadGraph } from "../src/machine/machine.ts";
 import { writeCr0, writeCr3, writeCr4 } from "../src/x86/control_registers.ts";
 import type { X86Cpu } from "../src/x86/cpu.ts";
 import { FEATURE_NAMES } from "../src/x86/cpuid.ts";
-import { featureOf, x86Table } from "../src/x86/instruction_set.ts";
+import { x86Table } from "../src/x86/instruction_set.ts";
 import { readMsr, writeMsr } from "../src/x86/msr.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname, GOLDEN = `${ROOT}tests/golden/x86_registers.txt`;
@@ -197,7 +197,7 @@ Deno.test("model specific and control registers, CPUID and features are as they 
   for (const [name, set] of MODELS) all.push(...lines(name, (await machineWith(set)).core));
   const byFeature = new Map<string, Set<string>>();
   for (const row of x86Table().rows) {
-    const feature = featureOf(row) || "every processor";
+    const feature = row.feature || "every processor";
     byFeature.set(feature, (byFeature.get(feature) ?? new Set()).add(row.mnemonic + (row.unit ? ` (${row.unit})` : "")));
   }
   for (const [feature, mnemonics] of byFeature) all.push(`instructions of ${feature}: ${[...mnemonics].join(", ")}`);

@@ -1,86 +1,85 @@
 // Names of the functions that x86 code calls; an index into HELPERS is what IR carries. The processor supplies the functions in this order.
-// Arguments are i64: the comment of each row lists them; "-> x" is the result. `*` marks helpers for callEnd: they set the pc slot, which holds
-// linear addresses, and so do `here` and `next`: the linear addresses of this instruction and of the following one (a subtraction of CS's base gives EIP).
+// Arguments are i64: the comment of each row lists them; "-> x" is the result. The pc slot holds linear addresses, and so do `here` and `next`: those
+// of this instruction and of the following one (a subtraction of CS's base gives EIP).
 // A helper that faults returns FAULT and has had no effect; one after which interrupts or the mode must be looked at returns FINISH.
 import { PACKED_BOTH, PACKED_MMX, PACKED_SSE } from "./packed.ts";
 
-/** Helpers of the processor's system part: src/x86/cpu.ts has them. */
-export const SYSTEM_HELPERS = [
-  "exception", // * vector, error code (-1: none), here
-  "fetchFault", // * here; the fault on the following page has been recorded
-  "step", // here: called before every instruction under MODE_TF
-  "interrupt", // * vector, kind (0: int n, 1: int3, 2: into, 3: int1), here, next
-  "segRead", // linear address, offset (zero-extended), segment | bytes << 8 -> linear address; raises #GP or #SS if that may not be read
-  "segWrite", // the same for writing
-  "storeSelector", // linear address, offset, segment | bytes << 8, value: a word, with the checks of segWrite
-  "codeLimit", // linear address, new EIP -> linear address: raises #GP if the EIP is above the limit or not canonical
-  "codeEnd", // nothing, linear address of an instruction's last byte: raises #GP if it is above the limit
-  "goTo", // * linear address
-  "jumpFar", // * selector | operand bytes << 16, offset, here, next
-  "callFar", // * selector | operand bytes << 16, offset, here, next
-  "returnFar", // * operand bytes, bytes to pop, here, next
-  "iret", // * operand bytes, here, next
-  "loadSegment", // segment, selector | 2^16 when an interrupt shadow follows (mov ss, pop ss): loads it with all checks
-  "readFlags", // operand bytes -> RFLAGS as pushf stores it; raises #GP in virtual-8086 mode
-  "writeFlags", // value, operand bytes: popf, with all checks
-  "cli", // checks IOPL
-  "sti", // the same; an interrupt shadow follows
-  "hlt", // * here, next
-  "in", // port, bytes -> value (zero-extended); checks the I/O permission
-  "out", // port, bytes, value
-  "cpuid", // reads and writes the registers
-  "rdtsc", // -> the time-stamp counter
-  "rdtscp", // writes EDX:EAX and ECX (64-bit halves cleared)
-  "rdpid", // -> IA32_TSC_AUX
-  "rdpmc", // ECX -> EDX:EAX
-  "rdmsr", // ECX -> EDX:EAX
-  "wrmsr", // ECX, EDX:EAX
-  "xgetbv", // ECX -> EDX:EAX
-  "xsetbv", // ECX, EDX:EAX
-  "rdpkru", // ECX -> EDX:EAX
-  "wrpkru", // ECX, EDX:EAX
-  "random", // 0: rdrand, 1: rdseed -> 64 random bits
-  "readCr", // number -> value
-  "writeCr", // number, value
-  "readDr", // number -> value
-  "writeDr", // number, value
-  "clts", // none
-  "smsw", // -> CR0
-  "lmsw", // value
-  "tableLimit", // 0: GDTR, 1: IDTR -> limit; checks that sgdt or sidt is allowed (UMIP)
-  "tableBase", // 0: GDTR, 1: IDTR -> base
-  "loadTable", // 0: GDTR, 1: IDTR; base, limit
-  "systemSelector", // 0: LDTR, 1: TR -> selector; raises #UD outside protected mode
-  "loadSystemSelector", // 0: LDTR, 1: TR; selector
-  "lar", // selector -> access rights, or -1
-  "lsl", // selector -> limit, or -1
-  "verr", // selector -> 1 when it may be read
-  "verw", // selector -> 1 when it may be written
-  "invlpg", // linear address
-  "invpcid", // type, low and high half of the descriptor
-  "invd", // none: invd and wbinvd
-  "accessFlag", // 0: clac, 1: stac
-  "fsgsbase", // none: raises #UD unless CR4.FSGSBASE
-  "writeBase", // segment (4: FS, 5: GS), value: raises #GP if it is not canonical
-  "monitor", // linear address
-  "mwait", // * here, next
-  "syscall", // * here, next
-  "sysret", // * operand bytes (4 or 8), here
-  "sysenter", // * here, next
-  "sysexit", // * operand bytes (4 or 8), here
-  "fxsave", // linear address, 1 with REX.W: 512 bytes
-  "fxrstor", // the same
-  "xsave", // linear address, 1 with REX.W, 0: xsave, 1: xsaveopt, 2: xsavec, 3: xsaves
-  "xrstor", // linear address, 1 with REX.W, 0: xrstor, 3: xrstors
-  "fpuError", // none: an unmasked x87 exception is pending at a waiting instruction: raises #MF, or signals the interrupt controller when CR0.NE is 0
-] as const;
+/** Whether a helper ends its block: those are for callEnd, set the pc slot, and what runs next is looked up in the new mode anyway. */
+const ENDS = true, STAYS = false;
 
-/** Those that end their block: what runs next is looked up in the new mode anyway. */
-export const ENDING_HELPERS: ReadonlySet<string> = new Set<typeof SYSTEM_HELPERS[number]>(
-  "exception fetchFault interrupt goTo jumpFar callFar returnFar iret hlt syscall sysret sysenter sysexit".split(
-    " ",
-  ) as (typeof SYSTEM_HELPERS[number])[],
-);
+/** Helpers of the processor's system part: src/x86/system_helpers.ts has them. */
+const SYSTEM = {
+  exception: ENDS, // vector, error code (-1: none), here
+  fetchFault: ENDS, // here; the fault on the following page has been recorded
+  step: STAYS, // here: called before every instruction under MODE_TF
+  interrupt: ENDS, // vector, kind (0: int n, 1: int3, 2: into, 3: int1), here, next
+  segRead: STAYS, // linear address, offset (zero-extended), segment | bytes << 8 -> linear address; raises #GP or #SS if that may not be read
+  segWrite: STAYS, // the same for writing
+  storeSelector: STAYS, // linear address, offset, segment | bytes << 8, value: a word, with the checks of segWrite
+  codeLimit: STAYS, // linear address, new EIP -> linear address: raises #GP if the EIP is above the limit or not canonical
+  codeEnd: STAYS, // nothing, linear address of an instruction's last byte: raises #GP if it is above the limit
+  goTo: ENDS, // linear address
+  jumpFar: ENDS, // selector | operand bytes << 16, offset, here, next
+  callFar: ENDS, // selector | operand bytes << 16, offset, here, next
+  returnFar: ENDS, // operand bytes, bytes to pop, here, next
+  iret: ENDS, // operand bytes, here, next
+  loadSegment: STAYS, // segment, selector | 2^16 when an interrupt shadow follows (mov ss, pop ss): loads it with all checks
+  readFlags: STAYS, // operand bytes -> RFLAGS as pushf stores it; raises #GP in virtual-8086 mode
+  writeFlags: STAYS, // value, operand bytes: popf, with all checks
+  cli: STAYS, // checks IOPL
+  sti: STAYS, // the same; an interrupt shadow follows
+  hlt: ENDS, // here, next
+  in: STAYS, // port, bytes -> value (zero-extended); checks the I/O permission
+  out: STAYS, // port, bytes, value
+  cpuid: STAYS, // reads and writes the registers
+  rdtsc: STAYS, // -> the time-stamp counter
+  rdtscp: STAYS, // writes EDX:EAX and ECX (64-bit halves cleared)
+  rdpid: STAYS, // -> IA32_TSC_AUX
+  rdpmc: STAYS, // ECX -> EDX:EAX
+  rdmsr: STAYS, // ECX -> EDX:EAX
+  wrmsr: STAYS, // ECX, EDX:EAX
+  xgetbv: STAYS, // ECX -> EDX:EAX
+  xsetbv: STAYS, // ECX, EDX:EAX
+  rdpkru: STAYS, // ECX -> EDX:EAX
+  wrpkru: STAYS, // ECX, EDX:EAX
+  random: STAYS, // 0: rdrand, 1: rdseed -> 64 random bits
+  readCr: STAYS, // number -> value
+  writeCr: STAYS, // number, value
+  readDr: STAYS, // number -> value
+  writeDr: STAYS, // number, value
+  clts: STAYS, // none
+  smsw: STAYS, // -> CR0
+  lmsw: STAYS, // value
+  tableLimit: STAYS, // 0: GDTR, 1: IDTR -> limit; checks that sgdt or sidt is allowed (UMIP)
+  tableBase: STAYS, // 0: GDTR, 1: IDTR -> base
+  loadTable: STAYS, // 0: GDTR, 1: IDTR; base, limit
+  systemSelector: STAYS, // 0: LDTR, 1: TR -> selector; raises #UD outside protected mode
+  loadSystemSelector: STAYS, // 0: LDTR, 1: TR; selector
+  lar: STAYS, // selector -> access rights, or -1
+  lsl: STAYS, // selector -> limit, or -1
+  verr: STAYS, // selector -> 1 when it may be read
+  verw: STAYS, // selector -> 1 when it may be written
+  invlpg: STAYS, // linear address
+  invpcid: STAYS, // type, low and high half of the descriptor
+  invd: STAYS, // none: invd and wbinvd
+  accessFlag: STAYS, // 0: clac, 1: stac
+  fsgsbase: STAYS, // none: raises #UD unless CR4.FSGSBASE
+  writeBase: STAYS, // segment (4: FS, 5: GS), value: raises #GP if it is not canonical
+  monitor: STAYS, // linear address
+  mwait: ENDS, // here, next
+  syscall: ENDS, // here, next
+  sysret: ENDS, // operand bytes (4 or 8), here
+  sysenter: ENDS, // here, next
+  sysexit: ENDS, // operand bytes (4 or 8), here
+  fxsave: STAYS, // linear address, 1 with REX.W: 512 bytes
+  fxrstor: STAYS, // the same
+  xsave: STAYS, // linear address, 1 with REX.W, 0: xsave, 1: xsaveopt, 2: xsavec, 3: xsaves
+  xrstor: STAYS, // linear address, 1 with REX.W, 0: xrstor, 3: xrstors
+  fpuError: STAYS, // none: an unmasked x87 exception is pending at a waiting instruction: raises #MF, or signals the interrupt controller when CR0.NE is 0
+} as const;
+export type SystemHelper = keyof typeof SYSTEM;
+export const SYSTEM_HELPERS = Object.keys(SYSTEM) as readonly SystemHelper[];
+export const ENDING_HELPERS: ReadonlySet<string> = new Set(SYSTEM_HELPERS.filter((name) => SYSTEM[name] === ENDS));
 
 /** Helpers that belong to rows; `instructionHelpers` of translate.ts makes them. */
 export const INTEGER_HELPERS = [
@@ -198,7 +197,7 @@ export const X87_HELPERS = [
 ] as const;
 
 export type HelperName =
-  | typeof SYSTEM_HELPERS[number]
+  | SystemHelper
   | typeof INTEGER_HELPERS[number]
   | SseHelper
   | typeof MMX_HELPERS[number]

@@ -7,8 +7,11 @@
 // sign-extended to the operand size, AL, CL, DX, rAX for fixed registers (rAX as wide as the operand), 1 and 3 for constants.
 // Marks (space-separated): i64 invalid in 64-bit mode; o64 valid only there; d64 operands of 64 bits there unless 66 is given; f64 always 64 bits there;
 // lock may be locked; prot #UD outside protected mode; cpl0 #GP outside privilege 0; quiet never leaves the block (unless by an access to memory);
-// fpu, mmx, sse, fxsr the checks of CR0 and CR4; !OSZAPC flags that it always writes; ?OSZAPC flags that it
-// reads or may leave as they were; ~OSZAPC flags that it writes unless its count, the last operand, is zero.
+// ends nothing of its block runs after it; @fpu, @mmx, @sse, @fxsr the checks of CR0 and CR4 for that unit; the name of a CPUID feature (cpuid.ts)
+// the one that it belongs to (SDM volume 2, "CPUID Feature Flag"), where not every model here has it (as fpu, and LAHF in 64-bit mode);
+// !OSZAPC flags that it always writes; ?OSZAPC flags that it reads or may leave as they were; ~OSZAPC flags that it writes unless its count, the
+// last operand, is zero; -OSZAPC flags that the manual leaves undefined (SDM volume 1, appendix A), of which here is what AMD's processors give.
+import { FEATURE_NAMES } from "./cpuid.ts";
 import type { Emit } from "./emit.ts";
 import { AF, CF, OF, PF, SF, ZF } from "./registers.ts";
 
@@ -105,7 +108,7 @@ export interface OperandSpec {
 }
 
 /** One instruction form. */
-export interface Row {
+export interface Row extends Marks {
   readonly opcode: string;
   readonly syntax: string;
   readonly mnemonic: string;
@@ -128,8 +131,10 @@ export interface Row {
   /** Required form of the r/m operand: 0 any, MEMORY, REGISTER, ALWAYS_REGISTER. */
   readonly form: number;
   readonly operands: readonly OperandSpec[];
-  /** Nothing of its block runs after it. */
-  readonly ends: boolean;
+}
+
+/** What the marks of a row say. */
+interface Marks {
   readonly invalid64: boolean;
   readonly only64: boolean;
   readonly default64: boolean;
@@ -138,11 +143,16 @@ export interface Row {
   readonly protectedOnly: boolean;
   readonly cpl0: boolean;
   readonly quiet: boolean;
+  readonly ends: boolean;
   /** "" or fpu, mmx, sse, fxsr. */
   readonly unit: string;
+  /** "" for what every processor has. */
+  readonly feature: string;
+  /** Bits of RFLAGS. */
   readonly writes: number;
   readonly reads: number;
   readonly counted: number;
+  readonly undefinedFlags: number;
 }
 
 // deno-fmt-ignore
@@ -190,20 +200,6 @@ function readOperands(text: string): { operands: readonly OperandSpec[]; form: n
 }
 const NO_OPERANDS = { operands: [], form: 0 };
 
-interface Marks {
-  invalid64: boolean;
-  only64: boolean;
-  default64: boolean;
-  forced64: boolean;
-  lock: boolean;
-  protectedOnly: boolean;
-  cpl0: boolean;
-  quiet: boolean;
-  unit: string;
-  writes: number;
-  reads: number;
-  counted: number;
-}
 const MARK_NAMES: Readonly<Record<string, keyof Marks>> = {
   i64: "invalid64",
   o64: "only64",
@@ -213,14 +209,15 @@ const MARK_NAMES: Readonly<Record<string, keyof Marks>> = {
   prot: "protectedOnly",
   cpl0: "cpl0",
   quiet: "quiet",
+  ends: "ends",
 };
-const FLAG_MARKS: Readonly<Record<string, "writes" | "reads" | "counted">> = { "!": "writes", "?": "reads", "~": "counted" };
-const UNITS = ["fpu", "mmx", "sse", "fxsr"];
+const FLAG_MARKS: Readonly<Record<string, keyof Marks>> = { "!": "writes", "?": "reads", "~": "counted", "-": "undefinedFlags" };
+const UNITS = ["@fpu", "@mmx", "@sse", "@fxsr"];
 const markLists = new Map<string, Marks>();
 function readMarks(text: string): Marks {
   const known = markLists.get(text);
   if (known) return known;
-  const m: Marks = {
+  const m = {
     invalid64: false,
     only64: false,
     default64: false,
@@ -229,25 +226,34 @@ function readMarks(text: string): Marks {
     protectedOnly: false,
     cpl0: false,
     quiet: false,
+    ends: false,
     unit: "",
+    feature: "",
     writes: 0,
     reads: 0,
     counted: 0,
+    undefinedFlags: 0,
   };
+  const set = m as Record<keyof Marks, boolean | number | string>;
   for (const word of text === "" ? [] : text.split(" ")) {
     const name = MARK_NAMES[word], flags = FLAG_MARKS[word[0]];
-    if (name) (m[name] as boolean) = true;
-    else if (flags) m[flags] = [...word.slice(1)].reduce((mask, letter) => mask | FLAG_LETTERS[letter], 0);
-    else if (UNITS.includes(word)) m.unit = word;
-    else throw new Error(`unknown mark '${word}'`);
+    if (name) set[name] = true;
+    else if (flags) set[flags] = flagMask(word);
+    else if (UNITS.includes(word)) m.unit = word.slice(1);
+    else if (FEATURE_NAMES.includes(word) && m.feature === "") m.feature = word;
+    else throw new Error(`unknown mark '${word}' in "${text}"`);
   }
   markLists.set(text, m);
   return m;
 }
-/** Instructions after which nothing more of their block can run: what follows them is not decoded. */
-const ENDS: ReadonlySet<string> = new Set(
-  "jmp jmpf call callf ret retf iret hlt int int3 int1 syscall sysret sysenter sysexit ud0 ud1 ud2".split(" "),
-);
+function flagMask(word: string): number {
+  let mask = 0;
+  for (const letter of word.slice(1)) {
+    if (!FLAG_LETTERS[letter]) throw new Error(`unknown flag '${letter}' in mark '${word}'`);
+    mask |= FLAG_LETTERS[letter];
+  }
+  return mask;
+}
 const PREFIXES: Readonly<Record<string, number>> = { NP: 0, "66": 1, F3: 2, F2: 3 };
 const VEX_MAPS: Readonly<Record<string, number>> = { "0F": 5, "0F38": 6, "0F3A": 7 };
 
@@ -326,7 +332,7 @@ function readRow({ opcode, syntax, marks, emit }: RowText): Row {
   // deno-fmt-ignore
   return {
     opcode, syntax, mnemonic, marks, emit, map, byte, prefix, w, plusR, hasModrm: tokens.length > at, digit, fixed, plusI, form, operands,
-    ends: ENDS.has(mnemonic), ...readMarks(marks),
+    ...readMarks(marks),
   };
 }
 

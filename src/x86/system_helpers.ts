@@ -29,7 +29,7 @@ import {
 import { PKRU_BYTES, PKRU_OFFSET, PKRU_STATE } from "./cpuid.ts";
 import { GENERAL_DETECT, wide, XCPT } from "./exceptions.ts";
 import { farReturn, farTransfer, syscall, sysenter, sysexit, sysret } from "./far.ts";
-import type { SYSTEM_HELPERS } from "./helpers.ts";
+import type { SystemHelper } from "./helpers.ts";
 import { iret, softwareInterrupt } from "./interrupts.ts";
 import { readMsr, readTsc, writeMsr } from "./msr.ts";
 import {
@@ -77,7 +77,7 @@ function supervisor(cpu: X86Cpu): void {
 const set32 = (cpu: X86Cpu, slot: number, value: number): void => cpu.setSlot(slot, value, 0);
 
 /** The helpers of SYSTEM_HELPERS for one processor. Each may throw FAULTED after recording an exception. */
-export function systemHelpers(cpu: X86Cpu): Readonly<Record<(typeof SYSTEM_HELPERS)[number], () => Status>> {
+export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => Status>> {
   const lo = (n: number) => cpu.argLo(n), hi = (n: number) => cpu.argHi(n);
   const result = (low: number, high = 0): Status => {
     cpu.setResult(low, high);

@@ -5,7 +5,7 @@
 // With --length N, cases are straight lines of up to N instructions on registers, so that flags go from one to the next.
 // Usage: deno run -A tests/fuzz/x86_rows_fuzz.ts [--cases N] [--length N] [--seed S] [--code 16|32|64] [--rows REGEXP] [--memory flat|segmented] [--run COMMAND] [--engine]
 // --engine compares the interpreter and compiled code with the evaluator instead, on the same cases.
-// Left out: privileged and system instructions, far transfers, ports, and the flags of UNDEFINED.
+// Left out: privileged and system instructions, far transfers, ports, and the flags that rows mark as undefined.
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
 import { Bus } from "../../src/core/bus.ts";
@@ -20,7 +20,7 @@ import { type Encoding, randomInstruction } from "../../src/x86/encode.ts";
 import { readStatus, writeStatus } from "../../src/x86/flags.ts";
 import { SYSTEM_HELPERS } from "../../src/x86/helpers.ts";
 import { IMM, Insn, MEM, type Row, STRING } from "../../src/x86/insn.ts";
-import { AF, CF, OF, PF, SF, STATUS, ZF } from "../../src/x86/registers.ts";
+import { AF, STATUS } from "../../src/x86/registers.ts";
 import { x86Table } from "../../src/x86/instruction_set.ts";
 import {
   CODE_END,
@@ -77,25 +77,6 @@ const NEAR = 0x4000, NEAR_SIZE = RECORD - BUFFER;
 /** Rows that need privilege, change segments, or depend on the host (rcpps, fsin and their relatives: every maker's last bits are different). */
 const LEFT_OUT =
   /^(in|out|ins|insb|outs|outsb|int|int3|int1|into|iret|retf|jmpf|callf|hlt|cli|sti|pushf|popf|sldt|str|lldt|ltr|verr|verw|arpl|sgdt|sidt|lgdt|lidt|smsw|lmsw|invlpg|monitor|mwait|xgetbv|xsetbv|rdpkru|wrpkru|swapgs|stac|clac|rdtscp|lar|lsl|syscall|sysret|clts|invd|wbinvd|ud[012]|wrmsr|rdtsc|rdmsr|rdpmc|sysenter|sysexit|cpuid|fxsave|fxrstor|xsave\w*|xrstor\w*|rd[fg]sbase|wr[fg]sbase|invpcid|rdrand|rdseed|rdpid|l[defgs]s|bound|salc|stmxcsr|ldmxcsr|endbr\d\d|rcp[ps]s|rsqrt[ps]s|f2xm1|fyl2x|fyl2xp1|fptan|fpatan|fsin|fcos|fsincos|fneni|fndisi|fnsetpm|clflush\w*|clwb)$/;
-/** Flags that the manual leaves undefined, by mnemonic. */
-const UNDEFINED: readonly (readonly [RegExp, number])[] = [
-  [/^(and|or|xor|test|andn|ptest)$/, AF],
-  [/^(shl|sal|shr|sar)$/, AF],
-  [/^(shld|shrd)$/, AF | OF], // OF is defined for a count of 1 only, and the same as in shl and shr
-  [/^(mul|imul)$/, SF | ZF | AF | PF],
-  [/^(div|idiv)$/, STATUS],
-  [/^(bt|bts|btr|btc)$/, OF | SF | AF | PF],
-  [/^(bsf|bsr)$/, CF | OF | SF | AF | PF],
-  [/^(lzcnt|tzcnt)$/, OF | SF | AF | PF],
-  [/^(blsr|blsmsk|blsi)$/, AF | PF],
-  [/^bextr$/, SF | AF | PF],
-  [/^bzhi$/, AF | PF],
-  [/^(andn)$/, AF | PF],
-  [/^(daa|das)$/, OF],
-  [/^(aaa|aas)$/, OF | SF | ZF | PF],
-  [/^(aam|aad)$/, OF | AF | CF],
-];
-
 // --- random numbers
 const rng = new Random(1);
 const below = (n: number) => rng.below(n);
@@ -254,9 +235,8 @@ function store(rig: Rig, v: DataView): void {
 
 /** Rows for straight lines: no memory, and no flags that the manual leaves undefined but AF, which nothing reads there. */
 function lineRows(rows: readonly Row[]): Row[] {
-  const flagsDefined = (r: Row) => UNDEFINED.every(([pattern, flags]) => flags === AF || !pattern.test(r.mnemonic));
   return rows.filter((r) =>
-    r.unit === "" && r.form !== 1 && flagsDefined(r) &&
+    r.unit === "" && r.form !== 1 && (r.undefinedFlags & ~AF) === 0 &&
     !/^(lahf|daa|das|aa[asmd]|cmpxchg|div|idiv|fwait|j\w+|loop\w*|call|ret|push|pop|leave|enter|push\w|pop\w|xlat)$/.test(r.mnemonic) &&
     r.operands.every((o) => !"XYOJMST".includes(o.where))
   );
@@ -624,9 +604,7 @@ function elf(code: Width, entry: number, segments: readonly { at: number; bytes:
 /** Makes parts of a record equal that are not compared: undefined flags, x87 pointers, reserved bytes. */
 function blank(row: Row, record: Uint8Array, code: Width): void {
   const v = new DataView(record.buffer, record.byteOffset, RECORD);
-  let mask = STATUS | DF;
-  for (const [pattern, flags] of UNDEFINED) if (pattern.test(row.mnemonic)) mask &= ~flags;
-  v.setUint32(FLAGS, v.getUint32(FLAGS, true) & mask, true);
+  v.setUint32(FLAGS, v.getUint32(FLAGS, true) & (STATUS | DF) & ~row.undefinedFlags, true);
   v.setUint32(FLAGS + 4, 0, true);
   record.fill(0, FX + 5, FX + 24);
   record.fill(0, FX + 28, FX + 32);

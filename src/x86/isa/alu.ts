@@ -66,12 +66,12 @@ const test: Binary = (b, d, s) => b.flagsLogic(d.size, b.and(b.get(d), b.get(s))
 
 const FAMILY: readonly (readonly [name: string, semantics: Binary, marks: string])[] = [
   ["add", add, `lock quiet ${ALL}`],
-  ["or", logic("or"), `lock quiet ${ALL}`],
+  ["or", logic("or"), `lock quiet ${ALL} -A`],
   ["adc", withCarry(false), `lock quiet ${ALL} ?C`],
   ["sbb", withCarry(true), `lock quiet ${ALL} ?C`],
-  ["and", logic("and"), `lock quiet ${ALL}`],
+  ["and", logic("and"), `lock quiet ${ALL} -A`],
   ["sub", sub, `lock quiet ${ALL}`],
-  ["xor", logic("xor"), `lock quiet ${ALL}`],
+  ["xor", logic("xor"), `lock quiet ${ALL} -A`],
   ["cmp", cmp, `quiet ${ALL}`],
 ];
 
@@ -186,10 +186,10 @@ const SHIFTS: readonly (readonly [name: string, semantics: Semantics, marks: str
   ["ror", rotate(true), "quiet ~OC"],
   ["rcl", rotateCarry(false), "quiet ?OSZAPC"],
   ["rcr", rotateCarry(true), "quiet ?OSZAPC"],
-  ["shl", shift(SHL), "quiet ~OSZAPC"],
-  ["shr", shift(SHR), "quiet ~OSZAPC"],
-  ["sal", shift(SHL), "quiet ~OSZAPC"],
-  ["sar", shift(SAR), "quiet ~OSZAPC"],
+  ["shl", shift(SHL), "quiet ~OSZAPC -A"],
+  ["shr", shift(SHR), "quiet ~OSZAPC -A"],
+  ["sal", shift(SHL), "quiet ~OSZAPC -A"],
+  ["sar", shift(SAR), "quiet ~OSZAPC -A"],
 ];
 
 /** shld and shrd. Counts above the operand size (16 bits only) are undefined: the pair is taken as 32 bits wide and shifted on. */
@@ -336,10 +336,10 @@ for (const [n, [name, f, marks]] of FAMILY.entries()) {
 }
 const quiet = `quiet ${ALL}`, locked = `lock quiet ${ALL}`, steps = "lock quiet !OSZAP";
 alu.push(
-  x86("84 /r", "test Eb, Gb", quiet, test),
-  x86("85 /r", "test Ev, Gv", quiet, test),
-  x86("A8", "test AL, Ib", quiet, test),
-  x86("A9", "test rAX, Iz", quiet, test),
+  x86("84 /r", "test Eb, Gb", `${quiet} -A`, test),
+  x86("85 /r", "test Ev, Gv", `${quiet} -A`, test),
+  x86("A8", "test AL, Ib", `${quiet} -A`, test),
+  x86("A9", "test rAX, Iz", `${quiet} -A`, test),
   x86("FE /0", "inc Eb", steps, step(KIND.inc)),
   x86("FF /0", "inc Ev", steps, step(KIND.inc)),
   x86("FE /1", "dec Eb", steps, step(KIND.dec)),
@@ -350,20 +350,20 @@ alu.push(
 for (const [op, size] of [["F6", "b"], ["F7", "v"]]) {
   const imm = size === "b" ? "Ib" : "Iz";
   alu.push(
-    x86(`${op} /0`, `test E${size}, ${imm}`, quiet, test),
-    x86(`${op} /1`, `test E${size}, ${imm}`, quiet, test),
+    x86(`${op} /0`, `test E${size}, ${imm}`, `${quiet} -A`, test),
+    x86(`${op} /1`, `test E${size}, ${imm}`, `${quiet} -A`, test),
     x86(`${op} /2`, `not E${size}`, "lock quiet", not),
     x86(`${op} /3`, `neg E${size}`, locked, neg),
-    x86(`${op} /4`, `mul E${size}`, quiet, multiply(false)),
-    x86(`${op} /5`, `imul E${size}`, quiet, multiply(true)),
-    x86(`${op} /6`, `div E${size}`, "", divide(false)),
-    x86(`${op} /7`, `idiv E${size}`, "", divide(true)),
+    x86(`${op} /4`, `mul E${size}`, `${quiet} -SZAP`, multiply(false)),
+    x86(`${op} /5`, `imul E${size}`, `${quiet} -SZAP`, multiply(true)),
+    x86(`${op} /6`, `div E${size}`, "-OSZAPC", divide(false)),
+    x86(`${op} /7`, `idiv E${size}`, "-OSZAPC", divide(true)),
   );
 }
 alu.push(
-  x86("0F AF /r", "imul Gv, Ev", quiet, (b, d, s) => imul(b, d, d, s)),
-  x86("69 /r", "imul Gv, Ev, Iz", quiet, imul),
-  x86("6B /r", "imul Gv, Ev, sIb", quiet, imul),
+  x86("0F AF /r", "imul Gv, Ev", `${quiet} -SZAP`, (b, d, s) => imul(b, d, d, s)),
+  x86("69 /r", "imul Gv, Ev, Iz", `${quiet} -SZAP`, imul),
+  x86("6B /r", "imul Gv, Ev, sIb", `${quiet} -SZAP`, imul),
 );
 for (const [n, [name, f, marks]] of SHIFTS.entries()) {
   alu.push(
@@ -376,8 +376,8 @@ for (const [n, [name, f, marks]] of SHIFTS.entries()) {
   );
 }
 alu.push(
-  x86("0F A4 /r", "shld Ev, Gv, Ib", "quiet ~OSZAPC", double(false)),
-  x86("0F A5 /r", "shld Ev, Gv, CL", "quiet ~OSZAPC", double(false)),
-  x86("0F AC /r", "shrd Ev, Gv, Ib", "quiet ~OSZAPC", double(true)),
-  x86("0F AD /r", "shrd Ev, Gv, CL", "quiet ~OSZAPC", double(true)),
+  x86("0F A4 /r", "shld Ev, Gv, Ib", "quiet ~OSZAPC -OA", double(false)),
+  x86("0F A5 /r", "shld Ev, Gv, CL", "quiet ~OSZAPC -OA", double(false)),
+  x86("0F AC /r", "shrd Ev, Gv, Ib", "quiet ~OSZAPC -OA", double(true)),
+  x86("0F AD /r", "shrd Ev, Gv, CL", "quiet ~OSZAPC -OA", double(true)),
 );

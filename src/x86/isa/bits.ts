@@ -133,33 +133,33 @@ const crc32: Semantics = (b, d, s: Operand) => {
 const all = "quiet !OSZAPC";
 export const bits: RowText[] = [];
 for (const [n, [name, opcode, change]] of TESTS.entries()) {
-  const marks = (change ? "lock " : "") + "quiet !C", f = bitTest(change);
+  const marks = (change ? "lock " : "") + "quiet !C -OSAP", f = bitTest(change);
   bits.push(
     x86(`0F ${opcode.toString(16).toUpperCase()} /r`, `${name} Ev, Gv`, marks, f),
     x86(`0F BA /${4 + n}`, `${name} Ev, Ib`, marks, f),
   );
 }
 bits.push(
-  x86("0F BC /r", "bsf Gv, Ev", all, scan(false)),
-  x86("0F BD /r", "bsr Gv, Ev", all, scan(true)),
-  x86("F3 0F B8 /r", "popcnt Gv, Ev", all, popcnt),
-  x86("F3 0F BC /r", "tzcnt Gv, Ev", all, count(false)),
-  x86("F3 0F BD /r", "lzcnt Gv, Ev", all, count(true)),
-  x86("VEX.LZ.0F38 F2 /r", "andn Gy, By, Ey", all, andn),
-  x86("VEX.LZ.0F38 F3 /1", "blsr By, Ey", all, lowest((b, x, less) => b.and(x, less), true)),
-  x86("VEX.LZ.0F38 F3 /2", "blsmsk By, Ey", all, lowest((b, x, less) => b.xor(x, less), true)),
-  x86("VEX.LZ.0F38 F3 /3", "blsi By, Ey", all, lowest((b, x, less) => b.and(x, b.not(less)), false)),
-  x86("VEX.LZ.0F38 F7 /r", "bextr Gy, Ey, By", all, bextr),
-  x86("VEX.LZ.0F38 F5 /r", "bzhi Gy, Ey, By", all, bzhi),
-  x86("VEX.LZ.F2.0F38 F5 /r", "pdep Gy, By, Ey", "quiet", gather(H.pdep)),
-  x86("VEX.LZ.F3.0F38 F5 /r", "pext Gy, By, Ey", "quiet", gather(H.pext)),
-  x86("VEX.LZ.F2.0F3A F0 /r", "rorx Gy, Ey, Ib", "quiet", rorx),
-  x86("VEX.LZ.F3.0F38 F7 /r", "sarx Gy, Ey, By", "quiet", shiftx("shrS")),
-  x86("VEX.LZ.66.0F38 F7 /r", "shlx Gy, Ey, By", "quiet", shiftx("shl")),
-  x86("VEX.LZ.F2.0F38 F7 /r", "shrx Gy, Ey, By", "quiet", shiftx("shrU")),
-  x86("VEX.LZ.F2.0F38 F6 /r", "mulx Gy, By, Ey", "quiet", mulx),
-  x86("66 0F 38 F6 /r", "adcx Gy, Ey", "quiet ?C !C", addCarry(CF)),
-  x86("F3 0F 38 F6 /r", "adox Gy, Ey", "quiet ?O !O", addCarry(OF)),
-  x86("F2 0F 38 F0 /r", "crc32 Gy, Eb", "quiet", crc32),
-  x86("F2 0F 38 F1 /r", "crc32 Gy, Ev", "quiet", crc32),
+  x86("0F BC /r", "bsf Gv, Ev", `${all} -OSAPC`, scan(false)),
+  x86("0F BD /r", "bsr Gv, Ev", `${all} -OSAPC`, scan(true)),
+  x86("F3 0F B8 /r", "popcnt Gv, Ev", `popcnt ${all}`, popcnt),
+  x86("F3 0F BC /r", "tzcnt Gv, Ev", `bmi1 ${all} -OSAP`, count(false)),
+  x86("F3 0F BD /r", "lzcnt Gv, Ev", `abm ${all} -OSAP`, count(true)),
+  x86("VEX.LZ.0F38 F2 /r", "andn Gy, By, Ey", `bmi1 ${all} -AP`, andn),
+  x86("VEX.LZ.0F38 F3 /1", "blsr By, Ey", `bmi1 ${all} -AP`, lowest((b, x, less) => b.and(x, less), true)),
+  x86("VEX.LZ.0F38 F3 /2", "blsmsk By, Ey", `bmi1 ${all} -AP`, lowest((b, x, less) => b.xor(x, less), true)),
+  x86("VEX.LZ.0F38 F3 /3", "blsi By, Ey", `bmi1 ${all} -AP`, lowest((b, x, less) => b.and(x, b.not(less)), false)),
+  x86("VEX.LZ.0F38 F7 /r", "bextr Gy, Ey, By", `bmi1 ${all} -SAP`, bextr),
+  x86("VEX.LZ.0F38 F5 /r", "bzhi Gy, Ey, By", `bmi2 ${all} -AP`, bzhi),
+  x86("VEX.LZ.F2.0F38 F5 /r", "pdep Gy, By, Ey", "bmi2 quiet", gather(H.pdep)),
+  x86("VEX.LZ.F3.0F38 F5 /r", "pext Gy, By, Ey", "bmi2 quiet", gather(H.pext)),
+  x86("VEX.LZ.F2.0F3A F0 /r", "rorx Gy, Ey, Ib", "bmi2 quiet", rorx),
+  x86("VEX.LZ.F3.0F38 F7 /r", "sarx Gy, Ey, By", "bmi2 quiet", shiftx("shrS")),
+  x86("VEX.LZ.66.0F38 F7 /r", "shlx Gy, Ey, By", "bmi2 quiet", shiftx("shl")),
+  x86("VEX.LZ.F2.0F38 F7 /r", "shrx Gy, Ey, By", "bmi2 quiet", shiftx("shrU")),
+  x86("VEX.LZ.F2.0F38 F6 /r", "mulx Gy, By, Ey", "bmi2 quiet", mulx),
+  x86("66 0F 38 F6 /r", "adcx Gy, Ey", "adx quiet ?C !C", addCarry(CF)),
+  x86("F3 0F 38 F6 /r", "adox Gy, Ey", "adx quiet ?O !O", addCarry(OF)),
+  x86("F2 0F 38 F0 /r", "crc32 Gy, Eb", "sse4.2 quiet", crc32),
+  x86("F2 0F 38 F1 /r", "crc32 Gy, Ev", "sse4.2 quiet", crc32),
 );

@@ -119,31 +119,31 @@ const iret: Semantics = (b) => {
 };
 
 export const control: RowText[] = [
-  x86("EB", "jmp Jb", "f64", jump),
-  x86("E9", "jmp Jz", "f64", jump),
-  x86("FF /4", "jmp Ev", "f64", jumpIndirect),
-  x86("FF /5", "jmpf Mp", "", farIndirect(H.jumpFar)),
-  x86("EA", "jmpf Ap", "i64", farDirect(H.jumpFar)),
-  x86("E8", "call Jz", "f64", call),
-  x86("FF /2", "call Ev", "f64", callIndirect),
-  x86("FF /3", "callf Mp", "", farIndirect(H.callFar)),
-  x86("9A", "callf Ap", "i64", farDirect(H.callFar)),
-  x86("C3", "ret", "f64", ret),
-  x86("C2", "ret Iw", "f64", ret),
-  x86("CB", "retf", "", retFar),
-  x86("CA", "retf Iw", "", retFar),
-  x86("CF", "iret", "", iret),
+  x86("EB", "jmp Jb", "f64 ends", jump),
+  x86("E9", "jmp Jz", "f64 ends", jump),
+  x86("FF /4", "jmp Ev", "f64 ends", jumpIndirect),
+  x86("FF /5", "jmpf Mp", "ends", farIndirect(H.jumpFar)),
+  x86("EA", "jmpf Ap", "i64 ends", farDirect(H.jumpFar)),
+  x86("E8", "call Jz", "f64 ends", call),
+  x86("FF /2", "call Ev", "f64 ends", callIndirect),
+  x86("FF /3", "callf Mp", "ends", farIndirect(H.callFar)),
+  x86("9A", "callf Ap", "i64 ends", farDirect(H.callFar)),
+  x86("C3", "ret", "f64 ends", ret),
+  x86("C2", "ret Iw", "f64 ends", ret),
+  x86("CB", "retf", "ends", retFar),
+  x86("CA", "retf Iw", "ends", retFar),
+  x86("CF", "iret", "ends", iret),
   x86("E0", "loopne Jb", "f64", loop(5)),
   x86("E1", "loope Jb", "f64", loop(4)),
   x86("E2", "loop Jb", "f64", loop(-1)),
   x86("E3", "jcxz Jb", "f64", jcxz),
-  x86("CC", "int3", "", (b) => interrupt(b, 3, 1)),
-  x86("CD", "int Ib", "", (b) => interrupt(b, b.i.imm & 0xff, 0)),
-  x86("CE", "into", "i64", (b) => {
+  x86("CC", "int3", "ends", (b) => interrupt(b, 3, 1)),
+  x86("CD", "int Ib", "ends", (b) => interrupt(b, b.i.imm & 0xff, 0)),
+  x86("CE", "into", "i64 ends", (b) => {
     b.branchIf(b.condition(1), b.i.length);
     interrupt(b, 4, 2);
   }),
-  x86("F1", "int1", "", (b) => interrupt(b, 1, 3)),
+  x86("F1", "int1", "ends", (b) => interrupt(b, 1, 3)),
 ];
 for (const [cc, name] of CONDITIONS.entries()) {
   const branch: Semantics = (b) => b.branchNear(b.condition(cc), b.i.imm);

@@ -185,11 +185,11 @@ export const mov: RowText[] = [
   x86("0F C1 /r", "xadd Ev, Gv", "lock quiet !OSZAPC", xadd),
   x86("0F B0 /r", "cmpxchg Eb, Gb", "lock quiet !OSZAPC", cmpxchg),
   x86("0F B1 /r", "cmpxchg Ev, Gv", "lock quiet !OSZAPC", cmpxchg),
-  x86("0F C7 /1", "cmpxchg8b Mq", "lock", cmpxchg8b),
-  x86("REX.W 0F C7 /1", "cmpxchg16b Mdq", "lock o64", cmpxchg16b),
+  x86("0F C7 /1", "cmpxchg8b Mq", "cx8 lock", cmpxchg8b),
+  x86("REX.W 0F C7 /1", "cmpxchg16b Mdq", "cx16 lock o64", cmpxchg16b),
   x86("0F C8+r", "bswap Zv", q, bswap),
-  x86("0F 38 F0 /r", "movbe Gv, Mv", q, movbe),
-  x86("0F 38 F1 /r", "movbe Mv, Gv", q, movbe),
+  x86("0F 38 F0 /r", "movbe Gv, Mv", "movbe quiet", movbe),
+  x86("0F 38 F1 /r", "movbe Mv, Gv", "movbe quiet", movbe),
   x86("98", "cbw", q, widen),
   x86("99", "cwd", q, widenPair),
   x86("D7", "xlat", "", xlat),
@@ -215,16 +215,16 @@ export const mov: RowText[] = [
   x86("E7", "out Ib, eAX", "", portOut),
   x86("EE", "out DX, AL", "", portOut),
   x86("EF", "out DX, eAX", "", portOut),
-  x86("27", "daa", "i64", decimal("daa")),
-  x86("2F", "das", "i64", decimal("das")),
-  x86("37", "aaa", "i64", decimal("aaa")),
-  x86("3F", "aas", "i64", decimal("aas")),
-  x86("D4", "aam Ib", "i64", decimal("aam")),
-  x86("D5", "aad Ib", "i64", decimal("aad")),
+  x86("27", "daa", "i64 -O", decimal("daa")),
+  x86("2F", "das", "i64 -O", decimal("das")),
+  x86("37", "aaa", "i64 -OSZP", decimal("aaa")),
+  x86("3F", "aas", "i64 -OSZP", decimal("aas")),
+  x86("D4", "aam Ib", "i64 -OAC", decimal("aam")),
+  x86("D5", "aad Ib", "i64 -OAC", decimal("aad")),
 ];
 for (const [cc, name] of CONDITIONS.entries()) {
   mov.push(
-    x86(`0F ${hex2(0x40 + cc)} /r`, `cmov${name} Gv, Ev`, "quiet ?OSZAPC", (b, d, s) => {
+    x86(`0F ${hex2(0x40 + cc)} /r`, `cmov${name} Gv, Ev`, "cmov quiet ?OSZAPC", (b, d, s) => {
       const v = b.get(s);
       b.put(d, b.select(b.condition(cc), v, b.get(d)));
     }),

@@ -201,25 +201,42 @@ const shiftMmx = (name: string): Semantics => (b, d) => {
 };
 
 // deno-fmt-ignore
-/** Opcodes after 0F of what MMX and SSE2 share. */
-const SHARED: readonly (readonly [string, string])[] = [
-  ["60", "punpcklbw"], ["61", "punpcklwd"], ["62", "punpckldq"], ["63", "packsswb"], ["64", "pcmpgtb"], ["65", "pcmpgtw"], ["66", "pcmpgtd"],
-  ["67", "packuswb"], ["68", "punpckhbw"], ["69", "punpckhwd"], ["6A", "punpckhdq"], ["6B", "packssdw"], ["74", "pcmpeqb"], ["75", "pcmpeqw"],
-  ["76", "pcmpeqd"], ["D1", "psrlw"], ["D2", "psrld"], ["D3", "psrlq"], ["D4", "paddq"], ["D5", "pmullw"], ["D8", "psubusb"], ["D9", "psubusw"],
-  ["DA", "pminub"], ["DB", "pand"], ["DC", "paddusb"], ["DD", "paddusw"], ["DE", "pmaxub"], ["DF", "pandn"], ["E0", "pavgb"], ["E1", "psraw"],
-  ["E2", "psrad"], ["E3", "pavgw"], ["E4", "pmulhuw"], ["E5", "pmulhw"], ["E8", "psubsb"], ["E9", "psubsw"], ["EA", "pminsw"], ["EB", "por"],
-  ["EC", "paddsb"], ["ED", "paddsw"], ["EE", "pmaxsw"], ["EF", "pxor"], ["F1", "psllw"], ["F2", "pslld"], ["F3", "psllq"], ["F4", "pmuludq"],
-  ["F5", "pmaddwd"], ["F6", "psadbw"], ["F8", "psubb"], ["F9", "psubw"], ["FA", "psubd"], ["FB", "psubq"], ["FC", "paddb"], ["FD", "paddw"],
-  ["FE", "paddd"],
-  ["38 00", "pshufb"], ["38 01", "phaddw"], ["38 02", "phaddd"], ["38 03", "phaddsw"], ["38 04", "pmaddubsw"], ["38 05", "phsubw"], ["38 06", "phsubd"],
-  ["38 07", "phsubsw"], ["38 08", "psignb"], ["38 09", "psignw"], ["38 0A", "psignd"], ["38 0B", "pmulhrsw"], ["38 1C", "pabsb"], ["38 1D", "pabsw"],
-  ["38 1E", "pabsd"],
+/** Opcodes after 0F of what there is on MMX and on XMM registers, by the features that the one and the other form belong to. */
+const SHARED: readonly (readonly [mmx: string, xmm: string, rows: readonly (readonly [string, string])[]])[] = [
+  ["mmx", "sse2", [
+    ["60", "punpcklbw"], ["61", "punpcklwd"], ["62", "punpckldq"], ["63", "packsswb"], ["64", "pcmpgtb"], ["65", "pcmpgtw"], ["66", "pcmpgtd"],
+    ["67", "packuswb"], ["68", "punpckhbw"], ["69", "punpckhwd"], ["6A", "punpckhdq"], ["6B", "packssdw"], ["74", "pcmpeqb"], ["75", "pcmpeqw"],
+    ["76", "pcmpeqd"], ["D1", "psrlw"], ["D2", "psrld"], ["D3", "psrlq"], ["D5", "pmullw"], ["D8", "psubusb"], ["D9", "psubusw"], ["DB", "pand"],
+    ["DC", "paddusb"], ["DD", "paddusw"], ["DF", "pandn"], ["E1", "psraw"], ["E2", "psrad"], ["E5", "pmulhw"], ["E8", "psubsb"], ["E9", "psubsw"],
+    ["EB", "por"], ["EC", "paddsb"], ["ED", "paddsw"], ["EF", "pxor"], ["F1", "psllw"], ["F2", "pslld"], ["F3", "psllq"], ["F5", "pmaddwd"],
+    ["F8", "psubb"], ["F9", "psubw"], ["FA", "psubd"], ["FC", "paddb"], ["FD", "paddw"], ["FE", "paddd"],
+  ]],
+  ["sse", "sse2", [
+    ["DA", "pminub"], ["DE", "pmaxub"], ["E0", "pavgb"], ["E3", "pavgw"], ["E4", "pmulhuw"], ["EA", "pminsw"], ["EE", "pmaxsw"], ["F6", "psadbw"],
+  ]],
+  ["sse2", "sse2", [
+    ["D4", "paddq"], ["F4", "pmuludq"], ["FB", "psubq"],
+  ]],
+  ["ssse3", "ssse3", [
+    ["38 00", "pshufb"], ["38 01", "phaddw"], ["38 02", "phaddd"], ["38 03", "phaddsw"], ["38 04", "pmaddubsw"], ["38 05", "phsubw"],
+    ["38 06", "phsubd"], ["38 07", "phsubsw"], ["38 08", "psignb"], ["38 09", "psignw"], ["38 0A", "psignd"], ["38 0B", "pmulhrsw"],
+    ["38 1C", "pabsb"], ["38 1D", "pabsw"], ["38 1E", "pabsd"],
+  ]],
 ];
 // deno-fmt-ignore
-const SSE_ONLY: readonly (readonly [string, string])[] = [
-  ["6C", "punpcklqdq"], ["6D", "punpckhqdq"],
-  ["38 28", "pmuldq"], ["38 29", "pcmpeqq"], ["38 2B", "packusdw"], ["38 37", "pcmpgtq"], ["38 38", "pminsb"], ["38 39", "pminsd"], ["38 3A", "pminuw"],
-  ["38 3B", "pminud"], ["38 3C", "pmaxsb"], ["38 3D", "pmaxsd"], ["38 3E", "pmaxuw"], ["38 3F", "pmaxud"], ["38 40", "pmulld"], ["38 41", "phminposuw"],
+/** The same of what XMM registers alone have. */
+const SSE_ONLY: readonly (readonly [feature: string, rows: readonly (readonly [string, string])[]])[] = [
+  ["sse2", [
+    ["6C", "punpcklqdq"], ["6D", "punpckhqdq"],
+  ]],
+  ["sse4.1", [
+    ["38 28", "pmuldq"], ["38 29", "pcmpeqq"], ["38 2B", "packusdw"], ["38 38", "pminsb"], ["38 39", "pminsd"], ["38 3A", "pminuw"],
+    ["38 3B", "pminud"], ["38 3C", "pmaxsb"], ["38 3D", "pmaxsd"], ["38 3E", "pmaxuw"], ["38 3F", "pmaxud"], ["38 40", "pmulld"],
+    ["38 41", "phminposuw"],
+  ]],
+  ["sse4.2", [
+    ["38 37", "pcmpgtq"],
+  ]],
 ];
 // deno-fmt-ignore
 const WIDENINGS: readonly (readonly [string, string, string])[] = [
@@ -510,32 +527,35 @@ function maskedStore(b: Emit, parts: readonly (readonly [Val, Val])[]): void {
 
 export function sse(): RowText[] {
   const rows: RowText[] = [];
-  for (const [opcode, name] of SHARED) {
-    // punpckl of MMX reads 32 bits of memory only.
-    const q = /^punpckl/.test(name) ? "Qd" : "Qq";
-    rows.push(
-      q === "Qd"
-        ? x86(`NP 0F ${opcode} /r`, `${name} Pq, Qd`, "mmx", (b, d, s, i, z) => {
-          if (s.kind === MMX) return packedMmx(name)(b, d, s, i, z);
-          b.checkFpu();
-          const y = b.extU(b.load("load32.i", b.address(4, false)));
-          putMmx(b, d.n, b.call(H[`mmx.${name}` as HelperName], b.getL(FPU_REG(d.n)), y));
-        })
-        : x86(`NP 0F ${opcode} /r`, `${name} Pq, Qq`, "mmx", packedMmx(name)),
-      x86(`66 0F ${opcode} /r`, `${name} Vdq, Wdq`, "sse", packedSse(name)),
-    );
+  for (const [mmx, xmm, both] of SHARED) {
+    for (const [opcode, name] of both) {
+      rows.push(
+        // punpckl of MMX reads 32 bits of memory only.
+        name.startsWith("punpckl")
+          ? x86(`NP 0F ${opcode} /r`, `${name} Pq, Qd`, `@mmx ${mmx}`, (b, d, s, i, z) => {
+            if (s.kind === MMX) return packedMmx(name)(b, d, s, i, z);
+            b.checkFpu();
+            const y = b.extU(b.load("load32.i", b.address(4, false)));
+            putMmx(b, d.n, b.call(H[`mmx.${name}` as HelperName], b.getL(FPU_REG(d.n)), y));
+          })
+          : x86(`NP 0F ${opcode} /r`, `${name} Pq, Qq`, `@mmx ${mmx}`, packedMmx(name)),
+        x86(`66 0F ${opcode} /r`, `${name} Vdq, Wdq`, `@sse ${xmm}`, packedSse(name)),
+      );
+    }
   }
-  for (const [opcode, name] of SSE_ONLY) rows.push(x86(`66 0F ${opcode} /r`, `${name} Vdq, Wdq`, "sse", packedSse(name)));
+  for (const [feature, more] of SSE_ONLY) {
+    for (const [opcode, name] of more) rows.push(x86(`66 0F ${opcode} /r`, `${name} Vdq, Wdq`, `@sse ${feature}`, packedSse(name)));
+  }
   for (const [digit, lanes, size] of WIDENINGS) {
     rows.push(
-      x86(`66 0F 38 2${digit} /r`, `pmovsx${lanes} Vdq, W${size}`, "sse", wideLow(`pmovsx${lanes}` as HelperName)),
-      x86(`66 0F 38 3${digit} /r`, `pmovzx${lanes} Vdq, W${size}`, "sse", wideLow(`pmovzx${lanes}` as HelperName)),
+      x86(`66 0F 38 2${digit} /r`, `pmovsx${lanes} Vdq, W${size}`, "@sse sse4.1", wideLow(`pmovsx${lanes}` as HelperName)),
+      x86(`66 0F 38 3${digit} /r`, `pmovzx${lanes} Vdq, W${size}`, "@sse sse4.1", wideLow(`pmovzx${lanes}` as HelperName)),
     );
   }
   for (const [opcode, digit, name] of SHIFT_GROUPS) {
     rows.push(
-      x86(`NP 0F ${opcode} /${digit}`, `${name} Nq, Ib`, "mmx", shiftMmx(name)),
-      x86(`66 0F ${opcode} /${digit}`, `${name} Udq, Ib`, "sse", shiftSse(name)),
+      x86(`NP 0F ${opcode} /${digit}`, `${name} Nq, Ib`, "@mmx mmx", shiftMmx(name)),
+      x86(`66 0F ${opcode} /${digit}`, `${name} Udq, Ib`, "@sse sse2", shiftSse(name)),
     );
   }
   for (
@@ -545,243 +565,243 @@ export function sse(): RowText[] {
     ]] as const
   ) {
     rows.push(
-      x86(`NP 0F ${opcode} /r`, `${name}ps Vps, Wps`, "sse", packedArithmetic(name, false)),
-      x86(`66 0F ${opcode} /r`, `${name}pd Vpd, Wpd`, "sse", packedArithmetic(name, true)),
-      x86(`F3 0F ${opcode} /r`, `${name}ss Vss, Wss`, "sse", arithmetic(name, false)),
-      x86(`F2 0F ${opcode} /r`, `${name}sd Vsd, Wsd`, "sse", arithmetic(name, true)),
+      x86(`NP 0F ${opcode} /r`, `${name}ps Vps, Wps`, "@sse sse", packedArithmetic(name, false)),
+      x86(`66 0F ${opcode} /r`, `${name}pd Vpd, Wpd`, "@sse sse2", packedArithmetic(name, true)),
+      x86(`F3 0F ${opcode} /r`, `${name}ss Vss, Wss`, "@sse sse", arithmetic(name, false)),
+      x86(`F2 0F ${opcode} /r`, `${name}sd Vsd, Wsd`, "@sse sse2", arithmetic(name, true)),
     );
   }
   for (
     const [opcode, name, logic] of [["54", "and", "pand"], ["55", "andn", "pandn"], ["56", "or", "por"], ["57", "xor", "pxor"]] as const
   ) {
     rows.push(
-      x86(`NP 0F ${opcode} /r`, `${name}ps Vps, Wps`, "sse", packedSse(logic)),
-      x86(`66 0F ${opcode} /r`, `${name}pd Vpd, Wpd`, "sse", packedSse(logic)),
+      x86(`NP 0F ${opcode} /r`, `${name}ps Vps, Wps`, "@sse sse", packedSse(logic)),
+      x86(`66 0F ${opcode} /r`, `${name}pd Vpd, Wpd`, "@sse sse2", packedSse(logic)),
     );
   }
   rows.push(
     // Moves.
-    x86("NP 0F 10 /r", "movups Vps, Wps", "sse quiet", loadBoth(true)),
-    x86("66 0F 10 /r", "movupd Vpd, Wpd", "sse quiet", loadBoth(true)),
-    x86("F3 0F 10 /r", "movss Vss, Wss", "sse quiet", loadScalar(false)),
-    x86("F2 0F 10 /r", "movsd Vsd, Wsd", "sse quiet", loadScalar(true)),
-    x86("NP 0F 11 /r", "movups Wps, Vps", "sse quiet", storeBoth(true)),
-    x86("66 0F 11 /r", "movupd Wpd, Vpd", "sse quiet", storeBoth(true)),
-    x86("F3 0F 11 /r", "movss Wss, Vss", "sse quiet", storeScalar(false)),
-    x86("F2 0F 11 /r", "movsd Wsd, Vsd", "sse quiet", storeScalar(true)),
-    x86("NP 0F 12 /r", "movlps Vq, Mq", "sse quiet", loadLow),
-    x86("66 0F 12 /r", "movlpd Vq, Mq", "sse quiet", loadLow),
-    x86("NP 0F 12 /r", "movhlps Vq, Uq", "sse quiet", (b, d, s) => b.set(XMM(d.n), hi(b, s.n))),
-    x86("NP 0F 13 /r", "movlps Mq, Vq", "sse quiet", storeLow),
-    x86("66 0F 13 /r", "movlpd Mq, Vq", "sse quiet", storeLow),
-    x86("NP 0F 16 /r", "movhps Vq, Mq", "sse quiet", loadHigh),
-    x86("66 0F 16 /r", "movhpd Vq, Mq", "sse quiet", loadHigh),
-    x86("NP 0F 16 /r", "movlhps Vq, Uq", "sse quiet", (b, d, s) => b.set(XMM(d.n) + 8, lo(b, s.n))),
-    x86("NP 0F 17 /r", "movhps Mq, Vq", "sse quiet", storeHigh),
-    x86("66 0F 17 /r", "movhpd Mq, Vq", "sse quiet", storeHigh),
-    x86("F3 0F 12 /r", "movsldup Vdq, Wdq", "sse", shuffle("movsldup")),
-    x86("F3 0F 16 /r", "movshdup Vdq, Wdq", "sse", shuffle("movshdup")),
-    x86("F2 0F 12 /r", "movddup Vq, Wq", "sse quiet", (b, d, s) => {
+    x86("NP 0F 10 /r", "movups Vps, Wps", "@sse sse quiet", loadBoth(true)),
+    x86("66 0F 10 /r", "movupd Vpd, Wpd", "@sse sse2 quiet", loadBoth(true)),
+    x86("F3 0F 10 /r", "movss Vss, Wss", "@sse sse quiet", loadScalar(false)),
+    x86("F2 0F 10 /r", "movsd Vsd, Wsd", "@sse sse2 quiet", loadScalar(true)),
+    x86("NP 0F 11 /r", "movups Wps, Vps", "@sse sse quiet", storeBoth(true)),
+    x86("66 0F 11 /r", "movupd Wpd, Vpd", "@sse sse2 quiet", storeBoth(true)),
+    x86("F3 0F 11 /r", "movss Wss, Vss", "@sse sse quiet", storeScalar(false)),
+    x86("F2 0F 11 /r", "movsd Wsd, Vsd", "@sse sse2 quiet", storeScalar(true)),
+    x86("NP 0F 12 /r", "movlps Vq, Mq", "@sse sse quiet", loadLow),
+    x86("66 0F 12 /r", "movlpd Vq, Mq", "@sse sse2 quiet", loadLow),
+    x86("NP 0F 12 /r", "movhlps Vq, Uq", "@sse sse quiet", (b, d, s) => b.set(XMM(d.n), hi(b, s.n))),
+    x86("NP 0F 13 /r", "movlps Mq, Vq", "@sse sse quiet", storeLow),
+    x86("66 0F 13 /r", "movlpd Mq, Vq", "@sse sse2 quiet", storeLow),
+    x86("NP 0F 16 /r", "movhps Vq, Mq", "@sse sse quiet", loadHigh),
+    x86("66 0F 16 /r", "movhpd Vq, Mq", "@sse sse2 quiet", loadHigh),
+    x86("NP 0F 16 /r", "movlhps Vq, Uq", "@sse sse quiet", (b, d, s) => b.set(XMM(d.n) + 8, lo(b, s.n))),
+    x86("NP 0F 17 /r", "movhps Mq, Vq", "@sse sse quiet", storeHigh),
+    x86("66 0F 17 /r", "movhpd Mq, Vq", "@sse sse2 quiet", storeHigh),
+    x86("F3 0F 12 /r", "movsldup Vdq, Wdq", "@sse sse3", shuffle("movsldup")),
+    x86("F3 0F 16 /r", "movshdup Vdq, Wdq", "@sse sse3", shuffle("movshdup")),
+    x86("F2 0F 12 /r", "movddup Vq, Wq", "@sse sse3 quiet", (b, d, s) => {
       const v = low64(b, s);
       put(b, d.n, v, v);
     }),
-    x86("NP 0F 14 /r", "unpcklps Vps, Wps", "sse", shuffle("unpcklps")),
-    x86("66 0F 14 /r", "unpcklpd Vpd, Wpd", "sse", shuffle("punpcklqdq")),
-    x86("NP 0F 15 /r", "unpckhps Vps, Wps", "sse", shuffle("unpckhps")),
-    x86("66 0F 15 /r", "unpckhpd Vpd, Wpd", "sse", shuffle("punpckhqdq")),
-    x86("NP 0F 28 /r", "movaps Vps, Wps", "sse", loadBoth(false)),
-    x86("66 0F 28 /r", "movapd Vpd, Wpd", "sse", loadBoth(false)),
-    x86("NP 0F 29 /r", "movaps Wps, Vps", "sse", storeBoth(false)),
-    x86("66 0F 29 /r", "movapd Wpd, Vpd", "sse", storeBoth(false)),
-    x86("NP 0F 2B /r", "movntps Mps, Vps", "sse", storeBoth(false)),
-    x86("66 0F 2B /r", "movntpd Mpd, Vpd", "sse", storeBoth(false)),
-    x86("66 0F E7 /r", "movntdq Mdq, Vdq", "sse", storeBoth(false)),
-    x86("66 0F 38 2A /r", "movntdqa Vdq, Mdq", "sse", loadBoth(false)),
-    x86("NP 0F C3 /r", "movnti My, Gy", "quiet", (b, d, s) => b.put(d, b.get(s))),
-    x86("66 0F 6F /r", "movdqa Vdq, Wdq", "sse", loadBoth(false)),
-    x86("F3 0F 6F /r", "movdqu Vdq, Wdq", "sse", loadBoth(true)),
-    x86("66 0F 7F /r", "movdqa Wdq, Vdq", "sse", storeBoth(false)),
-    x86("F3 0F 7F /r", "movdqu Wdq, Vdq", "sse", storeBoth(true)),
-    x86("F2 0F F0 /r", "lddqu Vdq, Mdq", "sse", loadBoth(true)),
-    x86("66 0F 6E /r", "movd Vdq, Ey", "sse quiet", (b, d, s) => put(b, d.n, b.zx(b.get(s)), b.i64(0))),
-    x86("66 0F 7E /r", "movd Ey, Vdq", "sse quiet", (b, d, s) => b.put(d, d.size === 8 ? lo(b, s.n) : b.getI(XMM(s.n)))),
-    x86("F3 0F 7E /r", "movq Vq, Wq", "sse quiet", (b, d, s) => put(b, d.n, low64(b, s), b.i64(0))),
-    x86("66 0F D6 /r", "movq Wq, Vq", "sse quiet", (b, d, s) => {
+    x86("NP 0F 14 /r", "unpcklps Vps, Wps", "@sse sse", shuffle("unpcklps")),
+    x86("66 0F 14 /r", "unpcklpd Vpd, Wpd", "@sse sse2", shuffle("punpcklqdq")),
+    x86("NP 0F 15 /r", "unpckhps Vps, Wps", "@sse sse", shuffle("unpckhps")),
+    x86("66 0F 15 /r", "unpckhpd Vpd, Wpd", "@sse sse2", shuffle("punpckhqdq")),
+    x86("NP 0F 28 /r", "movaps Vps, Wps", "@sse sse", loadBoth(false)),
+    x86("66 0F 28 /r", "movapd Vpd, Wpd", "@sse sse2", loadBoth(false)),
+    x86("NP 0F 29 /r", "movaps Wps, Vps", "@sse sse", storeBoth(false)),
+    x86("66 0F 29 /r", "movapd Wpd, Vpd", "@sse sse2", storeBoth(false)),
+    x86("NP 0F 2B /r", "movntps Mps, Vps", "@sse sse", storeBoth(false)),
+    x86("66 0F 2B /r", "movntpd Mpd, Vpd", "@sse sse2", storeBoth(false)),
+    x86("66 0F E7 /r", "movntdq Mdq, Vdq", "@sse sse2", storeBoth(false)),
+    x86("66 0F 38 2A /r", "movntdqa Vdq, Mdq", "@sse sse4.1", loadBoth(false)),
+    x86("NP 0F C3 /r", "movnti My, Gy", "sse2 quiet", (b, d, s) => b.put(d, b.get(s))),
+    x86("66 0F 6F /r", "movdqa Vdq, Wdq", "@sse sse2", loadBoth(false)),
+    x86("F3 0F 6F /r", "movdqu Vdq, Wdq", "@sse sse2", loadBoth(true)),
+    x86("66 0F 7F /r", "movdqa Wdq, Vdq", "@sse sse2", storeBoth(false)),
+    x86("F3 0F 7F /r", "movdqu Wdq, Vdq", "@sse sse2", storeBoth(true)),
+    x86("F2 0F F0 /r", "lddqu Vdq, Mdq", "@sse sse3", loadBoth(true)),
+    x86("66 0F 6E /r", "movd Vdq, Ey", "@sse sse2 quiet", (b, d, s) => put(b, d.n, b.zx(b.get(s)), b.i64(0))),
+    x86("66 0F 7E /r", "movd Ey, Vdq", "@sse sse2 quiet", (b, d, s) => b.put(d, d.size === 8 ? lo(b, s.n) : b.getI(XMM(s.n)))),
+    x86("F3 0F 7E /r", "movq Vq, Wq", "@sse sse2 quiet", (b, d, s) => put(b, d.n, low64(b, s), b.i64(0))),
+    x86("66 0F D6 /r", "movq Wq, Vq", "@sse sse2 quiet", (b, d, s) => {
       if (d.kind === MEM) storeLow(b, d, s, s, s);
       else put(b, d.n, lo(b, s.n), b.i64(0));
     }),
-    x86("NP 0F 50 /r", "movmskps Gy, Ups", "sse quiet", signs(false)),
-    x86("66 0F 50 /r", "movmskpd Gy, Upd", "sse quiet", signs(true)),
-    x86("66 0F D7 /r", "pmovmskb Gy, Udq", "sse", (b, d, s) => {
+    x86("NP 0F 50 /r", "movmskps Gy, Ups", "@sse sse quiet", signs(false)),
+    x86("66 0F 50 /r", "movmskpd Gy, Upd", "@sse sse2 quiet", signs(true)),
+    x86("66 0F D7 /r", "pmovmskb Gy, Udq", "@sse sse2", (b, d, s) => {
       const r = b.or(byteSigns(b, lo(b, s.n)), b.shl(byteSigns(b, hi(b, s.n)), b.i64(8)));
       b.put(d, d.size === 8 ? r : b.wrap(r));
     }),
-    x86("66 0F F7 /r", "maskmovdqu Vdq, Udq", "sse", (b, d, s) => {
+    x86("66 0F F7 /r", "maskmovdqu Vdq, Udq", "@sse sse2", (b, d, s) => {
       maskedStore(b, [[lo(b, d.n), lo(b, s.n)], [hi(b, d.n), hi(b, s.n)]]);
     }),
     // MMX moves.
-    x86("NP 0F 6E /r", "movd Pq, Ey", "mmx", (b, d, s) => {
+    x86("NP 0F 6E /r", "movd Pq, Ey", "@mmx mmx", (b, d, s) => {
       b.checkFpu();
       putMmx(b, d.n, b.zx(b.get(s)));
     }),
-    x86("NP 0F 7E /r", "movd Ey, Pq", "mmx", (b, d, s) => {
+    x86("NP 0F 7E /r", "movd Ey, Pq", "@mmx mmx", (b, d, s) => {
       b.checkFpu();
       b.put(d, d.size === 8 ? b.get(s) : b.getI(FPU_REG(s.n)));
       enterMmx(b);
     }),
-    x86("NP 0F 6F /r", "movq Pq, Qq", "mmx", (b, d, s) => {
+    x86("NP 0F 6F /r", "movq Pq, Qq", "@mmx mmx", (b, d, s) => {
       b.checkFpu();
       putMmx(b, d.n, b.get(s));
     }),
-    x86("NP 0F 7F /r", "movq Qq, Pq", "mmx", (b, d, s) => {
+    x86("NP 0F 7F /r", "movq Qq, Pq", "@mmx mmx", (b, d, s) => {
       b.checkFpu();
       const v = b.get(s);
       if (d.kind === MMX) return putMmx(b, d.n, v);
       b.put(d, v);
       enterMmx(b);
     }),
-    x86("NP 0F E7 /r", "movntq Mq, Pq", "mmx", (b, d, s) => {
+    x86("NP 0F E7 /r", "movntq Mq, Pq", "@mmx sse", (b, d, s) => {
       b.checkFpu();
       b.put(d, b.get(s));
       enterMmx(b);
     }),
-    x86("NP 0F D7 /r", "pmovmskb Gy, Nq", "mmx", (b, d, s) => {
+    x86("NP 0F D7 /r", "pmovmskb Gy, Nq", "@mmx sse", (b, d, s) => {
       b.checkFpu();
       const r = byteSigns(b, b.get(s));
       b.put(d, d.size === 8 ? r : b.wrap(r));
       enterMmx(b);
     }),
-    x86("NP 0F F7 /r", "maskmovq Pq, Nq", "mmx", (b, d, s) => {
+    x86("NP 0F F7 /r", "maskmovq Pq, Nq", "@mmx sse", (b, d, s) => {
       b.checkFpu();
       maskedStore(b, [[b.get(d), b.get(s)]]);
       enterMmx(b);
     }),
-    x86("F3 0F D6 /r", "movq2dq Vdq, Nq", "mmx", (b, d, s) => {
+    x86("F3 0F D6 /r", "movq2dq Vdq, Nq", "@mmx sse2", (b, d, s) => {
       b.checkFpu();
       put(b, d.n, b.get(s), b.i64(0));
       enterMmx(b);
     }),
-    x86("F2 0F D6 /r", "movdq2q Pq, Uq", "mmx", (b, d, s) => {
+    x86("F2 0F D6 /r", "movdq2q Pq, Uq", "@mmx sse2", (b, d, s) => {
       b.checkFpu();
       putMmx(b, d.n, lo(b, s.n));
     }),
-    x86("NP 0F 77", "emms", "mmx", (b) => {
+    x86("NP 0F 77", "emms", "@mmx mmx", (b) => {
       b.checkFpu();
       b.set(FPU_EMPTY, b.i32(0xff));
       b.set(FPU_TOP, b.i32(0));
     }),
     // Shuffles, blends, single lanes.
-    x86("NP 0F 70 /r", "pshufw Pq, Qq, Ib", "mmx", packedMmx("pshufw")),
-    x86("66 0F 70 /r", "pshufd Vdq, Wdq, Ib", "sse", shuffle("pshufd")),
-    x86("F3 0F 70 /r", "pshufhw Vdq, Wdq, Ib", "sse", wide("pshufhw")),
-    x86("F2 0F 70 /r", "pshuflw Vdq, Wdq, Ib", "sse", wide("pshuflw")),
-    x86("66 0F 73 /3", "psrldq Udq, Ib", "sse", shiftBytes(false)),
-    x86("66 0F 73 /7", "pslldq Udq, Ib", "sse", shiftBytes(true)),
-    x86("NP 0F C6 /r", "shufps Vps, Wps, Ib", "sse", shuffle("shufps")),
-    x86("66 0F C6 /r", "shufpd Vpd, Wpd, Ib", "sse", shuffle("shufpd")),
-    x86("NP 0F 3A 0F /r", "palignr Pq, Qq, Ib", "mmx", packedMmx("palignr")),
-    x86("66 0F 3A 0F /r", "palignr Vdq, Wdq, Ib", "sse", wide("palignr")),
-    x86("66 0F 3A 0C /r", "blendps Vps, Wps, Ib", "sse", wide("blendps")),
-    x86("66 0F 3A 0D /r", "blendpd Vpd, Wpd, Ib", "sse", wide("blendpd")),
-    x86("66 0F 3A 0E /r", "pblendw Vdq, Wdq, Ib", "sse", wide("pblendw")),
-    x86("66 0F 38 10 /r", "pblendvb Vdq, Wdq, XMM0", "sse", wide("pblendvb")),
-    x86("66 0F 38 14 /r", "blendvps Vps, Wps, XMM0", "sse", wide("blendvps")),
-    x86("66 0F 38 15 /r", "blendvpd Vpd, Wpd, XMM0", "sse", wide("blendvpd")),
-    x86("66 0F 3A 42 /r", "mpsadbw Vdq, Wdq, Ib", "sse", wide("mpsadbw")),
-    x86("66 0F 3A 40 /r", "dpps Vps, Wps, Ib", "sse", wide("dpps")),
-    x86("66 0F 3A 41 /r", "dppd Vpd, Wpd, Ib", "sse", wide("dppd")),
-    x86("66 0F 38 17 /r", "ptest Vdq, Wdq", "sse !OSZAPC", ptest),
-    x86("NP 0F C4 /r", "pinsrw Pq, Rd, Ib", "mmx", (b, d, s) => pinsrwMmx(b, d, b.zx(b.get(s)))),
-    x86("NP 0F C4 /r", "pinsrw Pq, Mw, Ib", "mmx", (b, d, s) => pinsrwMmx(b, d, b.zx(b.get(s)))),
-    x86("NP 0F C5 /r", "pextrw Gy, Nq, Ib", "mmx", (b, d, s) => {
+    x86("NP 0F 70 /r", "pshufw Pq, Qq, Ib", "@mmx sse", packedMmx("pshufw")),
+    x86("66 0F 70 /r", "pshufd Vdq, Wdq, Ib", "@sse sse2", shuffle("pshufd")),
+    x86("F3 0F 70 /r", "pshufhw Vdq, Wdq, Ib", "@sse sse2", wide("pshufhw")),
+    x86("F2 0F 70 /r", "pshuflw Vdq, Wdq, Ib", "@sse sse2", wide("pshuflw")),
+    x86("66 0F 73 /3", "psrldq Udq, Ib", "@sse sse2", shiftBytes(false)),
+    x86("66 0F 73 /7", "pslldq Udq, Ib", "@sse sse2", shiftBytes(true)),
+    x86("NP 0F C6 /r", "shufps Vps, Wps, Ib", "@sse sse", shuffle("shufps")),
+    x86("66 0F C6 /r", "shufpd Vpd, Wpd, Ib", "@sse sse2", shuffle("shufpd")),
+    x86("NP 0F 3A 0F /r", "palignr Pq, Qq, Ib", "@mmx ssse3", packedMmx("palignr")),
+    x86("66 0F 3A 0F /r", "palignr Vdq, Wdq, Ib", "@sse ssse3", wide("palignr")),
+    x86("66 0F 3A 0C /r", "blendps Vps, Wps, Ib", "@sse sse4.1", wide("blendps")),
+    x86("66 0F 3A 0D /r", "blendpd Vpd, Wpd, Ib", "@sse sse4.1", wide("blendpd")),
+    x86("66 0F 3A 0E /r", "pblendw Vdq, Wdq, Ib", "@sse sse4.1", wide("pblendw")),
+    x86("66 0F 38 10 /r", "pblendvb Vdq, Wdq, XMM0", "@sse sse4.1", wide("pblendvb")),
+    x86("66 0F 38 14 /r", "blendvps Vps, Wps, XMM0", "@sse sse4.1", wide("blendvps")),
+    x86("66 0F 38 15 /r", "blendvpd Vpd, Wpd, XMM0", "@sse sse4.1", wide("blendvpd")),
+    x86("66 0F 3A 42 /r", "mpsadbw Vdq, Wdq, Ib", "@sse sse4.1", wide("mpsadbw")),
+    x86("66 0F 3A 40 /r", "dpps Vps, Wps, Ib", "@sse sse4.1", wide("dpps")),
+    x86("66 0F 3A 41 /r", "dppd Vpd, Wpd, Ib", "@sse sse4.1", wide("dppd")),
+    x86("66 0F 38 17 /r", "ptest Vdq, Wdq", "@sse sse4.1 !OSZAPC", ptest),
+    x86("NP 0F C4 /r", "pinsrw Pq, Rd, Ib", "@mmx sse", (b, d, s) => pinsrwMmx(b, d, b.zx(b.get(s)))),
+    x86("NP 0F C4 /r", "pinsrw Pq, Mw, Ib", "@mmx sse", (b, d, s) => pinsrwMmx(b, d, b.zx(b.get(s)))),
+    x86("NP 0F C5 /r", "pextrw Gy, Nq, Ib", "@mmx sse", (b, d, s) => {
       b.checkFpu();
       const v = b.and(b.shrU(b.get(s), b.i64((b.i.imm & 3) * 16)), b.i64(0xffff));
       b.put(d, d.size === 8 ? v : b.wrap(v));
       enterMmx(b);
     }),
-    x86("66 0F C4 /r", "pinsrw Vdq, Rd, Ib", "sse quiet", pinsr(16)),
-    x86("66 0F C4 /r", "pinsrw Vdq, Mw, Ib", "sse quiet", pinsr(16)),
-    x86("66 0F C5 /r", "pextrw Gy, Udq, Ib", "sse quiet", pextr(16)),
-    x86("66 0F 3A 14 /r", "pextrb Ry, Vdq, Ib", "sse quiet", pextr(8)),
-    x86("66 0F 3A 14 /r", "pextrb Mb, Vdq, Ib", "sse quiet", pextr(8)),
-    x86("66 0F 3A 15 /r", "pextrw Ry, Vdq, Ib", "sse quiet", pextr(16)),
-    x86("66 0F 3A 15 /r", "pextrw Mw, Vdq, Ib", "sse quiet", pextr(16)),
-    x86("66 W0 0F 3A 16 /r", "pextrd Ed, Vdq, Ib", "sse quiet", pextr(32)),
-    x86("66 REX.W 0F 3A 16 /r", "pextrq Eq, Vdq, Ib", "o64 sse quiet", pextr(64)),
-    x86("66 0F 3A 17 /r", "extractps Ed, Vdq, Ib", "sse quiet", (b, d, s) => b.put(d, lane32(b, s.n, b.i.imm & 3))),
-    x86("66 0F 3A 20 /r", "pinsrb Vdq, Rd, Ib", "sse quiet", pinsr(8)),
-    x86("66 0F 3A 20 /r", "pinsrb Vdq, Mb, Ib", "sse quiet", pinsr(8)),
-    x86("66 0F 3A 21 /r", "insertps Vdq, Udq, Ib", "sse", wide("insertps")),
-    x86("66 0F 3A 21 /r", "insertps Vdq, Md, Ib", "sse", (b, d) => {
+    x86("66 0F C4 /r", "pinsrw Vdq, Rd, Ib", "@sse sse2 quiet", pinsr(16)),
+    x86("66 0F C4 /r", "pinsrw Vdq, Mw, Ib", "@sse sse2 quiet", pinsr(16)),
+    x86("66 0F C5 /r", "pextrw Gy, Udq, Ib", "@sse sse2 quiet", pextr(16)),
+    x86("66 0F 3A 14 /r", "pextrb Ry, Vdq, Ib", "@sse sse4.1 quiet", pextr(8)),
+    x86("66 0F 3A 14 /r", "pextrb Mb, Vdq, Ib", "@sse sse4.1 quiet", pextr(8)),
+    x86("66 0F 3A 15 /r", "pextrw Ry, Vdq, Ib", "@sse sse4.1 quiet", pextr(16)),
+    x86("66 0F 3A 15 /r", "pextrw Mw, Vdq, Ib", "@sse sse4.1 quiet", pextr(16)),
+    x86("66 W0 0F 3A 16 /r", "pextrd Ed, Vdq, Ib", "@sse sse4.1 quiet", pextr(32)),
+    x86("66 REX.W 0F 3A 16 /r", "pextrq Eq, Vdq, Ib", "o64 @sse sse4.1 quiet", pextr(64)),
+    x86("66 0F 3A 17 /r", "extractps Ed, Vdq, Ib", "@sse sse4.1 quiet", (b, d, s) => b.put(d, lane32(b, s.n, b.i.imm & 3))),
+    x86("66 0F 3A 20 /r", "pinsrb Vdq, Rd, Ib", "@sse sse4.1 quiet", pinsr(8)),
+    x86("66 0F 3A 20 /r", "pinsrb Vdq, Mb, Ib", "@sse sse4.1 quiet", pinsr(8)),
+    x86("66 0F 3A 21 /r", "insertps Vdq, Udq, Ib", "@sse sse4.1", wide("insertps")),
+    x86("66 0F 3A 21 /r", "insertps Vdq, Md, Ib", "@sse sse4.1", (b, d) => {
       // From memory comes the one lane there is.
       b.call(H.insertps, b.i64(d.n), b.extU(b.load("load32.i", b.address(4, false))), b.i64(0), b.i64(b.i.imm & 0x3f));
     }),
-    x86("66 W0 0F 3A 22 /r", "pinsrd Vdq, Ed, Ib", "sse quiet", pinsr(32)),
-    x86("66 REX.W 0F 3A 22 /r", "pinsrq Vdq, Eq, Ib", "o64 sse quiet", pinsr(64)),
-    x86("66 0F 3A 60 /r", "pcmpestrm Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0x500)),
-    x86("66 0F 3A 61 /r", "pcmpestri Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0x100)),
-    x86("66 0F 3A 62 /r", "pcmpistrm Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0x400)),
-    x86("66 0F 3A 63 /r", "pcmpistri Vdq, Wdq, Ib", "sse !OSZAPC", pcmpstr(0)),
+    x86("66 W0 0F 3A 22 /r", "pinsrd Vdq, Ed, Ib", "@sse sse4.1 quiet", pinsr(32)),
+    x86("66 REX.W 0F 3A 22 /r", "pinsrq Vdq, Eq, Ib", "o64 @sse sse4.1 quiet", pinsr(64)),
+    x86("66 0F 3A 60 /r", "pcmpestrm Vdq, Wdq, Ib", "@sse sse4.2 !OSZAPC", pcmpstr(0x500)),
+    x86("66 0F 3A 61 /r", "pcmpestri Vdq, Wdq, Ib", "@sse sse4.2 !OSZAPC", pcmpstr(0x100)),
+    x86("66 0F 3A 62 /r", "pcmpistrm Vdq, Wdq, Ib", "@sse sse4.2 !OSZAPC", pcmpstr(0x400)),
+    x86("66 0F 3A 63 /r", "pcmpistri Vdq, Wdq, Ib", "@sse sse4.2 !OSZAPC", pcmpstr(0)),
     // Floating point.
-    x86("NP 0F C2 /r", "cmpps Vps, Wps, Ib", "sse", wide("cmpps")),
-    x86("66 0F C2 /r", "cmppd Vpd, Wpd, Ib", "sse", compareDoubles),
-    x86("F3 0F C2 /r", "cmpss Vss, Wss, Ib", "sse", compareScalar(false)),
-    x86("F2 0F C2 /r", "cmpsd Vsd, Wsd, Ib", "sse", compareScalar(true)),
-    x86("NP 0F 2E /r", "ucomiss Vss, Wss", "sse !OSZAPC", comparison("ucomiss")),
-    x86("66 0F 2E /r", "ucomisd Vsd, Wsd", "sse !OSZAPC", comparison("ucomisd")),
-    x86("NP 0F 2F /r", "comiss Vss, Wss", "sse !OSZAPC", comparison("comiss")),
-    x86("66 0F 2F /r", "comisd Vsd, Wsd", "sse !OSZAPC", comparison("comisd")),
-    x86("NP 0F 52 /r", "rsqrtps Vps, Wps", "sse", wide("rsqrtps")),
-    x86("F3 0F 52 /r", "rsqrtss Vss, Wss", "sse", approximation("rsqrtss")),
-    x86("NP 0F 53 /r", "rcpps Vps, Wps", "sse", wide("rcpps")),
-    x86("F3 0F 53 /r", "rcpss Vss, Wss", "sse", approximation("rcpss")),
-    x86("66 0F 7C /r", "haddpd Vpd, Wpd", "sse", wide("haddpd")),
-    x86("F2 0F 7C /r", "haddps Vps, Wps", "sse", wide("haddps")),
-    x86("66 0F 7D /r", "hsubpd Vpd, Wpd", "sse", wide("hsubpd")),
-    x86("F2 0F 7D /r", "hsubps Vps, Wps", "sse", wide("hsubps")),
-    x86("66 0F D0 /r", "addsubpd Vpd, Wpd", "sse", wide("addsubpd")),
-    x86("F2 0F D0 /r", "addsubps Vps, Wps", "sse", wide("addsubps")),
-    x86("66 0F 3A 08 /r", "roundps Vps, Wps, Ib", "sse", wide("roundps")),
-    x86("66 0F 3A 09 /r", "roundpd Vpd, Wpd, Ib", "sse", wide("roundpd")),
-    x86("66 0F 3A 0A /r", "roundss Vss, Wss, Ib", "sse", scalarHelper("roundss", false)),
-    x86("66 0F 3A 0B /r", "roundsd Vsd, Wsd, Ib", "sse", scalarHelper("roundsd", true)),
+    x86("NP 0F C2 /r", "cmpps Vps, Wps, Ib", "@sse sse", wide("cmpps")),
+    x86("66 0F C2 /r", "cmppd Vpd, Wpd, Ib", "@sse sse2", compareDoubles),
+    x86("F3 0F C2 /r", "cmpss Vss, Wss, Ib", "@sse sse", compareScalar(false)),
+    x86("F2 0F C2 /r", "cmpsd Vsd, Wsd, Ib", "@sse sse2", compareScalar(true)),
+    x86("NP 0F 2E /r", "ucomiss Vss, Wss", "@sse sse !OSZAPC", comparison("ucomiss")),
+    x86("66 0F 2E /r", "ucomisd Vsd, Wsd", "@sse sse2 !OSZAPC", comparison("ucomisd")),
+    x86("NP 0F 2F /r", "comiss Vss, Wss", "@sse sse !OSZAPC", comparison("comiss")),
+    x86("66 0F 2F /r", "comisd Vsd, Wsd", "@sse sse2 !OSZAPC", comparison("comisd")),
+    x86("NP 0F 52 /r", "rsqrtps Vps, Wps", "@sse sse", wide("rsqrtps")),
+    x86("F3 0F 52 /r", "rsqrtss Vss, Wss", "@sse sse", approximation("rsqrtss")),
+    x86("NP 0F 53 /r", "rcpps Vps, Wps", "@sse sse", wide("rcpps")),
+    x86("F3 0F 53 /r", "rcpss Vss, Wss", "@sse sse", approximation("rcpss")),
+    x86("66 0F 7C /r", "haddpd Vpd, Wpd", "@sse sse3", wide("haddpd")),
+    x86("F2 0F 7C /r", "haddps Vps, Wps", "@sse sse3", wide("haddps")),
+    x86("66 0F 7D /r", "hsubpd Vpd, Wpd", "@sse sse3", wide("hsubpd")),
+    x86("F2 0F 7D /r", "hsubps Vps, Wps", "@sse sse3", wide("hsubps")),
+    x86("66 0F D0 /r", "addsubpd Vpd, Wpd", "@sse sse3", wide("addsubpd")),
+    x86("F2 0F D0 /r", "addsubps Vps, Wps", "@sse sse3", wide("addsubps")),
+    x86("66 0F 3A 08 /r", "roundps Vps, Wps, Ib", "@sse sse4.1", wide("roundps")),
+    x86("66 0F 3A 09 /r", "roundpd Vpd, Wpd, Ib", "@sse sse4.1", wide("roundpd")),
+    x86("66 0F 3A 0A /r", "roundss Vss, Wss, Ib", "@sse sse4.1", scalarHelper("roundss", false)),
+    x86("66 0F 3A 0B /r", "roundsd Vsd, Wsd, Ib", "@sse sse4.1", scalarHelper("roundsd", true)),
     // Conversions.
-    x86("F3 0F 2A /r", "cvtsi2ss Vss, Ey", "sse", fromInteger(false)),
-    x86("F2 0F 2A /r", "cvtsi2sd Vsd, Ey", "sse", fromInteger(true)),
-    x86("F3 0F 2C /r", "cvttss2si Gy, Wss", "sse", toInteger(false, true)),
-    x86("F2 0F 2C /r", "cvttsd2si Gy, Wsd", "sse", toInteger(true, true)),
-    x86("F3 0F 2D /r", "cvtss2si Gy, Wss", "sse", toInteger(false, false)),
-    x86("F2 0F 2D /r", "cvtsd2si Gy, Wsd", "sse", toInteger(true, false)),
-    x86("F3 0F 5A /r", "cvtss2sd Vsd, Wss", "sse", toDouble),
-    x86("F2 0F 5A /r", "cvtsd2ss Vss, Wsd", "sse", toSingle),
-    x86("NP 0F 5A /r", "cvtps2pd Vpd, Wq", "sse", packedToDouble),
-    x86("66 0F 5A /r", "cvtpd2ps Vps, Wpd", "sse", packedToSingle),
-    x86("NP 0F 5B /r", "cvtdq2ps Vps, Wdq", "sse", integersToSingles),
-    x86("66 0F 5B /r", "cvtps2dq Vdq, Wps", "sse", packedToIntegers(false, false)),
-    x86("F3 0F 5B /r", "cvttps2dq Vdq, Wps", "sse", packedToIntegers(false, true)),
-    x86("66 0F E6 /r", "cvttpd2dq Vdq, Wpd", "sse", packedToIntegers(true, true)),
-    x86("F3 0F E6 /r", "cvtdq2pd Vpd, Wq", "sse", integersToDoubles),
-    x86("F2 0F E6 /r", "cvtpd2dq Vdq, Wpd", "sse", packedToIntegers(true, false)),
-    x86("NP 0F 2A /r", "cvtpi2ps Vps, Qq", "mmx", (b, d, s) => {
+    x86("F3 0F 2A /r", "cvtsi2ss Vss, Ey", "@sse sse", fromInteger(false)),
+    x86("F2 0F 2A /r", "cvtsi2sd Vsd, Ey", "@sse sse2", fromInteger(true)),
+    x86("F3 0F 2C /r", "cvttss2si Gy, Wss", "@sse sse", toInteger(false, true)),
+    x86("F2 0F 2C /r", "cvttsd2si Gy, Wsd", "@sse sse2", toInteger(true, true)),
+    x86("F3 0F 2D /r", "cvtss2si Gy, Wss", "@sse sse", toInteger(false, false)),
+    x86("F2 0F 2D /r", "cvtsd2si Gy, Wsd", "@sse sse2", toInteger(true, false)),
+    x86("F3 0F 5A /r", "cvtss2sd Vsd, Wss", "@sse sse2", toDouble),
+    x86("F2 0F 5A /r", "cvtsd2ss Vss, Wsd", "@sse sse2", toSingle),
+    x86("NP 0F 5A /r", "cvtps2pd Vpd, Wq", "@sse sse2", packedToDouble),
+    x86("66 0F 5A /r", "cvtpd2ps Vps, Wpd", "@sse sse2", packedToSingle),
+    x86("NP 0F 5B /r", "cvtdq2ps Vps, Wdq", "@sse sse2", integersToSingles),
+    x86("66 0F 5B /r", "cvtps2dq Vdq, Wps", "@sse sse2", packedToIntegers(false, false)),
+    x86("F3 0F 5B /r", "cvttps2dq Vdq, Wps", "@sse sse2", packedToIntegers(false, true)),
+    x86("66 0F E6 /r", "cvttpd2dq Vdq, Wpd", "@sse sse2", packedToIntegers(true, true)),
+    x86("F3 0F E6 /r", "cvtdq2pd Vpd, Wq", "@sse sse2", integersToDoubles),
+    x86("F2 0F E6 /r", "cvtpd2dq Vdq, Wpd", "@sse sse2", packedToIntegers(true, false)),
+    x86("NP 0F 2A /r", "cvtpi2ps Vps, Qq", "@mmx sse", (b, d, s) => {
       b.checkFpu();
       const v = b.get(s);
       b.set(XMM(d.n), b.call(H.cvtpi2ps, b.i64(0), v));
       if (s.kind === MMX) enterMmx(b);
     }),
-    x86("66 0F 2A /r", "cvtpi2pd Vpd, Qq", "mmx", (b, d, s) => {
+    x86("66 0F 2A /r", "cvtpi2pd Vpd, Qq", "@mmx sse2", (b, d, s) => {
       if (s.kind === MMX) b.checkFpu();
       const v = b.get(s);
       put(b, d.n, b.pure("fromS.i.l", b.wrap(v)), b.pure("fromS.i.l", b.wrap(b.shrU(v, b.i64(32)))));
       if (s.kind === MMX) enterMmx(b);
     }),
     ...(["cvttps2pi", "cvtps2pi"] as const).map((name, n) =>
-      x86(`NP 0F 2${n ? "D" : "C"} /r`, `${name} Pq, Wq`, "mmx", (b, d, s) => {
+      x86(`NP 0F 2${n ? "D" : "C"} /r`, `${name} Pq, Wq`, "@mmx sse", (b, d, s) => {
         b.checkFpu();
         putMmx(b, d.n, b.call(H[name], b.i64(0), low64(b, s)));
       })
     ),
     ...(["cvttpd2pi", "cvtpd2pi"] as const).map((name, n) =>
-      x86(`66 0F 2${n ? "D" : "C"} /r`, `${name} Pq, Wpd`, "mmx", (b, d, s) => {
+      x86(`66 0F 2${n ? "D" : "C"} /r`, `${name} Pq, Wpd`, "@mmx sse2", (b, d, s) => {
         b.checkFpu();
         const [l, h] = both(b, s);
         putMmx(b, d.n, b.call(H[name], b.i64(0), l, h));

@@ -153,7 +153,7 @@ const compare = (quiet: boolean, pops: number): Semantics =>
 
 /** ST registers and memory under each opcode byte. */
 export function x87(): RowText[] {
-  const rows: RowText[] = [], fpu = "fpu";
+  const rows: RowText[] = [], fpu = "@fpu";
   for (const [name, digit, operation] of ARITHMETIC) {
     const fixed = 0xc0 + 8 * digit;
     // With ST(i) as the destination, the encodings of sub and subr, div and divr are exchanged.
@@ -188,10 +188,10 @@ export function x87(): RowText[] {
     x86("DD E0+i", "fucom STi", fpu, compare(true, 0)),
     x86("DD E8+i", "fucomp STi", fpu, compare(true, 1)),
     x86("DA E9", "fucompp", fpu, compare(true, 2)),
-    x86("DB F0+i", "fcomi ST, STi", `${fpu} !OSZAPC`, compareFlags(false, false)),
-    x86("DB E8+i", "fucomi ST, STi", `${fpu} !OSZAPC`, compareFlags(true, false)),
-    x86("DF F0+i", "fcomip ST, STi", `${fpu} !OSZAPC`, compareFlags(false, true)),
-    x86("DF E8+i", "fucomip ST, STi", `${fpu} !OSZAPC`, compareFlags(true, true)),
+    x86("DB F0+i", "fcomi ST, STi", `cmov ${fpu} !OSZAPC`, compareFlags(false, false)),
+    x86("DB E8+i", "fucomi ST, STi", `cmov ${fpu} !OSZAPC`, compareFlags(true, false)),
+    x86("DF F0+i", "fcomip ST, STi", `cmov ${fpu} !OSZAPC`, compareFlags(false, true)),
+    x86("DF E8+i", "fucomip ST, STi", `cmov ${fpu} !OSZAPC`, compareFlags(true, true)),
     // Loads and stores.
     x86("D9 /0", "fld Md", fpu, load(M32)),
     x86("DD /0", "fld Mq", fpu, load(M64)),
@@ -212,9 +212,9 @@ export function x87(): RowText[] {
     x86("DB /2", "fist Md", fpu, storeTo(4, 4, false)),
     x86("DB /3", "fistp Md", fpu, storeTo(4, 4, true)),
     x86("DF /7", "fistp Mq", fpu, storeTo(8, 5, true)),
-    x86("DF /1", "fisttp Mw", fpu, storeTo(2, 6, true)),
-    x86("DB /1", "fisttp Md", fpu, storeTo(4, 7, true)),
-    x86("DD /1", "fisttp Mq", fpu, storeTo(8, 8, true)),
+    x86("DF /1", "fisttp Mw", `sse3 ${fpu}`, storeTo(2, 6, true)),
+    x86("DB /1", "fisttp Md", `sse3 ${fpu}`, storeTo(4, 7, true)),
+    x86("DD /1", "fisttp Mq", `sse3 ${fpu}`, storeTo(8, 8, true)),
     x86("DD D0+i", "fst STi", fpu, waits((b) => void b.call(H.fpuMove, b.i64(register(b)), b.i64(0)))),
     x86("DD D8+i", "fstp STi", fpu, waits((b) => void b.call(H.fpuMove, b.i64(register(b)), b.i64(1)))),
     x86("DF D0+i", "fstp STi", fpu, waits((b) => void b.call(H.fpuMove, b.i64(register(b)), b.i64(1)))),
@@ -263,7 +263,7 @@ export function x87(): RowText[] {
       rows.push(x86(
         `D${negated ? "B" : "A"} ${hex2(0xc0 + 8 * n)}+i`,
         `fcmov${negated ? "n" : ""}${name} ST, STi`,
-        fpu,
+        `cmov ${fpu}`,
         waits((b) => {
           const set = b.ne(b.and(b.status(), b.i32(mask & STATUS)), b.i32(0));
           b.call(H.fpuConditional, b.i64(register(b)), b.extU(negated ? b.eqz(set) : set));
