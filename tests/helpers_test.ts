@@ -25,7 +25,9 @@ Deno.test("a helper that faults does so again, and leaves the processor as it wa
     await m.complete();
     const { core } = m.engine.harts[0] as unknown as { core: Core & { s: unknown } }, { u8, u64 } = m.engine.harts[0];
     const seen = () => {
-      const recorded = core instanceof X86Cpu ? [core.vector, core.errorCode, core.addressLo, core.addressHi] : [];
+      const recorded = core instanceof X86Cpu
+        ? [core.faults.vector, core.faults.errorCode, core.faults.addressLo, core.faults.addressHi]
+        : [];
       return { recorded, state: JSON.stringify(core.s), pc: u64[PC >> 3], slots: u8.slice(GUEST, GUEST_END) };
     };
     for (const [n, { name, run }] of core.helpers.entries()) {

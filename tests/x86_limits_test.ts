@@ -265,15 +265,15 @@ const GATE_BYTES = { "real": 4, "v86": 8, "16": 8, "32": 8, "64": 16 } as const;
 const idtLast = (vector: number) => (mode: Mode) => vector * GATE_BYTES[mode] + GATE_BYTES[mode] - 1;
 const misaligned = (l: Lab) => {
   l.cpu.s.cr0 |= 0x4_0000;
-  l.cpu.setFlags(0x4_0000, 0x4_0000);
+  l.cpu.window.setFlags(0x4_0000, 0x4_0000);
   l.cpu.reload();
 };
 /** INT n, and an alignment check, which is no software interrupt; a load of two bytes at an odd address. */
 const INT = [0xcd, VECTOR], MISALIGNED = (_: number, mode: Mode) => [...mode === "16" ? [] : [0x66], 0x8b, ...mem(mode, 0, POINTER + 1)];
 const external = (l: Lab) => {
-  Object.assign(l.cpu.config, { acknowledge: () => (l.cpu.intr = false, VECTOR) });
-  l.cpu.setFlags(0x200, 0x200);
-  l.cpu.intr = true;
+  Object.assign(l.cpu.config, { acknowledge: () => (l.cpu.window.intr = false, VECTOR) });
+  l.cpu.window.setFlags(0x200, 0x200);
+  l.cpu.window.intr = true;
   l.cpu.config.onPending();
 };
 const EVENTS: readonly Row[] = [
@@ -295,7 +295,7 @@ const EVENTS: readonly Row[] = [
     table: "idt",
     last: idtLast(VECTOR),
     run: () => INT,
-    set: (l) => l.cpu.setFlags(0x3000, 0x3000),
+    set: (l) => l.cpu.window.setFlags(0x3000, 0x3000),
     inside: "50",
     beyond: "0d 282",
   },
@@ -507,7 +507,7 @@ const RETURNS: readonly Row[] = [
     set: (l, s) => {
       l.task(TSS2_AT, TARGET, wide(l));
       l.write(TSS_AT, s, 2);
-      l.cpu.setFlags(0x4000, 0x4000);
+      l.cpu.window.setFlags(0x4000, 0x4000);
     },
     beyond: ts,
   },

@@ -30,13 +30,13 @@ SECTOR.set([0x55, 0xaa], 510);
 const hex = (hi: number, lo: number): string => ((BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0)).toString(16);
 /** "ok", or the exception's vector. */
 function outcome(cpu: X86Cpu, act: () => void): string {
-  cpu.vector = -1;
+  cpu.faults.vector = -1;
   try {
     act();
   } catch (e) {
-    if (cpu.vector < 0) throw e;
+    if (cpu.faults.vector < 0) throw e;
   }
-  return cpu.vector < 0 ? "ok" : `exception ${cpu.vector}`;
+  return cpu.faults.vector < 0 ? "ok" : `exception ${cpu.faults.vector}`;
 }
 /** Values by which a register's bits show. */
 const VALUES: readonly (readonly [hi: number, lo: number])[] = [

@@ -136,19 +136,19 @@ class Rig {
     if (this.long) { for (let n = 0; n < 7; n++) put(TSS_AT + 0x24 + 8 * n, le(STACK0 - 0x100 * n, 8)); }
     for (const [from, to] of WINDOWS) bus.writeBytes(from, memory.subarray(from, to));
     cpu.load(begin);
-    cpu.setFlags(random.bits() & 0x3c_3ed5 & (random.one(8) ? -1 : ~0x4000), 0x3f_7fd5);
-    cpu.setFlags(0, 0x1_0100);
-    if (cpl !== 0 && !random.one(3)) cpu.setFlags(0, 0x200);
+    cpu.window.setFlags(random.bits() & 0x3c_3ed5 & (random.one(8) ? -1 : ~0x4000), 0x3f_7fd5);
+    cpu.window.setFlags(0, 0x1_0100);
+    if (cpl !== 0 && !random.one(3)) cpu.window.setFlags(0, 0x200);
     if (width === "compat") cpu.setSegment(CS, cpu.selector(CS), 0, 0, 0xffff_ffff, cpu.attr[CS] & ~LONG | BIG);
     // What a return to an outer privilege may have to drop.
     for (const n of [0, 3, 4, 5]) {
       const type = random.pick([2, 2, 0, 10, 14, 12]);
       cpu.setSegment(n, 0x200 + 8 * n, 0x40, 0, 0xffff, random.one(6) ? 0 : 0x9100 | type << 8 | random.below(4) << 13 | BIG);
     }
-    cpu.efer |= 1;
-    cpu.setSlot(STAR, 0x1900, 0x0033_0008);
-    cpu.setSlot(LSTAR, 0x1900, 0);
-    cpu.setSlot(CSTAR, 0x1a00, 0);
+    cpu.window.efer |= 1;
+    cpu.window.set(STAR, 0x1900, 0x0033_0008);
+    cpu.window.set(LSTAR, 0x1900, 0);
+    cpu.window.set(CSTAR, 0x1a00, 0);
     cpu.reload();
   }
 
@@ -159,7 +159,7 @@ class Rig {
       (_, n) => ({ selector: cpu.selector(n), base: cpu.baseLo(n), limit: cpu.limit[n], attr: cpu.attr[n] }),
     );
     const wide = (name: string) => cpu.reg(name);
-    Object.assign(m, { cpl: cpu.cpl, lma: this.long, ip: BigInt(CODE_AT), rsp: wide("rsp"), flags: cpu.flags & MODELED });
+    Object.assign(m, { cpl: cpu.window.cpl, lma: this.long, ip: BigInt(CODE_AT), rsp: wide("rsp"), flags: cpu.window.flags & MODELED });
     Object.assign(m, {
       rcx: wide("rcx"),
       rdx: wide("rdx"),
@@ -176,7 +176,7 @@ class Rig {
   seen(): string {
     const { lab: { cpu } } = this;
     const segments = Array.from({ length: 8 }, (_, n) => this.segment(n, cpu.selector(n), cpu.baseLo(n), cpu.limit[n], cpu.attr[n]));
-    return this.text(segments, cpu.cpl, cpu.reg("rip"), cpu.reg("rsp"), cpu.flags & MODELED, cpu.reg("rcx"), cpu.reg("r11"));
+    return this.text(segments, cpu.window.cpl, cpu.reg("rip"), cpu.reg("rsp"), cpu.window.flags & MODELED, cpu.reg("rcx"), cpu.reg("r11"));
   }
   wanted(m: Model): string {
     const segments = m.segments.map((s, n) => this.segment(n, s.selector, s.base, s.limit, s.attr));
@@ -332,7 +332,7 @@ for (const width of ["16", "32", "64", "compat"] as const) {
         const m = rig.model(memory), unchanged = rig.wanted(m);
         Object.assign(m, { star: 0x0033_0008_0000_1900n, lstar: 0x1900n, cstar: 0x1a00n, fmask: rig.random.bits() & 0x3c_7fd5 });
         Object.assign(m, { sysenterCs: cpu.s.sysenterCs, sysenterEsp: BigInt(STACK0 - 0x80), sysenterEip: BigInt(TARGET) });
-        cpu.setSlot(FMASK, m.fmask, 0);
+        cpu.window.set(FMASK, m.fmask, 0);
         let outcome = "ok";
         try {
           if (act.act(m) === "shutdown") outcome = "shutdown";

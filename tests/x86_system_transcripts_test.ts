@@ -56,14 +56,17 @@ function fill(lab: Lab, random: Random, ports: (number | string)[]): void {
   const place = () => BigInt(random.pick([0x1800, 0x1840, 0x2ff0, 0x2ffc, 0x3000, 0x1ff8]) + (random.one(3) ? random.below(16) : 0));
   for (let n = 0; n < 16; n++) {
     const v = n === 1 && random.one(2) ? BigInt(random.pick(NUMBERS)) : random.one(5) ? random.integer() : place();
-    cpu.setSlot(GPR(n), Number(BigInt.asIntN(32, v)), mode === "64" ? Number(BigInt.asIntN(32, v >> 32n)) : 0);
+    cpu.window.set(GPR(n), Number(BigInt.asIntN(32, v)), mode === "64" ? Number(BigInt.asIntN(32, v >> 32n)) : 0);
   }
   // Leaves of CPUID, and what XSAVE is asked for; types of INVPCID.
-  if (random.one(3)) cpu.setSlot(GPR(0), random.pick([0, 1, 7, 0xb, 0xd, 0x8000_0001 | 0, 0x8000_0008 | 0, 3, 0x203, 0x203, -1]), 0);
-  if (random.one(4)) { for (const n of [0, 2, 3, 7]) cpu.setSlot(GPR(n), random.below(5), 0); }
+  if (random.one(3)) cpu.window.set(GPR(0), random.pick([0, 1, 7, 0xb, 0xd, 0x8000_0001 | 0, 0x8000_0008 | 0, 3, 0x203, 0x203, -1]), 0);
+  if (random.one(4)) { for (const n of [0, 2, 3, 7]) cpu.window.set(GPR(n), random.below(5), 0); }
   cpu.setReg("rsp", BigInt((cpl === 0 ? STACK0 : STACK3) + random.pick([0, 0, 0x100, 0xfe])));
-  cpu.setFlags(random.bits() & (mode === "v86" ? 0x2_0000 : 0) | random.bits() & 0x24_3ed5 | (mode === "v86" ? 0x2_0000 : 0), 0x26_3ed5);
-  if (random.one(2)) cpu.setFlags(0x3000, 0x3000);
+  cpu.window.setFlags(
+    random.bits() & (mode === "v86" ? 0x2_0000 : 0) | random.bits() & 0x24_3ed5 | (mode === "v86" ? 0x2_0000 : 0),
+    0x26_3ed5,
+  );
+  if (random.one(2)) cpu.window.setFlags(0x3000, 0x3000);
   s.cr0 = s.cr0 & 0x8000_0011 | random.bits() & 0x5_0026 & (random.one(2) ? 0 : -1);
   const long = mode === "64" ? 0x620 : 0;
   s.cr4 = long | random.bits() & 0x4_0f0c | (random.one(3) ? 0 : 0x4_0600) | (random.one(2) ? 0x1_0000 : 0) |
@@ -71,7 +74,7 @@ function fill(lab: Lab, random: Random, ports: (number | string)[]): void {
   if (mode !== "64") s.cr4 &= ~0x40_0000;
   s.xcr0 = random.pick([1, 3, 3, 0x203]);
   s.pkru = random.pick([0, random.bits() & ~3]); // pages have key 0
-  cpu.efer |= random.below(2);
+  cpu.window.efer |= random.below(2);
   for (let n = 0; n < 4; n++) [s.drLo[n], s.drHi[n]] = [random.bits() | 0, 0];
   s.dr6 = 0xffff_0ff0 | 0;
   s.dr7 = random.one(6) ? 0x2400 : 0x400;
@@ -82,15 +85,15 @@ function fill(lab: Lab, random: Random, ports: (number | string)[]): void {
     random.bits() | 0,
   ];
   for (let n = 0; n < 8; n++) {
-    cpu.setSlot(FPU_REG(n), random.bits() | 0, random.bits() | 0x8000_0000);
-    cpu.setSlot(FPU_REG(n) + 8, random.bits() & 0xffff, 0);
+    cpu.window.set(FPU_REG(n), random.bits() | 0, random.bits() | 0x8000_0000);
+    cpu.window.set(FPU_REG(n) + 8, random.bits() & 0xffff, 0);
   }
-  for (let n = 0; n < 16; n++) for (const half of [0, 8]) cpu.setSlot(XMM(n) + half, random.bits() | 0, random.bits() | 0);
-  cpu.setSlot32(FPU_CW, random.pick([0x37f, 0x40 | random.bits() & 0xf3f]));
-  cpu.setSlot32(FPU_SW, random.bits() & 0x477f | (random.one(6) ? 0x80 : 0));
-  cpu.setSlot32(FPU_TOP, random.below(8));
-  cpu.setSlot32(FPU_EMPTY, random.below(256));
-  cpu.setSlot32(MXCSR, random.pick([0x1f80, random.bits() & 0xffff]));
+  for (let n = 0; n < 16; n++) for (const half of [0, 8]) cpu.window.set(XMM(n) + half, random.bits() | 0, random.bits() | 0);
+  cpu.window.set32(FPU_CW, random.pick([0x37f, 0x40 | random.bits() & 0xf3f]));
+  cpu.window.set32(FPU_SW, random.bits() & 0x477f | (random.one(6) ? 0x80 : 0));
+  cpu.window.set32(FPU_TOP, random.below(8));
+  cpu.window.set32(FPU_EMPTY, random.below(256));
+  cpu.window.set32(MXCSR, random.pick([0x1f80, random.bits() & 0xffff]));
   for (const slot of ["fs_base", "gs_base", "k_gs_base"]) if (mode === "64") cpu.setReg(slot, BigInt(random.below(0x100)));
   cpu.reload();
 }
@@ -154,7 +157,7 @@ Deno.test("what x86 system instructions do is as it was", async () => {
         const { registers, state } = cpu.save() as { registers: Uint8Array; state: unknown };
         const words = new Int32Array(registers.buffer, registers.byteOffset, registers.length >> 2);
         const after = machine.bus.readBytes(0, MEMORY), memory = new Int32Array(after.buffer, after.byteOffset, MEMORY >> 2);
-        digest.text(`${outcome} ${ports.join(" ")} ${JSON.stringify(state)} ${machine.clock.ticks - tick} ${cpu.pcLo}`);
+        digest.text(`${outcome} ${ports.join(" ")} ${JSON.stringify(state)} ${machine.clock.ticks - tick} ${cpu.window.pcLo}`);
         for (let i = 0; i < words.length; i++) digest.add(words[i]);
         for (let i = 0; i < memory.length; i++) digest.add(memory[i]);
       }

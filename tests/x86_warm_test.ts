@@ -117,7 +117,7 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
       s.cr0 = 0x8000_0013 | 0;
       s.cr4 = (long ? 0x620 | 0x80 : legacy ? 0x10 : 0x20) | (levels === 5 ? 0x1000 : 0);
       s.cr3Lo = ROOTS[0];
-      cpu.efer = (long ? 0x500 : 0) | 0x800;
+      cpu.window.efer = (long ? 0x500 : 0) | 0x800;
       if (levels === 3) {
         cpu.reload();
         for (let n = 0; n < 4; n++) {
@@ -132,7 +132,7 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
       const go = (user: boolean, bytes: readonly number[], ticks: number) => {
         const cpl = user ? 3 : 0;
         bus.writeBytes(SPOT, Uint8Array.from(bytes));
-        cpu.cpl = cpl;
+        cpu.window.cpl = cpl;
         cpu.setSegment(CS, CODE[cpl], 0, 0, -1, codeSegment(mode, cpl)[1] & 0xf0_ff00);
         cpu.setSegment(SS, DATA[cpl], 0, 0, -1, data(mode, cpl)[1] & 0xf0_ff00);
         cpu.refresh();
@@ -142,8 +142,8 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
       };
       const system = (bytes: readonly number[], a: bigint | number, d: bigint | number = 0, c: bigint | number = 0) => {
         for (const [r, v] of [["rax", a], ["rdx", d], ["rcx", c]] as const) cpu.setReg(r, BigInt.asUintN(64, BigInt(v)));
-        const ac = cpu.flags & AC;
-        cpu.setFlags(0, 0);
+        const ac = cpu.window.flags & AC;
+        cpu.window.setFlags(0, 0);
         go(false, bytes, 1);
         assertEquals(cpu.reg("rip"), BigInt(SPOT + bytes.length), `${bytes.map(hex)} of privilege 0 faults`);
         return ac;
@@ -201,7 +201,7 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
             if (levels === 3) pdptes = [0, 1, 2, 3].map((n) => entryAt(BigInt(root + 8 * n)));
             const pcid = long && s.cr4 & CR4_PCIDE ? random.below(3) : 0;
             system([0x0f, 0x22, 0xd8], BigInt(root | pcid) | (pcid && random.one(2) ? 1n << 63n : 0n));
-          } else if (kind === 4) system([0x0f, 0x30], cpu.efer ^ 0x800, 0, 0xc000_0080);
+          } else if (kind === 4) system([0x0f, 0x30], cpu.window.efer ^ 0x800, 0, 0xc000_0080);
           else if (kind === 5) system([0x0f, 0x22, 0xe0], (s.cr4 ^ CR4_PKE) >>> 0);
           else if (kind === 6 && s.cr4 & CR4_PKE) {
             system([0x0f, 0x01, 0xef], pkru = random.pick([0, random.below(16), random.bits()]), 0, 0);
@@ -218,7 +218,7 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
             root: BigInt(root),
             pdptes,
             pse: legacy,
-            nxe: (cpu.efer & 0x800) !== 0,
+            nxe: (cpu.window.efer & 0x800) !== 0,
             wp: (s.cr0 & CR0_WP) !== 0,
             smep: (s.cr4 & CR4_SMEP) !== 0,
             smap: (s.cr4 & CR4_SMAP) !== 0 && !user && !ac,
@@ -228,13 +228,13 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
           const wanted = translate(control, entryAt, va, kind, user),
             before = new Map([...path(root, page)].map(([at]) => [at, entryAt(BigInt(at))]));
           // What a debugger finds, who is stopped by neither SMAP nor keys and changes nothing.
-          cpu.cpl = user ? 3 : 0;
+          cpu.window.cpl = user ? 3 : 0;
           const looked = translate({ ...control, smap: false, pkru: undefined }, entryAt, va, kind, user).paddr;
           const probed = cpu.probe(va, kind === "read" ? READ : kind === "write" ? WRITE : FETCH);
           if (probed !== (looked === undefined ? undefined : Number(looked))) {
             wrong.push(`step ${step}: probe of ${hex(va)}: ${probed}, not ${looked}`);
           }
-          cpu.setFlags(ac ? AC : 0, AC);
+          cpu.window.setFlags(ac ? AC : 0, AC);
           cpu.setReg("rsi", va);
           cpu.setReg("rcx", 3n);
           cpu.setReg("rax", 0x5aa5n + BigInt(step));

@@ -56,14 +56,14 @@ export function writeCr0(cpu: X86Cpu, lo: number, hi: number): void {
   const paging = (value & CR0_PG) !== 0;
   if (paging !== ((old & CR0_PG) !== 0)) {
     if (paging) {
-      if (cpu.efer & EFER_LME) {
+      if (cpu.window.efer & EFER_LME) {
         if (!(s.cr4 & CR4_PAE) || cpu.attr[CS] & LONG) cpu.fault(XCPT.GP, 0);
       } else if (s.cr4 & CR4_PAE) loadPdptes(cpu, s.cr3Lo);
-    } else if (cpu.code64 || s.cr4 & CR4_PCIDE) cpu.fault(XCPT.GP, 0);
-    cpu.efer = paging && cpu.efer & EFER_LME ? cpu.efer | EFER_LMA : cpu.efer & ~EFER_LMA;
+    } else if (cpu.modes.code64 || s.cr4 & CR4_PCIDE) cpu.fault(XCPT.GP, 0);
+    cpu.window.efer = paging && cpu.window.efer & EFER_LME ? cpu.window.efer | EFER_LMA : cpu.window.efer & ~EFER_LMA;
   }
   s.cr0 = value;
-  if (!(value & CR0_PE)) cpu.cpl = 0;
+  if (!(value & CR0_PE)) cpu.window.cpl = 0;
   if ((old ^ value) & (CR0_PG | CR0_WP | CR0_PE)) {
     cpu.trace?.mmu?.(`cr0 = ${hex(value >>> 0)}`);
     cpu.setPaging();
@@ -75,14 +75,14 @@ export function writeCr0(cpu: X86Cpu, lo: number, hi: number): void {
 export function writeCr3(cpu: X86Cpu, lo: number, hi: number): void {
   // Bit 63 asks that translations of the PCID be kept (SDM volume 3A, 4.10.4.1); they are coherent with the tables, so it makes no difference.
   if (cpu.s.cr4 & CR4_PCIDE) hi &= 0x7fff_ffff;
-  if (cpu.lma && hi & BEYOND) cpu.fault(XCPT.GP, 0);
-  loadCr3(cpu, lo, cpu.lma ? hi : 0);
+  if (cpu.modes.lma && hi & BEYOND) cpu.fault(XCPT.GP, 0);
+  loadCr3(cpu, lo, cpu.modes.lma ? hi : 0);
 }
 
 /** CR3 with PAE's page directory pointers; also of a task switch. */
 export function loadCr3(cpu: X86Cpu, lo: number, hi: number): void {
   const s = cpu.s;
-  if (s.cr0 & CR0_PG && s.cr4 & CR4_PAE && !cpu.lma) loadPdptes(cpu, lo);
+  if (s.cr0 & CR0_PG && s.cr4 & CR4_PAE && !cpu.modes.lma) loadPdptes(cpu, lo);
   s.cr3Lo = lo;
   s.cr3Hi = hi;
   cpu.trace?.mmu?.(`cr3 = ${hex(wide(lo, hi))}`);
@@ -107,9 +107,9 @@ export function writeCr4(cpu: X86Cpu, lo: number, hi: number): void {
   let allowed = CR4_ALWAYS;
   for (const [feature, bit] of CR4_BY_FEATURE) if (cpu.features.has(feature)) allowed |= bit;
   if (hi !== 0 || lo & ~allowed) cpu.fault(XCPT.GP, 0);
-  if (cpu.lma && (!(lo & CR4_PAE) || changed & CR4_LA57)) cpu.fault(XCPT.GP, 0);
-  if (changed & lo & CR4_PCIDE && (!cpu.lma || s.cr3Lo & 0xfff)) cpu.fault(XCPT.GP, 0);
-  if (s.cr0 & CR0_PG && lo & CR4_PAE && !cpu.lma && changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) loadPdptes(cpu, s.cr3Lo);
+  if (cpu.modes.lma && (!(lo & CR4_PAE) || changed & CR4_LA57)) cpu.fault(XCPT.GP, 0);
+  if (changed & lo & CR4_PCIDE && (!cpu.modes.lma || s.cr3Lo & 0xfff)) cpu.fault(XCPT.GP, 0);
+  if (s.cr0 & CR0_PG && lo & CR4_PAE && !cpu.modes.lma && changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP)) loadPdptes(cpu, s.cr3Lo);
   s.cr4 = lo;
   if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_LA57 | CR4_PCIDE | CR4_PKE | CR4_PKS)) {
     cpu.trace?.mmu?.(`cr4 = ${hex(lo >>> 0)}`);
@@ -123,9 +123,9 @@ export function writeEfer(cpu: X86Cpu, lo: number, hi: number): void {
   const s = cpu.s;
   const allowed = (cpu.features.has("syscall") ? EFER_SCE : 0) | (cpu.features.has("lm") ? EFER_LME | EFER_LMA : 0) |
     (cpu.features.has("nx") ? EFER_NXE : 0);
-  if (hi !== 0 || lo & ~allowed || (s.cr0 & CR0_PG && (lo ^ cpu.efer) & EFER_LME)) cpu.fault(XCPT.GP, 0);
-  cpu.efer = (lo & ~EFER_LMA) | (cpu.efer & EFER_LMA);
-  cpu.trace?.mmu?.(`efer = ${hex(cpu.efer)}`);
+  if (hi !== 0 || lo & ~allowed || (s.cr0 & CR0_PG && (lo ^ cpu.window.efer) & EFER_LME)) cpu.fault(XCPT.GP, 0);
+  cpu.window.efer = (lo & ~EFER_LMA) | (cpu.window.efer & EFER_LMA);
+  cpu.trace?.mmu?.(`efer = ${hex(cpu.window.efer)}`);
   cpu.setPaging();
   cpu.flushAll();
 }

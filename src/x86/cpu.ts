@@ -4,7 +4,7 @@
 // A check that fails deep inside such a function throws FAULTED after the exception was recorded; nothing of the guest's state has been
 // changed by then, and the helper's wrapper or the delivery loop catches it. Translated code never sees it.
 // Not modelled: SMM, VMX, SVM, CET, VME (CR4.VME, PVI), machine checks, performance counters.
-import { ANSWER, ARG, CONTEXT, GUEST, GUEST_END, PC, RESULT, SWITCH, SWITCH_END, TLB } from "../ir/layout.ts";
+import { ANSWER, CONTEXT, GUEST, GUEST_END, SWITCH, SWITCH_END, TLB } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
   type Access,
@@ -22,15 +22,16 @@ import {
 } from "../ir/frontend.ts";
 import type { IrqLine } from "../core/irq.ts";
 import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
-import type { LocalApic } from "../core/apic.ts";
-import type { CpuPorts } from "./ports.ts";
-import { type CpuidModel, Features } from "./cpuid.ts";
+import { type CpuState, Modes, powerOn } from "./cpu_state.ts";
+import { Features } from "./cpuid.ts";
 import { type DecodeTable, LONGEST, OK } from "./decode.ts";
 import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, GENERAL_DETECT, hex, wide, XCPT } from "./exceptions.ts";
+import { FAULTED, Faults } from "./faults.ts";
 import { readStatus, writeStatus } from "./flags.ts";
 import { ENDING_HELPERS, SYSTEM_HELPERS } from "./helpers.ts";
 import { deliver } from "./interrupts.ts";
 import { Paging } from "./paging.ts";
+import type { X86Config } from "./ports.ts";
 import { deathReport, registerTable, traceEvent } from "./debug.ts";
 import {
   BIG,
@@ -56,15 +57,12 @@ import { resetFpu } from "./state.ts";
 import {
   CODE_END,
   CODE_LIMIT,
-  CPL,
   CR2,
-  EFER,
   FPU_ERROR,
   FPU_SW,
   GDT_BASE,
   GDT_LIMIT,
   GPR,
-  INTR,
   LOADED_BASE,
   MODE_CODE32,
   MODE_CODE64,
@@ -122,8 +120,6 @@ import {
   CR4_TSD,
   DR6_BD,
   DR6_BS,
-  DR6_FIXED,
-  DR7_FIXED,
   DR7_GD,
   EFER_LMA,
   EFER_NXE,
@@ -134,100 +130,12 @@ import {
   VM,
 } from "./registers.ts";
 import { Spaces } from "../ir/spaces.ts";
+import { StateWindow } from "./state_window.ts";
 import { Insn } from "./insn.ts";
 import { isStackAccess, operandBytes, Stack } from "./stack.ts";
 import { checkPort, systemHelpers } from "./system_helpers.ts";
 import { x86Table } from "./instruction_set.ts";
 import { instructionHelpers, translateBlock } from "./translate.ts";
-
-/** Thrown when an exception has been recorded. */
-export const FAULTED: unique symbol = Symbol("fault");
-
-/** What distinguishes one processor from another, and what it is connected to. */
-export interface X86Config {
-  readonly index: number;
-  readonly model: CpuidModel;
-  /** Changes to the model's features: "+fsgsbase", "-la57". */
-  readonly features: readonly string[];
-  /** Physical address bits and so on are the model's; `reset` is segment and offset of the first instruction. */
-  readonly reset: { readonly segment: number; readonly offset: number };
-  /** How many processors the machine has (CPUID). */
-  readonly cores: number;
-  readonly ports: CpuPorts;
-  /** Its local APIC; undefined on a machine that has none. */
-  readonly apic?: LocalApic | undefined;
-  /** Seed of RDRAND. */
-  readonly seed: number;
-  /** The time-stamp counter since reset: an integer below 2^53. */
-  tsc(): number;
-  /** It counts the ticks that the engine's clock has. */
-  readonly tscIsClock: boolean;
-  /** An interrupt or exception in real mode has the vector 0000:0000; for advice alone. */
-  onNoVector?(vector: number): void;
-  /** The interrupt acknowledge cycle: the vector, or -1 when nobody asks any more. */
-  acknowledge(): number;
-  /** An event has become deliverable: cut the running slice. May be called at any moment. */
-  onPending(): void;
-  /** The processor has shut down: a fault while a double fault was delivered. */
-  onTripleFault(report: string): void;
-}
-
-/** Everything that a snapshot holds apart from the slots and segment registers. */
-const powerOn = () => ({
-  cr0: CR0_CD | CR0_NW | CR0_ET,
-  cr3Lo: 0,
-  cr3Hi: 0,
-  cr4: 0,
-  xcr0: 1,
-  /** PKRU and IA32_PKRS. */
-  pkru: 0,
-  pkrs: 0,
-  /** CR8 where there is no local APIC. */
-  priority: 0,
-  idtLo: 0,
-  idtHi: 0,
-  idtLimit: 0xffff,
-  drLo: [0, 0, 0, 0],
-  drHi: [0, 0, 0, 0],
-  dr6: DR6_FIXED,
-  dr7: DR7_FIXED,
-  /** DR6 bits of a debug trap that is due after the present instruction. */
-  debugDue: 0,
-  /** The next instruction is one after which interrupts are looked at. */
-  stepOnce: false,
-  /** Instruction count at which an interrupt shadow (STI, MOV SS) is in force; -1: never. */
-  shadowAt: -1,
-  /** The same for MOV SS and POP SS: a data breakpoint's trap is held back, too (SDM volume 3A, 6.8.3). */
-  stackShadowAt: -1,
-  /** HLT has been executed. */
-  waiting: false,
-  /** Waits for a startup IPI. */
-  parked: false,
-  /** An INIT came while it was executing an instruction. */
-  initDue: false,
-  /** After a triple fault. */
-  shutdown: false,
-  /** Level of the wire; that of INTR is a slot. */
-  nmiLine: false,
-  nmi: false,
-  nmiMasked: false,
-  a20: true,
-  ignne: false,
-  ferr: false,
-  sysenterCs: 0,
-  sysenterEspLo: 0,
-  sysenterEspHi: 0,
-  sysenterEipLo: 0,
-  sysenterEipHi: 0,
-  tscAux: 0,
-  /** Added to the time-stamp counter (integer). */
-  tscOffset: 0,
-  /** MSRs without an effect, by number: halves. */
-  msrs: {} as Record<number, [number, number]>,
-  /** State of RDRAND's generator. */
-  random: [0, 0, 0, 0],
-});
-export type CpuState = ReturnType<typeof powerOn>;
 
 /** Data TLBs of each address space, the first one unused; without paging there is number 0. */
 const RIGHTS = 4;
@@ -235,7 +143,10 @@ const RIGHTS = 4;
 const FREEZE = 256, NOT_CANONICAL = 257;
 
 export class X86Cpu implements Core {
-  s: CpuState = powerOn();
+  readonly s: CpuState = powerOn();
+  readonly modes = new Modes();
+  readonly faults: Faults = new Faults();
+  readonly window: StateWindow;
   readonly paging: Paging;
   readonly features: Features;
   readonly helpers: readonly Helper[];
@@ -251,12 +162,6 @@ export class X86Cpu implements Core {
   #limitAway: Uint32Array | undefined;
   #attrAway: Int32Array | undefined;
   // Derived from the state by `refresh`.
-  /** CR0.PE and not virtual-8086 mode. */
-  protectedMode = false;
-  v86 = false;
-  /** EFER.LMA; and CS.L as well. */
-  lma = false;
-  code64 = false;
   /** Mode bits but for the privilege and MODE_SSE_FAST; those two, the regime's part and the address space that SWITCH are of. */
   #mode = 0;
   #fast = 0;
@@ -274,11 +179,6 @@ export class X86Cpu implements Core {
   descHi = 0;
   descAtLo = 0;
   descAtHi = 0;
-  /** The recorded exception that `raise` will deliver; -1: none. */
-  vector = -1;
-  errorCode = 0;
-  addressLo = 0;
-  addressHi = 0;
   /** FERR#: an x87 error waits while CR0.NE is clear; undefined where nobody would hear of it. */
   ferr: IrqLine | undefined;
   /** What it can decode; made when its first block is translated. */
@@ -297,6 +197,7 @@ export class X86Cpu implements Core {
 
   constructor(readonly env: CoreEnv, readonly config: X86Config) {
     const { walks } = env.limits;
+    this.window = new StateWindow(env);
     this.paging = new Paging(env);
     this.#spaces = new Spaces(env);
     this.#walkLo = new Int32Array(walks);
@@ -317,7 +218,7 @@ export class X86Cpu implements Core {
       }),
       ...instructionHelpers(
         env,
-        (vector, errorCode) => this.record(vector === XCPT.XM ? this.#simdException : vector, errorCode),
+        (vector, errorCode) => this.faults.record(vector === XCPT.XM ? this.#simdException : vector, errorCode),
         () => this.fpuErrorMayBeGone(),
       ),
     ];
@@ -363,11 +264,10 @@ export class X86Cpu implements Core {
 
   /** Puts the processor into its state after power on (SDM 9.1.1); wires keep their levels. */
   reset(): void {
-    const { i32 } = this.env, base = this.env.base() >> 2, { nmiLine, a20, ignne } = this.s, { intr } = this;
+    const { i32 } = this.env, base = this.env.base() >> 2, { nmiLine, a20, ignne } = this.s, { intr } = this.window;
     i32.fill(0, base + (GUEST >> 2), base + (GUEST_END >> 2));
-    this.s = powerOn();
-    Object.assign(this.s, { nmiLine, a20, ignne });
-    this.intr = intr;
+    Object.assign(this.s, powerOn(), { nmiLine, a20, ignne });
+    this.window.intr = intr;
     this.ferr?.set(false);
     const seed = this.config.seed + 0x9e37_79b9 * (this.config.index + 1);
     for (let i = 0; i < 4; i++) this.s.random[i] = Math.imul(seed + i, 0x85eb_ca6b) | 1;
@@ -376,7 +276,7 @@ export class X86Cpu implements Core {
     const { segment, offset } = this.config.reset;
     this.setSegment(CS, segment, segment === 0xf000 ? 0xffff_0000 | 0 : segment << 4, 0, 0xffff, REAL_DATA);
     this.events.clear();
-    this.setSlot(RETURNED, 0, 0);
+    this.window.set(RETURNED, 0, 0);
     this.reload();
     this.setEip(offset, 0);
   }
@@ -391,11 +291,10 @@ export class X86Cpu implements Core {
 
   /** INIT (SDM 9.1.1, table 9-1): like reset, but caches, FPU and most MSRs stay. Other processors than the first then wait for a SIPI. */
   init(): void {
-    const s = this.s, kept = { ...s }, { i32 } = this.env, base = this.env.base(), { intr } = this;
+    const s = this.s, kept = { ...s }, { i32 } = this.env, base = this.env.base(), { intr } = this.window;
     i32.fill(0, (base + SYSTEM) >> 2, (base + SYSTEM_END) >> 2);
-    this.intr = intr;
-    this.s = {
-      ...powerOn(),
+    this.window.intr = intr;
+    Object.assign(s, powerOn(), {
       cr0: CR0_ET | (kept.cr0 & (CR0_CD | CR0_NW)),
       nmiLine: kept.nmiLine,
       a20: kept.a20,
@@ -407,8 +306,8 @@ export class X86Cpu implements Core {
       pkru: kept.pkru,
       pkrs: kept.pkrs,
       parked: this.config.index !== 0,
-    };
-    for (let n = 0; n < 16; n++) this.setSlot(GPR(n), 0, 0);
+    });
+    for (let n = 0; n < 16; n++) this.window.set(GPR(n), 0, 0);
     this.#resetRegisters();
     this.setSegment(CS, 0xf000, 0xffff_0000 | 0, 0, 0xffff, REAL_DATA);
     this.reload();
@@ -416,9 +315,9 @@ export class X86Cpu implements Core {
   }
   #resetRegisters(): void {
     this.setGdt(0, 0, 0xffff);
-    this.setSlot(GPR(2), this.config.model.signature, 0);
-    this.setSlot(RFLAGS, 2, 0);
-    writeStatus(this.#window(), 0);
+    this.window.set(GPR(2), this.config.model.signature, 0);
+    this.window.set(RFLAGS, 2, 0);
+    writeStatus(this.window.slots, 0);
     for (const n of [ES, SS, DS, FS, GS]) this.setSegment(n, 0, 0, 0, 0xffff, REAL_DATA);
     this.setSegment(LDTR, 0, 0, 0, 0xffff, PRESENT | 2 << 8);
     this.setSegment(TR, 0, 0, 0, 0xffff, PRESENT | 11 << 8);
@@ -434,100 +333,16 @@ export class X86Cpu implements Core {
     this.config.onPending();
   }
 
-  // --- slots
-  slotLo(slot: number): number {
-    return this.env.i32[(this.env.base() + slot) >> 2];
-  }
-  slotHi(slot: number): number {
-    return this.env.i32[((this.env.base() + slot) >> 2) + 1];
-  }
-  setSlot(slot: number, lo: number, hi: number): void {
-    const i = (this.env.base() + slot) >> 2;
-    this.env.i32[i] = lo;
-    this.env.i32[i + 1] = hi;
-  }
-  /** The state window of this processor, wherever it is. */
-  #window(): Int32Array {
-    const base = this.env.base();
-    return base === 0 ? this.env.i32 : this.env.i32.subarray(base >> 2);
-  }
-  /** Index of the pc (linear) in i32: it lies behind the other registers while another processor runs. */
-  #pcIndex(): number {
-    const base = this.env.base();
-    return (base === 0 ? PC : base + GUEST_END) >> 2;
-  }
-  get pcLo(): number {
-    return this.env.i32[this.#pcIndex()];
-  }
-  get pcHi(): number {
-    return this.env.i32[this.#pcIndex() + 1];
-  }
-  setPc(lo: number, hi: number): void {
-    const i = this.#pcIndex();
-    this.env.i32[i] = lo;
-    this.env.i32[i + 1] = hi;
-  }
   /** Goes to an offset in the present code segment. */
   setEip(lo: number, hi: number): void {
-    if (this.code64) this.setPc(lo, hi);
-    else this.setPc((this.baseLo(CS) + lo) | 0, 0);
-  }
-  setSlot32(slot: number, value: number): void {
-    this.env.i32[(this.env.base() + slot) >> 2] = value;
-  }
-  argLo(n: number): number {
-    return this.env.i32[(ARG >> 2) + 2 * n];
-  }
-  argHi(n: number): number {
-    return this.env.i32[(ARG >> 2) + 2 * n + 1];
-  }
-  setResult(lo: number, hi: number): void {
-    this.env.i32[RESULT >> 2] = lo;
-    this.env.i32[(RESULT >> 2) + 1] = hi;
-  }
-  /** RFLAGS, all of it (bits above 31 are zero). */
-  get flags(): number {
-    return this.slotLo(RFLAGS) | readStatus(this.#window());
-  }
-  /** Replaces the bits of `mask` (which may hold status flags). */
-  setFlags(value: number, mask: number): void {
-    const old = this.slotLo(RFLAGS);
-    if (mask & STATUS) {
-      const window = this.#window();
-      const kept = (mask & STATUS) === STATUS ? 0 : readStatus(window) & ~mask;
-      writeStatus(window, kept | (value & mask & STATUS));
-    }
-    this.setSlot(RFLAGS, (old & ~mask) | (value & mask & ~STATUS) | 2, 0);
-  }
-  /** RFLAGS without the status flags: cheap. */
-  get systemFlags(): number {
-    return this.slotLo(RFLAGS);
-  }
-
-  get cpl(): number {
-    return this.slotLo(CPL);
-  }
-  set cpl(level: number) {
-    this.setSlot32(CPL, level);
-  }
-  get efer(): number {
-    return this.slotLo(EFER);
-  }
-  set efer(value: number) {
-    this.setSlot32(EFER, value);
-  }
-  /** Level of the interrupt input. */
-  get intr(): boolean {
-    return this.slotLo(INTR) !== 0;
-  }
-  set intr(level: boolean) {
-    this.setSlot32(INTR, level ? 1 : 0);
+    if (this.modes.code64) this.window.setPc(lo, hi);
+    else this.window.setPc((this.baseLo(CS) + lo) | 0, 0);
   }
 
   /** GDTR. */
   setGdt(baseLo: number, baseHi: number, limit: number): void {
-    this.setSlot(GDT_BASE, baseLo, baseHi);
-    this.setSlot32(GDT_LIMIT, limit);
+    this.window.set(GDT_BASE, baseLo, baseHi);
+    this.window.set32(GDT_LIMIT, limit);
   }
 
   // --- segment registers
@@ -542,14 +357,14 @@ export class X86Cpu implements Core {
     return base === 0 ? this.#attrHere : this.#attrAway ??= this.env.i32.subarray(at, at + 8);
   }
   selector(n: number): number {
-    return this.slotLo(SELECTOR(n)) & 0xffff;
+    return this.window.lo(SELECTOR(n)) & 0xffff;
   }
   /** Base of a segment register as loaded, also where 64-bit mode ignores it. From FS on the slot itself: WRFSBASE writes it. */
   baseLo(n: number): number {
-    return this.slotLo(n < FS ? LOADED_BASE(n) : SEG_BASE(n));
+    return this.window.lo(n < FS ? LOADED_BASE(n) : SEG_BASE(n));
   }
   baseHi(n: number): number {
-    return this.slotHi(n < FS ? LOADED_BASE(n) : SEG_BASE(n));
+    return this.window.hi(n < FS ? LOADED_BASE(n) : SEG_BASE(n));
   }
 
   /** Loads a segment register; the caller calls `refresh` when it is done. */
@@ -560,36 +375,36 @@ export class X86Cpu implements Core {
     i32[window + (SEG_ATTR >> 2) + n] = attr;
     i32[base] = baseLo;
     i32[base + 1] = baseHi;
-    if (!this.code64) this.#setSegmentSlots(n);
+    if (!this.modes.code64) this.#setSegmentSlots(n);
   }
   /** The same with base 0 and limit 2^32 - 1; cheap where only the privilege changes. */
   setFlatSegment(n: number, selector: number, attr: number): void {
     const same = ((attr ^ this.attr[n]) & ~(3 << DPL_SHIFT)) === 0 && this.limit[n] === 0xffff_ffff &&
       (this.baseLo(n) | this.baseHi(n)) === 0;
     if (!same) return this.setSegment(n, selector, 0, 0, 0xffff_ffff, attr);
-    this.setSlot32(SELECTOR(n), selector);
+    this.window.set32(SELECTOR(n), selector);
     this.attr[n] = attr;
   }
   /** What code adds and compares: nothing but the bases of FS and GS in 64-bit mode, where the other slots are 0. */
   #setSegmentSlots(n: number): void {
     if (n > GS) return;
-    if (n < FS) this.setSlot(SEG_BASE(n), this.code64 ? 0 : this.baseLo(n), this.code64 ? 0 : this.baseHi(n));
-    const attr = this.code64 ? 0 : this.attr[n], limit = this.code64 ? 0 : this.limit[n];
+    if (n < FS) this.window.set(SEG_BASE(n), this.modes.code64 ? 0 : this.baseLo(n), this.modes.code64 ? 0 : this.baseHi(n));
+    const attr = this.modes.code64 ? 0 : this.attr[n], limit = this.modes.code64 ? 0 : this.limit[n];
     if (n === CS) {
       const end = (this.baseLo(CS) >>> 0) + limit;
-      this.setSlot32(CODE_LIMIT, limit);
-      this.setSlot32(CODE_END, end > 0xffff_ffff ? 0 : end);
+      this.window.set32(CODE_LIMIT, limit);
+      this.window.set32(CODE_END, end > 0xffff_ffff ? 0 : end);
     }
-    let read = !this.protectedMode || ((attr & PRESENT) !== 0 && isReadable(attr));
-    let write = !this.protectedMode || ((attr & PRESENT) !== 0 && isWritable(attr));
+    let read = !this.modes.protectedMode || ((attr & PRESENT) !== 0 && isReadable(attr));
+    let write = !this.modes.protectedMode || ((attr & PRESENT) !== 0 && isWritable(attr));
     if (isData(attr) && attr & EXPAND_DOWN) read = write = false;
     const topLo = (limit + 1) | 0, topHi = limit === 0xffff_ffff ? 1 : 0;
-    this.setSlot(SEG_READ_TOP(n), read ? topLo : 0, read ? topHi : 0);
-    this.setSlot(SEG_WRITE_TOP(n), write ? topLo : 0, write ? topHi : 0);
+    this.window.set(SEG_READ_TOP(n), read ? topLo : 0, read ? topHi : 0);
+    this.window.set(SEG_WRITE_TOP(n), write ? topLo : 0, write ? topHi : 0);
   }
   setBase(n: number, lo: number, hi: number): void {
-    this.setSlot(n < FS ? LOADED_BASE(n) : SEG_BASE(n), lo, hi);
-    if (!this.code64) this.#setSegmentSlots(n);
+    this.window.set(n < FS ? LOADED_BASE(n) : SEG_BASE(n), lo, hi);
+    if (!this.modes.code64) this.#setSegmentSlots(n);
   }
 
   /** Whether an address with this upper half is canonical: that of an access or a jump. */
@@ -615,12 +430,12 @@ export class X86Cpu implements Core {
   #physical(lo: number, hi: number, access: Access, user: boolean): number {
     const paging = this.paging;
     if (paging.levels === 0) return this.#gate(lo >>> 0);
-    if (this.lma && !this.canonical(hi)) this.fault(XCPT.GP, 0);
+    if (this.modes.lma && !this.canonical(hi)) this.fault(XCPT.GP, 0);
     // Accesses to descriptor tables and the TSS are the supervisor's at any CPL, and SMAP holds for them; AC counts only below CPL 3.
-    const smap = (this.s.cr4 & CR4_SMAP) !== 0 && !(this.cpl < 3 && this.systemFlags & AC);
+    const smap = (this.s.cr4 & CR4_SMAP) !== 0 && !(this.window.cpl < 3 && this.window.systemFlags & AC);
     const paddr = paging.walk(lo, hi, access, user, smap, false);
     if (paddr < 0) {
-      this.#pageFault(lo, hi);
+      this.faults.recordAt(XCPT.PF, this.paging.errorCode, lo, hi);
       throw FAULTED;
     }
     return this.#gate(paddr);
@@ -686,7 +501,7 @@ export class X86Cpu implements Core {
   }
   /** Upper half of an address whose low half is `lo` after `added` (small) was added. */
   #carry(lo: number, added: number, hi: number): number {
-    return this.lma && (lo >>> 0) < added ? (hi + 1) | 0 : hi;
+    return this.modes.lma && (lo >>> 0) < added ? (hi + 1) | 0 : hi;
   }
 
   write16(lo: number, hi: number, value: number, user: boolean): void {
@@ -732,22 +547,22 @@ export class X86Cpu implements Core {
 
   // --- what the engine asks
   mode(): number {
-    const fast = mxcsrIsFast(this.slotLo(MXCSR)) ? MODE_SSE_FAST : 0;
+    const fast = mxcsrIsFast(this.window.lo(MXCSR)) ? MODE_SSE_FAST : 0;
     if (fast !== this.#fast) {
       this.#fast = fast;
       this.#forgetSwitch();
     }
-    return this.#mode | this.cpl << MODE_CPL_SHIFT | fast;
+    return this.#mode | this.window.cpl << MODE_CPL_SHIFT | fast;
   }
   regime(): number {
-    return this.paging.levels === 0 ? 0 : RIGHTS * this.#spaces.index + (this.cpl === 3 ? 3 : this.#smap ? 2 : 1);
+    return this.paging.levels === 0 ? 0 : RIGHTS * this.#spaces.index + (this.window.cpl === 3 ? 3 : this.#smap ? 2 : 1);
   }
   context(): number {
-    return this.cpl === 3 ? this.#spaces.user << 1 | 1 : this.#spaces.system << 1;
+    return this.window.cpl === 3 ? this.#spaces.user << 1 | 1 : this.#spaces.system << 1;
   }
   /** The supervisor may not touch user pages (SDM 4.6.1). */
   get #smap(): boolean {
-    return (this.s.cr4 & CR4_SMAP) !== 0 && this.cpl < 3 && !(this.systemFlags & AC);
+    return (this.s.cr4 & CR4_SMAP) !== 0 && this.window.cpl < 3 && !(this.window.systemFlags & AC);
   }
 
   get writable(): boolean {
@@ -760,7 +575,7 @@ export class X86Cpu implements Core {
 
   translate(lo: number, hi: number, access: Access, size = 1): number {
     this.pageCacheable = true;
-    if (hi !== 0 && !this.code64) {
+    if (hi !== 0 && !this.modes.code64) {
       // The second part of an access that wraps at 4 GiB; the TLB would keep it under an address that nobody flushes.
       hi = 0;
       this.pageCacheable = false;
@@ -772,16 +587,14 @@ export class X86Cpu implements Core {
     if (this.paging.levels === 0) return this.#misaligned(lo, access, size) ? -1 : this.#gate(lo >>> 0);
     // Also the last byte: an operand that begins below the end of the canonical addresses may lie beyond it (SDM volume 1, 3.3.7.1).
     if (hi !== 0 && !this.canonicalSpan(lo, hi, size)) {
-      this.record(access === FETCH ? XCPT.GP : NOT_CANONICAL, 0);
-      this.addressLo = lo;
-      this.addressHi = hi;
+      this.faults.recordAt(access === FETCH ? XCPT.GP : NOT_CANONICAL, 0, lo, hi);
       return -1;
     }
     if (this.#misaligned(lo, access, size)) return -1;
-    const user = this.cpl === 3, paddr = this.paging.walk(lo, hi, access, user, this.#smap, false);
+    const user = this.window.cpl === 3, paddr = this.paging.walk(lo, hi, access, user, this.#smap, false);
     if (paddr < 0) {
-      if (access === FETCH && this.beyondCode(lo)) this.record(XCPT.GP, 0);
-      else this.#pageFault(lo, hi);
+      if (access === FETCH && this.beyondCode(lo)) this.faults.record(XCPT.GP, 0);
+      else this.faults.recordAt(XCPT.PF, this.paging.errorCode, lo, hi);
       return -1;
     }
     if (access === FETCH) {
@@ -796,19 +609,19 @@ export class X86Cpu implements Core {
     if (!this.#aligned || access === FETCH) return false;
     this.pageCacheable = false;
     if (size > 8 || (lo & (size - 1)) === 0) return false;
-    this.record(XCPT.AC, 0);
+    this.faults.record(XCPT.AC, 0);
     return true;
   }
 
   /** Physical address that an access would reach now but for SMAP and protection keys, without side effects; undefined when it would fault. */
   probe(vaddr: bigint, access: Access): number | undefined {
-    const lo = Number(BigInt.asIntN(32, vaddr)), hi = this.lma ? Number(BigInt.asIntN(32, vaddr >> 32n)) : 0;
+    const lo = Number(BigInt.asIntN(32, vaddr)), hi = this.modes.lma ? Number(BigInt.asIntN(32, vaddr >> 32n)) : 0;
     if (this.paging.levels === 0) return this.#gate(lo >>> 0);
-    if (this.lma && !this.canonical(hi)) return undefined;
+    if (this.modes.lma && !this.canonical(hi)) return undefined;
     const p = this.paging, { userKeys, systemKeys } = p;
     // As SMAP, the keys are to catch programs, not who looks at them.
     p.userKeys = p.systemKeys = 0;
-    const paddr = p.walk(lo, hi, access, this.cpl === 3, false, true);
+    const paddr = p.walk(lo, hi, access, this.window.cpl === 3, false, true);
     p.userKeys = userKeys;
     p.systemKeys = systemKeys;
     return paddr < 0 ? undefined : this.#gate(paddr);
@@ -816,11 +629,11 @@ export class X86Cpu implements Core {
 
   /** Only fetches come here: elsewhere the bus answers with all ones, and code of all ones is no instruction. */
   busFault(lo: number, _hi: number, access: Access): void {
-    this.record(access === FETCH && this.beyondCode(lo) ? XCPT.GP : XCPT.UD, 0);
+    this.faults.record(access === FETCH && this.beyondCode(lo) ? XCPT.GP : XCPT.UD, 0);
   }
   /** Code beyond the limit of its segment is not fetched. */
   beyondCode(lo: number): boolean {
-    return !this.code64 && ((lo - this.baseLo(CS)) >>> 0) > this.limit[CS];
+    return !this.modes.code64 && ((lo - this.baseLo(CS)) >>> 0) > this.limit[CS];
   }
 
   translateBlock(b: Builder, code: Code, max: number): void {
@@ -828,29 +641,17 @@ export class X86Cpu implements Core {
   }
 
   // --- exceptions and interrupts
-  /** Records an exception; `raise` delivers it. */
-  record(vector: number, errorCode: number): Status {
-    this.vector = vector;
-    this.errorCode = errorCode;
-    return FAULT;
-  }
-  #pageFault(lo: number, hi: number): void {
-    this.record(XCPT.PF, this.paging.errorCode);
-    this.addressLo = lo;
-    this.addressHi = hi;
-  }
   /** Records an exception and gives up what is being done. */
   fault(vector: number, errorCode: number): never {
-    this.record(vector, errorCode);
-    throw FAULTED;
+    this.faults.raise(vector, errorCode);
   }
 
   raise(): void {
-    let vector = this.vector;
+    let vector = this.faults.vector;
     if (vector < 0) throw new Error("no exception is recorded");
     this.s.debugDue = 0;
     if (vector === FREEZE) {
-      this.vector = -1;
+      this.faults.vector = -1;
       this.s.waiting = this.done() === CONTINUE;
       return;
     }
@@ -861,33 +662,34 @@ export class X86Cpu implements Core {
     if (vector === XCPT.PF && this.#reachesEnd()) vector = NOT_CANONICAL;
     if (vector === NOT_CANONICAL) {
       vector = this.#onStack() ? XCPT.SS : XCPT.GP;
-      this.errorCode = 0;
+      this.faults.errorCode = 0;
     }
-    this.event(vector, EXCEPTION, this.errorCode);
+    this.event(vector, EXCEPTION, this.faults.errorCode);
   }
 
   /** An operand of 64-bit code that a helper accesses must be canonical. */
   checkCanonical(lo: number, hi: number, bytes: number): void {
-    if (!this.code64 || this.canonicalSpan(lo, hi, bytes)) return;
-    this.addressLo = lo;
-    this.addressHi = hi;
-    this.fault(NOT_CANONICAL, 0);
+    if (!this.modes.code64 || this.canonicalSpan(lo, hi, bytes)) return;
+    this.faults.recordAt(NOT_CANONICAL, 0, lo, hi);
+    throw FAULTED;
   }
   /** Whether an operand that is accessed in pieces, and whose first one is missing in the last canonical page, lies beyond the end as well. */
   #reachesEnd(): boolean {
-    const lo = this.addressLo >>> 0, hi = this.addressHi;
-    if (!this.code64 || lo < 0xffff_f000 || this.canonical((hi + 1) | 0)) return false;
+    const lo = this.faults.addressLo >>> 0, hi = this.faults.addressHi;
+    if (!this.modes.code64 || lo < 0xffff_f000 || this.canonical((hi + 1) | 0)) return false;
     const insn = this.#instruction();
     return insn !== undefined && lo + operandBytes(insn) > 2 ** 32;
   }
   /** Whether the operand at `address` of the instruction at the pc is on the stack (64-bit mode). */
   #onStack(): boolean {
-    const rsp = wide(this.slotLo(GPR(4)), this.slotHi(GPR(4))), at = wide(this.addressLo, this.addressHi), insn = this.#instruction();
+    const rsp = wide(this.window.lo(GPR(4)), this.window.hi(GPR(4))),
+      at = wide(this.faults.addressLo, this.faults.addressHi),
+      insn = this.#instruction();
     return insn !== undefined && isStackAccess(insn, Number(BigInt.asIntN(64, at - rsp)));
   }
   /** The instruction of 64-bit code at the pc. */
   #instruction(): Insn | undefined {
-    const bytes: number[] = [], pc = wide(this.pcLo, this.pcHi), table = this.#table ??= x86Table(this.features);
+    const bytes: number[] = [], pc = wide(this.window.pcLo, this.window.pcHi), table = this.#table ??= x86Table(this.features);
     for (let n = 0; n < LONGEST; n++) {
       const paddr = this.probe(pc + BigInt(n), FETCH), at = paddr === undefined ? -1 : this.env.ram(paddr, 1);
       if (at < 0) break;
@@ -908,9 +710,9 @@ export class X86Cpu implements Core {
     addressLo: number,
     addressHi: number,
   ): void {
-    if (this.slotLo(RETURNED) !== 0) {
+    if (this.window.lo(RETURNED) !== 0) {
       this.events.history.returned();
-      this.setSlot(RETURNED, 0, 0);
+      this.window.set(RETURNED, 0, 0);
     }
     this.events.record(vector, kind, cpl, errorCode, pcLo, pcHi, addressLo, addressHi, this.env.instructions());
     if (this.trace !== undefined) traceEvent(this, this.trace);
@@ -918,30 +720,30 @@ export class X86Cpu implements Core {
 
   /** Delivers an event, or what comes of it; the pc is the return address. */
   event(vector: number, kind: EventKind, errorCode: number): void {
-    const s = this.s, pcLo = this.pcLo, pcHi = this.pcHi;
+    const s = this.s, pcLo = this.window.pcLo, pcHi = this.window.pcHi;
     s.waiting = false;
     for (;;) {
       const page = kind === EXCEPTION && vector === XCPT.PF;
       if (page) {
-        this.setSlot(CR2, this.addressLo, this.addressHi);
+        this.window.set(CR2, this.faults.addressLo, this.faults.addressHi);
       }
       // SDM volume 3B, 17.2.4: cleared upon entering the handler.
       if (vector === XCPT.DB) s.dr7 &= ~DR7_GD;
-      this.note(vector, kind, this.cpl, errorCode, pcLo, pcHi, page ? this.addressLo : 0, page ? this.addressHi : 0);
-      this.vector = -1;
+      this.note(vector, kind, this.window.cpl, errorCode, pcLo, pcHi, page ? this.faults.addressLo : 0, page ? this.faults.addressHi : 0);
+      this.faults.vector = -1;
       try {
         deliver(this, vector, kind, errorCode, pcLo, pcHi);
         return;
       } catch (e) {
         if (e !== FAULTED) throw e;
       }
-      const second = this.vector as number, next = kind === EXCEPTION ? combine(vector, second) : second;
+      const second = this.faults.vector as number, next = kind === EXCEPTION ? combine(vector, second) : second;
       if (next !== second) {
         // The second fault is in the report, too, and so is its address in CR2.
         if (second === XCPT.PF) {
-          this.setSlot(CR2, this.addressLo, this.addressHi);
+          this.window.set(CR2, this.faults.addressLo, this.faults.addressHi);
         }
-        this.note(second, EXCEPTION, this.cpl, this.errorCode, pcLo, pcHi, this.addressLo, this.addressHi);
+        this.note(second, EXCEPTION, this.window.cpl, this.faults.errorCode, pcLo, pcHi, this.faults.addressLo, this.faults.addressHi);
       }
       if (next < 0) {
         s.shutdown = s.waiting = true;
@@ -949,7 +751,7 @@ export class X86Cpu implements Core {
         this.config.onPending();
         return;
       }
-      errorCode = next === second ? this.errorCode : 0;
+      errorCode = next === second ? this.faults.errorCode : 0;
       vector = next;
       kind = EXCEPTION;
     }
@@ -957,7 +759,7 @@ export class X86Cpu implements Core {
 
   interrupt(): boolean {
     const s = this.s;
-    if (s.debugDue === 0 && !s.nmi && !this.intr && !s.initDue) return false;
+    if (s.debugDue === 0 && !s.nmi && !this.window.intr && !s.initDue) return false;
     if (s.shutdown || s.parked) return false;
     if (s.initDue) {
       this.init();
@@ -969,7 +771,7 @@ export class X86Cpu implements Core {
       return true;
     }
     const nmi = s.nmi && !s.nmiMasked;
-    if (!nmi && !(this.intr && this.systemFlags & IF)) return false;
+    if (!nmi && !(this.window.intr && this.window.systemFlags & IF)) return false;
     if (this.env.instructions() === s.shadowAt) return this.#oneMore();
     if (nmi) {
       s.nmi = false;
@@ -1004,11 +806,11 @@ export class X86Cpu implements Core {
   reportFpuError(): Status {
     if (this.s.ignne || !this.ferr) return CONTINUE;
     this.#setFerr(true);
-    return this.record(FREEZE, 0);
+    return this.faults.record(FREEZE, 0);
   }
   /** After the x87's status word was replaced: FERR# falls when no error is left. */
   fpuErrorMayBeGone(): void {
-    if (this.s.ferr && !(this.slotLo(FPU_SW) & FPU_ERROR)) this.#setFerr(false);
+    if (this.s.ferr && !(this.window.lo(FPU_SW) & FPU_ERROR)) this.#setFerr(false);
   }
   #setFerr(level: boolean): void {
     this.s.ferr = level;
@@ -1028,7 +830,7 @@ export class X86Cpu implements Core {
   /** To be called after a change of what makes interrupts deliverable: FINISH when one can be taken. */
   done(): Status {
     const s = this.s;
-    return s.debugDue !== 0 || (s.nmi && !s.nmiMasked) || (this.intr && this.systemFlags & IF) ? FINISH : CONTINUE;
+    return s.debugDue !== 0 || (s.nmi && !s.nmiMasked) || (this.window.intr && this.window.systemFlags & IF) ? FINISH : CONTINUE;
   }
   /** A wire has moved. */
   wake(): void {
@@ -1043,7 +845,7 @@ export class X86Cpu implements Core {
   /** What ends HLT: an NMI, and an interrupt that IF lets through; a shutdown ends by an NMI alone, a wait for a startup IPI by neither. */
   get wakers(): readonly string[] {
     const { parked, shutdown, nmiMasked } = this.s, nmi = nmiMasked ? [] : ["nmi"];
-    return parked ? [] : shutdown || !(this.systemFlags & IF) ? nmi : ["intr", ...nmi];
+    return parked ? [] : shutdown || !(this.window.systemFlags & IF) ? nmi : ["intr", ...nmi];
   }
   get resting(): string | undefined {
     return this.s.shutdown ? "shut down by a triple fault" : this.s.parked ? "waiting for its start" : undefined;
@@ -1062,8 +864,8 @@ export class X86Cpu implements Core {
   // --- debug registers
   /** Called before every instruction under MODE_TF: RF, instruction breakpoints, the trap after it. */
   step(pcLo: number, pcHi: number): Status {
-    const s = this.s, flags = this.systemFlags;
-    if (flags & RF) this.setSlot(RFLAGS, flags & ~RF, 0);
+    const s = this.s, flags = this.window.systemFlags;
+    if (flags & RF) this.window.set(RFLAGS, flags & ~RF, 0);
     else if (this.#matchInstruction(pcLo, pcHi)) return FAULT;
     if (flags & TF) s.debugDue |= DR6_BS;
     s.stepOnce = false;
@@ -1079,7 +881,7 @@ export class X86Cpu implements Core {
     }
     if (hit === 0) return false;
     s.dr6 = (s.dr6 & ~15) | hit;
-    this.record(XCPT.DB, 0);
+    this.faults.record(XCPT.DB, 0);
     return true;
   }
   #matchBreakpoints(lo: number, hi: number, access: Access, size: number): void {
@@ -1097,19 +899,19 @@ export class X86Cpu implements Core {
   // --- derived state
   /** Derives anew what depends on the mode: after any change of CR0, CR4, EFER, RFLAGS' TF, RF, VM or AC, CPL or a segment register. */
   refresh(): void {
-    const s = this.s, attr = this.attr, flags = this.systemFlags, cs = attr[CS];
-    const pe = (s.cr0 & CR0_PE) !== 0, v86 = pe && (flags & VM) !== 0, lma = (this.efer & EFER_LMA) !== 0;
+    const s = this.s, attr = this.attr, flags = this.window.systemFlags, cs = attr[CS];
+    const pe = (s.cr0 & CR0_PE) !== 0, v86 = pe && (flags & VM) !== 0, lma = (this.window.efer & EFER_LMA) !== 0;
     const code64 = lma && (cs & LONG) !== 0, protectedMode = pe && !v86;
-    if (code64 !== this.code64 || protectedMode !== this.protectedMode || v86 !== this.v86) {
+    if (code64 !== this.modes.code64 || protectedMode !== this.modes.protectedMode || v86 !== this.modes.v86) {
       // Other code leaves the upper halves of the status flags' record alone: they must be zero there.
-      if (!code64 && this.code64) this.setFlags(this.flags, STATUS);
-      this.code64 = code64;
-      this.protectedMode = protectedMode;
+      if (!code64 && this.modes.code64) this.window.setFlags(this.window.flags, STATUS);
+      this.modes.code64 = code64;
+      this.modes.protectedMode = protectedMode;
       for (let n = 0; n < 6; n++) this.#setSegmentSlots(n);
     }
-    this.v86 = v86;
-    this.lma = lma;
-    const aligned = this.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
+    this.modes.v86 = v86;
+    this.modes.lma = lma;
+    const aligned = this.window.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
     const stepping = flags & (TF | RF) || s.stepOnce || this.#instructionBreakpoints();
     const flat = code64 || this.#flat();
     // 64-bit code has one kind of stack: that of an interrupt, with a null SS, and that of SYSCALL have the same code.
@@ -1117,7 +919,7 @@ export class X86Cpu implements Core {
       (v86 ? MODE_V86 : 0) | (flat ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
       (s.cr0 & CR0_EM ? MODE_EM : 0) | (s.cr0 & CR0_MP ? MODE_MP : 0) | (s.cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (stepping ? MODE_TF : 0) |
       (this.paging.levels === 0 && s.a20 && !this.#dataBreakpoints && !aligned ? MODE_PHYSICAL : 0) |
-      (flat || (this.slotLo(CODE_END) & 15) === 15 ? 0 : MODE_ODD_END);
+      (flat || (this.window.lo(CODE_END) & 15) === 15 ? 0 : MODE_ODD_END);
     // Pages that were cached without the check must not be while it is on.
     if (aligned && !this.#aligned) this.env.flushTlb();
     this.#aligned = aligned;
@@ -1132,8 +934,9 @@ export class X86Cpu implements Core {
   }
   /** Goes on at privilege `cpl`; CS and the flags may have changed, and nothing else that `refresh` looks at. */
   enter(cpl: number): void {
-    this.cpl = cpl;
-    const calm = this.code64 && this.attr[CS] & LONG && !((this.#mode & MODE_TF) | (this.systemFlags & (TF | RF | AC))) && !this.#aligned;
+    this.window.cpl = cpl;
+    const calm = this.modes.code64 && this.attr[CS] & LONG && !((this.#mode & MODE_TF) | (this.window.systemFlags & (TF | RF | AC))) &&
+      !this.#aligned;
     if (calm) this.#announce();
     else this.refresh();
   }
@@ -1142,10 +945,10 @@ export class X86Cpu implements Core {
   }
   /** Lets the engine know what code and TLB go with the present mode, if it does not: mostly only the privilege has changed, and back again. */
   #announce(): void {
-    const { env } = this, { i32 } = env, cpl = this.cpl, side = (cpl === 3 ? SWITCH_USER : SWITCH_SYSTEM) >> 2;
+    const { env } = this, { i32 } = env, cpl = this.window.cpl, side = (cpl === 3 ? SWITCH_USER : SWITCH_SYSTEM) >> 2;
     // Under a debugger's breakpoints and in an NMI's handler the ways back are the helpers'.
     const known = (cpl === 0 || cpl === 3) && !(this.s.dr7 & 0xff) && !this.s.nmiMasked &&
-      !(this.s.cr4 & CR4_SMAP && this.systemFlags & AC) &&
+      !(this.s.cr4 & CR4_SMAP && this.window.systemFlags & AC) &&
       this.#fast === (mxcsrIsFast(i32[MXCSR >> 2]) ? MODE_SSE_FAST : 0);
     const tlb = i32[TLB >> 2], context = i32[CONTEXT >> 2];
     if (known && i32[side + 1] !== 0) {
@@ -1187,9 +990,9 @@ export class X86Cpu implements Core {
   /** After the time-stamp counter or CR4 was written. */
   tscMoved(): void {
     const { tscOffset, cr4 } = this.s, hi = Math.floor(tscOffset / 2 ** 32);
-    this.setSlot(TSC_OFFSET, tscOffset - hi * 2 ** 32, hi);
+    this.window.set(TSC_OFFSET, tscOffset - hi * 2 ** 32, hi);
     const plain = this.config.tscIsClock && Math.abs(tscOffset) < 2 ** 52;
-    this.setSlot(TSC_PLAIN, !plain ? 0 : cr4 & CR4_TSD ? 1 : 2, 0);
+    this.window.set(TSC_PLAIN, !plain ? 0 : cr4 & CR4_TSD ? 1 : 2, 0);
   }
 
   // --- translations
@@ -1197,10 +1000,10 @@ export class X86Cpu implements Core {
   setPaging(): void {
     this.tscMoved();
     const s = this.s, p = this.paging, paged = (s.cr0 & CR0_PG) !== 0, pae = (s.cr4 & CR4_PAE) !== 0;
-    p.levels = !paged ? 0 : this.efer & EFER_LMA ? (s.cr4 & CR4_LA57 ? 5 : 4) : pae ? 3 : 2;
+    p.levels = !paged ? 0 : this.window.efer & EFER_LMA ? (s.cr4 & CR4_LA57 ? 5 : 4) : pae ? 3 : 2;
     p.root = p.levels >= 4 ? (s.cr3Hi & 0xff) * 2 ** 32 + ((s.cr3Lo & -4096) >>> 0) : (s.cr3Lo & -4096) >>> 0;
     p.pse = (s.cr4 & CR4_PSE) !== 0;
-    p.nxe = (this.efer & EFER_NXE) !== 0;
+    p.nxe = (this.window.efer & EFER_NXE) !== 0;
     p.wp = (s.cr0 & CR0_WP) !== 0;
     p.smep = (s.cr4 & CR4_SMEP) !== 0;
     p.userKeys = p.levels >= 4 && s.cr4 & CR4_PKE ? s.pkru : 0;
@@ -1279,10 +1082,10 @@ export class X86Cpu implements Core {
   save(): unknown {
     const base = this.env.base(), window = this.env.u8.slice(base, base + GUEST_END);
     // How the status flags are recorded is no state: compiled code leaves out what nobody looks at.
-    writeStatus(new Int32Array(window.buffer), readStatus(this.#window()));
+    writeStatus(new Int32Array(window.buffer), readStatus(this.window.slots));
     return {
       registers: window.slice(GUEST),
-      pc: [this.pcLo, this.pcHi],
+      pc: [this.window.pcLo, this.window.pcHi],
       state: structuredClone(this.s),
       pdptes: { lo: this.paging.pdpteLo.slice(), hi: this.paging.pdpteHi.slice() },
       events: this.events.save(),
@@ -1297,14 +1100,14 @@ export class X86Cpu implements Core {
       events: ReturnType<EventLog["save"]>;
     };
     this.env.u8.set(registers, this.env.base() + GUEST);
-    this.setPc(pc[0], pc[1]);
-    this.s = structuredClone(state);
+    this.window.setPc(pc[0], pc[1]);
+    Object.assign(this.s, structuredClone(state));
     this.paging.pdpteLo.set(pdptes.lo);
     this.paging.pdpteHi.set(pdptes.hi);
     this.events.load(events);
     this.ferr?.set(this.s.ferr);
     // The flags are recorded as this mode has them.
-    this.code64 = (this.efer & EFER_LMA) !== 0 && (this.attr[CS] & LONG) !== 0;
+    this.modes.code64 = (this.window.efer & EFER_LMA) !== 0 && (this.attr[CS] & LONG) !== 0;
     this.reload();
   }
 
@@ -1336,10 +1139,10 @@ const FLAT_SEGMENTS = [ES, CS, SS, DS], BREAKPOINT_BYTES = [1, 2, 8, 4];
 class IntrInput implements IrqLine {
   constructor(readonly cpu: X86Cpu) {}
   get level(): boolean {
-    return this.cpu.intr;
+    return this.cpu.window.intr;
   }
   set(level: boolean): void {
-    this.cpu.intr = level;
+    this.cpu.window.intr = level;
     if (level) this.cpu.wake();
   }
 }

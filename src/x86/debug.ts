@@ -55,8 +55,8 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
     access.set(name, a);
   };
   const slot = (at: number, bits: number): Access => ({
-    get: () => BigInt.asUintN(bits, wide(cpu.slotLo(at), cpu.slotHi(at))),
-    set: (v) => bits === 64 ? cpu.setSlot(at, low32(v), low32(v >> 32n)) : void (cpu.env.i32[(cpu.env.base() + at) >> 2] = low32(v)),
+    get: () => BigInt.asUintN(bits, wide(cpu.window.lo(at), cpu.window.hi(at))),
+    set: (v) => bits === 64 ? cpu.window.set(at, low32(v), low32(v >> 32n)) : void (cpu.env.i32[(cpu.env.base() + at) >> 2] = low32(v)),
   });
   const number = (get: () => number, set: (v: number) => void): Access => ({ get: () => BigInt(get() >>> 0), set: (v) => set(low32(v)) });
   /** A change of the system's state derives everything anew. */
@@ -68,15 +68,15 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
 
   for (const [name, n] of GENERAL) add(name, 64, "general", slot(GPR(n), 64), n === 4 || n === 5 ? "data_ptr" : undefined);
   add("rip", 64, "general", {
-    get: () => cpu.code64 ? wide(cpu.pcLo, cpu.pcHi) : BigInt((cpu.pcLo - cpu.baseLo(CS)) >>> 0),
+    get: () => cpu.modes.code64 ? wide(cpu.window.pcLo, cpu.window.pcHi) : BigInt((cpu.window.pcLo - cpu.baseLo(CS)) >>> 0),
     set: (v) => cpu.setEip(low32(v), low32(v >> 32n)),
   }, "code_ptr");
   add(
     "eflags",
     32,
     "general",
-    number(() => cpu.flags, (v) => {
-      cpu.setFlags(v, 0x3f_7fd5);
+    number(() => cpu.window.flags, (v) => {
+      cpu.window.setFlags(v, 0x3f_7fd5);
       cpu.refresh();
     }),
   );
@@ -92,18 +92,18 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
     );
   }
   for (let n = 0; n < 8; n++) {
-    const at = () => FPU_REG((cpu.slotLo(FPU_TOP) + n) & 7);
+    const at = () => FPU_REG((cpu.window.lo(FPU_TOP) + n) & 7);
     add(`st${n}`, 80, "float", {
-      get: () => wide(cpu.slotLo(at()), cpu.slotHi(at())) | BigInt(cpu.slotLo(at() + 8) & 0xffff) << 64n,
+      get: () => wide(cpu.window.lo(at()), cpu.window.hi(at())) | BigInt(cpu.window.lo(at() + 8) & 0xffff) << 64n,
       set: (v) => {
-        cpu.setSlot(at(), low32(v), low32(v >> 32n));
-        cpu.setSlot(at() + 8, low32(v >> 64n) & 0xffff, 0);
+        cpu.window.set(at(), low32(v), low32(v >> 32n));
+        cpu.window.set(at() + 8, low32(v >> 64n) & 0xffff, 0);
       },
     }, "i387_ext");
   }
   add("fctrl", 32, "float", slot(FPU_CW, 32));
   add("fstat", 32, "float", {
-    get: () => BigInt((cpu.slotLo(FPU_SW) & ~0x3800) | cpu.slotLo(FPU_TOP) << 11),
+    get: () => BigInt((cpu.window.lo(FPU_SW) & ~0x3800) | cpu.window.lo(FPU_TOP) << 11),
     set: (v) => {
       cpu.env.i32[(cpu.env.base() + FPU_SW) >> 2] = low32(v) & ~0x3800;
       cpu.env.i32[(cpu.env.base() + FPU_TOP) >> 2] = low32(v) >> 11 & 7;
@@ -111,7 +111,7 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
   });
   // Two bits for each register: 3 empty, 0 otherwise (GDB works out zero and special from the value).
   add("ftag", 32, "float", {
-    get: () => BigInt(Array.from({ length: 8 }, (_, n) => (cpu.slotLo(FPU_EMPTY) >> n & 1) * 3 << (2 * n)).reduce((a, b) => a | b, 0)),
+    get: () => BigInt(Array.from({ length: 8 }, (_, n) => (cpu.window.lo(FPU_EMPTY) >> n & 1) * 3 << (2 * n)).reduce((a, b) => a | b, 0)),
     set: (v) => {
       let empty = 0;
       for (let n = 0; n < 8; n++) if ((low32(v) >> (2 * n) & 3) === 3) empty |= 1 << n;
@@ -160,10 +160,10 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
       else cpu.s.priority = v & 15;
     }),
   );
-  add("efer", 64, "system", system(() => cpu.efer, (v) => void (cpu.efer = v)));
-  add("cpl", 8, "system", system(() => cpu.cpl, (v) => void (cpu.cpl = v & 3)));
+  add("efer", 64, "system", system(() => cpu.window.efer, (v) => void (cpu.window.efer = v)));
+  add("cpl", 8, "system", system(() => cpu.window.cpl, (v) => void (cpu.window.cpl = v & 3)));
   add("gdtr_base", 64, "system", slot(GDT_BASE, 64));
-  add("gdtr_limit", 16, "system", number(() => cpu.slotLo(GDT_LIMIT), (v) => cpu.setSlot32(GDT_LIMIT, v & 0xffff)));
+  add("gdtr_limit", 16, "system", number(() => cpu.window.lo(GDT_LIMIT), (v) => cpu.window.set32(GDT_LIMIT, v & 0xffff)));
   add("idtr_base", 64, "system", {
     get: () => wide(cpu.s.idtLo, cpu.s.idtHi),
     set: (v) => void ([cpu.s.idtLo, cpu.s.idtHi] = [low32(v), low32(v >> 32n)]),
@@ -195,10 +195,10 @@ const names = (value: number, table: readonly (readonly [number, string])[]): st
 
 /** "64-bit", "virtual-8086" and so on. */
 export function modeName(cpu: X86Cpu): string {
-  if (cpu.v86) return "virtual-8086";
-  if (!cpu.protectedMode) return "real";
+  if (cpu.modes.v86) return "virtual-8086";
+  if (!cpu.modes.protectedMode) return "real";
   const size = cpu.attr[CS] & 0x40_0000 ? "32-bit" : "16-bit";
-  return cpu.code64 ? "64-bit" : cpu.lma ? `${size} compatibility` : `${size} protected`;
+  return cpu.modes.code64 ? "64-bit" : cpu.modes.lma ? `${size} compatibility` : `${size} protected`;
 }
 
 /** Why the processor is where it is: registers, the last events, the IDT entry of the last exception as it is in memory, the page walk of CR2. */
@@ -206,7 +206,9 @@ export function deathReport(cpu: X86Cpu): string {
   const s = cpu.s, lines: string[] = [], events = cpu.events.last(), r = (name: string) => hex(cpu.reg(name));
   const state = s.shutdown ? "shut down (triple fault)" : cpu.waiting ? "halted" : "running";
   lines.push(
-    `${state} in ${modeName(cpu)} mode, CPL ${cpu.cpl}, ${hex(cpu.selector(CS))}:${r("rip")}, ${cpu.events.count} events since reset`,
+    `${state} in ${modeName(cpu)} mode, CPL ${cpu.window.cpl}, ${hex(cpu.selector(CS))}:${
+      r("rip")
+    }, ${cpu.events.count} events since reset`,
   );
   for (
     const row of [["rax", "rbx", "rcx", "rdx"], ["rsi", "rdi", "rbp", "rsp"], ["r8", "r9", "r10", "r11"], ["r12", "r13", "r14", "r15"]]
@@ -214,9 +216,9 @@ export function deathReport(cpu: X86Cpu): string {
     lines.push("  " + row.map((n) => `${n} ${r(n)}`).join("  "));
   }
   lines.push(
-    `  eflags ${r("eflags")} [${names(cpu.flags, FLAG_NAMES)}]  cr0 ${r("cr0")}  cr2 ${r("cr2")}  cr3 ${r("cr3")}  cr4 ${r("cr4")}  efer ${
-      r("efer")
-    }`,
+    `  eflags ${r("eflags")} [${names(cpu.window.flags, FLAG_NAMES)}]  cr0 ${r("cr0")}  cr2 ${r("cr2")}  cr3 ${r("cr3")}  cr4 ${
+      r("cr4")
+    }  efer ${r("efer")}`,
   );
   lines.push(
     `  cs ${hex(cpu.selector(CS))} base ${hex(wide(cpu.baseLo(CS), cpu.baseHi(CS)))} limit ${hex(cpu.limit[CS])}  ss ${
@@ -224,7 +226,7 @@ export function deathReport(cpu: X86Cpu): string {
     } base ${hex(wide(cpu.baseLo(SS), 0))}  gdtr ${r("gdtr_base")}/${r("gdtr_limit")}  idtr ${r("idtr_base")}/${r("idtr_limit")}`,
   );
   const tr = wide(cpu.baseLo(TR), cpu.baseHi(TR));
-  lines.push(`  tr ${hex(cpu.selector(TR))} base ${hex(tr)} limit ${hex(cpu.limit[TR])}${cpu.lma ? stacks(cpu, tr) : ""}`);
+  lines.push(`  tr ${hex(cpu.selector(TR))} base ${hex(tr)} limit ${hex(cpu.limit[TR])}${cpu.modes.lma ? stacks(cpu, tr) : ""}`);
   if (events.length) lines.push("the first events since a return, and the last:");
   lines.push(...historyLines(cpu.events.history, (e) => describe(cpu, eventOf(e))));
   const seen = new Set<number>();
@@ -288,7 +290,7 @@ function stacks(cpu: X86Cpu, tr: bigint): string {
 
 /** The IDT entry of a vector as it is in memory, in words. */
 function gateReport(cpu: X86Cpu, vector: number): string {
-  const s = cpu.s, size = !(s.cr0 & 1) ? 4 : cpu.lma ? 16 : 8, head = `IDT entry ${vector}`;
+  const s = cpu.s, size = !(s.cr0 & 1) ? 4 : cpu.modes.lma ? 16 : 8, head = `IDT entry ${vector}`;
   if (vector * size + size - 1 > s.idtLimit) return `${head}: beyond the limit ${hex(s.idtLimit)} of the IDT`;
   const at = wide(s.idtLo, s.idtHi) + BigInt(vector * size), low = peek(cpu, at);
   if (low === undefined) return `${head} at ${hex(at)}: cannot be read`;
@@ -304,7 +306,7 @@ function walkReport(cpu: X86Cpu, e: Event): string[] {
   const p = cpu.paging;
   if (!(cpu.s.cr0 & CR0_PG)) return [`${hex(e.address)} is a physical address here (no paging)`];
   const access = e.errorCode & PF_W ? WRITE : e.errorCode & PF_I ? FETCH : READ;
-  const user = (e.errorCode & PF_U) !== 0, smap = (cpu.s.cr4 & CR4_SMAP) !== 0 && !(cpu.systemFlags & AC);
+  const user = (e.errorCode & PF_U) !== 0, smap = (cpu.s.cr4 & CR4_SMAP) !== 0 && !(cpu.window.systemFlags & AC);
   const paddr = p.walk(low32(e.address), low32(e.address >> 32n), access, user, smap, true);
   const keyed = p.levels >= 4 && (cpu.s.cr4 & (CR4_PKE | CR4_PKS)) !== 0;
   const lines = [`page walk of ${hex(e.address)}, CR3 ${hex(cpu.reg("cr3"))}:`], to = paddr < 0 ? p.level : p.leaf;

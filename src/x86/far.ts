@@ -54,9 +54,9 @@ export function farTransfer(
   nextLo: number,
   nextHi: number,
 ): Status {
-  const ipLo = cpu.code64 ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, ipHi = cpu.code64 ? nextHi : 0;
+  const ipLo = cpu.modes.code64 ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, ipHi = cpu.modes.code64 ? nextHi : 0;
   selector &= 0xffff;
-  if (!cpu.protectedMode) farReal(cpu, call, selector, size, lo, ipLo);
+  if (!cpu.modes.protectedMode) farReal(cpu, call, selector, size, lo, ipLo);
   else farProtected(cpu, call, selector, size, lo, hi, ipLo, ipHi);
   return cpu.done();
 }
@@ -85,13 +85,13 @@ function farProtected(
   ipLo: number,
   ipHi: number,
 ): void {
-  const cpl = cpu.cpl;
+  const cpl = cpu.window.cpl;
   if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
   readDescriptor(cpu, selector, XCPT.GP);
   const attr = cpu.descHi, kind = type(attr);
   if (isCode(attr)) {
     if (isConforming(attr) ? dpl(attr) > cpl : (selector & 3) > cpl || dpl(attr) !== cpl) cpu.fault(XCPT.GP, index(selector));
-    if (cpu.lma && (attr & (LONG | BIG)) === (LONG | BIG)) cpu.fault(XCPT.GP, index(selector));
+    if (cpu.modes.lma && (attr & (LONG | BIG)) === (LONG | BIG)) cpu.fault(XCPT.GP, index(selector));
     if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector));
     setAccessed(cpu);
     const csLo = cpu.descLo, csHi = cpu.descHi;
@@ -109,27 +109,29 @@ function farProtected(
     return;
   }
   if (attr & S) cpu.fault(XCPT.GP, index(selector));
-  const allowed = cpu.lma ? kind === CALL32 : kind === TSS16 || kind === TSS32 || kind === TASK_GATE || kind === CALL16 || kind === CALL32;
+  const allowed = cpu.modes.lma
+    ? kind === CALL32
+    : kind === TSS16 || kind === TSS32 || kind === TASK_GATE || kind === CALL16 || kind === CALL32;
   if (!allowed || dpl(attr) < cpl || dpl(attr) < (selector & 3)) cpu.fault(XCPT.GP, index(selector));
   if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   const reason = call ? "call" : "jump";
-  if (kind === TASK_GATE) taskSwitch(cpu, cpu.descLo >>> 16, reason, 0, ipLo, cpu.flags);
-  else if (kind === TSS16 || kind === TSS32) taskSwitch(cpu, selector, reason, 0, ipLo, cpu.flags);
+  if (kind === TASK_GATE) taskSwitch(cpu, cpu.descLo >>> 16, reason, 0, ipLo, cpu.window.flags);
+  else if (kind === TSS16 || kind === TSS32) taskSwitch(cpu, selector, reason, 0, ipLo, cpu.window.flags);
   else throughGate(cpu, call, selector, ipLo, ipHi);
 }
 
 /** The offset must lie in the segment whose descriptor is given. */
 function checkTarget(cpu: X86Cpu, csLo: number, csHi: number, lo: number, hi: number): void {
-  const wrong = cpu.lma && csHi & LONG ? !cpu.canonical(hi) : (lo >>> 0) > descriptorLimit(csLo, csHi);
+  const wrong = cpu.modes.lma && csHi & LONG ? !cpu.canonical(hi) : (lo >>> 0) > descriptorLimit(csLo, csHi);
   if (wrong) cpu.fault(XCPT.GP, 0);
 }
 
 /** SDM 5.8.3 to 5.8.5: the gate's descriptor has been read. */
 function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipHi: number): void {
-  const gateLo = cpu.descLo, gateHi = cpu.descHi, wide = type(gateHi) === CALL32, long = cpu.lma, size = long ? 8 : wide ? 4 : 2;
+  const gateLo = cpu.descLo, gateHi = cpu.descHi, wide = type(gateHi) === CALL32, long = cpu.modes.lma, size = long ? 8 : wide ? 4 : 2;
   const offsetHi = long ? readUpper(cpu, gate, XCPT.GP) : 0;
   const offset = wide ? (gateHi & 0xffff_0000) | (gateLo & 0xffff) : gateLo & 0xffff, selector = gateLo >>> 16, words = gateHi & 31;
-  const from = cpu.cpl;
+  const from = cpu.window.cpl;
   if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
   readDescriptor(cpu, selector, XCPT.GP);
   const attr = cpu.descHi;
@@ -141,7 +143,7 @@ function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipH
   checkTarget(cpu, csLo, csHi, offset, offsetHi);
   const stack = cpu.stack;
   if (inner) {
-    const oldSs = cpu.selector(SS), oldLo = cpu.slotLo(RSP), oldHi = cpu.slotHi(RSP);
+    const oldSs = cpu.selector(SS), oldLo = cpu.window.lo(RSP), oldHi = cpu.window.hi(RSP);
     if (long) {
       longStack(cpu, cpl, 0);
       stack.long(cpu.valueLo, cpu.valueHi, cpl === 3, 0);
@@ -185,7 +187,7 @@ export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
   const stack = cpu.stack;
   stack.current(0);
   const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff;
-  if (!cpu.protectedMode) {
+  if (!cpu.modes.protectedMode) {
     if ((ipLo >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
     stack.move(drop);
     stack.commit();
@@ -196,7 +198,7 @@ export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
   }
   const cpl = selector & 3;
   checkReturnCode(cpu, selector);
-  const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.lma && (csHi & LONG) !== 0, outer = cpl > cpu.cpl;
+  const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.modes.lma && (csHi & LONG) !== 0, outer = cpl > cpu.window.cpl;
   checkTarget(cpu, csLo, csHi, ipLo, ipHi);
   stack.move(drop);
   if (outer) {
@@ -226,41 +228,41 @@ function flatSegments(cpu: X86Cpu, code: number, stack: number, cpl: number, lon
 
 /** SYSCALL. */
 export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
-  const s = cpu.s, star = cpu.slotHi(STAR) & 0xffff;
+  const s = cpu.s, star = cpu.window.hi(STAR) & 0xffff;
   // 32-bit code may use it on AMD's processors only.
-  if (!(cpu.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
-  if (cpu.lma) {
-    const flags = cpu.flags & ~RF, fromLong = cpu.code64;
-    cpu.setSlot(RCX, fromLong ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, fromLong ? nextHi : 0);
-    cpu.setSlot(R11, flags, 0);
-    cpu.setFlags(0, (cpu.slotLo(FMASK) & ~2) | RF);
+  if (!(cpu.window.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.modes.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
+  if (cpu.modes.lma) {
+    const flags = cpu.window.flags & ~RF, fromLong = cpu.modes.code64;
+    cpu.window.set(RCX, fromLong ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, fromLong ? nextHi : 0);
+    cpu.window.set(R11, flags, 0);
+    cpu.window.setFlags(0, (cpu.window.lo(FMASK) & ~2) | RF);
     flatSegments(cpu, star, star + 8, 0, true);
     const to = fromLong ? LSTAR : CSTAR;
-    cpu.setPc(cpu.slotLo(to), cpu.slotHi(to));
+    cpu.window.setPc(cpu.window.lo(to), cpu.window.hi(to));
     // The trap is looked for with the new flags: a kernel that masks TF is not stepped into (AMD64 volume 2, 6.1.1 and 13.1.4).
-    if (!(cpu.systemFlags & TF)) s.debugDue &= ~DR6_BS;
+    if (!(cpu.window.systemFlags & TF)) s.debugDue &= ~DR6_BS;
   } else {
-    cpu.setSlot(RCX, (nextLo - cpu.baseLo(CS)) | 0, 0);
-    cpu.setFlags(0, IF | RF | VM);
+    cpu.window.set(RCX, (nextLo - cpu.baseLo(CS)) | 0, 0);
+    cpu.window.setFlags(0, IF | RF | VM);
     flatSegments(cpu, star, star + 8, 0, false);
-    cpu.setEip(cpu.slotLo(STAR), 0);
+    cpu.setEip(cpu.window.lo(STAR), 0);
   }
   return cpu.done();
 }
 
 /** SYSRET with 4- or 8-byte operands. */
 export function sysret(cpu: X86Cpu, size: number): Status {
-  const s = cpu.s, base = cpu.slotHi(STAR) >>> 16;
-  if (!(cpu.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
-  if (cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
-  const lo = cpu.slotLo(RCX), hi = cpu.slotHi(RCX);
+  const s = cpu.s, base = cpu.window.hi(STAR) >>> 16;
+  if (!(cpu.window.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.modes.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
+  if (cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  const lo = cpu.window.lo(RCX), hi = cpu.window.hi(RCX);
   // On AMD's processors the fault comes with the fetch, at CPL 3.
   if (size === 8 && cpu.features.intel && !cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
-  if (cpu.lma) cpu.setFlags(cpu.slotLo(R11), SYSRET_FLAGS);
-  else cpu.setFlags(IF, IF);
+  if (cpu.modes.lma) cpu.window.setFlags(cpu.window.lo(R11), SYSRET_FLAGS);
+  else cpu.window.setFlags(IF, IF);
   // The selectors come with RPL 3 whatever STAR says; SS stays what it is on AMD's processors but for the selector.
   // Unlike after IRET, the trap is that of SYSRET itself.
-  if (cpu.systemFlags & TF) s.debugDue |= DR6_BS;
+  if (cpu.window.systemFlags & TF) s.debugDue |= DR6_BS;
   flatSegments(cpu, size === 8 ? base + 16 : base, base + 8, 3, size === 8);
   cpu.setEip(lo, size === 8 ? hi : 0);
   return cpu.done();
@@ -269,12 +271,12 @@ export function sysret(cpu: X86Cpu, size: number): Status {
 /** SYSENTER. AMD's processors have it, and SYSEXIT, outside long mode only. */
 export function sysenter(cpu: X86Cpu): Status {
   const s = cpu.s;
-  if (cpu.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
+  if (cpu.modes.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
   if (!(s.cr0 & 1) || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
-  cpu.setFlags(0, VM | IF | RF);
-  const long = cpu.lma;
+  cpu.window.setFlags(0, VM | IF | RF);
+  const long = cpu.modes.lma;
   flatSegments(cpu, s.sysenterCs, s.sysenterCs + 8, 0, long);
-  cpu.setSlot(RSP, s.sysenterEspLo, long ? s.sysenterEspHi : 0);
+  cpu.window.set(RSP, s.sysenterEspLo, long ? s.sysenterEspHi : 0);
   cpu.setEip(s.sysenterEipLo, long ? s.sysenterEipHi : 0);
   return cpu.done();
 }
@@ -282,12 +284,12 @@ export function sysenter(cpu: X86Cpu): Status {
 /** SYSEXIT with 4- or 8-byte operands. */
 export function sysexit(cpu: X86Cpu, size: number): Status {
   const s = cpu.s, long = size === 8;
-  if (cpu.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
-  if (!(s.cr0 & 1) || cpu.cpl !== 0 || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
-  const ipLo = cpu.slotLo(RDX), ipHi = cpu.slotHi(RDX), spLo = cpu.slotLo(RCX), spHi = cpu.slotHi(RCX);
+  if (cpu.modes.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
+  if (!(s.cr0 & 1) || cpu.window.cpl !== 0 || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
+  const ipLo = cpu.window.lo(RDX), ipHi = cpu.window.hi(RDX), spLo = cpu.window.lo(RCX), spHi = cpu.window.hi(RCX);
   if (long && (!cpu.canonical(ipHi) || !cpu.canonical(spHi))) cpu.fault(XCPT.GP, 0);
   flatSegments(cpu, s.sysenterCs + (long ? 32 : 16), s.sysenterCs + (long ? 40 : 24), 3, long);
-  cpu.setSlot(RSP, spLo, long ? spHi : 0);
+  cpu.window.set(RSP, spLo, long ? spHi : 0);
   cpu.setEip(ipLo, long ? ipHi : 0);
   return cpu.done();
 }

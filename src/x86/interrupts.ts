@@ -57,12 +57,12 @@ const RSP = GPR(4);
  * unchanged.
  */
 export function deliver(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, pcLo: number, pcHi: number): void {
-  const baseLo = cpu.code64 ? 0 : cpu.baseLo(CS);
-  const ipLo = (pcLo - baseLo) | 0, ipHi = cpu.code64 ? pcHi : 0;
+  const baseLo = cpu.modes.code64 ? 0 : cpu.baseLo(CS);
+  const ipLo = (pcLo - baseLo) | 0, ipHi = cpu.modes.code64 ? pcHi : 0;
   // A fault pushes RF, so that the instruction is not caught by its own breakpoint again (SDM volume 3B, 17.3.1.1).
-  const flags = kind === EXCEPTION && vector !== XCPT.DB && vector !== XCPT.DF ? cpu.flags | RF : cpu.flags;
+  const flags = kind === EXCEPTION && vector !== XCPT.DB && vector !== XCPT.DF ? cpu.window.flags | RF : cpu.window.flags;
   if (!(cpu.s.cr0 & 1)) realMode(cpu, vector, flags, ipLo);
-  else if (cpu.lma) longMode(cpu, vector, kind, errorCode, flags, ipLo, ipHi);
+  else if (cpu.modes.lma) longMode(cpu, vector, kind, errorCode, flags, ipLo, ipHi);
   else protectedMode(cpu, vector, kind, errorCode, flags, ipLo);
 }
 
@@ -76,7 +76,7 @@ function realMode(cpu: X86Cpu, vector: number, flags: number, ip: number): void 
   stack.push(2, cpu.selector(CS), 0);
   stack.push(2, ip, 0);
   stack.commit();
-  cpu.setFlags(0, IF | TF | AC | RF);
+  cpu.window.setFlags(0, IF | TF | AC | RF);
   setReal(cpu, CS, selector);
   cpu.refresh();
   cpu.setEip(offset, 0);
@@ -96,7 +96,7 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
   ) {
     cpu.fault(XCPT.GP, where);
   }
-  if (software && dpl(gateHi) < cpu.cpl) cpu.fault(XCPT.GP, where);
+  if (software && dpl(gateHi) < cpu.window.cpl) cpu.fault(XCPT.GP, where);
   if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
   const pushes = kind === EXCEPTION && hasErrorCode(vector);
   if (kindOfGate === TASK_GATE) {
@@ -112,14 +112,14 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
   const offset = wide ? (gateHi & 0xffff_0000) | (gateLo & 0xffff) : gateLo & 0xffff;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
   readDescriptorExt(cpu, selector, XCPT.GP, ext);
-  if (!isCode(cpu.descHi) || dpl(cpu.descHi) > cpu.cpl) cpu.fault(XCPT.GP, index(selector) | ext);
+  if (!isCode(cpu.descHi) || dpl(cpu.descHi) > cpu.window.cpl) cpu.fault(XCPT.GP, index(selector) | ext);
   if (!(cpu.descHi & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
-  const inner = !isConforming(cpu.descHi) && dpl(cpu.descHi) < cpu.cpl, cpl = inner ? dpl(cpu.descHi) : cpu.cpl;
-  if (cpu.v86 && !(inner && cpl === 0)) cpu.fault(XCPT.GP, index(selector) | ext);
+  const inner = !isConforming(cpu.descHi) && dpl(cpu.descHi) < cpu.window.cpl, cpl = inner ? dpl(cpu.descHi) : cpu.window.cpl;
+  if (cpu.modes.v86 && !(inner && cpl === 0)) cpu.fault(XCPT.GP, index(selector) | ext);
   setAccessed(cpu);
   const csLo = cpu.descLo, csHi = cpu.descHi, stack = cpu.stack;
   if ((offset >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, ext);
-  const v86 = cpu.v86;
+  const v86 = cpu.modes.v86;
   let ss = 0, ssLo = 0, ssHi = 0;
   if (inner) {
     const sp = innerStack(cpu, cpl, ext);
@@ -135,7 +135,7 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
       stack.push(size, cpu.selector(ES), 0);
     }
     stack.push(size, cpu.selector(SS), 0);
-    stack.push(size, cpu.slotLo(RSP), 0);
+    stack.push(size, cpu.window.lo(RSP), 0);
   } else stack.current(ext);
   stack.push(size, flags, 0);
   stack.push(size, cpu.selector(CS), 0);
@@ -148,7 +148,7 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
     if (v86) { for (const n of V86_SAVED) setNull(cpu, n, 0); }
   }
   stack.commit();
-  cpu.setFlags(0, CLEARED | (kindOfGate === INT16 || kindOfGate === INT32 ? IF : 0));
+  cpu.window.setFlags(0, CLEARED | (kindOfGate === INT16 || kindOfGate === INT32 ? IF : 0));
   cpu.descLo = csLo;
   cpu.descHi = csHi;
   enterCode(cpu, selector, cpl, offset, 0);
@@ -211,7 +211,7 @@ function load(i32: Int32Array, n: number, selector: number, lo: number, hi: numb
 
 function plainEvent(cpu: X86Cpu, vector: number, hasCode: boolean, errorCode: number, flags: number, ipLo: number, ipHi: number): boolean {
   const s = cpu.s, { i32 } = cpu.env;
-  if (!cpu.code64 || vector * 16 + 15 > s.idtLimit) return false;
+  if (!cpu.modes.code64 || vector * 16 + 15 > s.idtLimit) return false;
   const gate = cpu.together(s.idtLo + vector * 16 | 0, sum(s.idtLo, s.idtHi, vector * 16), READ, false, 16) >> 2;
   if (gate < 0 || (i32[gate + 1] & PLAIN_GATE_MASK) !== PLAIN_GATE) return false;
   const gateLo = i32[gate], gateHi = i32[gate + 1], offsetHi = i32[gate + 2], selector = gateLo >>> 16, code = descriptorAt(cpu, selector);
@@ -249,14 +249,14 @@ function plainEvent(cpu: X86Cpu, vector: number, hasCode: boolean, errorCode: nu
   load(i32, CS, selector & 0xfffc, codeLo, codeHi);
   i32[RFLAGS >> 2] = (i32[RFLAGS >> 2] & ~(CLEARED | (gateHi & 0x100 ? 0 : IF))) | 2;
   cpu.enter(0);
-  cpu.setPc((gateHi & 0xffff_0000) | (gateLo & 0xffff), offsetHi);
+  cpu.window.setPc((gateHi & 0xffff_0000) | (gateLo & 0xffff), offsetHi);
   return true;
 }
 
 /** IRETQ from privilege 0 to 64-bit code; false: nothing has been done. */
 function plainReturn(cpu: X86Cpu): boolean {
   const { i32 } = cpu.env;
-  if (!cpu.code64 || i32[CPL >> 2] !== 0 || cpu.s.dr7 & 0xff || !canonical48(i32[(RSP >> 2) + 1])) return false;
+  if (!cpu.modes.code64 || i32[CPL >> 2] !== 0 || cpu.s.dr7 & 0xff || !canonical48(i32[(RSP >> 2) + 1])) return false;
   const at = cpu.together(i32[RSP >> 2], i32[(RSP >> 2) + 1], READ, false, 40) >> 2;
   if (at < 0) return false;
   const ipLo = i32[at], ipHi = i32[at + 1], selector = i32[at + 2] & 0xffff, flags = i32[at + 4], ss = i32[at + 8] & 0xffff;
@@ -274,7 +274,7 @@ function plainReturn(cpu: X86Cpu): boolean {
   i32[RFLAGS >> 2] = (i32[RFLAGS >> 2] & ~mask) | (flags & mask & ~(STATUS | RF)) | 2;
   writeStatus(i32, flags);
   cpu.enter(cpl);
-  cpu.setPc(ipLo, ipHi);
+  cpu.window.setPc(ipLo, ipHi);
   if (cpl !== 0 && dropInnerSegments(cpu)) cpu.refresh();
   return true;
 }
@@ -290,20 +290,20 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
   readAt(cpu, s.idtLo, s.idtHi, vector * 16);
   const gateLo = cpu.descLo, gateHi = cpu.descHi, kindOfGate = type(gateHi);
   if (gateHi & S || (kindOfGate !== INT32 && kindOfGate !== TRAP32)) cpu.fault(XCPT.GP, where);
-  if (software && dpl(gateHi) < cpu.cpl) cpu.fault(XCPT.GP, where);
+  if (software && dpl(gateHi) < cpu.window.cpl) cpu.fault(XCPT.GP, where);
   if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
   const offsetHi = cpu.read32(cpu.descAtLo + 8 | 0, sum(cpu.descAtLo, cpu.descAtHi, 8), false);
   const offsetLo = (gateHi & 0xffff_0000) | (gateLo & 0xffff), selector = gateLo >>> 16, ist = gateHi & 7;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
   readDescriptorExt(cpu, selector, XCPT.GP, ext);
   const attr = cpu.descHi;
-  if (!isCode(attr) || dpl(attr) > cpu.cpl || (attr & (LONG | BIG)) !== LONG) cpu.fault(XCPT.GP, index(selector) | ext);
+  if (!isCode(attr) || dpl(attr) > cpu.window.cpl || (attr & (LONG | BIG)) !== LONG) cpu.fault(XCPT.GP, index(selector) | ext);
   if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
-  const inner = !isConforming(attr) && dpl(attr) < cpu.cpl, cpl = inner ? dpl(attr) : cpu.cpl, stack = cpu.stack;
+  const inner = !isConforming(attr) && dpl(attr) < cpu.window.cpl, cpl = inner ? dpl(attr) : cpu.window.cpl, stack = cpu.stack;
   setAccessed(cpu);
   const csLo = cpu.descLo, csHi = cpu.descHi;
   if (!cpu.canonical(offsetHi)) cpu.fault(XCPT.GP, ext);
-  const spLo = cpu.slotLo(RSP), spHi = cpu.slotHi(RSP);
+  const spLo = cpu.window.lo(RSP), spHi = cpu.window.hi(RSP);
   if (ist !== 0 || inner) longStack(cpu, ist !== 0 ? 2 + ist : cpl, ext);
   else {
     cpu.valueLo = spLo;
@@ -318,7 +318,7 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
   if (hasCode) stack.push(8, errorCode, 0);
   stack.commit();
   if (inner) setNullSs(cpu, cpl);
-  cpu.setFlags(0, CLEARED | (kindOfGate === INT32 ? IF : 0));
+  cpu.window.setFlags(0, CLEARED | (kindOfGate === INT32 ? IF : 0));
   cpu.descLo = csLo;
   cpu.descHi = csHi;
   enterCode(cpu, selector, cpl, offsetLo, offsetHi);
@@ -327,7 +327,7 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
 /** IRET, IRETD, IRETQ: `size` is 2, 4 or 8; the linear address of the following instruction is given for a task return. */
 export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
   const status = returnFrom(cpu, size, nextLo);
-  cpu.setSlot(RETURNED, 1, 0);
+  cpu.window.set(RETURNED, 1, 0);
   return status;
 }
 function returnFrom(cpu: X86Cpu, size: number, nextLo: number): Status {
@@ -335,26 +335,26 @@ function returnFrom(cpu: X86Cpu, size: number, nextLo: number): Status {
   // NMIs are let in again also when the return faults (SDM 6.7.1).
   s.nmiMasked = false;
   if (!(s.cr0 & 1)) return iretReal(cpu, size);
-  if (cpu.v86) {
-    if ((cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
+  if (cpu.modes.v86) {
+    if ((cpu.window.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
     return iretReal(cpu, size);
   }
-  if (cpu.systemFlags & NT) {
-    if (cpu.lma) cpu.fault(XCPT.GP, 0);
-    taskReturn(cpu, (nextLo - cpu.baseLo(CS)) | 0, cpu.flags);
+  if (cpu.window.systemFlags & NT) {
+    if (cpu.modes.lma) cpu.fault(XCPT.GP, 0);
+    taskReturn(cpu, (nextLo - cpu.baseLo(CS)) | 0, cpu.window.flags);
     return cpu.done();
   }
   const stack = cpu.stack;
   if (size === 8 && plainReturn(cpu)) return cpu.done();
   stack.current(0);
   const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
-  if (flags & VM && size === 4 && cpu.cpl === 0 && !cpu.lma) return iretV86(cpu, ipLo, selector, flags);
+  if (flags & VM && size === 4 && cpu.window.cpl === 0 && !cpu.modes.lma) return iretV86(cpu, ipLo, selector, flags);
   const cpl = selector & 3;
   checkReturnCode(cpu, selector);
-  const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.lma && (csHi & LONG) !== 0;
+  const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.modes.lma && (csHi & LONG) !== 0;
   if (long ? !cpu.canonical(ipHi) : (ipLo >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, 0);
-  const outer = cpl > cpu.cpl;
-  if (outer || cpu.code64) {
+  const outer = cpl > cpu.window.cpl;
+  if (outer || cpu.modes.code64) {
     const spLo = stack.pop(size), spHi = cpu.valueHi, ss = stack.pop(size) & 0xffff;
     returnStack(cpu, ss, cpl, long, size, spLo, spHi);
   } else stack.commit();
@@ -371,8 +371,8 @@ export function checkReturnCode(cpu: X86Cpu, selector: number): void {
   if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
   readDescriptor(cpu, selector, XCPT.GP);
   const hi = cpu.descHi;
-  if (!isCode(hi) || cpl < cpu.cpl || (isConforming(hi) ? dpl(hi) > cpl : dpl(hi) !== cpl)) cpu.fault(XCPT.GP, index(selector));
-  if (cpu.lma && (hi & (LONG | BIG)) === (LONG | BIG)) cpu.fault(XCPT.GP, index(selector));
+  if (!isCode(hi) || cpl < cpu.window.cpl || (isConforming(hi) ? dpl(hi) > cpl : dpl(hi) !== cpl)) cpu.fault(XCPT.GP, index(selector));
+  if (cpu.modes.lma && (hi & (LONG | BIG)) === (LONG | BIG)) cpu.fault(XCPT.GP, index(selector));
   if (!(hi & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   setAccessed(cpu);
 }
@@ -386,33 +386,33 @@ export function returnStack(cpu: X86Cpu, ss: number, cpl: number, long: boolean,
     checkNewSs(cpu, ss, cpl, XCPT.GP, 0);
     setFromDescriptor(cpu, SS, ss);
   }
-  if (size === 8 && long) cpu.setSlot(RSP, spLo, spHi);
+  if (size === 8 && long) cpu.window.set(RSP, spLo, spHi);
   // What is popped is zero-extended, 16 bits too.
-  else if (long || cpu.attr[SS] & BIG) cpu.setSlot(RSP, spLo, 0);
-  else cpu.setSlot(RSP, (cpu.slotLo(RSP) & ~0xffff) | (spLo & 0xffff), cpu.slotHi(RSP));
+  else if (long || cpu.attr[SS] & BIG) cpu.window.set(RSP, spLo, 0);
+  else cpu.window.set(RSP, (cpu.window.lo(RSP) & ~0xffff) | (spLo & 0xffff), cpu.window.hi(RSP));
 }
 
 /** What IRET takes from an image of the flags at the present CPL. */
 function returnFlags(cpu: X86Cpu, flags: number, size: number): void {
-  const s = cpu.s, old = cpu.systemFlags;
+  const s = cpu.s, old = cpu.window.systemFlags;
   let mask = FLAGS_ANY | RF;
-  if (cpu.cpl === 0) mask |= IOPL | VIF | VIP;
-  if (cpu.cpl <= (old & IOPL) >> 12) mask |= IF;
+  if (cpu.window.cpl === 0) mask |= IOPL | VIF | VIP;
+  if (cpu.window.cpl <= (old & IOPL) >> 12) mask |= IF;
   if (size === 2) mask &= 0xffff;
   // RF without instruction breakpoints would only cost a look at every return from a fault.
   if (!(s.dr7 & 0xff)) flags &= ~RF;
-  cpu.setFlags(flags, mask);
+  cpu.window.setFlags(flags, mask);
 }
 
 function iretReal(cpu: X86Cpu, size: number): Status {
-  const stack = cpu.stack, v86 = cpu.v86;
+  const stack = cpu.stack, v86 = cpu.modes.v86;
   stack.current(0);
   const ip = stack.pop(size), selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
   if ((ip >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
   stack.commit();
   let mask = FLAGS_ANY | RF | IF | (v86 ? 0 : IOPL);
   if (size === 2) mask &= 0xffff;
-  cpu.setFlags(cpu.s.dr7 & 0xff ? flags : flags & ~RF, mask);
+  cpu.window.setFlags(cpu.s.dr7 & 0xff ? flags : flags & ~RF, mask);
   setReal(cpu, CS, selector);
   cpu.refresh();
   cpu.setEip(ip, 0);
@@ -423,8 +423,8 @@ function iretReal(cpu: X86Cpu, size: number): Status {
 function iretV86(cpu: X86Cpu, ip: number, selector: number, flags: number): Status {
   const stack = cpu.stack, sp = stack.pop(4), ss = stack.pop(4), es = stack.pop(4), ds = stack.pop(4), fs = stack.pop(4), gs = stack.pop(4);
   if ((ip >>> 0) > 0xffff) cpu.fault(XCPT.GP, 0);
-  cpu.setFlags(flags, FLAGS_ANY | RF | IF | IOPL | VM | VIF | VIP);
-  cpu.cpl = 3;
+  cpu.window.setFlags(flags, FLAGS_ANY | RF | IF | IOPL | VM | VIF | VIP);
+  cpu.window.cpl = 3;
   cpu.refresh();
   setReal(cpu, CS, selector);
   setReal(cpu, SS, ss & 0xffff);
@@ -432,7 +432,7 @@ function iretV86(cpu: X86Cpu, ip: number, selector: number, flags: number): Stat
   setReal(cpu, DS, ds & 0xffff);
   setReal(cpu, FS, fs & 0xffff);
   setReal(cpu, GS, gs & 0xffff);
-  cpu.setSlot(RSP, sp, 0);
+  cpu.window.set(RSP, sp, 0);
   cpu.refresh();
   cpu.setEip(ip & 0xffff, 0);
   return cpu.done();
@@ -442,8 +442,8 @@ function iretV86(cpu: X86Cpu, ip: number, selector: number, flags: number): Stat
 export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nextLo: number, nextHi: number): Status {
   const s = cpu.s;
   // SDM 20.3: INT n traps to the monitor when IOPL is below 3; INT3 and INTO do not.
-  if (cpu.v86 && kind === 0 && (cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
-  const { cpl } = cpu;
+  if (cpu.modes.v86 && kind === 0 && (cpu.window.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
+  const { cpl } = cpu.window;
   // INT1 checks no privilege, and is an event from outside.
   deliver(cpu, vector, kind === 3 ? EXCEPTION : kind === 0 ? SOFTWARE : SOFTWARE_TRAP, 0, nextLo, nextHi);
   // What faults has had no effect, and may be tried once more.

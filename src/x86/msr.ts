@@ -47,10 +47,10 @@ const halves = (name: string, field: Halves): MsrRow => ({
 /** A 64-bit register in a slot. `address`: it must be canonical. */
 const slot = (name: string, at: number, address: boolean): MsrRow => ({
   name,
-  read: (cpu) => value(cpu, cpu.slotLo(at), cpu.slotHi(at)),
+  read: (cpu) => value(cpu, cpu.window.lo(at), cpu.window.hi(at)),
   write: (cpu, lo, hi) => {
     if (address) canonical(cpu, hi);
-    cpu.setSlot(at, lo, hi);
+    cpu.window.set(at, lo, hi);
   },
 });
 const base = (name: string, segment: number): MsrRow => ({
@@ -147,14 +147,14 @@ const ROWS = new Map<number, MsrRow>([
       cpu.setKeys(cpu.s.pkru, lo);
     },
   }],
-  [0xc000_0080, { name: "IA32_EFER", read: (cpu) => value(cpu, cpu.efer, 0), write: writeEfer }],
+  [0xc000_0080, { name: "IA32_EFER", read: (cpu) => value(cpu, cpu.window.efer, 0), write: writeEfer }],
   [0xc000_0081, slot("IA32_STAR", STAR, false)],
   [0xc000_0082, slot("IA32_LSTAR", LSTAR, true)],
   [0xc000_0083, slot("IA32_CSTAR", CSTAR, true)],
   [0xc000_0084, {
     name: "IA32_FMASK",
-    read: (cpu) => value(cpu, cpu.slotLo(FMASK), 0),
-    write: (cpu, lo) => cpu.setSlot32(FMASK, lo),
+    read: (cpu) => value(cpu, cpu.window.lo(FMASK), 0),
+    write: (cpu, lo) => cpu.window.set32(FMASK, lo),
   }],
   [0xc000_0100, base("IA32_FS_BASE", FS)],
   [0xc000_0101, base("IA32_GS_BASE", GS)],

@@ -4,7 +4,8 @@ import { ConfigError } from "../core/errors.ts";
 import { silent } from "../core/log.ts";
 import { createMachine, type Host, loadGraph, type MachineOptions } from "../machine/machine.ts";
 import { memoryFiles } from "../machine/testing/toys.ts";
-import { FAULTED, type X86Cpu } from "./cpu.ts";
+import type { X86Cpu } from "./cpu.ts";
+import { FAULTED } from "./faults.ts";
 import { readMsr, writeMsr } from "./msr.ts";
 
 const TOML = `schema = 1\n[cpu]\narch = "x86_64"\nmodel = "max"\n[memory.ram]\nat = 0\nsize = "1MiB"\n`;

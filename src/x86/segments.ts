@@ -46,7 +46,7 @@ export const index = (selector: number): number => selector & 0xfffc;
  */
 export function readDescriptor(cpu: X86Cpu, selector: number, vector: number): void {
   const offset = selector & 0xfff8;
-  let baseLo = cpu.slotLo(GDT_BASE), baseHi = cpu.slotHi(GDT_BASE), limit = cpu.slotLo(GDT_LIMIT);
+  let baseLo = cpu.window.lo(GDT_BASE), baseHi = cpu.window.hi(GDT_BASE), limit = cpu.window.lo(GDT_LIMIT);
   if (selector & 4) {
     if (!(cpu.attr[LDTR] & PRESENT)) cpu.fault(vector, index(selector));
     baseLo = cpu.baseLo(LDTR);
@@ -59,7 +59,7 @@ export function readDescriptor(cpu: X86Cpu, selector: number, vector: number): v
 
 /** Reads 8 bytes of a descriptor table. */
 export function readAt(cpu: X86Cpu, baseLo: number, baseHi: number, offset: number): void {
-  const at = (baseLo >>> 0) + offset, lo = at | 0, hi = cpu.lma ? (baseHi + (at > 0xffff_ffff ? 1 : 0)) | 0 : 0;
+  const at = (baseLo >>> 0) + offset, lo = at | 0, hi = cpu.modes.lma ? (baseHi + (at > 0xffff_ffff ? 1 : 0)) | 0 : 0;
   cpu.descAtLo = lo;
   cpu.descAtHi = hi;
   cpu.read64(lo, hi, false);
@@ -69,7 +69,7 @@ export function readAt(cpu: X86Cpu, baseLo: number, baseHi: number, offset: numb
 
 /** The third word of a 16-byte system descriptor: upper half of its base; the fourth must be of type 0. */
 export function readUpper(cpu: X86Cpu, selector: number, vector: number): number {
-  const limit = selector & 4 ? cpu.limit[LDTR] : cpu.slotLo(GDT_LIMIT);
+  const limit = selector & 4 ? cpu.limit[LDTR] : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 15 > limit) cpu.fault(vector, index(selector));
   const at = (cpu.descAtLo >>> 0) + 8;
   cpu.read64(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, false);
@@ -103,7 +103,7 @@ export function setNull(cpu: X86Cpu, n: number, selector: number): void {
 
 /** Real and virtual-8086 mode: the base follows the selector; real mode keeps limit and attributes ("unreal mode"). */
 export function setReal(cpu: X86Cpu, n: number, selector: number): void {
-  if (cpu.v86) cpu.setSegment(n, selector, selector << 4, 0, 0xffff, V86_DATA);
+  if (cpu.modes.v86) cpu.setSegment(n, selector, selector << 4, 0, 0xffff, V86_DATA);
   else if (n === CS) cpu.setSegment(n, selector, selector << 4, 0, cpu.limit[CS], REAL_DATA);
   else cpu.setSegment(n, selector, selector << 4, 0, cpu.limit[n], cpu.attr[n] === 0 ? REAL_DATA : cpu.attr[n]);
 }
@@ -111,7 +111,7 @@ export function setReal(cpu: X86Cpu, n: number, selector: number): void {
 /** MOV, POP, LDS... to ES, SS, DS, FS or GS (SDM volume 2, MOV; 5.5 and 5.6). */
 export function loadSegment(cpu: X86Cpu, n: number, selector: number): void {
   selector &= 0xffff;
-  if (!cpu.protectedMode) setReal(cpu, n, selector);
+  if (!cpu.modes.protectedMode) setReal(cpu, n, selector);
   else if (n === SS) loadSs(cpu, selector);
   else if (index(selector) === 0) setNull(cpu, n, selector);
   else {
@@ -127,15 +127,15 @@ export function loadSegment(cpu: X86Cpu, n: number, selector: number): void {
 function checkData(cpu: X86Cpu, selector: number): void {
   const hi = cpu.descHi;
   if (!isReadable(hi)) cpu.fault(XCPT.GP, index(selector));
-  if (!isConforming(hi) && (dpl(hi) < (selector & 3) || dpl(hi) < cpu.cpl)) cpu.fault(XCPT.GP, index(selector));
+  if (!isConforming(hi) && (dpl(hi) < (selector & 3) || dpl(hi) < cpu.window.cpl)) cpu.fault(XCPT.GP, index(selector));
   if (!(hi & PRESENT)) cpu.fault(XCPT.NP, index(selector));
 }
 
 function loadSs(cpu: X86Cpu, selector: number): void {
-  const cpl = cpu.cpl;
+  const cpl = cpu.window.cpl;
   if (index(selector) === 0) {
     // A null SS is allowed in 64-bit mode below CPL 3, with the RPL of the CPL.
-    if (!cpu.code64 || cpl === 3 || (selector & 3) !== cpl) cpu.fault(XCPT.GP, 0);
+    if (!cpu.modes.code64 || cpl === 3 || (selector & 3) !== cpl) cpu.fault(XCPT.GP, 0);
     setNullSs(cpu, selector);
     return;
   }
@@ -167,7 +167,7 @@ export function checkNewSs(cpu: X86Cpu, selector: number, cpl: number, vector: n
 
 /** readDescriptor whose error code has EXT when the event came from outside. */
 export function readDescriptorExt(cpu: X86Cpu, selector: number, vector: number, ext: number): void {
-  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.slotLo(GDT_LIMIT);
+  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 7 > limit) cpu.fault(vector, index(selector) | ext);
   readDescriptor(cpu, selector, vector);
 }
@@ -181,7 +181,7 @@ export function dropInnerSegments(cpu: X86Cpu): boolean {
   let dropped = false;
   for (const n of DATA_SEGMENTS) {
     const attr = cpu.attr[n];
-    if (!(attr & S) || dpl(attr) >= cpu.cpl || isConforming(attr)) continue;
+    if (!(attr & S) || dpl(attr) >= cpu.window.cpl || isConforming(attr)) continue;
     cpu.setSegment(n, 0, cpu.baseLo(n), cpu.baseHi(n), 0, 0);
     dropped = true;
   }
@@ -199,7 +199,7 @@ export function withinLimit(attr: number, limit: number, offset: number, size: n
 /** The segment may be read, written or executed; 0: yes, else the vector (SDM 5.4.1; null segments have no attributes). */
 export function rightsFault(cpu: X86Cpu, n: number, write: boolean): boolean {
   const attr = cpu.attr[n];
-  if (!cpu.protectedMode) return false;
+  if (!cpu.modes.protectedMode) return false;
   if (!(attr & PRESENT) || !(attr & S)) return true;
   return write ? !isWritable(attr) : !isReadable(attr);
 }
@@ -207,7 +207,7 @@ export function rightsFault(cpu: X86Cpu, n: number, write: boolean): boolean {
 /** A descriptor as LAR, LSL, VERR and VERW look at it, without faults; false: not there. */
 export function peekDescriptor(cpu: X86Cpu, selector: number): boolean {
   if (index(selector) === 0) return false;
-  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.slotLo(GDT_LIMIT);
+  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 7 > limit) return false;
   readDescriptor(cpu, selector, XCPT.GP);
   return true;
@@ -216,5 +216,5 @@ export function peekDescriptor(cpu: X86Cpu, selector: number): boolean {
 /** DPL against CPL and RPL, as LAR, LSL, VERR and VERW check it; conforming code is open to all. */
 export function visible(cpu: X86Cpu, selector: number): boolean {
   const hi = cpu.descHi;
-  return isConforming(hi) || (dpl(hi) >= cpu.cpl && dpl(hi) >= (selector & 3));
+  return isConforming(hi) || (dpl(hi) >= cpu.window.cpl && dpl(hi) >= (selector & 3));
 }

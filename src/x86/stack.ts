@@ -53,9 +53,9 @@ export class Stack {
   /** The stack that SS:RSP is now; `error` is the code of its #SS faults. */
   current(error: number): void {
     const cpu = this.cpu;
-    this.lo = cpu.slotLo(RSP);
-    this.hi = cpu.slotHi(RSP);
-    this.#set(cpu.code64 ? 8 : cpu.attr[SS] & BIG ? 4 : 2, cpu.baseLo(SS), cpu.limit[SS], cpu.attr[SS], cpu.cpl === 3, error);
+    this.lo = cpu.window.lo(RSP);
+    this.hi = cpu.window.hi(RSP);
+    this.#set(cpu.modes.code64 ? 8 : cpu.attr[SS] & BIG ? 4 : 2, cpu.baseLo(SS), cpu.limit[SS], cpu.attr[SS], cpu.window.cpl === 3, error);
   }
 
   /** A stack in a segment that is not loaded yet. */
@@ -127,7 +127,7 @@ export class Stack {
   /** Makes the pointer RSP: SP and ESP keep what lies above them (ESP clears it). */
   commit(): void {
     const cpu = this.cpu;
-    if (this.width === 2) cpu.setSlot(RSP, (cpu.slotLo(RSP) & ~0xffff) | (this.lo & 0xffff), cpu.slotHi(RSP));
-    else cpu.setSlot(RSP, this.lo, this.width === 8 ? this.hi : 0);
+    if (this.width === 2) cpu.window.set(RSP, (cpu.window.lo(RSP) & ~0xffff) | (this.lo & 0xffff), cpu.window.hi(RSP));
+    else cpu.window.set(RSP, this.lo, this.width === 8 ? this.hi : 0);
   }
 }

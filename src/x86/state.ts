@@ -23,7 +23,7 @@ export function initFpu(cpu: X86Cpu): void {
   set(cpu, FPU_CW, 0x37f);
   set(cpu, FPU_EMPTY, 0xff);
 }
-const get = (cpu: X86Cpu, slot: number): number => cpu.slotLo(slot);
+const get = (cpu: X86Cpu, slot: number): number => cpu.window.lo(slot);
 function set(cpu: X86Cpu, slot: number, value: number): void {
   cpu.env.i32[(cpu.env.base() + slot) >> 2] = value;
 }
@@ -32,19 +32,19 @@ function set(cpu: X86Cpu, slot: number, value: number): void {
 const buffer = new Int32Array((PKRU_OFFSET + PKRU_BYTES) / 4), view = new DataView(buffer.buffer);
 
 function write(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
-  const user = cpu.cpl === 3;
+  const user = cpu.window.cpl === 3;
   cpu.checkCanonical(lo, hi, from + bytes);
   for (let i = from; i < from + bytes; i += 8) {
     const at = (lo >>> 0) + i;
-    cpu.write64(at | 0, cpu.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, buffer[i >> 2], buffer[(i >> 2) + 1], user);
+    cpu.write64(at | 0, cpu.modes.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, buffer[i >> 2], buffer[(i >> 2) + 1], user);
   }
 }
 function read(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
-  const user = cpu.cpl === 3;
+  const user = cpu.window.cpl === 3;
   cpu.checkCanonical(lo, hi, from + bytes);
   for (let i = from; i < from + bytes; i += 8) {
     const at = (lo >>> 0) + i;
-    cpu.read64(at | 0, cpu.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, user);
+    cpu.read64(at | 0, cpu.modes.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, user);
     buffer[i >> 2] = cpu.valueLo;
     buffer[(i >> 2) + 1] = cpu.valueHi;
   }
@@ -59,14 +59,14 @@ function packX87(cpu: X86Cpu, wide: boolean): void {
   view.setUint8(5, 0);
   view.setUint16(6, get(cpu, FPU_OPCODE), true);
   for (const [at, offset, selector] of [[8, FPU_IP, FPU_CS], [16, FPU_DP, FPU_DS]]) {
-    view.setInt32(at, cpu.slotLo(offset), true);
-    view.setInt32(at + 4, wide ? cpu.slotHi(offset) : get(cpu, selector) & 0xffff, true);
+    view.setInt32(at, cpu.window.lo(offset), true);
+    view.setInt32(at + 4, wide ? cpu.window.hi(offset) : get(cpu, selector) & 0xffff, true);
   }
   for (let i = 0; i < 8; i++) {
     const slot = FPU_REG((top + i) & 7), at = 32 + 16 * i;
-    view.setInt32(at, cpu.slotLo(slot), true);
-    view.setInt32(at + 4, cpu.slotHi(slot), true);
-    view.setInt32(at + 8, cpu.slotLo(slot + 8) & 0xffff, true);
+    view.setInt32(at, cpu.window.lo(slot), true);
+    view.setInt32(at + 4, cpu.window.hi(slot), true);
+    view.setInt32(at + 8, cpu.window.lo(slot + 8) & 0xffff, true);
     view.setInt32(at + 12, 0, true);
   }
 }
@@ -79,30 +79,30 @@ function unpackX87(cpu: X86Cpu, wide: boolean): void {
   set(cpu, FPU_EMPTY, ~view.getUint8(4) & 0xff);
   set(cpu, FPU_OPCODE, view.getUint16(6, true) & 0x7ff);
   for (const [at, offset, selector] of [[8, FPU_IP, FPU_CS], [16, FPU_DP, FPU_DS]]) {
-    cpu.setSlot(offset, view.getInt32(at, true), wide ? view.getInt32(at + 4, true) : 0);
+    cpu.window.set(offset, view.getInt32(at, true), wide ? view.getInt32(at + 4, true) : 0);
     set(cpu, selector, wide ? 0 : view.getUint16(at + 4, true));
   }
   for (let i = 0; i < 8; i++) {
     const slot = FPU_REG((top + i) & 7), at = 32 + 16 * i;
-    cpu.setSlot(slot, view.getInt32(at, true), view.getInt32(at + 4, true));
-    cpu.setSlot(slot + 8, view.getUint16(at + 8, true), 0);
+    cpu.window.set(slot, view.getInt32(at, true), view.getInt32(at + 4, true));
+    cpu.window.set(slot + 8, view.getUint16(at + 8, true), 0);
   }
   cpu.fpuErrorMayBeGone();
 }
 
-const xmmCount = (cpu: X86Cpu): number => cpu.code64 ? 16 : 8;
+const xmmCount = (cpu: X86Cpu): number => cpu.modes.code64 ? 16 : 8;
 function packXmm(cpu: X86Cpu): void {
   for (let n = 0; n < xmmCount(cpu); n++) {
     for (let half = 0; half < 16; half += 8) {
-      view.setInt32(160 + 16 * n + half, cpu.slotLo(XMM(n) + half), true);
-      view.setInt32(164 + 16 * n + half, cpu.slotHi(XMM(n) + half), true);
+      view.setInt32(160 + 16 * n + half, cpu.window.lo(XMM(n) + half), true);
+      view.setInt32(164 + 16 * n + half, cpu.window.hi(XMM(n) + half), true);
     }
   }
 }
 function unpackXmm(cpu: X86Cpu): void {
   for (let n = 0; n < xmmCount(cpu); n++) {
     for (let half = 0; half < 16; half += 8) {
-      cpu.setSlot(XMM(n) + half, view.getInt32(160 + 16 * n + half, true), view.getInt32(164 + 16 * n + half, true));
+      cpu.window.set(XMM(n) + half, view.getInt32(160 + 16 * n + half, true), view.getInt32(164 + 16 * n + half, true));
     }
   }
 }
@@ -155,8 +155,8 @@ function checkXsave(cpu: X86Cpu, lo: number): void {
  */
 export function xsave(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: number): Status {
   checkXsave(cpu, lo);
-  if (kind === 3 && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
-  const wanted = cpu.slotLo(RAX) & cpu.s.xcr0;
+  if (kind === 3 && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  const wanted = cpu.window.lo(RAX) & cpu.s.xcr0;
   read(cpu, lo, hi, HEADER, 64);
   const old = buffer[HEADER >> 2], used = wanted & (cpu.s.pkru === 0 ? ~PKRU_STATE : -1);
   if (wanted & STANDARD) {
@@ -190,8 +190,8 @@ export function xsave(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: 
 /** XRSTOR (kind 0), XRSTORS (3): SDM 13.8, 13.12. Components that the header does not have go to their initial state. */
 export function xrstor(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: number): Status {
   checkXsave(cpu, lo);
-  if (kind === 3 && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
-  const wanted = cpu.slotLo(RAX) & cpu.s.xcr0;
+  if (kind === 3 && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  const wanted = cpu.window.lo(RAX) & cpu.s.xcr0;
   read(cpu, lo, hi, HEADER, 64);
   const h = HEADER >> 2, present = buffer[h], compact = buffer[h + 3] === COMPACT;
   let reserved = buffer[h + 1] | (compact ? buffer[h + 2] & ~cpu.s.xcr0 : buffer[h + 2] | buffer[h + 3]);

@@ -4,7 +4,8 @@ import { ConfigError } from "../core/errors.ts";
 import { silent } from "../core/log.ts";
 import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine/machine.ts";
 import { memoryFiles } from "../machine/testing/toys.ts";
-import { FAULTED, type X86Cpu } from "./cpu.ts";
+import type { X86Cpu } from "./cpu.ts";
+import { FAULTED } from "./faults.ts";
 import { GPR } from "./slots.ts";
 import { fxrstor, fxsave, xrstor, xsave } from "./state.ts";
 
@@ -59,7 +60,7 @@ function clear(cpu: X86Cpu): Record<string, bigint> {
   for (const name of NAMES) cpu.setReg(name, name === "fctrl" ? 0x37fn : name === "mxcsr" ? 0x1f80n : name === "ftag" ? 0xffffn : 0n);
   return values(cpu);
 }
-const ask = (cpu: X86Cpu, components: number) => cpu.setSlot(GPR(0), components, 0);
+const ask = (cpu: X86Cpu, components: number) => cpu.window.set(GPR(0), components, 0);
 const isSse = (name: string) => name.startsWith("xmm");
 
 Deno.test("FXSAVE and FXRSTOR: everything comes back; what is behind the registers is left alone", async () => {

@@ -71,16 +71,16 @@ const BUSY = 0x200;
 
 /** #GP unless the privilege is 0. */
 function supervisor(cpu: X86Cpu): void {
-  if (cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  if (cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
 }
 /** A 32-bit value into a register: the upper half is cleared. */
-const set32 = (cpu: X86Cpu, slot: number, value: number): void => cpu.setSlot(slot, value, 0);
+const set32 = (cpu: X86Cpu, slot: number, value: number): void => cpu.window.set(slot, value, 0);
 
 /** The helpers of SYSTEM_HELPERS for one processor. Each may throw FAULTED after recording an exception. */
 export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => Status>> {
-  const lo = (n: number) => cpu.argLo(n), hi = (n: number) => cpu.argHi(n);
+  const lo = (n: number) => cpu.window.argLo(n), hi = (n: number) => cpu.window.argHi(n);
   const result = (low: number, high = 0): Status => {
-    cpu.setResult(low, high);
+    cpu.window.setResult(low, high);
     return CONTINUE;
   };
   const check = (write: boolean): Status => {
@@ -95,11 +95,11 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     return CONTINUE;
   };
   const tsc = (): void => {
-    if (cpu.s.cr4 & CR4_TSD && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
+    if (cpu.s.cr4 & CR4_TSD && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
     readTsc(cpu);
   };
   return {
-    exception: () => cpu.record(lo(0), lo(1) < 0 ? 0 : lo(1)),
+    exception: () => cpu.faults.record(lo(0), lo(1) < 0 ? 0 : lo(1)),
     fetchFault: () => fetchFault(cpu, lo(0), hi(0)),
     step: () => cpu.step(lo(0), hi(0)),
     interrupt: () => softwareInterrupt(cpu, lo(0) & 0xff, lo(1), lo(3), hi(3)),
@@ -107,11 +107,11 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     segWrite: () => check(true),
     storeSelector: () => {
       check(true);
-      cpu.write16(lo(0), hi(0), lo(3) & 0xffff, cpu.cpl === 3);
+      cpu.write16(lo(0), hi(0), lo(3) & 0xffff, cpu.window.cpl === 3);
       return CONTINUE;
     },
     codeLimit: () => {
-      if (cpu.code64 ? !cpu.canonical(hi(1)) : lo(1) >>> 0 > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
+      if (cpu.modes.code64 ? !cpu.canonical(hi(1)) : lo(1) >>> 0 > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
       return result(lo(0), hi(0));
     },
     codeEnd: () => {
@@ -119,7 +119,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
       return CONTINUE;
     },
     goTo: () => {
-      cpu.setPc(lo(0), hi(0));
+      cpu.window.setPc(lo(0), hi(0));
       return CONTINUE;
     },
     jumpFar: () => farTransfer(cpu, false, lo(0), lo(0) >>> 16, lo(1), hi(1), lo(3), hi(3)),
@@ -133,23 +133,23 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     },
     readFlags: () => {
       iopl3InV86(cpu);
-      return result(cpu.flags & ~(RF | VM));
+      return result(cpu.window.flags & ~(RF | VM));
     },
     writeFlags: () => writeFlags(cpu, lo(0), lo(1)),
     cli: () => {
       checkIopl(cpu);
-      cpu.setFlags(0, IF);
+      cpu.window.setFlags(0, IF);
       return CONTINUE;
     },
     sti: () => {
       checkIopl(cpu);
-      if (!(cpu.systemFlags & IF)) cpu.shadow();
-      cpu.setFlags(IF, IF);
+      if (!(cpu.window.systemFlags & IF)) cpu.shadow();
+      cpu.window.setFlags(IF, IF);
       return cpu.done();
     },
     hlt: () => {
       supervisor(cpu);
-      cpu.setPc(lo(1), hi(1));
+      cpu.window.setPc(lo(1), hi(1));
       cpu.s.waiting = cpu.done() === CONTINUE;
       return FINISH;
     },
@@ -175,43 +175,45 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     },
     rdpid: () => result(cpu.s.tscAux),
     rdpmc: () => {
-      if (cpu.cpl !== 0 && !(cpu.s.cr4 & CR4_PCE)) cpu.fault(XCPT.GP, 0);
+      if (cpu.window.cpl !== 0 && !(cpu.s.cr4 & CR4_PCE)) cpu.fault(XCPT.GP, 0);
       // No performance counter exists.
       return cpu.fault(XCPT.GP, 0);
     },
     rdmsr: () => {
       supervisor(cpu);
-      readMsr(cpu, cpu.slotLo(RCX) >>> 0);
+      readMsr(cpu, cpu.window.lo(RCX) >>> 0);
       return pair(cpu.valueLo, cpu.valueHi);
     },
     wrmsr: () => {
       supervisor(cpu);
-      writeMsr(cpu, cpu.slotLo(RCX) >>> 0, cpu.slotLo(RAX), cpu.slotLo(RDX));
+      writeMsr(cpu, cpu.window.lo(RCX) >>> 0, cpu.window.lo(RAX), cpu.window.lo(RDX));
       return CONTINUE;
     },
     xgetbv: () => {
       if (!(cpu.s.cr4 & CR4_OSXSAVE)) cpu.fault(XCPT.UD, 0);
-      if (cpu.slotLo(RCX) !== 0) cpu.fault(XCPT.GP, 0);
+      if (cpu.window.lo(RCX) !== 0) cpu.fault(XCPT.GP, 0);
       return pair(cpu.s.xcr0, 0);
     },
     xsetbv: () => {
       if (!(cpu.s.cr4 & CR4_OSXSAVE)) cpu.fault(XCPT.UD, 0);
       supervisor(cpu);
-      const value = cpu.slotLo(RAX);
+      const value = cpu.window.lo(RAX);
       // x87 always, what else is offered if wanted.
-      if (cpu.slotLo(RCX) !== 0 || cpu.slotLo(RDX) !== 0 || !(value & 1) || value & ~cpu.features.leaf(0xd, 0)[0]) cpu.fault(XCPT.GP, 0);
+      if (cpu.window.lo(RCX) !== 0 || cpu.window.lo(RDX) !== 0 || !(value & 1) || value & ~cpu.features.leaf(0xd, 0)[0]) {
+        cpu.fault(XCPT.GP, 0);
+      }
       cpu.s.xcr0 = value;
       return CONTINUE;
     },
     rdpkru: () => {
       if (!(cpu.s.cr4 & CR4_PKE)) cpu.fault(XCPT.UD, 0);
-      if (cpu.slotLo(RCX) !== 0) cpu.fault(XCPT.GP, 0);
+      if (cpu.window.lo(RCX) !== 0) cpu.fault(XCPT.GP, 0);
       return pair(cpu.s.pkru, 0);
     },
     wrpkru: () => {
       if (!(cpu.s.cr4 & CR4_PKE)) cpu.fault(XCPT.UD, 0);
-      if (cpu.slotLo(RCX) !== 0 || cpu.slotLo(RDX) !== 0) cpu.fault(XCPT.GP, 0);
-      cpu.setKeys(cpu.slotLo(RAX), cpu.s.pkrs);
+      if (cpu.window.lo(RCX) !== 0 || cpu.window.lo(RDX) !== 0) cpu.fault(XCPT.GP, 0);
+      cpu.setKeys(cpu.window.lo(RAX), cpu.s.pkrs);
       return CONTINUE;
     },
     random: () => {
@@ -249,24 +251,24 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     },
     tableLimit: () => {
       userModeInstruction(cpu);
-      return result(lo(0) === 0 ? cpu.slotLo(GDT_LIMIT) : cpu.s.idtLimit);
+      return result(lo(0) === 0 ? cpu.window.lo(GDT_LIMIT) : cpu.s.idtLimit);
     },
-    tableBase: () => lo(0) === 0 ? result(cpu.slotLo(GDT_BASE), cpu.slotHi(GDT_BASE)) : result(cpu.s.idtLo, cpu.s.idtHi),
+    tableBase: () => lo(0) === 0 ? result(cpu.window.lo(GDT_BASE), cpu.window.hi(GDT_BASE)) : result(cpu.s.idtLo, cpu.s.idtHi),
     loadTable: () => {
       supervisor(cpu);
-      const s = cpu.s, high = cpu.code64 ? hi(1) : 0;
-      if (cpu.code64 && !cpu.canonicalBase(high)) cpu.fault(XCPT.GP, 0);
+      const s = cpu.s, high = cpu.modes.code64 ? hi(1) : 0;
+      if (cpu.modes.code64 && !cpu.canonicalBase(high)) cpu.fault(XCPT.GP, 0);
       if (lo(0) === 0) cpu.setGdt(lo(1), high, lo(2) & 0xffff);
       else [s.idtLo, s.idtHi, s.idtLimit] = [lo(1), high, lo(2) & 0xffff];
       return CONTINUE;
     },
     systemSelector: () => {
-      if (!cpu.protectedMode) cpu.fault(XCPT.UD, 0);
+      if (!cpu.modes.protectedMode) cpu.fault(XCPT.UD, 0);
       userModeInstruction(cpu);
       return result(cpu.selector(lo(0) === 0 ? LDTR : TR));
     },
     loadSystemSelector: () => {
-      if (!cpu.protectedMode) cpu.fault(XCPT.UD, 0);
+      if (!cpu.modes.protectedMode) cpu.fault(XCPT.UD, 0);
       supervisor(cpu);
       if (lo(0) === 0) lldt(cpu, lo(1) & 0xffff);
       else ltr(cpu, lo(1) & 0xffff);
@@ -274,12 +276,12 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     },
     lar: () => {
       const seen = peekDescriptor(cpu, lo(0) & 0xffff) && visible(cpu, lo(0)) &&
-        (cpu.descHi & S || LAR_TYPES[cpu.lma ? 1 : 0] >> type(cpu.descHi) & 1);
+        (cpu.descHi & S || LAR_TYPES[cpu.modes.lma ? 1 : 0] >> type(cpu.descHi) & 1);
       return seen ? result(cpu.descHi & ATTRIBUTES) : result(-1, -1);
     },
     lsl: () => {
       const seen = peekDescriptor(cpu, lo(0) & 0xffff) && visible(cpu, lo(0)) &&
-        (cpu.descHi & S || LSL_TYPES[cpu.lma ? 1 : 0] >> type(cpu.descHi) & 1);
+        (cpu.descHi & S || LSL_TYPES[cpu.modes.lma ? 1 : 0] >> type(cpu.descHi) & 1);
       return seen ? result(descriptorLimit(cpu.descLo, cpu.descHi) | 0) : result(-1, -1);
     },
     verr: () => result(peekDescriptor(cpu, lo(0) & 0xffff) && isReadable(cpu.descHi) && visible(cpu, lo(0)) ? 1 : 0),
@@ -300,14 +302,14 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
       return CONTINUE;
     },
     accessFlag: () => {
-      if (!cpu.features.has("smap") || cpu.cpl !== 0) cpu.fault(XCPT.UD, 0);
-      cpu.setFlags(lo(0) === 0 ? 0 : AC, AC);
+      if (!cpu.features.has("smap") || cpu.window.cpl !== 0) cpu.fault(XCPT.UD, 0);
+      cpu.window.setFlags(lo(0) === 0 ? 0 : AC, AC);
       cpu.refresh();
       // From here on another TLB counts: as for POPF.
       return FINISH;
     },
     fsgsbase: () => {
-      if (!cpu.code64 || !(cpu.s.cr4 & CR4_FSGSBASE)) cpu.fault(XCPT.UD, 0);
+      if (!cpu.modes.code64 || !(cpu.s.cr4 & CR4_FSGSBASE)) cpu.fault(XCPT.UD, 0);
       return CONTINUE;
     },
     writeBase: () => {
@@ -316,13 +318,13 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
       return CONTINUE;
     },
     monitor: () => {
-      if (!cpu.features.has("monitor") || cpu.cpl !== 0) cpu.fault(XCPT.UD, 0);
+      if (!cpu.features.has("monitor") || cpu.window.cpl !== 0) cpu.fault(XCPT.UD, 0);
       return CONTINUE;
     },
     mwait: () => {
-      if (!cpu.features.has("monitor") || cpu.cpl !== 0) cpu.fault(XCPT.UD, 0);
+      if (!cpu.features.has("monitor") || cpu.window.cpl !== 0) cpu.fault(XCPT.UD, 0);
       // It may end at any time, so it ends at once: a store by another processor is not watched for.
-      cpu.setPc(lo(1), hi(1));
+      cpu.window.setPc(lo(1), hi(1));
       return FINISH;
     },
     syscall: () => syscall(cpu, lo(1), hi(1)),
@@ -342,40 +344,40 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
 
 /** Looks again, since the block may have been kept from earlier. */
 function fetchFault(cpu: X86Cpu, lo: number, hi: number): Status {
-  const nextLo = ((lo & ~0xfff) + 0x1000) | 0, nextHi = nextLo === 0 && cpu.lma ? (hi + 1) | 0 : hi;
-  cpu.setPc(lo, hi);
+  const nextLo = ((lo & ~0xfff) + 0x1000) | 0, nextHi = nextLo === 0 && cpu.modes.lma ? (hi + 1) | 0 : hi;
+  cpu.window.setPc(lo, hi);
   const paddr = cpu.translate(nextLo, nextHi, FETCH);
   if (paddr < 0) return FAULT;
   if (cpu.env.ram(paddr, 1) >= 0) return FINISH;
-  return cpu.record(XCPT.UD, 0);
+  return cpu.faults.record(XCPT.UD, 0);
 }
 
 /** SDM volume 3A, 20.2.7: in virtual-8086 mode PUSHF and so on need IOPL 3. */
 function iopl3InV86(cpu: X86Cpu): void {
-  if (cpu.v86 && (cpu.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
+  if (cpu.modes.v86 && (cpu.window.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
 }
 /** CLI and STI. */
 function checkIopl(cpu: X86Cpu): void {
-  if (cpu.s.cr0 & 1 && cpu.cpl > (cpu.systemFlags & IOPL) >> 12) cpu.fault(XCPT.GP, 0);
+  if (cpu.s.cr0 & 1 && cpu.window.cpl > (cpu.window.systemFlags & IOPL) >> 12) cpu.fault(XCPT.GP, 0);
 }
 
 /** POPF with 2, 4 or 8 bytes. */
 function writeFlags(cpu: X86Cpu, value: number, size: number): Status {
   iopl3InV86(cpu);
-  const cpl = cpu.cpl, before = cpu.systemFlags;
+  const cpl = cpu.window.cpl, before = cpu.window.systemFlags;
   let mask = FLAGS_ANY | RF;
-  if (cpu.v86 || cpl <= (cpu.systemFlags & IOPL) >> 12) mask |= IF;
+  if (cpu.modes.v86 || cpl <= (cpu.window.systemFlags & IOPL) >> 12) mask |= IF;
   if (cpl === 0) mask |= IOPL | IF | VIF | VIP;
   if (size === 2) mask &= 0xffff;
-  cpu.setFlags(value & ~(RF | VIF | VIP), mask);
+  cpu.window.setFlags(value & ~(RF | VIF | VIP), mask);
   cpu.refresh();
   // What the TLB has is void or another one's: code that goes on must not keep to a page that it remembers.
-  return (before ^ cpu.systemFlags) & AC ? FINISH : cpu.done();
+  return (before ^ cpu.window.systemFlags) & AC ? FINISH : cpu.done();
 }
 
 /** SDM volume 1, 19.5.2: the I/O permission bitmap of the TSS. */
 export function checkPort(cpu: X86Cpu, port: number, size: number): void {
-  if (!(cpu.s.cr0 & 1) || (!cpu.v86 && cpu.cpl <= (cpu.systemFlags & IOPL) >> 12)) return;
+  if (!(cpu.s.cr0 & 1) || (!cpu.modes.v86 && cpu.window.cpl <= (cpu.window.systemFlags & IOPL) >> 12)) return;
   const base = cpu.baseLo(TR), high = cpu.baseHi(TR), limit = cpu.limit[TR];
   if (!(cpu.attr[TR] & PRESENT) || !(cpu.attr[TR] >> 8 & 8) || limit < 0x67) cpu.fault(XCPT.GP, 0);
   const at = (cpu.read16(add(base, 0x66), carry(base, 0x66, high), false)) + (port >> 3);
@@ -388,11 +390,11 @@ const carry = (lo: number, n: number, hi: number): number => (lo >>> 0) + n > 0x
 
 /** SGDT, SIDT, SLDT, STR, SMSW: not for users under UMIP. */
 function userModeInstruction(cpu: X86Cpu): void {
-  if (cpu.s.cr4 & CR4_UMIP && cpu.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  if (cpu.s.cr4 & CR4_UMIP && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
 }
 
 function cpuid(cpu: X86Cpu): Status {
-  const { config, features } = cpu, number = cpu.slotLo(RAX) >>> 0, subleaf = cpu.slotLo(RCX) >>> 0;
+  const { config, features } = cpu, number = cpu.window.lo(RAX) >>> 0, subleaf = cpu.window.lo(RCX) >>> 0;
   let [a, b, c, d] = features.leaf(number, subleaf);
   // What is not the model's but this processor's, at this time.
   if (number === 1) {
@@ -437,18 +439,18 @@ function random32(cpu: X86Cpu): number {
 function readCr(cpu: X86Cpu, n: number): Status {
   supervisor(cpu);
   const s = cpu.s;
-  if (n === 0) cpu.setResult(s.cr0, 0);
-  else if (n === 2) cpu.setResult(cpu.slotLo(CR2), cpu.slotHi(CR2));
-  else if (n === 3) cpu.setResult(s.cr3Lo, s.cr3Hi);
-  else if (n === 4) cpu.setResult(s.cr4, 0);
-  else if (n === 8) cpu.setResult(cpu.config.apic ? cpu.config.apic.priority : s.priority, 0);
+  if (n === 0) cpu.window.setResult(s.cr0, 0);
+  else if (n === 2) cpu.window.setResult(cpu.window.lo(CR2), cpu.window.hi(CR2));
+  else if (n === 3) cpu.window.setResult(s.cr3Lo, s.cr3Hi);
+  else if (n === 4) cpu.window.setResult(s.cr4, 0);
+  else if (n === 8) cpu.window.setResult(cpu.config.apic ? cpu.config.apic.priority : s.priority, 0);
   else cpu.fault(XCPT.UD, 0);
   return CONTINUE;
 }
 
 const CR_WRITERS: Readonly<Record<number, (cpu: X86Cpu, lo: number, hi: number) => void>> = {
   0: writeCr0,
-  2: (cpu, lo, hi) => cpu.setSlot(CR2, lo, hi),
+  2: (cpu, lo, hi) => cpu.window.set(CR2, lo, hi),
   3: writeCr3,
   4: writeCr4,
   8: (cpu, lo, hi) => {
@@ -494,8 +496,8 @@ function lldt(cpu: X86Cpu, selector: number): void {
   const low = cpu.descLo, high = cpu.descHi;
   if (high & S || type(high) !== LDT) cpu.fault(XCPT.GP, index(selector));
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
-  const upper = cpu.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
-  if (cpu.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
+  const upper = cpu.modes.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
+  if (cpu.modes.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
   cpu.setSegment(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & ATTRIBUTES);
 }
 
@@ -504,10 +506,10 @@ function ltr(cpu: X86Cpu, selector: number): void {
   if (selector & 4) cpu.fault(XCPT.GP, index(selector));
   readDescriptor(cpu, selector, XCPT.GP);
   const low = cpu.descLo, high = cpu.descHi, kind = type(high);
-  if (high & S || !(kind === TSS32 || (kind === TSS16 && !cpu.lma))) cpu.fault(XCPT.GP, index(selector));
+  if (high & S || !(kind === TSS32 || (kind === TSS16 && !cpu.modes.lma))) cpu.fault(XCPT.GP, index(selector));
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
-  const upper = cpu.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
-  if (cpu.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
+  const upper = cpu.modes.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
+  if (cpu.modes.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
   writeHigh(cpu, high | BUSY);
   cpu.setSegment(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & ATTRIBUTES);
 }
@@ -515,8 +517,8 @@ function ltr(cpu: X86Cpu, selector: number): void {
 function invpcid(cpu: X86Cpu): Status {
   if (!cpu.features.has("invpcid")) cpu.fault(XCPT.UD, 0);
   supervisor(cpu);
-  const kind = cpu.argLo(0), pcidLo = cpu.argLo(1), pcidHi = cpu.argHi(1), hi = cpu.argHi(2);
-  if (cpu.argHi(0) !== 0 || kind < 0 || kind > 3) cpu.fault(XCPT.GP, 0);
+  const kind = cpu.window.argLo(0), pcidLo = cpu.window.argLo(1), pcidHi = cpu.window.argHi(1), hi = cpu.window.argHi(2);
+  if (cpu.window.argHi(0) !== 0 || kind < 0 || kind > 3) cpu.fault(XCPT.GP, 0);
   const pcids = cpu.s.cr4 & CR4_PCIDE ? 0xfff : 0;
   if (kind < 2 && (pcidHi !== 0 || pcidLo & ~pcids)) cpu.fault(XCPT.GP, 0);
   if (kind === 0 && !cpu.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);

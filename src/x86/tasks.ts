@@ -82,7 +82,7 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
   }
   write(oldBase, old.ip, old.size, ip);
   write(oldBase, old.flags, old.size, returns ? flags & ~NT : flags);
-  for (let n = 0; n < 8; n++) write(oldBase, old.gpr + n * old.size, old.size, cpu.slotLo(GPR(n)));
+  for (let n = 0; n < 8; n++) write(oldBase, old.gpr + n * old.size, old.size, cpu.window.lo(GPR(n)));
   for (let n = 0; n < old.count; n++) write(oldBase, old.segments + n * old.size, 2, cpu.selector(ORDER[n]));
   if (reason === "call" || reason === "gate") {
     write(base, 0, 2, oldSelector);
@@ -99,13 +99,13 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
   cpu.s.cr0 |= CR0_TS;
   if (to === LAYOUT32 && cpu.s.cr0 & CR0_PG) loadCr3(cpu, cr3, 0);
   cpu.s.dr7 &= ~0x55; // local breakpoints
-  for (let n = 0; n < 8; n++) cpu.setSlot(GPR(n), to.size === 4 ? gprs[n] : gprs[n] | 0xffff_0000, 0);
-  cpu.setFlags(newFlags, to.size === 4 ? 0x3f_7fd5 : 0x7fd5 | VM);
+  for (let n = 0; n < 8; n++) cpu.window.set(GPR(n), to.size === 4 ? gprs[n] : gprs[n] | 0xffff_0000, 0);
+  cpu.window.setFlags(newFlags, to.size === 4 ? 0x3f_7fd5 : 0x7fd5 | VM);
   const v86 = (newFlags & VM) !== 0 && to.size === 4, cpl = v86 ? 3 : selectors[1] & 3;
   while (selectors.length < 6) selectors.push(0);
   for (let n = 0; n < 6; n++) cpu.setSegment(ORDER[n], selectors[n], 0, 0, 0, 0);
   cpu.setSegment(LDTR, ldt, 0, 0, 0, 0);
-  cpu.cpl = cpl;
+  cpu.window.cpl = cpl;
   cpu.refresh();
   cpu.setEip(newIp, 0);
   loadLdt(cpu, ldt, ext);

@@ -462,11 +462,11 @@ function start(subjects: readonly Subject[], p: Program, r: Random): void {
       cpu.s.cr4 = CR4_OSFXSR | CR4_PSE;
       if (mode === "long") {
         cpu.s.cr4 |= CR4_PAE;
-        cpu.efer = EFER_LME | EFER_LMA | EFER_NXE;
+        cpu.window.efer = EFER_LME | EFER_LMA | EFER_NXE;
       }
       if (mode !== "flat") cpu.s.cr0 |= CR0_PG;
       cpu.s.cr3Lo = TABLES;
-      cpu.cpl = user ? 3 : 0;
+      cpu.window.cpl = user ? 3 : 0;
       cpu.setGdt(GDT, 0, 0x37);
       Object.assign(cpu.s, { idtLo: IDT, idtLimit: 0xfff });
       const flat = GRANULAR | PRESENT | S | 0x100 | (user ? 0x6000 : 0), data = flat | BIG | WRITABLE;
@@ -511,8 +511,8 @@ function state(s: Subject): string {
     s.cpu.s,
     [...s.cpu.limit],
     [...s.cpu.attr],
-    s.cpu.pcLo,
-    s.cpu.pcHi,
+    s.cpu.window.pcLo,
+    s.cpu.window.pcHi,
   ]);
 }
 const words = (s: Subject) => new Int32Array(s.ram.buffer, s.ram.byteOffset, s.ram.byteLength / 4);
@@ -533,7 +533,7 @@ function difference(a: Subject, b: Subject): string[] {
 }
 /** Text of the instruction at the pc. */
 function where(s: Subject, width: Width): string {
-  const pc = s.cpu.pcLo >>> 0,
+  const pc = s.cpu.window.pcLo >>> 0,
     insn = new Insn(),
     ok = pc + 15 < RAM_BYTES && x86Table().decode(insn, s.ram, pc, 15, width, width !== 16) === OK;
   return `0x${pc.toString(16)} ${ok ? disassemble(insn, pc, width) : "?"}`;

@@ -159,11 +159,11 @@ export class Lab {
     s.cr0 = (mode === "real" ? 0x10 : 0x11) | (long ? 0x8000_0000 | 0 : 0);
     s.cr4 = long ? 0x620 : 0;
     s.cr3Lo = PAGES_AT;
-    cpu.efer = long ? 0x500 : 0;
+    cpu.window.efer = long ? 0x500 : 0;
     [s.idtLo, s.idtHi, s.idtLimit] = [IDT_AT, 0, 0xffff];
     cpu.setGdt(GDT_AT, 0, 0xffff);
-    cpu.setFlags(mode === "v86" ? 0x2_0000 : 0, 0x3f_7fd5);
-    cpu.cpl = cpl;
+    cpu.window.setFlags(mode === "v86" ? 0x2_0000 : 0, 0x3f_7fd5);
+    cpu.window.cpl = cpl;
     cpu.reload();
     for (const n of [ES, CS, SS, DS, FS, GS]) {
       const selector = n === CS ? CODE[cpl] : DATA[cpl];

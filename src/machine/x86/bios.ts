@@ -122,14 +122,14 @@ export class BuiltinBios implements BiosHost {
 
   /** Only the stubs in ROM may call: a write by anybody else goes nowhere. */
   #trapped(): void {
-    if (this.core.selector(CS) === ROM_SEGMENT && !this.core.code64) biosCall(this);
+    if (this.core.selector(CS) === ROM_SEGMENT && !this.core.modes.code64) biosCall(this);
   }
 
   reg(name: Register): number {
-    return this.core.slotLo(SLOTS[name]) >>> 0;
+    return this.core.window.lo(SLOTS[name]) >>> 0;
   }
   setReg(name: Register, value: number): void {
-    this.core.setSlot(SLOTS[name], value | 0, 0);
+    this.core.window.set(SLOTS[name], value | 0, 0);
   }
   segment(name: Segment): number {
     return this.core.selector(SEGMENT_NUMBERS[name]);

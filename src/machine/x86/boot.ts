@@ -201,7 +201,7 @@ export function startKernel(boot: Boot, core: X86Cpu): void {
     bus.writeBytes(at, identityMap(at));
     core.setReg("cr3", BigInt(at));
     core.s.cr4 = CR4_PAE;
-    core.efer = EFER_LME_LMA;
+    core.window.efer = EFER_LME_LMA;
     core.s.cr0 |= CR0_PG;
   }
   core.setSegment(CS, BOOT_CS, 0, 0, 0xffff_ffff, code);

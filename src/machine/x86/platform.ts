@@ -45,7 +45,7 @@ class X86 extends EngineCpu<X86Cpu> {
   disassemble(vaddr: bigint): { text: string; length: number } | undefined {
     const bytes = this.#code(vaddr), mode = this.core.mode(), code = mode & MODE_CODE64 ? 64 : mode & MODE_CODE32 ? 32 : 16;
     if (!bytes) return undefined;
-    const decoded = new Insn(), outcome = x86Table().decode(decoded, bytes, 0, bytes.length, code, this.core.protectedMode);
+    const decoded = new Insn(), outcome = x86Table().decode(decoded, bytes, 0, bytes.length, code, this.core.modes.protectedMode);
     if (outcome !== OK) return outcome === CUT ? undefined : { text: `.byte 0x${bytes[0].toString(16).padStart(2, "0")}`, length: 1 };
     return { text: disassemble(decoded, vaddr, code), length: decoded.length };
   }
