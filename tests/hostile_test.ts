@@ -147,9 +147,9 @@ Deno.test("pc: BIOS calls with random registers never throw or hang", async () =
     core.setReg("rsp", 0x7000n);
     for (const g of [ES, DS]) {
       const selector = r.pick([0, 0x40, 0x9000, 0xb800, 0xf000, 0xffff, r.below(0x1_0000)]);
-      core.setSegment(g, selector, selector << 4, 0, 0xffff, REAL_DATA);
+      core.segments.set(g, selector, selector << 4, 0, 0xffff, REAL_DATA);
     }
-    for (const g of [CS, SS]) core.setSegment(g, 0, 0, 0, 0xffff, REAL_DATA);
+    for (const g of [CS, SS]) core.segments.set(g, 0, 0, 0, 0xffff, REAL_DATA);
     core.refresh();
     core.setReg("rip", BigInt(0x7c00 + 4 * r.below(CALLS.length)));
     const started = performance.now();

@@ -222,7 +222,7 @@ for (const [name, handlers, nmis, steps] of NMIS) {
           machine.bus.writeBytes(HANDLERS + 16 * Number(n), Uint8Array.from(bytes));
         }
         machine.bus.writeBytes(CODE_AT, Uint8Array.from([0x90, 0x90, 0x90, 0x90]));
-        cpu.setEip(CODE_AT, 0);
+        cpu.segments.setEip(CODE_AT, 0);
         const seen = steps.split(" ").map((_, step) => {
           for (const at of nmis) if (at === step) [true, false].forEach((level) => cpu.input("nmi")!.set(level));
           if (restored) machine.restore(machine.snapshot());

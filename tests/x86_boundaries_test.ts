@@ -169,7 +169,7 @@ for (const engine of ["interp", "jit"] as const) {
         places.forEach((p, i) => typeof p === "number" && bus.write(p, 1, code[i]));
         cpu.load(begin);
         cpu.setReg("rax", 0n);
-        cpu.setEip(Number(BigInt.asIntN(32, first)), Number(BigInt.asIntN(32, first >> 32n)));
+        cpu.segments.setEip(Number(BigInt.asIntN(32, first)), Number(BigInt.asIntN(32, first >> 32n)));
         lab.machine.run(lab.machine.clock.ticks + 1);
         const vector = Number(cpu.reg("rip")) - HANDLERS >> 4, faulted = vector >= 0 && vector < 32 ? vector : -1;
         // Bytes are fetched one after the other.

@@ -38,11 +38,11 @@ for (const engine of ["interp", "jit"] as const) {
           for (let n = -1; n < bytes.length; n++) {
             const last = first + (round ? bytes.length - 2 - n : n);
             lab.cpu.load(begin);
-            lab.cpu.setSegment(CS, lab.cpu.selector(CS), base, 0, last - base, lab.cpu.attr[CS]);
+            lab.cpu.segments.set(CS, lab.cpu.segments.selector(CS), base, 0, last - base, lab.cpu.segments.attr[CS]);
             lab.cpu.reload();
             lab.cpu.setReg("rdi", 0n);
             lab.cpu.setReg("rax", 0n);
-            lab.cpu.setEip(AT - base, 0);
+            lab.cpu.segments.setEip(AT - base, 0);
             let at = first, wanted = 0;
             for (const part of parts) {
               if ((at += part.length) > last + 1) {
@@ -98,11 +98,11 @@ for (const engine of ["interp", "jit"] as const) {
     ];
     const run = (codeBase: number, limit: number, code: readonly number[], ticks: number) => {
       bus.writeBytes(codeBase + 0xffd, Uint8Array.from(code));
-      cpu.setSegment(CS, cpu.selector(CS), codeBase, 0, limit, cpu.attr[CS]);
+      cpu.segments.set(CS, cpu.segments.selector(CS), codeBase, 0, limit, cpu.segments.attr[CS]);
       cpu.reload();
       cpu.setReg("rax", 0n);
       cpu.setReg("cr2", 1n);
-      cpu.setEip(0xffd, 0);
+      cpu.segments.setEip(0xffd, 0);
       lab.machine.run(lab.machine.clock.ticks + ticks);
       const vector = Number(cpu.reg("rip")) - HANDLERS >> 4;
       return vector >= 0 && vector < 32 ? `${vector} at ${lab.read(Number(cpu.reg("rsp")) + 4).toString(16)}` : "none";

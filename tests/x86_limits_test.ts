@@ -639,7 +639,7 @@ const SEGMENTS: readonly Row[] = [
 /** Puts the limit of a row's table in its place. */
 function limit(l: Lab, row: Row, table: Row["table"], value: number): void {
   const { cpu } = l;
-  if (table === "gdt") cpu.setGdt(GDT_AT, 0, value);
+  if (table === "gdt") cpu.segments.setGdt(GDT_AT, 0, value);
   else if (table === "both") l.segment(LDTR, value);
   else if (table === "idt") cpu.s.idtLimit = value;
   else if (table === "tss") l.segment(TR, value);
@@ -693,7 +693,7 @@ Deno.test("x86 tables at their limits: LAR, LSL, VERR and VERW clear ZF; LSL cou
           lab.put(local ? LDT_AT : GDT_AT, EDGE, data(mode, 0));
           lab.cpu.setReg("rax", BigInt(local ? LOCAL : EDGE));
           if (local) lab.segment(LDTR, value);
-          else lab.cpu.setGdt(GDT_AT, 0, value);
+          else lab.cpu.segments.setGdt(GDT_AT, 0, value);
           return `${lab.outcome(bytes)} ${lab.cpu.reg("eflags") >> 6n & 1n}`;
         });
         if (`${seen}` !== "ok 1,ok 0") wrong.push(`${name}, ${mode}: ${seen}`);
@@ -736,7 +736,7 @@ Deno.test("x86 segments of every type: rights, and limits that expand up and dow
             for (const write of [false, true]) {
               const allowed = write ? !isCode && (type & 2) !== 0 : !isCode || (type & 2) !== 0;
               cpu.load(begin);
-              cpu.setSegment(n, cpu.selector(n), 0x1_0000, 0, limit, 0x9100 | type << 8 | big);
+              cpu.segments.set(n, cpu.segments.selector(n), 0x1_0000, 0, limit, 0x9100 | type << 8 | big);
               cpu.reload();
               cpu.setReg("rsi", BigInt(offset));
               // The handler's stack is that of SS: it would have to be there.
@@ -775,7 +775,7 @@ Deno.test("x86 tables at their limits: IRETQ to a ring that is known, in one go"
       frame(STACK0, TARGET, CODE[3], DATA[3]);
       frame(SECOND, TARGET + 0x40, what === "cs" ? EDGE | 3 : CODE[3], what === "ss" ? EDGE | 3 : DATA[3]);
       lab.put(GDT_AT, EDGE, what === "cs" ? code("64", 3) : data("64", 3));
-      lab.cpu.setGdt(GDT_AT, 0, value);
+      lab.cpu.segments.setGdt(GDT_AT, 0, value);
       lab.vector(VECTOR, CODE[0]);
       lab.write(TSS_AT + 4, FRESH);
       // There and back, and there once more off another frame.

@@ -139,11 +139,11 @@ class Rig {
     cpu.window.setFlags(random.bits() & 0x3c_3ed5 & (random.one(8) ? -1 : ~0x4000), 0x3f_7fd5);
     cpu.window.setFlags(0, 0x1_0100);
     if (cpl !== 0 && !random.one(3)) cpu.window.setFlags(0, 0x200);
-    if (width === "compat") cpu.setSegment(CS, cpu.selector(CS), 0, 0, 0xffff_ffff, cpu.attr[CS] & ~LONG | BIG);
+    if (width === "compat") cpu.segments.set(CS, cpu.segments.selector(CS), 0, 0, 0xffff_ffff, cpu.segments.attr[CS] & ~LONG | BIG);
     // What a return to an outer privilege may have to drop.
     for (const n of [0, 3, 4, 5]) {
       const type = random.pick([2, 2, 0, 10, 14, 12]);
-      cpu.setSegment(n, 0x200 + 8 * n, 0x40, 0, 0xffff, random.one(6) ? 0 : 0x9100 | type << 8 | random.below(4) << 13 | BIG);
+      cpu.segments.set(n, 0x200 + 8 * n, 0x40, 0, 0xffff, random.one(6) ? 0 : 0x9100 | type << 8 | random.below(4) << 13 | BIG);
     }
     cpu.window.efer |= 1;
     cpu.window.set(STAR, 0x1900, 0x0033_0008);
@@ -156,7 +156,12 @@ class Rig {
     const { lab: { cpu } } = this, m = new Model((at) => memory[at] ?? 0xff);
     m.segments = Array.from(
       { length: 8 },
-      (_, n) => ({ selector: cpu.selector(n), base: cpu.baseLo(n), limit: cpu.limit[n], attr: cpu.attr[n] }),
+      (_, n) => ({
+        selector: cpu.segments.selector(n),
+        base: cpu.segments.baseLo(n),
+        limit: cpu.segments.limit[n],
+        attr: cpu.segments.attr[n],
+      }),
     );
     const wide = (name: string) => cpu.reg(name);
     Object.assign(m, { cpl: cpu.window.cpl, lma: this.long, ip: BigInt(CODE_AT), rsp: wide("rsp"), flags: cpu.window.flags & MODELED });
@@ -175,7 +180,10 @@ class Rig {
   /** What the processor looks like, and the model. */
   seen(): string {
     const { lab: { cpu } } = this;
-    const segments = Array.from({ length: 8 }, (_, n) => this.segment(n, cpu.selector(n), cpu.baseLo(n), cpu.limit[n], cpu.attr[n]));
+    const segments = Array.from(
+      { length: 8 },
+      (_, n) => this.segment(n, cpu.segments.selector(n), cpu.segments.baseLo(n), cpu.segments.limit[n], cpu.segments.attr[n]),
+    );
     return this.text(segments, cpu.window.cpl, cpu.reg("rip"), cpu.reg("rsp"), cpu.window.flags & MODELED, cpu.reg("rcx"), cpu.reg("r11"));
   }
   wanted(m: Model): string {
@@ -328,7 +336,7 @@ for (const width of ["16", "32", "64", "compat"] as const) {
         cpu.setReg("rdx", BigInt(TARGET));
         cpu.setReg("r11", BigInt(rig.random.bits() & 0x3c_7fd7 & ~0x100));
         [cpu.s.sysenterCs, cpu.s.sysenterEspLo, cpu.s.sysenterEipLo] = [rig.random.one(6) ? 3 : 0x53, STACK0 - 0x80, TARGET];
-        cpu.setEip(CODE_AT, 0);
+        cpu.segments.setEip(CODE_AT, 0);
         const m = rig.model(memory), unchanged = rig.wanted(m);
         Object.assign(m, { star: 0x0033_0008_0000_1900n, lstar: 0x1900n, cstar: 0x1a00n, fmask: rig.random.bits() & 0x3c_7fd5 });
         Object.assign(m, { sysenterCs: cpu.s.sysenterCs, sysenterEsp: BigInt(STACK0 - 0x80), sysenterEip: BigInt(TARGET) });

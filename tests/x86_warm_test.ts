@@ -133,11 +133,11 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
         const cpl = user ? 3 : 0;
         bus.writeBytes(SPOT, Uint8Array.from(bytes));
         cpu.window.cpl = cpl;
-        cpu.setSegment(CS, CODE[cpl], 0, 0, -1, codeSegment(mode, cpl)[1] & 0xf0_ff00);
-        cpu.setSegment(SS, DATA[cpl], 0, 0, -1, data(mode, cpl)[1] & 0xf0_ff00);
+        cpu.segments.set(CS, CODE[cpl], 0, 0, -1, codeSegment(mode, cpl)[1] & 0xf0_ff00);
+        cpu.segments.set(SS, DATA[cpl], 0, 0, -1, data(mode, cpl)[1] & 0xf0_ff00);
         cpu.refresh();
         cpu.setReg("rsp", BigInt(user ? 0x4f00 + ALIAS : 0x3f00));
-        cpu.setEip(user ? SPOT + ALIAS : SPOT, 0);
+        cpu.segments.setEip(user ? SPOT + ALIAS : SPOT, 0);
         machine.run(machine.clock.ticks + ticks);
       };
       const system = (bytes: readonly number[], a: bigint | number, d: bigint | number = 0, c: bigint | number = 0) => {

@@ -23,6 +23,7 @@ import "../x86/interrupts.ts";
 import "../ir/tables.ts";
 import "../x86/paging.ts";
 import "../x86/debug.ts";
+import "../x86/segment_file.ts";
 import "../x86/state.ts";
 import "../ir/spaces.ts";
 import "../x86/state_window.ts";

@@ -57,7 +57,7 @@ export function writeCr0(cpu: X86Cpu, lo: number, hi: number): void {
   if (paging !== ((old & CR0_PG) !== 0)) {
     if (paging) {
       if (cpu.window.efer & EFER_LME) {
-        if (!(s.cr4 & CR4_PAE) || cpu.attr[CS] & LONG) cpu.fault(XCPT.GP, 0);
+        if (!(s.cr4 & CR4_PAE) || cpu.segments.attr[CS] & LONG) cpu.fault(XCPT.GP, 0);
       } else if (s.cr4 & CR4_PAE) loadPdptes(cpu, s.cr3Lo);
     } else if (cpu.modes.code64 || s.cr4 & CR4_PCIDE) cpu.fault(XCPT.GP, 0);
     cpu.window.efer = paging && cpu.window.efer & EFER_LME ? cpu.window.efer | EFER_LMA : cpu.window.efer & ~EFER_LMA;

@@ -33,37 +33,15 @@ import { deliver } from "./interrupts.ts";
 import { Paging } from "./paging.ts";
 import type { X86Config } from "./ports.ts";
 import { deathReport, registerTable, traceEvent } from "./debug.ts";
-import {
-  BIG,
-  CODE,
-  CS,
-  DPL_SHIFT,
-  DS,
-  ES,
-  EXPAND_DOWN,
-  FS,
-  GS,
-  isData,
-  isReadable,
-  isWritable,
-  LDTR,
-  LONG,
-  PRESENT,
-  REAL_DATA,
-  SS,
-  TR,
-} from "./segments.ts";
+import { BIG, CS, DS, ES, FS, GS, LDTR, LONG, PRESENT, REAL_DATA, SS, TR } from "./segments.ts";
+import { SegmentFile } from "./segment_file.ts";
 import { resetFpu } from "./state.ts";
 import {
   CODE_END,
-  CODE_LIMIT,
   CR2,
   FPU_ERROR,
   FPU_SW,
-  GDT_BASE,
-  GDT_LIMIT,
   GPR,
-  LOADED_BASE,
   MODE_CODE32,
   MODE_CODE64,
   MODE_CPL_SHIFT,
@@ -83,12 +61,6 @@ import {
   mxcsrIsFast,
   RETURNED,
   RFLAGS,
-  SEG_ATTR,
-  SEG_BASE,
-  SEG_LIMIT,
-  SEG_READ_TOP,
-  SEG_WRITE_TOP,
-  SELECTOR,
   SWITCH_SYSTEM,
   SWITCH_USER,
   SYSTEM,
@@ -147,6 +119,7 @@ export class X86Cpu implements Core {
   readonly modes = new Modes();
   readonly faults: Faults = new Faults();
   readonly window: StateWindow;
+  readonly segments: SegmentFile;
   readonly paging: Paging;
   readonly features: Features;
   readonly helpers: readonly Helper[];
@@ -156,11 +129,6 @@ export class X86Cpu implements Core {
   readonly stack: Stack;
   readonly #wideBases: boolean;
   pageCacheable = true;
-  /** Limits and attributes in the state window, and where they are while another processor runs. */
-  readonly #limitHere: Uint32Array;
-  readonly #attrHere: Int32Array;
-  #limitAway: Uint32Array | undefined;
-  #attrAway: Int32Array | undefined;
   // Derived from the state by `refresh`.
   /** Mode bits but for the privilege and MODE_SSE_FAST; those two, the regime's part and the address space that SWITCH are of. */
   #mode = 0;
@@ -198,14 +166,13 @@ export class X86Cpu implements Core {
   constructor(readonly env: CoreEnv, readonly config: X86Config) {
     const { walks } = env.limits;
     this.window = new StateWindow(env);
+    this.segments = new SegmentFile(env, this.window, this.modes);
     this.paging = new Paging(env);
     this.#spaces = new Spaces(env);
     this.#walkLo = new Int32Array(walks);
     this.#walkHi = new Int32Array(walks);
     this.#walkHost = new Float64Array(walks);
     this.#walkStamp = new Int32Array(walks);
-    this.#limitHere = env.u32.subarray(SEG_LIMIT >> 2, (SEG_LIMIT >> 2) + 8);
-    this.#attrHere = env.i32.subarray(SEG_ATTR >> 2, (SEG_ATTR >> 2) + 8);
     this.features = new Features(config.model, config.features);
     this.#wideBases = this.features.has("la57");
     this.stack = new Stack(this);
@@ -274,11 +241,11 @@ export class X86Cpu implements Core {
     resetFpu(this);
     this.#resetRegisters();
     const { segment, offset } = this.config.reset;
-    this.setSegment(CS, segment, segment === 0xf000 ? 0xffff_0000 | 0 : segment << 4, 0, 0xffff, REAL_DATA);
+    this.segments.set(CS, segment, segment === 0xf000 ? 0xffff_0000 | 0 : segment << 4, 0, 0xffff, REAL_DATA);
     this.events.clear();
     this.window.set(RETURNED, 0, 0);
     this.reload();
-    this.setEip(offset, 0);
+    this.segments.setEip(offset, 0);
   }
 
   /** The INIT signal; it is taken between two instructions. */
@@ -309,102 +276,28 @@ export class X86Cpu implements Core {
     });
     for (let n = 0; n < 16; n++) this.window.set(GPR(n), 0, 0);
     this.#resetRegisters();
-    this.setSegment(CS, 0xf000, 0xffff_0000 | 0, 0, 0xffff, REAL_DATA);
+    this.segments.set(CS, 0xf000, 0xffff_0000 | 0, 0, 0xffff, REAL_DATA);
     this.reload();
-    this.setEip(0xfff0, 0);
+    this.segments.setEip(0xfff0, 0);
   }
   #resetRegisters(): void {
-    this.setGdt(0, 0, 0xffff);
+    this.segments.setGdt(0, 0, 0xffff);
     this.window.set(GPR(2), this.config.model.signature, 0);
     this.window.set(RFLAGS, 2, 0);
     writeStatus(this.window.slots, 0);
-    for (const n of [ES, SS, DS, FS, GS]) this.setSegment(n, 0, 0, 0, 0xffff, REAL_DATA);
-    this.setSegment(LDTR, 0, 0, 0, 0xffff, PRESENT | 2 << 8);
-    this.setSegment(TR, 0, 0, 0, 0xffff, PRESENT | 11 << 8);
+    for (const n of [ES, SS, DS, FS, GS]) this.segments.set(n, 0, 0, 0, 0xffff, REAL_DATA);
+    this.segments.set(LDTR, 0, 0, 0, 0xffff, PRESENT | 2 << 8);
+    this.segments.set(TR, 0, 0, 0, 0xffff, PRESENT | 11 << 8);
   }
 
   /** A startup IPI: starts a parked processor in real mode at `vector` * 4 KiB. */
   startup(vector: number): void {
     if (!this.s.parked) return;
     this.s.parked = this.s.waiting = false;
-    this.setSegment(CS, vector << 8, vector << 12, 0, 0xffff, REAL_DATA);
+    this.segments.set(CS, vector << 8, vector << 12, 0, 0xffff, REAL_DATA);
     this.refresh();
-    this.setEip(0, 0);
+    this.segments.setEip(0, 0);
     this.config.onPending();
-  }
-
-  /** Goes to an offset in the present code segment. */
-  setEip(lo: number, hi: number): void {
-    if (this.modes.code64) this.window.setPc(lo, hi);
-    else this.window.setPc((this.baseLo(CS) + lo) | 0, 0);
-  }
-
-  /** GDTR. */
-  setGdt(baseLo: number, baseHi: number, limit: number): void {
-    this.window.set(GDT_BASE, baseLo, baseHi);
-    this.window.set32(GDT_LIMIT, limit);
-  }
-
-  // --- segment registers
-  /** Limits of ES CS SS DS FS GS LDTR TR in bytes. */
-  get limit(): Uint32Array {
-    const base = this.env.base(), at = (base + SEG_LIMIT) >> 2;
-    return base === 0 ? this.#limitHere : this.#limitAway ??= this.env.u32.subarray(at, at + 8);
-  }
-  /** Their attributes (segments.ts). */
-  get attr(): Int32Array {
-    const base = this.env.base(), at = (base + SEG_ATTR) >> 2;
-    return base === 0 ? this.#attrHere : this.#attrAway ??= this.env.i32.subarray(at, at + 8);
-  }
-  selector(n: number): number {
-    return this.window.lo(SELECTOR(n)) & 0xffff;
-  }
-  /** Base of a segment register as loaded, also where 64-bit mode ignores it. From FS on the slot itself: WRFSBASE writes it. */
-  baseLo(n: number): number {
-    return this.window.lo(n < FS ? LOADED_BASE(n) : SEG_BASE(n));
-  }
-  baseHi(n: number): number {
-    return this.window.hi(n < FS ? LOADED_BASE(n) : SEG_BASE(n));
-  }
-
-  /** Loads a segment register; the caller calls `refresh` when it is done. */
-  setSegment(n: number, selector: number, baseLo: number, baseHi: number, limit: number, attr: number): void {
-    const { i32 } = this.env, window = this.env.base() >> 2, base = window + ((n < FS ? LOADED_BASE(n) : SEG_BASE(n)) >> 2);
-    i32[window + (SELECTOR(n) >> 2)] = selector;
-    i32[window + (SEG_LIMIT >> 2) + n] = limit;
-    i32[window + (SEG_ATTR >> 2) + n] = attr;
-    i32[base] = baseLo;
-    i32[base + 1] = baseHi;
-    if (!this.modes.code64) this.#setSegmentSlots(n);
-  }
-  /** The same with base 0 and limit 2^32 - 1; cheap where only the privilege changes. */
-  setFlatSegment(n: number, selector: number, attr: number): void {
-    const same = ((attr ^ this.attr[n]) & ~(3 << DPL_SHIFT)) === 0 && this.limit[n] === 0xffff_ffff &&
-      (this.baseLo(n) | this.baseHi(n)) === 0;
-    if (!same) return this.setSegment(n, selector, 0, 0, 0xffff_ffff, attr);
-    this.window.set32(SELECTOR(n), selector);
-    this.attr[n] = attr;
-  }
-  /** What code adds and compares: nothing but the bases of FS and GS in 64-bit mode, where the other slots are 0. */
-  #setSegmentSlots(n: number): void {
-    if (n > GS) return;
-    if (n < FS) this.window.set(SEG_BASE(n), this.modes.code64 ? 0 : this.baseLo(n), this.modes.code64 ? 0 : this.baseHi(n));
-    const attr = this.modes.code64 ? 0 : this.attr[n], limit = this.modes.code64 ? 0 : this.limit[n];
-    if (n === CS) {
-      const end = (this.baseLo(CS) >>> 0) + limit;
-      this.window.set32(CODE_LIMIT, limit);
-      this.window.set32(CODE_END, end > 0xffff_ffff ? 0 : end);
-    }
-    let read = !this.modes.protectedMode || ((attr & PRESENT) !== 0 && isReadable(attr));
-    let write = !this.modes.protectedMode || ((attr & PRESENT) !== 0 && isWritable(attr));
-    if (isData(attr) && attr & EXPAND_DOWN) read = write = false;
-    const topLo = (limit + 1) | 0, topHi = limit === 0xffff_ffff ? 1 : 0;
-    this.window.set(SEG_READ_TOP(n), read ? topLo : 0, read ? topHi : 0);
-    this.window.set(SEG_WRITE_TOP(n), write ? topLo : 0, write ? topHi : 0);
-  }
-  setBase(n: number, lo: number, hi: number): void {
-    this.window.set(n < FS ? LOADED_BASE(n) : SEG_BASE(n), lo, hi);
-    if (!this.modes.code64) this.#setSegmentSlots(n);
   }
 
   /** Whether an address with this upper half is canonical: that of an access or a jump. */
@@ -593,7 +486,7 @@ export class X86Cpu implements Core {
     if (this.#misaligned(lo, access, size)) return -1;
     const user = this.window.cpl === 3, paddr = this.paging.walk(lo, hi, access, user, this.#smap, false);
     if (paddr < 0) {
-      if (access === FETCH && this.beyondCode(lo)) this.faults.record(XCPT.GP, 0);
+      if (access === FETCH && this.segments.beyondCode(lo)) this.faults.record(XCPT.GP, 0);
       else this.faults.recordAt(XCPT.PF, this.paging.errorCode, lo, hi);
       return -1;
     }
@@ -629,13 +522,8 @@ export class X86Cpu implements Core {
 
   /** Only fetches come here: elsewhere the bus answers with all ones, and code of all ones is no instruction. */
   busFault(lo: number, _hi: number, access: Access): void {
-    this.faults.record(access === FETCH && this.beyondCode(lo) ? XCPT.GP : XCPT.UD, 0);
+    this.faults.record(access === FETCH && this.segments.beyondCode(lo) ? XCPT.GP : XCPT.UD, 0);
   }
-  /** Code beyond the limit of its segment is not fetched. */
-  beyondCode(lo: number): boolean {
-    return !this.modes.code64 && ((lo - this.baseLo(CS)) >>> 0) > this.limit[CS];
-  }
-
   translateBlock(b: Builder, code: Code, max: number): void {
     translateBlock(b, code, max, this.mode(), this.#table ??= x86Table(this.features));
   }
@@ -899,7 +787,7 @@ export class X86Cpu implements Core {
   // --- derived state
   /** Derives anew what depends on the mode: after any change of CR0, CR4, EFER, RFLAGS' TF, RF, VM or AC, CPL or a segment register. */
   refresh(): void {
-    const s = this.s, attr = this.attr, flags = this.window.systemFlags, cs = attr[CS];
+    const s = this.s, attr = this.segments.attr, flags = this.window.systemFlags, cs = attr[CS];
     const pe = (s.cr0 & CR0_PE) !== 0, v86 = pe && (flags & VM) !== 0, lma = (this.window.efer & EFER_LMA) !== 0;
     const code64 = lma && (cs & LONG) !== 0, protectedMode = pe && !v86;
     if (code64 !== this.modes.code64 || protectedMode !== this.modes.protectedMode || v86 !== this.modes.v86) {
@@ -907,13 +795,13 @@ export class X86Cpu implements Core {
       if (!code64 && this.modes.code64) this.window.setFlags(this.window.flags, STATUS);
       this.modes.code64 = code64;
       this.modes.protectedMode = protectedMode;
-      for (let n = 0; n < 6; n++) this.#setSegmentSlots(n);
+      this.segments.modeChanged();
     }
     this.modes.v86 = v86;
     this.modes.lma = lma;
     const aligned = this.window.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
     const stepping = flags & (TF | RF) || s.stepOnce || this.#instructionBreakpoints();
-    const flat = code64 || this.#flat();
+    const flat = code64 || this.segments.flat;
     // 64-bit code has one kind of stack: that of an interrupt, with a null SS, and that of SYSCALL have the same code.
     const mode = (code64 ? MODE_CODE64 : (cs & BIG ? MODE_CODE32 : 0) | (attr[SS] & BIG ? MODE_STACK32 : 0)) | (pe ? MODE_PROTECTED : 0) |
       (v86 ? MODE_V86 : 0) | (flat ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
@@ -935,7 +823,8 @@ export class X86Cpu implements Core {
   /** Goes on at privilege `cpl`; CS and the flags may have changed, and nothing else that `refresh` looks at. */
   enter(cpl: number): void {
     this.window.cpl = cpl;
-    const calm = this.modes.code64 && this.attr[CS] & LONG && !((this.#mode & MODE_TF) | (this.window.systemFlags & (TF | RF | AC))) &&
+    const calm = this.modes.code64 && this.segments.attr[CS] & LONG &&
+      !((this.#mode & MODE_TF) | (this.window.systemFlags & (TF | RF | AC))) &&
       !this.#aligned;
     if (calm) this.#announce();
     else this.refresh();
@@ -962,14 +851,6 @@ export class X86Cpu implements Core {
       }
     }
     if (i32[TLB >> 2] !== tlb || i32[CONTEXT >> 2] !== context) this.#changed = true;
-  }
-  #flat(): boolean {
-    for (const n of FLAT_SEGMENTS) {
-      if (this.baseLo(n) !== 0 || this.limit[n] !== 0xffff_ffff || !(this.attr[n] & PRESENT)) return false;
-      const attr = this.attr[n];
-      if (n === CS ? !isReadable(attr) : !isWritable(attr) || (attr & (CODE | EXPAND_DOWN)) !== 0) return false;
-    }
-    return true;
   }
   #instructionBreakpoints(): boolean {
     const { dr7 } = this.s;
@@ -1071,11 +952,11 @@ export class X86Cpu implements Core {
   /** Derives everything anew after the state was replaced. */
   reload(): void {
     this.setPaging();
-    for (let n = 0; n < 8; n++) this.#setSegmentSlots(n);
+    this.segments.modeChanged();
     this.breakpointsMoved();
     this.flushAll();
     // The slots of segments depend on the mode that refresh has just found.
-    for (let n = 0; n < 8; n++) this.#setSegmentSlots(n);
+    this.segments.modeChanged();
   }
 
   // --- snapshots
@@ -1107,7 +988,7 @@ export class X86Cpu implements Core {
     this.events.load(events);
     this.ferr?.set(this.s.ferr);
     // The flags are recorded as this mode has them.
-    this.modes.code64 = (this.window.efer & EFER_LMA) !== 0 && (this.attr[CS] & LONG) !== 0;
+    this.modes.code64 = (this.window.efer & EFER_LMA) !== 0 && (this.segments.attr[CS] & LONG) !== 0;
     this.reload();
   }
 
@@ -1133,7 +1014,7 @@ export class X86Cpu implements Core {
   }
 }
 
-const FLAT_SEGMENTS = [ES, CS, SS, DS], BREAKPOINT_BYTES = [1, 2, 8, 4];
+const BREAKPOINT_BYTES = [1, 2, 8, 4];
 
 /** Level-sensitive. */
 class IntrInput implements IrqLine {

@@ -68,8 +68,8 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
 
   for (const [name, n] of GENERAL) add(name, 64, "general", slot(GPR(n), 64), n === 4 || n === 5 ? "data_ptr" : undefined);
   add("rip", 64, "general", {
-    get: () => cpu.modes.code64 ? wide(cpu.window.pcLo, cpu.window.pcHi) : BigInt((cpu.window.pcLo - cpu.baseLo(CS)) >>> 0),
-    set: (v) => cpu.setEip(low32(v), low32(v >> 32n)),
+    get: () => cpu.modes.code64 ? wide(cpu.window.pcLo, cpu.window.pcHi) : BigInt((cpu.window.pcLo - cpu.segments.baseLo(CS)) >>> 0),
+    set: (v) => cpu.segments.setEip(low32(v), low32(v >> 32n)),
   }, "code_ptr");
   add(
     "eflags",
@@ -85,9 +85,9 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
       SEGMENT_NAMES[n],
       32,
       "general",
-      number(() => cpu.selector(n), (v) => {
+      number(() => cpu.segments.selector(n), (v) => {
         // Only the selector: a debugger that restores registers must not fault.
-        cpu.setSegment(n, v & 0xffff, cpu.baseLo(n), cpu.baseHi(n), cpu.limit[n], cpu.attr[n]);
+        cpu.segments.set(n, v & 0xffff, cpu.segments.baseLo(n), cpu.segments.baseHi(n), cpu.segments.limit[n], cpu.segments.attr[n]);
       }),
     );
   }
@@ -132,9 +132,9 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
   }
   add("mxcsr", 32, "vector", slot(MXCSR, 32));
   const base = (n: number): Access => ({
-    get: () => wide(cpu.baseLo(n), cpu.baseHi(n)),
+    get: () => wide(cpu.segments.baseLo(n), cpu.segments.baseHi(n)),
     set: (v) => {
-      cpu.setBase(n, low32(v), low32(v >> 32n));
+      cpu.segments.setBase(n, low32(v), low32(v >> 32n));
       cpu.refresh();
     },
   });
@@ -197,7 +197,7 @@ const names = (value: number, table: readonly (readonly [number, string])[]): st
 export function modeName(cpu: X86Cpu): string {
   if (cpu.modes.v86) return "virtual-8086";
   if (!cpu.modes.protectedMode) return "real";
-  const size = cpu.attr[CS] & 0x40_0000 ? "32-bit" : "16-bit";
+  const size = cpu.segments.attr[CS] & 0x40_0000 ? "32-bit" : "16-bit";
   return cpu.modes.code64 ? "64-bit" : cpu.modes.lma ? `${size} compatibility` : `${size} protected`;
 }
 
@@ -206,7 +206,7 @@ export function deathReport(cpu: X86Cpu): string {
   const s = cpu.s, lines: string[] = [], events = cpu.events.last(), r = (name: string) => hex(cpu.reg(name));
   const state = s.shutdown ? "shut down (triple fault)" : cpu.waiting ? "halted" : "running";
   lines.push(
-    `${state} in ${modeName(cpu)} mode, CPL ${cpu.window.cpl}, ${hex(cpu.selector(CS))}:${
+    `${state} in ${modeName(cpu)} mode, CPL ${cpu.window.cpl}, ${hex(cpu.segments.selector(CS))}:${
       r("rip")
     }, ${cpu.events.count} events since reset`,
   );
@@ -221,12 +221,16 @@ export function deathReport(cpu: X86Cpu): string {
     }  efer ${r("efer")}`,
   );
   lines.push(
-    `  cs ${hex(cpu.selector(CS))} base ${hex(wide(cpu.baseLo(CS), cpu.baseHi(CS)))} limit ${hex(cpu.limit[CS])}  ss ${
-      hex(cpu.selector(SS))
-    } base ${hex(wide(cpu.baseLo(SS), 0))}  gdtr ${r("gdtr_base")}/${r("gdtr_limit")}  idtr ${r("idtr_base")}/${r("idtr_limit")}`,
+    `  cs ${hex(cpu.segments.selector(CS))} base ${hex(wide(cpu.segments.baseLo(CS), cpu.segments.baseHi(CS)))} limit ${
+      hex(cpu.segments.limit[CS])
+    }  ss ${hex(cpu.segments.selector(SS))} base ${hex(wide(cpu.segments.baseLo(SS), 0))}  gdtr ${r("gdtr_base")}/${
+      r("gdtr_limit")
+    }  idtr ${r("idtr_base")}/${r("idtr_limit")}`,
   );
-  const tr = wide(cpu.baseLo(TR), cpu.baseHi(TR));
-  lines.push(`  tr ${hex(cpu.selector(TR))} base ${hex(tr)} limit ${hex(cpu.limit[TR])}${cpu.modes.lma ? stacks(cpu, tr) : ""}`);
+  const tr = wide(cpu.segments.baseLo(TR), cpu.segments.baseHi(TR));
+  lines.push(
+    `  tr ${hex(cpu.segments.selector(TR))} base ${hex(tr)} limit ${hex(cpu.segments.limit[TR])}${cpu.modes.lma ? stacks(cpu, tr) : ""}`,
+  );
   if (events.length) lines.push("the first events since a return, and the last:");
   lines.push(...historyLines(cpu.events.history, (e) => describe(cpu, eventOf(e))));
   const seen = new Set<number>();

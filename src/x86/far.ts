@@ -54,7 +54,7 @@ export function farTransfer(
   nextLo: number,
   nextHi: number,
 ): Status {
-  const ipLo = cpu.modes.code64 ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, ipHi = cpu.modes.code64 ? nextHi : 0;
+  const ipLo = cpu.modes.code64 ? nextLo : (nextLo - cpu.segments.baseLo(CS)) | 0, ipHi = cpu.modes.code64 ? nextHi : 0;
   selector &= 0xffff;
   if (!cpu.modes.protectedMode) farReal(cpu, call, selector, size, lo, ipLo);
   else farProtected(cpu, call, selector, size, lo, hi, ipLo, ipHi);
@@ -62,17 +62,17 @@ export function farTransfer(
 }
 
 function farReal(cpu: X86Cpu, call: boolean, selector: number, size: number, ip: number, returnIp: number): void {
-  if ((ip >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
+  if ((ip >>> 0) > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, 0);
   if (call) {
     const stack = cpu.stack;
     stack.current(0);
-    stack.push(size, cpu.selector(CS), 0);
+    stack.push(size, cpu.segments.selector(CS), 0);
     stack.push(size, returnIp, 0);
     stack.commit();
   }
   setReal(cpu, CS, selector);
   cpu.refresh();
-  cpu.setEip(ip, 0);
+  cpu.segments.setEip(ip, 0);
 }
 
 function farProtected(
@@ -99,7 +99,7 @@ function farProtected(
     if (call) {
       const stack = cpu.stack;
       stack.current(0);
-      stack.push(size, cpu.selector(CS), 0);
+      stack.push(size, cpu.segments.selector(CS), 0);
       stack.push(size, ipLo, ipHi);
       stack.commit();
       cpu.descLo = csLo;
@@ -143,13 +143,13 @@ function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipH
   checkTarget(cpu, csLo, csHi, offset, offsetHi);
   const stack = cpu.stack;
   if (inner) {
-    const oldSs = cpu.selector(SS), oldLo = cpu.window.lo(RSP), oldHi = cpu.window.hi(RSP);
+    const oldSs = cpu.segments.selector(SS), oldLo = cpu.window.lo(RSP), oldHi = cpu.window.hi(RSP);
     if (long) {
       longStack(cpu, cpl, 0);
       stack.long(cpu.valueLo, cpu.valueHi, cpl === 3, 0);
       stack.push(8, oldSs, 0);
       stack.push(8, oldLo, oldHi);
-      stack.push(8, cpu.selector(CS), 0);
+      stack.push(8, cpu.segments.selector(CS), 0);
       stack.push(8, ipLo, ipHi);
       setNullSs(cpu, cpl);
     } else {
@@ -164,7 +164,7 @@ function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipH
       stack.push(size, oldSs, 0);
       stack.push(size, oldLo, 0);
       for (let n = words - 1; n >= 0; n--) stack.push(size, parameters[n], 0);
-      stack.push(size, cpu.selector(CS), 0);
+      stack.push(size, cpu.segments.selector(CS), 0);
       stack.push(size, ipLo, 0);
       cpu.descLo = ssLo;
       cpu.descHi = ssHi;
@@ -173,7 +173,7 @@ function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipH
     stack.commit();
   } else if (call) {
     stack.current(0);
-    stack.push(size, cpu.selector(CS), 0);
+    stack.push(size, cpu.segments.selector(CS), 0);
     stack.push(size, ipLo, ipHi);
     stack.commit();
   }
@@ -188,12 +188,12 @@ export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
   stack.current(0);
   const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff;
   if (!cpu.modes.protectedMode) {
-    if ((ipLo >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
+    if ((ipLo >>> 0) > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, 0);
     stack.move(drop);
     stack.commit();
     setReal(cpu, CS, selector);
     cpu.refresh();
-    cpu.setEip(ipLo, 0);
+    cpu.segments.setEip(ipLo, 0);
     return cpu.done();
   }
   const cpl = selector & 3;
@@ -221,8 +221,8 @@ export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
 
 /** CS and SS as the fast system calls load them: flat, without a look at the tables. */
 function flatSegments(cpu: X86Cpu, code: number, stack: number, cpl: number, long: boolean): void {
-  cpu.setFlatSegment(CS, (code & 0xfffc) | cpl, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
-  cpu.setFlatSegment(SS, (stack & 0xfffc) | cpl, FLAT_DATA | cpl << DPL_SHIFT);
+  cpu.segments.setFlat(CS, (code & 0xfffc) | cpl, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
+  cpu.segments.setFlat(SS, (stack & 0xfffc) | cpl, FLAT_DATA | cpl << DPL_SHIFT);
   cpu.enter(cpl);
 }
 
@@ -233,7 +233,7 @@ export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
   if (!(cpu.window.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.modes.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
   if (cpu.modes.lma) {
     const flags = cpu.window.flags & ~RF, fromLong = cpu.modes.code64;
-    cpu.window.set(RCX, fromLong ? nextLo : (nextLo - cpu.baseLo(CS)) | 0, fromLong ? nextHi : 0);
+    cpu.window.set(RCX, fromLong ? nextLo : (nextLo - cpu.segments.baseLo(CS)) | 0, fromLong ? nextHi : 0);
     cpu.window.set(R11, flags, 0);
     cpu.window.setFlags(0, (cpu.window.lo(FMASK) & ~2) | RF);
     flatSegments(cpu, star, star + 8, 0, true);
@@ -242,10 +242,10 @@ export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
     // The trap is looked for with the new flags: a kernel that masks TF is not stepped into (AMD64 volume 2, 6.1.1 and 13.1.4).
     if (!(cpu.window.systemFlags & TF)) s.debugDue &= ~DR6_BS;
   } else {
-    cpu.window.set(RCX, (nextLo - cpu.baseLo(CS)) | 0, 0);
+    cpu.window.set(RCX, (nextLo - cpu.segments.baseLo(CS)) | 0, 0);
     cpu.window.setFlags(0, IF | RF | VM);
     flatSegments(cpu, star, star + 8, 0, false);
-    cpu.setEip(cpu.window.lo(STAR), 0);
+    cpu.segments.setEip(cpu.window.lo(STAR), 0);
   }
   return cpu.done();
 }
@@ -264,7 +264,7 @@ export function sysret(cpu: X86Cpu, size: number): Status {
   // Unlike after IRET, the trap is that of SYSRET itself.
   if (cpu.window.systemFlags & TF) s.debugDue |= DR6_BS;
   flatSegments(cpu, size === 8 ? base + 16 : base, base + 8, 3, size === 8);
-  cpu.setEip(lo, size === 8 ? hi : 0);
+  cpu.segments.setEip(lo, size === 8 ? hi : 0);
   return cpu.done();
 }
 
@@ -277,7 +277,7 @@ export function sysenter(cpu: X86Cpu): Status {
   const long = cpu.modes.lma;
   flatSegments(cpu, s.sysenterCs, s.sysenterCs + 8, 0, long);
   cpu.window.set(RSP, s.sysenterEspLo, long ? s.sysenterEspHi : 0);
-  cpu.setEip(s.sysenterEipLo, long ? s.sysenterEipHi : 0);
+  cpu.segments.setEip(s.sysenterEipLo, long ? s.sysenterEipHi : 0);
   return cpu.done();
 }
 
@@ -290,6 +290,6 @@ export function sysexit(cpu: X86Cpu, size: number): Status {
   if (long && (!cpu.canonical(ipHi) || !cpu.canonical(spHi))) cpu.fault(XCPT.GP, 0);
   flatSegments(cpu, s.sysenterCs + (long ? 32 : 16), s.sysenterCs + (long ? 40 : 24), 3, long);
   cpu.window.set(RSP, spLo, long ? spHi : 0);
-  cpu.setEip(ipLo, long ? ipHi : 0);
+  cpu.segments.setEip(ipLo, long ? ipHi : 0);
   return cpu.done();
 }

@@ -57,7 +57,7 @@ const RSP = GPR(4);
  * unchanged.
  */
 export function deliver(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, pcLo: number, pcHi: number): void {
-  const baseLo = cpu.modes.code64 ? 0 : cpu.baseLo(CS);
+  const baseLo = cpu.modes.code64 ? 0 : cpu.segments.baseLo(CS);
   const ipLo = (pcLo - baseLo) | 0, ipHi = cpu.modes.code64 ? pcHi : 0;
   // A fault pushes RF, so that the instruction is not caught by its own breakpoint again (SDM volume 3B, 17.3.1.1).
   const flags = kind === EXCEPTION && vector !== XCPT.DB && vector !== XCPT.DF ? cpu.window.flags | RF : cpu.window.flags;
@@ -73,13 +73,13 @@ function realMode(cpu: X86Cpu, vector: number, flags: number, ip: number): void 
   if ((offset | selector) === 0) cpu.config.onNoVector?.(vector);
   stack.current(0);
   stack.push(2, flags, 0);
-  stack.push(2, cpu.selector(CS), 0);
+  stack.push(2, cpu.segments.selector(CS), 0);
   stack.push(2, ip, 0);
   stack.commit();
   cpu.window.setFlags(0, IF | TF | AC | RF);
   setReal(cpu, CS, selector);
   cpu.refresh();
-  cpu.setEip(offset, 0);
+  cpu.segments.setEip(offset, 0);
 }
 
 /** The flags that every handler starts without; interrupt gates clear IF as well. */
@@ -104,7 +104,7 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
     if (!pushes) return;
     const stack = cpu.stack;
     stack.current(ext);
-    stack.push(cpu.attr[TR] >> 8 & 8 ? 4 : 2, errorCode, 0);
+    stack.push(cpu.segments.attr[TR] >> 8 & 8 ? 4 : 2, errorCode, 0);
     stack.commit();
     return;
   }
@@ -129,16 +129,16 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
     ssHi = cpu.descHi;
     stack.other(descriptorBase(ssLo, ssHi), descriptorLimit(ssLo, ssHi), ssHi & ATTRIBUTES, sp, cpl === 3, index(ss) | ext);
     if (v86) {
-      stack.push(size, cpu.selector(GS), 0);
-      stack.push(size, cpu.selector(FS), 0);
-      stack.push(size, cpu.selector(DS), 0);
-      stack.push(size, cpu.selector(ES), 0);
+      stack.push(size, cpu.segments.selector(GS), 0);
+      stack.push(size, cpu.segments.selector(FS), 0);
+      stack.push(size, cpu.segments.selector(DS), 0);
+      stack.push(size, cpu.segments.selector(ES), 0);
     }
-    stack.push(size, cpu.selector(SS), 0);
+    stack.push(size, cpu.segments.selector(SS), 0);
     stack.push(size, cpu.window.lo(RSP), 0);
   } else stack.current(ext);
   stack.push(size, flags, 0);
-  stack.push(size, cpu.selector(CS), 0);
+  stack.push(size, cpu.segments.selector(CS), 0);
   stack.push(size, ip, 0);
   if (pushes) stack.push(size, errorCode, 0);
   if (inner) {
@@ -159,14 +159,14 @@ const V86_SAVED = [ES, DS, FS, GS];
 export function enterCode(cpu: X86Cpu, selector: number, cpl: number, lo: number, hi: number): void {
   setFromDescriptor(cpu, CS, (selector & 0xfffc) | cpl);
   cpu.enter(cpl);
-  cpu.setEip(lo, hi);
+  cpu.segments.setEip(lo, hi);
 }
 
 /** ESP and SS (in cpu.valueHi) of a privilege level from the TSS (SDM 7.2.1, 7.6). */
 export function innerStack(cpu: X86Cpu, cpl: number, ext: number): number {
-  const tss32 = (cpu.attr[TR] >> 8 & 8) !== 0, offset = tss32 ? 4 + 8 * cpl : 2 + 4 * cpl;
-  if (offset + (tss32 ? 5 : 3) > cpu.limit[TR]) cpu.fault(XCPT.TS, index(cpu.selector(TR)) | ext);
-  const at = (cpu.baseLo(TR) + offset) | 0;
+  const tss32 = (cpu.segments.attr[TR] >> 8 & 8) !== 0, offset = tss32 ? 4 + 8 * cpl : 2 + 4 * cpl;
+  if (offset + (tss32 ? 5 : 3) > cpu.segments.limit[TR]) cpu.fault(XCPT.TS, index(cpu.segments.selector(TR)) | ext);
+  const at = (cpu.segments.baseLo(TR) + offset) | 0;
   const sp = tss32 ? cpu.read32(at, 0, false) : cpu.read16(at, 0, false);
   cpu.valueHi = cpu.read16((at + (tss32 ? 4 : 2)) | 0, 0, false);
   return sp;
@@ -175,9 +175,9 @@ export function innerStack(cpu: X86Cpu, cpl: number, ext: number): number {
 /** A 64-bit stack pointer of the TSS (SDM 7.7): RSP0 to RSP2 for `slot` 0..2, IST1 to IST7 for 3..9, into cpu.valueLo and valueHi. */
 export function longStack(cpu: X86Cpu, slot: number, ext: number): void {
   const offset = slot < 3 ? 4 + 8 * slot : 0x24 + 8 * (slot - 3);
-  if (offset + 7 > cpu.limit[TR]) cpu.fault(XCPT.TS, index(cpu.selector(TR)) | ext);
-  const sum = (cpu.baseLo(TR) >>> 0) + offset;
-  cpu.read64(sum | 0, (cpu.baseHi(TR) + (sum > 0xffff_ffff ? 1 : 0)) | 0, false);
+  if (offset + 7 > cpu.segments.limit[TR]) cpu.fault(XCPT.TS, index(cpu.segments.selector(TR)) | ext);
+  const sum = (cpu.segments.baseLo(TR) >>> 0) + offset;
+  cpu.read64(sum | 0, (cpu.segments.baseHi(TR) + (sum > 0xffff_ffff ? 1 : 0)) | 0, false);
 }
 
 /** Upper half of a sum. */
@@ -310,10 +310,10 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
     cpu.valueHi = spHi;
   }
   stack.long(cpu.valueLo & ~15, cpu.valueHi, cpl === 3, ext);
-  stack.push(8, cpu.selector(SS), 0);
+  stack.push(8, cpu.segments.selector(SS), 0);
   stack.push(8, spLo, spHi);
   stack.push(8, flags, 0);
-  stack.push(8, cpu.selector(CS), 0);
+  stack.push(8, cpu.segments.selector(CS), 0);
   stack.push(8, ipLo, ipHi);
   if (hasCode) stack.push(8, errorCode, 0);
   stack.commit();
@@ -341,7 +341,7 @@ function returnFrom(cpu: X86Cpu, size: number, nextLo: number): Status {
   }
   if (cpu.window.systemFlags & NT) {
     if (cpu.modes.lma) cpu.fault(XCPT.GP, 0);
-    taskReturn(cpu, (nextLo - cpu.baseLo(CS)) | 0, cpu.window.flags);
+    taskReturn(cpu, (nextLo - cpu.segments.baseLo(CS)) | 0, cpu.window.flags);
     return cpu.done();
   }
   const stack = cpu.stack;
@@ -388,7 +388,7 @@ export function returnStack(cpu: X86Cpu, ss: number, cpl: number, long: boolean,
   }
   if (size === 8 && long) cpu.window.set(RSP, spLo, spHi);
   // What is popped is zero-extended, 16 bits too.
-  else if (long || cpu.attr[SS] & BIG) cpu.window.set(RSP, spLo, 0);
+  else if (long || cpu.segments.attr[SS] & BIG) cpu.window.set(RSP, spLo, 0);
   else cpu.window.set(RSP, (cpu.window.lo(RSP) & ~0xffff) | (spLo & 0xffff), cpu.window.hi(RSP));
 }
 
@@ -408,14 +408,14 @@ function iretReal(cpu: X86Cpu, size: number): Status {
   const stack = cpu.stack, v86 = cpu.modes.v86;
   stack.current(0);
   const ip = stack.pop(size), selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
-  if ((ip >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
+  if ((ip >>> 0) > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, 0);
   stack.commit();
   let mask = FLAGS_ANY | RF | IF | (v86 ? 0 : IOPL);
   if (size === 2) mask &= 0xffff;
   cpu.window.setFlags(cpu.s.dr7 & 0xff ? flags : flags & ~RF, mask);
   setReal(cpu, CS, selector);
   cpu.refresh();
-  cpu.setEip(ip, 0);
+  cpu.segments.setEip(ip, 0);
   return cpu.done();
 }
 
@@ -434,7 +434,7 @@ function iretV86(cpu: X86Cpu, ip: number, selector: number, flags: number): Stat
   setReal(cpu, GS, gs & 0xffff);
   cpu.window.set(RSP, sp, 0);
   cpu.refresh();
-  cpu.setEip(ip & 0xffff, 0);
+  cpu.segments.setEip(ip & 0xffff, 0);
   return cpu.done();
 }
 

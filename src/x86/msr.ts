@@ -55,10 +55,10 @@ const slot = (name: string, at: number, address: boolean): MsrRow => ({
 });
 const base = (name: string, segment: number): MsrRow => ({
   name,
-  read: (cpu) => value(cpu, cpu.baseLo(segment), cpu.baseHi(segment)),
+  read: (cpu) => value(cpu, cpu.segments.baseLo(segment), cpu.segments.baseHi(segment)),
   write: (cpu, lo, hi) => {
     canonical(cpu, hi);
-    cpu.setBase(segment, lo, hi);
+    cpu.segments.setBase(segment, lo, hi);
     cpu.refresh();
   },
 });

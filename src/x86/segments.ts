@@ -48,10 +48,10 @@ export function readDescriptor(cpu: X86Cpu, selector: number, vector: number): v
   const offset = selector & 0xfff8;
   let baseLo = cpu.window.lo(GDT_BASE), baseHi = cpu.window.hi(GDT_BASE), limit = cpu.window.lo(GDT_LIMIT);
   if (selector & 4) {
-    if (!(cpu.attr[LDTR] & PRESENT)) cpu.fault(vector, index(selector));
-    baseLo = cpu.baseLo(LDTR);
-    baseHi = cpu.baseHi(LDTR);
-    limit = cpu.limit[LDTR];
+    if (!(cpu.segments.attr[LDTR] & PRESENT)) cpu.fault(vector, index(selector));
+    baseLo = cpu.segments.baseLo(LDTR);
+    baseHi = cpu.segments.baseHi(LDTR);
+    limit = cpu.segments.limit[LDTR];
   }
   if (offset + 7 > limit) cpu.fault(vector, index(selector));
   readAt(cpu, baseLo, baseHi, offset);
@@ -69,7 +69,7 @@ export function readAt(cpu: X86Cpu, baseLo: number, baseHi: number, offset: numb
 
 /** The third word of a 16-byte system descriptor: upper half of its base; the fourth must be of type 0. */
 export function readUpper(cpu: X86Cpu, selector: number, vector: number): number {
-  const limit = selector & 4 ? cpu.limit[LDTR] : cpu.window.lo(GDT_LIMIT);
+  const limit = selector & 4 ? cpu.segments.limit[LDTR] : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 15 > limit) cpu.fault(vector, index(selector));
   const at = (cpu.descAtLo >>> 0) + 8;
   cpu.read64(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, false);
@@ -93,19 +93,26 @@ export function writeHigh(cpu: X86Cpu, value: number): void {
 /** Fills a segment register from the descriptor that was read last. The caller refreshes the mode. */
 export function setFromDescriptor(cpu: X86Cpu, n: number, selector: number): void {
   const lo = cpu.descLo, hi = cpu.descHi;
-  cpu.setSegment(n, selector, descriptorBase(lo, hi), 0, descriptorLimit(lo, hi), hi & ATTRIBUTES);
+  cpu.segments.set(n, selector, descriptorBase(lo, hi), 0, descriptorLimit(lo, hi), hi & ATTRIBUTES);
 }
 
 /** A null selector that is loaded: not usable. The bases of FS and GS are cleared, as on Intel's processors and AMD's since Zen 2. */
 export function setNull(cpu: X86Cpu, n: number, selector: number): void {
-  cpu.setSegment(n, selector, 0, 0, 0, 0);
+  cpu.segments.set(n, selector, 0, 0, 0, 0);
 }
 
 /** Real and virtual-8086 mode: the base follows the selector; real mode keeps limit and attributes ("unreal mode"). */
 export function setReal(cpu: X86Cpu, n: number, selector: number): void {
-  if (cpu.modes.v86) cpu.setSegment(n, selector, selector << 4, 0, 0xffff, V86_DATA);
-  else if (n === CS) cpu.setSegment(n, selector, selector << 4, 0, cpu.limit[CS], REAL_DATA);
-  else cpu.setSegment(n, selector, selector << 4, 0, cpu.limit[n], cpu.attr[n] === 0 ? REAL_DATA : cpu.attr[n]);
+  if (cpu.modes.v86) cpu.segments.set(n, selector, selector << 4, 0, 0xffff, V86_DATA);
+  else if (n === CS) cpu.segments.set(n, selector, selector << 4, 0, cpu.segments.limit[CS], REAL_DATA);
+  else {cpu.segments.set(
+      n,
+      selector,
+      selector << 4,
+      0,
+      cpu.segments.limit[n],
+      cpu.segments.attr[n] === 0 ? REAL_DATA : cpu.segments.attr[n],
+    );}
 }
 
 /** MOV, POP, LDS... to ES, SS, DS, FS or GS (SDM volume 2, MOV; 5.5 and 5.6). */
@@ -149,7 +156,7 @@ function loadSs(cpu: X86Cpu, selector: number): void {
 
 /** SS null in 64-bit mode: its DPL still tells the CPL. */
 export function setNullSs(cpu: X86Cpu, selector: number): void {
-  cpu.setSegment(SS, selector, 0, 0, 0, (selector & 3) << DPL_SHIFT);
+  cpu.segments.set(SS, selector, 0, 0, 0, (selector & 3) << DPL_SHIFT);
 }
 
 /**
@@ -167,7 +174,7 @@ export function checkNewSs(cpu: X86Cpu, selector: number, cpl: number, vector: n
 
 /** readDescriptor whose error code has EXT when the event came from outside. */
 export function readDescriptorExt(cpu: X86Cpu, selector: number, vector: number, ext: number): void {
-  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
+  const limit = selector & 4 ? (cpu.segments.attr[LDTR] & PRESENT ? cpu.segments.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 7 > limit) cpu.fault(vector, index(selector) | ext);
   readDescriptor(cpu, selector, vector);
 }
@@ -180,9 +187,9 @@ export function readDescriptorExt(cpu: X86Cpu, selector: number, vector: number,
 export function dropInnerSegments(cpu: X86Cpu): boolean {
   let dropped = false;
   for (const n of DATA_SEGMENTS) {
-    const attr = cpu.attr[n];
+    const attr = cpu.segments.attr[n];
     if (!(attr & S) || dpl(attr) >= cpu.window.cpl || isConforming(attr)) continue;
-    cpu.setSegment(n, 0, cpu.baseLo(n), cpu.baseHi(n), 0, 0);
+    cpu.segments.set(n, 0, cpu.segments.baseLo(n), cpu.segments.baseHi(n), 0, 0);
     dropped = true;
   }
   return dropped;
@@ -198,7 +205,7 @@ export function withinLimit(attr: number, limit: number, offset: number, size: n
 
 /** The segment may be read, written or executed; 0: yes, else the vector (SDM 5.4.1; null segments have no attributes). */
 export function rightsFault(cpu: X86Cpu, n: number, write: boolean): boolean {
-  const attr = cpu.attr[n];
+  const attr = cpu.segments.attr[n];
   if (!cpu.modes.protectedMode) return false;
   if (!(attr & PRESENT) || !(attr & S)) return true;
   return write ? !isWritable(attr) : !isReadable(attr);
@@ -207,7 +214,7 @@ export function rightsFault(cpu: X86Cpu, n: number, write: boolean): boolean {
 /** A descriptor as LAR, LSL, VERR and VERW look at it, without faults; false: not there. */
 export function peekDescriptor(cpu: X86Cpu, selector: number): boolean {
   if (index(selector) === 0) return false;
-  const limit = selector & 4 ? (cpu.attr[LDTR] & PRESENT ? cpu.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
+  const limit = selector & 4 ? (cpu.segments.attr[LDTR] & PRESENT ? cpu.segments.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 7 > limit) return false;
   readDescriptor(cpu, selector, XCPT.GP);
   return true;

@@ -55,7 +55,14 @@ export class Stack {
     const cpu = this.cpu;
     this.lo = cpu.window.lo(RSP);
     this.hi = cpu.window.hi(RSP);
-    this.#set(cpu.modes.code64 ? 8 : cpu.attr[SS] & BIG ? 4 : 2, cpu.baseLo(SS), cpu.limit[SS], cpu.attr[SS], cpu.window.cpl === 3, error);
+    this.#set(
+      cpu.modes.code64 ? 8 : cpu.segments.attr[SS] & BIG ? 4 : 2,
+      cpu.segments.baseLo(SS),
+      cpu.segments.limit[SS],
+      cpu.segments.attr[SS],
+      cpu.window.cpl === 3,
+      error,
+    );
   }
 
   /** A stack in a segment that is not loaded yet. */

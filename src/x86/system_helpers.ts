@@ -85,7 +85,9 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
   };
   const check = (write: boolean): Status => {
     const n = lo(2) & 0xff, size = lo(2) >>> 8;
-    if (rightsFault(cpu, n, write) || !withinLimit(cpu.attr[n], cpu.limit[n], lo(1), size)) cpu.fault(n === SS ? XCPT.SS : XCPT.GP, 0);
+    if (rightsFault(cpu, n, write) || !withinLimit(cpu.segments.attr[n], cpu.segments.limit[n], lo(1), size)) {
+      cpu.fault(n === SS ? XCPT.SS : XCPT.GP, 0);
+    }
     return result(lo(0), hi(0));
   };
   /** A 64-bit value into EDX:EAX. */
@@ -111,11 +113,11 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
       return CONTINUE;
     },
     codeLimit: () => {
-      if (cpu.modes.code64 ? !cpu.canonical(hi(1)) : lo(1) >>> 0 > cpu.limit[CS]) cpu.fault(XCPT.GP, 0);
+      if (cpu.modes.code64 ? !cpu.canonical(hi(1)) : lo(1) >>> 0 > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, 0);
       return result(lo(0), hi(0));
     },
     codeEnd: () => {
-      if (cpu.beyondCode(lo(1))) cpu.fault(XCPT.GP, 0);
+      if (cpu.segments.beyondCode(lo(1))) cpu.fault(XCPT.GP, 0);
       return CONTINUE;
     },
     goTo: () => {
@@ -258,14 +260,14 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
       supervisor(cpu);
       const s = cpu.s, high = cpu.modes.code64 ? hi(1) : 0;
       if (cpu.modes.code64 && !cpu.canonicalBase(high)) cpu.fault(XCPT.GP, 0);
-      if (lo(0) === 0) cpu.setGdt(lo(1), high, lo(2) & 0xffff);
+      if (lo(0) === 0) cpu.segments.setGdt(lo(1), high, lo(2) & 0xffff);
       else [s.idtLo, s.idtHi, s.idtLimit] = [lo(1), high, lo(2) & 0xffff];
       return CONTINUE;
     },
     systemSelector: () => {
       if (!cpu.modes.protectedMode) cpu.fault(XCPT.UD, 0);
       userModeInstruction(cpu);
-      return result(cpu.selector(lo(0) === 0 ? LDTR : TR));
+      return result(cpu.segments.selector(lo(0) === 0 ? LDTR : TR));
     },
     loadSystemSelector: () => {
       if (!cpu.modes.protectedMode) cpu.fault(XCPT.UD, 0);
@@ -314,7 +316,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     },
     writeBase: () => {
       if (!cpu.canonicalBase(hi(1))) cpu.fault(XCPT.GP, 0);
-      cpu.setBase(lo(0), lo(1), hi(1));
+      cpu.segments.setBase(lo(0), lo(1), hi(1));
       return CONTINUE;
     },
     monitor: () => {
@@ -378,8 +380,8 @@ function writeFlags(cpu: X86Cpu, value: number, size: number): Status {
 /** SDM volume 1, 19.5.2: the I/O permission bitmap of the TSS. */
 export function checkPort(cpu: X86Cpu, port: number, size: number): void {
   if (!(cpu.s.cr0 & 1) || (!cpu.modes.v86 && cpu.window.cpl <= (cpu.window.systemFlags & IOPL) >> 12)) return;
-  const base = cpu.baseLo(TR), high = cpu.baseHi(TR), limit = cpu.limit[TR];
-  if (!(cpu.attr[TR] & PRESENT) || !(cpu.attr[TR] >> 8 & 8) || limit < 0x67) cpu.fault(XCPT.GP, 0);
+  const base = cpu.segments.baseLo(TR), high = cpu.segments.baseHi(TR), limit = cpu.segments.limit[TR];
+  if (!(cpu.segments.attr[TR] & PRESENT) || !(cpu.segments.attr[TR] >> 8 & 8) || limit < 0x67) cpu.fault(XCPT.GP, 0);
   const at = (cpu.read16(add(base, 0x66), carry(base, 0x66, high), false)) + (port >> 3);
   if (at + 1 > limit) cpu.fault(XCPT.GP, 0);
   const bits = cpu.read16(add(base, at), carry(base, at, high), false) >> (port & 7);
@@ -490,7 +492,7 @@ const LAR_TYPES = [
 const LSL_TYPES = [types(TSS16, LDT, TSS16_BUSY, TSS32, TSS32_BUSY), types(LDT, TSS32, TSS32_BUSY)];
 
 function lldt(cpu: X86Cpu, selector: number): void {
-  if (index(selector) === 0) return cpu.setSegment(LDTR, selector, 0, 0, 0, 0);
+  if (index(selector) === 0) return cpu.segments.set(LDTR, selector, 0, 0, 0, 0);
   if (selector & 4) cpu.fault(XCPT.GP, index(selector));
   readDescriptor(cpu, selector, XCPT.GP);
   const low = cpu.descLo, high = cpu.descHi;
@@ -498,7 +500,7 @@ function lldt(cpu: X86Cpu, selector: number): void {
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   const upper = cpu.modes.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
   if (cpu.modes.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
-  cpu.setSegment(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & ATTRIBUTES);
+  cpu.segments.set(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & ATTRIBUTES);
 }
 
 function ltr(cpu: X86Cpu, selector: number): void {
@@ -511,7 +513,7 @@ function ltr(cpu: X86Cpu, selector: number): void {
   const upper = cpu.modes.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
   if (cpu.modes.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
   writeHigh(cpu, high | BUSY);
-  cpu.setSegment(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & ATTRIBUTES);
+  cpu.segments.set(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & ATTRIBUTES);
 }
 
 function invpcid(cpu: X86Cpu): Status {

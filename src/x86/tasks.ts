@@ -73,7 +73,9 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
   const selectors = Array.from({ length: to.count }, (_, n) => read(to.segments + n * to.size, 2));
   const ldt = read(to.ldt, 2), cr3 = to === LAYOUT32 ? read(CR3_OFFSET, 4) : 0, trap = to === LAYOUT32 ? read(TRAP_OFFSET, 2) & 1 : 0;
 
-  const old = cpu.attr[TR] >> 8 & 8 ? LAYOUT32 : LAYOUT16, oldBase = cpu.baseLo(TR), oldSelector = cpu.selector(TR);
+  const old = cpu.segments.attr[TR] >> 8 & 8 ? LAYOUT32 : LAYOUT16,
+    oldBase = cpu.segments.baseLo(TR),
+    oldSelector = cpu.segments.selector(TR);
   const write = (at: number, offset: number, size: number, value: number) =>
     size === 4 ? cpu.write32((at + offset) | 0, 0, value, false) : cpu.write16((at + offset) | 0, 0, value, false);
   if (reason === "jump" || returns) {
@@ -83,7 +85,7 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
   write(oldBase, old.ip, old.size, ip);
   write(oldBase, old.flags, old.size, returns ? flags & ~NT : flags);
   for (let n = 0; n < 8; n++) write(oldBase, old.gpr + n * old.size, old.size, cpu.window.lo(GPR(n)));
-  for (let n = 0; n < old.count; n++) write(oldBase, old.segments + n * old.size, 2, cpu.selector(ORDER[n]));
+  for (let n = 0; n < old.count; n++) write(oldBase, old.segments + n * old.size, 2, cpu.segments.selector(ORDER[n]));
   if (reason === "call" || reason === "gate") {
     write(base, 0, 2, oldSelector);
     newFlags |= NT;
@@ -95,7 +97,7 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
   }
 
   // Committed: what fails from here on happens in the new task.
-  cpu.setSegment(TR, selector, base, 0, limit, (tssHi | BUSY) & ATTRIBUTES);
+  cpu.segments.set(TR, selector, base, 0, limit, (tssHi | BUSY) & ATTRIBUTES);
   cpu.s.cr0 |= CR0_TS;
   if (to === LAYOUT32 && cpu.s.cr0 & CR0_PG) loadCr3(cpu, cr3, 0);
   cpu.s.dr7 &= ~0x55; // local breakpoints
@@ -103,18 +105,18 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
   cpu.window.setFlags(newFlags, to.size === 4 ? 0x3f_7fd5 : 0x7fd5 | VM);
   const v86 = (newFlags & VM) !== 0 && to.size === 4, cpl = v86 ? 3 : selectors[1] & 3;
   while (selectors.length < 6) selectors.push(0);
-  for (let n = 0; n < 6; n++) cpu.setSegment(ORDER[n], selectors[n], 0, 0, 0, 0);
-  cpu.setSegment(LDTR, ldt, 0, 0, 0, 0);
+  for (let n = 0; n < 6; n++) cpu.segments.set(ORDER[n], selectors[n], 0, 0, 0, 0);
+  cpu.segments.set(LDTR, ldt, 0, 0, 0, 0);
   cpu.window.cpl = cpl;
   cpu.refresh();
-  cpu.setEip(newIp, 0);
+  cpu.segments.setEip(newIp, 0);
   loadLdt(cpu, ldt, ext);
   if (v86) { for (let n = 0; n < 6; n++) setReal(cpu, ORDER[n], selectors[n]); }
   else loadSegments(cpu, selectors, cpl, ext);
   cpu.breakpointsMoved();
   cpu.refresh();
-  cpu.setEip(newIp, 0);
-  if ((newIp >>> 0) > cpu.limit[CS]) cpu.fault(XCPT.GP, ext);
+  cpu.segments.setEip(newIp, 0);
+  if ((newIp >>> 0) > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, ext);
   if (trap) cpu.s.debugDue |= DR6_BT;
 }
 
@@ -156,6 +158,6 @@ function loadSegments(cpu: X86Cpu, selectors: readonly number[], cpl: number, ex
 
 /** IRET with NT: back to the task in the back link. */
 export function taskReturn(cpu: X86Cpu, ip: number, flags: number): void {
-  const link = cpu.read16(cpu.baseLo(TR), 0, false);
+  const link = cpu.read16(cpu.segments.baseLo(TR), 0, false);
   taskSwitch(cpu, link, "return", 0, ip, flags);
 }

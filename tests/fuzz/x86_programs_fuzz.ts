@@ -467,19 +467,19 @@ function start(subjects: readonly Subject[], p: Program, r: Random): void {
       if (mode !== "flat") cpu.s.cr0 |= CR0_PG;
       cpu.s.cr3Lo = TABLES;
       cpu.window.cpl = user ? 3 : 0;
-      cpu.setGdt(GDT, 0, 0x37);
+      cpu.segments.setGdt(GDT, 0, 0x37);
       Object.assign(cpu.s, { idtLo: IDT, idtLimit: 0xfff });
       const flat = GRANULAR | PRESENT | S | 0x100 | (user ? 0x6000 : 0), data = flat | BIG | WRITABLE;
-      cpu.setSegment(CS, user ? CODE3 : CODE0, 0, 0, 0xffff_ffff, flat | CODE | READABLE | (width === 64 ? LONG : BIG));
-      for (const g of [ES, SS, DS, FS, GS]) cpu.setSegment(g, user ? DATA3 : DATA0, 0, 0, 0xffff_ffff, data);
-      if (segmented) { for (const g of [ES, DS]) cpu.setSegment(g, user ? DATA3 : DATA0, bases[0] & 0xff0, 0, 0x5_ffff, data); }
-      cpu.setSegment(FS, user ? DATA3 : DATA0, bases[0], 0, 0xffff_ffff, data);
-      cpu.setSegment(GS, user ? DATA3 : DATA0, bases[1], 0, 0xf_ffff, data);
-      cpu.setSegment(TR, TASK, TSS, 0, 0x67, PRESENT | 0xb00);
+      cpu.segments.set(CS, user ? CODE3 : CODE0, 0, 0, 0xffff_ffff, flat | CODE | READABLE | (width === 64 ? LONG : BIG));
+      for (const g of [ES, SS, DS, FS, GS]) cpu.segments.set(g, user ? DATA3 : DATA0, 0, 0, 0xffff_ffff, data);
+      if (segmented) { for (const g of [ES, DS]) cpu.segments.set(g, user ? DATA3 : DATA0, bases[0] & 0xff0, 0, 0x5_ffff, data); }
+      cpu.segments.set(FS, user ? DATA3 : DATA0, bases[0], 0, 0xffff_ffff, data);
+      cpu.segments.set(GS, user ? DATA3 : DATA0, bases[1], 0, 0xf_ffff, data);
+      cpu.segments.set(TR, TASK, TSS, 0, 0x67, PRESENT | 0xb00);
       cpu.reload();
     } else {
-      cpu.setSegment(CS, TEXT / 16, TEXT, 0, 0xffff, REAL_DATA);
-      for (const g of [ES, SS, DS, FS, GS]) cpu.setSegment(g, DATA / 16, DATA, 0, 0xffff, REAL_DATA);
+      cpu.segments.set(CS, TEXT / 16, TEXT, 0, 0xffff, REAL_DATA);
+      for (const g of [ES, SS, DS, FS, GS]) cpu.segments.set(g, DATA / 16, DATA, 0, 0xffff, REAL_DATA);
       cpu.s.idtLimit = 0x3ff;
       cpu.s.cr4 = CR4_OSFXSR;
       cpu.reload();
@@ -509,8 +509,8 @@ function state(s: Subject): string {
     s.asked,
     s.engine.harts[0].instructions(),
     s.cpu.s,
-    [...s.cpu.limit],
-    [...s.cpu.attr],
+    [...s.cpu.segments.limit],
+    [...s.cpu.segments.attr],
     s.cpu.window.pcLo,
     s.cpu.window.pcHi,
   ]);

@@ -161,28 +161,28 @@ export class Lab {
     s.cr3Lo = PAGES_AT;
     cpu.window.efer = long ? 0x500 : 0;
     [s.idtLo, s.idtHi, s.idtLimit] = [IDT_AT, 0, 0xffff];
-    cpu.setGdt(GDT_AT, 0, 0xffff);
+    cpu.segments.setGdt(GDT_AT, 0, 0xffff);
     cpu.window.setFlags(mode === "v86" ? 0x2_0000 : 0, 0x3f_7fd5);
     cpu.window.cpl = cpl;
     cpu.reload();
     for (const n of [ES, CS, SS, DS, FS, GS]) {
       const selector = n === CS ? CODE[cpl] : DATA[cpl];
-      if (mode === "real" || mode === "v86") cpu.setSegment(n, 0, 0, 0, 0xffff, mode === "v86" ? 0xf300 : 0x9300);
-      else cpu.setSegment(n, selector, 0, 0, mode === "16" ? 0xffff : -1, (n === CS ? code : data)(mode, cpl)[1] & 0xf0_ff00);
+      if (mode === "real" || mode === "v86") cpu.segments.set(n, 0, 0, 0, 0xffff, mode === "v86" ? 0xf300 : 0x9300);
+      else cpu.segments.set(n, selector, 0, 0, mode === "16" ? 0xffff : -1, (n === CS ? code : data)(mode, cpl)[1] & 0xf0_ff00);
     }
-    cpu.setSegment(LDTR, LDT, LDT_AT, 0, 0xffff, (P | 2) << 8);
-    cpu.setSegment(TR, TSS, TSS_AT, 0, 0x3000, (P | tss | 2) << 8);
+    cpu.segments.set(LDTR, LDT, LDT_AT, 0, 0xffff, (P | 2) << 8);
+    cpu.segments.set(TR, TSS, TSS_AT, 0, 0x3000, (P | tss | 2) << 8);
     cpu.reload();
     cpu.setReg("rsp", BigInt(cpl === 0 ? STACK0 : STACK3));
   }
-  segment(n: number, limit: number, attributes = this.cpu.attr[n]): void {
-    this.cpu.setSegment(n, this.cpu.selector(n), this.cpu.baseLo(n), 0, limit, attributes);
+  segment(n: number, limit: number, attributes = this.cpu.segments.attr[n]): void {
+    this.cpu.segments.set(n, this.cpu.segments.selector(n), this.cpu.segments.baseLo(n), 0, limit, attributes);
     this.cpu.reload();
   }
 
   start(bytes: readonly number[]): void {
     this.machine.bus.writeBytes(CODE_AT, Uint8Array.from(bytes));
-    this.cpu.setEip(CODE_AT, 0);
+    this.cpu.segments.setEip(CODE_AT, 0);
   }
   /** Runs one instruction, or some, and tells what came of it. */
   outcome(bytes: readonly number[], ticks = 1): string {

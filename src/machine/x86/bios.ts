@@ -114,15 +114,15 @@ export class BuiltinBios implements BiosHost {
   /** The processor goes on with int 19h. */
   boot(): void {
     const { core } = this;
-    core.setSegment(CS, ROM_SEGMENT, ROM, 0, 0xffff, core.attr[CS]);
+    core.segments.set(CS, ROM_SEGMENT, ROM, 0, 0xffff, core.segments.attr[CS]);
     core.refresh();
     this.setReg("esp", BOOT_STACK);
-    core.setEip(BOOT_VECTOR * STUB_BYTES, 0);
+    core.segments.setEip(BOOT_VECTOR * STUB_BYTES, 0);
   }
 
   /** Only the stubs in ROM may call: a write by anybody else goes nowhere. */
   #trapped(): void {
-    if (this.core.selector(CS) === ROM_SEGMENT && !this.core.modes.code64) biosCall(this);
+    if (this.core.segments.selector(CS) === ROM_SEGMENT && !this.core.modes.code64) biosCall(this);
   }
 
   reg(name: Register): number {
@@ -132,7 +132,7 @@ export class BuiltinBios implements BiosHost {
     this.core.window.set(SLOTS[name], value | 0, 0);
   }
   segment(name: Segment): number {
-    return this.core.selector(SEGMENT_NUMBERS[name]);
+    return this.core.segments.selector(SEGMENT_NUMBERS[name]);
   }
   setSegment(name: Segment, value: number): void {
     setReal(this.core, SEGMENT_NUMBERS[name], value);

@@ -204,9 +204,9 @@ export function startKernel(boot: Boot, core: X86Cpu): void {
     core.window.efer = EFER_LME_LMA;
     core.s.cr0 |= CR0_PG;
   }
-  core.setSegment(CS, BOOT_CS, 0, 0, 0xffff_ffff, code);
-  for (const n of [ES, SS, DS, FS, GS]) core.setSegment(n, BOOT_DS, 0, 0, 0xffff_ffff, FLAT_DATA);
-  core.setSegment(TR, 0, 0, 0, 0xffff, PRESENT | TSS32_BUSY << 8);
+  core.segments.set(CS, BOOT_CS, 0, 0, 0xffff_ffff, code);
+  for (const n of [ES, SS, DS, FS, GS]) core.segments.set(n, BOOT_DS, 0, 0, 0xffff_ffff, FLAT_DATA);
+  core.segments.set(TR, 0, 0, 0, 0xffff, PRESENT | TSS32_BUSY << 8);
   core.setReg("gdtr_base", BigInt(gdt));
   core.setReg("gdtr_limit", BigInt(descriptors.byteLength - 1));
   core.reload();

@@ -254,7 +254,7 @@ class X86Platform implements Platform {
     if (this.#image.protocol === "bios") {
       // The boot sector of the first disk, as a BIOS leaves it: CS:IP 0000:7c00, DL the drive.
       bus.writeBytes(BOOT_SECTOR, this.parts.disks.all[0].read(0, 1)!.subarray(0, 512));
-      for (const n of [ES, CS, SS, DS]) core.setSegment(n, 0, 0, 0, 0xffff, PRESENT | S | WRITABLE);
+      for (const n of [ES, CS, SS, DS]) core.segments.set(n, 0, 0, 0, 0xffff, PRESENT | S | WRITABLE);
       core.refresh();
       core.setReg("rsp", BigInt(BOOT_SECTOR));
       core.setReg("rdx", 0x80n);

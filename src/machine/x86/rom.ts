@@ -104,7 +104,7 @@ export class RomBios {
     // Only for the option ROM; and not in the middle of the OUT instruction.
     const write = () => {
       const { core } = bios;
-      if (!core.modes.protectedMode && core.selector(CS) >= ROM_SEGMENTS) this.#start.scheduleAt(parts.clock.ticks);
+      if (!core.modes.protectedMode && core.segments.selector(CS) >= ROM_SEGMENTS) this.#start.scheduleAt(parts.clock.ticks);
     };
     bios.io.map(BIOS_PORT, 1, { access: { min: 1, max: 4 }, read: () => 0xff, write }, "kernel");
   }
