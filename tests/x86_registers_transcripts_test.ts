@@ -7,6 +7,7 @@ import { writeCr0, writeCr3, writeCr4 } from "../src/x86/control_registers.ts";
 import type { X86Cpu } from "../src/x86/cpu.ts";
 import { FEATURE_NAMES } from "../src/x86/cpuid.ts";
 import { x86Table } from "../src/x86/instruction_set.ts";
+import type { Halves } from "../src/x86/microcode_memory.ts";
 import { readMsr, writeMsr } from "../src/x86/msr.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname, GOLDEN = `${ROOT}tests/golden/x86_registers.txt`;
@@ -145,17 +146,20 @@ function lines(name: string, cpu: X86Cpu): string[] {
   const out: string[] = [];
   for (const number of NUMBERS) {
     if (number === TIME) continue;
+    let value: Halves = { lo: 0, hi: 0 };
+    const read = () => {
+      value = readMsr(cpu, number);
+    };
     const msr = `${name}: MSR ${number.toString(16)}`,
-      keep = outcome(cpu, () => readMsr(cpu, number)),
-      before = [cpu.valueHi, cpu.valueLo] as const;
+      keep = outcome(cpu, read),
+      before = [value.hi, value.lo] as const;
     out.push(`${msr}: ${keep === "ok" ? hex(...before) : keep}`);
     const written = told(VALUES, (hi, lo) => {
       const result = outcome(cpu, () => writeMsr(cpu, number, lo | 0, hi | 0));
       if (result !== "ok") return result;
-      const readable = outcome(cpu, () => readMsr(cpu, number));
-      const value = readable === "ok" ? hex(cpu.valueHi, cpu.valueLo) : readable;
+      const readable = outcome(cpu, read), now = readable === "ok" ? hex(value.hi, value.lo) : readable;
       if (number === EFER) outcome(cpu, () => writeMsr(cpu, number, before[1], before[0]));
-      return value === hex(hi, lo) ? "itself" : value;
+      return now === hex(hi, lo) ? "itself" : now;
     });
     out.push(`${msr}, written: ${written}`);
     if (keep === "ok") outcome(cpu, () => writeMsr(cpu, number, before[1], before[0]));

@@ -68,7 +68,7 @@ export interface Core {
    * (also beyond the page); absent where only the page is asked for.
    */
   translate(lo: number, hi: number, access: Access, size?: number): number;
-  pageCacheable: boolean;
+  readonly pageCacheable: boolean;
   /** Addresses of code and data are physical and nothing protects them; `mode` tells this state from others. */
   readonly physical: boolean;
   /** Physical address of code at a virtual one, if finding it has no effect that the guest could see; else -1. Fences then know that the page is in use. */

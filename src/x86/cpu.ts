@@ -16,20 +16,33 @@ import {
   FETCH,
   FINISH,
   type Helper,
-  READ,
   type Status,
-  WRITE,
 } from "../ir/frontend.ts";
 import type { IrqLine } from "../core/irq.ts";
 import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
 import { type CpuState, Modes, powerOn } from "./cpu_state.ts";
 import { Features } from "./cpuid.ts";
+import { DebugRegisters } from "./debug_registers.ts";
 import { type DecodeTable, LONGEST, OK } from "./decode.ts";
-import { combine, type EventKind, EventLog, EXCEPTION, EXTERNAL, GENERAL_DETECT, hex, wide, XCPT } from "./exceptions.ts";
+import {
+  combine,
+  type EventKind,
+  EventLog,
+  EXCEPTION,
+  EXTERNAL,
+  FREEZE,
+  GENERAL_DETECT,
+  hex,
+  NOT_CANONICAL,
+  wide,
+  XCPT,
+} from "./exceptions.ts";
 import { FAULTED, Faults } from "./faults.ts";
 import { readStatus, writeStatus } from "./flags.ts";
 import { ENDING_HELPERS, SYSTEM_HELPERS } from "./helpers.ts";
 import { deliver } from "./interrupts.ts";
+import { LinearAddresses } from "./linear_addresses.ts";
+import { MicrocodeMemory } from "./microcode_memory.ts";
 import { Paging } from "./paging.ts";
 import type { X86Config } from "./ports.ts";
 import { deathReport, registerTable, traceEvent } from "./debug.ts";
@@ -101,7 +114,6 @@ import {
   TF,
   VM,
 } from "./registers.ts";
-import { Spaces } from "../ir/spaces.ts";
 import { StateWindow } from "./state_window.ts";
 import { Insn } from "./insn.ts";
 import { isStackAccess, operandBytes, Stack } from "./stack.ts";
@@ -111,8 +123,6 @@ import { instructionHelpers, translateBlock } from "./translate.ts";
 
 /** Data TLBs of each address space, the first one unused; without paging there is number 0. */
 const RIGHTS = 4;
-/** What `reportFpuError` records instead of an exception; an operand that is not canonical: `raise` finds out which exception that is. */
-const FREEZE = 256, NOT_CANONICAL = 257;
 
 export class X86Cpu implements Core {
   readonly s: CpuState = powerOn();
@@ -120,6 +130,9 @@ export class X86Cpu implements Core {
   readonly faults: Faults = new Faults();
   readonly window: StateWindow;
   readonly segments: SegmentFile;
+  readonly debug: DebugRegisters;
+  readonly addresses: LinearAddresses;
+  readonly memory: MicrocodeMemory;
   readonly paging: Paging;
   readonly features: Features;
   readonly helpers: readonly Helper[];
@@ -127,22 +140,15 @@ export class X86Cpu implements Core {
   trace: CpuTrace | undefined;
   place: (at: bigint) => string = hex;
   readonly stack: Stack;
-  readonly #wideBases: boolean;
-  pageCacheable = true;
   // Derived from the state by `refresh`.
   /** Mode bits but for the privilege and MODE_SSE_FAST; those two, the regime's part and the address space that SWITCH are of. */
   #mode = 0;
   #fast = 0;
   #paged = 0;
   #space = 0;
-  /** Accesses must be aligned (SDM 6.15, #AC). */
-  #aligned = false;
   /** A helper has changed what translated code depends on. */
   #changed = false;
-  #dataBreakpoints = false;
-  // Results of memory reads and of readDescriptor.
-  valueLo = 0;
-  valueHi = 0;
+  // Results of readDescriptor.
   descLo = 0;
   descHi = 0;
   descAtLo = 0;
@@ -151,30 +157,19 @@ export class X86Cpu implements Core {
   ferr: IrqLine | undefined;
   /** What it can decode; made when its first block is translated. */
   #table: DecodeTable | undefined;
-  /** Fetch contexts. */
-  readonly #spaces: Spaces;
-  // Translations of the microcode's accesses: page and kind, its place in u8, and the flush count they belong to.
-  readonly #walkLo: Int32Array;
-  readonly #walkHi: Int32Array;
-  readonly #walkHost: Float64Array;
-  readonly #walkStamp: Int32Array;
-  #stamp = 1;
   /** The debugger's view; made when somebody asks. */
   #named: ReturnType<typeof registerTable> | undefined;
   readonly #inputs: ReadonlyMap<string, IrqLine>;
 
   constructor(readonly env: CoreEnv, readonly config: X86Config) {
-    const { walks } = env.limits;
     this.window = new StateWindow(env);
     this.segments = new SegmentFile(env, this.window, this.modes);
+    this.debug = new DebugRegisters(this.s, () => config.onPending());
     this.paging = new Paging(env);
-    this.#spaces = new Spaces(env);
-    this.#walkLo = new Int32Array(walks);
-    this.#walkHi = new Int32Array(walks);
-    this.#walkHost = new Float64Array(walks);
-    this.#walkStamp = new Int32Array(walks);
     this.features = new Features(config.model, config.features);
-    this.#wideBases = this.features.has("la57");
+    const { s, window, modes, segments, debug, faults, paging, features } = this;
+    this.addresses = new LinearAddresses(env, s, window, modes, segments, debug, faults, paging, features);
+    this.memory = new MicrocodeMemory(env, modes, this.addresses);
     this.stack = new Stack(this);
     const own = systemHelpers(this);
     this.helpers = [
@@ -300,144 +295,6 @@ export class X86Cpu implements Core {
     this.config.onPending();
   }
 
-  /** Whether an address with this upper half is canonical: that of an access or a jump. */
-  canonical(hi: number): boolean {
-    const top = hi >> (this.s.cr4 & CR4_LA57 ? 24 : 15);
-    return top === 0 || top === -1;
-  }
-  /**
-   * The same for an address that a register is loaded with: bases of segments and of descriptor tables, MSRs, INVPCID's descriptor. There
-   * counts what the processor has, not CR4.LA57 (Intel, "5-Level Paging and 5-Level EPT" 335252, 2.5 and 2.6).
-   */
-  canonicalBase(hi: number): boolean {
-    const top = hi >> (this.#wideBases ? 24 : 15);
-    return top === 0 || top === -1;
-  }
-  /** Whether all of an operand of 64-bit code is at canonical addresses. */
-  canonicalSpan(lo: number, hi: number, bytes: number): boolean {
-    return this.canonical(hi) && ((lo >>> 0) + bytes <= 2 ** 32 || this.canonical((hi + 1) | 0));
-  }
-
-  // --- memory as microcode accesses it: linear addresses in halves; `user`: with the rights of CPL 3
-  /** Physical address for the microcode; throws FAULTED. */
-  #physical(lo: number, hi: number, access: Access, user: boolean): number {
-    const paging = this.paging;
-    if (paging.levels === 0) return this.#gate(lo >>> 0);
-    if (this.modes.lma && !this.canonical(hi)) this.fault(XCPT.GP, 0);
-    // Accesses to descriptor tables and the TSS are the supervisor's at any CPL, and SMAP holds for them; AC counts only below CPL 3.
-    const smap = (this.s.cr4 & CR4_SMAP) !== 0 && !(this.window.cpl < 3 && this.window.systemFlags & AC);
-    const paddr = paging.walk(lo, hi, access, user, smap, false);
-    if (paddr < 0) {
-      this.faults.recordAt(XCPT.PF, this.paging.errorCode, lo, hi);
-      throw FAULTED;
-    }
-    return this.#gate(paddr);
-  }
-  /** Index in u8 of `size` bytes that do not cross a page, -1 when that is no RAM. Throws FAULTED. */
-  #host(lo: number, hi: number, access: Access, user: boolean, size: number): number {
-    const offset = lo & 0xfff, key = (lo & -4096) | access | (user ? 4 : 0), w = this.#walkIndex(lo, access, user);
-    if (this.#walkStamp[w] === this.#stamp && this.#walkLo[w] === key && this.#walkHi[w] === hi) {
-      return this.#walkHost[w] + offset;
-    }
-    const paddr = this.#physical(lo, hi, access, user), page = this.env.ram(paddr - offset, 4096);
-    if (page < 0) return this.env.ram(paddr, size);
-    this.#walkStamp[w] = this.#stamp;
-    this.#walkLo[w] = key;
-    this.#walkHi[w] = hi;
-    this.#walkHost[w] = page;
-    return page + offset;
-  }
-  /** The A20 gate. */
-  #gate(paddr: number): number {
-    return this.s.a20 || !(paddr & 0x10_0000) ? paddr : paddr - 0x10_0000;
-  }
-
-  /**
-   * Index in u8 of `size` bytes of RAM that are in one page and aligned to 4; -1 when they are not, and have to be accessed one after the
-   * other. What the access at `lo` would raise is raised.
-   */
-  together(lo: number, hi: number, access: Access, user: boolean, size: number): number {
-    return (lo & 3) !== 0 || (lo & 0xfff) + size > 0x1000 ? -1 : this.#host(lo, hi, access, user, size);
-  }
-  read8(lo: number, hi: number, user: boolean): number {
-    const at = this.#host(lo, hi, READ, user, 1);
-    return at < 0 ? 0xff : this.env.u8[at];
-  }
-  read16(lo: number, hi: number, user: boolean): number {
-    if ((lo & 0xfff) === 0xfff) return this.#readBytes(lo, hi, 2, user);
-    const at = this.#host(lo, hi, READ, user, 2), u8 = this.env.u8;
-    return at < 0 ? 0xffff : u8[at] | u8[at + 1] << 8;
-  }
-  /** Signed. */
-  read32(lo: number, hi: number, user: boolean): number {
-    if ((lo & 0xfff) > 0xffc) return this.#readBytes(lo, hi, 4, user);
-    const at = this.#host(lo, hi, READ, user, 4), u8 = this.env.u8;
-    if (at < 0) return -1;
-    return at & 3 ? u8[at] | u8[at + 1] << 8 | u8[at + 2] << 16 | u8[at + 3] << 24 : this.env.i32[at >>> 2];
-  }
-  /** Into valueLo and valueHi. */
-  read64(lo: number, hi: number, user: boolean): void {
-    if (!(lo & 7)) {
-      const at = this.#host(lo, hi, READ, user, 8), word = at >>> 2;
-      this.valueLo = at < 0 ? -1 : this.env.i32[word];
-      this.valueHi = at < 0 ? -1 : this.env.i32[word + 1];
-      return;
-    }
-    const low = this.read32(lo, hi, user), next = (lo + 4) | 0;
-    this.valueHi = this.read32(next, this.#carry(next, 4, hi), user);
-    this.valueLo = low;
-  }
-  #readBytes(lo: number, hi: number, size: number, user: boolean): number {
-    let value = 0;
-    for (let i = 0; i < size; i++) value |= this.read8((lo + i) | 0, this.#carry(lo + i, i, hi), user) << (8 * i);
-    return value;
-  }
-  /** Upper half of an address whose low half is `lo` after `added` (small) was added. */
-  #carry(lo: number, added: number, hi: number): number {
-    return this.modes.lma && (lo >>> 0) < added ? (hi + 1) | 0 : hi;
-  }
-
-  write16(lo: number, hi: number, value: number, user: boolean): void {
-    this.#write(lo, hi, value, 2, user);
-  }
-  write32(lo: number, hi: number, value: number, user: boolean): void {
-    this.#write(lo, hi, value, 4, user);
-  }
-  write64(lo: number, hi: number, valueLo: number, valueHi: number, user: boolean): void {
-    if (!(lo & 7)) {
-      const at = this.#host(lo, hi, WRITE, user, 8);
-      if (at < 0) return;
-      this.env.i32[at >>> 2] = valueLo;
-      this.env.i32[(at >>> 2) + 1] = valueHi;
-      this.env.wroteAt(at, 8);
-      return;
-    }
-    const next = (lo + 4) | 0, nextHi = this.#carry(next, 4, hi);
-    // Both halves are translated before either is written.
-    if ((lo & 0xfff) > 0xff8) this.#host((lo + 7) | 0, this.#carry(lo + 7, 7, hi), WRITE, user, 1);
-    this.#write(lo, hi, valueLo, 4, user);
-    this.#write(next, nextHi, valueHi, 4, user);
-  }
-  #write(lo: number, hi: number, value: number, size: number, user: boolean): void {
-    const { env } = this, { u8 } = env;
-    if ((lo & 0xfff) + size > 0x1000) {
-      // The first page is translated before the second is written.
-      this.#host(lo, hi, WRITE, user, 1);
-      for (let i = size - 1; i >= 0; i--) {
-        const at = this.#host((lo + i) | 0, this.#carry(lo + i, i, hi), WRITE, user, 1);
-        if (at < 0) continue;
-        u8[at] = value >>> (8 * i);
-        env.wroteAt(at, 1);
-      }
-      return;
-    }
-    const at = this.#host(lo, hi, WRITE, user, size);
-    if (at < 0) return;
-    if (size === 4 && !(at & 3)) env.i32[at >>> 2] = value;
-    else for (let i = 0; i < size; i++) u8[at + i] = value >>> (8 * i);
-    env.wroteAt(at, size);
-  }
-
   // --- what the engine asks
   mode(): number {
     const fast = mxcsrIsFast(this.window.lo(MXCSR)) ? MODE_SSE_FAST : 0;
@@ -448,16 +305,11 @@ export class X86Cpu implements Core {
     return this.#mode | this.window.cpl << MODE_CPL_SHIFT | fast;
   }
   regime(): number {
-    return this.paging.levels === 0 ? 0 : RIGHTS * this.#spaces.index + (this.window.cpl === 3 ? 3 : this.#smap ? 2 : 1);
+    return this.paging.levels === 0 ? 0 : RIGHTS * this.addresses.spaces.index + (this.window.cpl === 3 ? 3 : this.addresses.smap ? 2 : 1);
   }
   context(): number {
-    return this.window.cpl === 3 ? this.#spaces.user << 1 | 1 : this.#spaces.system << 1;
+    return this.window.cpl === 3 ? this.addresses.spaces.user << 1 | 1 : this.addresses.spaces.system << 1;
   }
-  /** The supervisor may not touch user pages (SDM 4.6.1). */
-  get #smap(): boolean {
-    return (this.s.cr4 & CR4_SMAP) !== 0 && this.window.cpl < 3 && !(this.window.systemFlags & AC);
-  }
-
   get writable(): boolean {
     return this.paging.levels === 0 || this.paging.writable;
   }
@@ -467,57 +319,16 @@ export class X86Cpu implements Core {
   }
 
   translate(lo: number, hi: number, access: Access, size = 1): number {
-    this.pageCacheable = true;
-    if (hi !== 0 && !this.modes.code64) {
-      // The second part of an access that wraps at 4 GiB; the TLB would keep it under an address that nobody flushes.
-      hi = 0;
-      this.pageCacheable = false;
-    }
-    if (this.#dataBreakpoints && access !== FETCH) {
-      this.pageCacheable = false;
-      this.#matchBreakpoints(lo, hi, access, size);
-    }
-    if (this.paging.levels === 0) return this.#misaligned(lo, access, size) ? -1 : this.#gate(lo >>> 0);
-    // Also the last byte: an operand that begins below the end of the canonical addresses may lie beyond it (SDM volume 1, 3.3.7.1).
-    if (hi !== 0 && !this.canonicalSpan(lo, hi, size)) {
-      this.faults.recordAt(access === FETCH ? XCPT.GP : NOT_CANONICAL, 0, lo, hi);
-      return -1;
-    }
-    if (this.#misaligned(lo, access, size)) return -1;
-    const user = this.window.cpl === 3, paddr = this.paging.walk(lo, hi, access, user, this.#smap, false);
-    if (paddr < 0) {
-      if (access === FETCH && this.segments.beyondCode(lo)) this.faults.record(XCPT.GP, 0);
-      else this.faults.recordAt(XCPT.PF, this.paging.errorCode, lo, hi);
-      return -1;
-    }
-    if (access === FETCH) {
-      const { leaf, levels, entryIndex } = this.paging;
-      for (let level = leaf; level < levels; level++) if (entryIndex[level] >= 0) this.#spaces.fetched(entryIndex[level], user);
-    }
-    return this.#gate(paddr);
+    return this.addresses.translate(lo, hi, access, size);
   }
-
-  /** Records #AC for an access that has to be aligned and is not, with paging or without. While they have to be, the TLB keeps no page. */
-  #misaligned(lo: number, access: Access, size: number): boolean {
-    if (!this.#aligned || access === FETCH) return false;
-    this.pageCacheable = false;
-    if (size > 8 || (lo & (size - 1)) === 0) return false;
-    this.faults.record(XCPT.AC, 0);
-    return true;
+  get pageCacheable(): boolean {
+    return this.addresses.pageCacheable;
   }
-
-  /** Physical address that an access would reach now but for SMAP and protection keys, without side effects; undefined when it would fault. */
   probe(vaddr: bigint, access: Access): number | undefined {
-    const lo = Number(BigInt.asIntN(32, vaddr)), hi = this.modes.lma ? Number(BigInt.asIntN(32, vaddr >> 32n)) : 0;
-    if (this.paging.levels === 0) return this.#gate(lo >>> 0);
-    if (this.modes.lma && !this.canonical(hi)) return undefined;
-    const p = this.paging, { userKeys, systemKeys } = p;
-    // As SMAP, the keys are to catch programs, not who looks at them.
-    p.userKeys = p.systemKeys = 0;
-    const paddr = p.walk(lo, hi, access, this.window.cpl === 3, false, true);
-    p.userKeys = userKeys;
-    p.systemKeys = systemKeys;
-    return paddr < 0 ? undefined : this.#gate(paddr);
+    return this.addresses.probe(vaddr, access);
+  }
+  dataDropped(lo?: number): void {
+    this.memory.forget(lo);
   }
 
   /** Only fetches come here: elsewhere the bus answers with all ones, and code of all ones is no instruction. */
@@ -555,16 +366,10 @@ export class X86Cpu implements Core {
     this.event(vector, EXCEPTION, this.faults.errorCode);
   }
 
-  /** An operand of 64-bit code that a helper accesses must be canonical. */
-  checkCanonical(lo: number, hi: number, bytes: number): void {
-    if (!this.modes.code64 || this.canonicalSpan(lo, hi, bytes)) return;
-    this.faults.recordAt(NOT_CANONICAL, 0, lo, hi);
-    throw FAULTED;
-  }
   /** Whether an operand that is accessed in pieces, and whose first one is missing in the last canonical page, lies beyond the end as well. */
   #reachesEnd(): boolean {
     const lo = this.faults.addressLo >>> 0, hi = this.faults.addressHi;
-    if (!this.modes.code64 || lo < 0xffff_f000 || this.canonical((hi + 1) | 0)) return false;
+    if (!this.modes.code64 || lo < 0xffff_f000 || this.addresses.canonical((hi + 1) | 0)) return false;
     const insn = this.#instruction();
     return insn !== undefined && lo + operandBytes(insn) > 2 ** 32;
   }
@@ -754,36 +559,12 @@ export class X86Cpu implements Core {
   step(pcLo: number, pcHi: number): Status {
     const s = this.s, flags = this.window.systemFlags;
     if (flags & RF) this.window.set(RFLAGS, flags & ~RF, 0);
-    else if (this.#matchInstruction(pcLo, pcHi)) return FAULT;
+    else if (this.debug.matchInstruction(pcLo, pcHi)) return this.faults.record(XCPT.DB, 0);
     if (flags & TF) s.debugDue |= DR6_BS;
     s.stepOnce = false;
     this.refresh();
     return FINISH;
   }
-  /** DR7: condition of breakpoint n in bits 1..0 (0 execute, 1 write, 3 read or write), length - 1 in bits 3..2. */
-  #matchInstruction(lo: number, hi: number): boolean {
-    const s = this.s;
-    let hit = 0;
-    for (let n = 0; n < 4; n++) {
-      if (s.dr7 >> (2 * n) & 3 && (s.dr7 >> (16 + 4 * n) & 3) === 0 && s.drLo[n] === lo && s.drHi[n] === hi) hit |= 1 << n;
-    }
-    if (hit === 0) return false;
-    s.dr6 = (s.dr6 & ~15) | hit;
-    this.faults.record(XCPT.DB, 0);
-    return true;
-  }
-  #matchBreakpoints(lo: number, hi: number, access: Access, size: number): void {
-    const s = this.s;
-    for (let n = 0; n < 4; n++) {
-      const kind = s.dr7 >> (16 + 4 * n) & 3;
-      if (!(s.dr7 >> (2 * n) & 3) || !(kind === 3 || (kind === 1 && access === WRITE)) || s.drHi[n] !== hi) continue;
-      const length = BREAKPOINT_BYTES[s.dr7 >> (18 + 4 * n) & 3], from = (s.drLo[n] & -length) >>> 0, at = lo >>> 0;
-      if (at >= from + length || at + size <= from) continue;
-      s.debugDue |= 1 << n;
-      this.config.onPending();
-    }
-  }
-
   // --- derived state
   /** Derives anew what depends on the mode: after any change of CR0, CR4, EFER, RFLAGS' TF, RF, VM or AC, CPL or a segment register. */
   refresh(): void {
@@ -800,18 +581,18 @@ export class X86Cpu implements Core {
     this.modes.v86 = v86;
     this.modes.lma = lma;
     const aligned = this.window.cpl === 3 && (s.cr0 & CR0_AM) !== 0 && (flags & AC) !== 0;
-    const stepping = flags & (TF | RF) || s.stepOnce || this.#instructionBreakpoints();
+    const stepping = flags & (TF | RF) || s.stepOnce || this.debug.onCode;
     const flat = code64 || this.segments.flat;
     // 64-bit code has one kind of stack: that of an interrupt, with a null SS, and that of SYSCALL have the same code.
     const mode = (code64 ? MODE_CODE64 : (cs & BIG ? MODE_CODE32 : 0) | (attr[SS] & BIG ? MODE_STACK32 : 0)) | (pe ? MODE_PROTECTED : 0) |
       (v86 ? MODE_V86 : 0) | (flat ? MODE_FLAT : 0) | (s.cr0 & CR0_TS ? MODE_TS : 0) |
       (s.cr0 & CR0_EM ? MODE_EM : 0) | (s.cr0 & CR0_MP ? MODE_MP : 0) | (s.cr4 & CR4_OSFXSR ? MODE_OSFXSR : 0) | (stepping ? MODE_TF : 0) |
-      (this.paging.levels === 0 && s.a20 && !this.#dataBreakpoints && !aligned ? MODE_PHYSICAL : 0) |
+      (this.paging.levels === 0 && s.a20 && !this.debug.onData && !aligned ? MODE_PHYSICAL : 0) |
       (flat || (this.window.lo(CODE_END) & 15) === 15 ? 0 : MODE_ODD_END);
     // Pages that were cached without the check must not be while it is on.
-    if (aligned && !this.#aligned) this.env.flushTlb();
-    this.#aligned = aligned;
-    const paged = (this.paging.levels === 0 ? 0 : 1) | s.cr4 & CR4_SMAP, space = this.#spaces.system;
+    if (aligned && !this.addresses.aligned) this.env.flushTlb();
+    this.addresses.aligned = aligned;
+    const paged = (this.paging.levels === 0 ? 0 : 1) | s.cr4 & CR4_SMAP, space = this.addresses.spaces.system;
     if (mode !== this.#mode || paged !== this.#paged || space !== this.#space) {
       this.#mode = mode;
       this.#paged = paged;
@@ -825,7 +606,7 @@ export class X86Cpu implements Core {
     this.window.cpl = cpl;
     const calm = this.modes.code64 && this.segments.attr[CS] & LONG &&
       !((this.#mode & MODE_TF) | (this.window.systemFlags & (TF | RF | AC))) &&
-      !this.#aligned;
+      !this.addresses.aligned;
     if (calm) this.#announce();
     else this.refresh();
   }
@@ -852,18 +633,10 @@ export class X86Cpu implements Core {
     }
     if (i32[TLB >> 2] !== tlb || i32[CONTEXT >> 2] !== context) this.#changed = true;
   }
-  #instructionBreakpoints(): boolean {
-    const { dr7 } = this.s;
-    if (!(dr7 & 0xff)) return false;
-    for (let n = 0; n < 4; n++) if (dr7 >> (2 * n) & 3 && (dr7 >> (16 + 4 * n) & 3) === 0) return true;
-    return false;
-  }
   /** After DR7 was written. */
   breakpointsMoved(): void {
-    const { dr7 } = this.s;
     this.#forgetSwitch();
-    this.#dataBreakpoints = false;
-    for (let n = 0; n < 4; n++) if (dr7 >> (2 * n) & 3 && (dr7 >> (16 + 4 * n) & 1) !== 0) this.#dataBreakpoints = true;
+    this.debug.moved();
     this.env.flushTlb();
     this.refresh();
   }
@@ -911,34 +684,21 @@ export class X86Cpu implements Core {
     this.paging.tables.forget();
   }
   entryChanged(word: number, count: number, fetched: boolean): boolean {
-    if (!fetched || !this.#spaces.changed(word, count)) return false;
+    if (!fetched || !this.addresses.spaces.changed(word, count)) return false;
     this.#forgetSwitch();
     this.env.changed();
     return true;
   }
-  dataDropped(lo?: number): void {
-    if (lo === undefined) this.#forgetWalks();
-    else for (let n = 0; n < 4; n++) this.#walkStamp[this.#walkIndex(lo, n & 1 ? WRITE : READ, n > 1)] = 0;
-  }
-  #forgetWalks(): void {
-    if (this.#stamp++ < this.env.limits.stamps) return;
-    this.#walkStamp.fill(0);
-    this.#stamp = 1;
-  }
-  /** Where a page is in the cache of the microcode's accesses. */
-  #walkIndex(lo: number, access: Access, user: boolean): number {
-    return ((lo >>> 12) ^ (access * 21 + (user ? 11 : 0))) & (this.#walkStamp.length - 1);
-  }
   /** Forgets every translation. */
   flushAll(): void {
     this.env.flushTlb();
-    this.#spaces.forget();
+    this.addresses.spaces.forget();
     this.#enterSpace();
     this.refresh();
   }
   /** After a write to CR3. Its value alone says what the translations are: they are coherent with the tables. */
   newRoot(): void {
-    this.#forgetWalks();
+    this.memory.forget();
     this.#enterSpace();
     this.refresh();
   }
@@ -947,7 +707,7 @@ export class X86Cpu implements Core {
     const { levels, pdpteLo, pdpteHi } = this.paging;
     const pdptes = levels === 3 ? Int32Array.of(...pdpteLo, ...pdpteHi) : undefined;
     // If another space had this place, it had these data TLBs.
-    if (this.#spaces.enter(this.s.cr3Lo, this.s.cr3Hi, pdptes)) this.env.flushTlb();
+    if (this.addresses.spaces.enter(this.s.cr3Lo, this.s.cr3Hi, pdptes)) this.env.flushTlb();
   }
   /** Derives everything anew after the state was replaced. */
   reload(): void {
@@ -1013,8 +773,6 @@ export class X86Cpu implements Core {
     return deathReport(this);
   }
 }
-
-const BREAKPOINT_BYTES = [1, 2, 8, 4];
 
 /** Level-sensitive. */
 class IntrInput implements IrqLine {

@@ -7,6 +7,10 @@ export const XCPT = {
 } as const;
 /** Recorded for an access to a debug register while DR7.GD is set: raised as #DB, of which DR6.BD tells. */
 export const GENERAL_DETECT = 258;
+/** Recorded for an operand that is not canonical: raised as #SS or #GP, whichever it is. */
+export const NOT_CANONICAL = 257;
+/** Recorded for an x87 error that goes to the interrupt controller: it stops the processor and is no exception. */
+export const FREEZE = 256;
 
 export const EXCEPTION_NAMES: readonly string[] = [
   "#DE divide error",

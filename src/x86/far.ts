@@ -122,7 +122,7 @@ function farProtected(
 
 /** The offset must lie in the segment whose descriptor is given. */
 function checkTarget(cpu: X86Cpu, csLo: number, csHi: number, lo: number, hi: number): void {
-  const wrong = cpu.modes.lma && csHi & LONG ? !cpu.canonical(hi) : (lo >>> 0) > descriptorLimit(csLo, csHi);
+  const wrong = cpu.modes.lma && csHi & LONG ? !cpu.addresses.canonical(hi) : (lo >>> 0) > descriptorLimit(csLo, csHi);
   if (wrong) cpu.fault(XCPT.GP, 0);
 }
 
@@ -145,15 +145,15 @@ function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipH
   if (inner) {
     const oldSs = cpu.segments.selector(SS), oldLo = cpu.window.lo(RSP), oldHi = cpu.window.hi(RSP);
     if (long) {
-      longStack(cpu, cpl, 0);
-      stack.long(cpu.valueLo, cpu.valueHi, cpl === 3, 0);
+      const to = longStack(cpu, cpl, 0);
+      stack.long(to.lo, to.hi, cpl === 3, 0);
       stack.push(8, oldSs, 0);
       stack.push(8, oldLo, oldHi);
       stack.push(8, cpu.segments.selector(CS), 0);
       stack.push(8, ipLo, ipHi);
       setNullSs(cpu, cpl);
     } else {
-      const sp = innerStack(cpu, cpl, 0), ss = cpu.valueHi;
+      const { sp, ss } = innerStack(cpu, cpl, 0);
       checkNewSs(cpu, ss, cpl, XCPT.TS, 0);
       const ssLo = cpu.descLo, ssHi = cpu.descHi;
       // Parameters are read from the old stack before the new one is written.
@@ -186,7 +186,7 @@ function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipH
 export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
   const stack = cpu.stack;
   stack.current(0);
-  const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff;
+  const { lo: ipLo, hi: ipHi } = stack.popWide(size), selector = stack.pop(size) & 0xffff;
   if (!cpu.modes.protectedMode) {
     if ((ipLo >>> 0) > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, 0);
     stack.move(drop);
@@ -202,7 +202,7 @@ export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
   checkTarget(cpu, csLo, csHi, ipLo, ipHi);
   stack.move(drop);
   if (outer) {
-    const spLo = stack.pop(size), spHi = cpu.valueHi, ss = stack.pop(size) & 0xffff;
+    const { lo: spLo, hi: spHi } = stack.popWide(size), ss = stack.pop(size) & 0xffff;
     returnStack(cpu, ss, cpl, long, size, spLo, spHi);
   } else stack.commit();
   cpu.descLo = csLo;
@@ -257,7 +257,7 @@ export function sysret(cpu: X86Cpu, size: number): Status {
   if (cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
   const lo = cpu.window.lo(RCX), hi = cpu.window.hi(RCX);
   // On AMD's processors the fault comes with the fetch, at CPL 3.
-  if (size === 8 && cpu.features.intel && !cpu.canonical(hi)) cpu.fault(XCPT.GP, 0);
+  if (size === 8 && cpu.features.intel && !cpu.addresses.canonical(hi)) cpu.fault(XCPT.GP, 0);
   if (cpu.modes.lma) cpu.window.setFlags(cpu.window.lo(R11), SYSRET_FLAGS);
   else cpu.window.setFlags(IF, IF);
   // The selectors come with RPL 3 whatever STAR says; SS stays what it is on AMD's processors but for the selector.
@@ -287,7 +287,7 @@ export function sysexit(cpu: X86Cpu, size: number): Status {
   if (cpu.modes.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
   if (!(s.cr0 & 1) || cpu.window.cpl !== 0 || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
   const ipLo = cpu.window.lo(RDX), ipHi = cpu.window.hi(RDX), spLo = cpu.window.lo(RCX), spHi = cpu.window.hi(RCX);
-  if (long && (!cpu.canonical(ipHi) || !cpu.canonical(spHi))) cpu.fault(XCPT.GP, 0);
+  if (long && (!cpu.addresses.canonical(ipHi) || !cpu.addresses.canonical(spHi))) cpu.fault(XCPT.GP, 0);
   flatSegments(cpu, s.sysenterCs + (long ? 32 : 16), s.sysenterCs + (long ? 40 : 24), 3, long);
   cpu.window.set(RSP, spLo, long ? spHi : 0);
   cpu.segments.setEip(ipLo, long ? ipHi : 0);

@@ -48,6 +48,7 @@ import {
 } from "./segments.ts";
 import { writeStatus } from "./flags.ts";
 import { CPL, GDT_BASE, GDT_LIMIT, GPR, LOADED_BASE, RETURNED, RFLAGS, SEG_ATTR, SEG_BASE, SEG_LIMIT, SELECTOR } from "./slots.ts";
+import type { Halves } from "./microcode_memory.ts";
 import { taskReturn, taskSwitch } from "./tasks.ts";
 
 const RSP = GPR(4);
@@ -69,7 +70,7 @@ export function deliver(cpu: X86Cpu, vector: number, kind: EventKind, errorCode:
 function realMode(cpu: X86Cpu, vector: number, flags: number, ip: number): void {
   const s = cpu.s, at = (s.idtLo + vector * 4) | 0;
   if (vector * 4 + 3 > s.idtLimit) cpu.fault(XCPT.GP, vector * 8 + 2);
-  const offset = cpu.read16(at, 0, false), selector = cpu.read16((at + 2) | 0, 0, false), stack = cpu.stack;
+  const offset = cpu.memory.read16(at, 0, false), selector = cpu.memory.read16((at + 2) | 0, 0, false), stack = cpu.stack;
   if ((offset | selector) === 0) cpu.config.onNoVector?.(vector);
   stack.current(0);
   stack.push(2, flags, 0);
@@ -122,12 +123,12 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
   const v86 = cpu.modes.v86;
   let ss = 0, ssLo = 0, ssHi = 0;
   if (inner) {
-    const sp = innerStack(cpu, cpl, ext);
-    ss = cpu.valueHi;
+    const to = innerStack(cpu, cpl, ext);
+    ss = to.ss;
     checkNewSs(cpu, ss, cpl, XCPT.TS, ext);
     ssLo = cpu.descLo;
     ssHi = cpu.descHi;
-    stack.other(descriptorBase(ssLo, ssHi), descriptorLimit(ssLo, ssHi), ssHi & ATTRIBUTES, sp, cpl === 3, index(ss) | ext);
+    stack.other(descriptorBase(ssLo, ssHi), descriptorLimit(ssLo, ssHi), ssHi & ATTRIBUTES, to.sp, cpl === 3, index(ss) | ext);
     if (v86) {
       stack.push(size, cpu.segments.selector(GS), 0);
       stack.push(size, cpu.segments.selector(FS), 0);
@@ -162,22 +163,23 @@ export function enterCode(cpu: X86Cpu, selector: number, cpl: number, lo: number
   cpu.segments.setEip(lo, hi);
 }
 
-/** ESP and SS (in cpu.valueHi) of a privilege level from the TSS (SDM 7.2.1, 7.6). */
-export function innerStack(cpu: X86Cpu, cpl: number, ext: number): number {
+/** ESP and SS of a privilege level from the TSS (SDM 7.2.1, 7.6); good until the next call. */
+export function innerStack(cpu: X86Cpu, cpl: number, ext: number): Readonly<typeof inner> {
   const tss32 = (cpu.segments.attr[TR] >> 8 & 8) !== 0, offset = tss32 ? 4 + 8 * cpl : 2 + 4 * cpl;
   if (offset + (tss32 ? 5 : 3) > cpu.segments.limit[TR]) cpu.fault(XCPT.TS, index(cpu.segments.selector(TR)) | ext);
   const at = (cpu.segments.baseLo(TR) + offset) | 0;
-  const sp = tss32 ? cpu.read32(at, 0, false) : cpu.read16(at, 0, false);
-  cpu.valueHi = cpu.read16((at + (tss32 ? 4 : 2)) | 0, 0, false);
-  return sp;
+  inner.sp = tss32 ? cpu.memory.read32(at, 0, false) : cpu.memory.read16(at, 0, false);
+  inner.ss = cpu.memory.read16((at + (tss32 ? 4 : 2)) | 0, 0, false);
+  return inner;
 }
+const inner = { sp: 0, ss: 0 };
 
-/** A 64-bit stack pointer of the TSS (SDM 7.7): RSP0 to RSP2 for `slot` 0..2, IST1 to IST7 for 3..9, into cpu.valueLo and valueHi. */
-export function longStack(cpu: X86Cpu, slot: number, ext: number): void {
+/** A 64-bit stack pointer of the TSS (SDM 7.7): RSP0 to RSP2 for `slot` 0..2, IST1 to IST7 for 3..9. */
+export function longStack(cpu: X86Cpu, slot: number, ext: number): Halves {
   const offset = slot < 3 ? 4 + 8 * slot : 0x24 + 8 * (slot - 3);
   if (offset + 7 > cpu.segments.limit[TR]) cpu.fault(XCPT.TS, index(cpu.segments.selector(TR)) | ext);
   const sum = (cpu.segments.baseLo(TR) >>> 0) + offset;
-  cpu.read64(sum | 0, (cpu.segments.baseHi(TR) + (sum > 0xffff_ffff ? 1 : 0)) | 0, false);
+  return cpu.memory.read64(sum | 0, (cpu.segments.baseHi(TR) + (sum > 0xffff_ffff ? 1 : 0)) | 0, false);
 }
 
 /** Upper half of a sum. */
@@ -198,7 +200,7 @@ const canonical48 = (hi: number): boolean => hi >> 15 === 0 || hi >> 15 === -1;
 function descriptorAt(cpu: X86Cpu, selector: number): number {
   const { i32 } = cpu.env, offset = selector & 0xfff8, base = i32[GDT_BASE >> 2];
   if (selector & 4 || offset === 0 || offset + 7 > i32[GDT_LIMIT >> 2]) return -1;
-  return cpu.together(base + offset | 0, sum(base, i32[(GDT_BASE >> 2) + 1], offset), READ, false, 8) >> 2;
+  return cpu.memory.together(base + offset | 0, sum(base, i32[(GDT_BASE >> 2) + 1], offset), READ, false, 8) >> 2;
 }
 /** Loads a segment register in 64-bit mode, as `setSegment` does. */
 function load(i32: Int32Array, n: number, selector: number, lo: number, hi: number): void {
@@ -212,7 +214,7 @@ function load(i32: Int32Array, n: number, selector: number, lo: number, hi: numb
 function plainEvent(cpu: X86Cpu, vector: number, hasCode: boolean, errorCode: number, flags: number, ipLo: number, ipHi: number): boolean {
   const s = cpu.s, { i32 } = cpu.env;
   if (!cpu.modes.code64 || vector * 16 + 15 > s.idtLimit) return false;
-  const gate = cpu.together(s.idtLo + vector * 16 | 0, sum(s.idtLo, s.idtHi, vector * 16), READ, false, 16) >> 2;
+  const gate = cpu.memory.together(s.idtLo + vector * 16 | 0, sum(s.idtLo, s.idtHi, vector * 16), READ, false, 16) >> 2;
   if (gate < 0 || (i32[gate + 1] & PLAIN_GATE_MASK) !== PLAIN_GATE) return false;
   const gateLo = i32[gate], gateHi = i32[gate + 1], offsetHi = i32[gate + 2], selector = gateLo >>> 16, code = descriptorAt(cpu, selector);
   if (code < 0 || (i32[code + 1] & PLAIN_CODE_MASK) !== PLAIN_CODE || !canonical48(offsetHi)) return false;
@@ -220,7 +222,8 @@ function plainEvent(cpu: X86Cpu, vector: number, hasCode: boolean, errorCode: nu
   let top = spLo, topHi = spHi;
   if (inner) {
     if (i32[(SEG_LIMIT >> 2) + TR] >>> 0 < 11) return false;
-    const base = i32[SEG_BASE(TR) >> 2], rsp0 = cpu.together(base + 4 | 0, sum(base, i32[(SEG_BASE(TR) >> 2) + 1], 4), READ, false, 8) >> 2;
+    const base = i32[SEG_BASE(TR) >> 2],
+      rsp0 = cpu.memory.together(base + 4 | 0, sum(base, i32[(SEG_BASE(TR) >> 2) + 1], 4), READ, false, 8) >> 2;
     if (rsp0 < 0) return false;
     top = i32[rsp0];
     topHi = i32[rsp0 + 1];
@@ -228,7 +231,7 @@ function plainEvent(cpu: X86Cpu, vector: number, hasCode: boolean, errorCode: nu
   top &= ~15;
   const size = hasCode ? 48 : 40;
   if (top & 0xfff && (top & 0xfff) < size || top === 0 || !canonical48(topHi)) return false;
-  const last = cpu.together(top - 8, topHi, WRITE, false, 8), at = last >> 2;
+  const last = cpu.memory.together(top - 8, topHi, WRITE, false, 8), at = last >> 2;
   if (at < 0) return false;
   i32[at] = i32[SELECTOR(SS) >> 2] & 0xffff;
   i32[at - 2] = spLo;
@@ -257,7 +260,7 @@ function plainEvent(cpu: X86Cpu, vector: number, hasCode: boolean, errorCode: nu
 function plainReturn(cpu: X86Cpu): boolean {
   const { i32 } = cpu.env;
   if (!cpu.modes.code64 || i32[CPL >> 2] !== 0 || cpu.s.dr7 & 0xff || !canonical48(i32[(RSP >> 2) + 1])) return false;
-  const at = cpu.together(i32[RSP >> 2], i32[(RSP >> 2) + 1], READ, false, 40) >> 2;
+  const at = cpu.memory.together(i32[RSP >> 2], i32[(RSP >> 2) + 1], READ, false, 40) >> 2;
   if (at < 0) return false;
   const ipLo = i32[at], ipHi = i32[at + 1], selector = i32[at + 2] & 0xffff, flags = i32[at + 4], ss = i32[at + 8] & 0xffff;
   const cpl = selector & 3, dpl = cpl << DPL_SHIFT;
@@ -292,7 +295,7 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
   if (gateHi & S || (kindOfGate !== INT32 && kindOfGate !== TRAP32)) cpu.fault(XCPT.GP, where);
   if (software && dpl(gateHi) < cpu.window.cpl) cpu.fault(XCPT.GP, where);
   if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
-  const offsetHi = cpu.read32(cpu.descAtLo + 8 | 0, sum(cpu.descAtLo, cpu.descAtHi, 8), false);
+  const offsetHi = cpu.memory.read32(cpu.descAtLo + 8 | 0, sum(cpu.descAtLo, cpu.descAtHi, 8), false);
   const offsetLo = (gateHi & 0xffff_0000) | (gateLo & 0xffff), selector = gateLo >>> 16, ist = gateHi & 7;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
   readDescriptorExt(cpu, selector, XCPT.GP, ext);
@@ -302,14 +305,11 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
   const inner = !isConforming(attr) && dpl(attr) < cpu.window.cpl, cpl = inner ? dpl(attr) : cpu.window.cpl, stack = cpu.stack;
   setAccessed(cpu);
   const csLo = cpu.descLo, csHi = cpu.descHi;
-  if (!cpu.canonical(offsetHi)) cpu.fault(XCPT.GP, ext);
+  if (!cpu.addresses.canonical(offsetHi)) cpu.fault(XCPT.GP, ext);
   const spLo = cpu.window.lo(RSP), spHi = cpu.window.hi(RSP);
-  if (ist !== 0 || inner) longStack(cpu, ist !== 0 ? 2 + ist : cpl, ext);
-  else {
-    cpu.valueLo = spLo;
-    cpu.valueHi = spHi;
-  }
-  stack.long(cpu.valueLo & ~15, cpu.valueHi, cpl === 3, ext);
+  let topLo = spLo, topHi = spHi;
+  if (ist !== 0 || inner) ({ lo: topLo, hi: topHi } = longStack(cpu, ist !== 0 ? 2 + ist : cpl, ext));
+  stack.long(topLo & ~15, topHi, cpl === 3, ext);
   stack.push(8, cpu.segments.selector(SS), 0);
   stack.push(8, spLo, spHi);
   stack.push(8, flags, 0);
@@ -347,15 +347,15 @@ function returnFrom(cpu: X86Cpu, size: number, nextLo: number): Status {
   const stack = cpu.stack;
   if (size === 8 && plainReturn(cpu)) return cpu.done();
   stack.current(0);
-  const ipLo = stack.pop(size), ipHi = cpu.valueHi, selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
+  const { lo: ipLo, hi: ipHi } = stack.popWide(size), selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
   if (flags & VM && size === 4 && cpu.window.cpl === 0 && !cpu.modes.lma) return iretV86(cpu, ipLo, selector, flags);
   const cpl = selector & 3;
   checkReturnCode(cpu, selector);
   const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.modes.lma && (csHi & LONG) !== 0;
-  if (long ? !cpu.canonical(ipHi) : (ipLo >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, 0);
+  if (long ? !cpu.addresses.canonical(ipHi) : (ipLo >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, 0);
   const outer = cpl > cpu.window.cpl;
   if (outer || cpu.modes.code64) {
-    const spLo = stack.pop(size), spHi = cpu.valueHi, ss = stack.pop(size) & 0xffff;
+    const { lo: spLo, hi: spHi } = stack.popWide(size), ss = stack.pop(size) & 0xffff;
     returnStack(cpu, ss, cpl, long, size, spLo, spHi);
   } else stack.commit();
   returnFlags(cpu, flags, size);

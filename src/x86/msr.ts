@@ -4,40 +4,43 @@ import { writeEfer } from "./control_registers.ts";
 import type { LocalApic } from "../core/apic.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { XCPT } from "./exceptions.ts";
+import type { Halves } from "./microcode_memory.ts";
 import { FS, GS } from "./segments.ts";
 import { CSTAR, FMASK, KERNEL_GS_BASE, LSTAR, STAR } from "./slots.ts";
 
 export interface MsrRow {
   readonly name: string;
-  /** Leaves the value in cpu.valueLo and valueHi. */
-  read(cpu: X86Cpu): void;
+  /** What it returns is good until the next call. */
+  read(cpu: X86Cpu): Halves;
   /** Absent: writes raise #GP. */
   write?(cpu: X86Cpu, lo: number, hi: number): void;
 }
 
-const value = (cpu: X86Cpu, lo: number, hi: number): void => {
-  cpu.valueLo = lo | 0;
-  cpu.valueHi = hi | 0;
-};
-const fixed = (name: string, lo: number, hi = 0): MsrRow => ({ name, read: (cpu) => value(cpu, lo, hi) });
+const read = { lo: 0, hi: 0 };
+function value(lo: number, hi: number): Halves {
+  read.lo = lo | 0;
+  read.hi = hi | 0;
+  return read;
+}
+const fixed = (name: string, lo: number, hi = 0): MsrRow => ({ name, read: () => value(lo, hi) });
 /** Remembers what is written; `lo` and `hi` are its value after reset. */
 const plain = (name: string, number: number, lo = 0, hi = 0): MsrRow => ({
   name,
   read: (cpu) => {
     const v = cpu.s.msrs[number];
-    value(cpu, v ? v[0] : lo, v ? v[1] : hi);
+    return value(v ? v[0] : lo, v ? v[1] : hi);
   },
   write: (cpu, lo, hi) => void (cpu.s.msrs[number] = [lo, hi]),
 });
 const canonical = (cpu: X86Cpu, hi: number): void => {
-  if (!cpu.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
+  if (!cpu.addresses.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
 };
 
-type Halves = "sysenterEsp" | "sysenterEip";
+type AddressField = "sysenterEsp" | "sysenterEip";
 /** A 64-bit register of the state, an address. */
-const halves = (name: string, field: Halves): MsrRow => ({
+const halves = (name: string, field: AddressField): MsrRow => ({
   name,
-  read: (cpu) => value(cpu, cpu.s[`${field}Lo`], cpu.s[`${field}Hi`]),
+  read: (cpu) => value(cpu.s[`${field}Lo`], cpu.s[`${field}Hi`]),
   write: (cpu, lo, hi) => {
     canonical(cpu, hi);
     cpu.s[`${field}Lo`] = lo;
@@ -47,7 +50,7 @@ const halves = (name: string, field: Halves): MsrRow => ({
 /** A 64-bit register in a slot. `address`: it must be canonical. */
 const slot = (name: string, at: number, address: boolean): MsrRow => ({
   name,
-  read: (cpu) => value(cpu, cpu.window.lo(at), cpu.window.hi(at)),
+  read: (cpu) => value(cpu.window.lo(at), cpu.window.hi(at)),
   write: (cpu, lo, hi) => {
     if (address) canonical(cpu, hi);
     cpu.window.set(at, lo, hi);
@@ -55,7 +58,7 @@ const slot = (name: string, at: number, address: boolean): MsrRow => ({
 });
 const base = (name: string, segment: number): MsrRow => ({
   name,
-  read: (cpu) => value(cpu, cpu.segments.baseLo(segment), cpu.segments.baseHi(segment)),
+  read: (cpu) => value(cpu.segments.baseLo(segment), cpu.segments.baseHi(segment)),
   write: (cpu, lo, hi) => {
     canonical(cpu, hi);
     cpu.segments.setBase(segment, lo, hi);
@@ -72,10 +75,10 @@ function deadlineTimer(cpu: X86Cpu): LocalApic {
 
 const SYSENTER_CS = 0x174, APIC_BASE = 0x1b, TSC_DEADLINE = 0x6e0;
 
-/** The time-stamp counter into cpu.valueLo and valueHi. Guests poll it: no remainder of doubles, which is slow. */
-export function readTsc(cpu: X86Cpu): void {
+/** The time-stamp counter. Guests poll it: no remainder of doubles, which is slow. */
+export function readTsc(cpu: X86Cpu): Halves {
   const t = cpu.config.tsc() + cpu.s.tscOffset, hi = Math.floor(t / 2 ** 32);
-  value(cpu, t - hi * 2 ** 32, hi);
+  return value(t - hi * 2 ** 32, hi);
 }
 
 /** By number. */
@@ -94,7 +97,7 @@ const ROWS = new Map<number, MsrRow>([
     read: (cpu: X86Cpu) => {
       const { apic } = cpu.config;
       if (!apic) cpu.fault(XCPT.GP, 0);
-      value(cpu, apic.baseLo, apic.baseHi);
+      return value(apic.baseLo, apic.baseHi);
     },
     write: (cpu: X86Cpu, lo, hi) => {
       if (!cpu.config.apic?.writeBase(lo, hi, cpu.features.has("x2apic"))) cpu.fault(XCPT.GP, 0);
@@ -106,14 +109,14 @@ const ROWS = new Map<number, MsrRow>([
   [0xfe, fixed("IA32_MTRRCAP", 0x508)],
   [SYSENTER_CS, {
     name: "IA32_SYSENTER_CS",
-    read: (cpu) => value(cpu, cpu.s.sysenterCs, 0),
+    read: (cpu) => value(cpu.s.sysenterCs, 0),
     write: (cpu, lo) => void (cpu.s.sysenterCs = lo & 0xffff),
   }],
   [TSC_DEADLINE, {
     name: "IA32_TSC_DEADLINE",
     read: (cpu) => {
       const { deadline } = deadlineTimer(cpu), t = deadline === 0 ? 0 : deadline + cpu.s.tscOffset;
-      value(cpu, t % 2 ** 32 | 0, Math.floor(t / 2 ** 32));
+      return value(t % 2 ** 32 | 0, Math.floor(t / 2 ** 32));
     },
     // DEVIATION: a deadline stays where it is when the counter is written afterwards.
     write: (cpu, lo, hi) => {
@@ -140,20 +143,20 @@ const ROWS = new Map<number, MsrRow>([
     name: "IA32_PKRS",
     read: (cpu) => {
       if (!cpu.features.has("pks")) cpu.fault(XCPT.GP, 0);
-      value(cpu, cpu.s.pkrs, 0);
+      return value(cpu.s.pkrs, 0);
     },
     write: (cpu, lo, hi) => {
       if (!cpu.features.has("pks") || hi !== 0) cpu.fault(XCPT.GP, 0);
       cpu.setKeys(cpu.s.pkru, lo);
     },
   }],
-  [0xc000_0080, { name: "IA32_EFER", read: (cpu) => value(cpu, cpu.window.efer, 0), write: writeEfer }],
+  [0xc000_0080, { name: "IA32_EFER", read: (cpu) => value(cpu.window.efer, 0), write: writeEfer }],
   [0xc000_0081, slot("IA32_STAR", STAR, false)],
   [0xc000_0082, slot("IA32_LSTAR", LSTAR, true)],
   [0xc000_0083, slot("IA32_CSTAR", CSTAR, true)],
   [0xc000_0084, {
     name: "IA32_FMASK",
-    read: (cpu) => value(cpu, cpu.window.lo(FMASK), 0),
+    read: (cpu) => value(cpu.window.lo(FMASK), 0),
     write: (cpu, lo) => cpu.window.set32(FMASK, lo),
   }],
   [0xc000_0100, base("IA32_FS_BASE", FS)],
@@ -161,7 +164,7 @@ const ROWS = new Map<number, MsrRow>([
   [0xc000_0102, slot("IA32_KERNEL_GS_BASE", KERNEL_GS_BASE, true)],
   [0xc000_0103, {
     name: "IA32_TSC_AUX",
-    read: (cpu) => value(cpu, cpu.s.tscAux, 0),
+    read: (cpu) => value(cpu.s.tscAux, 0),
     write: (cpu, lo, hi) => {
       if (hi !== 0) cpu.fault(XCPT.GP, 0);
       cpu.s.tscAux = lo;
@@ -207,14 +210,14 @@ function policyOf(cpu: X86Cpu, number: number): Policy {
 
 const ZERO = { lo: 0, hi: 0 };
 
-/** RDMSR: the value goes to cpu.valueLo and valueHi; `number` is unsigned. */
-export function readMsr(cpu: X86Cpu, number: number): void {
+/** RDMSR; `number` is unsigned. */
+export function readMsr(cpu: X86Cpu, number: number): Halves {
   const row = ROWS.get(number);
   if (row) return row.read(cpu);
   const policy = policyOf(cpu, number),
     v = policy === "x2apic" ? cpu.config.apic?.readMsr(number) : policy === "ignored" ? ZERO : undefined;
   if (!v) cpu.fault(XCPT.GP, 0);
-  value(cpu, v.lo, v.hi);
+  return value(v.lo, v.hi);
 }
 
 /** WRMSR. */

@@ -5,6 +5,7 @@ import { silent } from "../core/log.ts";
 import { createMachine, type Host, loadGraph, type MachineOptions } from "../machine/machine.ts";
 import { memoryFiles } from "../machine/testing/toys.ts";
 import type { X86Cpu } from "./cpu.ts";
+import { wide } from "./exceptions.ts";
 import { FAULTED } from "./faults.ts";
 import { readMsr, writeMsr } from "./msr.ts";
 
@@ -31,8 +32,8 @@ function writes(cpu: X86Cpu, number: number, value: bigint): boolean {
 }
 function reads(cpu: X86Cpu, number: number): bigint | undefined {
   try {
-    readMsr(cpu, number);
-    return BigInt.asUintN(32, BigInt(cpu.valueHi)) << 32n | BigInt.asUintN(32, BigInt(cpu.valueLo));
+    const { lo, hi } = readMsr(cpu, number);
+    return wide(lo, hi);
   } catch (e) {
     assertEquals(e, FAULTED);
     return undefined;

@@ -62,9 +62,9 @@ export function readAt(cpu: X86Cpu, baseLo: number, baseHi: number, offset: numb
   const at = (baseLo >>> 0) + offset, lo = at | 0, hi = cpu.modes.lma ? (baseHi + (at > 0xffff_ffff ? 1 : 0)) | 0 : 0;
   cpu.descAtLo = lo;
   cpu.descAtHi = hi;
-  cpu.read64(lo, hi, false);
-  cpu.descLo = cpu.valueLo;
-  cpu.descHi = cpu.valueHi;
+  const read = cpu.memory.read64(lo, hi, false);
+  cpu.descLo = read.lo;
+  cpu.descHi = read.hi;
 }
 
 /** The third word of a 16-byte system descriptor: upper half of its base; the fourth must be of type 0. */
@@ -72,9 +72,9 @@ export function readUpper(cpu: X86Cpu, selector: number, vector: number): number
   const limit = selector & 4 ? cpu.segments.limit[LDTR] : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 15 > limit) cpu.fault(vector, index(selector));
   const at = (cpu.descAtLo >>> 0) + 8;
-  cpu.read64(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, false);
-  if (cpu.valueHi & 0x1f00) cpu.fault(vector, index(selector));
-  return cpu.valueLo;
+  const upper = cpu.memory.read64(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, false);
+  if (upper.hi & 0x1f00) cpu.fault(vector, index(selector));
+  return upper.lo;
 }
 
 /** Sets the accessed bit of the descriptor that was read last, in memory (SDM 3.4.5.1). */
@@ -87,7 +87,7 @@ export function setAccessed(cpu: X86Cpu): void {
 /** Replaces the upper word of the descriptor that was read last. */
 export function writeHigh(cpu: X86Cpu, value: number): void {
   const at = (cpu.descAtLo >>> 0) + 4;
-  cpu.write32(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, value, false);
+  cpu.memory.write32(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, value, false);
 }
 
 /** Fills a segment register from the descriptor that was read last. The caller refreshes the mode. */

@@ -4,6 +4,7 @@
 import type { X86Cpu } from "./cpu.ts";
 import { XCPT } from "./exceptions.ts";
 import { type Insn, MEM } from "./insn.ts";
+import type { Halves } from "./microcode_memory.ts";
 import { BIG, SS, withinLimit } from "./segments.ts";
 import { GPR } from "./slots.ts";
 
@@ -47,6 +48,7 @@ export class Stack {
   /** Linear address that `#check` has found. */
   #atLo = 0;
   #atHi = 0;
+  readonly #popped = { lo: 0, hi: 0 };
 
   constructor(readonly cpu: X86Cpu) {}
 
@@ -99,7 +101,7 @@ export class Stack {
   #check(bytes: number): void {
     const cpu = this.cpu;
     if (this.width === 8) {
-      if (!cpu.canonicalSpan(this.lo, this.hi, bytes)) cpu.fault(XCPT.SS, this.#error);
+      if (!cpu.addresses.canonicalSpan(this.lo, this.hi, bytes)) cpu.fault(XCPT.SS, this.#error);
       this.#atLo = this.lo;
       this.#atHi = this.hi;
       return;
@@ -113,22 +115,26 @@ export class Stack {
   push(bytes: number, lo: number, hi: number): void {
     this.move(-bytes);
     this.#check(bytes);
-    if (bytes === 8) this.cpu.write64(this.#atLo, this.#atHi, lo, hi, this.#user);
-    else if (bytes === 4) this.cpu.write32(this.#atLo, this.#atHi, lo, this.#user);
-    else this.cpu.write16(this.#atLo, this.#atHi, lo, this.#user);
+    if (bytes === 8) this.cpu.memory.write64(this.#atLo, this.#atHi, lo, hi, this.#user);
+    else if (bytes === 4) this.cpu.memory.write32(this.#atLo, this.#atHi, lo, this.#user);
+    else this.cpu.memory.write16(this.#atLo, this.#atHi, lo, this.#user);
   }
 
-  /** Pops 2, 4 or 8 bytes, zero-extended, into cpu.valueLo and valueHi; returns the low half. */
+  /** Pops 2, 4 or 8 bytes and returns the low half, zero-extended. */
   pop(bytes: number): number {
-    const cpu = this.cpu;
+    return this.popWide(bytes).lo;
+  }
+  /** The same with both halves: good until the next call. */
+  popWide(bytes: number): Halves {
+    const { memory } = this.cpu;
     this.#check(bytes);
-    if (bytes === 8) cpu.read64(this.#atLo, this.#atHi, this.#user);
-    else {
-      cpu.valueLo = bytes === 4 ? cpu.read32(this.#atLo, this.#atHi, this.#user) : cpu.read16(this.#atLo, this.#atHi, this.#user);
-      cpu.valueHi = 0;
-    }
+    let value: Halves = this.#popped;
+    if (bytes === 8) value = memory.read64(this.#atLo, this.#atHi, this.#user);
+    else {this.#popped.lo = bytes === 4
+        ? memory.read32(this.#atLo, this.#atHi, this.#user)
+        : memory.read16(this.#atLo, this.#atHi, this.#user);}
     this.move(bytes);
-    return cpu.valueLo;
+    return value;
   }
 
   /** Makes the pointer RSP: SP and ESP keep what lies above them (ESP clears it). */

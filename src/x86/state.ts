@@ -33,20 +33,20 @@ const buffer = new Int32Array((PKRU_OFFSET + PKRU_BYTES) / 4), view = new DataVi
 
 function write(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
   const user = cpu.window.cpl === 3;
-  cpu.checkCanonical(lo, hi, from + bytes);
+  cpu.addresses.checkSpan(lo, hi, from + bytes);
   for (let i = from; i < from + bytes; i += 8) {
     const at = (lo >>> 0) + i;
-    cpu.write64(at | 0, cpu.modes.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, buffer[i >> 2], buffer[(i >> 2) + 1], user);
+    cpu.memory.write64(at | 0, cpu.modes.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, buffer[i >> 2], buffer[(i >> 2) + 1], user);
   }
 }
 function read(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
   const user = cpu.window.cpl === 3;
-  cpu.checkCanonical(lo, hi, from + bytes);
+  cpu.addresses.checkSpan(lo, hi, from + bytes);
   for (let i = from; i < from + bytes; i += 8) {
     const at = (lo >>> 0) + i;
-    cpu.read64(at | 0, cpu.modes.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, user);
-    buffer[i >> 2] = cpu.valueLo;
-    buffer[(i >> 2) + 1] = cpu.valueHi;
+    const value = cpu.memory.read64(at | 0, cpu.modes.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, user);
+    buffer[i >> 2] = value.lo;
+    buffer[(i >> 2) + 1] = value.hi;
   }
 }
 

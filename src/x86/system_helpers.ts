@@ -31,6 +31,7 @@ import { GENERAL_DETECT, wide, XCPT } from "./exceptions.ts";
 import { farReturn, farTransfer, syscall, sysenter, sysexit, sysret } from "./far.ts";
 import type { SystemHelper } from "./helpers.ts";
 import { iret, softwareInterrupt } from "./interrupts.ts";
+import type { Halves } from "./microcode_memory.ts";
 import { readMsr, readTsc, writeMsr } from "./msr.ts";
 import {
   ATTRIBUTES,
@@ -96,9 +97,9 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     set32(cpu, RDX, high);
     return CONTINUE;
   };
-  const tsc = (): void => {
+  const tsc = (): Halves => {
     if (cpu.s.cr4 & CR4_TSD && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
-    readTsc(cpu);
+    return readTsc(cpu);
   };
   return {
     exception: () => cpu.faults.record(lo(0), lo(1) < 0 ? 0 : lo(1)),
@@ -109,11 +110,11 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     segWrite: () => check(true),
     storeSelector: () => {
       check(true);
-      cpu.write16(lo(0), hi(0), lo(3) & 0xffff, cpu.window.cpl === 3);
+      cpu.memory.write16(lo(0), hi(0), lo(3) & 0xffff, cpu.window.cpl === 3);
       return CONTINUE;
     },
     codeLimit: () => {
-      if (cpu.modes.code64 ? !cpu.canonical(hi(1)) : lo(1) >>> 0 > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, 0);
+      if (cpu.modes.code64 ? !cpu.addresses.canonical(hi(1)) : lo(1) >>> 0 > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, 0);
       return result(lo(0), hi(0));
     },
     codeEnd: () => {
@@ -167,13 +168,13 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     },
     cpuid: () => cpuid(cpu),
     rdtsc: () => {
-      tsc();
-      return result(cpu.valueLo, cpu.valueHi);
+      const { lo, hi } = tsc();
+      return result(lo, hi);
     },
     rdtscp: () => {
-      tsc();
+      const { lo, hi } = tsc();
       set32(cpu, RCX, cpu.s.tscAux);
-      return pair(cpu.valueLo, cpu.valueHi);
+      return pair(lo, hi);
     },
     rdpid: () => result(cpu.s.tscAux),
     rdpmc: () => {
@@ -183,8 +184,8 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     },
     rdmsr: () => {
       supervisor(cpu);
-      readMsr(cpu, cpu.window.lo(RCX) >>> 0);
-      return pair(cpu.valueLo, cpu.valueHi);
+      const { lo, hi } = readMsr(cpu, cpu.window.lo(RCX) >>> 0);
+      return pair(lo, hi);
     },
     wrmsr: () => {
       supervisor(cpu);
@@ -259,7 +260,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     loadTable: () => {
       supervisor(cpu);
       const s = cpu.s, high = cpu.modes.code64 ? hi(1) : 0;
-      if (cpu.modes.code64 && !cpu.canonicalBase(high)) cpu.fault(XCPT.GP, 0);
+      if (cpu.modes.code64 && !cpu.addresses.canonicalBase(high)) cpu.fault(XCPT.GP, 0);
       if (lo(0) === 0) cpu.segments.setGdt(lo(1), high, lo(2) & 0xffff);
       else [s.idtLo, s.idtHi, s.idtLimit] = [lo(1), high, lo(2) & 0xffff];
       return CONTINUE;
@@ -315,7 +316,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
       return CONTINUE;
     },
     writeBase: () => {
-      if (!cpu.canonicalBase(hi(1))) cpu.fault(XCPT.GP, 0);
+      if (!cpu.addresses.canonicalBase(hi(1))) cpu.fault(XCPT.GP, 0);
       cpu.segments.setBase(lo(0), lo(1), hi(1));
       return CONTINUE;
     },
@@ -382,9 +383,9 @@ export function checkPort(cpu: X86Cpu, port: number, size: number): void {
   if (!(cpu.s.cr0 & 1) || (!cpu.modes.v86 && cpu.window.cpl <= (cpu.window.systemFlags & IOPL) >> 12)) return;
   const base = cpu.segments.baseLo(TR), high = cpu.segments.baseHi(TR), limit = cpu.segments.limit[TR];
   if (!(cpu.segments.attr[TR] & PRESENT) || !(cpu.segments.attr[TR] >> 8 & 8) || limit < 0x67) cpu.fault(XCPT.GP, 0);
-  const at = (cpu.read16(add(base, 0x66), carry(base, 0x66, high), false)) + (port >> 3);
+  const at = (cpu.memory.read16(add(base, 0x66), carry(base, 0x66, high), false)) + (port >> 3);
   if (at + 1 > limit) cpu.fault(XCPT.GP, 0);
-  const bits = cpu.read16(add(base, at), carry(base, at, high), false) >> (port & 7);
+  const bits = cpu.memory.read16(add(base, at), carry(base, at, high), false) >> (port & 7);
   if (bits & ((1 << size) - 1)) cpu.fault(XCPT.GP, 0);
 }
 const add = (lo: number, n: number): number => (lo + n) | 0;
@@ -499,7 +500,7 @@ function lldt(cpu: X86Cpu, selector: number): void {
   if (high & S || type(high) !== LDT) cpu.fault(XCPT.GP, index(selector));
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   const upper = cpu.modes.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
-  if (cpu.modes.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
+  if (cpu.modes.lma && !cpu.addresses.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
   cpu.segments.set(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & ATTRIBUTES);
 }
 
@@ -511,7 +512,7 @@ function ltr(cpu: X86Cpu, selector: number): void {
   if (high & S || !(kind === TSS32 || (kind === TSS16 && !cpu.modes.lma))) cpu.fault(XCPT.GP, index(selector));
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   const upper = cpu.modes.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
-  if (cpu.modes.lma && !cpu.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
+  if (cpu.modes.lma && !cpu.addresses.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
   writeHigh(cpu, high | BUSY);
   cpu.segments.set(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & ATTRIBUTES);
 }
@@ -523,6 +524,6 @@ function invpcid(cpu: X86Cpu): Status {
   if (cpu.window.argHi(0) !== 0 || kind < 0 || kind > 3) cpu.fault(XCPT.GP, 0);
   const pcids = cpu.s.cr4 & CR4_PCIDE ? 0xfff : 0;
   if (kind < 2 && (pcidHi !== 0 || pcidLo & ~pcids)) cpu.fault(XCPT.GP, 0);
-  if (kind === 0 && !cpu.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
+  if (kind === 0 && !cpu.addresses.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
   return CONTINUE;
 }

@@ -66,7 +66,7 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
 
   // Everything that may page-fault in the new TSS is read first.
   const read = (offset: number, size: number) =>
-    size === 4 ? cpu.read32((base + offset) | 0, 0, false) : cpu.read16((base + offset) | 0, 0, false);
+    size === 4 ? cpu.memory.read32((base + offset) | 0, 0, false) : cpu.memory.read16((base + offset) | 0, 0, false);
   const newIp = read(to.ip, to.size);
   let newFlags = read(to.flags, to.size);
   const gprs = Array.from({ length: 8 }, (_, n) => read(to.gpr + n * to.size, to.size));
@@ -77,7 +77,7 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
     oldBase = cpu.segments.baseLo(TR),
     oldSelector = cpu.segments.selector(TR);
   const write = (at: number, offset: number, size: number, value: number) =>
-    size === 4 ? cpu.write32((at + offset) | 0, 0, value, false) : cpu.write16((at + offset) | 0, 0, value, false);
+    size === 4 ? cpu.memory.write32((at + offset) | 0, 0, value, false) : cpu.memory.write16((at + offset) | 0, 0, value, false);
   if (reason === "jump" || returns) {
     readDescriptor(cpu, oldSelector, XCPT.TS);
     writeHigh(cpu, cpu.descHi & ~BUSY);
@@ -158,6 +158,6 @@ function loadSegments(cpu: X86Cpu, selectors: readonly number[], cpl: number, ex
 
 /** IRET with NT: back to the task in the back link. */
 export function taskReturn(cpu: X86Cpu, ip: number, flags: number): void {
-  const link = cpu.read16(cpu.segments.baseLo(TR), 0, false);
+  const link = cpu.memory.read16(cpu.segments.baseLo(TR), 0, false);
   taskSwitch(cpu, link, "return", 0, ip, flags);
 }
