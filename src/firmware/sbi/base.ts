@@ -1,4 +1,4 @@
-// Base extension. Source: SBI specification 2.0, chapter 4.
+// Base extension. Source: SBI specification 3.0, chapter 4.
 import { ok, type SbiExtension } from "./host.ts";
 
 /** Major number in bits 30:24, minor in 23:0. */

@@ -1,4 +1,4 @@
-// Debug console. Source: SBI specification 2.0, chapter 12. A call that writes may be partial (12.1): it takes 128 KiB at most, so that a length
+// Debug console. Source: SBI specification 3.0, chapter 12. A call that writes may be partial (12.1): it takes 128 KiB at most, so that a length
 // beyond all reason does not hold up the host.
 import { ERR, fail, ok, type SbiArguments, type SbiExtension, type SbiHost, type SbiResult } from "./host.ts";
 

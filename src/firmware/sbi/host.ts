@@ -1,5 +1,5 @@
 // What the built-in SBI needs of the machine, and the vocabulary of its extensions.
-// Source: RISC-V Supervisor Binary Interface specification 2.0, chapter 3 (binary encoding).
+// Source: RISC-V Supervisor Binary Interface specification 3.0, chapter 3 (binary encoding).
 import type { StopRequest } from "../../core/device.ts";
 
 /** What a hart's performance counters are for (pmu.ts): plain data. */

@@ -1,4 +1,4 @@
-// Hart state management. Source: SBI specification 2.0, chapter 9. No platform-specific suspend type is there.
+// Hart state management. Source: SBI specification 3.0, chapter 9. No platform-specific suspend type is there.
 import { ERR, executable, fail, HSM, ok, type SbiArguments, type SbiExtension, type SbiResult } from "./host.ts";
 
 const SUSPEND_RETENTIVE = 0n, SUSPEND_NON_RETENTIVE = 0x8000_0000n;

@@ -1,4 +1,4 @@
-// Inter-processor interrupts. Source: SBI specification 2.0, chapter 7.
+// Inter-processor interrupts. Source: SBI specification 3.0, chapter 7.
 import { ERR, fail, hartList, ok, type SbiArguments, type SbiExtension, type SbiResult } from "./host.ts";
 import { countRequest, EVENT } from "./pmu.ts";
 

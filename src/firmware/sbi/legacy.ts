@@ -1,4 +1,4 @@
-// The calls of SBI 0.1. Source: SBI specification 2.0, chapter 5.
+// The calls of SBI 0.1. Source: SBI specification 3.0, chapter 5.
 // DEVIATION: a hart mask that cannot be read gives SBI_ERR_INVALID_ADDRESS instead of a page fault at the ecall.
 import { allOnes, ERR, type SbiArguments, type SbiLegacyCall, type SbiResult } from "./host.ts";
 import { sendIpi } from "./ipi.ts";

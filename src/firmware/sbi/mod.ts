@@ -1,5 +1,5 @@
 // The built-in SBI: what OpenSBI would answer to an S-mode kernel, served by the emulator without M-mode code.
-// Source: RISC-V Supervisor Binary Interface specification 2.0, and FWFT of 3.0. Not modelled: SUSP and CPPC (no platform has such states), NACL
+// Source: RISC-V Supervisor Binary Interface specification 3.0. Not modelled: SUSP and CPPC (no platform has such states), NACL
 // and STA (no hypervisor), SSE (no source of such events), DBTR (no triggers), MPXY.
 import { base } from "./base.ts";
 import { dbcn } from "./dbcn.ts";

@@ -1,15 +1,16 @@
-// Performance monitoring unit. Source: SBI specification 2.0, chapter 11. The counters are `cycle`, `instret`, and firmware counters as many
+// Performance monitoring unit. Source: SBI specification 3.0, chapter 11. The counters are `cycle`, `instret`, and firmware counters as many
 // as OpenSBI has; there are no others in a hart (csr.ts). Cache events are not supported: what a cache would do here would be the host's
-// doing and not the guest's. Nor are raw events, and the shared memory of snapshots, which stands for overflow interrupts (Sscofpmf).
+// doing and not the guest's. Nor are raw events, the shared memory of snapshots, which stands for overflow interrupts (Sscofpmf), and the list
+// of events (FID 8): those functions answer SBI_ERR_NOT_SUPPORTED.
 import { ERR, fail, ok, type PmuState, type SbiArguments, type SbiExtension, type SbiHost, type SbiResult } from "./host.ts";
 
 /** Numbers of the hardware's counters and their CSRs; 1 is `time`, which is none. */
 const CYCLE = 0, INSTRET = 2, FIRST_FIRMWARE = 3, FIRMWARE_COUNTERS = 16, COUNTERS = FIRST_FIRMWARE + FIRMWARE_COUNTERS;
 const CSR_CYCLE = 0xc00;
-/** Hardware events (table 29) by the counter that has them. */
+/** Hardware events ("PMU Hardware Events") by the counter that has them. */
 const HARDWARE_EVENTS: Readonly<Record<number, number>> = { 1: CYCLE, 2: INSTRET };
 const HARDWARE = 0, FIRMWARE = 15;
-/** Firmware events (table 33) end before this number. */
+/** Firmware events ("PMU Firmware Events") end before this number. */
 const FIRMWARE_EVENTS = 22;
 const SKIP_MATCH = 1n, CLEAR_VALUE = 2n, AUTO_START = 4n, CONFIG_FLAGS = 0xffn;
 const SET_INIT_VALUE = 1n, START_FROM_SNAPSHOT = 2n, STOP_RESET = 1n, STOP_SNAPSHOT = 2n;

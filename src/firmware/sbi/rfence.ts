@@ -1,4 +1,4 @@
-// Remote fences. Source: SBI specification 2.0, chapter 8. The HFENCE functions are not there: no hart has the H extension.
+// Remote fences. Source: SBI specification 3.0, chapter 8. The HFENCE functions are not there: no hart has the H extension.
 import { allOnes, ERR, fail, hartList, ok, type SbiArguments, type SbiExtension, type SbiResult } from "./host.ts";
 import { countRequest, EVENT } from "./pmu.ts";
 

@@ -131,7 +131,7 @@ Deno.test("rfence: kinds, ranges, the whole address space, address spaces, error
   assertEquals(s.events, []);
 });
 
-// SBI 2.0, 8: what begins or ends within a page is passed on as it is; nothing from somewhere is nothing, but from 0 it is everything.
+// SBI 3.0, 8: what begins or ends within a page is passed on as it is; nothing from somewhere is nothing, but from 0 it is everything.
 for (
   const [what, start, size, length] of [
     ["within a page", 0x1800n, 0x10n, 0x10n],

@@ -1,4 +1,4 @@
-// System reset. Source: SBI specification 2.0, chapter 10.
+// System reset. Source: SBI specification 3.0, chapter 10.
 // DEVIATION: a shutdown with the reason "system failure" gives exit code 1. OpenSBI 1.1 on QEMU 7.2 exits with 0 there, because
 // it writes no code to the finisher; a kernel that reports its own failure must not look like a success.
 import { ERR, fail, type SbiArguments, type SbiExtension, type SbiResult } from "./host.ts";

@@ -1,4 +1,4 @@
-// Timer extension. Source: SBI specification 2.0, chapter 6.
+// Timer extension. Source: SBI specification 3.0, chapter 6.
 import { ok, type SbiArguments, type SbiExtension } from "./host.ts";
 import { countEvent, EVENT } from "./pmu.ts";
 

@@ -1,5 +1,5 @@
 // RISC-V machines: harts, the way from reset to the kernel, and what the built-in SBI needs.
-// Source: RISC-V SBI 2.0; OpenSBI's fw_dynamic (include/sbi/fw_dynamic.h, version 2); QEMU's reset code, hw/riscv/boot.c (7.2).
+// Source: RISC-V SBI 3.0; OpenSBI's fw_dynamic (include/sbi/fw_dynamic.h, version 2); QEMU's reset code, hw/riscv/boot.c (7.2).
 import type { Alarm, TimeSource } from "../../core/clock.ts";
 import { type CharPort, offer } from "../../core/device.ts";
 import { ConfigError } from "../../core/errors.ts";
