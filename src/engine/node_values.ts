@@ -1,7 +1,6 @@
 // The values of one node of a region: which are computed where they are used, which have locals, what is in the slots' locals only.
 import type { Ir } from "../ir/builder.ts";
 import {
-  ARITY,
   BARRIER,
   CALL_END_UNLESS,
   COMPARE32,
@@ -17,26 +16,30 @@ import {
   IS_LOW,
   LONG,
   OPS,
-  PURE,
-  SET_I,
-  SET_L,
   WRAP,
 } from "../ir/ops.ts";
+import { Liveness, type LivenessRules, NONE } from "./liveness.ts";
 import type { RegionFunction } from "./region_function.ts";
 import { type Asm, W } from "./wasm.ts";
 
-const NONE = 0x7fff_ffff;
+/** What a helper wrote that ends the region is nobody's there. */
+const FUSED: LivenessRules = {
+  barrier: BARRIER,
+  clobbers: HELPERS.map((helper, op) => op === CALL_END_UNLESS ? 0 : helper),
+  alias: -1,
+  defer: true,
+  fused: undefined,
+  fusedRow: 0,
+};
+/** With the pass `fuse` off. */
+const APART: LivenessRules = { ...FUSED, defer: false };
 
 export class NodeValues {
   readonly ir: Ir;
   readonly #a: Asm;
-  /** How often a value is used. */
+  readonly #live: Liveness;
+  /** How often a value is used, and whether it is computed by its only user. */
   readonly uses: Uint16Array;
-  /** Index at which a value is last needed, deferred users counted where they are written. */
-  readonly #last: Int32Array;
-  /** For get and set: the next operation that may write the slot. */
-  readonly #nextWrite: Int32Array;
-  /** Values that are computed by their only user. */
   readonly deferred: Uint8Array;
   /** Local of a value that has one; 0 when it has none. */
   readonly #local: Int32Array;
@@ -52,44 +55,16 @@ export class NodeValues {
     this.#a = region.asm;
     this.ir = region.nodes[index].ir;
     const n = this.ir.count;
-    this.uses = new Uint16Array(n);
-    this.#last = new Int32Array(n);
-    this.#nextWrite = new Int32Array(n);
-    this.deferred = new Uint8Array(n);
+    this.#live = new Liveness(n, region.target.off.has("fuse") ? APART : FUSED);
+    this.#live.analyse(this.ir, 0, n);
+    this.uses = this.#live.uses;
+    this.deferred = this.#live.deferred;
     this.#local = new Int32Array(n);
-    this.#analyse();
   }
 
-  #analyse(): void {
-    const { ir, uses } = this, slotNext = new Map<number, number>(), fuse = !this.region.target.off.has("fuse");
-    let barrier = NONE, call = NONE;
-    for (let i = ir.count - 1; i >= 0; i--) {
-      const op = ir.op[i];
-      let at = i;
-      if (op === SET_I || op === SET_L || op === GET_I || op === GET_L) {
-        this.#nextWrite[i] = Math.min(slotNext.get(ir.lo[i]) ?? NONE, call);
-        if (op === SET_I || op === SET_L) slotNext.set(ir.lo[i], i);
-      } else if (fuse && PURE[op] && uses[i] === 1 && this.#last[i] <= barrier) {
-        this.deferred[i] = 1;
-        at = this.#last[i];
-      }
-      if (BARRIER[op]) barrier = i;
-      if (HELPERS[op] && op !== CALL_END_UNLESS) call = i;
-      const arity = ARITY[op];
-      if (arity > 0) this.#use(ir.a[i], at);
-      if (arity > 1) this.#use(ir.b[i], at);
-      if (arity > 2) this.#use(ir.c[i], at);
-      if (arity > 3) this.#use(ir.d[i], at);
-      if (arity > 4) this.#use(ir.e[i], at);
-    }
-  }
-  #use(v: number, at: number): void {
-    if (v < 0) return;
-    if (this.uses[v]++ === 0 || at > this.#last[v]) this.#last[v] = at;
-  }
   /** Whether a get is needed only while its slot's local has the value. */
   isInSlot(get: number): boolean {
-    return this.#last[get] <= this.#nextWrite[get];
+    return this.#live.isInSlot(get);
   }
 
   // --- locals of values
@@ -203,7 +178,7 @@ export class NodeValues {
     }
     a.set(s.local);
     if (s.home.kind === "through") {
-      if (this.#nextWrite[i] !== NONE || region.setBehind(this.index).has(slot)) this.#delay(slot);
+      if (this.#live.nextWrite[i] !== NONE || region.setBehind(this.index).has(slot)) this.#delay(slot);
       else {
         region.storeSlot(a, slot, s);
         this.#late.delete(slot);

@@ -3,6 +3,7 @@
 import { Builder } from "../ir/builder.ts";
 import { ARG, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
 import * as ops from "../ir/ops.ts";
+import { Liveness, type LivenessRules } from "./liveness.ts";
 import { BRANCHES, BY_IMMEDIATE, CONSTANT, IMMEDIATE, JUMPS, KIND_BITS, MAX_RELOCATIONS, Templates, WORDS } from "./memo.ts";
 import { H_COUNT, H_FLAGS, H_HEAT, H_PC, HEADER_BYTES, UOP, UOP_BYTES } from "./uops.ts";
 import * as uops from "./uops.ts";
@@ -39,20 +40,23 @@ const {
 } = ops;
 const { FUSED_UOP, PURE_UOP, ROOT } = uops;
 const MOVE_I = UOP["move.i"], MOVE_L = UOP["move.l"];
-const NONE = 0x7fff_ffff;
+/** Nothing is computed behind a store that can be in front of it. */
+const LIVENESS: LivenessRules = {
+  barrier: BARRIER.map((barrier, op) => barrier | WRITES[op]),
+  clobbers: HELPERS,
+  alias: WRAP,
+  defer: true,
+  fused: FUSED_UOP,
+  fusedRow: ROOT,
+};
 
 /** Small constants have places for their literals: -SMALL..SMALL-1, 8 bytes each. */
 export const SMALL = 2048;
 
 export class Selector {
-  // Per value: number of uses, index of the last use, whether it is computed by its only user, where it is.
-  readonly #uses = new Uint16Array(Builder.CAPACITY);
-  readonly #last = new Int32Array(Builder.CAPACITY);
-  readonly #deferred = new Uint8Array(Builder.CAPACITY);
+  readonly #live = new Liveness(Builder.CAPACITY, LIVENESS);
+  /** Where a value is. */
   readonly #loc = new Int32Array(Builder.CAPACITY);
-  /** For get and set: index of the next operation that may write that slot. */
-  readonly #nextWrite = new Int32Array(Builder.CAPACITY);
-  readonly #slotNext = new Int32Array(0x2000).fill(NONE);
   /** Branches and their jumps: the branch's micro-op, the jump's target (halves), `left` behind the branch's instruction. */
   readonly #stubs = new Int32Array(4 * 256);
   #stubCount = 0;
@@ -94,8 +98,8 @@ export class Selector {
   select(ir: Builder, at: number, heat = 0): number {
     this.#ir = ir;
     // Where instructions are remembered, they do not depend on each other: only those that are not known yet are looked at, one by one.
-    const apart = ir.memo !== undefined;
-    if (!apart) this.#analyse(ir, 0, ir.count);
+    const apart = ir.memo !== undefined, live = this.#live, { uses, deferred } = live;
+    if (!apart) live.analyse(ir, 0, ir.count);
     const first = at + HEADER_BYTES;
     this.#literalInto(first + H_PC, ir.startLo, ir.startHi);
     this.#u16[(first + H_COUNT) >> 1] = ir.insns;
@@ -124,7 +128,7 @@ export class Selector {
         }
         let end = i + 1;
         while (end < ir.count && ir.op[end] !== INSN) end++;
-        this.#analyse(ir, i + 1, end);
+        live.analyse(ir, i + 1, end);
         if (ir.b[i] !== 0) {
           this.#relocationCount = 0;
           this.#learnFrom = insnStart;
@@ -136,14 +140,14 @@ export class Selector {
         if (this.#relocationCount >= 0 && this.#learn(begun, ir.c[i] === 0) && ir.c[i] === 0) continue;
         this.#left--;
         this.#jump(ir.lo[i], ir.hi[i]);
-      } else if (op === CONST_I || op === CONST_L || this.#deferred[i]) continue;
+      } else if (op === CONST_I || op === CONST_L || deferred[i]) continue;
       else if (op === SET_I || op === SET_L) {
         const v = ir.a[i];
         if (this.#folded(i, v)) continue;
         this.#emit(op === SET_L ? MOVE_L : MOVE_I, ir.lo[i], 0, 0, this.#b(v));
       } else if (op === GET_I || op === GET_L) {
-        if (!this.#uses[i]) continue;
-        if (this.#last[i] <= this.#nextWrite[i]) this.#loc[i] = ir.lo[i];
+        if (!uses[i]) continue;
+        if (live.isInSlot(i)) this.#loc[i] = ir.lo[i];
         else this.#emit(op === GET_L ? MOVE_L : MOVE_I, this.#loc[i] = this.#newTemp(), 0, 0, ir.lo[i]);
       } else if (op === TICKS) {
         this.#emit(UOP.ticks, this.#loc[i] = this.#newTemp(), 0, 0, 0);
@@ -151,7 +155,7 @@ export class Selector {
         this.#loc[i] = this.#b(ir.a[i]);
         if (this.#isRelative(ir.a[i])) this.#unlike();
       } else if (PURE[op]) {
-        if (!this.#uses[i]) continue;
+        if (!uses[i]) continue;
         this.#pure(i, op);
       } else if (READS[op]) {
         const dst = this.#destination(i);
@@ -161,7 +165,7 @@ export class Selector {
         this.#address(op, ir.a[i], 0, this.#near(ir.b[i]));
       } else if (op === BRANCH) {
         const v = ir.a[i];
-        if (this.#deferred[v]) this.#binary(FUSED_UOP[BRANCH * ROOT + ir.op[v]], v, 0);
+        if (deferred[v]) this.#binary(FUSED_UOP[BRANCH * ROOT + ir.op[v]], v, 0);
         else this.#emit(UOP.branch, 0, 0, 0, this.#b(v));
         this.#stub(this.#at - UOP_BYTES, ir.lo[i], ir.hi[i]); // a move of an operand may come before it
         this.#relocate(this.#at - UOP_BYTES, BRANCHES, ir.b[i]);
@@ -178,7 +182,7 @@ export class Selector {
       } else if (op === CALL || op === CALL_END) {
         this.#arguments(ir.a[i], ir.b[i], ir.c[i], ir.d[i]);
         this.#emit(op === CALL ? UOP.call : UOP.callEnd, 0, 0, 0, ir.lo[i]);
-        if (op === CALL && this.#uses[i]) this.#emit(MOVE_L, this.#loc[i] = this.#newTemp(), 0, 0, RESULT);
+        if (op === CALL && uses[i]) this.#emit(MOVE_L, this.#loc[i] = this.#newTemp(), 0, 0, RESULT);
       } else if (op === CALL_UNLESS) {
         const result = this.#loc[i] = this.#newTemp();
         this.#emit(MOVE_L, result, 0, 0, this.#b(ir.b[i]));
@@ -272,43 +276,6 @@ export class Selector {
     }
   }
 
-  /** From operation `from` to before `to`, backwards: uses, lifetimes, next writers of slots, and which values are left to their only user. */
-  #analyse(ir: Builder, from: number, to: number): void {
-    const uses = this.#uses, last = this.#last, deferred = this.#deferred, next = this.#nextWrite, slotNext = this.#slotNext;
-    uses.fill(0, from, to);
-    deferred.fill(0, from, to);
-    let barrier = NONE, call = NONE;
-    for (let i = to - 1; i >= from; i--) {
-      const op = ir.op[i];
-      let use = i;
-      if (op === SET_I || op === SET_L || op === GET_I || op === GET_L) {
-        const s = ir.lo[i];
-        next[i] = Math.min(slotNext[s], call);
-        if (op === SET_I || op === SET_L) slotNext[s] = i;
-      } else if (op === WRAP) use = uses[i] ? last[i] : i;
-      else if (PURE[op] && uses[i] === 1) {
-        const user = last[i];
-        if (user <= barrier && FUSED_UOP[ir.op[user] * ROOT + op] && ir.a[user] === i) {
-          deferred[i] = 1;
-          use = user;
-        }
-      }
-      if (BARRIER[op] || WRITES[op]) barrier = i;
-      if (HELPERS[op]) call = i;
-      const arity = ARITY[op];
-      if (arity > 0) this.#use(ir.a[i], use);
-      if (arity > 1) this.#use(ir.b[i], use);
-      if (arity > 2) this.#use(ir.c[i], use);
-      if (arity > 3) this.#use(ir.d[i], use);
-      if (arity > 4) this.#use(ir.e[i], use);
-    }
-    for (let i = from; i < to; i++) if (ir.op[i] === SET_I || ir.op[i] === SET_L) slotNext[ir.lo[i]] = NONE;
-  }
-  #use(v: number, at: number): void {
-    if (v < 0) return;
-    if (this.#uses[v]++ === 0 || at > this.#last[v]) this.#last[v] = at;
-  }
-
   #emit(code: number, dst: number, a: number, c: number, b: number): void {
     const h = this.#at >> 1, u16 = this.#u16;
     u16[h] = code;
@@ -333,7 +300,9 @@ export class Selector {
     const ir = this.#ir;
     let k = i + 1;
     while (ir.op[k] === CONST_I || ir.op[k] === CONST_L) k++;
-    if (k < ir.count && (ir.op[k] === SET_L || ir.op[k] === SET_I) && ir.a[k] === i && this.#last[i] <= this.#nextWrite[k]) return ir.lo[k];
+    if (k < ir.count && (ir.op[k] === SET_L || ir.op[k] === SET_I) && ir.a[k] === i && this.#live.last[i] <= this.#live.nextWrite[k]) {
+      return ir.lo[k];
+    }
     return this.#newTemp();
   }
   /** True when set `k` has nothing left to do because its value was made in the slot. */
@@ -381,7 +350,7 @@ export class Selector {
 
   #pure(i: number, op: number): void {
     const ir = this.#ir, v = ir.a[i];
-    if (this.#deferred[v]) {
+    if (this.#live.deferred[v]) {
       const code = FUSED_UOP[op * ROOT + ir.op[v]], at = this.#destination(i);
       this.#binary(code, v, at);
       this.#loc[i] = at;
@@ -411,7 +380,7 @@ export class Selector {
   /** A load or store: the sum that makes its address is part of it. */
   #address(op: number, address: number, dst: number, c: number): void {
     const ir = this.#ir;
-    if (this.#deferred[address]) {
+    if (this.#live.deferred[address]) {
       const code = FUSED_UOP[op * ROOT + ir.op[address]];
       let x = ir.a[address], y = ir.b[address];
       if (ir.op[x] === CONST_I || ir.op[x] === CONST_L) [x, y] = [y, x];

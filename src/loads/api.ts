@@ -23,6 +23,7 @@ import "../engine/interpreter.ts";
 import "../engine/code_cache.ts";
 import "../engine/harts.ts";
 import "../engine/profile.ts";
+import "../engine/liveness.ts";
 import "../engine/memo.ts";
 import "../engine/select.ts";
 import "../engine/tables.ts";
