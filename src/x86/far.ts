@@ -253,8 +253,8 @@ export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
 /** SYSRET with 4- or 8-byte operands. */
 export function sysret(cpu: X86Cpu, size: number): Status {
   const s = cpu.s, base = cpu.window.hi(STAR) >>> 16;
-  if (!(cpu.window.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.modes.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
-  if (cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
+  if (!(cpu.window.efer & EFER_SCE) || (!cpu.modes.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
+  if (!(s.cr0 & 1) || cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
   const lo = cpu.window.lo(RCX), hi = cpu.window.hi(RCX);
   // On AMD's processors the fault comes with the fetch, at CPL 3.
   if (size === 8 && cpu.features.intel && !cpu.addresses.canonical(hi)) cpu.fault(XCPT.GP, 0);

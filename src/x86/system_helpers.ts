@@ -22,8 +22,6 @@ import {
   IF,
   IOPL,
   RF,
-  VIF,
-  VIP,
   VM,
 } from "./registers.ts";
 import { PKRU_BYTES, PKRU_OFFSET, PKRU_STATE } from "./cpuid.ts";
@@ -364,15 +362,15 @@ function checkIopl(cpu: X86Cpu): void {
   if (cpu.s.cr0 & 1 && cpu.window.cpl > (cpu.window.systemFlags & IOPL) >> 12) cpu.fault(XCPT.GP, 0);
 }
 
-/** POPF with 2, 4 or 8 bytes. */
+/** POPF with 2, 4 or 8 bytes: VM, VIF and VIP are unaffected. */
 function writeFlags(cpu: X86Cpu, value: number, size: number): Status {
   iopl3InV86(cpu);
   const cpl = cpu.window.cpl, before = cpu.window.systemFlags;
   let mask = FLAGS_ANY | RF;
   if (cpu.modes.v86 || cpl <= (cpu.window.systemFlags & IOPL) >> 12) mask |= IF;
-  if (cpl === 0) mask |= IOPL | IF | VIF | VIP;
+  if (cpl === 0) mask |= IOPL | IF;
   if (size === 2) mask &= 0xffff;
-  cpu.window.setFlags(value & ~(RF | VIF | VIP), mask);
+  cpu.window.setFlags(value & ~RF, mask);
   cpu.refresh();
   // What the TLB has is void or another one's: code that goes on must not keep to a page that it remembers.
   return (before ^ cpu.window.systemFlags) & AC ? FINISH : cpu.done();
