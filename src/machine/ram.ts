@@ -1,4 +1,6 @@
 // The memories of a machine as bytes: their windows, the pages that were touched, random contents.
+import type { Bus } from "../core/bus.ts";
+import type { Segment as ImagePart } from "./elf.ts";
 import type { Graph, MemoryNode, Segment } from "./graph.ts";
 
 /** Bytes that are looked at, kept and cleared together. */
@@ -46,5 +48,17 @@ export function fillRandom(bytes: Uint8Array, seed: number): void {
     x ^= x >>> 17;
     x ^= x << 5;
     words[i] = x;
+  }
+}
+
+/**
+ * Puts an image's segments into memory. `zeros`: what is behind their bytes is 0 (System V ABI, chapter 5, PT_LOAD; Multiboot 0.6.96, 3.1.3,
+ * bss_end_addr), which it is not by itself where memory is random at power-on.
+ */
+export function loadSegments(bus: Bus, { memories }: Pick<Graph, "memories">, segments: readonly ImagePart[], zeros: boolean): void {
+  const clear = zeros && memories.some((m) => m.fill === "random");
+  for (const { paddr, bytes, size } of segments) {
+    bus.writeBytes(paddr, bytes, { rom: true });
+    if (clear) bus.writeBytes(paddr + bytes.length, new Uint8Array(size - bytes.length), { rom: true });
   }
 }

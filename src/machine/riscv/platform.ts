@@ -21,6 +21,7 @@ import { type Graph, mainRam } from "../graph.ts";
 import { type Image, readImage } from "../image.ts";
 import { EngineCpu } from "../engine_cpu.ts";
 import type { Host, Platform, PlatformParts } from "../platform.ts";
+import { loadSegments } from "../ram.ts";
 import { type Loaded, RiscvPlaces } from "./places.ts";
 
 /** Bytes of what the machine puts where harts come out of reset. */
@@ -241,8 +242,8 @@ class RiscvPlatform implements Platform, SbiHost {
     }
   }
 
-  #load(image: Image): void {
-    for (const s of image.segments) this.parts.bus.writeBytes(s.paddr, s.bytes, { rom: true });
+  #load({ kind, segments }: Image): void {
+    loadSegments(this.parts.bus, this.parts.graph, segments, kind === "elf");
   }
 
   powerOn(): void {

@@ -19,6 +19,7 @@ import type { X86Cpu as CpuNode } from "./descriptor.ts";
 import type { Graph } from "../graph.ts";
 import { EngineCpu } from "../engine_cpu.ts";
 import type { Host, Platform, PlatformParts } from "../platform.ts";
+import { loadSegments } from "../ram.ts";
 import { Interrupts } from "./apic.ts";
 import { BuiltinBios } from "./bios.ts";
 import { Boot, type BootModule, startKernel, type X86Image } from "./boot.ts";
@@ -270,7 +271,8 @@ class X86Platform implements Platform {
     engine.select(0);
     core.reset();
     initFpu(core);
-    for (const s of this.#image.segments) bus.writeBytes(s.paddr, s.bytes, { rom: true });
+    // What a Linux kernel needs behind its bytes it clears itself.
+    loadSegments(bus, this.parts.graph, this.#image.segments, !this.#image.protocol.startsWith("linux"));
     startKernel(new Boot(this.parts, this.#bios, this.#image, this.#imageName, this.#modules, map), core);
   }
 
