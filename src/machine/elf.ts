@@ -94,7 +94,7 @@ export function readElf(file: Uint8Array, name: string): Elf {
     if (memsz === 0) continue;
     if (filesz > memsz) throw bad(`segment ${i} has more bytes in the file (${filesz}) than in memory (${memsz})`);
     need(offset, filesz, `segment ${i}`);
-    const exact = Number.isSafeInteger(paddr) ? {} : { exact: word(p + (w ? 24 : 12)) };
+    const exact = Number.isSafeInteger(paddr) ? {} : { exact: word(p + 24) };
     segments.push({
       paddr,
       ...exact,
