@@ -198,7 +198,7 @@ function call(rig: Rig, vector: number, regs: Readonly<Record<string, number>>, 
   core.s.waiting = false;
   core.setReg("rsp", BigInt(STACK));
   for (const g of [CS, SS, DS, ES]) core.segments.set(g, 0, 0, 0, 0xffff, REAL_DATA);
-  core.refresh();
+  core.derived.refresh();
   core.setReg("rip", BigInt(CODE + 4 + 4 * VECTORS.indexOf(vector)));
   machine.run(machine.clock.base + 1000);
   const { bus } = machine, { ports } = rig;

@@ -150,7 +150,7 @@ Deno.test("pc: BIOS calls with random registers never throw or hang", async () =
       core.segments.set(g, selector, selector << 4, 0, 0xffff, REAL_DATA);
     }
     for (const g of [CS, SS]) core.segments.set(g, 0, 0, 0, 0xffff, REAL_DATA);
-    core.refresh();
+    core.derived.refresh();
     core.setReg("rip", BigInt(0x7c00 + 4 * r.below(CALLS.length)));
     const started = performance.now();
     machine.run(machine.clock.base + 3000);

@@ -181,7 +181,7 @@ Deno.test("an x86 processor keeps its PDPTEs and its FERR line over a restore; a
     to.restore(snapshot);
     const restored = (to.cpus[0] as unknown as { core: X86Cpu }).core;
     assertEquals([[...restored.paging.pdpteLo], [...restored.paging.pdpteHi]], [[0x1001, 0x2001, 0x3001, 0x4001], [7, 8, 9, 10]]);
-    assertEquals(restored.ferr?.level, true);
+    assertEquals(restored.ferr.line?.level, true);
     assertEquals(to.snapshot().cpus, snapshot.cpus);
     for (const g of [0, 1, 2, 3]) restored.segments.set(g, 8 * g, 0, 0, 0xffff, 0x93);
     restored.s.idtLimit = 0x123;

@@ -107,7 +107,7 @@ for (const engine of ["interp", "jit"] as const) {
       cpu.s.cr0 |= 0x8000_0000;
       cpu.s.cr4 = 0x600 | (levels === 2 ? 0x10 : 0x20) | (levels === 5 ? 0x1000 : 0);
       for (let n = 0; n < 4; n++) cpu.paging.pdpteLo[n] = bus.read(root + 8 * n, 4);
-      cpu.reload();
+      cpu.derived.reload();
       const begin = cpu.save();
       /** Place in memory of an address, or what an access there gives: 13, 14. */
       const place = (va: bigint): number | "gp" | "pf" => {

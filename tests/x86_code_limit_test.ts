@@ -39,7 +39,7 @@ for (const engine of ["interp", "jit"] as const) {
             const last = first + (round ? bytes.length - 2 - n : n);
             lab.cpu.load(begin);
             lab.cpu.segments.set(CS, lab.cpu.segments.selector(CS), base, 0, last - base, lab.cpu.segments.attr[CS]);
-            lab.cpu.reload();
+            lab.cpu.derived.reload();
             lab.cpu.setReg("rdi", 0n);
             lab.cpu.setReg("rax", 0n);
             lab.cpu.segments.setEip(AT - base, 0);
@@ -99,7 +99,7 @@ for (const engine of ["interp", "jit"] as const) {
     const run = (codeBase: number, limit: number, code: readonly number[], ticks: number) => {
       bus.writeBytes(codeBase + 0xffd, Uint8Array.from(code));
       cpu.segments.set(CS, cpu.segments.selector(CS), codeBase, 0, limit, cpu.segments.attr[CS]);
-      cpu.reload();
+      cpu.derived.reload();
       cpu.setReg("rax", 0n);
       cpu.setReg("cr2", 1n);
       cpu.segments.setEip(0xffd, 0);

@@ -266,7 +266,7 @@ const idtLast = (vector: number) => (mode: Mode) => vector * GATE_BYTES[mode] + 
 const misaligned = (l: Lab) => {
   l.cpu.s.cr0 |= 0x4_0000;
   l.cpu.window.setFlags(0x4_0000, 0x4_0000);
-  l.cpu.reload();
+  l.cpu.derived.reload();
 };
 /** INT n, and an alignment check, which is no software interrupt; a load of two bytes at an odd address. */
 const INT = [0xcd, VECTOR], MISALIGNED = (_: number, mode: Mode) => [...mode === "16" ? [] : [0x66], 0x8b, ...mem(mode, 0, POINTER + 1)];
@@ -737,7 +737,7 @@ Deno.test("x86 segments of every type: rights, and limits that expand up and dow
               const allowed = write ? !isCode && (type & 2) !== 0 : !isCode || (type & 2) !== 0;
               cpu.load(begin);
               cpu.segments.set(n, cpu.segments.selector(n), 0x1_0000, 0, limit, 0x9100 | type << 8 | big);
-              cpu.reload();
+              cpu.derived.reload();
               cpu.setReg("rsi", BigInt(offset));
               // The handler's stack is that of SS: it would have to be there.
               const seen = n === DS

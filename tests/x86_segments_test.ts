@@ -2,6 +2,7 @@
 // type, privilege, presence and limit, in 16-bit and 32-bit protected mode, 64-bit code and compatibility mode, at every privilege. Each outcome
 // must have come often enough, or the test has seen nothing.
 import { assertEquals } from "@std/assert";
+import { event } from "../src/x86/delivery.ts";
 import { EXCEPTION, EXTERNAL } from "../src/x86/exceptions.ts";
 import { CSTAR, FMASK, LSTAR, STAR } from "../src/x86/slots.ts";
 import { Random } from "./fuzz/random.ts";
@@ -149,7 +150,7 @@ class Rig {
     cpu.window.set(STAR, 0x1900, 0x0033_0008);
     cpu.window.set(LSTAR, 0x1900, 0);
     cpu.window.set(CSTAR, 0x1a00, 0);
-    cpu.reload();
+    cpu.derived.reload();
   }
 
   model(memory: Uint8Array): Model {
@@ -350,7 +351,7 @@ for (const width of ["16", "32", "64", "compat"] as const) {
           if (!(e instanceof Fault)) throw e;
           outcome = `fault ${e.vector} ${e.code.toString(16)}`;
         }
-        if (act.event) cpu.event(...act.event);
+        if (act.event) event(cpu, ...act.event);
         else machine.run(machine.clock.ticks + 1);
         const kind = `${act.name.replace(/ .*/, "")} ${outcome.replace(/ \w+$/, "")}`,
           where = `${width}, CPL ${cpl}, case ${n}: ${act.name}`;

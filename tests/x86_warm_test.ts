@@ -119,12 +119,12 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
       s.cr3Lo = ROOTS[0];
       cpu.window.efer = (long ? 0x500 : 0) | 0x800;
       if (levels === 3) {
-        cpu.reload();
+        cpu.derived.reload();
         for (let n = 0; n < 4; n++) {
           [cpu.paging.pdpteLo[n], cpu.paging.pdpteHi[n]] = [bus.read(ROOTS[0] + 8 * n, 4), bus.read(ROOTS[0] + 8 * n + 4, 4)];
         }
       }
-      cpu.reload();
+      cpu.derived.reload();
       // A stack of its own for the handler, and for code at privilege 0.
       if (long) bus.write(IDT_AT + 16 * 14 + 4, 4, bus.read(IDT_AT + 16 * 14 + 4, 4) | 1);
       let pkru = 0, root = ROOTS[0];
@@ -135,7 +135,7 @@ for (const [levels, name] of [[2, "32-bit paging"], [3, "PAE"], [4, "4-level pag
         cpu.window.cpl = cpl;
         cpu.segments.set(CS, CODE[cpl], 0, 0, -1, codeSegment(mode, cpl)[1] & 0xf0_ff00);
         cpu.segments.set(SS, DATA[cpl], 0, 0, -1, data(mode, cpl)[1] & 0xf0_ff00);
-        cpu.refresh();
+        cpu.derived.refresh();
         cpu.setReg("rsp", BigInt(user ? 0x4f00 + ALIAS : 0x3f00));
         cpu.segments.setEip(user ? SPOT + ALIAS : SPOT, 0);
         machine.run(machine.clock.ticks + ticks);

@@ -1,5 +1,5 @@
 // Control registers, EFER and XCR0: what may be written and what follows from it. Intel SDM volume 3A (253668-083), 2.2.1, 2.5, 2.6, 4.1, 4.4.1, 9.8.
-import type { X86Cpu } from "./cpu.ts";
+import type { Microcode } from "./microcode.ts";
 import {
   CR0_AM,
   CR0_CD,
@@ -50,7 +50,7 @@ const CR4_BY_FEATURE: readonly (readonly [string, number])[] = [
 const BEYOND = ~0xff;
 
 /** MOV to CR0, and LMSW. */
-export function writeCr0(cpu: X86Cpu, lo: number, hi: number): void {
+export function writeCr0(cpu: Microcode, lo: number, hi: number): void {
   const s = cpu.s, old = s.cr0, value = (lo & CR0_WRITABLE) | CR0_ET;
   if (hi !== 0 || (value & CR0_PG && !(value & CR0_PE)) || (value & CR0_NW && !(value & CR0_CD))) cpu.fault(XCPT.GP, 0);
   const paging = (value & CR0_PG) !== 0;
@@ -66,13 +66,13 @@ export function writeCr0(cpu: X86Cpu, lo: number, hi: number): void {
   if (!(value & CR0_PE)) cpu.window.cpl = 0;
   if ((old ^ value) & (CR0_PG | CR0_WP | CR0_PE)) {
     cpu.trace?.mmu?.(`cr0 = ${hex(value >>> 0)}`);
-    cpu.setPaging();
-    cpu.flushAll();
-  } else cpu.refresh();
+    cpu.derived.setPaging();
+    cpu.derived.flushAll();
+  } else cpu.derived.refresh();
 }
 
 /** MOV to CR3. */
-export function writeCr3(cpu: X86Cpu, lo: number, hi: number): void {
+export function writeCr3(cpu: Microcode, lo: number, hi: number): void {
   // Bit 63 asks that translations of the PCID be kept (SDM volume 3A, 4.10.4.1); they are coherent with the tables, so it makes no difference.
   if (cpu.s.cr4 & CR4_PCIDE) hi &= 0x7fff_ffff;
   if (cpu.modes.lma && hi & BEYOND) cpu.fault(XCPT.GP, 0);
@@ -80,18 +80,18 @@ export function writeCr3(cpu: X86Cpu, lo: number, hi: number): void {
 }
 
 /** CR3 with PAE's page directory pointers; also of a task switch. */
-export function loadCr3(cpu: X86Cpu, lo: number, hi: number): void {
+export function loadCr3(cpu: Microcode, lo: number, hi: number): void {
   const s = cpu.s;
   if (s.cr0 & CR0_PG && s.cr4 & CR4_PAE && !cpu.modes.lma) loadPdptes(cpu, lo);
   s.cr3Lo = lo;
   s.cr3Hi = hi;
   cpu.trace?.mmu?.(`cr3 = ${hex(wide(lo, hi))}`);
-  cpu.setPaging();
-  cpu.newRoot();
+  cpu.derived.setPaging();
+  cpu.derived.newRoot();
 }
 
 /** SDM 4.4.1: the four entries are registers that are loaded with CR3. */
-function loadPdptes(cpu: X86Cpu, cr3: number): void {
+function loadPdptes(cpu: Microcode, cr3: number): void {
   const { env } = cpu, at = (cr3 & ~31) >>> 0, slot = env.ram(at, 32), entries = new Int32Array(8);
   if (slot >= 0) entries.set(env.i32.subarray(slot >>> 2, (slot >>> 2) + 8));
   for (let n = 0; n < 4; n++) if (entries[2 * n] & 1 && (entries[2 * n] & 0x1e6 || entries[2 * n + 1] & BEYOND)) cpu.fault(XCPT.GP, 0);
@@ -102,7 +102,7 @@ function loadPdptes(cpu: X86Cpu, cr3: number): void {
 }
 
 /** MOV to CR4. */
-export function writeCr4(cpu: X86Cpu, lo: number, hi: number): void {
+export function writeCr4(cpu: Microcode, lo: number, hi: number): void {
   const s = cpu.s, changed = s.cr4 ^ lo;
   let allowed = CR4_ALWAYS;
   for (const [feature, bit] of CR4_BY_FEATURE) if (cpu.features.has(feature)) allowed |= bit;
@@ -113,19 +113,29 @@ export function writeCr4(cpu: X86Cpu, lo: number, hi: number): void {
   s.cr4 = lo;
   if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP | CR4_SMAP | CR4_LA57 | CR4_PCIDE | CR4_PKE | CR4_PKS)) {
     cpu.trace?.mmu?.(`cr4 = ${hex(lo >>> 0)}`);
-    cpu.setPaging();
-    cpu.flushAll();
-  } else cpu.refresh();
+    cpu.derived.setPaging();
+    cpu.derived.flushAll();
+  } else cpu.derived.refresh();
 }
 
 /** IA32_EFER. */
-export function writeEfer(cpu: X86Cpu, lo: number, hi: number): void {
+export function writeEfer(cpu: Microcode, lo: number, hi: number): void {
   const s = cpu.s;
   const allowed = (cpu.features.has("syscall") ? EFER_SCE : 0) | (cpu.features.has("lm") ? EFER_LME | EFER_LMA : 0) |
     (cpu.features.has("nx") ? EFER_NXE : 0);
   if (hi !== 0 || lo & ~allowed || (s.cr0 & CR0_PG && (lo ^ cpu.window.efer) & EFER_LME)) cpu.fault(XCPT.GP, 0);
   cpu.window.efer = (lo & ~EFER_LMA) | (cpu.window.efer & EFER_LMA);
   cpu.trace?.mmu?.(`efer = ${hex(cpu.window.efer)}`);
-  cpu.setPaging();
-  cpu.flushAll();
+  cpu.derived.setPaging();
+  cpu.derived.flushAll();
+}
+
+/** Sets PKRU and IA32_PKRS. */
+export function writeKeys(cpu: Microcode, pkru: number, pkrs: number): void {
+  const { s } = cpu;
+  if (pkru !== s.pkru) cpu.trace?.mmu?.(`pkru = ${hex(pkru >>> 0)}`);
+  if (pkrs !== s.pkrs) cpu.trace?.mmu?.(`pkrs = ${hex(pkrs >>> 0)}`);
+  s.pkru = pkru;
+  s.pkrs = pkrs;
+  cpu.derived.keysMoved();
 }

@@ -2,8 +2,9 @@
 import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
 import { historyLines } from "../core/history.ts";
 import { FETCH, READ, WRITE } from "../ir/frontend.ts";
-import type { X86Cpu } from "./cpu.ts";
+import type { Microcode } from "./microcode.ts";
 import { AC, AF, CF, CR0_PG, CR4_PKE, CR4_PKS, CR4_SMAP, DF, ID, IF, NT, OF, PF, RF, SF, TF, VIF, VIP, VM, ZF } from "./registers.ts";
+import { writeKeys } from "./control_registers.ts";
 import { type Event, eventName, eventOf, EXCEPTION, hasErrorCode, hex, low32, wide, XCPT } from "./exceptions.ts";
 import { LEVEL_NAMES, PF_I, PF_P, PF_PK, PF_RSVD, PF_U, PF_W, REASONS } from "./paging.ts";
 import { CS, FS, GS, index, INT32, PRESENT, SEGMENT_NAMES, SS, TR, TRAP32, type } from "./segments.ts";
@@ -48,7 +49,7 @@ const GENERAL: readonly (readonly [string, number])[] = [
 const SEGMENTS = [1, 2, 3, 0, 4, 5];
 
 /** The registers of one processor, and how to get at them. */
-export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>] {
+export function registerTable(cpu: Microcode): [RegisterInfo[], Map<string, Access>] {
   const rows: RegisterInfo[] = [], access = new Map<string, Access>();
   const add = (name: string, bits: number, group: string, a: Access, gdbType?: string) => {
     rows.push({ name, bits, group, ...(gdbType ? { type: gdbType } : {}) });
@@ -63,7 +64,7 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
   const system = (get: () => number, set: (v: number) => void): Access =>
     number(get, (v) => {
       set(v);
-      cpu.reload();
+      cpu.derived.reload();
     });
 
   for (const [name, n] of GENERAL) add(name, 64, "general", slot(GPR(n), 64), n === 4 || n === 5 ? "data_ptr" : undefined);
@@ -77,7 +78,7 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
     "general",
     number(() => cpu.window.flags, (v) => {
       cpu.window.setFlags(v, 0x3f_7fd5);
-      cpu.refresh();
+      cpu.derived.refresh();
     }),
   );
   for (const n of SEGMENTS) {
@@ -135,7 +136,7 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
     get: () => wide(cpu.segments.baseLo(n), cpu.segments.baseHi(n)),
     set: (v) => {
       cpu.segments.setBase(n, low32(v), low32(v >> 32n));
-      cpu.refresh();
+      cpu.derived.refresh();
     },
   });
   add("fs_base", 64, "segments", base(FS));
@@ -147,7 +148,7 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
     get: () => wide(cpu.s.cr3Lo, cpu.s.cr3Hi),
     set: (v) => {
       [cpu.s.cr3Lo, cpu.s.cr3Hi] = [low32(v), low32(v >> 32n)];
-      cpu.reload();
+      cpu.derived.reload();
     },
   });
   add("cr4", 64, "system", system(() => cpu.s.cr4, (v) => void (cpu.s.cr4 = v)));
@@ -174,14 +175,14 @@ export function registerTable(cpu: X86Cpu): [RegisterInfo[], Map<string, Access>
       get: () => wide(cpu.s.drLo[n], cpu.s.drHi[n]),
       set: (v) => {
         [cpu.s.drLo[n], cpu.s.drHi[n]] = [low32(v), low32(v >> 32n)];
-        cpu.breakpointsMoved();
+        cpu.derived.breakpointsMoved();
       },
     });
   }
   add("dr6", 64, "system", number(() => cpu.s.dr6, (v) => void (cpu.s.dr6 = v)));
   add("dr7", 64, "system", system(() => cpu.s.dr7, (v) => void (cpu.s.dr7 = v)));
-  if (cpu.features.has("pku")) add("pkru", 32, "system", number(() => cpu.s.pkru, (v) => cpu.setKeys(v, cpu.s.pkrs)));
-  if (cpu.features.has("pks")) add("pkrs", 32, "system", number(() => cpu.s.pkrs, (v) => cpu.setKeys(cpu.s.pkru, v)));
+  if (cpu.features.has("pku")) add("pkru", 32, "system", number(() => cpu.s.pkru, (v) => writeKeys(cpu, v, cpu.s.pkrs)));
+  if (cpu.features.has("pks")) add("pkrs", 32, "system", number(() => cpu.s.pkrs, (v) => writeKeys(cpu, cpu.s.pkru, v)));
   return [rows, access];
 }
 
@@ -194,7 +195,7 @@ const names = (value: number, table: readonly (readonly [number, string])[]): st
   table.filter(([bit]) => value & bit).map(([, name]) => name).join(" ");
 
 /** "64-bit", "virtual-8086" and so on. */
-export function modeName(cpu: X86Cpu): string {
+export function modeName(cpu: Microcode): string {
   if (cpu.modes.v86) return "virtual-8086";
   if (!cpu.modes.protectedMode) return "real";
   const size = cpu.segments.attr[CS] & 0x40_0000 ? "32-bit" : "16-bit";
@@ -202,9 +203,10 @@ export function modeName(cpu: X86Cpu): string {
 }
 
 /** Why the processor is where it is: registers, the last events, the IDT entry of the last exception as it is in memory, the page walk of CR2. */
-export function deathReport(cpu: X86Cpu): string {
-  const s = cpu.s, lines: string[] = [], events = cpu.events.last(), r = (name: string) => hex(cpu.reg(name));
-  const state = s.shutdown ? "shut down (triple fault)" : cpu.waiting ? "halted" : "running";
+export function deathReport(cpu: Microcode): string {
+  const s = cpu.s, lines: string[] = [], events = cpu.events.last(), [, access] = registerTable(cpu);
+  const r = (name: string) => hex(access.get(name)!.get());
+  const state = s.shutdown ? "shut down (triple fault)" : cpu.pending.waiting ? "halted" : "running";
   lines.push(
     `${state} in ${modeName(cpu)} mode, CPL ${cpu.window.cpl}, ${hex(cpu.segments.selector(CS))}:${
       r("rip")
@@ -245,7 +247,7 @@ export function deathReport(cpu: X86Cpu): string {
 }
 
 /** An event just noted, and why a page fault is one. */
-export function traceEvent(cpu: X86Cpu, trace: CpuTrace): void {
+export function traceEvent(cpu: Microcode, trace: CpuTrace): void {
   const e = cpu.events.last().at(-1)!;
   trace.trap?.(describe(cpu, e));
   if (trace.mmu && e.kind === EXCEPTION && e.vector === XCPT.PF) {
@@ -253,7 +255,7 @@ export function traceEvent(cpu: X86Cpu, trace: CpuTrace): void {
   }
 }
 
-const describe = (cpu: X86Cpu, e: Event): string => `CPL ${e.cpl}  ${what(e)}, at ${cpu.place(e.pc)}`;
+const describe = (cpu: Microcode, e: Event): string => `CPL ${e.cpl}  ${what(e)}, at ${cpu.place(e.pc)}`;
 function what(e: Event): string {
   const name = eventName(e.vector, e.kind);
   if (e.kind !== EXCEPTION || !hasErrorCode(e.vector)) return name;
@@ -276,15 +278,15 @@ function what(e: Event): string {
 }
 
 /** 64 bits of memory by linear address, without side effects. */
-function peek(cpu: X86Cpu, at: bigint): bigint | undefined {
-  const paddr = cpu.probe(at, READ), host = paddr === undefined ? -1 : cpu.env.ram(paddr, 8);
+function peek(cpu: Microcode, at: bigint): bigint | undefined {
+  const paddr = cpu.addresses.probe(at, READ), host = paddr === undefined ? -1 : cpu.env.ram(paddr, 8);
   if (host < 0) return undefined;
   let v = 0n;
   for (let i = 7; i >= 0; i--) v = v << 8n | BigInt(cpu.env.u8[host + i]);
   return v;
 }
 
-function stacks(cpu: X86Cpu, tr: bigint): string {
+function stacks(cpu: Microcode, tr: bigint): string {
   const show = (name: string, offset: bigint) => {
     const v = peek(cpu, tr + offset);
     return v ? `  ${name} ${hex(v)}` : "";
@@ -293,7 +295,7 @@ function stacks(cpu: X86Cpu, tr: bigint): string {
 }
 
 /** The IDT entry of a vector as it is in memory, in words. */
-function gateReport(cpu: X86Cpu, vector: number): string {
+function gateReport(cpu: Microcode, vector: number): string {
   const s = cpu.s, size = !(s.cr0 & 1) ? 4 : cpu.modes.lma ? 16 : 8, head = `IDT entry ${vector}`;
   if (vector * size + size - 1 > s.idtLimit) return `${head}: beyond the limit ${hex(s.idtLimit)} of the IDT`;
   const at = wide(s.idtLo, s.idtHi) + BigInt(vector * size), low = peek(cpu, at);
@@ -306,14 +308,14 @@ function gateReport(cpu: X86Cpu, vector: number): string {
   return `${head}: ${gate} to ${hex(lo >>> 16)}:${hex(offset)}, DPL ${hi >> 13 & 3}${size === 16 && hi & 7 ? `, IST ${hi & 7}` : ""}`;
 }
 
-function walkReport(cpu: X86Cpu, e: Event): string[] {
+function walkReport(cpu: Microcode, e: Event): string[] {
   const p = cpu.paging;
   if (!(cpu.s.cr0 & CR0_PG)) return [`${hex(e.address)} is a physical address here (no paging)`];
   const access = e.errorCode & PF_W ? WRITE : e.errorCode & PF_I ? FETCH : READ;
   const user = (e.errorCode & PF_U) !== 0, smap = (cpu.s.cr4 & CR4_SMAP) !== 0 && !(cpu.window.systemFlags & AC);
   const paddr = p.walk(low32(e.address), low32(e.address >> 32n), access, user, smap, true);
   const keyed = p.levels >= 4 && (cpu.s.cr4 & (CR4_PKE | CR4_PKS)) !== 0;
-  const lines = [`page walk of ${hex(e.address)}, CR3 ${hex(cpu.reg("cr3"))}:`], to = paddr < 0 ? p.level : p.leaf;
+  const lines = [`page walk of ${hex(e.address)}, CR3 ${hex(wide(cpu.s.cr3Lo, cpu.s.cr3Hi))}:`], to = paddr < 0 ? p.level : p.leaf;
   for (let level = p.levels - 1; level >= to; level--) {
     const where = p.entryAddress[level] < 0 ? "register" : `entry at ${hex(p.entryAddress[level])}`;
     lines.push(

@@ -5,6 +5,7 @@ import { silent } from "../core/log.ts";
 import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine/machine.ts";
 import { memoryFiles } from "../machine/testing/toys.ts";
 import type { X86Cpu } from "./cpu.ts";
+import { note } from "./interrupts.ts";
 
 const TOML = `schema = 1
 [cpu]
@@ -89,7 +90,7 @@ Deno.test("a report says what error codes mean", async () => {
     [6, 0, "#UD invalid opcode, at"],
   ];
   for (const [vector, code, text] of rows) {
-    core.note(vector, 0, 0, code, 0x1000, 0, vector === 14 ? 0x5000 : 0, 0);
+    note(core, vector, 0, 0, code, 0x1000, 0, vector === 14 ? 0x5000 : 0, 0);
     assertStringIncludes(core.deathReport(), text);
   }
 });

@@ -2,7 +2,7 @@
 // Far jumps, calls and returns, through gates and to other privileges; SYSENTER, SYSCALL and their returns.
 // Intel SDM volume 3A (253668-083), 5.8; JMP, CALL, RET, SYSENTER, SYSEXIT, SYSCALL, SYSRET in volume 2.
 import type { Status } from "../ir/frontend.ts";
-import type { X86Cpu } from "./cpu.ts";
+import type { Microcode } from "./microcode.ts";
 import { DR6_BS, EFER_SCE, IF, RF, SYSRET_FLAGS, TF, VM } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { checkReturnCode, enterCode, innerStack, longStack, returnStack } from "./interrupts.ts";
@@ -45,7 +45,7 @@ const RCX = GPR(1), RDX = GPR(2), RSP = GPR(4), R11 = GPR(11);
 
 /** A far jump or call with `size`-byte operands (2, 4 or 8); `next*` is the linear address of the following instruction. */
 export function farTransfer(
-  cpu: X86Cpu,
+  cpu: Microcode,
   call: boolean,
   selector: number,
   size: number,
@@ -58,10 +58,10 @@ export function farTransfer(
   selector &= 0xffff;
   if (!cpu.modes.protectedMode) farReal(cpu, call, selector, size, lo, ipLo);
   else farProtected(cpu, call, selector, size, lo, hi, ipLo, ipHi);
-  return cpu.done();
+  return cpu.pending.done();
 }
 
-function farReal(cpu: X86Cpu, call: boolean, selector: number, size: number, ip: number, returnIp: number): void {
+function farReal(cpu: Microcode, call: boolean, selector: number, size: number, ip: number, returnIp: number): void {
   if ((ip >>> 0) > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, 0);
   if (call) {
     const stack = cpu.stack;
@@ -71,12 +71,12 @@ function farReal(cpu: X86Cpu, call: boolean, selector: number, size: number, ip:
     stack.commit();
   }
   setReal(cpu, CS, selector);
-  cpu.refresh();
+  cpu.derived.refresh();
   cpu.segments.setEip(ip, 0);
 }
 
 function farProtected(
-  cpu: X86Cpu,
+  cpu: Microcode,
   call: boolean,
   selector: number,
   size: number,
@@ -121,13 +121,13 @@ function farProtected(
 }
 
 /** The offset must lie in the segment whose descriptor is given. */
-function checkTarget(cpu: X86Cpu, csLo: number, csHi: number, lo: number, hi: number): void {
+function checkTarget(cpu: Microcode, csLo: number, csHi: number, lo: number, hi: number): void {
   const wrong = cpu.modes.lma && csHi & LONG ? !cpu.addresses.canonical(hi) : (lo >>> 0) > descriptorLimit(csLo, csHi);
   if (wrong) cpu.fault(XCPT.GP, 0);
 }
 
 /** SDM 5.8.3 to 5.8.5: the gate's descriptor has been read. */
-function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipHi: number): void {
+function throughGate(cpu: Microcode, call: boolean, gate: number, ipLo: number, ipHi: number): void {
   const gateLo = cpu.descLo, gateHi = cpu.descHi, wide = type(gateHi) === CALL32, long = cpu.modes.lma, size = long ? 8 : wide ? 4 : 2;
   const offsetHi = long ? readUpper(cpu, gate, XCPT.GP) : 0;
   const offset = wide ? (gateHi & 0xffff_0000) | (gateLo & 0xffff) : gateLo & 0xffff, selector = gateLo >>> 16, words = gateHi & 31;
@@ -183,7 +183,7 @@ function throughGate(cpu: X86Cpu, call: boolean, gate: number, ipLo: number, ipH
 }
 
 /** RETF with `size`-byte operands that drops `drop` bytes of parameters. */
-export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
+export function farReturn(cpu: Microcode, size: number, drop: number): Status {
   const stack = cpu.stack;
   stack.current(0);
   const { lo: ipLo, hi: ipHi } = stack.popWide(size), selector = stack.pop(size) & 0xffff;
@@ -192,9 +192,9 @@ export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
     stack.move(drop);
     stack.commit();
     setReal(cpu, CS, selector);
-    cpu.refresh();
+    cpu.derived.refresh();
     cpu.segments.setEip(ipLo, 0);
-    return cpu.done();
+    return cpu.pending.done();
   }
   const cpl = selector & 3;
   checkReturnCode(cpu, selector);
@@ -214,20 +214,20 @@ export function farReturn(cpu: X86Cpu, size: number, drop: number): Status {
     stack.move(drop);
     stack.commit();
     dropInnerSegments(cpu);
-    cpu.refresh();
+    cpu.derived.refresh();
   }
-  return cpu.done();
+  return cpu.pending.done();
 }
 
 /** CS and SS as the fast system calls load them: flat, without a look at the tables. */
-function flatSegments(cpu: X86Cpu, code: number, stack: number, cpl: number, long: boolean): void {
+function flatSegments(cpu: Microcode, code: number, stack: number, cpl: number, long: boolean): void {
   cpu.segments.setFlat(CS, (code & 0xfffc) | cpl, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
   cpu.segments.setFlat(SS, (stack & 0xfffc) | cpl, FLAT_DATA | cpl << DPL_SHIFT);
-  cpu.enter(cpl);
+  cpu.derived.enter(cpl);
 }
 
 /** SYSCALL. */
-export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
+export function syscall(cpu: Microcode, nextLo: number, nextHi: number): Status {
   const s = cpu.s, star = cpu.window.hi(STAR) & 0xffff;
   // 32-bit code may use it on AMD's processors only.
   if (!(cpu.window.efer & EFER_SCE) || !(s.cr0 & 1) || (!cpu.modes.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
@@ -247,11 +247,11 @@ export function syscall(cpu: X86Cpu, nextLo: number, nextHi: number): Status {
     flatSegments(cpu, star, star + 8, 0, false);
     cpu.segments.setEip(cpu.window.lo(STAR), 0);
   }
-  return cpu.done();
+  return cpu.pending.done();
 }
 
 /** SYSRET with 4- or 8-byte operands. */
-export function sysret(cpu: X86Cpu, size: number): Status {
+export function sysret(cpu: Microcode, size: number): Status {
   const s = cpu.s, base = cpu.window.hi(STAR) >>> 16;
   if (!(cpu.window.efer & EFER_SCE) || (!cpu.modes.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);
   if (!(s.cr0 & 1) || cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
@@ -265,11 +265,11 @@ export function sysret(cpu: X86Cpu, size: number): Status {
   if (cpu.window.systemFlags & TF) s.debugDue |= DR6_BS;
   flatSegments(cpu, size === 8 ? base + 16 : base, base + 8, 3, size === 8);
   cpu.segments.setEip(lo, size === 8 ? hi : 0);
-  return cpu.done();
+  return cpu.pending.done();
 }
 
 /** SYSENTER. AMD's processors have it, and SYSEXIT, outside long mode only. */
-export function sysenter(cpu: X86Cpu): Status {
+export function sysenter(cpu: Microcode): Status {
   const s = cpu.s;
   if (cpu.modes.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
   if (!(s.cr0 & 1) || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
@@ -278,11 +278,11 @@ export function sysenter(cpu: X86Cpu): Status {
   flatSegments(cpu, s.sysenterCs, s.sysenterCs + 8, 0, long);
   cpu.window.set(RSP, s.sysenterEspLo, long ? s.sysenterEspHi : 0);
   cpu.segments.setEip(s.sysenterEipLo, long ? s.sysenterEipHi : 0);
-  return cpu.done();
+  return cpu.pending.done();
 }
 
 /** SYSEXIT with 4- or 8-byte operands. */
-export function sysexit(cpu: X86Cpu, size: number): Status {
+export function sysexit(cpu: Microcode, size: number): Status {
   const s = cpu.s, long = size === 8;
   if (cpu.modes.lma && !cpu.features.intel) cpu.fault(XCPT.UD, 0);
   if (!(s.cr0 & 1) || cpu.window.cpl !== 0 || (s.sysenterCs & 0xfffc) === 0) cpu.fault(XCPT.GP, 0);
@@ -291,5 +291,5 @@ export function sysexit(cpu: X86Cpu, size: number): Status {
   flatSegments(cpu, s.sysenterCs + (long ? 32 : 16), s.sysenterCs + (long ? 40 : 24), 3, long);
   cpu.window.set(RSP, spLo, long ? spHi : 0);
   cpu.segments.setEip(ipLo, long ? ipHi : 0);
-  return cpu.done();
+  return cpu.pending.done();
 }

@@ -1,7 +1,7 @@
 // HOT: no bigint, no closures, no allocation.
-// The exception that an instruction has raised, on its way to its delivery. A check that fails deep inside microcode throws FAULTED after it
-// has recorded the exception; nothing of the guest's state has been changed by then, and the helper's wrapper or the delivery loop catches it.
-// Translated code never sees it.
+// The exception that an instruction has raised, on its way to its delivery. A check that fails deep inside microcode throws FAULTED after
+// it has recorded the exception; nothing of the guest's state has been changed by then, and the helper's wrapper or the delivery loop
+// catches it. Translated code never sees it.
 import { FAULT, type Status } from "../ir/frontend.ts";
 
 /** Thrown when an exception has been recorded. */

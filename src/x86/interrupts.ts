@@ -2,8 +2,9 @@
 // Delivery of exceptions and interrupts, and the return from them. Intel SDM volume 3A (253668-083), 6.10 to 6.14, 20.1.4, 20.3; IRET in
 // volume 2A. Not modelled: interrupt redirection of CR4.VME, user interrupts, shadow stacks.
 import { READ, type Status, WRITE } from "../ir/frontend.ts";
-import type { X86Cpu } from "./cpu.ts";
+import type { Microcode } from "./microcode.ts";
 import { AC, DR6_BS, DR6_BT, FLAGS_ANY, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, VM } from "./registers.ts";
+import { traceEvent } from "./debug.ts";
 import { type EventKind, EXCEPTION, hasErrorCode, SOFTWARE, SOFTWARE_TRAP, XCPT } from "./exceptions.ts";
 import {
   ACCESSED,
@@ -57,7 +58,7 @@ const RSP = GPR(4);
  * Delivers an event; the return address is given as a linear one. Throws FAULTED with an exception recorded; the guest's registers are then
  * unchanged.
  */
-export function deliver(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, pcLo: number, pcHi: number): void {
+export function deliver(cpu: Microcode, vector: number, kind: EventKind, errorCode: number, pcLo: number, pcHi: number): void {
   const baseLo = cpu.modes.code64 ? 0 : cpu.segments.baseLo(CS);
   const ipLo = (pcLo - baseLo) | 0, ipHi = cpu.modes.code64 ? pcHi : 0;
   // A fault pushes RF, so that the instruction is not caught by its own breakpoint again (SDM volume 3B, 17.3.1.1).
@@ -67,7 +68,7 @@ export function deliver(cpu: X86Cpu, vector: number, kind: EventKind, errorCode:
   else protectedMode(cpu, vector, kind, errorCode, flags, ipLo);
 }
 
-function realMode(cpu: X86Cpu, vector: number, flags: number, ip: number): void {
+function realMode(cpu: Microcode, vector: number, flags: number, ip: number): void {
   const s = cpu.s, at = (s.idtLo + vector * 4) | 0;
   if (vector * 4 + 3 > s.idtLimit) cpu.fault(XCPT.GP, vector * 8 + 2);
   const offset = cpu.memory.read16(at, 0, false), selector = cpu.memory.read16((at + 2) | 0, 0, false), stack = cpu.stack;
@@ -79,14 +80,14 @@ function realMode(cpu: X86Cpu, vector: number, flags: number, ip: number): void 
   stack.commit();
   cpu.window.setFlags(0, IF | TF | AC | RF);
   setReal(cpu, CS, selector);
-  cpu.refresh();
+  cpu.derived.refresh();
   cpu.segments.setEip(offset, 0);
 }
 
 /** The flags that every handler starts without; interrupt gates clear IF as well. */
 const CLEARED = TF | NT | RF | VM;
 
-function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, flags: number, ip: number): void {
+function protectedMode(cpu: Microcode, vector: number, kind: EventKind, errorCode: number, flags: number, ip: number): void {
   const s = cpu.s, software = kind === SOFTWARE || kind === SOFTWARE_TRAP, ext = software ? 0 : 1, where = vector * 8 + 2 + ext;
   if (vector * 8 + 7 > s.idtLimit) cpu.fault(XCPT.GP, where);
   readAt(cpu, s.idtLo, 0, vector * 8);
@@ -157,14 +158,14 @@ function protectedMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: 
 const V86_SAVED = [ES, DS, FS, GS];
 
 /** Loads CS from the descriptor in cpu.desc*, with a CPL, and goes to an offset in it. */
-export function enterCode(cpu: X86Cpu, selector: number, cpl: number, lo: number, hi: number): void {
+export function enterCode(cpu: Microcode, selector: number, cpl: number, lo: number, hi: number): void {
   setFromDescriptor(cpu, CS, (selector & 0xfffc) | cpl);
-  cpu.enter(cpl);
+  cpu.derived.enter(cpl);
   cpu.segments.setEip(lo, hi);
 }
 
 /** ESP and SS of a privilege level from the TSS (SDM 7.2.1, 7.6); good until the next call. */
-export function innerStack(cpu: X86Cpu, cpl: number, ext: number): Readonly<typeof inner> {
+export function innerStack(cpu: Microcode, cpl: number, ext: number): Readonly<typeof inner> {
   const tss32 = (cpu.segments.attr[TR] >> 8 & 8) !== 0, offset = tss32 ? 4 + 8 * cpl : 2 + 4 * cpl;
   if (offset + (tss32 ? 5 : 3) > cpu.segments.limit[TR]) cpu.fault(XCPT.TS, index(cpu.segments.selector(TR)) | ext);
   const at = (cpu.segments.baseLo(TR) + offset) | 0;
@@ -175,7 +176,7 @@ export function innerStack(cpu: X86Cpu, cpl: number, ext: number): Readonly<type
 const inner = { sp: 0, ss: 0 };
 
 /** A 64-bit stack pointer of the TSS (SDM 7.7): RSP0 to RSP2 for `slot` 0..2, IST1 to IST7 for 3..9. */
-export function longStack(cpu: X86Cpu, slot: number, ext: number): Halves {
+export function longStack(cpu: Microcode, slot: number, ext: number): Halves {
   const offset = slot < 3 ? 4 + 8 * slot : 0x24 + 8 * (slot - 3);
   if (offset + 7 > cpu.segments.limit[TR]) cpu.fault(XCPT.TS, index(cpu.segments.selector(TR)) | ext);
   const sum = (cpu.segments.baseLo(TR) >>> 0) + offset;
@@ -197,7 +198,7 @@ export const PLAIN_DATA_MASK = PRESENT | 3 << DPL_SHIFT | S | CODE | WRITABLE | 
 /** Whether an address with this upper half is canonical with four levels, and so with five. */
 const canonical48 = (hi: number): boolean => hi >> 15 === 0 || hi >> 15 === -1;
 /** Index in i32 of a descriptor of the GDT; below 0 when it cannot be read in one piece, or is none of the GDT's. */
-function descriptorAt(cpu: X86Cpu, selector: number): number {
+function descriptorAt(cpu: Microcode, selector: number): number {
   const { i32 } = cpu.env, offset = selector & 0xfff8, base = i32[GDT_BASE >> 2];
   if (selector & 4 || offset === 0 || offset + 7 > i32[GDT_LIMIT >> 2]) return -1;
   return cpu.memory.together(base + offset | 0, sum(base, i32[(GDT_BASE >> 2) + 1], offset), READ, false, 8) >> 2;
@@ -211,7 +212,15 @@ function load(i32: Int32Array, n: number, selector: number, lo: number, hi: numb
   i32[(LOADED_BASE(n) >> 2) + 1] = 0;
 }
 
-function plainEvent(cpu: X86Cpu, vector: number, hasCode: boolean, errorCode: number, flags: number, ipLo: number, ipHi: number): boolean {
+function plainEvent(
+  cpu: Microcode,
+  vector: number,
+  hasCode: boolean,
+  errorCode: number,
+  flags: number,
+  ipLo: number,
+  ipHi: number,
+): boolean {
   const s = cpu.s, { i32 } = cpu.env;
   if (!cpu.modes.code64 || vector * 16 + 15 > s.idtLimit) return false;
   const gate = cpu.memory.together(s.idtLo + vector * 16 | 0, sum(s.idtLo, s.idtHi, vector * 16), READ, false, 16) >> 2;
@@ -251,13 +260,13 @@ function plainEvent(cpu: X86Cpu, vector: number, hasCode: boolean, errorCode: nu
   if (inner) load(i32, SS, 0, 0, 0);
   load(i32, CS, selector & 0xfffc, codeLo, codeHi);
   i32[RFLAGS >> 2] = (i32[RFLAGS >> 2] & ~(CLEARED | (gateHi & 0x100 ? 0 : IF))) | 2;
-  cpu.enter(0);
+  cpu.derived.enter(0);
   cpu.window.setPc((gateHi & 0xffff_0000) | (gateLo & 0xffff), offsetHi);
   return true;
 }
 
 /** IRETQ from privilege 0 to 64-bit code; false: nothing has been done. */
-function plainReturn(cpu: X86Cpu): boolean {
+function plainReturn(cpu: Microcode): boolean {
   const { i32 } = cpu.env;
   if (!cpu.modes.code64 || i32[CPL >> 2] !== 0 || cpu.s.dr7 & 0xff || !canonical48(i32[(RSP >> 2) + 1])) return false;
   const at = cpu.memory.together(i32[RSP >> 2], i32[(RSP >> 2) + 1], READ, false, 40) >> 2;
@@ -276,13 +285,13 @@ function plainReturn(cpu: X86Cpu): boolean {
   const mask = FLAGS_ANY | RF | IOPL | VIF | VIP | IF;
   i32[RFLAGS >> 2] = (i32[RFLAGS >> 2] & ~mask) | (flags & mask & ~(STATUS | RF)) | 2;
   writeStatus(i32, flags);
-  cpu.enter(cpl);
+  cpu.derived.enter(cpl);
   cpu.window.setPc(ipLo, ipHi);
-  if (cpl !== 0 && dropInnerSegments(cpu)) cpu.refresh();
+  if (cpl !== 0 && dropInnerSegments(cpu)) cpu.derived.refresh();
   return true;
 }
 
-function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: number, flags: number, ipLo: number, ipHi: number): void {
+function longMode(cpu: Microcode, vector: number, kind: EventKind, errorCode: number, flags: number, ipLo: number, ipHi: number): void {
   const s = cpu.s,
     software = kind === SOFTWARE || kind === SOFTWARE_TRAP,
     ext = software ? 0 : 1,
@@ -325,12 +334,12 @@ function longMode(cpu: X86Cpu, vector: number, kind: EventKind, errorCode: numbe
 }
 
 /** IRET, IRETD, IRETQ: `size` is 2, 4 or 8; the linear address of the following instruction is given for a task return. */
-export function iret(cpu: X86Cpu, size: number, nextLo: number): Status {
+export function iret(cpu: Microcode, size: number, nextLo: number): Status {
   const status = returnFrom(cpu, size, nextLo);
   cpu.window.set(RETURNED, 1, 0);
   return status;
 }
-function returnFrom(cpu: X86Cpu, size: number, nextLo: number): Status {
+function returnFrom(cpu: Microcode, size: number, nextLo: number): Status {
   const s = cpu.s;
   // NMIs are let in again also when the return faults (SDM 6.7.1).
   s.nmiMasked = false;
@@ -342,10 +351,10 @@ function returnFrom(cpu: X86Cpu, size: number, nextLo: number): Status {
   if (cpu.window.systemFlags & NT) {
     if (cpu.modes.lma) cpu.fault(XCPT.GP, 0);
     taskReturn(cpu, (nextLo - cpu.segments.baseLo(CS)) | 0, cpu.window.flags);
-    return cpu.done();
+    return cpu.pending.done();
   }
   const stack = cpu.stack;
-  if (size === 8 && plainReturn(cpu)) return cpu.done();
+  if (size === 8 && plainReturn(cpu)) return cpu.pending.done();
   stack.current(0);
   const { lo: ipLo, hi: ipHi } = stack.popWide(size), selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
   if (flags & VM && size === 4 && cpu.window.cpl === 0 && !cpu.modes.lma) return iretV86(cpu, ipLo, selector, flags);
@@ -362,11 +371,11 @@ function returnFrom(cpu: X86Cpu, size: number, nextLo: number): Status {
   cpu.descLo = csLo;
   cpu.descHi = csHi;
   enterCode(cpu, selector, cpl, ipLo, ipHi);
-  if (outer && dropInnerSegments(cpu)) cpu.refresh();
-  return cpu.done();
+  if (outer && dropInnerSegments(cpu)) cpu.derived.refresh();
+  return cpu.pending.done();
 }
 /** Checks the code segment of a return and leaves its descriptor in cpu.desc*. */
-export function checkReturnCode(cpu: X86Cpu, selector: number): void {
+export function checkReturnCode(cpu: Microcode, selector: number): void {
   const cpl = selector & 3;
   if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
   readDescriptor(cpu, selector, XCPT.GP);
@@ -378,7 +387,7 @@ export function checkReturnCode(cpu: X86Cpu, selector: number): void {
 }
 
 /** Loads SS and RSP of a return to `cpl`; `size` bytes of the pointer were popped. Clobbers cpu.desc*. */
-export function returnStack(cpu: X86Cpu, ss: number, cpl: number, long: boolean, size: number, spLo: number, spHi: number): void {
+export function returnStack(cpu: Microcode, ss: number, cpl: number, long: boolean, size: number, spLo: number, spHi: number): void {
   if (index(ss) === 0) {
     if (!long || cpl === 3 || (ss & 3) !== cpl) cpu.fault(XCPT.GP, 0);
     setNullSs(cpu, ss);
@@ -393,7 +402,7 @@ export function returnStack(cpu: X86Cpu, ss: number, cpl: number, long: boolean,
 }
 
 /** What IRET takes from an image of the flags at the present CPL. */
-function returnFlags(cpu: X86Cpu, flags: number, size: number): void {
+function returnFlags(cpu: Microcode, flags: number, size: number): void {
   const s = cpu.s, old = cpu.window.systemFlags;
   let mask = FLAGS_ANY | RF;
   if (cpu.window.cpl === 0) mask |= IOPL | VIF | VIP;
@@ -404,7 +413,7 @@ function returnFlags(cpu: X86Cpu, flags: number, size: number): void {
   cpu.window.setFlags(flags, mask);
 }
 
-function iretReal(cpu: X86Cpu, size: number): Status {
+function iretReal(cpu: Microcode, size: number): Status {
   const stack = cpu.stack, v86 = cpu.modes.v86;
   stack.current(0);
   const ip = stack.pop(size), selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
@@ -414,18 +423,18 @@ function iretReal(cpu: X86Cpu, size: number): Status {
   if (size === 2) mask &= 0xffff;
   cpu.window.setFlags(cpu.s.dr7 & 0xff ? flags : flags & ~RF, mask);
   setReal(cpu, CS, selector);
-  cpu.refresh();
+  cpu.derived.refresh();
   cpu.segments.setEip(ip, 0);
-  return cpu.done();
+  return cpu.pending.done();
 }
 
 /** SDM 20.2.2: the return to virtual-8086 mode. */
-function iretV86(cpu: X86Cpu, ip: number, selector: number, flags: number): Status {
+function iretV86(cpu: Microcode, ip: number, selector: number, flags: number): Status {
   const stack = cpu.stack, sp = stack.pop(4), ss = stack.pop(4), es = stack.pop(4), ds = stack.pop(4), fs = stack.pop(4), gs = stack.pop(4);
   if ((ip >>> 0) > 0xffff) cpu.fault(XCPT.GP, 0);
   cpu.window.setFlags(flags, FLAGS_ANY | RF | IF | IOPL | VM | VIF | VIP);
   cpu.window.cpl = 3;
-  cpu.refresh();
+  cpu.derived.refresh();
   setReal(cpu, CS, selector);
   setReal(cpu, SS, ss & 0xffff);
   setReal(cpu, ES, es & 0xffff);
@@ -433,13 +442,33 @@ function iretV86(cpu: X86Cpu, ip: number, selector: number, flags: number): Stat
   setReal(cpu, FS, fs & 0xffff);
   setReal(cpu, GS, gs & 0xffff);
   cpu.window.set(RSP, sp, 0);
-  cpu.refresh();
+  cpu.derived.refresh();
   cpu.segments.setEip(ip & 0xffff, 0);
-  return cpu.done();
+  return cpu.pending.done();
+}
+
+/** Notes an event for the report, and for who listens. */
+export function note(
+  cpu: Microcode,
+  vector: number,
+  kind: EventKind,
+  cpl: number,
+  errorCode: number,
+  pcLo: number,
+  pcHi: number,
+  addressLo: number,
+  addressHi: number,
+): void {
+  if (cpu.window.lo(RETURNED) !== 0) {
+    cpu.events.history.returned();
+    cpu.window.set(RETURNED, 0, 0);
+  }
+  cpu.events.record(vector, kind, cpl, errorCode, pcLo, pcHi, addressLo, addressHi, cpu.env.instructions());
+  if (cpu.trace !== undefined) traceEvent(cpu, cpu.trace);
 }
 
 /** INT n, INT3, INTO and INT1 (kind 0..3); the return address follows the instruction. */
-export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nextLo: number, nextHi: number): Status {
+export function softwareInterrupt(cpu: Microcode, vector: number, kind: number, nextLo: number, nextHi: number): Status {
   const s = cpu.s;
   // SDM 20.3: INT n traps to the monitor when IOPL is below 3; INT3 and INTO do not.
   if (cpu.modes.v86 && kind === 0 && (cpu.window.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
@@ -447,7 +476,7 @@ export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nex
   // INT1 checks no privilege, and is an event from outside.
   deliver(cpu, vector, kind === 3 ? EXCEPTION : kind === 0 ? SOFTWARE : SOFTWARE_TRAP, 0, nextLo, nextHi);
   // What faults has had no effect, and may be tried once more.
-  cpu.note(vector, SOFTWARE, cpl, 0, nextLo, nextHi, 0, 0);
+  note(cpu, vector, SOFTWARE, cpl, 0, nextLo, nextHi, 0, 0);
   // No single step after the handler was entered; a task's T bit and a data breakpoint that MOV SS has held back are another matter. INT1
   // is a debug exception itself, and takes that along.
   s.debugDue &= ~DR6_BS;
@@ -455,5 +484,5 @@ export function softwareInterrupt(cpu: X86Cpu, vector: number, kind: number, nex
     s.dr6 = (s.dr6 & ~15) | (s.debugDue & 15);
     s.debugDue &= DR6_BT;
   }
-  return cpu.done();
+  return cpu.pending.done();
 }

@@ -1,6 +1,6 @@
 // HOT: no bigint (but for the debugger's `probe`), no closures, no allocation.
-// Linear addresses: which are canonical, and what physical address is behind one, for the engine, for microcode and for a debugger. Intel SDM volume
-// 1 (253665-083), 3.3.7; volume 3A (253668-083), chapter 4, 6.15 (#AC), 9.1.5 (A20).
+// Linear addresses: which are canonical, and what physical address is behind one, for the engine, for microcode and for a debugger. Intel
+// SDM volume 1 (253665-083), 3.3.7; volume 3A (253668-083), chapter 4, 6.15 (#AC), 9.1.5 (A20).
 import { type Access, type CoreEnv, FETCH } from "../ir/frontend.ts";
 import { Spaces } from "../ir/spaces.ts";
 import type { CpuState, Modes } from "./cpu_state.ts";
@@ -127,7 +127,9 @@ export class LinearAddresses {
     return true;
   }
 
-  /** Physical address that an access would reach now but for SMAP and protection keys, without side effects; undefined when it would fault. */
+  /**
+   * Physical address that an access would reach now but for SMAP and protection keys, without side effects; undefined when it would fault.
+   */
   probe(vaddr: bigint, access: Access): number | undefined {
     const lo = Number(BigInt.asIntN(32, vaddr)), hi = this.modes.lma ? Number(BigInt.asIntN(32, vaddr >> 32n)) : 0;
     if (this.paging.levels === 0) return this.gate(lo >>> 0);

@@ -1,7 +1,7 @@
 // HOT: no bigint, no closures, no allocation.
-// Memory as microcode accesses it: linear addresses in halves; `user`: with the rights of CPL 3. What faults throws FAULTED, with the exception
-// recorded. What is no RAM reads as ones, and writes to it go nowhere.
-// Translations are remembered here, like those of the guest's own accesses in the engine's TLBs, and dropped with them.
+// Memory as microcode accesses it: linear addresses in halves; `user`: with the rights of CPL 3. What faults throws FAULTED, with the
+// exception recorded. What is no RAM reads as ones, and writes to it go nowhere. Translations are remembered here, like those of the
+// guest's own accesses in the engine's TLBs, and dropped with them.
 import { type Access, type CoreEnv, READ, WRITE } from "../ir/frontend.ts";
 import type { Modes } from "./cpu_state.ts";
 import type { LinearAddresses } from "./linear_addresses.ts";

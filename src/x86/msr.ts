@@ -1,8 +1,8 @@
 // Model-specific registers: one row each. Intel SDM volume 4 (335592-083), table 2-2; AMD64 volume 2 (24593), appendix A, for SYSCALL's.
 // Memory types (MTRR, PAT), machine check banks and so on can be read and written and have no effect.
-import { writeEfer } from "./control_registers.ts";
+import { writeEfer, writeKeys } from "./control_registers.ts";
 import type { LocalApic } from "../core/apic.ts";
-import type { X86Cpu } from "./cpu.ts";
+import type { Microcode } from "./microcode.ts";
 import { XCPT } from "./exceptions.ts";
 import type { Halves } from "./microcode_memory.ts";
 import { FS, GS } from "./segments.ts";
@@ -11,9 +11,9 @@ import { CSTAR, FMASK, KERNEL_GS_BASE, LSTAR, STAR } from "./slots.ts";
 export interface MsrRow {
   readonly name: string;
   /** What it returns is good until the next call. */
-  read(cpu: X86Cpu): Halves;
+  read(cpu: Microcode): Halves;
   /** Absent: writes raise #GP. */
-  write?(cpu: X86Cpu, lo: number, hi: number): void;
+  write?(cpu: Microcode, lo: number, hi: number): void;
 }
 
 const read = { lo: 0, hi: 0 };
@@ -32,7 +32,7 @@ const plain = (name: string, number: number, lo = 0, hi = 0): MsrRow => ({
   },
   write: (cpu, lo, hi) => void (cpu.s.msrs[number] = [lo, hi]),
 });
-const canonical = (cpu: X86Cpu, hi: number): void => {
+const canonical = (cpu: Microcode, hi: number): void => {
   if (!cpu.addresses.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
 };
 
@@ -62,12 +62,12 @@ const base = (name: string, segment: number): MsrRow => ({
   write: (cpu, lo, hi) => {
     canonical(cpu, hi);
     cpu.segments.setBase(segment, lo, hi);
-    cpu.refresh();
+    cpu.derived.refresh();
   },
 });
 
 /** The APIC whose timer has the TSC-deadline mode. */
-function deadlineTimer(cpu: X86Cpu): LocalApic {
+function deadlineTimer(cpu: Microcode): LocalApic {
   const { apic } = cpu.config;
   if (!apic || !cpu.features.has("tsc-deadline")) cpu.fault(XCPT.GP, 0);
   return apic;
@@ -76,7 +76,7 @@ function deadlineTimer(cpu: X86Cpu): LocalApic {
 const SYSENTER_CS = 0x174, APIC_BASE = 0x1b, TSC_DEADLINE = 0x6e0;
 
 /** The time-stamp counter. Guests poll it: no remainder of doubles, which is slow. */
-export function readTsc(cpu: X86Cpu): Halves {
+export function readTsc(cpu: Microcode): Halves {
   const t = cpu.config.tsc() + cpu.s.tscOffset, hi = Math.floor(t / 2 ** 32);
   return value(t - hi * 2 ** 32, hi);
 }
@@ -88,18 +88,18 @@ const ROWS = new Map<number, MsrRow>([
     read: readTsc,
     write: (cpu, lo, hi) => {
       cpu.s.tscOffset = (hi >>> 0) * 2 ** 32 + (lo >>> 0) - cpu.config.tsc();
-      cpu.tscMoved();
+      cpu.derived.tscMoved();
     },
   }],
   [0x17, fixed("IA32_PLATFORM_ID", 0)],
   [APIC_BASE, {
     name: "IA32_APIC_BASE",
-    read: (cpu: X86Cpu) => {
+    read: (cpu: Microcode) => {
       const { apic } = cpu.config;
       if (!apic) cpu.fault(XCPT.GP, 0);
       return value(apic.baseLo, apic.baseHi);
     },
-    write: (cpu: X86Cpu, lo, hi) => {
+    write: (cpu: Microcode, lo, hi) => {
       if (!cpu.config.apic?.writeBase(lo, hi, cpu.features.has("x2apic"))) cpu.fault(XCPT.GP, 0);
     },
   }],
@@ -147,7 +147,7 @@ const ROWS = new Map<number, MsrRow>([
     },
     write: (cpu, lo, hi) => {
       if (!cpu.features.has("pks") || hi !== 0) cpu.fault(XCPT.GP, 0);
-      cpu.setKeys(cpu.s.pkru, lo);
+      writeKeys(cpu, cpu.s.pkru, lo);
     },
   }],
   [0xc000_0080, { name: "IA32_EFER", read: (cpu) => value(cpu.window.efer, 0), write: writeEfer }],
@@ -203,7 +203,7 @@ for (const n of [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 
 }
 
 /** Intel's processors have none of AMD's. */
-function policyOf(cpu: X86Cpu, number: number): Policy {
+function policyOf(cpu: Microcode, number: number): Policy {
   const { policy } = POLICY.find(({ first, last }) => number >= first && number <= last)!;
   return policy === "ignored" && cpu.features.intel ? "fault" : policy;
 }
@@ -211,7 +211,7 @@ function policyOf(cpu: X86Cpu, number: number): Policy {
 const ZERO = { lo: 0, hi: 0 };
 
 /** RDMSR; `number` is unsigned. */
-export function readMsr(cpu: X86Cpu, number: number): Halves {
+export function readMsr(cpu: Microcode, number: number): Halves {
   const row = ROWS.get(number);
   if (row) return row.read(cpu);
   const policy = policyOf(cpu, number),
@@ -221,7 +221,7 @@ export function readMsr(cpu: X86Cpu, number: number): Halves {
 }
 
 /** WRMSR. */
-export function writeMsr(cpu: X86Cpu, number: number, lo: number, hi: number): void {
+export function writeMsr(cpu: Microcode, number: number, lo: number, hi: number): void {
   const row = ROWS.get(number);
   if (row?.write) return row.write(cpu, lo, hi);
   const policy = row ? "fault" : policyOf(cpu, number);

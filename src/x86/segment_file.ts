@@ -1,6 +1,6 @@
 // HOT: no bigint, no closures, no allocation.
-// The segment registers of a processor and the GDTR, as loaded, and what code adds and compares for them. Intel SDM volume 3A (253668-083), 3.4;
-// volume 1 (253665-083), 3.4.2. How they are loaded from descriptors is in segment_loads.ts.
+// The segment registers of a processor and the GDTR, as loaded, and what code adds and compares for them. Intel SDM volume 3A (253668-083),
+// 3.4; volume 1 (253665-083), 3.4.2. How they are loaded from descriptors is in segment_loads.ts.
 import type { CoreEnv } from "../ir/frontend.ts";
 import type { Modes } from "./cpu_state.ts";
 import { CODE, CS, DPL_SHIFT, DS, ES, EXPAND_DOWN, FS, GS, isData, isReadable, isWritable, PRESENT, SS } from "./segments.ts";

@@ -1,8 +1,8 @@
 // HOT: no bigint, no closures, no allocation.
 // Segment descriptors: their fields, reading them from the tables, and loading segment registers with every check.
 // Intel SDM volume 3A (253668-083), 3.4, 3.5, 5.2 to 5.5, 5.10.
-// A failed check throws the fault that cpu.ts records (X86Cpu.fault): descriptors are read in the middle of many instructions.
-import type { X86Cpu } from "./cpu.ts";
+// A failed check throws the fault that cpu.ts records (Microcode.fault): descriptors are read in the middle of many instructions.
+import type { Microcode } from "./microcode.ts";
 import { XCPT } from "./exceptions.ts";
 import { GDT_BASE, GDT_LIMIT } from "./slots.ts";
 
@@ -44,7 +44,7 @@ export const index = (selector: number): number => selector & 0xfffc;
  * Reads the descriptor of a selector that is not null into cpu.descLo and descHi; its linear address goes to cpu.descAt (halves).
  * Beyond the limit of its table, or in a missing LDT: `vector` (#GP or #TS) with the selector.
  */
-export function readDescriptor(cpu: X86Cpu, selector: number, vector: number): void {
+export function readDescriptor(cpu: Microcode, selector: number, vector: number): void {
   const offset = selector & 0xfff8;
   let baseLo = cpu.window.lo(GDT_BASE), baseHi = cpu.window.hi(GDT_BASE), limit = cpu.window.lo(GDT_LIMIT);
   if (selector & 4) {
@@ -58,7 +58,7 @@ export function readDescriptor(cpu: X86Cpu, selector: number, vector: number): v
 }
 
 /** Reads 8 bytes of a descriptor table. */
-export function readAt(cpu: X86Cpu, baseLo: number, baseHi: number, offset: number): void {
+export function readAt(cpu: Microcode, baseLo: number, baseHi: number, offset: number): void {
   const at = (baseLo >>> 0) + offset, lo = at | 0, hi = cpu.modes.lma ? (baseHi + (at > 0xffff_ffff ? 1 : 0)) | 0 : 0;
   cpu.descAtLo = lo;
   cpu.descAtHi = hi;
@@ -68,7 +68,7 @@ export function readAt(cpu: X86Cpu, baseLo: number, baseHi: number, offset: numb
 }
 
 /** The third word of a 16-byte system descriptor: upper half of its base; the fourth must be of type 0. */
-export function readUpper(cpu: X86Cpu, selector: number, vector: number): number {
+export function readUpper(cpu: Microcode, selector: number, vector: number): number {
   const limit = selector & 4 ? cpu.segments.limit[LDTR] : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 15 > limit) cpu.fault(vector, index(selector));
   const at = (cpu.descAtLo >>> 0) + 8;
@@ -78,31 +78,31 @@ export function readUpper(cpu: X86Cpu, selector: number, vector: number): number
 }
 
 /** Sets the accessed bit of the descriptor that was read last, in memory (SDM 3.4.5.1). */
-export function setAccessed(cpu: X86Cpu): void {
+export function setAccessed(cpu: Microcode): void {
   if (cpu.descHi & ACCESSED) return;
   cpu.descHi |= ACCESSED;
   writeHigh(cpu, cpu.descHi);
 }
 
 /** Replaces the upper word of the descriptor that was read last. */
-export function writeHigh(cpu: X86Cpu, value: number): void {
+export function writeHigh(cpu: Microcode, value: number): void {
   const at = (cpu.descAtLo >>> 0) + 4;
   cpu.memory.write32(at | 0, (cpu.descAtHi + (at > 0xffff_ffff ? 1 : 0)) | 0, value, false);
 }
 
 /** Fills a segment register from the descriptor that was read last. The caller refreshes the mode. */
-export function setFromDescriptor(cpu: X86Cpu, n: number, selector: number): void {
+export function setFromDescriptor(cpu: Microcode, n: number, selector: number): void {
   const lo = cpu.descLo, hi = cpu.descHi;
   cpu.segments.set(n, selector, descriptorBase(lo, hi), 0, descriptorLimit(lo, hi), hi & ATTRIBUTES);
 }
 
 /** A null selector that is loaded: not usable. The bases of FS and GS are cleared, as on Intel's processors and AMD's since Zen 2. */
-export function setNull(cpu: X86Cpu, n: number, selector: number): void {
+export function setNull(cpu: Microcode, n: number, selector: number): void {
   cpu.segments.set(n, selector, 0, 0, 0, 0);
 }
 
 /** Real and virtual-8086 mode: the base follows the selector; real mode keeps limit and attributes ("unreal mode"). */
-export function setReal(cpu: X86Cpu, n: number, selector: number): void {
+export function setReal(cpu: Microcode, n: number, selector: number): void {
   if (cpu.modes.v86) cpu.segments.set(n, selector, selector << 4, 0, 0xffff, V86_DATA);
   else if (n === CS) cpu.segments.set(n, selector, selector << 4, 0, cpu.segments.limit[CS], REAL_DATA);
   else {cpu.segments.set(
@@ -116,7 +116,7 @@ export function setReal(cpu: X86Cpu, n: number, selector: number): void {
 }
 
 /** MOV, POP, LDS... to ES, SS, DS, FS or GS (SDM volume 2, MOV; 5.5 and 5.6). */
-export function loadSegment(cpu: X86Cpu, n: number, selector: number): void {
+export function loadSegment(cpu: Microcode, n: number, selector: number): void {
   selector &= 0xffff;
   if (!cpu.modes.protectedMode) setReal(cpu, n, selector);
   else if (n === SS) loadSs(cpu, selector);
@@ -127,18 +127,18 @@ export function loadSegment(cpu: X86Cpu, n: number, selector: number): void {
     setAccessed(cpu);
     setFromDescriptor(cpu, n, selector);
   }
-  cpu.refresh();
+  cpu.derived.refresh();
 }
 
 /** Type, privilege and presence of a data or readable code segment that is about to be loaded. */
-function checkData(cpu: X86Cpu, selector: number): void {
+function checkData(cpu: Microcode, selector: number): void {
   const hi = cpu.descHi;
   if (!isReadable(hi)) cpu.fault(XCPT.GP, index(selector));
   if (!isConforming(hi) && (dpl(hi) < (selector & 3) || dpl(hi) < cpu.window.cpl)) cpu.fault(XCPT.GP, index(selector));
   if (!(hi & PRESENT)) cpu.fault(XCPT.NP, index(selector));
 }
 
-function loadSs(cpu: X86Cpu, selector: number): void {
+function loadSs(cpu: Microcode, selector: number): void {
   const cpl = cpu.window.cpl;
   if (index(selector) === 0) {
     // A null SS is allowed in 64-bit mode below CPL 3, with the RPL of the CPL.
@@ -155,7 +155,7 @@ function loadSs(cpu: X86Cpu, selector: number): void {
 }
 
 /** SS null in 64-bit mode: its DPL still tells the CPL. */
-export function setNullSs(cpu: X86Cpu, selector: number): void {
+export function setNullSs(cpu: Microcode, selector: number): void {
   cpu.segments.set(SS, selector, 0, 0, 0, (selector & 3) << DPL_SHIFT);
 }
 
@@ -163,7 +163,7 @@ export function setNullSs(cpu: X86Cpu, selector: number): void {
  * The stack segment that goes with a new CPL, from a TSS (#TS) or a stack (#GP): checks and reads it without loading. In `cpu.desc*`.
  * Errors carry the selector; `ext` is OR-ed in.
  */
-export function checkNewSs(cpu: X86Cpu, selector: number, cpl: number, vector: number, ext: number): void {
+export function checkNewSs(cpu: Microcode, selector: number, cpl: number, vector: number, ext: number): void {
   if (index(selector) === 0) cpu.fault(vector, ext);
   readDescriptorExt(cpu, selector, vector, ext);
   const hi = cpu.descHi;
@@ -173,7 +173,7 @@ export function checkNewSs(cpu: X86Cpu, selector: number, cpl: number, vector: n
 }
 
 /** readDescriptor whose error code has EXT when the event came from outside. */
-export function readDescriptorExt(cpu: X86Cpu, selector: number, vector: number, ext: number): void {
+export function readDescriptorExt(cpu: Microcode, selector: number, vector: number, ext: number): void {
   const limit = selector & 4 ? (cpu.segments.attr[LDTR] & PRESENT ? cpu.segments.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 7 > limit) cpu.fault(vector, index(selector) | ext);
   readDescriptor(cpu, selector, vector);
@@ -184,7 +184,7 @@ export function readDescriptorExt(cpu: X86Cpu, selector: number, vector: number,
  * and IRET). True when one did. The base stays: 64-bit code adds those of FS and GS whatever their selectors are, and a system that set
  * them by MSR wants them back (AMD64 volume 2, 4.5.3, and volume 3, IRET, null no base either; so do QEMU and Intel's processors).
  */
-export function dropInnerSegments(cpu: X86Cpu): boolean {
+export function dropInnerSegments(cpu: Microcode): boolean {
   let dropped = false;
   for (const n of DATA_SEGMENTS) {
     const attr = cpu.segments.attr[n];
@@ -204,7 +204,7 @@ export function withinLimit(attr: number, limit: number, offset: number, size: n
 }
 
 /** The segment may be read, written or executed; 0: yes, else the vector (SDM 5.4.1; null segments have no attributes). */
-export function rightsFault(cpu: X86Cpu, n: number, write: boolean): boolean {
+export function rightsFault(cpu: Microcode, n: number, write: boolean): boolean {
   const attr = cpu.segments.attr[n];
   if (!cpu.modes.protectedMode) return false;
   if (!(attr & PRESENT) || !(attr & S)) return true;
@@ -212,7 +212,7 @@ export function rightsFault(cpu: X86Cpu, n: number, write: boolean): boolean {
 }
 
 /** A descriptor as LAR, LSL, VERR and VERW look at it, without faults; false: not there. */
-export function peekDescriptor(cpu: X86Cpu, selector: number): boolean {
+export function peekDescriptor(cpu: Microcode, selector: number): boolean {
   if (index(selector) === 0) return false;
   const limit = selector & 4 ? (cpu.segments.attr[LDTR] & PRESENT ? cpu.segments.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
   if ((selector & 0xfff8) + 7 > limit) return false;
@@ -221,7 +221,7 @@ export function peekDescriptor(cpu: X86Cpu, selector: number): boolean {
 }
 
 /** DPL against CPL and RPL, as LAR, LSL, VERR and VERW check it; conforming code is open to all. */
-export function visible(cpu: X86Cpu, selector: number): boolean {
+export function visible(cpu: Microcode, selector: number): boolean {
   const hi = cpu.descHi;
   return isConforming(hi) || (dpl(hi) >= cpu.window.cpl && dpl(hi) >= (selector & 3));
 }

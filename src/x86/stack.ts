@@ -1,38 +1,17 @@
 // HOT: no bigint, no closures, no allocation.
 // A stack that an instruction or an event pushes to or pops from, committed to RSP only when everything has succeeded.
 // Intel SDM volume 3A (253668-083), 6.12 to 6.14; volume 1 (253665), 6.2.
-import type { X86Cpu } from "./cpu.ts";
+import type { Modes } from "./cpu_state.ts";
 import { XCPT } from "./exceptions.ts";
-import { type Insn, MEM } from "./insn.ts";
-import type { Halves } from "./microcode_memory.ts";
+import type { Faults } from "./faults.ts";
+import type { LinearAddresses } from "./linear_addresses.ts";
+import type { Halves, MicrocodeMemory } from "./microcode_memory.ts";
 import { BIG, SS, withinLimit } from "./segments.ts";
+import type { SegmentFile } from "./segment_file.ts";
 import { GPR } from "./slots.ts";
+import type { StateWindow } from "./state_window.ts";
 
 const RSP = GPR(4);
-
-const PUSHES = /^(push|pushf|call|enter)$/, POPS = /^(pop|popf|ret|leave)$/;
-
-/** Also that of LGDT, FXSAVE and so on, which has no size of its own; strings have their segments whatever the base. */
-const memoryOperand = (i: Insn) => i.operands.find((o) => o.kind === MEM);
-
-/** Whether an access of an instruction of 64-bit code, `distance` bytes above RSP, is one to the stack: its own, or by its operand's base. */
-export function isStackAccess(i: Insn, distance: number): boolean {
-  const { mnemonic } = i.row,
-    own = PUSHES.test(mnemonic) ? distance >= -8 && distance < 0 : POPS.test(mnemonic) && distance >= 0 && distance < 8;
-  if (memoryOperand(i)) return own || i.segment === SS;
-  return PUSHES.test(mnemonic) || POPS.test(mnemonic);
-}
-
-/** Bytes of operands in memory that have no size of their own. */
-const UNSIZED: Readonly<Record<string, number>> = {
-  ...{ fxsave: 512, fxrstor: 512, xsave: 576, xsaveopt: 576, xsavec: 576, xsaves: 576, xrstor: 576, xrstors: 576 },
-  ...{ fnstenv: 28, fldenv: 28, fnsave: 108, frstor: 108, sgdt: 10, sidt: 10, lgdt: 10, lidt: 10 },
-};
-/** Bytes of the operand in memory of an instruction of 64-bit code; 0 when it has none. */
-export function operandBytes(i: Insn): number {
-  const operand = memoryOperand(i);
-  return operand ? operand.size || UNSIZED[i.row.mnemonic] || 0 : 0;
-}
 
 export class Stack {
   /** The stack pointer. */
@@ -50,19 +29,25 @@ export class Stack {
   #atHi = 0;
   readonly #popped = { lo: 0, hi: 0 };
 
-  constructor(readonly cpu: X86Cpu) {}
+  constructor(
+    readonly window: StateWindow,
+    readonly modes: Modes,
+    readonly segments: SegmentFile,
+    readonly addresses: LinearAddresses,
+    readonly memory: MicrocodeMemory,
+    readonly faults: Faults,
+  ) {}
 
   /** The stack that SS:RSP is now; `error` is the code of its #SS faults. */
   current(error: number): void {
-    const cpu = this.cpu;
-    this.lo = cpu.window.lo(RSP);
-    this.hi = cpu.window.hi(RSP);
+    this.lo = this.window.lo(RSP);
+    this.hi = this.window.hi(RSP);
     this.#set(
-      cpu.modes.code64 ? 8 : cpu.segments.attr[SS] & BIG ? 4 : 2,
-      cpu.segments.baseLo(SS),
-      cpu.segments.limit[SS],
-      cpu.segments.attr[SS],
-      cpu.window.cpl === 3,
+      this.modes.code64 ? 8 : this.segments.attr[SS] & BIG ? 4 : 2,
+      this.segments.baseLo(SS),
+      this.segments.limit[SS],
+      this.segments.attr[SS],
+      this.window.cpl === 3,
       error,
     );
   }
@@ -99,15 +84,14 @@ export class Stack {
 
   /** Checks `bytes` at the pointer and leaves their linear address in atLo and atHi. */
   #check(bytes: number): void {
-    const cpu = this.cpu;
     if (this.width === 8) {
-      if (!cpu.addresses.canonicalSpan(this.lo, this.hi, bytes)) cpu.fault(XCPT.SS, this.#error);
+      if (!this.addresses.canonicalSpan(this.lo, this.hi, bytes)) this.faults.raise(XCPT.SS, this.#error);
       this.#atLo = this.lo;
       this.#atHi = this.hi;
       return;
     }
     const offset = this.width === 2 ? this.lo & 0xffff : this.lo;
-    if (!withinLimit(this.#attr, this.#limit, offset, bytes)) cpu.fault(XCPT.SS, this.#error);
+    if (!withinLimit(this.#attr, this.#limit, offset, bytes)) this.faults.raise(XCPT.SS, this.#error);
     this.#atLo = (this.#baseLo + offset) | 0;
     this.#atHi = 0;
   }
@@ -115,9 +99,9 @@ export class Stack {
   push(bytes: number, lo: number, hi: number): void {
     this.move(-bytes);
     this.#check(bytes);
-    if (bytes === 8) this.cpu.memory.write64(this.#atLo, this.#atHi, lo, hi, this.#user);
-    else if (bytes === 4) this.cpu.memory.write32(this.#atLo, this.#atHi, lo, this.#user);
-    else this.cpu.memory.write16(this.#atLo, this.#atHi, lo, this.#user);
+    if (bytes === 8) this.memory.write64(this.#atLo, this.#atHi, lo, hi, this.#user);
+    else if (bytes === 4) this.memory.write32(this.#atLo, this.#atHi, lo, this.#user);
+    else this.memory.write16(this.#atLo, this.#atHi, lo, this.#user);
   }
 
   /** Pops 2, 4 or 8 bytes and returns the low half, zero-extended. */
@@ -126,7 +110,7 @@ export class Stack {
   }
   /** The same with both halves: good until the next call. */
   popWide(bytes: number): Halves {
-    const { memory } = this.cpu;
+    const { memory } = this;
     this.#check(bytes);
     let value: Halves = this.#popped;
     if (bytes === 8) value = memory.read64(this.#atLo, this.#atHi, this.#user);
@@ -139,8 +123,7 @@ export class Stack {
 
   /** Makes the pointer RSP: SP and ESP keep what lies above them (ESP clears it). */
   commit(): void {
-    const cpu = this.cpu;
-    if (this.width === 2) cpu.window.set(RSP, (cpu.window.lo(RSP) & ~0xffff) | (this.lo & 0xffff), cpu.window.hi(RSP));
-    else cpu.window.set(RSP, this.lo, this.width === 8 ? this.hi : 0);
+    if (this.width === 2) this.window.set(RSP, (this.window.lo(RSP) & ~0xffff) | (this.lo & 0xffff), this.window.hi(RSP));
+    else this.window.set(RSP, this.lo, this.width === 8 ? this.hi : 0);
   }
 }

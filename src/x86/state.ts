@@ -1,11 +1,13 @@
 // The x87 and SSE state in memory: FXSAVE, XSAVE and their inverses. Intel SDM volume 1 (253665-083), 10.5 and chapter 13.
 // Offered state components: x87, SSE, and PKRU.
 import { CONTINUE, type Status } from "../ir/frontend.ts";
-import type { X86Cpu } from "./cpu.ts";
+import type { Microcode } from "./microcode.ts";
+import { writeKeys } from "./control_registers.ts";
 import { PKRU_BYTES, PKRU_OFFSET, PKRU_STATE } from "./cpuid.ts";
 import { CR0_EM, CR0_TS, CR4_OSXSAVE } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_EMPTY, FPU_IP, FPU_OPCODE, FPU_REG, FPU_SW, FPU_TOP, GPR, MXCSR, XMM } from "./slots.ts";
+import type { StateWindow } from "./state_window.ts";
 
 const RAX = GPR(0);
 /** Which bits of MXCSR may be set. */
@@ -14,24 +16,21 @@ const MXCSR_MASK = 0xffff;
 const HEADER = 512, EXTENDED = 576, STANDARD = 1, SSE_STATE = 2, COMPACT = 0x8000_0000 | 0;
 
 /** After power on (SDM volume 3A, table 9-1). */
-export function resetFpu(cpu: X86Cpu): void {
-  set(cpu, FPU_CW, 0x40);
-  set(cpu, MXCSR, 0x1f80);
+export function resetFpu(window: StateWindow): void {
+  window.set32(FPU_CW, 0x40);
+  window.set32(MXCSR, 0x1f80);
 }
 /** After FNINIT, as a BIOS leaves the x87. */
-export function initFpu(cpu: X86Cpu): void {
-  set(cpu, FPU_CW, 0x37f);
-  set(cpu, FPU_EMPTY, 0xff);
-}
-const get = (cpu: X86Cpu, slot: number): number => cpu.window.lo(slot);
-function set(cpu: X86Cpu, slot: number, value: number): void {
-  cpu.env.i32[(cpu.env.base() + slot) >> 2] = value;
+export function initFpu(window: StateWindow): void {
+  window.set32(FPU_CW, 0x37f);
+  window.set32(FPU_EMPTY, 0xff);
 }
 
 /** Bytes of the save area on their way. */
 const buffer = new Int32Array((PKRU_OFFSET + PKRU_BYTES) / 4), view = new DataView(buffer.buffer);
 
-function write(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
+type Area = Pick<Microcode, "window" | "addresses" | "memory" | "modes">;
+function write(cpu: Area, lo: number, hi: number, from: number, bytes: number): void {
   const user = cpu.window.cpl === 3;
   cpu.addresses.checkSpan(lo, hi, from + bytes);
   for (let i = from; i < from + bytes; i += 8) {
@@ -39,7 +38,7 @@ function write(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number)
     cpu.memory.write64(at | 0, cpu.modes.lma && at > 0xffff_ffff ? (hi + 1) | 0 : hi, buffer[i >> 2], buffer[(i >> 2) + 1], user);
   }
 }
-function read(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number): void {
+function read(cpu: Area, lo: number, hi: number, from: number, bytes: number): void {
   const user = cpu.window.cpl === 3;
   cpu.addresses.checkSpan(lo, hi, from + bytes);
   for (let i = from; i < from + bytes; i += 8) {
@@ -51,99 +50,99 @@ function read(cpu: X86Cpu, lo: number, hi: number, from: number, bytes: number):
 }
 
 /** The x87 part of the area. `wide`: 64-bit pointers (REX.W). */
-function packX87(cpu: X86Cpu, wide: boolean): void {
-  const top = get(cpu, FPU_TOP);
-  view.setUint16(0, get(cpu, FPU_CW), true);
-  view.setUint16(2, (get(cpu, FPU_SW) & ~0x3800) | top << 11, true);
-  view.setUint8(4, ~get(cpu, FPU_EMPTY) & 0xff);
+function packX87(window: StateWindow, wide: boolean): void {
+  const top = window.lo(FPU_TOP);
+  view.setUint16(0, window.lo(FPU_CW), true);
+  view.setUint16(2, (window.lo(FPU_SW) & ~0x3800) | top << 11, true);
+  view.setUint8(4, ~window.lo(FPU_EMPTY) & 0xff);
   view.setUint8(5, 0);
-  view.setUint16(6, get(cpu, FPU_OPCODE), true);
+  view.setUint16(6, window.lo(FPU_OPCODE), true);
   for (const [at, offset, selector] of [[8, FPU_IP, FPU_CS], [16, FPU_DP, FPU_DS]]) {
-    view.setInt32(at, cpu.window.lo(offset), true);
-    view.setInt32(at + 4, wide ? cpu.window.hi(offset) : get(cpu, selector) & 0xffff, true);
+    view.setInt32(at, window.lo(offset), true);
+    view.setInt32(at + 4, wide ? window.hi(offset) : window.lo(selector) & 0xffff, true);
   }
   for (let i = 0; i < 8; i++) {
     const slot = FPU_REG((top + i) & 7), at = 32 + 16 * i;
-    view.setInt32(at, cpu.window.lo(slot), true);
-    view.setInt32(at + 4, cpu.window.hi(slot), true);
-    view.setInt32(at + 8, cpu.window.lo(slot + 8) & 0xffff, true);
+    view.setInt32(at, window.lo(slot), true);
+    view.setInt32(at + 4, window.hi(slot), true);
+    view.setInt32(at + 8, window.lo(slot + 8) & 0xffff, true);
     view.setInt32(at + 12, 0, true);
   }
 }
-function unpackX87(cpu: X86Cpu, wide: boolean): void {
+function unpackX87({ window, ferr }: Pick<Microcode, "window" | "ferr">, wide: boolean): void {
   const sw = view.getUint16(2, true), top = sw >> 11 & 7;
   // Bit 6 of the control word always reads as 1, and the high ones as 0.
-  set(cpu, FPU_CW, (view.getUint16(0, true) & 0x1f7f) | 0x40);
-  set(cpu, FPU_SW, sw & ~0x3800);
-  set(cpu, FPU_TOP, top);
-  set(cpu, FPU_EMPTY, ~view.getUint8(4) & 0xff);
-  set(cpu, FPU_OPCODE, view.getUint16(6, true) & 0x7ff);
+  window.set32(FPU_CW, (view.getUint16(0, true) & 0x1f7f) | 0x40);
+  window.set32(FPU_SW, sw & ~0x3800);
+  window.set32(FPU_TOP, top);
+  window.set32(FPU_EMPTY, ~view.getUint8(4) & 0xff);
+  window.set32(FPU_OPCODE, view.getUint16(6, true) & 0x7ff);
   for (const [at, offset, selector] of [[8, FPU_IP, FPU_CS], [16, FPU_DP, FPU_DS]]) {
-    cpu.window.set(offset, view.getInt32(at, true), wide ? view.getInt32(at + 4, true) : 0);
-    set(cpu, selector, wide ? 0 : view.getUint16(at + 4, true));
+    window.set(offset, view.getInt32(at, true), wide ? view.getInt32(at + 4, true) : 0);
+    window.set32(selector, wide ? 0 : view.getUint16(at + 4, true));
   }
   for (let i = 0; i < 8; i++) {
     const slot = FPU_REG((top + i) & 7), at = 32 + 16 * i;
-    cpu.window.set(slot, view.getInt32(at, true), view.getInt32(at + 4, true));
-    cpu.window.set(slot + 8, view.getUint16(at + 8, true), 0);
+    window.set(slot, view.getInt32(at, true), view.getInt32(at + 4, true));
+    window.set(slot + 8, view.getUint16(at + 8, true), 0);
   }
-  cpu.fpuErrorMayBeGone();
+  ferr.mayBeGone();
 }
 
-const xmmCount = (cpu: X86Cpu): number => cpu.modes.code64 ? 16 : 8;
-function packXmm(cpu: X86Cpu): void {
-  for (let n = 0; n < xmmCount(cpu); n++) {
+const xmmCount = (cpu: Pick<Microcode, "modes">): number => cpu.modes.code64 ? 16 : 8;
+function packXmm(window: StateWindow, count: number): void {
+  for (let n = 0; n < count; n++) {
     for (let half = 0; half < 16; half += 8) {
-      view.setInt32(160 + 16 * n + half, cpu.window.lo(XMM(n) + half), true);
-      view.setInt32(164 + 16 * n + half, cpu.window.hi(XMM(n) + half), true);
+      view.setInt32(160 + 16 * n + half, window.lo(XMM(n) + half), true);
+      view.setInt32(164 + 16 * n + half, window.hi(XMM(n) + half), true);
     }
   }
 }
-function unpackXmm(cpu: X86Cpu): void {
-  for (let n = 0; n < xmmCount(cpu); n++) {
+function unpackXmm(window: StateWindow, count: number): void {
+  for (let n = 0; n < count; n++) {
     for (let half = 0; half < 16; half += 8) {
-      cpu.window.set(XMM(n) + half, view.getInt32(160 + 16 * n + half, true), view.getInt32(164 + 16 * n + half, true));
+      window.set(XMM(n) + half, view.getInt32(160 + 16 * n + half, true), view.getInt32(164 + 16 * n + half, true));
     }
   }
 }
 /** MXCSR at 24 is loaded after its check. */
-function checkMxcsr(cpu: X86Cpu): void {
+function checkMxcsr(cpu: Pick<Microcode, "fault">): void {
   if (view.getInt32(24, true) & ~MXCSR_MASK) cpu.fault(XCPT.GP, 0);
 }
-function setMxcsr(cpu: X86Cpu, value: number): void {
-  set(cpu, MXCSR, value);
+function setMxcsr(cpu: Pick<Microcode, "window" | "env">, value: number): void {
+  cpu.window.set32(MXCSR, value);
   // The mode has a bit that depends on it.
   cpu.env.changed();
 }
 
-function checkFx(cpu: X86Cpu, lo: number): void {
+function checkFx(cpu: Pick<Microcode, "s" | "fault">, lo: number): void {
   if (cpu.s.cr0 & CR0_EM) cpu.fault(XCPT.NM, 0);
   if (cpu.s.cr0 & CR0_TS) cpu.fault(XCPT.NM, 0);
   if (lo & 15) cpu.fault(XCPT.GP, 0);
 }
 
 /** FXSAVE: the area's last 96 bytes, and XMM8 to XMM15 outside 64-bit mode, are left alone. */
-export function fxsave(cpu: X86Cpu, lo: number, hi: number, wide: boolean): Status {
+export function fxsave(cpu: Microcode, lo: number, hi: number, wide: boolean): Status {
   checkFx(cpu, lo);
-  packX87(cpu, wide);
-  view.setInt32(24, get(cpu, MXCSR), true);
+  packX87(cpu.window, wide);
+  view.setInt32(24, cpu.window.lo(MXCSR), true);
   view.setInt32(28, MXCSR_MASK, true);
-  packXmm(cpu);
+  packXmm(cpu.window, xmmCount(cpu));
   write(cpu, lo, hi, 0, 160 + 16 * xmmCount(cpu));
   return CONTINUE;
 }
 
-export function fxrstor(cpu: X86Cpu, lo: number, hi: number, wide: boolean): Status {
+export function fxrstor(cpu: Microcode, lo: number, hi: number, wide: boolean): Status {
   checkFx(cpu, lo);
   read(cpu, lo, hi, 0, 160 + 16 * xmmCount(cpu));
   checkMxcsr(cpu);
   unpackX87(cpu, wide);
-  unpackXmm(cpu);
+  unpackXmm(cpu.window, xmmCount(cpu));
   setMxcsr(cpu, view.getInt32(24, true));
   return CONTINUE;
 }
 
-function checkXsave(cpu: X86Cpu, lo: number): void {
+function checkXsave(cpu: Pick<Microcode, "s" | "fault">, lo: number): void {
   if (!(cpu.s.cr4 & CR4_OSXSAVE)) cpu.fault(XCPT.UD, 0);
   if (cpu.s.cr0 & CR0_TS) cpu.fault(XCPT.NM, 0);
   if (lo & 63) cpu.fault(XCPT.GP, 0);
@@ -153,21 +152,21 @@ function checkXsave(cpu: X86Cpu, lo: number): void {
  * XSAVE (kind 0), XSAVEOPT (1), XSAVEC (2), XSAVES (3): SDM 13.7 to 13.11. x87 and SSE always count as in use (XINUSE, 13.6), PKRU when it is
  * not 0; all but XSAVE leave out what is not.
  */
-export function xsave(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: number): Status {
+export function xsave(cpu: Microcode, lo: number, hi: number, wide: boolean, kind: number): Status {
   checkXsave(cpu, lo);
   if (kind === 3 && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
   const wanted = cpu.window.lo(RAX) & cpu.s.xcr0;
   read(cpu, lo, hi, HEADER, 64);
   const old = buffer[HEADER >> 2], used = wanted & (cpu.s.pkru === 0 ? ~PKRU_STATE : -1);
   if (wanted & STANDARD) {
-    packX87(cpu, wide);
+    packX87(cpu.window, wide);
     write(cpu, lo, hi, 0, 24);
     write(cpu, lo, hi, 32, 128);
   }
   if (wanted & SSE_STATE) {
-    view.setInt32(24, get(cpu, MXCSR), true);
+    view.setInt32(24, cpu.window.lo(MXCSR), true);
     view.setInt32(28, MXCSR_MASK, true);
-    packXmm(cpu);
+    packXmm(cpu.window, xmmCount(cpu));
     write(cpu, lo, hi, 24, 8);
     write(cpu, lo, hi, 160, 16 * xmmCount(cpu));
   }
@@ -188,7 +187,7 @@ export function xsave(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: 
 }
 
 /** XRSTOR (kind 0), XRSTORS (3): SDM 13.8, 13.12. Components that the header does not have go to their initial state. */
-export function xrstor(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind: number): Status {
+export function xrstor(cpu: Microcode, lo: number, hi: number, wide: boolean, kind: number): Status {
   checkXsave(cpu, lo);
   if (kind === 3 && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
   const wanted = cpu.window.lo(RAX) & cpu.s.xcr0;
@@ -213,9 +212,9 @@ export function xrstor(cpu: X86Cpu, lo: number, hi: number, wide: boolean, kind:
   }
   if (wanted & SSE_STATE) {
     if (!(present & SSE_STATE)) buffer.fill(0, 40, 40 + 4 * xmmCount(cpu));
-    unpackXmm(cpu);
+    unpackXmm(cpu.window, xmmCount(cpu));
     setMxcsr(cpu, mxcsr);
   }
-  if (wanted & PKRU_STATE) cpu.setKeys(present & PKRU_STATE ? buffer[keysAt >> 2] : 0, s.pkrs);
+  if (wanted & PKRU_STATE) writeKeys(cpu, present & PKRU_STATE ? buffer[keysAt >> 2] : 0, s.pkrs);
   return CONTINUE;
 }

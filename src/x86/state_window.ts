@@ -1,6 +1,6 @@
 // HOT: no bigint, no closures, no allocation.
-// The registers of one processor that are slots of the state window, wherever that is at the moment: in front of the linear memory while the
-// processor runs, elsewhere while another one does. Flags are put together of RFLAGS and of the record of the status flags.
+// The registers of one processor that are slots of the state window, wherever that is at the moment: in front of the linear memory while
+// the processor runs, elsewhere while another one does. Flags are put together of RFLAGS and of the record of the status flags.
 import { ARG, GUEST_END, PC, RESULT } from "../ir/layout.ts";
 import type { CoreEnv } from "../ir/frontend.ts";
 import { readStatus, writeStatus } from "./flags.ts";

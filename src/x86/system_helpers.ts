@@ -1,8 +1,8 @@
 // HOT: no bigint, no closures, no allocation.
 // The functions behind system instructions; rows call them by the names in helpers.ts. Intel SDM volume 2 (253666-083) for each instruction.
 import { CONTINUE, FAULT, FETCH, FINISH, type Status } from "../ir/frontend.ts";
-import { writeCr0, writeCr3, writeCr4 } from "./control_registers.ts";
-import type { X86Cpu } from "./cpu.ts";
+import { writeCr0, writeCr3, writeCr4, writeKeys } from "./control_registers.ts";
+import type { Microcode } from "./microcode.ts";
 import {
   AC,
   CR0_NE,
@@ -15,6 +15,7 @@ import {
   CR4_PKE,
   CR4_TSD,
   CR4_UMIP,
+  DR6_BS,
   DR6_FIXED,
   DR7_FIXED,
   DR7_GD,
@@ -22,6 +23,7 @@ import {
   IF,
   IOPL,
   RF,
+  TF,
   VM,
 } from "./registers.ts";
 import { PKRU_BYTES, PKRU_OFFSET, PKRU_STATE } from "./cpuid.ts";
@@ -62,21 +64,21 @@ import {
   withinLimit,
   writeHigh,
 } from "./segments.ts";
-import { CR2, GDT_BASE, GDT_LIMIT, GPR } from "./slots.ts";
+import { CR2, GDT_BASE, GDT_LIMIT, GPR, RFLAGS } from "./slots.ts";
 import { fxrstor, fxsave, xrstor, xsave } from "./state.ts";
 
 const RAX = GPR(0), RCX = GPR(1), RDX = GPR(2), RBX = GPR(3);
 const BUSY = 0x200;
 
 /** #GP unless the privilege is 0. */
-function supervisor(cpu: X86Cpu): void {
+function supervisor(cpu: Microcode): void {
   if (cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
 }
 /** A 32-bit value into a register: the upper half is cleared. */
-const set32 = (cpu: X86Cpu, slot: number, value: number): void => cpu.window.set(slot, value, 0);
+const set32 = (cpu: Microcode, slot: number, value: number): void => cpu.window.set(slot, value, 0);
 
 /** The helpers of SYSTEM_HELPERS for one processor. Each may throw FAULTED after recording an exception. */
-export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => Status>> {
+export function systemHelpers(cpu: Microcode): Readonly<Record<SystemHelper, () => Status>> {
   const lo = (n: number) => cpu.window.argLo(n), hi = (n: number) => cpu.window.argHi(n);
   const result = (low: number, high = 0): Status => {
     cpu.window.setResult(low, high);
@@ -102,7 +104,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
   return {
     exception: () => cpu.faults.record(lo(0), lo(1) < 0 ? 0 : lo(1)),
     fetchFault: () => fetchFault(cpu, lo(0), hi(0)),
-    step: () => cpu.step(lo(0), hi(0)),
+    step: () => step(cpu, lo(0), hi(0)),
     interrupt: () => softwareInterrupt(cpu, lo(0) & 0xff, lo(1), lo(3), hi(3)),
     segRead: () => check(false),
     segWrite: () => check(true),
@@ -129,7 +131,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     iret: () => iret(cpu, lo(0), lo(2)),
     loadSegment: () => {
       loadSegment(cpu, lo(0), lo(1) & 0xffff);
-      if (lo(1) & 0x1_0000) cpu.stackShadow();
+      if (lo(1) & 0x1_0000) cpu.pending.stackShadow();
       return CONTINUE;
     },
     readFlags: () => {
@@ -144,14 +146,14 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     },
     sti: () => {
       checkIopl(cpu);
-      if (!(cpu.window.systemFlags & IF)) cpu.shadow();
+      if (!(cpu.window.systemFlags & IF)) cpu.pending.shadow();
       cpu.window.setFlags(IF, IF);
-      return cpu.done();
+      return cpu.pending.done();
     },
     hlt: () => {
       supervisor(cpu);
       cpu.window.setPc(lo(1), hi(1));
-      cpu.s.waiting = cpu.done() === CONTINUE;
+      cpu.s.waiting = cpu.pending.done() === CONTINUE;
       return FINISH;
     },
     in: () => {
@@ -214,7 +216,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     wrpkru: () => {
       if (!(cpu.s.cr4 & CR4_PKE)) cpu.fault(XCPT.UD, 0);
       if (cpu.window.lo(RCX) !== 0 || cpu.window.lo(RDX) !== 0) cpu.fault(XCPT.GP, 0);
-      cpu.setKeys(cpu.window.lo(RAX), cpu.s.pkrs);
+      writeKeys(cpu, cpu.window.lo(RAX), cpu.s.pkrs);
       return CONTINUE;
     },
     random: () => {
@@ -227,7 +229,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
       const write = CR_WRITERS[lo(0)];
       if (!write) cpu.fault(XCPT.UD, 0);
       write(cpu, lo(1), hi(1));
-      return cpu.done();
+      return cpu.pending.done();
     },
     readDr: () => {
       const n = debugRegister(cpu, lo(0)), s = cpu.s;
@@ -237,7 +239,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     clts: () => {
       supervisor(cpu);
       cpu.s.cr0 &= ~CR0_TS;
-      cpu.refresh();
+      cpu.derived.refresh();
       return CONTINUE;
     },
     smsw: () => {
@@ -305,7 +307,7 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     accessFlag: () => {
       if (!cpu.features.has("smap") || cpu.window.cpl !== 0) cpu.fault(XCPT.UD, 0);
       cpu.window.setFlags(lo(0) === 0 ? 0 : AC, AC);
-      cpu.refresh();
+      cpu.derived.refresh();
       // From here on another TLB counts: as for POPF.
       return FINISH;
     },
@@ -338,32 +340,43 @@ export function systemHelpers(cpu: X86Cpu): Readonly<Record<SystemHelper, () => 
     xrstor: () => xrstor(cpu, lo(0), hi(0), lo(1) !== 0, lo(2)),
     fpuError: () => {
       if (cpu.s.cr0 & CR0_NE) cpu.fault(XCPT.MF, 0);
-      return cpu.reportFpuError();
+      return cpu.ferr.report();
     },
   };
 }
 
 /** Looks again, since the block may have been kept from earlier. */
-function fetchFault(cpu: X86Cpu, lo: number, hi: number): Status {
+function fetchFault(cpu: Microcode, lo: number, hi: number): Status {
   const nextLo = ((lo & ~0xfff) + 0x1000) | 0, nextHi = nextLo === 0 && cpu.modes.lma ? (hi + 1) | 0 : hi;
   cpu.window.setPc(lo, hi);
-  const paddr = cpu.translate(nextLo, nextHi, FETCH);
+  const paddr = cpu.addresses.translate(nextLo, nextHi, FETCH);
   if (paddr < 0) return FAULT;
   if (cpu.env.ram(paddr, 1) >= 0) return FINISH;
   return cpu.faults.record(XCPT.UD, 0);
 }
 
+/** Called before every instruction under MODE_TF: RF, instruction breakpoints, the trap after it. */
+function step(cpu: Microcode, pcLo: number, pcHi: number): Status {
+  const s = cpu.s, flags = cpu.window.systemFlags;
+  if (flags & RF) cpu.window.set(RFLAGS, flags & ~RF, 0);
+  else if (cpu.debug.matchInstruction(pcLo, pcHi)) return cpu.faults.record(XCPT.DB, 0);
+  if (flags & TF) s.debugDue |= DR6_BS;
+  s.stepOnce = false;
+  cpu.derived.refresh();
+  return FINISH;
+}
+
 /** SDM volume 3A, 20.2.7: in virtual-8086 mode PUSHF and so on need IOPL 3. */
-function iopl3InV86(cpu: X86Cpu): void {
+function iopl3InV86(cpu: Microcode): void {
   if (cpu.modes.v86 && (cpu.window.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
 }
 /** CLI and STI. */
-function checkIopl(cpu: X86Cpu): void {
+function checkIopl(cpu: Microcode): void {
   if (cpu.s.cr0 & 1 && cpu.window.cpl > (cpu.window.systemFlags & IOPL) >> 12) cpu.fault(XCPT.GP, 0);
 }
 
 /** POPF with 2, 4 or 8 bytes: VM, VIF and VIP are unaffected. */
-function writeFlags(cpu: X86Cpu, value: number, size: number): Status {
+function writeFlags(cpu: Microcode, value: number, size: number): Status {
   iopl3InV86(cpu);
   const cpl = cpu.window.cpl, before = cpu.window.systemFlags;
   let mask = FLAGS_ANY | RF;
@@ -371,13 +384,13 @@ function writeFlags(cpu: X86Cpu, value: number, size: number): Status {
   if (cpl === 0) mask |= IOPL | IF;
   if (size === 2) mask &= 0xffff;
   cpu.window.setFlags(value & ~RF, mask);
-  cpu.refresh();
+  cpu.derived.refresh();
   // What the TLB has is void or another one's: code that goes on must not keep to a page that it remembers.
-  return (before ^ cpu.window.systemFlags) & AC ? FINISH : cpu.done();
+  return (before ^ cpu.window.systemFlags) & AC ? FINISH : cpu.pending.done();
 }
 
 /** SDM volume 1, 19.5.2: the I/O permission bitmap of the TSS. */
-export function checkPort(cpu: X86Cpu, port: number, size: number): void {
+export function checkPort(cpu: Microcode, port: number, size: number): void {
   if (!(cpu.s.cr0 & 1) || (!cpu.modes.v86 && cpu.window.cpl <= (cpu.window.systemFlags & IOPL) >> 12)) return;
   const base = cpu.segments.baseLo(TR), high = cpu.segments.baseHi(TR), limit = cpu.segments.limit[TR];
   if (!(cpu.segments.attr[TR] & PRESENT) || !(cpu.segments.attr[TR] >> 8 & 8) || limit < 0x67) cpu.fault(XCPT.GP, 0);
@@ -390,11 +403,11 @@ const add = (lo: number, n: number): number => (lo + n) | 0;
 const carry = (lo: number, n: number, hi: number): number => (lo >>> 0) + n > 0xffff_ffff ? (hi + 1) | 0 : hi;
 
 /** SGDT, SIDT, SLDT, STR, SMSW: not for users under UMIP. */
-function userModeInstruction(cpu: X86Cpu): void {
+function userModeInstruction(cpu: Microcode): void {
   if (cpu.s.cr4 & CR4_UMIP && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
 }
 
-function cpuid(cpu: X86Cpu): Status {
+function cpuid(cpu: Microcode): Status {
   const { config, features } = cpu, number = cpu.window.lo(RAX) >>> 0, subleaf = cpu.window.lo(RCX) >>> 0;
   let [a, b, c, d] = features.leaf(number, subleaf);
   // What is not the model's but this processor's, at this time.
@@ -426,7 +439,7 @@ function cpuid(cpu: X86Cpu): Status {
 }
 
 /** xoshiro128**: seeded, so that a run can be repeated. */
-function random32(cpu: X86Cpu): number {
+function random32(cpu: Microcode): number {
   const r = cpu.s.random, m = Math.imul(r[1], 5), result = Math.imul((m << 7) | (m >>> 25), 9), t = r[1] << 9;
   r[2] ^= r[0];
   r[3] ^= r[1];
@@ -437,7 +450,7 @@ function random32(cpu: X86Cpu): number {
   return result;
 }
 
-function readCr(cpu: X86Cpu, n: number): Status {
+function readCr(cpu: Microcode, n: number): Status {
   supervisor(cpu);
   const s = cpu.s;
   if (n === 0) cpu.window.setResult(s.cr0, 0);
@@ -449,7 +462,7 @@ function readCr(cpu: X86Cpu, n: number): Status {
   return CONTINUE;
 }
 
-const CR_WRITERS: Readonly<Record<number, (cpu: X86Cpu, lo: number, hi: number) => void>> = {
+const CR_WRITERS: Readonly<Record<number, (cpu: Microcode, lo: number, hi: number) => void>> = {
   0: writeCr0,
   2: (cpu, lo, hi) => cpu.window.set(CR2, lo, hi),
   3: writeCr3,
@@ -462,7 +475,7 @@ const CR_WRITERS: Readonly<Record<number, (cpu: X86Cpu, lo: number, hi: number) 
 };
 
 /** The number of a debug register after all checks: DR4 and DR5 are DR6 and DR7 unless CR4.DE (SDM volume 3B, 17.2.2). */
-function debugRegister(cpu: X86Cpu, n: number): number {
+function debugRegister(cpu: Microcode, n: number): number {
   const s = cpu.s;
   if (n > 7 || ((n === 4 || n === 5) && s.cr4 & CR4_DE)) cpu.fault(XCPT.UD, 0);
   supervisor(cpu);
@@ -470,7 +483,7 @@ function debugRegister(cpu: X86Cpu, n: number): number {
   return n === 4 || n === 5 ? n + 2 : n;
 }
 
-function writeDr(cpu: X86Cpu, number: number, lo: number, hi: number): Status {
+function writeDr(cpu: Microcode, number: number, lo: number, hi: number): Status {
   const n = debugRegister(cpu, number), s = cpu.s;
   if (n >= 6 && hi !== 0) cpu.fault(XCPT.GP, 0);
   if (n < 4) {
@@ -478,7 +491,7 @@ function writeDr(cpu: X86Cpu, number: number, lo: number, hi: number): Status {
     s.drHi[n] = hi;
   } else if (n === 6) s.dr6 = (lo & 0xe00f) | DR6_FIXED;
   else s.dr7 = (lo & 0xffff_23ff) | DR7_FIXED;
-  cpu.breakpointsMoved();
+  cpu.derived.breakpointsMoved();
   return CONTINUE;
 }
 
@@ -490,7 +503,7 @@ const LAR_TYPES = [
 ];
 const LSL_TYPES = [types(TSS16, LDT, TSS16_BUSY, TSS32, TSS32_BUSY), types(LDT, TSS32, TSS32_BUSY)];
 
-function lldt(cpu: X86Cpu, selector: number): void {
+function lldt(cpu: Microcode, selector: number): void {
   if (index(selector) === 0) return cpu.segments.set(LDTR, selector, 0, 0, 0, 0);
   if (selector & 4) cpu.fault(XCPT.GP, index(selector));
   readDescriptor(cpu, selector, XCPT.GP);
@@ -502,7 +515,7 @@ function lldt(cpu: X86Cpu, selector: number): void {
   cpu.segments.set(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & ATTRIBUTES);
 }
 
-function ltr(cpu: X86Cpu, selector: number): void {
+function ltr(cpu: Microcode, selector: number): void {
   if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
   if (selector & 4) cpu.fault(XCPT.GP, index(selector));
   readDescriptor(cpu, selector, XCPT.GP);
@@ -515,7 +528,7 @@ function ltr(cpu: X86Cpu, selector: number): void {
   cpu.segments.set(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & ATTRIBUTES);
 }
 
-function invpcid(cpu: X86Cpu): Status {
+function invpcid(cpu: Microcode): Status {
   if (!cpu.features.has("invpcid")) cpu.fault(XCPT.UD, 0);
   supervisor(cpu);
   const kind = cpu.window.argLo(0), pcidLo = cpu.window.argLo(1), pcidHi = cpu.window.argHi(1), hi = cpu.window.argHi(2);

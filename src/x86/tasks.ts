@@ -1,6 +1,6 @@
 // Hardware task switches. Intel SDM volume 3A (253668-083), 7.2 to 7.5. Not modelled: the debug trap of the TSS's T bit on a fault in the new task.
 // The order of the checks is the manual's: what fails before the commit point faults in the old task, what fails after it in the new one.
-import type { X86Cpu } from "./cpu.ts";
+import type { Microcode } from "./microcode.ts";
 import { CR0_PG, CR0_TS, DR6_BT, NT, VM } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import {
@@ -52,7 +52,7 @@ export type TaskReason = "jump" | "call" | "gate" | "return";
  * Switches to the task of a TSS selector. `ip` and `flags` are what the old task goes on with. `ext` is OR-ed into error codes.
  * Privileges of the TSS or task gate have been checked.
  */
-export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ext: number, ip: number, flags: number): void {
+export function taskSwitch(cpu: Microcode, selector: number, reason: TaskReason, ext: number, ip: number, flags: number): void {
   // Also through a task gate of the IDT it is #GP (SDM volume 2, INT n, TASK-GATE; table 7-1).
   const wrong = reason === "return" ? XCPT.TS : XCPT.GP, code = index(selector) | ext;
   if (selector & 4 || index(selector) === 0) cpu.fault(wrong, code);
@@ -108,19 +108,19 @@ export function taskSwitch(cpu: X86Cpu, selector: number, reason: TaskReason, ex
   for (let n = 0; n < 6; n++) cpu.segments.set(ORDER[n], selectors[n], 0, 0, 0, 0);
   cpu.segments.set(LDTR, ldt, 0, 0, 0, 0);
   cpu.window.cpl = cpl;
-  cpu.refresh();
+  cpu.derived.refresh();
   cpu.segments.setEip(newIp, 0);
   loadLdt(cpu, ldt, ext);
   if (v86) { for (let n = 0; n < 6; n++) setReal(cpu, ORDER[n], selectors[n]); }
   else loadSegments(cpu, selectors, cpl, ext);
-  cpu.breakpointsMoved();
-  cpu.refresh();
+  cpu.derived.breakpointsMoved();
+  cpu.derived.refresh();
   cpu.segments.setEip(newIp, 0);
   if ((newIp >>> 0) > cpu.segments.limit[CS]) cpu.fault(XCPT.GP, ext);
   if (trap) cpu.s.debugDue |= DR6_BT;
 }
 
-function loadLdt(cpu: X86Cpu, ldt: number, ext: number): void {
+function loadLdt(cpu: Microcode, ldt: number, ext: number): void {
   if (index(ldt) === 0) return;
   if (ldt & 4) cpu.fault(XCPT.TS, index(ldt) | ext);
   readDescriptorExt(cpu, ldt, XCPT.TS, ext);
@@ -129,7 +129,7 @@ function loadLdt(cpu: X86Cpu, ldt: number, ext: number): void {
 }
 
 /** SDM table 7-1, checks 8 and on. */
-function loadSegments(cpu: X86Cpu, selectors: readonly number[], cpl: number, ext: number): void {
+function loadSegments(cpu: Microcode, selectors: readonly number[], cpl: number, ext: number): void {
   const [es, cs, ss, ds, fs, gs] = selectors, code = (s: number) => index(s) | ext;
   if (index(cs) === 0) cpu.fault(XCPT.TS, ext);
   readDescriptorExt(cpu, cs, XCPT.TS, ext);
@@ -157,7 +157,7 @@ function loadSegments(cpu: X86Cpu, selectors: readonly number[], cpl: number, ex
 }
 
 /** IRET with NT: back to the task in the back link. */
-export function taskReturn(cpu: X86Cpu, ip: number, flags: number): void {
+export function taskReturn(cpu: Microcode, ip: number, flags: number): void {
   const link = cpu.memory.read16(cpu.segments.baseLo(TR), 0, false);
   taskSwitch(cpu, link, "return", 0, ip, flags);
 }

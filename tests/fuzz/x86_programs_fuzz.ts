@@ -476,13 +476,13 @@ function start(subjects: readonly Subject[], p: Program, r: Random): void {
       cpu.segments.set(FS, user ? DATA3 : DATA0, bases[0], 0, 0xffff_ffff, data);
       cpu.segments.set(GS, user ? DATA3 : DATA0, bases[1], 0, 0xf_ffff, data);
       cpu.segments.set(TR, TASK, TSS, 0, 0x67, PRESENT | 0xb00);
-      cpu.reload();
+      cpu.derived.reload();
     } else {
       cpu.segments.set(CS, TEXT / 16, TEXT, 0, 0xffff, REAL_DATA);
       for (const g of [ES, SS, DS, FS, GS]) cpu.segments.set(g, DATA / 16, DATA, 0, 0xffff, REAL_DATA);
       cpu.s.idtLimit = 0x3ff;
       cpu.s.cr4 = CR4_OSFXSR;
-      cpu.reload();
+      cpu.derived.reload();
     }
     const names = cpu.registers.map((row) => row.name).filter((name) => /^r([a-d]x|[sd]i|bp|sp|\d+)$/.test(name));
     names.forEach((name, i) => cpu.setReg(name, width === 64 ? general[i] : BigInt.asUintN(width, general[i])));
@@ -495,7 +495,7 @@ function start(subjects: readonly Subject[], p: Program, r: Random): void {
       cpu.setReg("dr7", 0x400n | 2n | 3n << 16n | 3n << 18n);
     }
     cpu.setReg("rip", BigInt(mode === "real" ? 0 : TEXT));
-    cpu.refresh();
+    cpu.derived.refresh();
   }
 }
 

@@ -164,7 +164,7 @@ export class Lab {
     cpu.segments.setGdt(GDT_AT, 0, 0xffff);
     cpu.window.setFlags(mode === "v86" ? 0x2_0000 : 0, 0x3f_7fd5);
     cpu.window.cpl = cpl;
-    cpu.reload();
+    cpu.derived.reload();
     for (const n of [ES, CS, SS, DS, FS, GS]) {
       const selector = n === CS ? CODE[cpl] : DATA[cpl];
       if (mode === "real" || mode === "v86") cpu.segments.set(n, 0, 0, 0, 0xffff, mode === "v86" ? 0xf300 : 0x9300);
@@ -172,12 +172,12 @@ export class Lab {
     }
     cpu.segments.set(LDTR, LDT, LDT_AT, 0, 0xffff, (P | 2) << 8);
     cpu.segments.set(TR, TSS, TSS_AT, 0, 0x3000, (P | tss | 2) << 8);
-    cpu.reload();
+    cpu.derived.reload();
     cpu.setReg("rsp", BigInt(cpl === 0 ? STACK0 : STACK3));
   }
   segment(n: number, limit: number, attributes = this.cpu.segments.attr[n]): void {
     this.cpu.segments.set(n, this.cpu.segments.selector(n), this.cpu.segments.baseLo(n), 0, limit, attributes);
-    this.cpu.reload();
+    this.cpu.derived.reload();
   }
 
   start(bytes: readonly number[]): void {

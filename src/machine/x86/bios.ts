@@ -115,7 +115,7 @@ export class BuiltinBios implements BiosHost {
   boot(): void {
     const { core } = this;
     core.segments.set(CS, ROM_SEGMENT, ROM, 0, 0xffff, core.segments.attr[CS]);
-    core.refresh();
+    core.derived.refresh();
     this.setReg("esp", BOOT_STACK);
     core.segments.setEip(BOOT_VECTOR * STUB_BYTES, 0);
   }

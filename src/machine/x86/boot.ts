@@ -182,7 +182,7 @@ export function startKernel(boot: Boot, core: X86Cpu): void {
   if (real !== undefined) {
     for (const n of [ES, SS, DS, FS, GS]) setReal(core, n, real);
     setReal(core, CS, real + 0x20);
-    core.reload();
+    core.derived.reload();
     core.setReg("rip", 0n);
     return;
   }
@@ -209,7 +209,7 @@ export function startKernel(boot: Boot, core: X86Cpu): void {
   core.segments.set(TR, 0, 0, 0, 0xffff, PRESENT | TSS32_BUSY << 8);
   core.setReg("gdtr_base", BigInt(gdt));
   core.setReg("gdtr_limit", BigInt(descriptors.byteLength - 1));
-  core.reload();
+  core.derived.reload();
   core.setReg("rip", BigInt(boot.image.entry));
 }
 

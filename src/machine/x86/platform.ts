@@ -37,7 +37,7 @@ const BOOT_SECTOR = 0x7c00;
 class X86 extends EngineCpu<X86Cpu> {
   readonly arch = "x86_64";
   connect(_ferr: string, line: IrqLine): void {
-    this.core.ferr = line;
+    this.core.ferr.line = line;
   }
   /** Linear address: what breakpoints are compared with. */
   get pc(): bigint {
@@ -246,7 +246,7 @@ class X86Platform implements Platform {
     this.#bios.core = core;
     if (this.#rom) return this.#rom.powerOn();
     provideItems(this.parts, this.#bios);
-    initFpu(core);
+    initFpu(core.window);
     if (bios) this.#bios.powerOn(core);
     if (this.#image.protocol === "bios" && bios) {
       this.#bios.boot();
@@ -256,7 +256,7 @@ class X86Platform implements Platform {
       // The boot sector of the first disk, as a BIOS leaves it: CS:IP 0000:7c00, DL the drive.
       bus.writeBytes(BOOT_SECTOR, this.parts.disks.all[0].read(0, 1)!.subarray(0, 512));
       for (const n of [ES, CS, SS, DS]) core.segments.set(n, 0, 0, 0, 0xffff, PRESENT | S | WRITABLE);
-      core.refresh();
+      core.derived.refresh();
       core.setReg("rsp", BigInt(BOOT_SECTOR));
       core.setReg("rdx", 0x80n);
       core.setReg("rip", BigInt(BOOT_SECTOR));
@@ -270,7 +270,7 @@ class X86Platform implements Platform {
     const { core } = this.cpus[0], { bus, engine } = this.parts;
     engine.select(0);
     core.reset();
-    initFpu(core);
+    initFpu(core.window);
     // What a Linux kernel needs behind its bytes it clears itself.
     loadSegments(bus, this.parts.graph, this.#image.segments, !this.#image.protocol.startsWith("linux"));
     startKernel(new Boot(this.parts, this.#bios, this.#image, this.#imageName, this.#modules, map), core);
