@@ -168,7 +168,7 @@ class Rig {
     // What POPF and IRET take: no single step, and an address that can be.
     const image = () => le(BigInt(random.bits() & ~0x100) & 0xffff_feffn, 4);
     for (let at = cpl === 0 ? STACK0 : STACK3, n = 0; n < 24; n++) machine.bus.writeBytes(at + 4 * n, Uint8Array.of(...image()));
-    cpu.reload();
+    cpu.derived.reload();
   }
 
   /** The state of the processor, as the model has it. */

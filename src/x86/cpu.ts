@@ -46,10 +46,6 @@ import { instructionHelpers, translateBlock } from "./translate.ts";
 import { FpuErrorOutput, inputsOf } from "./wires.ts";
 
 export class X86Cpu implements Core, Microcode {
-  descLo = 0;
-  descHi = 0;
-  descAtLo = 0;
-  descAtHi = 0;
   readonly features: Features;
   readonly s: CpuState = powerOn();
   readonly modes = new Modes();

@@ -7,17 +7,23 @@ import { DR6_BS, EFER_SCE, IF, RF, SYSRET_FLAGS, TF, VM } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { checkReturnCode, enterCode, innerStack, longStack, returnStack } from "./interrupts.ts";
 import {
-  ATTRIBUTES,
+  checkNewSs,
+  dropInnerSegments,
+  readDescriptor,
+  readUpper,
+  setAccessed,
+  setFromDescriptor,
+  setNullSs,
+  setReal,
+} from "./segment_loads.ts";
+import {
   BIG,
   CALL16,
   CALL32,
-  checkNewSs,
   CS,
-  descriptorBase,
-  descriptorLimit,
+  Descriptor,
   dpl,
   DPL_SHIFT,
-  dropInnerSegments,
   FLAT_CODE,
   FLAT_DATA,
   index,
@@ -25,13 +31,7 @@ import {
   isConforming,
   LONG,
   PRESENT,
-  readDescriptor,
-  readUpper,
   S,
-  setAccessed,
-  setFromDescriptor,
-  setNullSs,
-  setReal,
   SS,
   TASK_GATE,
   TSS16,
@@ -40,6 +40,9 @@ import {
 } from "./segments.ts";
 import { CSTAR, FMASK, GPR, LSTAR, STAR } from "./slots.ts";
 import { taskSwitch } from "./tasks.ts";
+
+/** What a selector names, the code segment behind a gate, the stack segment that comes with it: each for as long as an instruction takes. */
+const named = new Descriptor(), code = new Descriptor(), inner = new Descriptor();
 
 const RCX = GPR(1), RDX = GPR(2), RSP = GPR(4), R11 = GPR(11);
 
@@ -87,25 +90,22 @@ function farProtected(
 ): void {
   const cpl = cpu.window.cpl;
   if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
-  readDescriptor(cpu, selector, XCPT.GP);
-  const attr = cpu.descHi, kind = type(attr);
+  readDescriptor(cpu, named, selector, XCPT.GP);
+  const attr = named.hi, kind = type(attr);
   if (isCode(attr)) {
     if (isConforming(attr) ? dpl(attr) > cpl : (selector & 3) > cpl || dpl(attr) !== cpl) cpu.fault(XCPT.GP, index(selector));
     if (cpu.modes.lma && (attr & (LONG | BIG)) === (LONG | BIG)) cpu.fault(XCPT.GP, index(selector));
     if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector));
-    setAccessed(cpu);
-    const csLo = cpu.descLo, csHi = cpu.descHi;
-    checkTarget(cpu, csLo, csHi, lo, hi);
+    setAccessed(cpu, named);
+    checkTarget(cpu, named, lo, hi);
     if (call) {
       const stack = cpu.stack;
       stack.current(0);
       stack.push(size, cpu.segments.selector(CS), 0);
       stack.push(size, ipLo, ipHi);
       stack.commit();
-      cpu.descLo = csLo;
-      cpu.descHi = csHi;
     }
-    enterCode(cpu, selector, cpl, lo, hi);
+    enterCode(cpu, named, selector, cpl, lo, hi);
     return;
   }
   if (attr & S) cpu.fault(XCPT.GP, index(selector));
@@ -115,34 +115,34 @@ function farProtected(
   if (!allowed || dpl(attr) < cpl || dpl(attr) < (selector & 3)) cpu.fault(XCPT.GP, index(selector));
   if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector));
   const reason = call ? "call" : "jump";
-  if (kind === TASK_GATE) taskSwitch(cpu, cpu.descLo >>> 16, reason, 0, ipLo, cpu.window.flags);
+  if (kind === TASK_GATE) taskSwitch(cpu, named.lo >>> 16, reason, 0, ipLo, cpu.window.flags);
   else if (kind === TSS16 || kind === TSS32) taskSwitch(cpu, selector, reason, 0, ipLo, cpu.window.flags);
   else throughGate(cpu, call, selector, ipLo, ipHi);
 }
 
-/** The offset must lie in the segment whose descriptor is given. */
-function checkTarget(cpu: Microcode, csLo: number, csHi: number, lo: number, hi: number): void {
-  const wrong = cpu.modes.lma && csHi & LONG ? !cpu.addresses.canonical(hi) : (lo >>> 0) > descriptorLimit(csLo, csHi);
+/** The offset must lie in the code segment. */
+function checkTarget(cpu: Microcode, code: Descriptor, lo: number, hi: number): void {
+  const wrong = cpu.modes.lma && code.hi & LONG ? !cpu.addresses.canonical(hi) : (lo >>> 0) > code.limit;
   if (wrong) cpu.fault(XCPT.GP, 0);
 }
 
-/** SDM 5.8.3 to 5.8.5: the gate's descriptor has been read. */
+/** SDM 5.8.3 to 5.8.5: the gate's descriptor is in `named`. */
 function throughGate(cpu: Microcode, call: boolean, gate: number, ipLo: number, ipHi: number): void {
-  const gateLo = cpu.descLo, gateHi = cpu.descHi, wide = type(gateHi) === CALL32, long = cpu.modes.lma, size = long ? 8 : wide ? 4 : 2;
-  const offsetHi = long ? readUpper(cpu, gate, XCPT.GP) : 0;
+  const { lo: gateLo, hi: gateHi } = named, wide = type(gateHi) === CALL32, long = cpu.modes.lma, size = long ? 8 : wide ? 4 : 2;
+  const offsetHi = long ? readUpper(cpu, named, gate, XCPT.GP) : 0;
   const offset = wide ? (gateHi & 0xffff_0000) | (gateLo & 0xffff) : gateLo & 0xffff, selector = gateLo >>> 16, words = gateHi & 31;
   const from = cpu.window.cpl;
   if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
-  readDescriptor(cpu, selector, XCPT.GP);
-  const attr = cpu.descHi;
+  readDescriptor(cpu, code, selector, XCPT.GP);
+  const attr = code.hi;
   if (!isCode(attr) || dpl(attr) > from || (!call && !isConforming(attr) && dpl(attr) !== from)) cpu.fault(XCPT.GP, index(selector));
   if (long && (attr & (LONG | BIG)) !== LONG) cpu.fault(XCPT.GP, index(selector));
   if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector));
-  setAccessed(cpu);
-  const csLo = cpu.descLo, csHi = cpu.descHi, inner = call && !isConforming(attr) && dpl(attr) < from, cpl = inner ? dpl(attr) : from;
-  checkTarget(cpu, csLo, csHi, offset, offsetHi);
+  setAccessed(cpu, code);
+  const deeper = call && !isConforming(attr) && dpl(attr) < from, cpl = deeper ? dpl(attr) : from;
+  checkTarget(cpu, code, offset, offsetHi);
   const stack = cpu.stack;
-  if (inner) {
+  if (deeper) {
     const oldSs = cpu.segments.selector(SS), oldLo = cpu.window.lo(RSP), oldHi = cpu.window.hi(RSP);
     if (long) {
       const to = longStack(cpu, cpl, 0);
@@ -151,24 +151,21 @@ function throughGate(cpu: Microcode, call: boolean, gate: number, ipLo: number, 
       stack.push(8, oldLo, oldHi);
       stack.push(8, cpu.segments.selector(CS), 0);
       stack.push(8, ipLo, ipHi);
-      setNullSs(cpu, cpl);
+      setNullSs(cpu.segments, cpl);
     } else {
       const { sp, ss } = innerStack(cpu, cpl, 0);
-      checkNewSs(cpu, ss, cpl, XCPT.TS, 0);
-      const ssLo = cpu.descLo, ssHi = cpu.descHi;
+      checkNewSs(cpu, inner, ss, cpl, XCPT.TS, 0);
       // Parameters are read from the old stack before the new one is written.
       const parameters: number[] = [];
       stack.current(0);
       for (let n = 0; n < words; n++) parameters.push(stack.pop(size));
-      stack.other(descriptorBase(ssLo, ssHi), descriptorLimit(ssLo, ssHi), ssHi & ATTRIBUTES, sp, cpl === 3, index(ss));
+      stack.other(inner.base, inner.limit, inner.attributes, sp, cpl === 3, index(ss));
       stack.push(size, oldSs, 0);
       stack.push(size, oldLo, 0);
       for (let n = words - 1; n >= 0; n--) stack.push(size, parameters[n], 0);
       stack.push(size, cpu.segments.selector(CS), 0);
       stack.push(size, ipLo, 0);
-      cpu.descLo = ssLo;
-      cpu.descHi = ssHi;
-      setFromDescriptor(cpu, SS, ss);
+      setFromDescriptor(cpu.segments, SS, ss, inner);
     }
     stack.commit();
   } else if (call) {
@@ -177,9 +174,7 @@ function throughGate(cpu: Microcode, call: boolean, gate: number, ipLo: number, 
     stack.push(size, ipLo, ipHi);
     stack.commit();
   }
-  cpu.descLo = csLo;
-  cpu.descHi = csHi;
-  enterCode(cpu, selector, cpl, offset, offsetHi);
+  enterCode(cpu, code, selector, cpl, offset, offsetHi);
 }
 
 /** RETF with `size`-byte operands that drops `drop` bytes of parameters. */
@@ -197,17 +192,15 @@ export function farReturn(cpu: Microcode, size: number, drop: number): Status {
     return cpu.pending.done();
   }
   const cpl = selector & 3;
-  checkReturnCode(cpu, selector);
-  const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.modes.lma && (csHi & LONG) !== 0, outer = cpl > cpu.window.cpl;
-  checkTarget(cpu, csLo, csHi, ipLo, ipHi);
+  checkReturnCode(cpu, code, selector);
+  const long = cpu.modes.lma && (code.hi & LONG) !== 0, outer = cpl > cpu.window.cpl;
+  checkTarget(cpu, code, ipLo, ipHi);
   stack.move(drop);
   if (outer) {
     const { lo: spLo, hi: spHi } = stack.popWide(size), ss = stack.pop(size) & 0xffff;
     returnStack(cpu, ss, cpl, long, size, spLo, spHi);
   } else stack.commit();
-  cpu.descLo = csLo;
-  cpu.descHi = csHi;
-  enterCode(cpu, selector, cpl, ipLo, ipHi);
+  enterCode(cpu, code, selector, cpl, ipLo, ipHi);
   if (outer) {
     // Parameters are on the outer stack as well.
     stack.current(0);

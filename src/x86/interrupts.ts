@@ -7,18 +7,29 @@ import { AC, DR6_BS, DR6_BT, FLAGS_ANY, IF, IOPL, NT, RF, STATUS, TF, VIF, VIP, 
 import { traceEvent } from "./debug.ts";
 import { type EventKind, EXCEPTION, hasErrorCode, SOFTWARE, SOFTWARE_TRAP, XCPT } from "./exceptions.ts";
 import {
+  checkNewSs,
+  dropInnerSegments,
+  readAt,
+  readDescriptor,
+  readDescriptorExt,
+  setAccessed,
+  setFromDescriptor,
+  setNull,
+  setNullSs,
+  setReal,
+} from "./segment_loads.ts";
+import {
   ACCESSED,
   ATTRIBUTES,
   BIG,
-  checkNewSs,
   CODE,
   CONFORMING,
   CS,
+  Descriptor,
   descriptorBase,
   descriptorLimit,
   dpl,
   DPL_SHIFT,
-  dropInnerSegments,
   DS,
   ES,
   FS,
@@ -30,15 +41,7 @@ import {
   isConforming,
   LONG,
   PRESENT,
-  readAt,
-  readDescriptor,
-  readDescriptorExt,
   S,
-  setAccessed,
-  setFromDescriptor,
-  setNull,
-  setNullSs,
-  setReal,
   SS,
   TASK_GATE,
   TR,
@@ -51,6 +54,9 @@ import { writeStatus } from "./flags.ts";
 import { CPL, GDT_BASE, GDT_LIMIT, GPR, LOADED_BASE, RETURNED, RFLAGS, SEG_ATTR, SEG_BASE, SEG_LIMIT, SELECTOR } from "./slots.ts";
 import type { Halves } from "./microcode_memory.ts";
 import { taskReturn, taskSwitch } from "./tasks.ts";
+
+/** The gate of an event, the code segment that is gone to, the stack segment that comes with it: each for as long as a delivery takes. */
+const gate = new Descriptor(), code = new Descriptor(), newStack = new Descriptor();
 
 const RSP = GPR(4);
 
@@ -90,8 +96,8 @@ const CLEARED = TF | NT | RF | VM;
 function protectedMode(cpu: Microcode, vector: number, kind: EventKind, errorCode: number, flags: number, ip: number): void {
   const s = cpu.s, software = kind === SOFTWARE || kind === SOFTWARE_TRAP, ext = software ? 0 : 1, where = vector * 8 + 2 + ext;
   if (vector * 8 + 7 > s.idtLimit) cpu.fault(XCPT.GP, where);
-  readAt(cpu, s.idtLo, 0, vector * 8);
-  const gateLo = cpu.descLo, gateHi = cpu.descHi, kindOfGate = type(gateHi);
+  readAt(cpu, gate, s.idtLo, 0, vector * 8);
+  const { lo: gateLo, hi: gateHi } = gate, kindOfGate = type(gateHi);
   if (
     gateHi & S ||
     !(kindOfGate === TASK_GATE || kindOfGate === INT16 || kindOfGate === TRAP16 || kindOfGate === INT32 || kindOfGate === TRAP32)
@@ -113,23 +119,21 @@ function protectedMode(cpu: Microcode, vector: number, kind: EventKind, errorCod
   const selector = gateLo >>> 16, wide = kindOfGate >= INT32, size = wide ? 4 : 2;
   const offset = wide ? (gateHi & 0xffff_0000) | (gateLo & 0xffff) : gateLo & 0xffff;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
-  readDescriptorExt(cpu, selector, XCPT.GP, ext);
-  if (!isCode(cpu.descHi) || dpl(cpu.descHi) > cpu.window.cpl) cpu.fault(XCPT.GP, index(selector) | ext);
-  if (!(cpu.descHi & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
-  const inner = !isConforming(cpu.descHi) && dpl(cpu.descHi) < cpu.window.cpl, cpl = inner ? dpl(cpu.descHi) : cpu.window.cpl;
+  readDescriptorExt(cpu, code, selector, XCPT.GP, ext);
+  const attr = code.hi;
+  if (!isCode(attr) || dpl(attr) > cpu.window.cpl) cpu.fault(XCPT.GP, index(selector) | ext);
+  if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
+  const inner = !isConforming(attr) && dpl(attr) < cpu.window.cpl, cpl = inner ? dpl(attr) : cpu.window.cpl;
   if (cpu.modes.v86 && !(inner && cpl === 0)) cpu.fault(XCPT.GP, index(selector) | ext);
-  setAccessed(cpu);
-  const csLo = cpu.descLo, csHi = cpu.descHi, stack = cpu.stack;
-  if ((offset >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, ext);
-  const v86 = cpu.modes.v86;
-  let ss = 0, ssLo = 0, ssHi = 0;
+  setAccessed(cpu, code);
+  if ((offset >>> 0) > code.limit) cpu.fault(XCPT.GP, ext);
+  const { stack } = cpu, { v86 } = cpu.modes;
+  let ss = 0;
   if (inner) {
     const to = innerStack(cpu, cpl, ext);
     ss = to.ss;
-    checkNewSs(cpu, ss, cpl, XCPT.TS, ext);
-    ssLo = cpu.descLo;
-    ssHi = cpu.descHi;
-    stack.other(descriptorBase(ssLo, ssHi), descriptorLimit(ssLo, ssHi), ssHi & ATTRIBUTES, to.sp, cpl === 3, index(ss) | ext);
+    checkNewSs(cpu, newStack, ss, cpl, XCPT.TS, ext);
+    stack.other(newStack.base, newStack.limit, newStack.attributes, to.sp, cpl === 3, index(ss) | ext);
     if (v86) {
       stack.push(size, cpu.segments.selector(GS), 0);
       stack.push(size, cpu.segments.selector(FS), 0);
@@ -144,22 +148,25 @@ function protectedMode(cpu: Microcode, vector: number, kind: EventKind, errorCod
   stack.push(size, ip, 0);
   if (pushes) stack.push(size, errorCode, 0);
   if (inner) {
-    cpu.descLo = ssLo;
-    cpu.descHi = ssHi;
-    setFromDescriptor(cpu, SS, ss);
-    if (v86) { for (const n of V86_SAVED) setNull(cpu, n, 0); }
+    setFromDescriptor(cpu.segments, SS, ss, newStack);
+    if (v86) { for (const n of V86_SAVED) setNull(cpu.segments, n, 0); }
   }
   stack.commit();
   cpu.window.setFlags(0, CLEARED | (kindOfGate === INT16 || kindOfGate === INT32 ? IF : 0));
-  cpu.descLo = csLo;
-  cpu.descHi = csHi;
-  enterCode(cpu, selector, cpl, offset, 0);
+  enterCode(cpu, code, selector, cpl, offset, 0);
 }
 const V86_SAVED = [ES, DS, FS, GS];
 
-/** Loads CS from the descriptor in cpu.desc*, with a CPL, and goes to an offset in it. */
-export function enterCode(cpu: Microcode, selector: number, cpl: number, lo: number, hi: number): void {
-  setFromDescriptor(cpu, CS, (selector & 0xfffc) | cpl);
+/** Loads CS from a descriptor, with a CPL, and goes to an offset in it. */
+export function enterCode(
+  cpu: Pick<Microcode, "segments" | "derived">,
+  code: Descriptor,
+  selector: number,
+  cpl: number,
+  lo: number,
+  hi: number,
+): void {
+  setFromDescriptor(cpu.segments, CS, (selector & 0xfffc) | cpl, code);
   cpu.derived.enter(cpl);
   cpu.segments.setEip(lo, hi);
 }
@@ -299,21 +306,20 @@ function longMode(cpu: Microcode, vector: number, kind: EventKind, errorCode: nu
   const hasCode = kind === EXCEPTION && hasErrorCode(vector);
   if (!software && plainEvent(cpu, vector, hasCode, errorCode, flags, ipLo, ipHi)) return;
   if (vector * 16 + 15 > s.idtLimit) cpu.fault(XCPT.GP, where);
-  readAt(cpu, s.idtLo, s.idtHi, vector * 16);
-  const gateLo = cpu.descLo, gateHi = cpu.descHi, kindOfGate = type(gateHi);
+  readAt(cpu, gate, s.idtLo, s.idtHi, vector * 16);
+  const { lo: gateLo, hi: gateHi } = gate, kindOfGate = type(gateHi);
   if (gateHi & S || (kindOfGate !== INT32 && kindOfGate !== TRAP32)) cpu.fault(XCPT.GP, where);
   if (software && dpl(gateHi) < cpu.window.cpl) cpu.fault(XCPT.GP, where);
   if (!(gateHi & PRESENT)) cpu.fault(XCPT.NP, where);
-  const offsetHi = cpu.memory.read32(cpu.descAtLo + 8 | 0, sum(cpu.descAtLo, cpu.descAtHi, 8), false);
+  const offsetHi = cpu.memory.read32(gate.atLo + 8 | 0, sum(gate.atLo, gate.atHi, 8), false);
   const offsetLo = (gateHi & 0xffff_0000) | (gateLo & 0xffff), selector = gateLo >>> 16, ist = gateHi & 7;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
-  readDescriptorExt(cpu, selector, XCPT.GP, ext);
-  const attr = cpu.descHi;
+  readDescriptorExt(cpu, code, selector, XCPT.GP, ext);
+  const attr = code.hi;
   if (!isCode(attr) || dpl(attr) > cpu.window.cpl || (attr & (LONG | BIG)) !== LONG) cpu.fault(XCPT.GP, index(selector) | ext);
   if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
   const inner = !isConforming(attr) && dpl(attr) < cpu.window.cpl, cpl = inner ? dpl(attr) : cpu.window.cpl, stack = cpu.stack;
-  setAccessed(cpu);
-  const csLo = cpu.descLo, csHi = cpu.descHi;
+  setAccessed(cpu, code);
   if (!cpu.addresses.canonical(offsetHi)) cpu.fault(XCPT.GP, ext);
   const spLo = cpu.window.lo(RSP), spHi = cpu.window.hi(RSP);
   let topLo = spLo, topHi = spHi;
@@ -326,11 +332,9 @@ function longMode(cpu: Microcode, vector: number, kind: EventKind, errorCode: nu
   stack.push(8, ipLo, ipHi);
   if (hasCode) stack.push(8, errorCode, 0);
   stack.commit();
-  if (inner) setNullSs(cpu, cpl);
+  if (inner) setNullSs(cpu.segments, cpl);
   cpu.window.setFlags(0, CLEARED | (kindOfGate === INT32 ? IF : 0));
-  cpu.descLo = csLo;
-  cpu.descHi = csHi;
-  enterCode(cpu, selector, cpl, offsetLo, offsetHi);
+  enterCode(cpu, code, selector, cpl, offsetLo, offsetHi);
 }
 
 /** IRET, IRETD, IRETQ: `size` is 2, 4 or 8; the linear address of the following instruction is given for a task return. */
@@ -359,41 +363,39 @@ function returnFrom(cpu: Microcode, size: number, nextLo: number): Status {
   const { lo: ipLo, hi: ipHi } = stack.popWide(size), selector = stack.pop(size) & 0xffff, flags = stack.pop(size);
   if (flags & VM && size === 4 && cpu.window.cpl === 0 && !cpu.modes.lma) return iretV86(cpu, ipLo, selector, flags);
   const cpl = selector & 3;
-  checkReturnCode(cpu, selector);
-  const csLo = cpu.descLo, csHi = cpu.descHi, long = cpu.modes.lma && (csHi & LONG) !== 0;
-  if (long ? !cpu.addresses.canonical(ipHi) : (ipLo >>> 0) > descriptorLimit(csLo, csHi)) cpu.fault(XCPT.GP, 0);
+  checkReturnCode(cpu, code, selector);
+  const long = cpu.modes.lma && (code.hi & LONG) !== 0;
+  if (long ? !cpu.addresses.canonical(ipHi) : (ipLo >>> 0) > code.limit) cpu.fault(XCPT.GP, 0);
   const outer = cpl > cpu.window.cpl;
   if (outer || cpu.modes.code64) {
     const { lo: spLo, hi: spHi } = stack.popWide(size), ss = stack.pop(size) & 0xffff;
     returnStack(cpu, ss, cpl, long, size, spLo, spHi);
   } else stack.commit();
   returnFlags(cpu, flags, size);
-  cpu.descLo = csLo;
-  cpu.descHi = csHi;
-  enterCode(cpu, selector, cpl, ipLo, ipHi);
+  enterCode(cpu, code, selector, cpl, ipLo, ipHi);
   if (outer && dropInnerSegments(cpu)) cpu.derived.refresh();
   return cpu.pending.done();
 }
-/** Checks the code segment of a return and leaves its descriptor in cpu.desc*. */
-export function checkReturnCode(cpu: Microcode, selector: number): void {
+/** Reads and checks the code segment of a return. */
+export function checkReturnCode(cpu: Microcode, code: Descriptor, selector: number): void {
   const cpl = selector & 3;
   if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
-  readDescriptor(cpu, selector, XCPT.GP);
-  const hi = cpu.descHi;
+  readDescriptor(cpu, code, selector, XCPT.GP);
+  const { hi } = code;
   if (!isCode(hi) || cpl < cpu.window.cpl || (isConforming(hi) ? dpl(hi) > cpl : dpl(hi) !== cpl)) cpu.fault(XCPT.GP, index(selector));
   if (cpu.modes.lma && (hi & (LONG | BIG)) === (LONG | BIG)) cpu.fault(XCPT.GP, index(selector));
   if (!(hi & PRESENT)) cpu.fault(XCPT.NP, index(selector));
-  setAccessed(cpu);
+  setAccessed(cpu, code);
 }
 
-/** Loads SS and RSP of a return to `cpl`; `size` bytes of the pointer were popped. Clobbers cpu.desc*. */
+/** Loads SS and RSP of a return to `cpl`; `size` bytes of the pointer were popped. */
 export function returnStack(cpu: Microcode, ss: number, cpl: number, long: boolean, size: number, spLo: number, spHi: number): void {
   if (index(ss) === 0) {
     if (!long || cpl === 3 || (ss & 3) !== cpl) cpu.fault(XCPT.GP, 0);
-    setNullSs(cpu, ss);
+    setNullSs(cpu.segments, ss);
   } else {
-    checkNewSs(cpu, ss, cpl, XCPT.GP, 0);
-    setFromDescriptor(cpu, SS, ss);
+    checkNewSs(cpu, newStack, ss, cpl, XCPT.GP, 0);
+    setFromDescriptor(cpu.segments, SS, ss, newStack);
   }
   if (size === 8 && long) cpu.window.set(RSP, spLo, spHi);
   // What is popped is zero-extended, 16 bits too.

@@ -18,10 +18,6 @@ import type { StateWindow } from "./state_window.ts";
 import type { FpuErrorOutput } from "./wires.ts";
 
 export interface Microcode {
-  descLo: number;
-  descHi: number;
-  descAtLo: number;
-  descAtHi: number;
   readonly env: CoreEnv;
   readonly config: X86Config;
   readonly features: Features;

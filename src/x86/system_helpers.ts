@@ -33,24 +33,19 @@ import type { SystemHelper } from "./helpers.ts";
 import { iret, softwareInterrupt } from "./interrupts.ts";
 import type { Halves } from "./microcode_memory.ts";
 import { readMsr, readTsc, writeMsr } from "./msr.ts";
+import { loadSegment, peekDescriptor, readDescriptor, readUpper, rightsFault, visible, writeHigh } from "./segment_loads.ts";
 import {
   ATTRIBUTES,
   CALL16,
   CALL32,
   CS,
-  descriptorBase,
-  descriptorLimit,
+  Descriptor,
   index,
   isReadable,
   isWritable,
   LDT,
   LDTR,
-  loadSegment,
-  peekDescriptor,
   PRESENT,
-  readDescriptor,
-  readUpper,
-  rightsFault,
   S,
   SS,
   TASK_GATE,
@@ -60,12 +55,13 @@ import {
   TSS32,
   TSS32_BUSY,
   type,
-  visible,
   withinLimit,
-  writeHigh,
 } from "./segments.ts";
 import { CR2, GDT_BASE, GDT_LIMIT, GPR, RFLAGS } from "./slots.ts";
 import { fxrstor, fxsave, xrstor, xsave } from "./state.ts";
+
+/** The descriptor that an instruction asks about or loads. */
+const asked = new Descriptor();
 
 const RAX = GPR(0), RCX = GPR(1), RDX = GPR(2), RBX = GPR(3);
 const BUSY = 0x200;
@@ -97,6 +93,8 @@ export function systemHelpers(cpu: Microcode): Readonly<Record<SystemHelper, () 
     set32(cpu, RDX, high);
     return CONTINUE;
   };
+  /** Whether LAR, LSL, VERR and VERW see a descriptor, which is then in `asked`. */
+  const peek = (): boolean => peekDescriptor(cpu, asked, lo(0) & 0xffff) && visible(asked, lo(0), cpu.window.cpl);
   const tsc = (): Halves => {
     if (cpu.s.cr4 & CR4_TSD && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
     return readTsc(cpu);
@@ -278,17 +276,15 @@ export function systemHelpers(cpu: Microcode): Readonly<Record<SystemHelper, () 
       return CONTINUE;
     },
     lar: () => {
-      const seen = peekDescriptor(cpu, lo(0) & 0xffff) && visible(cpu, lo(0)) &&
-        (cpu.descHi & S || LAR_TYPES[cpu.modes.lma ? 1 : 0] >> type(cpu.descHi) & 1);
-      return seen ? result(cpu.descHi & ATTRIBUTES) : result(-1, -1);
+      const seen = peek() && (asked.hi & S || LAR_TYPES[cpu.modes.lma ? 1 : 0] >> type(asked.hi) & 1);
+      return seen ? result(asked.attributes) : result(-1, -1);
     },
     lsl: () => {
-      const seen = peekDescriptor(cpu, lo(0) & 0xffff) && visible(cpu, lo(0)) &&
-        (cpu.descHi & S || LSL_TYPES[cpu.modes.lma ? 1 : 0] >> type(cpu.descHi) & 1);
-      return seen ? result(descriptorLimit(cpu.descLo, cpu.descHi) | 0) : result(-1, -1);
+      const seen = peek() && (asked.hi & S || LSL_TYPES[cpu.modes.lma ? 1 : 0] >> type(asked.hi) & 1);
+      return seen ? result(asked.limit | 0) : result(-1, -1);
     },
-    verr: () => result(peekDescriptor(cpu, lo(0) & 0xffff) && isReadable(cpu.descHi) && visible(cpu, lo(0)) ? 1 : 0),
-    verw: () => result(peekDescriptor(cpu, lo(0) & 0xffff) && isWritable(cpu.descHi) && visible(cpu, lo(0)) ? 1 : 0),
+    verr: () => result(peek() && isReadable(asked.hi) ? 1 : 0),
+    verw: () => result(peek() && isWritable(asked.hi) ? 1 : 0),
     invlpg: () => {
       // Translations are coherent with the tables.
       supervisor(cpu);
@@ -506,26 +502,26 @@ const LSL_TYPES = [types(TSS16, LDT, TSS16_BUSY, TSS32, TSS32_BUSY), types(LDT, 
 function lldt(cpu: Microcode, selector: number): void {
   if (index(selector) === 0) return cpu.segments.set(LDTR, selector, 0, 0, 0, 0);
   if (selector & 4) cpu.fault(XCPT.GP, index(selector));
-  readDescriptor(cpu, selector, XCPT.GP);
-  const low = cpu.descLo, high = cpu.descHi;
+  readDescriptor(cpu, asked, selector, XCPT.GP);
+  const { hi: high } = asked;
   if (high & S || type(high) !== LDT) cpu.fault(XCPT.GP, index(selector));
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
-  const upper = cpu.modes.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
+  const upper = cpu.modes.lma ? readUpper(cpu, asked, selector, XCPT.GP) : 0;
   if (cpu.modes.lma && !cpu.addresses.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
-  cpu.segments.set(LDTR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), high & ATTRIBUTES);
+  cpu.segments.set(LDTR, selector, asked.base, upper, asked.limit, high & ATTRIBUTES);
 }
 
 function ltr(cpu: Microcode, selector: number): void {
   if (index(selector) === 0) cpu.fault(XCPT.GP, 0);
   if (selector & 4) cpu.fault(XCPT.GP, index(selector));
-  readDescriptor(cpu, selector, XCPT.GP);
-  const low = cpu.descLo, high = cpu.descHi, kind = type(high);
+  readDescriptor(cpu, asked, selector, XCPT.GP);
+  const { hi: high } = asked, kind = type(high);
   if (high & S || !(kind === TSS32 || (kind === TSS16 && !cpu.modes.lma))) cpu.fault(XCPT.GP, index(selector));
   if (!(high & PRESENT)) cpu.fault(XCPT.NP, index(selector));
-  const upper = cpu.modes.lma ? readUpper(cpu, selector, XCPT.GP) : 0;
+  const upper = cpu.modes.lma ? readUpper(cpu, asked, selector, XCPT.GP) : 0;
   if (cpu.modes.lma && !cpu.addresses.canonicalBase(upper)) cpu.fault(XCPT.GP, index(selector));
-  writeHigh(cpu, high | BUSY);
-  cpu.segments.set(TR, selector, descriptorBase(low, high), upper, descriptorLimit(low, high), (high | BUSY) & ATTRIBUTES);
+  writeHigh(cpu, asked, high | BUSY);
+  cpu.segments.set(TR, selector, asked.base, upper, asked.limit, (high | BUSY) & ATTRIBUTES);
 }
 
 function invpcid(cpu: Microcode): Status {

@@ -3,11 +3,11 @@
 import type { Microcode } from "./microcode.ts";
 import { CR0_PG, CR0_TS, DR6_BT, NT, VM } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
+import { readDescriptor, readDescriptorExt, setAccessed, setFromDescriptor, setReal, writeHigh } from "./segment_loads.ts";
 import {
   ATTRIBUTES,
   CS,
-  descriptorBase,
-  descriptorLimit,
+  Descriptor,
   dpl,
   DS,
   ES,
@@ -21,12 +21,7 @@ import {
   LDT,
   LDTR,
   PRESENT,
-  readDescriptor,
-  readDescriptorExt,
   S,
-  setAccessed,
-  setFromDescriptor,
-  setReal,
   SS,
   TR,
   TSS16,
@@ -34,10 +29,12 @@ import {
   TSS32,
   TSS32_BUSY,
   type,
-  writeHigh,
 } from "./segments.ts";
 import { GPR } from "./slots.ts";
 import { loadCr3 } from "./control_registers.ts";
+
+/** The new task's TSS, and a segment that is read beside it. */
+const tss = new Descriptor(), segment = new Descriptor();
 
 /** Offsets in a TSS (figures 7-2 and 7-10), size of a register, number of segments saved, smallest limit. */
 const LAYOUT32 = { size: 4, ip: 0x20, flags: 0x24, gpr: 0x28, segments: 0x48, count: 6, ldt: 0x60, limit: 0x67 };
@@ -56,12 +53,11 @@ export function taskSwitch(cpu: Microcode, selector: number, reason: TaskReason,
   // Also through a task gate of the IDT it is #GP (SDM volume 2, INT n, TASK-GATE; table 7-1).
   const wrong = reason === "return" ? XCPT.TS : XCPT.GP, code = index(selector) | ext;
   if (selector & 4 || index(selector) === 0) cpu.fault(wrong, code);
-  readDescriptorExt(cpu, selector, wrong, ext);
-  const kind = type(cpu.descHi), returns = reason === "return";
-  if (cpu.descHi & S || !(returns ? kind === TSS16_BUSY || kind === TSS32_BUSY : kind === TSS16 || kind === TSS32)) cpu.fault(wrong, code);
-  if (!(cpu.descHi & PRESENT)) cpu.fault(XCPT.NP, code);
-  const to = kind >= TSS32 ? LAYOUT32 : LAYOUT16, tssLo = cpu.descLo, tssHi = cpu.descHi, atLo = cpu.descAtLo, atHi = cpu.descAtHi;
-  const limit = descriptorLimit(tssLo, tssHi), base = descriptorBase(tssLo, tssHi);
+  readDescriptorExt(cpu, tss, selector, wrong, ext);
+  const kind = type(tss.hi), returns = reason === "return";
+  if (tss.hi & S || !(returns ? kind === TSS16_BUSY || kind === TSS32_BUSY : kind === TSS16 || kind === TSS32)) cpu.fault(wrong, code);
+  if (!(tss.hi & PRESENT)) cpu.fault(XCPT.NP, code);
+  const to = kind >= TSS32 ? LAYOUT32 : LAYOUT16, { limit, base } = tss;
   if (limit < to.limit) cpu.fault(XCPT.TS, code);
 
   // Everything that may page-fault in the new TSS is read first.
@@ -79,8 +75,8 @@ export function taskSwitch(cpu: Microcode, selector: number, reason: TaskReason,
   const write = (at: number, offset: number, size: number, value: number) =>
     size === 4 ? cpu.memory.write32((at + offset) | 0, 0, value, false) : cpu.memory.write16((at + offset) | 0, 0, value, false);
   if (reason === "jump" || returns) {
-    readDescriptor(cpu, oldSelector, XCPT.TS);
-    writeHigh(cpu, cpu.descHi & ~BUSY);
+    readDescriptor(cpu, segment, oldSelector, XCPT.TS);
+    writeHigh(cpu, segment, segment.hi & ~BUSY);
   }
   write(oldBase, old.ip, old.size, ip);
   write(oldBase, old.flags, old.size, returns ? flags & ~NT : flags);
@@ -90,14 +86,10 @@ export function taskSwitch(cpu: Microcode, selector: number, reason: TaskReason,
     write(base, 0, 2, oldSelector);
     newFlags |= NT;
   }
-  if (!returns) {
-    cpu.descAtLo = atLo;
-    cpu.descAtHi = atHi;
-    writeHigh(cpu, tssHi | BUSY);
-  }
+  if (!returns) writeHigh(cpu, tss, tss.hi | BUSY);
 
   // Committed: what fails from here on happens in the new task.
-  cpu.segments.set(TR, selector, base, 0, limit, (tssHi | BUSY) & ATTRIBUTES);
+  cpu.segments.set(TR, selector, base, 0, limit, (tss.hi | BUSY) & ATTRIBUTES);
   cpu.s.cr0 |= CR0_TS;
   if (to === LAYOUT32 && cpu.s.cr0 & CR0_PG) loadCr3(cpu, cr3, 0);
   cpu.s.dr7 &= ~0x55; // local breakpoints
@@ -123,36 +115,36 @@ export function taskSwitch(cpu: Microcode, selector: number, reason: TaskReason,
 function loadLdt(cpu: Microcode, ldt: number, ext: number): void {
   if (index(ldt) === 0) return;
   if (ldt & 4) cpu.fault(XCPT.TS, index(ldt) | ext);
-  readDescriptorExt(cpu, ldt, XCPT.TS, ext);
-  if (cpu.descHi & S || type(cpu.descHi) !== LDT || !(cpu.descHi & PRESENT)) cpu.fault(XCPT.TS, index(ldt) | ext);
-  setFromDescriptor(cpu, LDTR, ldt);
+  readDescriptorExt(cpu, segment, ldt, XCPT.TS, ext);
+  if (segment.hi & S || type(segment.hi) !== LDT || !(segment.hi & PRESENT)) cpu.fault(XCPT.TS, index(ldt) | ext);
+  setFromDescriptor(cpu.segments, LDTR, ldt, segment);
 }
 
 /** SDM table 7-1, checks 8 and on. */
 function loadSegments(cpu: Microcode, selectors: readonly number[], cpl: number, ext: number): void {
   const [es, cs, ss, ds, fs, gs] = selectors, code = (s: number) => index(s) | ext;
   if (index(cs) === 0) cpu.fault(XCPT.TS, ext);
-  readDescriptorExt(cpu, cs, XCPT.TS, ext);
-  let hi = cpu.descHi;
+  readDescriptorExt(cpu, segment, cs, XCPT.TS, ext);
+  let hi = segment.hi;
   if (!isCode(hi) || (isConforming(hi) ? dpl(hi) > cpl : dpl(hi) !== cpl)) cpu.fault(XCPT.TS, code(cs));
   if (!(hi & PRESENT)) cpu.fault(XCPT.NP, code(cs));
-  setAccessed(cpu);
-  setFromDescriptor(cpu, CS, cs);
+  setAccessed(cpu, segment);
+  setFromDescriptor(cpu.segments, CS, cs, segment);
   if (index(ss) === 0) cpu.fault(XCPT.TS, ext);
-  readDescriptorExt(cpu, ss, XCPT.TS, ext);
-  hi = cpu.descHi;
+  readDescriptorExt(cpu, segment, ss, XCPT.TS, ext);
+  hi = segment.hi;
   if ((ss & 3) !== cpl || !isWritable(hi) || dpl(hi) !== cpl) cpu.fault(XCPT.TS, code(ss));
   if (!(hi & PRESENT)) cpu.fault(XCPT.SS, code(ss));
-  setAccessed(cpu);
-  setFromDescriptor(cpu, SS, ss);
+  setAccessed(cpu, segment);
+  setFromDescriptor(cpu.segments, SS, ss, segment);
   for (const [n, s] of [[ES, es], [DS, ds], [FS, fs], [GS, gs]]) {
     if (index(s) === 0) continue;
-    readDescriptorExt(cpu, s, XCPT.TS, ext);
-    hi = cpu.descHi;
+    readDescriptorExt(cpu, segment, s, XCPT.TS, ext);
+    hi = segment.hi;
     if (!isReadable(hi) || (!isConforming(hi) && (dpl(hi) < cpl || dpl(hi) < (s & 3)))) cpu.fault(XCPT.TS, code(s));
     if (!(hi & PRESENT)) cpu.fault(XCPT.NP, code(s));
-    setAccessed(cpu);
-    setFromDescriptor(cpu, n, s);
+    setAccessed(cpu, segment);
+    setFromDescriptor(cpu.segments, n, s, segment);
   }
 }
 

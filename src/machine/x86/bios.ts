@@ -19,7 +19,8 @@ import {
 import type { TablesDescription } from "../../firmware/tables/mod.ts";
 import { READ, WRITE } from "../../ir/frontend.ts";
 import type { X86Cpu } from "../../x86/cpu.ts";
-import { CS, DS, ES, setReal, SS } from "../../x86/segments.ts";
+import { setReal } from "../../x86/segment_loads.ts";
+import { CS, DS, ES, SS } from "../../x86/segments.ts";
 import { GPR } from "../../x86/slots.ts";
 import type { Graph } from "../graph.ts";
 import type { PlatformParts } from "../platform.ts";

@@ -3,25 +3,8 @@
 import { ConfigError } from "../../core/errors.ts";
 import { type MapEntry, setClosestMode } from "../../firmware/bios/mod.ts";
 import type { X86Cpu } from "../../x86/cpu.ts";
-import {
-  BIG,
-  CODE,
-  CS,
-  DS,
-  ES,
-  FS,
-  GRANULAR,
-  GS,
-  LONG,
-  PRESENT,
-  READABLE,
-  S,
-  setReal,
-  SS,
-  TR,
-  TSS32_BUSY,
-  WRITABLE,
-} from "../../x86/segments.ts";
+import { setReal } from "../../x86/segment_loads.ts";
+import { BIG, CODE, CS, DS, ES, FS, GRANULAR, GS, LONG, PRESENT, READABLE, S, SS, TR, TSS32_BUSY, WRITABLE } from "../../x86/segments.ts";
 import type { Segment, Symbols } from "../elf.ts";
 import { mainRam } from "../graph.ts";
 import type { PlatformParts } from "../platform.ts";
