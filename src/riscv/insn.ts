@@ -86,6 +86,14 @@ export class Row {
   }
 }
 
+/** Rows that come together, with some extensions and, where it says so, at one width of registers only. */
+export interface Group {
+  /** All of these: "zcb m|zmmul" is Zcb with one of M and Zmmul. */
+  readonly needs: string;
+  readonly xlen?: 32 | 64;
+  readonly rows: readonly Row[];
+}
+
 /** An instruction. */
 export function insn<const R extends string>(row: R, syntax: string, emit: (b: Emit, f: Fields<R>) => void): Row {
   return new Row(row, syntax, emit as Semantics, undefined);
@@ -325,8 +333,10 @@ export class DecodeTable {
   readonly #buckets: (Entry[] | undefined)[] = new Array(KEYS << 3).fill(undefined);
 
   readonly rows: Row[] = [];
+  /** What translate.ts finds about `alike` rows, by bits 6..2 of a word and funct3 * 32; 0 where rows have come since. */
+  readonly families = new Uint8Array(32 * 8);
 
-  constructor(rows: readonly Row[]) {
+  constructor(rows: readonly Row[] = []) {
     this.add(rows);
   }
 
@@ -338,6 +348,7 @@ export class DecodeTable {
       else this.#unread[key] = [rows[i]];
       this.rows.push(rows[i]);
     }
+    this.families.fill(0);
   }
 
   /** The instruction (not a compressed form) with this mnemonic; undefined when there is none. */
@@ -385,6 +396,12 @@ export class DecodeTable {
     const bucket = this.#buckets[(key << 3) | ((w >>> 12) & 7)];
     if (bucket) { for (let i = 0; i < bucket.length; i++) if (((w ^ bucket[i].match) & bucket[i].mask) === 0) return bucket[i]; }
     return undefined;
+  }
+
+  /** The rows with the opcode and funct3 of a 32-bit word, the most specific first. */
+  alike(word: number): Row[] {
+    this.#find(word);
+    return (this.#buckets[(word >>> 2 & 31) << 3 | word >>> 12 & 7] ?? []).map((entry) => entry.row);
   }
 
   /** Builds the IR of a word; false, and nothing is built, when it is illegal. */

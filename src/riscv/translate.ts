@@ -6,6 +6,7 @@ import { clmulHelpers } from "./clmul.ts";
 import { Emit } from "./emit.ts";
 import { FLOAT, floatHelpers } from "./lazy_floating.ts";
 import { H } from "./helpers.ts";
+import type { DecodeTable, Row } from "./insn.ts";
 import type { Isa } from "./instruction_set.ts";
 import { MODE_FS } from "./slots.ts";
 
@@ -37,7 +38,7 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
   e.mode = mode;
   e.csrPlain = csrPlain;
   const { startLo, startHi } = e, memo = e.memo = b.memos?.of(isa, mode), end = max < MAX_BLOCK ? max : MAX_BLOCK;
-  const learning = memo !== undefined && !b.memos!.full, { compressed } = e, families = FAMILIES[isa.xlen];
+  const learning = memo !== undefined && !b.memos!.full, { compressed } = e, { families } = table;
   let offset = 0;
   for (let last = 0, n = 0; !e.ended; n++) {
     const from = at + offset, short = (bytes[from] & 3) !== 3;
@@ -68,8 +69,9 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
     let immediate = 0, standIn = 0;
     if (memo !== undefined) {
       let family = word;
-      if (!short && (families[word >>> 2 & 31] >>> (word >>> 12 & 7) & 1) !== 0) {
-        const format = FORMATS[word >>> 2 & 31];
+      const at = word >>> 2 & 31 | word >>> 7 & 0xe0,
+        format = short ? NO_FAMILY : families[at] || (families[at] = familyOf(word, table));
+      if (format !== NO_FAMILY) {
         immediate = immediateOf(word, format, compressed);
         if (immediate !== 0) {
           standIn = STAND_IN[format];
@@ -102,20 +104,35 @@ export function translateBlock(b: Builder, code: Code, max: number, mode: number
 
 // Instructions that differ in nothing but their immediates make the same micro-ops, except for the immediate itself: they are remembered as one,
 // with an immediate that no row has in it as a constant. Not those of 0, for which rows take short cuts, not hints, and not what is reserved.
-const I = 1, S = 2, B = 3, U = 4, J = 5;
-/** Formats by bits 6..2 of the opcode. */
-const FORMATS = new Uint8Array(32);
-/** By registers' width and opcode: a bit for each funct3 that tells such instructions; where that is a part of the immediate, all bits. */
-const FAMILIES = { 32: new Uint8Array(32), 64: new Uint8Array(32) } as const;
-// deno-fmt-ignore
-for (const [opcode, format, rv32, rv64] of [
-  [0x00, I, 0x37, 0x7f], [0x04, I, 0xdd, 0xdd], [0x06, I, 0, 0x01], [0x19, I, 0x01, 0x01], // loads, arithmetic, addiw, jalr
-  [0x08, S, 0x07, 0x0f], [0x18, B, 0xf3, 0xf3], // stores, branches
-  [0x05, U, 0xff, 0xff], [0x0d, U, 0xff, 0xff], [0x1b, J, 0xff, 0xff], // auipc, lui, jal
-]) {
-  FORMATS[opcode] = format;
-  FAMILIES[32][opcode] = rv32;
-  FAMILIES[64][opcode] = rv64;
+/** Formats of immediates (Unpriv 20240411, figure 3), and none; 0: not looked at yet. */
+const I = 1, S = 2, B = 3, U = 4, J = 5, NO_FAMILY = 6;
+/** How a format's field looks in a row. */
+const PIECES: Readonly<Record<string, number>> = {
+  "imm[11:0]": I,
+  "imm[11:5] imm[4:0]": S,
+  "imm[12|10:5] imm[4:1|11]": B,
+  "imm[31:12]": U,
+  "imm[20|10:1|11|19:12]": J,
+};
+/** The format by which the instructions of a row differ: its only field that is no register is an immediate. */
+function formatOf(row: Row): number {
+  let pieces = "";
+  for (const token of row.row.split(" ")) {
+    if (token.startsWith("imm[")) pieces += pieces === "" ? token : " " + token;
+    else if (!/^([01]+|rd|rs[123])$/.test(token)) return NO_FAMILY;
+  }
+  return PIECES[pieces] ?? NO_FAMILY;
+}
+/**
+ * The format of the family that a 32-bit word may belong to, by its opcode and funct3: there is one row, and those in front of it are hints.
+ * Floating point shows the whole word where its unit is off.
+ */
+function familyOf(word: number, table: DecodeTable): number {
+  const rows = table.alike(word), last = rows.length - 1;
+  if (last < 0 || isFloating(word, 64)) return NO_FAMILY;
+  const format = formatOf(rows[last]);
+  for (let i = 0; i < last; i++) if (immediateOf(rows[i].match | ~rows[i].mask, format, true) !== 0) return NO_FAMILY;
+  return format;
 }
 /** By format: the immediate's bits, the immediate that stands for all, and how it looks there. */
 const FIELD = Int32Array.of(0, 0xfff0_0000, 0xfe00_0f80, 0xfe00_0f80, 0xffff_f000, 0xffff_f000);

@@ -11,13 +11,13 @@ import { type CoreEnv, FETCH, READ, WRITE } from "../../src/ir/frontend.ts";
 import { GUEST, GUEST_END, PAGE, PC } from "../../src/ir/layout.ts";
 import { Hart } from "../../src/riscv/hart.ts";
 import { disassemble, encode, extract, randomWord, type Row } from "../../src/riscv/insn.ts";
-import { type Isa, loadFloating, parseIsa } from "../../src/riscv/instruction_set.ts";
+import { type Isa, loadFloating } from "../../src/riscv/instruction_set.ts";
 import { FakeEnv, RAM, RAM_AT, RAM_BYTES } from "../../src/riscv/testing/fake_env.ts";
+import { everything, OF_PAGE_TABLES } from "../../src/riscv/testing/everything.ts";
 import { Random } from "./random.ts";
 
 await loadJit();
 await loadFloating();
-const ISA = "gc_zba_zbb_zbc_zbs_zbkb_zbkx_zfh_zfa_zicond_zicboz_zicbom_svinval_zawrs";
 /** A trap handler at the start of RAM, then the program; data; page tables where programs rarely reach. */
 const CODE = 0x1000, CODE_BYTES = 0x3000, DATA = 0x4_0000, DATA_BYTES = 0x1_0000, TABLES = 0xf_0000;
 /** Pointers to pages' ends, and what counts the turns of loops. */
@@ -342,7 +342,7 @@ function at(s: Subject, isa: Isa): string {
 /** Runs programs of `total` instructions in all; the number of programs that differed. */
 export function fuzzBlocks(xlen: 32 | 64, total: number, engines: readonly ("interp" | "jit")[], seed: number): number {
   rng.state = seed;
-  const isa = parseIsa(`rv${xlen}${ISA}`), rows = isa.table.rows.filter((r) => r.syntax !== "" && !LEFT_OUT.test(r.syntax));
+  const isa = everything(xlen, OF_PAGE_TABLES), rows = isa.table.rows.filter((r) => r.syntax !== "" && !LEFT_OUT.test(r.syntax));
   const reference = new Reference(isa), translated = engines.map((e) => new Translated(e, isa)), subjects = [reference, ...translated];
   let done = 0, programs = 0, failures = 0;
   while (done < total && failures < 5) {

@@ -3,7 +3,7 @@
 // A reservation is an address and the value that was loaded: SC succeeds while memory still holds the value, as on QEMU.
 import type { Val } from "../../ir/builder.ts";
 import type { Emit } from "../emit.ts";
-import { insn, type Row } from "../insn.ts";
+import { type Group, insn, type Row } from "../insn.ts";
 import { RES_ADDRESS, RES_VALUE } from "../slots.ts";
 
 type Operands = { readonly rd: number; readonly rs1: number; readonly rs2: number };
@@ -57,5 +57,10 @@ const rows = (width: "w" | "d", funct3: "010" | "011"): Row[] => [
   ),
 ];
 
-export const A: readonly Row[] = rows("w", "010");
-export const A64: readonly Row[] = rows("d", "011");
+const A: readonly Row[] = rows("w", "010");
+const A64: readonly Row[] = rows("d", "011");
+
+export const ATOMICS: readonly Group[] = [
+  { needs: "a", rows: A },
+  { needs: "a", xlen: 64, rows: A64 },
+];

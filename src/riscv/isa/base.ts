@@ -3,7 +3,7 @@
 import type { Val } from "../../ir/builder.ts";
 import type { Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { insn, type Row } from "../insn.ts";
+import { type Group, insn, type Row } from "../insn.ts";
 import { CAUSE } from "../trap.ts";
 
 function branch(b: Emit, cond: "eq" | "ne" | "ltS" | "geS" | "ltU" | "geU", f: { rs1: number; rs2: number; imm: number }): void {
@@ -27,7 +27,7 @@ function jalr(b: Emit, rd: number, rs1: number, offset: number): void {
 }
 
 /** Rows of both RV32I and RV64I. */
-export const I: readonly Row[] = [
+const I: readonly Row[] = [
   insn("imm[31:12] rd 0110111", "lui rd, imm>>12", (b, f) => b.setX(f.rd, b.imm(f.imm))),
   insn("imm[31:12] rd 0010111", "auipc rd, imm>>12", (b, f) => b.setX(f.rd, b.pcX(f.imm))),
   insn("imm[20|10:1|11|19:12] rd 1101111", "jal rd, pc+imm", (b, f) => jal(b, f.rd, f.imm)),
@@ -69,14 +69,14 @@ export const I: readonly Row[] = [
 ];
 
 /** Shifts by a constant, whose amounts have five bits on RV32 only. */
-export const I32: readonly Row[] = [
+const I32: readonly Row[] = [
   insn("0000000 shamt[4:0] rs1 001 rd 0010011", "slli rd, rs1, shamt", (b, f) => b.setX(f.rd, b.shl(b.x(f.rs1), b.imm(f.shamt)))),
   insn("0000000 shamt[4:0] rs1 101 rd 0010011", "srli rd, rs1, shamt", (b, f) => b.setX(f.rd, b.shrU(b.x(f.rs1), b.imm(f.shamt)))),
   insn("0100000 shamt[4:0] rs1 101 rd 0010011", "srai rd, rs1, shamt", (b, f) => b.setX(f.rd, b.shrS(b.x(f.rs1), b.imm(f.shamt)))),
 ];
 
 /** Rows of RV64I only. */
-export const I64: readonly Row[] = [
+const I64: readonly Row[] = [
   insn("imm[11:0] rs1 110 rd 0000011", "lwu rd, imm(rs1)", (b, f) => b.setX(f.rd, b.loadX("lwu", b.addr(f.rs1, f.imm)))),
   insn("imm[11:0] rs1 011 rd 0000011", "ld rd, imm(rs1)", (b, f) => b.setX(f.rd, b.loadX("ld", b.addr(f.rs1, f.imm)))),
   insn("imm[11:5] rs2 rs1 011 imm[4:0] 0100011", "sd rs2, imm(rs1)", (b, f) => b.storeX("sd", b.addr(f.rs1, f.imm), b.x(f.rs2))),
@@ -94,23 +94,23 @@ export const I64: readonly Row[] = [
   insn("0100000 rs2 rs1 101 rd 0111011", "sraw rd, rs1, rs2", (b, f) => b.setX(f.rd, b.shrS(b.w(f.rs1), b.w(f.rs2)))),
 ];
 
-export const ZIFENCEI: readonly Row[] = [
+const ZIFENCEI: readonly Row[] = [
   // imm, rs1 and rd are for finer fences; implementations ignore them (Unpriv 6).
   // Code that is stored to is dropped at once.
   insn("imm[11:0] rs1 001 rd 0001111", "fence.i", () => {}),
 ];
 
-export const ZIHINTPAUSE: readonly Row[] = [
+const ZIHINTPAUSE: readonly Row[] = [
   insn("0000 0001 0000 00000 000 00000 0001111", "pause", () => {}),
 ];
 
 /** Wait-on-reservation-set: a wait may end at any time, so it ends at once. */
-export const ZAWRS: readonly Row[] = [
+const ZAWRS: readonly Row[] = [
   insn("000000001101 00000 000 00000 1110011", "wrs.nto", () => {}),
   insn("000000011101 00000 000 00000 1110011", "wrs.sto", () => {}),
 ];
 
-export const ZICOND: readonly Row[] = [
+const ZICOND: readonly Row[] = [
   insn(
     "0000111 rs2 rs1 101 rd 0110011",
     "czero.eqz rd, rs1, rs2",
@@ -121,4 +121,14 @@ export const ZICOND: readonly Row[] = [
     "czero.nez rd, rs1, rs2",
     (b, f) => b.setX(f.rd, b.select(b.eqz(b.x(f.rs2)), b.x(f.rs1), b.imm(0))),
   ),
+];
+
+export const BASE: readonly Group[] = [
+  { needs: "i", rows: I },
+  { needs: "i", xlen: 32, rows: I32 },
+  { needs: "i", xlen: 64, rows: I64 },
+  { needs: "zicond", rows: ZICOND },
+  { needs: "zifencei", rows: ZIFENCEI },
+  { needs: "zihintpause", rows: ZIHINTPAUSE },
+  { needs: "zawrs", rows: ZAWRS },
 ];

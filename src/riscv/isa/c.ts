@@ -1,9 +1,9 @@
 // C: compressed instructions (RISC-V Unprivileged ISA 20240411, chapter 26; listing: 26.8). Each is another instruction in short form.
 // Encodings that the manual marks RES are rows of their own; HINTs fall out of writing x0 or adding zero.
-import { alias, insn, reserved, type Row } from "../insn.ts";
+import { alias, type Group, insn, reserved, type Row } from "../insn.ts";
 
 /** Rows of RV32C and RV64C without floating point. */
-export const C: readonly Row[] = [
+const C: readonly Row[] = [
   // Quadrant 0. The word of all zeros is illegal by definition; so is any other c.addi4spn of 0.
   reserved("000 00000000 --- 00"),
   alias("000 nzuimm[5:4|9:6|2|3] rd' 00", "c.addi4spn rd', sp, nzuimm", "addi rd', sp, nzuimm"),
@@ -38,7 +38,7 @@ export const C: readonly Row[] = [
 ];
 
 /** Rows of RV32C only; shift amounts of 32 and more are for custom extensions there. */
-export const C32: readonly Row[] = [
+const C32: readonly Row[] = [
   alias("001 imm[11|4|9:8|10|6|7|3:1|5] 01", "c.jal pc+imm", "jal ra, pc+imm"),
   alias("100 0 00 rd' shamt[4:0] 01", "c.srli rd', shamt", "srli rd', rd', shamt"),
   alias("100 0 01 rd' shamt[4:0] 01", "c.srai rd', shamt", "srai rd', rd', shamt"),
@@ -46,7 +46,7 @@ export const C32: readonly Row[] = [
 ];
 
 /** Rows of RV64C only. */
-export const C64: readonly Row[] = [
+const C64: readonly Row[] = [
   alias("011 uimm[5:3] rs1' uimm[7:6] rd' 00", "c.ld rd', uimm(rs1')", "ld rd', uimm(rs1')"),
   alias("111 uimm[5:3] rs1' uimm[7:6] rs2' 00", "c.sd rs2', uimm(rs1')", "sd rs2', uimm(rs1')"),
   reserved("001 - 00000 ----- 01"),
@@ -62,7 +62,7 @@ export const C64: readonly Row[] = [
 ];
 
 /** Zcb (27.7, "Zcb"): what needs nothing else, and what stands for instructions of M, Zbb and Zba. */
-export const ZCB: readonly Row[] = [
+const ZCB: readonly Row[] = [
   alias("100 0 00 rs1' uimm[0|1] rd' 00", "c.lbu rd', uimm(rs1')", "lbu rd', uimm(rs1')"),
   alias("100 0 01 rs1' 0 uimm[1] rd' 00", "c.lhu rd', uimm(rs1')", "lhu rd', uimm(rs1')"),
   alias("100 0 01 rs1' 1 uimm[1] rd' 00", "c.lh rd', uimm(rs1')", "lh rd', uimm(rs1')"),
@@ -71,10 +71,20 @@ export const ZCB: readonly Row[] = [
   alias("100 1 11 rd' 11 000 01", "c.zext.b rd'", "andi rd', rd', 255"),
   alias("100 1 11 rd' 11 101 01", "c.not rd'", "xori rd', rd', -1"),
 ];
-export const ZCB_M: readonly Row[] = [alias("100 1 11 rd' 10 rs2' 01", "c.mul rd', rs2'", "mul rd', rd', rs2'")];
-export const ZCB_ZBB: readonly Row[] = [
+const ZCB_MUL: readonly Row[] = [alias("100 1 11 rd' 10 rs2' 01", "c.mul rd', rs2'", "mul rd', rd', rs2'")];
+const ZCB_ZBB: readonly Row[] = [
   alias("100 1 11 rd' 11 001 01", "c.sext.b rd'", "sext.b rd', rd'"),
   alias("100 1 11 rd' 11 010 01", "c.zext.h rd'", "zext.h rd', rd'"),
   alias("100 1 11 rd' 11 011 01", "c.sext.h rd'", "sext.h rd', rd'"),
 ];
-export const ZCB_ZBA64: readonly Row[] = [alias("100 1 11 rd' 11 100 01", "c.zext.w rd'", "add.uw rd', rd', zero")];
+const ZCB_ZBA64: readonly Row[] = [alias("100 1 11 rd' 11 100 01", "c.zext.w rd'", "add.uw rd', rd', zero")];
+
+export const COMPRESSED: readonly Group[] = [
+  { needs: "zca", rows: C },
+  { needs: "zca", xlen: 32, rows: C32 },
+  { needs: "zca", xlen: 64, rows: C64 },
+  { needs: "zcb", rows: ZCB },
+  { needs: "zcb m|zmmul", rows: ZCB_MUL },
+  { needs: "zcb zbb", rows: ZCB_ZBB },
+  { needs: "zcb zba", xlen: 64, rows: ZCB_ZBA64 },
+];

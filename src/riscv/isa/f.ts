@@ -5,7 +5,7 @@ import type { I32, I64, Val } from "../../ir/builder.ts";
 import { fused32, fused64, negated } from "../../ir/fused.ts";
 import type { Emit } from "../emit.ts";
 import { type FloatHelper, H } from "../helpers.ts";
-import { alias, insn, type Row } from "../insn.ts";
+import { alias, type Group, insn, type Row } from "../insn.ts";
 import { F, FRM } from "../slots.ts";
 
 /** A floating-point format. `raw` is a register's value (i32 for h and s, i64 for d), unboxed. */
@@ -254,7 +254,7 @@ function convertRow(to: Format, from: Format): Row {
   );
 }
 
-export const SINGLE: readonly Row[] = [
+const SINGLE: readonly Row[] = [
   insn("imm[11:0] rs1 010 rd 0000111", "flw fd, imm(rs1)", (b, f) => {
     if (b.fpWrites()) b.setF32(f.rd, b.load("load32U.l", b.addr(f.rs1, f.imm)));
   }),
@@ -269,9 +269,9 @@ export const SINGLE: readonly Row[] = [
     if (b.fpWrites()) b.setF32(f.rd, b.extU(b.w(f.rs1)));
   }),
 ];
-export const SINGLE64: readonly Row[] = intRows(single, INTS.slice(2));
+const SINGLE64: readonly Row[] = intRows(single, INTS.slice(2));
 
-export const DOUBLE: readonly Row[] = [
+const DOUBLE: readonly Row[] = [
   insn("imm[11:0] rs1 011 rd 0000111", "fld fd, imm(rs1)", (b, f) => {
     if (b.fpWrites()) b.setF64(f.rd, b.load("load64.l", b.addr(f.rs1, f.imm)));
   }),
@@ -282,7 +282,7 @@ export const DOUBLE: readonly Row[] = [
   convertRow(single, double),
   convertRow(double, single),
 ];
-export const DOUBLE64: readonly Row[] = [
+const DOUBLE64: readonly Row[] = [
   ...intRows(double, INTS.slice(2)),
   insn("1110001 00000 rs1 000 rd 1010011", "fmv.x.d rd, fs1", (b, f) => {
     if (b.fpOn()) b.setX(f.rd, b.f64(f.rs1));
@@ -292,7 +292,7 @@ export const DOUBLE64: readonly Row[] = [
   }),
 ];
 
-export const ZFHMIN: readonly Row[] = [
+const ZFHMIN: readonly Row[] = [
   insn("imm[11:0] rs1 001 rd 0000111", "flh fd, imm(rs1)", (b, f) => {
     if (b.fpWrites()) b.setF16(f.rd, b.load("load16U.l", b.addr(f.rs1, f.imm)));
   }),
@@ -309,9 +309,9 @@ export const ZFHMIN: readonly Row[] = [
   convertRow(half, single),
 ];
 /** With D. */
-export const ZFHMIN_D: readonly Row[] = [convertRow(double, half), convertRow(half, double)];
-export const ZFH: readonly Row[] = arithmeticRows(half);
-export const ZFH64: readonly Row[] = intRows(half, INTS.slice(2));
+const ZFHMIN_D: readonly Row[] = [convertRow(double, half), convertRow(half, double)];
+const ZFH: readonly Row[] = arithmeticRows(half);
+const ZFH64: readonly Row[] = intRows(half, INTS.slice(2));
 
 // --- Zfa
 // deno-fmt-ignore
@@ -368,9 +368,9 @@ function zfaRows(t: Format): Row[] {
     insn(`10100${bits} rs2 rs1 100 rd 1010011`, `fleq.${l} rd, fs1, fs2`, quiet("fleq")),
   ];
 }
-export const ZFA: readonly Row[] = zfaRows(single);
-export const ZFA_H: readonly Row[] = zfaRows(half);
-export const ZFA_D: readonly Row[] = [
+const ZFA: readonly Row[] = zfaRows(single);
+const ZFA_H: readonly Row[] = zfaRows(half);
+const ZFA_D: readonly Row[] = [
   ...zfaRows(double),
   // The rounding mode is fixed: only 001 (to zero) is legal.
   insn("1100001 01000 rs1 001 rd 1010011", "fcvtmod.w.d rd, fs1, rtz", (b, f) => {
@@ -378,7 +378,7 @@ export const ZFA_D: readonly Row[] = [
   }),
 ];
 /** Moves of halves of a binary64, on RV32 only. */
-export const ZFA_D32: readonly Row[] = [
+const ZFA_D32: readonly Row[] = [
   insn("1110001 00001 rs1 000 rd 1010011", "fmvh.x.d rd, fs1", (b, f) => {
     if (b.fpOn()) b.setX(f.rd, b.wrap(b.shrU(b.f64(f.rs1), b.i64(32))));
   }),
@@ -389,7 +389,7 @@ export const ZFA_D32: readonly Row[] = [
 
 // --- compressed loads and stores (chapter 26)
 /** C with F, on RV32 only (Zcf). */
-export const CF32: readonly Row[] = [
+const CF32: readonly Row[] = [
   alias("011 uimm[5:3] rs1' uimm[2|6] rd' 00", "c.flw fd', uimm(rs1')", "flw fd', uimm(rs1')"),
   alias("111 uimm[5:3] rs1' uimm[2|6] rs2' 00", "c.fsw fs2', uimm(rs1')", "fsw fs2', uimm(rs1')"),
   alias("011 uimm[5] rd uimm[4:2|7:6] 10", "c.flwsp fd, uimm(sp)", "flw fd, uimm(sp)"),
@@ -397,9 +397,26 @@ export const CF32: readonly Row[] = [
 ];
 
 /** C with D (Zcd). */
-export const CD: readonly Row[] = [
+const CD: readonly Row[] = [
   alias("001 uimm[5:3] rs1' uimm[7:6] rd' 00", "c.fld fd', uimm(rs1')", "fld fd', uimm(rs1')"),
   alias("101 uimm[5:3] rs1' uimm[7:6] rs2' 00", "c.fsd fs2', uimm(rs1')", "fsd fs2', uimm(rs1')"),
   alias("001 uimm[5] rd uimm[4:3|8:6] 10", "c.fldsp fd, uimm(sp)", "fld fd, uimm(sp)"),
   alias("101 uimm[5:3|8:6] rs2 10", "c.fsdsp fs2, uimm(sp)", "fsd fs2, uimm(sp)"),
+];
+
+export const FLOATING: readonly Group[] = [
+  { needs: "f", rows: SINGLE },
+  { needs: "f", xlen: 64, rows: SINGLE64 },
+  { needs: "d", rows: DOUBLE },
+  { needs: "d", xlen: 64, rows: DOUBLE64 },
+  { needs: "zfhmin", rows: ZFHMIN },
+  { needs: "zfhmin d", rows: ZFHMIN_D },
+  { needs: "zfh", rows: ZFH },
+  { needs: "zfh", xlen: 64, rows: ZFH64 },
+  { needs: "zfa", rows: ZFA },
+  { needs: "zfa zfh", rows: ZFA_H },
+  { needs: "zfa d", rows: ZFA_D },
+  { needs: "zfa d", xlen: 32, rows: ZFA_D32 },
+  { needs: "zcd", rows: CD },
+  { needs: "zcf", xlen: 32, rows: CF32 },
 ];

@@ -4,7 +4,7 @@ import type { I64, Val } from "../../ir/builder.ts";
 import { SD, SIE, SSTATUS } from "../csr.ts";
 import type { Emit } from "../emit.ts";
 import { H } from "../helpers.ts";
-import { insn, type Row } from "../insn.ts";
+import { type Group, insn, type Row } from "../insn.ts";
 import { HELD, MODE_CBZE, MODE_FS_DIRTY, STATUS } from "../slots.ts";
 
 type Kind = "write" | "set" | "clear";
@@ -46,7 +46,7 @@ const register = (kind: Kind) => (b: Emit, f: { rd: number; rs1: number; csr: nu
 const immediate = (kind: Kind) => (b: Emit, f: { rd: number; uimm: number; csr: number }) =>
   csr(b, kind, f.rd, f.csr, b.imm(f.uimm), kind === "write" || f.uimm !== 0);
 
-export const ZICSR: readonly Row[] = [
+const ZICSR: readonly Row[] = [
   insn("csr rs1 001 rd 1110011", "csrrw rd, csr, rs1", register("write")),
   insn("csr rs1 010 rd 1110011", "csrrs rd, csr, rs1", register("set")),
   insn("csr rs1 011 rd 1110011", "csrrc rd, csr, rs1", register("clear")),
@@ -60,7 +60,7 @@ function sfenceVma(b: Emit, rs1: number, rs2: number): void {
   b.callEnd(H.sfenceVma, b.arg(rs1), b.arg(rs2), b.i64Halves(given, b.word), b.here());
 }
 
-export const PRIVILEGED: readonly Row[] = [
+const PRIVILEGED: readonly Row[] = [
   insn("0001000 00010 00000 000 00000 1110011", "sret", (b) => b.system("sret")),
   insn("0011000 00010 00000 000 00000 1110011", "mret", (b) => b.system("mret")),
   insn("0001000 00101 00000 000 00000 1110011", "wfi", (b) => b.system("wfi")),
@@ -68,7 +68,7 @@ export const PRIVILEGED: readonly Row[] = [
 ];
 
 /** Translations are dropped at once, so the two ordering instructions have nothing to wait for; they are illegal in U-mode. */
-export const SVINVAL: readonly Row[] = [
+const SVINVAL: readonly Row[] = [
   insn("0001011 rs2 rs1 000 00000 1110011", "sinval.vma rs1, rs2", (b, f) => sfenceVma(b, f.rs1, f.rs2)),
   insn("0001100 00000 00000 000 00000 1110011", "sfence.w.inval", (b) => b.privilege === 0 ? b.illegal() : undefined),
   insn("0001100 00001 00000 000 00000 1110011", "sfence.inval.ir", (b) => b.privilege === 0 ? b.illegal() : undefined),
@@ -78,13 +78,13 @@ export const SVINVAL: readonly Row[] = [
 export const CACHE_BLOCK = 64;
 const check = (b: Emit, rs1: number) => b.call(H.cbo, b.i64Halves(b.word, 0), b.arg(rs1));
 
-export const ZICBOM: readonly Row[] = [
+const ZICBOM: readonly Row[] = [
   insn("000000000000 rs1 010 00000 0001111", "cbo.inval (rs1)", (b, f) => void check(b, f.rs1)),
   insn("000000000001 rs1 010 00000 0001111", "cbo.clean (rs1)", (b, f) => void check(b, f.rs1)),
   insn("000000000010 rs1 010 00000 0001111", "cbo.flush (rs1)", (b, f) => void check(b, f.rs1)),
 ];
 
-export const ZICBOZ: readonly Row[] = [
+const ZICBOZ: readonly Row[] = [
   insn("000000000100 rs1 010 00000 0001111", "cbo.zero (rs1)", (b, f) => {
     if (!(b.mode & MODE_CBZE)) check(b, f.rs1);
     const block = b.and(b.addr(f.rs1, 0), b.i64(-CACHE_BLOCK)), zero = b.i64(0);
@@ -93,8 +93,18 @@ export const ZICBOZ: readonly Row[] = [
 ];
 
 /** Prefetches are ori instructions that write x0: hints. */
-export const ZICBOP: readonly Row[] = [
+const ZICBOP: readonly Row[] = [
   insn("imm[11:5] 00000 rs1 110 00000 0010011", "prefetch.i imm(rs1)", () => {}),
   insn("imm[11:5] 00001 rs1 110 00000 0010011", "prefetch.r imm(rs1)", () => {}),
   insn("imm[11:5] 00011 rs1 110 00000 0010011", "prefetch.w imm(rs1)", () => {}),
+];
+
+export const SYSTEM: readonly Group[] = [
+  // Old documents count CSR instructions and fence.i as part of I; the privileged architecture is always there.
+  { needs: "i", rows: PRIVILEGED },
+  { needs: "zicbom", rows: ZICBOM },
+  { needs: "zicbop", rows: ZICBOP },
+  { needs: "zicboz", rows: ZICBOZ },
+  { needs: "zicsr", rows: ZICSR },
+  { needs: "svinval", rows: SVINVAL },
 ];

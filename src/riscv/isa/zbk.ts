@@ -1,12 +1,8 @@
 // Zbkb and Zbkx: bit manipulation for cryptography (RISC-V Unprivileged ISA 20240411, 28.5.1 and 28.5.3; 28.4.43 to 28.4.47).
-// The rows that Zbkb shares with Zbb are Zbb's.
+// The rows that Zbkb shares with Zbb are in zb.ts.
 import type { Val } from "../../ir/builder.ts";
 import type { Emit } from "../emit.ts";
-import { insn, mnemonic, type Row } from "../insn.ts";
-import { ZBB, ZBB32, ZBB64 } from "./zb.ts";
-
-const SHARED = ["andn", "orn", "xnor", "rol", "ror", "rori", "rev8", "rolw", "rorw", "roriw"];
-const shared = (rows: readonly Row[]) => rows.filter((r) => SHARED.includes(mnemonic(r.syntax)));
+import { type Group, insn, type Row } from "../insn.ts";
 
 /** A 32-bit pattern, repeated over the register. */
 const pattern = (b: Emit, n: number) => b.xlen === 64 ? b.i64Halves(n | 0, n | 0) : b.i32(n);
@@ -52,25 +48,29 @@ function crossbar(b: Emit, x: Val, y: Val, bits: 4 | 8): Val {
 }
 
 // deno-fmt-ignore
-export const ZBKB: readonly Row[] = [
-  ...shared(ZBB),
+const ZBKB: readonly Row[] = [
   insn("0000100 rs2 rs1 100 rd 0110011", "pack rd, rs1, rs2",  (b, f) => b.setX(f.rd, pack(b, b.x(f.rs1), b.x(f.rs2)))),
   insn("0000100 rs2 rs1 111 rd 0110011", "packh rd, rs1, rs2", (b, f) => b.setX(f.rd, b.or(b.and(b.x(f.rs1), b.imm(0xff)), b.shl(b.and(b.x(f.rs2), b.imm(0xff)), b.imm(8))))),
   insn("011010000111 rs1 101 rd 0010011", "brev8 rd, rs1",     (b, f) => b.setX(f.rd, brev8(b, b.x(f.rs1)))),
 ];
 // deno-fmt-ignore
-export const ZBKB32: readonly Row[] = [
-  ...shared(ZBB32),
+const ZBKB32: readonly Row[] = [
   insn("000010001111 rs1 001 rd 0010011", "zip rd, rs1",   (b, f) => b.setX(f.rd, shuffle(b, b.x(f.rs1), ZIP))),
   insn("000010001111 rs1 101 rd 0010011", "unzip rd, rs1", (b, f) => b.setX(f.rd, shuffle(b, b.x(f.rs1), [...ZIP].reverse()))),
 ];
 // deno-fmt-ignore
-export const ZBKB64: readonly Row[] = [
-  ...shared(ZBB64),
+const ZBKB64: readonly Row[] = [
   insn("0000100 rs2 rs1 100 rd 0111011", "packw rd, rs1, rs2", (b, f) => b.setX(f.rd, b.or(b.and(b.w(f.rs1), b.i32(0xffff)), b.shl(b.w(f.rs2), b.i32(16))))),
 ];
 // deno-fmt-ignore
-export const ZBKX: readonly Row[] = [
+const ZBKX: readonly Row[] = [
   insn("0010100 rs2 rs1 010 rd 0110011", "xperm4 rd, rs1, rs2", (b, f) => b.setX(f.rd, crossbar(b, b.x(f.rs1), b.x(f.rs2), 4))),
   insn("0010100 rs2 rs1 100 rd 0110011", "xperm8 rd, rs1, rs2", (b, f) => b.setX(f.rd, crossbar(b, b.x(f.rs1), b.x(f.rs2), 8))),
+];
+
+export const BITS_FOR_CRYPTOGRAPHY: readonly Group[] = [
+  { needs: "zbkb", rows: ZBKB },
+  { needs: "zbkb", xlen: 32, rows: ZBKB32 },
+  { needs: "zbkb", xlen: 64, rows: ZBKB64 },
+  { needs: "zbkx", rows: ZBKX },
 ];
