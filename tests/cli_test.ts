@@ -438,7 +438,8 @@ Deno.test("a flat image's report has the symbols of the ELF file beside it, or o
   const flat = new Uint8Array(Math.max(...segments.map((s) => s.paddr + s.bytes.length)) - base);
   for (const s of segments) flat.set(s.bytes, s.paddr - base);
   const image = file("flat.bin", flat),
-    report = async (...more: string[]) => (await runCli([VIRT, image, "--timeout", "10ms", ...more])).stderr.split("\n").at(-2);
+    report = async (...more: string[]) =>
+      (await runCli([VIRT, image, "--timeout", "10ms", ...more])).stderr.split("\n").find((line) => line.startsWith("bringup: cpu0"));
   assertMatch((await report())!, /^bringup: cpu0 at 0x[0-9a-f]+, waiting for an interrupt$/);
   const named = await report("--symbols", bin("echo"));
   assertMatch(named!, /^bringup: cpu0 at 0x[0-9a-f]+ [\w:]+(\+0x[0-9a-f]+)?, waiting for an interrupt$/);

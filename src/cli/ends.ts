@@ -11,7 +11,7 @@ import {
   ScenarioTimeout,
   takeForgotten,
 } from "../scenario/failures.ts";
-import { describeAddress, describeRest } from "../scenario/machine_like.ts";
+import { describeRest, loadBacktrace, whereabouts } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import type { Output } from "./output.ts";
 
@@ -48,7 +48,7 @@ export async function watch(session: MachineSession, expected: readonly RegExp[]
     output.flush();
     if (!stop) return 0;
     if (stop.kind !== "exit") output.note(`bringup: ${describeStop(stop)}`);
-    if (stop.kind !== "exit" && STATUS[stop.kind] !== 0) output.note(whereabouts(session));
+    if (stop.kind !== "exit" && STATUS[stop.kind] !== 0) output.note(await everyCpu(session));
     if (next < expected.length) {
       output.note(`bringup: the run ended (${describeStop(stop).split("\n")[0]}) before it printed ${expected[next]}`);
       return 1;
@@ -56,12 +56,12 @@ export async function watch(session: MachineSession, expected: readonly RegExp[]
     return exitStatus(stop);
   } catch (e) {
     session.freeze();
-    return notReached(e, session, expected[next], output);
+    return await notReached(e, session, expected[next], output);
   }
 }
 
 /** Says why a wait was in vain, for `expected` or for the end. */
-function notReached(e: unknown, session: MachineSession, expected: RegExp | undefined, output: Told): number {
+async function notReached(e: unknown, session: MachineSession, expected: RegExp | undefined, output: Told): Promise<number> {
   if (!(e instanceof ScenarioFailure)) throw e;
   // The guest's output is on the terminal already: the report's first line is news, the transcript is not.
   const late = expected ? `it printed ${expected}` : "the machine stopped";
@@ -72,7 +72,7 @@ function notReached(e: unknown, session: MachineSession, expected: RegExp | unde
         : e.message.split("\n")[0]
     }`,
   );
-  output.note(whereabouts(session));
+  output.note(await everyCpu(session));
   return statusOf(e);
 }
 
@@ -108,9 +108,11 @@ function statusOf(e: ScenarioFailure): number {
   return !(e instanceof FailPatternSeen) && stop && stop.kind !== "exit" && STATUS[stop.kind] === 3 ? 3 : 1;
 }
 
-/** Where every cpu is, a line for each. */
-function whereabouts(session: MachineSession): string {
-  const { machine } = session;
-  return machine.cpus.map((c) => `bringup: cpu${c.index} at ${describeAddress(machine, c.pc)}${c.idle ? `, ${describeRest(c)}` : ""}`)
-    .join("\n");
+/** Where every processor is, and how it came there. */
+async function everyCpu({ machine }: MachineSession): Promise<string> {
+  await loadBacktrace();
+  return machine.cpus.flatMap((cpu) => {
+    const { place, callers } = whereabouts(machine, cpu);
+    return [`cpu${cpu.index} at ${place}${cpu.idle ? `, ${describeRest(cpu)}` : ""}`, ...callers.map((line) => `  ${line}`)];
+  }).map((line) => `bringup: ${line}`).join("\n");
 }

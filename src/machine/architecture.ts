@@ -1,5 +1,5 @@
-// What the rest of the machine asks of an architecture without knowing which it is. Each has a descriptor in this folder and a line in mod.ts; its
-// processors are in a folder of src, and the module that makes them is loaded when a machine has one.
+// What the rest of the machine asks of an architecture without knowing which it is. Each has a folder with its descriptor and a line in
+// architectures.ts; its processors are in a folder of src, and the module that makes them is loaded when a machine has one.
 import type { Cpu } from "../core/cpu.ts";
 import type { FdtProperties } from "../core/device.ts";
 import type { Keys } from "../core/schema.ts";
@@ -69,8 +69,25 @@ export interface Architecture<C extends CpuBase = any> {
     clock: Described["clock"],
     handles: (hart: number) => { readonly cpu: number; readonly controller: number },
   ): void;
+  /** How functions call each other, for backtraces; `bits` of the program's addresses. Absent: nobody knows. */
+  stack?(bits: 32 | 64): StackConvention;
   /** How GDB is told of a processor: its own description, then others that may be asked for, by name. */
   gdb(arch: string): Readonly<Record<string, GdbArchitecture>>;
+}
+
+/** What debugging information and frame pointers count on. */
+export interface StackConvention {
+  /** Bytes of a word. */
+  readonly bytes: number;
+  /** Names of registers by their numbers in debugging information (DWARF). */
+  readonly registers: readonly string[];
+  /** Numbers of the stack pointer and of the frame pointer. */
+  readonly stack: number;
+  readonly frame: number;
+  /** Words from the frame pointer on: where the caller's frame pointer and the return address are saved, and where the caller's stack ends. */
+  readonly saved: { readonly frame: number; readonly returnAddress: number; readonly above: number };
+  /** The register that a call leaves the return address in; absent: the top of the stack. */
+  readonly link?: number;
 }
 export type Section = "cpu" | "clock" | "firmware" | "boot";
 

@@ -105,7 +105,13 @@ export function readElf(file: Uint8Array, name: string): Elf {
     });
   }
   if (segments.length === 0) throw bad("it has no segment to load");
-  return { bits, machine, entry: word(24), segments, symbols: new Symbols(() => readSymbols(file, view, w), () => bits, () => name) };
+  return {
+    bits,
+    machine,
+    entry: word(24),
+    segments,
+    symbols: new Symbols(() => readSymbols(file, view, w), () => bits, () => name, () => file),
+  };
 }
 
 export interface Symbol {
@@ -202,6 +208,8 @@ export class Symbols {
     readonly read: () => Symbol[] = () => [],
     readonly width: () => 32 | 64 | undefined = () => undefined,
     readonly path: () => string | undefined = () => undefined,
+    /** The ELF file that they are from. */
+    readonly image: () => Uint8Array | undefined = () => undefined,
   ) {}
 
   /** Of the ELF file that they are from. */
@@ -279,7 +287,7 @@ export class Symbols {
  * "bootimage-NAME.bin" of "NAME", "os.bin" of "os" or "os.elf". `read` gives a file, and is asked when a name is wanted.
  */
 export function withSymbolsBeside(own: Symbols, path: string, machines: readonly number[], read: (path: string) => Uint8Array): Symbols {
-  let { bits, file } = own;
+  let { bits, file } = own, image = own.image();
   const symbols: Symbols = new Symbols(
     () => {
       const found = own.read();
@@ -289,10 +297,11 @@ export function withSymbolsBeside(own: Symbols, path: string, machines: readonly
         if (candidate === name) continue;
         // Whatever keeps it from being read or understood, an image without symbols runs as well.
         try {
-          const path = `${folder ?? ""}${candidate}`, elf = readElf(read(path), path), all = elf.symbols.read();
+          const path = `${folder ?? ""}${candidate}`, bytes = read(path), elf = readElf(bytes, path), all = elf.symbols.read();
           if (!machines.includes(elf.machine)) continue;
           bits = elf.bits;
           file = path;
+          image = bytes;
           return all;
         } catch {
           continue;
@@ -302,6 +311,7 @@ export function withSymbolsBeside(own: Symbols, path: string, machines: readonly
     },
     () => (known(), bits),
     () => (known(), file),
+    () => (known(), image),
   );
   /** When they have been read. */
   const known = (): unknown => bits ?? symbols.lookup(0n);

@@ -4,7 +4,7 @@ import type { Stop } from "../machine/stop.ts";
 import type { Console } from "./console.ts";
 import { type Duration, formatNs, parseDuration } from "./duration.ts";
 import { type FailureDetails, placed, type ScenarioFailure } from "./failures.ts";
-import { describeAddress, describeRest, type MachineLike } from "./machine_like.ts";
+import { describeRest, type MachineLike, whereabouts } from "./machine_like.ts";
 import type { Screen } from "./screen.ts";
 
 /** What the guest would say for so long after a forbidden pattern is part of the message, so that its sentence is whole. */
@@ -55,7 +55,7 @@ export class FailureReport {
     }
   }
 
-  /** An error that tells of a wait, placed where it was awaited. */
+  /** An error that tells of a wait, placed where it was awaited. `loadBacktrace` comes first. */
   failure<E extends ScenarioFailure>(
     Kind: new (message: string, details: FailureDetails) => E,
     wait: { readonly what: string; readonly from: Error },
@@ -76,7 +76,8 @@ export class FailureReport {
     if (screen) quote("the screen", screen.split("\n"));
     if (words?.screen && words.screen !== screen) quote(`the screen would have been, ${LAST_WORDS} later`, words.screen.split("\n"));
     for (const c of machine.cpus) {
-      lines.push(`  cpu${c.index}: pc ${describeAddress(machine, c.pc)}${c.idle ? ` (${describeRest(c)})` : ""}`);
+      const { place, callers } = whereabouts(machine, c);
+      lines.push(`  cpu${c.index}: pc ${place}${c.idle ? ` (${describeRest(c)})` : ""}`, ...callers.map((line) => `    ${line}`));
     }
     if (this.replay) lines.push(`  replay: ${this.replay}`);
     const transcript: Record<string, string> = Object.fromEntries(this.consoles.map((c) => [c.name, c.text()]));

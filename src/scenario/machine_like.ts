@@ -1,5 +1,6 @@
 // What a session needs of a machine. The real one is `Machine`; tests of sessions, the command line and the debugger use a scripted one.
 import { placeOf } from "../machine/elf.ts";
+import { Later } from "../core/later.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { CharPort, KeyPort, ScreenPort } from "../core/device.ts";
@@ -27,6 +28,8 @@ export interface MachineLike {
     address(name: string): bigint | undefined;
     near?(name: string): readonly string[];
     readonly empty?: boolean;
+    /** The ELF file that they are from. */
+    image?(): Uint8Array | undefined;
   };
   /** What has to wake it, when every processor waits: nothing can ("dead", and it has stopped), only the outside ("input"); undefined: else. */
   readonly sleep?: "dead" | "input" | undefined;
@@ -59,6 +62,16 @@ export interface MachineLike {
 
 /** What a processor that does not run does: "waiting for an interrupt"; undefined for one that runs. */
 export const describeRest = (cpu: Cpu): string | undefined => cpu.idle ? cpu.resting ?? "waiting for an interrupt" : undefined;
+
+const BACKTRACE = new Later<typeof import("../machine/backtrace.ts")>("machine/backtrace.ts");
+/** To be awaited before `whereabouts`, which tells no more than an address else. */
+export const loadBacktrace = (): Promise<unknown> => BACKTRACE.load();
+
+/** Where a processor is, with its source line, and in lines behind that how it came there. */
+export function whereabouts(machine: MachineLike, cpu: Cpu): { readonly place: string; readonly callers: readonly string[] } {
+  const [place, ...callers] = BACKTRACE.now?.backtraceLines(cpu, machine.bus, machine.symbols) ?? [describeAddress(machine, cpu.pc)];
+  return { place, callers };
+}
 
 /** "kernel::main+0x10" or the bare address. */
 export function describeAddress(machine: MachineLike, vaddr: bigint): string {

@@ -5,7 +5,7 @@ import { show } from "./console.ts";
 import type { FailureReport } from "./failure_report.ts";
 import { describeStop, FailPatternSeen, Outcome, placed, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "./failures.ts";
 import type { Forbidden } from "./forbidden.ts";
-import type { MachineLike } from "./machine_like.ts";
+import { loadBacktrace, type MachineLike } from "./machine_like.ts";
 import type { Poll } from "./waiting.ts";
 
 /** Wall time in milliseconds after which other work of the process gets its turn; a run's short first slice mostly ends it, and is given longer once. */
@@ -112,9 +112,14 @@ export class Pump {
   refused(what: string): Promise<never> | undefined {
     const { stop } = this;
     if (!stop) return undefined;
-    const problem = `The machine has stopped already (${describeStop(stop).split("\n")[0]}): it is too late for`;
-    const error = this.report.failure(UnexpectedStop, { what, from: new Error() }, problem, stop), wait = Outcome.reject<never>(error);
-    (wait as Outcome<never>).failed(error);
+    const problem = `The machine has stopped already (${describeStop(stop).split("\n")[0]}): it is too late for`, from = new Error();
+    const wait: Outcome<never> = new Outcome((_, reject) =>
+      void loadBacktrace().then(() => {
+        const error = this.report.failure(UnexpectedStop, { what, from }, problem, stop);
+        reject(error);
+        wait.failed(error);
+      })
+    );
     return wait;
   }
 
@@ -155,6 +160,7 @@ export class Pump {
           continue;
         }
         this.#feed();
+        if (this.#mayFail(stop)) await loadBacktrace();
         const settled = this.#settle(stop);
         stop = undefined;
         if (turn?.due) {
@@ -223,6 +229,13 @@ export class Pump {
   /** True when a wait asked for this breakpoint. */
   #wanted(stop: Stop): boolean {
     return [...this.#waits].some((w) => w.poll({ stop, late: false }));
+  }
+
+  /** Whether a wait may have been in vain: a failure's report wants to be loaded first. */
+  #mayFail(stop: Stop | undefined): boolean {
+    const final = stop ?? this.stop, stopped = final !== undefined && final.kind !== "breakpoint", wall = performance.now();
+    return this.forbidden.seen !== undefined ||
+      [...this.#waits].some((w) => stopped && !this.#forEnd.has(w.poll) || this.machine.age >= w.deadline || wall >= w.wallDeadline);
   }
 
   /** Ends the waits that can be ended. True when there was one. */

@@ -76,6 +76,15 @@ export const RISCV: Architecture<RiscvCpu> = {
     boot: boot.dtb === undefined ? [["raw images at", hex(boot.load)]] : [],
   }),
   addCpus,
+  // RISC-V ELF psABI 1.0, "DWARF Register Numbers" and "Frame Pointer Convention".
+  stack: (bits) => ({
+    bytes: bits / 8,
+    registers: Array.from({ length: 32 }, (_, n) => `x${n}`),
+    stack: 2,
+    frame: 8,
+    saved: { frame: -2, returnAddress: -1, above: 0 },
+    link: 1,
+  }),
   gdb: (arch) => ({ [arch]: { name: arch === "riscv64" ? "riscv:rv64" : "riscv:rv32", bits: arch === "riscv64" ? 64 : 32, ...gdb() } }),
 };
 

@@ -76,6 +76,16 @@ export const X86: Architecture<X86Cpu> = {
     kernel: "as its protocol says",
     boot: [],
   }),
+  // System V ABI, AMD64 supplement 1.0, figure 3.36; i386 supplement 1.1, table 2.14.
+  stack: (bits) => ({
+    bytes: bits / 8,
+    registers: bits === 64
+      ? ["rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", ...Array.from({ length: 8 }, (_, n) => `r${n + 8}`)]
+      : ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"],
+    stack: bits === 64 ? 7 : 4,
+    frame: bits === 64 ? 6 : 5,
+    saved: { frame: 0, returnAddress: 1, above: 2 },
+  }),
   gdb,
 };
 
