@@ -109,7 +109,7 @@ function emitBlock(e: Emit, count: number, mode: number): number {
     live[n] = after;
     // A count that may be zero leaves what was: those flags pass through.
     const writes = row.counted !== 0 && surelyShifts(i) ? row.writes | row.counted : row.writes;
-    after = e.mayBeBeyond(end, i.length) ? STATUS : (after & ~writes) | row.reads;
+    after = e.flow.mayBeBeyond(end, i.length) ? STATUS : (after & ~writes) | row.reads;
   }
   let offset = 0;
   for (let n = 0; n < count && !e.ended; n++) {
@@ -118,7 +118,7 @@ function emitBlock(e: Emit, count: number, mode: number): number {
     e.insn(lo | 0, e.long && lo > 0xffff_ffff ? e.startHi + 1 : e.startHi, offset);
     e.begin1(i, live[n]);
     if (mode & MODE_TF) e.call(H.step, e.here());
-    if (e.mayBeBeyond(offset, i.length)) e.checkEnd(i.length);
+    if (e.flow.mayBeBeyond(offset, i.length)) e.flow.checkEnd(i.length);
     if (outcomes[n] !== OK) {
       if (outcomes[n] === TOO_LONG) e.raise(XCPT.GP, 0);
       else e.raise(XCPT.UD);

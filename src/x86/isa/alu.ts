@@ -16,36 +16,39 @@ type Binary = (b: Emit, d: Operand, s: Operand) => void;
 const add: Binary = (b, d, s) => {
   const x = b.modify(d), y = b.get(s);
   // A register's old value is recorded first, so that the sum is made in its place; a store may yet fault.
-  if (d.kind !== MEM) b.flagsAddend(x);
+  if (d.kind !== MEM) b.flags.addend(x);
   // In 64-bit mode a 32-bit sum is zero-extended, which is what ea32 does in one operation.
   const wide = b.long && d.size === 4 && d.kind === REG, r = wide ? b.ea32(x, y) : b.mask(d.size, b.add(x, y));
   if (wide) b.setReg(d.n, 8, r);
   else b.put(d, r);
-  if (d.kind === MEM) b.flagsAddend(x);
-  b.flagsAdd(d.size, r);
+  if (d.kind === MEM) b.flags.addend(x);
+  b.flags.add(d.size, r);
 };
 const sub: Binary = (b, d, s) => {
   const x = b.modify(d), y = b.get(s);
-  if (d.kind !== MEM) b.flagsSub(d.size, x, y);
+  if (d.kind !== MEM) b.flags.sub(d.size, x, y);
   b.put(d, b.mask(d.size, b.sub(x, y)));
-  if (d.kind === MEM) b.flagsSub(d.size, x, y);
+  if (d.kind === MEM) b.flags.sub(d.size, x, y);
 };
-const cmp: Binary = (b, d, s) => b.flagsSub(d.size, b.get(d), b.get(s));
+const cmp: Binary = (b, d, s) => b.flags.sub(d.size, b.get(d), b.get(s));
 const logic = (op: "and" | "or" | "xor"): Binary => (b, d, s) => {
   if (op === "xor" && d.kind === s.kind && d.kind !== MEM && d.kind !== IMM && d.n === s.n) {
     b.put(d, b.imm(d.size, 0));
-    return b.flagsLogic(d.size, b.imm(d.size, 0));
+    return b.flags.logic(d.size, b.imm(d.size, 0));
   }
   const x = b.modify(d), r = b[op](x, b.get(s));
   b.put(d, r);
-  if (b.wants(STATUS)) b.flagsLogic(d.size, again(b, d, r));
+  if (b.flags.wants(STATUS)) b.flags.logic(d.size, again(b, d, r));
 };
 /** adc and sbb. */
 const withCarry = (subtract: boolean): Binary => (b, d, s) => {
-  const x = b.modify(d), y = b.get(s), size = d.size, c = size < 4 || !b.wants(STATUS) && size === 4 ? b.carry() : b.extU(b.carry());
+  const x = b.modify(d),
+    y = b.get(s),
+    size = d.size,
+    c = size < 4 || !b.flags.wants(STATUS) && size === 4 ? b.flags.carry() : b.extU(b.flags.carry());
   const of = (p: Val, q: Val) => subtract ? b.sub(p, q) : b.add(p, q);
   let r: Val, carry: Val;
-  if (!b.wants(STATUS)) {
+  if (!b.flags.wants(STATUS)) {
     b.put(d, b.mask(size, of(of(x, y), c)));
     return;
   }
@@ -60,9 +63,9 @@ const withCarry = (subtract: boolean): Binary => (b, d, s) => {
     carry = b.low(b.shrU(wide, b.like(wide, bit)));
   }
   b.put(d, r);
-  b.flagsCarry(size, x, y, r, carry);
+  b.flags.withCarry(size, x, y, r, carry);
 };
-const test: Binary = (b, d, s) => b.flagsLogic(d.size, b.and(b.get(d), b.get(s)));
+const test: Binary = (b, d, s) => b.flags.logic(d.size, b.and(b.get(d), b.get(s)));
 
 const FAMILY: readonly (readonly [name: string, semantics: Binary, marks: string])[] = [
   ["add", add, `lock quiet ${ALL}`],
@@ -80,12 +83,12 @@ const step = (kind: number): Semantics => (b, d) => {
   const x = b.modify(d), one = b.imm(d.size, 1);
   const r = b.mask(d.size, kind === KIND.inc ? b.add(x, one) : b.sub(x, one));
   b.put(d, r);
-  if (b.wants(STATUS & ~CF)) b.flagsStep(kind, d.size, again(b, d, r));
+  if (b.flags.wants(STATUS & ~CF)) b.flags.step(kind, d.size, again(b, d, r));
 };
 const neg: Semantics = (b, d) => {
   const x = b.modify(d), zero = b.imm(d.size, 0);
   b.put(d, b.mask(d.size, b.sub(zero, x)));
-  b.flagsSub(d.size, zero, x);
+  b.flags.sub(d.size, zero, x);
 };
 const not: Semantics = (b, d) => b.put(d, b.mask(d.size, b.not(b.modify(d))));
 
@@ -123,13 +126,13 @@ function countOf(b: Emit, size: number, s: Operand): number | Val {
 
 /** Records a shift by a count that may be zero: then the record stays as it was. */
 function shiftFlags(b: Emit, kind: number, size: number, count: I32, result: Val, carry: Val): void {
-  if (!b.wants(STATUS)) return;
+  if (!b.flags.wants(STATUS)) return;
   const log = size === 8 ? 3 : size >> 1, without = b.and(carry, b.like(carry, -2));
   for (const [slot, v] of [[CC_RESULT, result], [CC_A, without], [CC_B, carry]] as const) {
     b.set(slot, b.long ? b.select(count, b.zx(v), b.getL(slot)) : b.select(count, v, b.getI(slot)));
   }
   b.set(CC_KIND, b.select(count, b.i32(kind | log), b.getI(CC_KIND)));
-  b.flagsUnknown();
+  b.flags.unknown();
 }
 
 const shift = (k: ShiftKind): Semantics => (b, d, s) => {
@@ -142,14 +145,14 @@ const shift = (k: ShiftKind): Semantics => (b, d, s) => {
     }
     const count = b.like(x, n), r = k.result(b, size, x, count);
     // The bit shifted out comes first: x may be gone afterwards.
-    const carry = b.wants(STATUS) ? k.carry(b, size, x, count) : x;
+    const carry = b.flags.wants(STATUS) ? k.carry(b, size, x, count) : x;
     b.put(d, r);
-    if (b.wants(STATUS)) b.flagsShift(k.kind, size, again(b, d, r), carry);
+    if (b.flags.wants(STATUS)) b.flags.shift(k.kind, size, again(b, d, r), carry);
     return;
   }
   const count = n as Val, wide = size === 8 ? b.extU(count) : count, r = k.result(b, size, x, wide);
   b.put(d, r);
-  if (b.wants(STATUS)) shiftFlags(b, k.kind, size, count, r, k.carry(b, size, x, wide));
+  if (b.flags.wants(STATUS)) shiftFlags(b, k.kind, size, count, r, k.carry(b, size, x, wide));
 };
 
 // --- rotates: CF and OF only
@@ -163,13 +166,13 @@ const rotate = (right: boolean): Semantics => (b, d, s) => {
     r = b.mask(size, right ? b.or(b.shrU(x, k), b.shl(x, back)) : b.or(b.shl(x, k), b.shrU(x, back)));
   }
   b.put(d, r);
-  if (known && n === 0 || !b.wants(CF | OF)) return;
+  if (known && n === 0 || !b.flags.wants(CF | OF)) return;
   const top = b.sign(size, r), bottom = b.and(b.low(r), b.i32(1)), second = b.and(b.low(b.shrU(r, b.like(r, bits - 2))), b.i32(1));
   const carry = right ? top : bottom, overflow = right ? b.xor(top, second) : b.xor(top, bottom);
   const image = b.or(carry, b.shl(overflow, b.i32(11)));
-  if (known) return b.flagsSome(CF | OF, image);
-  const was = b.status();
-  b.flagsImage(b.select(n as Val, b.or(b.and(was, b.i32(STATUS & ~(CF | OF))), image), was));
+  if (known) return b.flags.some(CF | OF, image);
+  const was = b.flags.status();
+  b.flags.image(b.select(n as Val, b.or(b.and(was, b.i32(STATUS & ~(CF | OF))), image), was));
 };
 
 /** rcl and rcr: rare enough for a helper. */
@@ -177,7 +180,7 @@ const rotateCarry = (right: boolean): Semantics => (b, d, s) => {
   const n = countOf(b, d.size, s), count = s.kind === IMM || s.kind === CONST ? b.i64(n) : b.extU(n as Val);
   const x = b.modify(d), r = b.call(H.rotateCarry, b.zx(x), count, b.i64(d.size | (right ? 16 : 0)));
   // The flags are the helper's; what follows cannot fault, since memory was checked for writing.
-  b.flagsUnknown();
+  b.flags.unknown();
   b.put(d, d.size === 8 ? r : b.wrap(r));
 };
 
@@ -213,16 +216,16 @@ const double = (right: boolean): Semantics => (b, d, s, c) => {
     carry = right ? b.shrU(x, lessOne(b, count)) : b.shrU(x, back);
   }
   b.put(d, r);
-  if (!b.wants(STATUS)) return;
+  if (!b.flags.wants(STATUS)) return;
   // OF: the sign changed (defined for a count of 1).
-  if (known) b.flagsShift(right ? KIND.shr : KIND.shl, size, r, carry);
+  if (known) b.flags.shift(right ? KIND.shr : KIND.shl, size, r, carry);
   else shiftFlags(b, right ? KIND.shr : KIND.shl, size, n as Val, r, carry);
 };
 
 // --- multiplication
 /** Flags of a product: CF and OF when the upper half matters; the others (undefined) by the low half. */
 function productFlags(b: Emit, size: number, low: Val, overflow: Val): void {
-  if (b.wants(STATUS)) b.flagsResult(KIND.mul, size, low, overflow);
+  if (b.flags.wants(STATUS)) b.flags.result(KIND.mul, size, low, overflow);
 }
 /** mul and imul of the accumulator. */
 const multiply = (signed: boolean): Semantics => (b, s) => {
@@ -260,7 +263,7 @@ function imul(b: Emit, d: Operand, xs: Operand, ys: Operand): void {
     low = b.mask(2, p);
     overflow = b.ne(p, b.ext16S(p));
   } else if (size === 4) {
-    if (b.wants(STATUS)) {
+    if (b.flags.wants(STATUS)) {
       const p = b.mul(b.extS(x), b.extS(y));
       low = b.wrap(p);
       overflow = b.ne(p, b.ext32S(p));
@@ -270,7 +273,7 @@ function imul(b: Emit, d: Operand, xs: Operand, ys: Operand): void {
     }
   } else {
     low = b.mul(x, y);
-    overflow = b.wants(STATUS) ? b.extU(b.ne(b.mulhS(x, y), b.shrS(low, b.i64(63)))) : low;
+    overflow = b.flags.wants(STATUS) ? b.extU(b.ne(b.mulhS(x, y), b.shrS(low, b.i64(63)))) : low;
   }
   b.put(d, low);
   productFlags(b, size, low, overflow);

@@ -17,22 +17,22 @@ const bitTest = (change?: Change): Semantics => (b, d, s) => {
     // A register's bit offset is signed and reaches beyond the operand (SDM volume 2, 3.1.1.9, BitBase).
     const index = b.signed(size, n), step = b.shl(b.shrS(index, b.like(index, LOG2[bits])), b.like(index, LOG2[size]));
     address = bitAddress(b, size, step, change !== undefined);
-    v = change ? b.modifySized(size, address) : b.loadSized(size, address);
+    v = change ? b.memory.modify(size, address) : b.memory.load(size, address);
   } else v = change ? b.modify(d) : b.get(d);
   const k = b.and(n, b.like(n, bits - 1));
   if (change) {
     const r = change(b, v, b.shl(b.like(v, 1), k));
-    if (address >= 0) b.storeSized(size, address, r);
+    if (address >= 0) b.memory.store(size, address, r);
     else b.put(d, b.mask(size, r));
   }
-  if (b.wants(CF)) b.flagsSome(CF, b.and(b.low(b.shrU(v, k)), b.i32(1)));
+  if (b.flags.wants(CF)) b.flags.some(CF, b.and(b.low(b.shrU(v, k)), b.i32(1)));
 };
 const LOG2: Readonly<Record<number, number>> = { 1: 0, 2: 1, 4: 2, 8: 3, 16: 4, 32: 5, 64: 6 };
 /** Linear address of the memory operand plus `step` bytes, as wide as the operand. */
 function bitAddress(b: Emit, size: number, step: Val, write: boolean): I64 {
-  const { address, segment } = b.i, ea = b.ea();
+  const { address, segment } = b.i, ea = b.memory.ea();
   const wide = address === 8 ? (b.isLong(step) ? step : b.extS(step)) : b.low(step);
-  return b.linear(segment, b.mask(address, b.add(ea, wide)), size, write);
+  return b.memory.linear(segment, b.mask(address, b.add(ea, wide)), size, write);
 }
 const TESTS: readonly (readonly [string, number, Change?])[] = [
   ["bt", 0xa3],
@@ -51,13 +51,13 @@ const scan = (reverse: boolean): Semantics => (b, d, s) => {
     const old = b.reg(d.n, 8);
     b.setReg(d.n, 8, b.select(b.eqz(x), old, b.extU(found)));
   }
-  b.flagsLogic(size, x);
+  b.flags.logic(size, x);
 };
 const ZERO_TO_ZF = 6;
 const popcnt: Semantics = (b, d, s) => {
   const x = b.get(s);
   b.put(d, b.popcnt(x));
-  if (b.wants(STATUS)) b.flagsImage(b.shl(b.eqz(x), b.i32(ZERO_TO_ZF)));
+  if (b.flags.wants(STATUS)) b.flags.image(b.shl(b.eqz(x), b.i32(ZERO_TO_ZF)));
 };
 const count = (leading: boolean): Semantics => (b, d, s) => {
   const size = d.size, x = b.get(s);
@@ -65,19 +65,19 @@ const count = (leading: boolean): Semantics => (b, d, s) => {
   if (size === 2) r = leading ? b.add(b.clz(x), b.i32(-16)) : b.ctz(b.or(x, b.i32(0x1_0000)));
   else r = leading ? b.clz(x) : b.ctz(x);
   b.put(d, r);
-  if (b.wants(STATUS)) b.flagsImage(b.or(b.eqz(x), b.shl(b.eqz(r), b.i32(ZERO_TO_ZF))));
+  if (b.flags.wants(STATUS)) b.flags.image(b.or(b.eqz(x), b.shl(b.eqz(r), b.i32(ZERO_TO_ZF))));
 };
 
 const andn: Semantics = (b, d, x, y) => {
   const r = b.and(b.not(b.get(x)), b.get(y));
   b.put(d, r);
-  b.flagsLogic(d.size, r);
+  b.flags.logic(d.size, r);
 };
 /** blsr, blsmsk, blsi. */
 const lowest = (make: (b: Emit, x: Val, less: Val) => Val, carryWhenZero: boolean): Semantics => (b, d, s) => {
   const x = b.get(s), r = make(b, x, b.add(x, b.like(x, -1)));
   b.put(d, r);
-  if (b.wants(STATUS)) b.flagsResult(KIND.logicCarry, d.size, r, carryWhenZero ? b.eqz(x) : b.ne(x, b.like(x, 0)));
+  if (b.flags.wants(STATUS)) b.flags.result(KIND.logicCarry, d.size, r, carryWhenZero ? b.eqz(x) : b.ne(x, b.like(x, 0)));
 };
 const bextr: Semantics = (b, d, s, control) => {
   const x = b.get(s), bits = 8 * d.size, c = b.low(b.get(control)), start = b.and(c, b.i32(0xff));
@@ -86,14 +86,14 @@ const bextr: Semantics = (b, d, s, control) => {
   const mask = b.sub(b.shl(b.like(x, 1), wide(length)), b.like(x, 1));
   const r = b.select(b.ltU(length, b.i32(bits)), b.and(shifted, mask), shifted);
   b.put(d, r);
-  b.flagsLogic(d.size, r);
+  b.flags.logic(d.size, r);
 };
 const bzhi: Semantics = (b, d, s, index) => {
   const x = b.get(s), bits = 8 * d.size, n = b.and(b.low(b.get(index)), b.i32(0xff));
   const mask = b.sub(b.shl(b.like(x, 1), d.size === 8 ? b.extU(n) : n), b.like(x, 1));
   const beyond = b.gtU(n, b.i32(bits - 1)), r = b.select(beyond, x, b.and(x, mask));
   b.put(d, r);
-  b.flagsResult(KIND.logicCarry, d.size, r, beyond);
+  b.flags.result(KIND.logicCarry, d.size, r, beyond);
 };
 /** pdep and pext. */
 const gather = (helper: number): Semantics => (b, d, s, mask) => {
@@ -119,11 +119,11 @@ const mulx: Semantics = (b, high, low, s) => {
 };
 /** adcx and adox: an addition with one flag as carry in and out. */
 const addCarry = (flag: number): Semantics => (b, d, s) => {
-  const x = b.get(d), y = b.get(s), c = flag === CF ? b.carry() : b.condition(0), size = d.size;
+  const x = b.get(d), y = b.get(s), c = flag === CF ? b.flags.carry() : b.flags.condition(0), size = d.size;
   const r = b.add(b.add(x, y), size === 8 ? b.extU(c) : c);
   b.put(d, r);
   const out = b.sign(size, b.or(b.and(x, y), b.and(b.or(x, y), b.not(r))));
-  b.flagsSome(flag, flag === CF ? out : b.shl(out, b.i32(11)));
+  b.flags.some(flag, flag === CF ? out : b.shl(out, b.i32(11)));
 };
 const crc32: Semantics = (b, d, s: Operand) => {
   const r = b.call(H.crc32, b.extU(b.reg(d.n, 4)), b.zx(b.get(s)), b.i64(s.size));

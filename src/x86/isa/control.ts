@@ -24,26 +24,26 @@ import {
 } from "../slots.ts";
 import { CONDITIONS } from "./mov.ts";
 
-const jump: Semantics = (b) => b.jumpNear(b.i.imm);
+const jump: Semantics = (b) => b.flow.jumpNear(b.i.imm);
 const call: Semantics = (b) => {
-  const size = b.i.operand, back = b.ip();
-  if (!b.checksTarget(b.i.imm)) {
-    b.push(size, back);
-    return b.jumpNear(b.i.imm);
+  const size = b.i.operand, back = b.flow.ip();
+  if (!b.flow.checksTarget(b.i.imm)) {
+    b.stack.push(size, back);
+    return b.flow.jumpNear(b.i.imm);
   }
-  const target = b.codeAddress(b.ip(b.i.imm));
-  b.push(size, back);
-  b.jumpChecked(b.i.imm, target);
+  const target = b.flow.codeAddress(b.flow.ip(b.i.imm));
+  b.stack.push(size, back);
+  b.flow.jumpChecked(b.i.imm, target);
 };
-const jumpIndirect: Semantics = (b, s) => b.jumpIp(b.get(s));
+const jumpIndirect: Semantics = (b, s) => b.flow.jumpIp(b.get(s));
 const callIndirect: Semantics = (b, s) => {
-  const target = b.codeAddress(b.get(s));
-  b.push(b.i.operand, b.ip());
+  const target = b.flow.codeAddress(b.get(s));
+  b.stack.push(b.i.operand, b.flow.ip());
   b.jumpTo(target);
 };
 const ret: Semantics = (b) => {
-  const size = b.i.operand, target = b.codeAddress(b.top(size));
-  b.setSp(b.spPlus(size + (b.i.row.operands.length ? b.i.imm : 0)));
+  const size = b.i.operand, target = b.flow.codeAddress(b.stack.top(size));
+  b.stack.setSp(b.stack.spPlus(size + (b.i.row.operands.length ? b.i.imm : 0)));
   b.jumpTo(target);
 };
 
@@ -54,8 +54,8 @@ function far(b: Emit, helper: number, selector: I64, offset: I64): void {
 const farDirect = (helper: number): Semantics => (b) =>
   far(b, helper, b.i64(b.i.imm2), b.i.operand === 2 ? b.i64(b.i.imm & 0xffff) : b.i64Halves(b.i.imm, 0));
 const farIndirect = (helper: number): Semantics => (b) => {
-  const size = b.i.operand, offset = b.zx(b.loadSized(size, b.address(size, false)));
-  far(b, helper, b.zx(b.load("load16U.i", b.address(2, false, size))), offset);
+  const size = b.i.operand, offset = b.zx(b.memory.load(size, b.memory.address(size, false)));
+  far(b, helper, b.zx(b.load("load16U.i", b.memory.address(2, false, size))), offset);
 };
 const retFar: Semantics = (b) =>
   b.callEnd(H.returnFar, b.i64(b.i.operand), b.i64(b.i.row.operands.length ? b.i.imm : 0), b.here(), b.following());
@@ -64,10 +64,10 @@ const retFar: Semantics = (b) =>
 const loop = (cc: number): Semantics => (b) => {
   const size = b.i.address, n = b.reg(CX, size), less = b.mask(size, b.add(n, b.like(n, -1)));
   let again = b.ne(less, b.like(less, 0));
-  if (cc >= 0) again = b.and(again, b.condition(cc));
-  b.branchNear(again, b.i.imm, () => b.setReg(CX, size, less));
+  if (cc >= 0) again = b.and(again, b.flags.condition(cc));
+  b.flow.branchNear(again, b.i.imm, () => b.setReg(CX, size, less));
 };
-const jcxz: Semantics = (b) => b.branchNear(b.eqz(b.reg(CX, b.i.address)), b.i.imm);
+const jcxz: Semantics = (b) => b.flow.branchNear(b.eqz(b.reg(CX, b.i.address)), b.i.imm);
 
 const interrupt = (b: Emit, vector: number, kind: number) => b.callEnd(H.interrupt, b.i64(vector), b.i64(kind), b.here(), b.following());
 
@@ -79,7 +79,7 @@ const iret: Semantics = (b) => {
   const rsp = b.getL(GPR(SP)), canonical = b.leU(b.add(b.shrS(rsp, b.i64(47)), b.i64(1)), b.i64(1));
   const together = b.leU(b.and(b.wrap(rsp), b.i32(0xfff)), b.i32(0x1000 - 40));
   b.callEndUnless(b.and(b.ne(b.getI(SWITCH_USER + 4), b.i32(0)), b.and(canonical, together)), H.iret, b.i64(8), b.here(), b.following());
-  const [ip, code, image, sp, stack] = [0, 8, 16, 24, 32].map((at) => b.stackLoad(at, 8));
+  const [ip, code, image, sp, stack] = [0, 8, 16, 24, 32].map((at) => b.stack.load(at, 8));
   const flags = b.wrap(image), cs = b.and(b.wrap(code), b.i32(0xffff)), ss = b.and(b.wrap(stack), b.i32(0xffff));
   const inGdt = (s: I32) => b.and(b.eq(b.and(s, b.i32(7)), b.i32(3)), b.leU(b.or(s, b.i32(7)), b.getI(GDT_LIMIT)));
   const found = b.and(inGdt(cs), inGdt(ss));
@@ -111,7 +111,7 @@ const iret: Semantics = (b) => {
     RFLAGS,
     b.extU(b.or(b.or(b.and(b.getI(RFLAGS), b.i32(~SYSRET_FLAGS)), b.and(flags, b.i32(SYSRET_FLAGS & ~(STATUS | RF)))), b.i32(2))),
   );
-  b.flagsImage(b.and(flags, b.i32(STATUS)));
+  b.flags.image(b.and(flags, b.i32(STATUS)));
   b.set(CPL, b.i32(3));
   b.set(TLB, b.getI(SWITCH_USER));
   b.set(CONTEXT, b.getI(SWITCH_USER + 4));
@@ -140,12 +140,12 @@ export const control: RowText[] = [
   x86("CC", "int3", "ends", (b) => interrupt(b, 3, 1)),
   x86("CD", "int Ib", "ends", (b) => interrupt(b, b.i.imm & 0xff, 0)),
   x86("CE", "into", "i64 ends", (b) => {
-    b.branchIf(b.condition(1), b.i.length);
+    b.branchIf(b.flags.condition(1), b.i.length);
     interrupt(b, 4, 2);
   }),
   x86("F1", "int1", "ends", (b) => interrupt(b, 1, 3)),
 ];
 for (const [cc, name] of CONDITIONS.entries()) {
-  const branch: Semantics = (b) => b.branchNear(b.condition(cc), b.i.imm);
+  const branch: Semantics = (b) => b.flow.branchNear(b.flags.condition(cc), b.i.imm);
   control.push(x86(hex2(0x70 + cc), `j${name} Jb`, "f64", branch), x86(`0F ${hex2(0x80 + cc)}`, `j${name} Jz`, "f64", branch));
 }

@@ -18,7 +18,7 @@ const extend = (signed: boolean): Semantics => (b, d, s) => {
   b.put(d, d.size < 8 ? x : signed ? b.extS(x) : b.zx(x));
 };
 const lea: Semantics = (b, d) => {
-  const ea = b.ea();
+  const ea = b.memory.ea();
   b.put(d, d.size === 8 ? b.zx(ea) : b.low(ea));
 };
 const exchange: Semantics = (b, d, s) => {
@@ -32,8 +32,8 @@ const xadd: Semantics = (b, d, s) => {
   if (d.kind !== MEM) b.put(s, x);
   b.put(d, r);
   if (d.kind === MEM) b.put(s, x);
-  b.flagsAddend(x);
-  b.flagsAdd(d.size, r);
+  b.flags.addend(x);
+  b.flags.add(d.size, r);
 };
 const cmpxchg: Semantics = (b, d, s) => {
   const size = d.size, old = b.reg(AX, size), x = b.modify(d), y = b.get(s), same = b.eq(old, x);
@@ -49,10 +49,10 @@ const cmpxchg: Semantics = (b, d, s) => {
     b.put(d, b.select(same, y, x));
     if (d.kind === MEM || d.n !== AX) b.setReg(AX, size, b.select(same, old, x));
   }
-  b.flagsSub(size, old, x);
+  b.flags.sub(size, old, x);
 };
 const cmpxchg8b: Semantics = (b) => {
-  const lo = b.address(8, true), x = b.load("rmw64.l", lo);
+  const lo = b.memory.address(8, true), x = b.load("rmw64.l", lo);
   const pair = (h: number, l: number) => b.or(b.shl(b.extU(b.reg(h, 4)), b.i64(32)), b.extU(b.reg(l, 4)));
   const same = b.eq(x, pair(DX, AX));
   b.store("store64.l", lo, b.select(same, pair(CX, BX), x));
@@ -60,17 +60,17 @@ const cmpxchg8b: Semantics = (b) => {
     if (b.long) b.set(GPR(n), b.select(same, b.getL(GPR(n)), b.extU(v)));
     else b.setReg(n, 4, b.select(same, b.reg(n, 4), v));
   }
-  b.flagsSome(ZF, b.shl(same, b.i32(6)));
+  b.flags.some(ZF, b.shl(same, b.i32(6)));
 };
 const cmpxchg16b: Semantics = (b) => {
-  const at = b.address(16, true), lo = b.callUnless(b.eqz(b.and(at, b.i64(15))), at, H.alignmentError);
+  const at = b.memory.address(16, true), lo = b.callUnless(b.eqz(b.and(at, b.i64(15))), at, H.alignmentError);
   const x = b.load("rmw64.l", lo), hi = b.add(lo, b.i64(8)), y = b.load("rmw64.l", hi);
   const ax = b.getL(GPR(AX)), dx = b.getL(GPR(DX)), same = b.and(b.eq(x, ax), b.eq(y, dx));
   b.store("store64.l", lo, b.select(same, b.getL(GPR(BX)), x));
   b.store("store64.l", hi, b.select(same, b.getL(GPR(CX)), y));
   b.set(GPR(AX), x); // equal ones stay what they were
   b.set(GPR(DX), y);
-  b.flagsSome(ZF, b.shl(same, b.i32(6)));
+  b.flags.some(ZF, b.shl(same, b.i32(6)));
 };
 
 /** The bytes of a value of `size` bytes in the opposite order. */
@@ -99,7 +99,7 @@ const widenPair: Semantics = (b) => {
 const xlat: Semantics = (b) => {
   const { i } = b, size = i.address, al = b.reg(AX, 1), bx = b.reg(BX, size);
   const ea = b.mask(size, b.add(bx, size === 8 ? b.extU(al) : al));
-  b.setReg(AX, 1, b.load("load8U.i", b.linear(i.override < 0 ? 3 : i.override, ea, 1, false)));
+  b.setReg(AX, 1, b.load("load8U.i", b.memory.linear(i.override < 0 ? 3 : i.override, ea, 1, false)));
 };
 
 // --- segment registers
@@ -114,22 +114,22 @@ const toSegment: Semantics = (b, d, s) => {
 };
 /** lds and so on: a far pointer from memory. */
 const loadFar = (segment: number): Semantics => (b, d) => {
-  const size = b.i.operand, offset = b.loadSized(size, b.address(size, false));
-  const selector = b.load("load16U.i", b.address(2, false, size));
+  const size = b.i.operand, offset = b.memory.load(size, b.memory.address(size, false));
+  const selector = b.load("load16U.i", b.memory.address(2, false, size));
   b.call(H.loadSegment, b.i64(segment), b.zx(selector));
   b.setReg(d.n, size, offset);
 };
 
 // --- flags
 const LAHF = SF | ZF | AF | PF | CF;
-const lahf: Semantics = (b) => b.setReg(16, 1, b.or(b.and(b.status(), b.i32(LAHF)), b.i32(2)));
-const sahf: Semantics = (b) => b.flagsSome(LAHF, b.and(b.reg(16, 1), b.i32(LAHF)));
-const setCarry: Semantics = (b) => b.flagsSome(CF, b.i32(CF));
-const clearCarry: Semantics = (b) => b.flagsSome(CF, b.i32(0));
+const lahf: Semantics = (b) => b.setReg(16, 1, b.or(b.and(b.flags.status(), b.i32(LAHF)), b.i32(2)));
+const sahf: Semantics = (b) => b.flags.some(LAHF, b.and(b.reg(16, 1), b.i32(LAHF)));
+const setCarry: Semantics = (b) => b.flags.some(CF, b.i32(CF));
+const clearCarry: Semantics = (b) => b.flags.some(CF, b.i32(0));
 const notCarry: Semantics = (b) => {
-  if (b.wants(CF)) b.flagsImage(b.xor(b.status(), b.i32(CF)));
+  if (b.flags.wants(CF)) b.flags.image(b.xor(b.flags.status(), b.i32(CF)));
 };
-const salc: Semantics = (b) => b.setReg(AX, 1, b.sub(b.i32(0), b.carry()));
+const salc: Semantics = (b) => b.setReg(AX, 1, b.sub(b.i32(0), b.flags.carry()));
 
 // --- ports
 const portIn: Semantics = (b, d, port) => {
@@ -140,12 +140,12 @@ const portOut: Semantics = (b, port, s) => void b.call(H.out, b.zx(b.get(port)),
 
 const decimal = (name: typeof DECIMAL[number]): Semantics => (b) => {
   b.call(H.decimal, b.i64(DECIMAL.indexOf(name)), b.i64(name === "aam" || name === "aad" ? b.i.imm : 0));
-  b.flagsUnknown();
+  b.flags.unknown();
 };
 const bound: Semantics = (b, d) => {
   const size = d.size, x = b.signed(size, b.get(d));
-  const low = b.signed(size, b.loadSized(size, b.address(size, false))),
-    high = b.signed(size, b.loadSized(size, b.address(size, false, size)));
+  const low = b.signed(size, b.memory.load(size, b.memory.address(size, false))),
+    high = b.signed(size, b.memory.load(size, b.memory.address(size, false, size)));
   b.callUnless(b.and(b.geS(x, low), b.leS(x, high)), b.i64(0), H.boundError);
 };
 
@@ -226,8 +226,8 @@ for (const [cc, name] of CONDITIONS.entries()) {
   mov.push(
     x86(`0F ${hex2(0x40 + cc)} /r`, `cmov${name} Gv, Ev`, "cmov quiet ?OSZAPC", (b, d, s) => {
       const v = b.get(s);
-      b.put(d, b.select(b.condition(cc), v, b.get(d)));
+      b.put(d, b.select(b.flags.condition(cc), v, b.get(d)));
     }),
-    x86(`0F ${hex2(0x90 + cc)} /r`, `set${name} Eb`, "quiet ?OSZAPC", (b, d) => b.put(d, b.condition(cc))),
+    x86(`0F ${hex2(0x90 + cc)} /r`, `set${name} Eb`, "quiet ?OSZAPC", (b, d) => b.put(d, b.flags.condition(cc))),
   );
 }

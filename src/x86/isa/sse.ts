@@ -15,15 +15,15 @@ function put(b: Emit, n: number, low: I64, high: I64): void {
 /** Both halves of a 128-bit operand; in memory it must be aligned unless `loose`. */
 function both(b: Emit, o: Operand, loose = false): [I64, I64] {
   if (o.kind !== MEM) return [lo(b, o.n), hi(b, o.n)];
-  let at = b.address(16, false);
+  let at = b.memory.address(16, false);
   if (!loose) at = b.callUnless(b.eqz(b.and(at, b.i64(15))), at, H.alignmentError);
   return [b.load("load64.l", at), b.load("load64.l", b.add(at, b.i64(8)))];
 }
 /** The low 64 bits of an XMM register or 64 bits of memory. */
-const low64 = (b: Emit, o: Operand) => o.kind === MEM ? b.load("load64.l", b.address(8, false)) : lo(b, o.n);
-const low32 = (b: Emit, o: Operand) => o.kind === MEM ? b.load("load32.i", b.address(4, false)) : b.getI(XMM(o.n));
+const low64 = (b: Emit, o: Operand) => o.kind === MEM ? b.load("load64.l", b.memory.address(8, false)) : lo(b, o.n);
+const low32 = (b: Emit, o: Operand) => o.kind === MEM ? b.load("load32.i", b.memory.address(4, false)) : b.getI(XMM(o.n));
 function store128(b: Emit, low: I64, high: I64, loose: boolean): void {
-  let at = b.address(16, true);
+  let at = b.memory.address(16, true);
   if (!loose) at = b.callUnless(b.eqz(b.and(at, b.i64(15))), at, H.alignmentError);
   const second = b.add(at, b.i64(8));
   // Both halves must be writable before one is written; the first is looked at first, as a fault's address is that of the first byte.
@@ -167,7 +167,7 @@ const wide = (name: HelperName): Semantics => (b, d, s, i) => {
 };
 /** The same where the source in memory has 64 bits only, or less. */
 const wideLow = (name: HelperName): Semantics => (b, d, s, i) => {
-  const v = s.kind === MEM ? b.zx(b.loadSized(s.size, b.address(s.size, false))) : lo(b, s.n);
+  const v = s.kind === MEM ? b.zx(b.memory.load(s.size, b.memory.address(s.size, false))) : lo(b, s.n);
   b.call(H[name], b.i64(d.n), v, b.i64(0), immediate(b, i));
 };
 const packedMmx = (name: string): Semantics => {
@@ -351,7 +351,7 @@ const comparison = (name: "comiss" | "comisd" | "ucomiss" | "ucomisd"): Semantic
     const ok = b.and(b.and(isNumber(b, x), isNumber(b, y)), b.and(notTiny(b, x), notTiny(b, y)));
     image = b.callUnless(ok, b.extU(r), H[name], b.zx(x), b.zx(y));
   } else image = b.call(H[name], b.i64(0), b.zx(x), b.zx(y));
-  b.flagsImage(b.wrap(image));
+  b.flags.image(b.wrap(image));
 };
 /** An operation on the low part of a register by a helper: first operand, second operand, immediate. */
 const scalarHelper = (name: HelperName, double: boolean): Semantics => (b, d, s, i) => {
@@ -455,13 +455,13 @@ const loadScalar = (double: boolean): Semantics => (b, d, s) => {
 };
 const storeScalar = (double: boolean): Semantics => (b, d, s) => {
   const v = double ? lo(b, s.n) : b.getI(XMM(s.n));
-  if (d.kind === MEM) b.storeSized(double ? 8 : 4, b.address(double ? 8 : 4, true), v);
+  if (d.kind === MEM) b.memory.store(double ? 8 : 4, b.memory.address(double ? 8 : 4, true), v);
   else putScalar(b, d.n, double, b.zx(v));
 };
-const storeLow: Semantics = (b, _d, s) => b.store("store64.l", b.address(8, true), lo(b, s.n));
-const storeHigh: Semantics = (b, _d, s) => b.store("store64.l", b.address(8, true), hi(b, s.n));
-const loadLow: Semantics = (b, d) => b.set(XMM(d.n), b.load("load64.l", b.address(8, false)));
-const loadHigh: Semantics = (b, d) => b.set(XMM(d.n) + 8, b.load("load64.l", b.address(8, false)));
+const storeLow: Semantics = (b, _d, s) => b.store("store64.l", b.memory.address(8, true), lo(b, s.n));
+const storeHigh: Semantics = (b, _d, s) => b.store("store64.l", b.memory.address(8, true), hi(b, s.n));
+const loadLow: Semantics = (b, d) => b.set(XMM(d.n), b.load("load64.l", b.memory.address(8, false)));
+const loadHigh: Semantics = (b, d) => b.set(XMM(d.n) + 8, b.load("load64.l", b.memory.address(8, false)));
 /** movmskps and movmskpd. */
 const signs = (double: boolean): Semantics => (b, d, s) => {
   const l = lo(b, s.n), h = hi(b, s.n), bit = (v: I64, from: number, to: number) => b.and(b.shrU(v, b.i64(from - to)), b.i64(1 << to));
@@ -499,26 +499,28 @@ const pinsr = (bits: number): Semantics => (b, d, s) => {
 };
 const pextr = (bits: number): Semantics => (b, d, s) => {
   const v = extract(b, s.n, bits, b.i.imm & (128 / bits - 1));
-  if (d.kind === MEM) b.storeSized(bits / 8, b.address(bits / 8, true), bits === 64 ? v : b.wrap(v));
+  if (d.kind === MEM) b.memory.store(bits / 8, b.memory.address(bits / 8, true), bits === 64 ? v : b.wrap(v));
   else b.put(d, d.size === 8 ? v : b.wrap(v));
 };
 const ptest: Semantics = (b, d, s) => {
   const [sl, sh] = both(b, s), dl = lo(b, d.n), dh = hi(b, d.n);
   const zf = b.eqz(b.or(b.and(sl, dl), b.and(sh, dh))), cf = b.eqz(b.or(b.and(sl, b.not(dl)), b.and(sh, b.not(dh))));
-  b.flagsImage(b.or(b.shl(zf, b.i32(6)), cf));
+  b.flags.image(b.or(b.shl(zf, b.i32(6)), cf));
 };
 const pcmpstr = (bits: number): Semantics => (b, d, s) => {
   const [sl, sh] = both(b, s, true);
   const wideLengths = b.i.rex & 8 ? 0x200 : 0;
   b.call(H.pcmpstr, b.i64(d.n), sl, sh, b.i64((b.i.imm & 0xff) | bits | wideLengths));
-  b.flagsUnknown();
+  b.flags.unknown();
 };
 /** maskmovq and maskmovdqu: a byte at a time, where the mask has its top bit. Every byte is read, to find out whether it may be written. */
 function maskedStore(b: Emit, parts: readonly (readonly [Val, Val])[]): void {
   const { i } = b, segment = i.override < 0 ? 3 : i.override, base = b.reg(DI, i.address);
   for (const [k, [v, mask]] of parts.entries()) {
     for (let n = 0; n < 8; n++) {
-      const ea = b.mask(i.address, b.add(base, b.like(base, 8 * k + n))), at = b.linear(segment, ea, 1, true), old = b.load("rmw8U.i", at);
+      const ea = b.mask(i.address, b.add(base, b.like(base, 8 * k + n))),
+        at = b.memory.linear(segment, ea, 1, true),
+        old = b.load("rmw8U.i", at);
       const bit = b.wrap(b.and(b.shrU(mask, b.i64(8 * n + 7)), b.i64(1)));
       b.store("store8.i", at, b.select(bit, b.wrap(b.shrU(v, b.i64(8 * n))), old));
     }
@@ -535,7 +537,7 @@ export function sse(): RowText[] {
           ? x86(`NP 0F ${opcode} /r`, `${name} Pq, Qd`, `@mmx ${mmx}`, (b, d, s, i, z) => {
             if (s.kind === MMX) return packedMmx(name)(b, d, s, i, z);
             b.checkFpu();
-            const y = b.extU(b.load("load32.i", b.address(4, false)));
+            const y = b.extU(b.load("load32.i", b.memory.address(4, false)));
             putMmx(b, d.n, b.call(H[`mmx.${name}` as HelperName], b.getL(FPU_REG(d.n)), y));
           })
           : x86(`NP 0F ${opcode} /r`, `${name} Pq, Qq`, `@mmx ${mmx}`, packedMmx(name)),
@@ -734,7 +736,7 @@ export function sse(): RowText[] {
     x86("66 0F 3A 21 /r", "insertps Vdq, Udq, Ib", "@sse sse4.1", wide("insertps")),
     x86("66 0F 3A 21 /r", "insertps Vdq, Md, Ib", "@sse sse4.1", (b, d) => {
       // From memory comes the one lane there is.
-      b.call(H.insertps, b.i64(d.n), b.extU(b.load("load32.i", b.address(4, false))), b.i64(0), b.i64(b.i.imm & 0x3f));
+      b.call(H.insertps, b.i64(d.n), b.extU(b.load("load32.i", b.memory.address(4, false))), b.i64(0), b.i64(b.i.imm & 0x3f));
     }),
     x86("66 W0 0F 3A 22 /r", "pinsrd Vdq, Ed, Ib", "@sse sse4.1 quiet", pinsr(32)),
     x86("66 REX.W 0F 3A 22 /r", "pinsrq Vdq, Eq, Ib", "o64 @sse sse4.1 quiet", pinsr(64)),

@@ -5,70 +5,70 @@ import { H } from "../helpers.ts";
 import { MEM, type RowText, type Semantics, x86 } from "../insn.ts";
 import { SELECTOR } from "../slots.ts";
 
-const push: Semantics = (b, s) => b.push(s.size, b.get(s));
+const push: Semantics = (b, s) => b.stack.push(s.size, b.get(s));
 const pop: Semantics = (b, d) => {
-  const size = d.size, v = b.top(size);
+  const size = d.size, v = b.stack.top(size);
   if (d.kind === MEM) {
     // rSP as a base is the one after the pop.
-    b.spBias = size;
+    b.memory.spBias = size;
     b.put(d, v);
-    b.setSp(b.spPlus(size));
+    b.stack.setSp(b.stack.spPlus(size));
   } else {
-    b.setSp(b.spPlus(size));
+    b.stack.setSp(b.stack.spPlus(size));
     b.put(d, v);
   }
 };
 const pushSegment: Semantics = (b, s) => {
   const size = b.i.operand, v = b.and(b.getI(SELECTOR(s.n)), b.i32(0xffff));
-  b.push(size, size === 8 ? b.extU(v) : v);
+  b.stack.push(size, size === 8 ? b.extU(v) : v);
 };
 const popSegment: Semantics = (b, d) => {
-  const v = b.zx(b.top(2));
+  const v = b.zx(b.stack.top(2));
   b.call(H.loadSegment, b.i64(d.n), d.n === 2 ? b.or(v, b.i64(0x1_0000)) : v);
-  b.setSp(b.spPlus(b.i.operand));
+  b.stack.setSp(b.stack.spPlus(b.i.operand));
 };
 const pusha: Semantics = (b) => {
   const size = b.i.operand;
-  for (let n = 0; n < 8; n++) b.stackStore(-size * (n + 1), size, b.reg(n, size));
-  b.setSp(b.spPlus(-size * 8));
+  for (let n = 0; n < 8; n++) b.stack.store(-size * (n + 1), size, b.reg(n, size));
+  b.stack.setSp(b.stack.spPlus(-size * 8));
 };
 const popa: Semantics = (b) => {
   const size = b.i.operand, values: Val[] = [];
-  for (let n = 0; n < 8; n++) values.push(b.stackLoad(size * n, size));
-  b.setSp(b.spPlus(8 * size));
+  for (let n = 0; n < 8; n++) values.push(b.stack.load(size * n, size));
+  b.stack.setSp(b.stack.spPlus(8 * size));
   for (let n = 0; n < 8; n++) if (7 - n !== SP) b.setReg(7 - n, size, values[n]);
 };
 const pushf: Semantics = (b) => {
   const size = b.i.operand, v = b.call(H.readFlags, b.i64(size));
-  b.push(size, size === 8 ? v : b.wrap(v));
+  b.stack.push(size, size === 8 ? v : b.wrap(v));
 };
 const popf: Semantics = (b) => {
   const size = b.i.operand;
-  b.call(H.writeFlags, b.zx(b.top(size)), b.i64(size));
-  b.flagsUnknown();
-  b.setSp(b.spPlus(size));
+  b.call(H.writeFlags, b.zx(b.stack.top(size)), b.i64(size));
+  b.flags.unknown();
+  b.stack.setSp(b.stack.spPlus(size));
 };
 const enter: Semantics = (b) => {
-  const size = b.i.operand, level = b.i.imm2 & 31, stack = b.stackBytes, bp = b.reg(BP, stack), frame = b.spPlus(-size);
-  b.stackStore(-size, size, b.reg(BP, size));
+  const size = b.i.operand, level = b.i.imm2 & 31, stack = b.stackBytes, bp = b.reg(BP, stack), frame = b.stack.spPlus(-size);
+  b.stack.store(-size, size, b.reg(BP, size));
   let depth = 1;
   for (let n = 1; n < level; n++) {
     const from = b.mask(stack, b.add(bp, b.like(bp, -size * n)));
-    b.stackStore(-size * ++depth, size, b.loadSized(size, b.linear(2, from, size, false)));
+    b.stack.store(-size * ++depth, size, b.memory.load(size, b.memory.linear(2, from, size, false)));
   }
   // FrameTemp is all of ESP even where the stack pointer is SP.
   const pushed = size === 4 && stack === 2 ? b.or(b.and(b.reg(SP, 4), b.i32(0xffff_0000 | 0)), frame) : frame;
-  if (level > 0) b.stackStore(-size * ++depth, size, size === 8 || stack === 8 ? pushed : b.mask(size, pushed));
-  const sp = b.spPlus(-size * depth - b.i.imm);
+  if (level > 0) b.stack.store(-size * ++depth, size, size === 8 || stack === 8 ? pushed : b.mask(size, pushed));
+  const sp = b.stack.spPlus(-size * depth - b.i.imm);
   // It faults where a write at the new top of the stack would.
-  b.modifySized(size, b.linear(2, sp, size, true));
+  b.memory.modify(size, b.memory.linear(2, sp, size, true));
   // So is EBP, then.
   b.setReg(BP, size === 4 && stack === 2 ? 4 : stack, pushed);
-  b.setSp(sp);
+  b.stack.setSp(sp);
 };
 const leave: Semantics = (b) => {
-  const size = b.i.operand, stack = b.stackBytes, bp = b.reg(BP, stack), v = b.loadSized(size, b.linear(2, bp, size, false));
-  b.setSp(b.mask(stack, b.add(bp, b.like(bp, size))));
+  const size = b.i.operand, stack = b.stackBytes, bp = b.reg(BP, stack), v = b.memory.load(size, b.memory.linear(2, bp, size, false));
+  b.stack.setSp(b.mask(stack, b.add(bp, b.like(bp, size))));
   b.setReg(BP, size, v);
 };
 

@@ -22,7 +22,7 @@ const string = (iteration: Iteration): Semantics => (b, o0, o1) => {
 /** Linear address at rSI or rDI. */
 function at(b: Emit, register: number, size: number, write: boolean): I64 {
   const segment = register === DI ? 0 : b.i.override < 0 ? 3 : b.i.override;
-  return b.linear(segment, b.reg(register, b.i.address), size, write);
+  return b.memory.linear(segment, b.reg(register, b.i.address), size, write);
 }
 function advance(b: Emit, size: number, ...registers: number[]): void {
   const address = b.i.address, step = b.stringStep(size), wide = address === 8 ? b.extS(step) : step;
@@ -30,45 +30,45 @@ function advance(b: Emit, size: number, ...registers: number[]): void {
 }
 
 const movs: Iteration = (b, size) => {
-  const v = b.loadSized(size, at(b, SI, size, false));
-  b.storeSized(size, at(b, DI, size, true), v);
+  const v = b.memory.load(size, at(b, SI, size, false));
+  b.memory.store(size, at(b, DI, size, true), v);
   advance(b, size, SI, DI);
   return undefined;
 };
 const cmps: Iteration = (b, size) => {
-  const x = b.loadSized(size, at(b, SI, size, false)), y = b.loadSized(size, at(b, DI, size, false));
+  const x = b.memory.load(size, at(b, SI, size, false)), y = b.memory.load(size, at(b, DI, size, false));
   advance(b, size, SI, DI);
-  b.flagsSub(size, x, y);
+  b.flags.sub(size, x, y);
   return b.eq(x, y);
 };
 const stos: Iteration = (b, size) => {
-  b.storeSized(size, at(b, DI, size, true), b.reg(AX, size));
+  b.memory.store(size, at(b, DI, size, true), b.reg(AX, size));
   advance(b, size, DI);
   return undefined;
 };
 const lods: Iteration = (b, size) => {
-  const v = b.loadSized(size, at(b, SI, size, false));
+  const v = b.memory.load(size, at(b, SI, size, false));
   b.setReg(AX, size, v);
   advance(b, size, SI);
   return undefined;
 };
 const scas: Iteration = (b, size) => {
-  const x = b.reg(AX, size), y = b.loadSized(size, at(b, DI, size, false));
+  const x = b.reg(AX, size), y = b.memory.load(size, at(b, DI, size, false));
   advance(b, size, DI);
-  b.flagsSub(size, x, y);
+  b.flags.sub(size, x, y);
   return b.eq(x, y);
 };
 const ins: Iteration = (b, size) => {
   // Memory must be writable before the port is read.
   const to = at(b, DI, size, true);
-  b.modifySized(size, to);
+  b.memory.modify(size, to);
   const v = b.call(H.in, b.zx(b.reg(DX, 2)), b.i64(size));
-  b.storeSized(size, to, b.wrap(v));
+  b.memory.store(size, to, b.wrap(v));
   advance(b, size, DI);
   return undefined;
 };
 const outs: Iteration = (b, size) => {
-  const v = b.loadSized(size, at(b, SI, size, false));
+  const v = b.memory.load(size, at(b, SI, size, false));
   b.call(H.out, b.zx(b.reg(DX, 2)), b.i64(size), b.zx(v));
   advance(b, size, SI);
   return undefined;

@@ -44,14 +44,14 @@ const undefined_: Semantics = (b) => b.raise(XCPT.UD);
 /** sgdt and sidt: 6 bytes, 10 in 64-bit mode. */
 const storeTable = (which: number): Semantics => (b) => {
   const limit = b.call(H.tableLimit, b.i64(which)), base = b.call(H.tableBase, b.i64(which)), size = b.long ? 8 : 4;
-  const at = b.address(2, true), high = b.address(size, true, 2);
-  b.modifySized(size, high);
+  const at = b.memory.address(2, true), high = b.memory.address(size, true, 2);
+  b.memory.modify(size, high);
   b.store("store16.i", at, b.wrap(limit));
-  b.storeSized(size, high, size === 8 ? base : b.wrap(base));
+  b.memory.store(size, high, size === 8 ? base : b.wrap(base));
 };
 const loadTable = (which: number): Semantics => (b) => {
-  const limit = b.load("load16U.i", b.address(2, false)), size = b.long ? 8 : 4;
-  const base = b.zx(b.loadSized(size, b.address(size, false, 2)));
+  const limit = b.load("load16U.i", b.memory.address(2, false)), size = b.long ? 8 : 4;
+  const base = b.zx(b.memory.load(size, b.memory.address(size, false, 2)));
   // A 16-bit operand has a base of 24 bits.
   b.call(H.loadTable, b.i64(which), b.i.operand === 2 && !b.long ? b.and(base, b.i64(0xff_ffff)) : base, b.zx(limit));
 };
@@ -64,16 +64,16 @@ const describe = (helper: number): Semantics => (b, d, s) => {
   if (d.size === 2) b.setReg(d.n, 2, b.select(bad, b.wrap(old), b.wrap(v)));
   else if (b.long) b.setReg(d.n, 8, b.select(bad, old, b.and(v, b.i64Halves(-1, 0))));
   else b.setReg(d.n, 4, b.select(bad, b.wrap(old), b.wrap(v)));
-  b.flagsSome(ZF, b.shl(b.eqz(bad), b.i32(6)));
+  b.flags.some(ZF, b.shl(b.eqz(bad), b.i32(6)));
 };
-const verify = (helper: number): Semantics => (b, s) => b.flagsSome(ZF, b.shl(b.wrap(b.call(helper, b.zx(b.get(s)))), b.i32(6)));
+const verify = (helper: number): Semantics => (b, s) => b.flags.some(ZF, b.shl(b.wrap(b.call(helper, b.zx(b.get(s)))), b.i32(6)));
 /** Memory is written, and has to be writable, only when the selector changes. */
 const arpl: Semantics = (b, d, s) => {
-  const at = d.kind === MEM ? b.address(2, false) : undefined, x = at === undefined ? b.get(d) : b.loadSized(2, at);
+  const at = d.kind === MEM ? b.memory.address(2, false) : undefined, x = at === undefined ? b.get(d) : b.memory.load(2, at);
   const rpl = b.and(b.get(s), b.i32(3)), lower = b.ltU(b.and(x, b.i32(3)), rpl), y = b.or(b.and(x, b.i32(0xfffc)), rpl);
   if (at === undefined) b.put(d, b.select(lower, y, x));
-  else b.callUnless(b.eqz(lower), at, H.storeSelector, b.zx(b.ea()), b.i64(b.i.segment | 2 << 8), b.zx(y));
-  b.flagsSome(ZF, b.shl(lower, b.i32(6)));
+  else b.callUnless(b.eqz(lower), at, H.storeSelector, b.zx(b.memory.ea()), b.i64(b.i.segment | 2 << 8), b.zx(y));
+  b.flags.some(ZF, b.shl(lower, b.i32(6)));
 };
 const fromControl = (helper: number): Semantics => (b, d, s) => {
   const v = helper === H.readCr && s.n === 2 ? b.getL(CR2) : b.call(helper, b.i64(s.n));
@@ -91,10 +91,10 @@ const timeStamp: Semantics = (b) => {
 const random = (kind: number): Semantics => (b, d) => {
   const v = b.call(H.random, b.i64(kind));
   b.put(d, d.size === 8 ? v : b.mask(d.size, b.wrap(v)));
-  b.flagsImage(b.i32(1));
+  b.flags.image(b.i32(1));
 };
 const invpcid: Semantics = (b, type) => {
-  const lo = b.load("load64.l", b.address(16, false)), hi = b.load("load64.l", b.address(8, false, 8));
+  const lo = b.load("load64.l", b.memory.address(16, false)), hi = b.load("load64.l", b.memory.address(8, false, 8));
   b.call(H.invpcid, b.zx(b.reg(type.n, b.long ? 8 : 4)), lo, hi);
 };
 const baseRegister = (segment: number, write: boolean): Semantics => (b, d) => {
@@ -113,16 +113,16 @@ const swapgs: Semantics = (b) => {
 };
 /** fxsave and so on: the address, and whether REX.W is there. */
 const area = (helper: number, kind = 0): Semantics => (b) =>
-  void b.call(helper, b.address(512, helper === H.fxsave || helper === H.xsave), b.i64(b.i.rex & 8 ? 1 : 0), b.i64(kind));
+  void b.call(helper, b.memory.address(512, helper === H.fxsave || helper === H.xsave), b.i64(b.i.rex & 8 ? 1 : 0), b.i64(kind));
 const rdpid: Semantics = (b, d) => {
   const v = b.call(H.rdpid);
   b.put(d, d.size === 8 ? v : b.wrap(v));
 };
 /** clflush and so on are checked like a read of a byte. */
-const touch: Semantics = (b) => void b.load("load8U.i", b.address(1, false));
+const touch: Semantics = (b) => void b.load("load8U.i", b.memory.address(1, false));
 const monitor: Semantics = (b) => {
   const { i } = b;
-  b.call(H.monitor, b.linear(i.override < 0 ? 3 : i.override, b.reg(AX, i.address), 1, false));
+  b.call(H.monitor, b.memory.linear(i.override < 0 ? 3 : i.override, b.reg(AX, i.address), 1, false));
 };
 /** CS and SS as the fast system calls load them, the privilege, and what the engine has for it. */
 function flatSegments(b: Emit, code: Val, stack: Val, cpl: number): void {
@@ -144,13 +144,13 @@ const flag = (b: Emit, v: I32, mask: number) => b.ne(b.and(v, b.i32(mask)), b.i3
 /** Between 64-bit code, while the engine knows the other privilege's code and TLB and nothing is out of the ordinary; else the helper does it. */
 const syscall: Semantics = (b) => {
   if (!b.long || b.mode & MODE_TF) return b.callEnd(H.syscall, b.here(), b.following());
-  const status = b.status(), flags = b.getI(RFLAGS), kept = b.not(b.getI(FMASK)), star = b.getI(STAR + 4);
+  const status = b.flags.status(), flags = b.getI(RFLAGS), kept = b.not(b.getI(FMASK)), star = b.getI(STAR + 4);
   const known = b.and(flag(b, b.getI(EFER), EFER_SCE), b.ne(b.getI(SWITCH_SYSTEM + 4), b.i32(0)));
   b.callEndUnless(b.and(known, b.eqz(b.and(flags, b.i32(AC)))), H.syscall, b.here(), b.following());
   b.set(GPR(CX), b.following());
   b.set(GPR(11), b.extU(b.or(flags, status)));
   b.set(RFLAGS, b.extU(b.or(b.and(flags, kept), b.i32(2))));
-  b.flagsImage(b.and(status, kept));
+  b.flags.image(b.and(status, kept));
   flatSegments(b, star, b.add(star, b.i32(8)), 0);
   b.jumpOut(b.getL(LSTAR));
 };
@@ -165,7 +165,7 @@ const sysret: Semantics = (b) => {
   const quiet = b.eqz(b.and(b.shrU(flags, b.i32(9)), b.getI(INTR)));
   b.callEndUnless(b.and(b.and(known, plain), quiet), H.sysret, b.i64(8), b.here());
   b.set(RFLAGS, b.extU(b.or(b.or(b.and(b.getI(RFLAGS), b.i32(~SYSRET_FLAGS)), b.and(flags, b.i32(SYSRET_FLAGS & ~STATUS))), b.i32(2))));
-  b.flagsImage(b.and(flags, b.i32(STATUS)));
+  b.flags.image(b.and(flags, b.i32(STATUS)));
   flatSegments(b, b.add(star, b.i32(16)), b.add(star, b.i32(8)), 3);
   b.jumpOut(to);
 };
@@ -192,7 +192,7 @@ export const system: RowText[] = [
   x86("0F 01 /4", "smsw Mw", "", (b, d) => storeSelector(b, d, b.call(H.smsw))),
   x86("0F 01 /4", "smsw Rv", "", (b, d) => storeSelector(b, d, b.call(H.smsw))),
   x86("0F 01 /6", "lmsw Ew", "cpl0", (b, s) => void b.call(H.lmsw, b.zx(b.get(s)))),
-  x86("0F 01 /7", "invlpg M", "cpl0", (b) => void b.call(H.invlpg, b.pageAddress())),
+  x86("0F 01 /7", "invlpg M", "cpl0", (b) => void b.call(H.invlpg, b.memory.pageAddress())),
   x86("0F 01 C8", "monitor", "monitor", monitor),
   x86("0F 01 C9", "mwait", "monitor ends", end(H.mwait)),
   x86("NP 0F 01 D0", "xgetbv", "xsave", plain(H.xgetbv)),

@@ -12,11 +12,11 @@ const REGISTER = 0, FLOAT = 1, DOUBLE = 2, EXTENDED = 3, INTEGER = 4, BCD = 5, C
 /** Notes the instruction and its operand for fnstenv, once it cannot fault any more. */
 function note(b: Emit): void {
   const { i } = b;
-  b.set(FPU_IP, b.long ? b.here() : b.zx(b.ip(-i.length)));
+  b.set(FPU_IP, b.long ? b.here() : b.zx(b.flow.ip(-i.length)));
   b.set(FPU_CS, b.getI(SELECTOR(1)));
   b.set(FPU_OPCODE, b.i32(((i.row.byte & 7) << 8) | i.modrm));
   if (i.modrm >= 0xc0) return;
-  b.set(FPU_DP, b.zx(b.ea()));
+  b.set(FPU_DP, b.zx(b.memory.ea()));
   b.set(FPU_DS, b.getI(SELECTOR(i.segment)));
 }
 /** A waiting instruction that works on registers alone. */
@@ -38,9 +38,9 @@ const M32: Memory = { text: "Md", size: 4, source: FLOAT }, M64: Memory = { text
 const I16: Memory = { text: "Mw", size: 2, source: INTEGER }, I32: Memory = { text: "Md", size: 4, source: INTEGER };
 const I64: Memory = { text: "Mq", size: 8, source: INTEGER };
 function value(b: Emit, m: Memory): I64 {
-  const at = b.address(m.size, false);
-  if (m.size === 8) return b.loadSized(8, at);
-  const v = b.loadSized(m.size, at);
+  const at = b.memory.address(m.size, false);
+  if (m.size === 8) return b.memory.load(8, at);
+  const v = b.memory.load(m.size, at);
   return m.source === INTEGER ? b.extS(b.signed(m.size, v)) : b.extU(v);
 }
 /** An instruction with a memory source. */
@@ -53,10 +53,10 @@ const from = (m: Memory, f: (b: Emit, source: I64, v: I64) => void): Semantics =
 /** Stores by fpuStore; what was there is stored again when an unmasked exception forbids the result. */
 const storeTo = (size: 2 | 4 | 8, kind: number, pops: boolean): Semantics => (b) => {
   b.checkFpu();
-  const at = b.address(size, true), old = b.modifySized(size, at);
+  const at = b.memory.address(size, true), old = b.memory.modify(size, at);
   note(b);
   const r = b.call(H.fpuStore, b.i64(kind), b.zx(old), b.i64(pops ? 1 : 0));
-  b.storeSized(size, at, size === 8 ? r : b.wrap(r));
+  b.memory.store(size, at, size === 8 ? r : b.wrap(r));
 };
 
 const ARITHMETIC: readonly (readonly [name: string, digit: number, operation: number])[] = [
@@ -77,15 +77,15 @@ function layoutOf(b: Emit): { size: 2 | 4; layout: number } {
 }
 function storeEnvironment(b: Emit, size: 2 | 4, layout: number): void {
   // The ends tell whether all of it may be written.
-  b.modifySized(size, b.address(size, true));
-  b.modifySized(size, b.address(size, true, 6 * size));
+  b.memory.modify(size, b.memory.address(size, true));
+  b.memory.modify(size, b.memory.address(size, true, 6 * size));
   for (let k = 0; k < 7; k++) {
     const v = b.wrap(b.call(H.fpuEnvironment, b.i64(k), b.i64(layout)));
-    b.storeSized(size, b.address(size, true, k * size), v);
+    b.memory.store(size, b.memory.address(size, true, k * size), v);
   }
 }
 function loadEnvironment(b: Emit, size: 2 | 4): I64[] {
-  return [0, 1, 2, 3, 4, 5, 6].map((k) => b.zx(b.loadSized(size, b.address(size, false, k * size))));
+  return [0, 1, 2, 3, 4, 5, 6].map((k) => b.zx(b.memory.load(size, b.memory.address(size, false, k * size))));
 }
 const fnstenv: Semantics = (b) => {
   const { size, layout } = layoutOf(b);
@@ -99,11 +99,11 @@ const fldenv: Semantics = (b) => {
 };
 const fnsave: Semantics = (b) => {
   const { size, layout } = layoutOf(b), at = (k: number) => 7 * size + 10 * k;
-  b.modifySized(2, b.address(2, true, at(7) + 8));
+  b.memory.modify(2, b.memory.address(2, true, at(7) + 8));
   storeEnvironment(b, size, layout);
   for (let k = 0; k < 8; k++) {
-    b.store("store64.l", b.address(8, true, at(k)), b.call(H.fpuRegister, b.i64(k), b.i64(0)));
-    b.store("store16.i", b.address(2, true, at(k) + 8), b.wrap(b.call(H.fpuRegister, b.i64(k), b.i64(1))));
+    b.store("store64.l", b.memory.address(8, true, at(k)), b.call(H.fpuRegister, b.i64(k), b.i64(0)));
+    b.store("store16.i", b.memory.address(2, true, at(k) + 8), b.wrap(b.call(H.fpuRegister, b.i64(k), b.i64(1))));
   }
   b.call(H.fpuControl, b.i64(0));
 };
@@ -114,7 +114,10 @@ const frstor: Semantics = (b) => {
     words = loadEnvironment(b, size),
     registers: [Val, Val][] = [];
   for (let k = 0; k < 8; k++) {
-    registers.push([b.load("load64.l", b.address(8, false, at(k))), b.zx(b.load("load16U.i", b.address(2, false, at(k) + 8)))]);
+    registers.push([
+      b.load("load64.l", b.memory.address(8, false, at(k))),
+      b.zx(b.load("load16U.i", b.memory.address(2, false, at(k) + 8))),
+    ]);
   }
   words.forEach((v, k) => b.call(H.fpuSetEnvironment, b.i64(k), b.i64(layout), v));
   registers.forEach(([lo, hi], k) => b.call(H.fpuSetRegister, b.i64(k), lo, hi));
@@ -123,19 +126,22 @@ const frstor: Semantics = (b) => {
 // --- ten bytes
 const fld80: Semantics = (b) => {
   b.checkFpu();
-  const lo = b.load("load64.l", b.address(8, false)), hi = b.zx(b.load("load16U.i", b.address(2, false, 8)));
+  const lo = b.load("load64.l", b.memory.address(8, false)), hi = b.zx(b.load("load16U.i", b.memory.address(2, false, 8)));
   note(b);
   b.call(H.fpuLoad, b.i64(EXTENDED), lo, hi);
 };
 const fbld: Semantics = (b) => {
   b.checkFpu();
-  const lo = b.load("load64.l", b.address(8, false)), hi = b.zx(b.load("load16U.i", b.address(2, false, 8)));
+  const lo = b.load("load64.l", b.memory.address(8, false)), hi = b.zx(b.load("load16U.i", b.memory.address(2, false, 8)));
   note(b);
   b.call(H.fpuLoad, b.i64(BCD), lo, hi);
 };
 const store80 = (helper: number): Semantics => (b) => {
   b.checkFpu();
-  const at = b.address(8, true), upper = b.address(2, true, 8), old = b.load("rmw64.l", at), oldUpper = b.zx(b.load("rmw16U.i", upper));
+  const at = b.memory.address(8, true),
+    upper = b.memory.address(2, true, 8),
+    old = b.load("rmw64.l", at),
+    oldUpper = b.zx(b.load("rmw16U.i", upper));
   note(b);
   const hi = b.wrap(b.call(helper, b.i64(0), oldUpper)), lo = b.call(helper, b.i64(1), old);
   b.store("store64.l", at, lo);
@@ -146,7 +152,7 @@ const compareFlags = (quiet: boolean, pops: boolean): Semantics => (b) => {
   b.checkFpu();
   note(b);
   const r = b.call(H.fpuCompareFlags, b.i64(quiet ? 1 : 0), b.i64(register(b)), b.i64(pops ? 1 : 0));
-  b.flagsImage(b.wrap(r));
+  b.flags.image(b.wrap(r));
 };
 const compare = (quiet: boolean, pops: number): Semantics =>
   waits((b) => void b.call(H.fpuCompare, b.i64(quiet ? 1 : 0), b.i64(REGISTER), b.i64(register(b)), b.i64(pops)));
@@ -227,13 +233,13 @@ export function x87(): RowText[] {
     // Control.
     x86("D9 /5", "fldcw Mw", fpu, (b) => {
       b.checkFpu();
-      b.call(H.fpuControl, b.i64(2), b.zx(b.loadSized(2, b.address(2, false))));
+      b.call(H.fpuControl, b.i64(2), b.zx(b.memory.load(2, b.memory.address(2, false))));
     }),
     x86("D9 /7", "fnstcw Mw", fpu, (b, d) => b.put(d, b.getI(FPU_CW))),
     x86("DD /7", "fnstsw Mw", fpu, (b, d) => {
-      const at = b.address(2, true);
-      b.modifySized(2, at);
-      b.storeSized(d.size, at, b.wrap(b.call(H.fpuStatus)));
+      const at = b.memory.address(2, true);
+      b.memory.modify(2, at);
+      b.memory.store(d.size, at, b.wrap(b.call(H.fpuStatus)));
     }),
     x86("DF E0", "fnstsw AX", fpu, (b, d) => b.put(d, b.wrap(b.call(H.fpuStatus)))),
     x86("DB E2", "fnclex", fpu, (b) => void b.call(H.fpuControl, b.i64(1))),
@@ -265,7 +271,7 @@ export function x87(): RowText[] {
         `fcmov${negated ? "n" : ""}${name} ST, STi`,
         `cmov ${fpu}`,
         waits((b) => {
-          const set = b.ne(b.and(b.status(), b.i32(mask & STATUS)), b.i32(0));
+          const set = b.ne(b.and(b.flags.status(), b.i32(mask & STATUS)), b.i32(0));
           b.call(H.fpuConditional, b.i64(register(b)), b.extU(negated ? b.eqz(set) : set));
         }),
       ));
