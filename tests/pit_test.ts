@@ -83,3 +83,58 @@ for (const mode of [0, 1, 2, 3, 4, 5]) {
     for (const [what, times] of seen) assert(times > 100, `${what}: ${times}`);
   });
 }
+
+// Table "Minimum and Maximum Initial Counts" of the data sheet: 0 is the largest count, 2^16 or 10^4. The model counts on its own where
+// nothing happens; both are compared for some clocks around each end of a run, and the device tells of each by its alarm.
+for (const mode of [0, 1, 2, 3, 4, 5]) {
+  Deno.test(`8254, mode ${mode}: the least and the largest counts`, () => {
+    for (const bcd of [false, true]) {
+      const modulus = bcd ? 10_000 : 0x1_0000, largest = bcd ? 0x9999 : 0xffff;
+      // A period of one clock is not allowed.
+      for (const raw of mode === 2 || mode === 3 ? [2, 3, largest, 0] : [1, 2, 3, largest, 0]) {
+        const b = bench(pit, {}, { hz: 1_193_182 }), dev = b.dev as I8254, slow = new SlowCounter(), n = mode === 1 || mode === 5 ? 2 : 0;
+        slow.gate = n === 0;
+        const control = n << 6 | 0x30 | mode << 1 | Number(bcd), count = raw === largest ? modulus - 1 : raw || modulus;
+        b.write(3, control);
+        slow.control(control);
+        for (const byte of [raw & 0xff, raw >> 8]) b.write(n, byte), slow.write(byte);
+        if (n === 2) b.write(0, 1, 1, 1), slow.setGate(true);
+        const value = () => (b.write(3, n << 6), b.read(n) | b.read(n) << 8);
+        const ends = mode === 2 || mode === 3 ? [count >> 1, count, 2 * count] : [count, count < 9 ? count + modulus : count];
+        const looks = new Set([0, ...ends].flatMap((end) => [-3, -2, -1, 0, 1, 2, 3].map((by) => end + by)));
+        let rises = 0, high = slow.out;
+        b.edges.length = 0;
+        for (let clock = 0; clock <= ends.at(-1)! + 3; clock++) {
+          if (looks.has(clock)) {
+            b.passNs((clock - b.clock.base) * 1e9 / b.clock.hz);
+            slow.latch();
+            const where = `count ${raw.toString(16)}, ${bcd ? "BCD" : "binary"}, ${clock} clocks on`;
+            assertEquals([dev.out(n), value()], [slow.out, slow.read() | slow.read() << 8], where);
+            if (n === 0) assertEquals([b.irq[0].level, b.edges.filter((e) => e === "0+").length], [slow.out, rises], where);
+          }
+          slow.clock();
+          if (slow.out && !high) rises++;
+          high = slow.out;
+        }
+      }
+    }
+  });
+}
+
+Deno.test("8254, modes 2 and 3: a period of one clock, which the data sheet forbids, is silent and gives way to another", () => {
+  for (const mode of [2, 3, 6, 7]) {
+    for (const bcd of [0, 1]) {
+      const b = bench(pit, {}, { hz: 1_193_182 });
+      const write = (count: number) => (b.write(0, count & 0xff), b.write(0, count >> 8));
+      b.write(3, 0x30 | mode << 1 | bcd);
+      write(1);
+      b.edges.length = 0;
+      assertEquals(b.clock.next, Infinity, "nothing to wait for");
+      b.passNs(1e6);
+      assertEquals([b.edges, b.irq[0].level], [[], mode % 4 === 3], "which level it has is ours to say");
+      write(4);
+      b.passNs(1e9 * 41 / 1_193_182);
+      assertEquals(b.edges.filter((e) => e === "0+").length, mode % 4 === 3 ? 10 : 11, "from the next clock on");
+    }
+  }
+});

@@ -221,7 +221,8 @@ export class I8254 implements Device<ReturnType<typeof powerOn>> {
   #update(): void {
     const c = this.#at(0), now = this.#now();
     this.irq.set(level(c, elapsed(c, now)));
-    const left = untilChange(c, elapsed(c, now));
+    // A period of one clock changes nothing, but the count that waits behind it does.
+    const left = Math.min(untilChange(c, elapsed(c, now)), c.next && c.counting ? c.nextAt - now : Infinity);
     if (left === Infinity) this.#alarm.cancel();
     else this.#alarm.scheduleAt(this.env.clock.tickOf(now + left, HZ));
   }
