@@ -317,14 +317,22 @@ Deno.test("int 09h and 16h: scan codes become keys", () => {
   assertEquals([read(0x10), read(0x10), read(0x10), read(0x10)], [0x8500, 0x48e0, 0xe00d, 0x4800]);
   scan(0xe0, 0x48, 0xe0, 0x1c);
   assertEquals([read(), read()], [0x4800, 0x1c0d]);
-  scan(0x45, 0x48, 0x45);
-  assertEquals(read(), 0x4838, "NumLock makes digits of the keypad");
+  scan(0x45, 0x45, 0x45, 0x48, 0xc5, 0x45, 0xc5);
+  assertEquals(read(), 0x4838, "NumLock makes digits of the keypad; while it is held it changes once");
   scan(0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5);
   assertEquals(
     [h.int(0x16, { eax: 0x0100 }).zero, h.int(0x16, { eax: 0x0200 }).al],
     [true, 0],
     "the pause key is none, and leaves no flag",
   );
+  for (const code of [0x01, 0x29, 0x56]) scan(0x38, code, 0xb8);
+  assertEquals(
+    [h.int(0x16, { eax: 0x1100 }).ax, read(0x10), read(0x10)],
+    [0x0100, 0x0100, 0x2900],
+    "a key that only the new functions know",
+  );
+  for (const key of [0x01f0, 0x00f0]) h.int(0x16, { eax: 0x0500, ecx: key });
+  assertEquals([h.int(0x16, { eax: 0x0100 }).ax, read()], [0x00f0, 0x00f0], "the old ones drop it; with scan code 0 it is a character");
   for (let i = 0; i < 20; i++) scan(0x1e);
   for (let i = 0; i < 15; i++) assertEquals(read(), 0x1e61);
   assert(h.int(0x16, { eax: 0 }).waits, "fifteen keys fit");

@@ -87,9 +87,10 @@ const byPacket = (name: string, what: Transfer): BiosFunction => ({
 
 function parameters(c: Call): void {
   const { host } = c, disk = diskOf(c, c.dl), hard = c.dl >= 0x80;
-  const count = host.disks.filter((d) => d.kind === (hard ? "hard" : "floppy")).length + (emulatedDisk(host)?.kind === disk?.kind ? 1 : 0);
+  const kind = hard ? "hard" : "floppy",
+    count = host.disks.filter((d) => d.kind === kind).length + (emulatedDisk(host)?.kind === kind ? 1 : 0);
   if (!disk || disk.kind === "cd") {
-    if (!hard && c.dl < 4) c.bx = c.cx = c.dx = 0;
+    if (!hard && c.dl < 4) [c.bx, c.cx, c.dx] = [0, 0, count];
     return finish(c, INVALID);
   }
   // The last cylinder of a hard disk is for diagnostics.
@@ -149,6 +150,12 @@ const present = (name: string): BiosFunction => ({
   call: (c) => finish(c, diskOf(c, c.dl) ? OK : c.dl & 0x80 ? INVALID : NOT_READY),
 });
 
+/** The same for what only fixed disks have; floppies know 00h to 05h, 08h and 15h to 18h. */
+const fixed = (name: string): BiosFunction => ({
+  name,
+  call: (c) => finish(c, c.dl >= 0x80 && diskOf(c, c.dl) ? OK : INVALID),
+});
+
 export const int13: BiosInterrupt = {
   vector: 0x13,
   name: "disk",
@@ -167,12 +174,12 @@ export const int13: BiosInterrupt = {
     "04": byChs("verify", "verify"),
     "05": { name: "format track", call: format },
     "08": { name: "parameters", call: parameters },
-    "09": present("initialize"),
-    "0c": present("seek"),
-    "0d": present("reset"),
-    "10": present("ready"),
-    "11": present("recalibrate"),
-    "14": present("diagnostics"),
+    "09": fixed("initialize"),
+    "0c": fixed("seek"),
+    "0d": fixed("reset"),
+    "10": fixed("ready"),
+    "11": fixed("recalibrate"),
+    "14": fixed("diagnostics"),
     "15": {
       name: "type",
       call: (c) => {

@@ -7,7 +7,10 @@ const DATA = 0x60, MASTER = 0x20, EOI = 0x20;
 const RIGHT_SHIFT = 0x01, LEFT_SHIFT = 0x02, CTRL = 0x04, ALT = 0x08, NUM = 0x20, CAPS = 0x40, INSERT = 0x80;
 const LEFT_CTRL = 0x01, LEFT_ALT = 0x02, E1 = 0x01, E0 = 0x02, RIGHT_CTRL = 0x04, RIGHT_ALT = 0x08;
 
-/** What a key gives: scan code and character (in the low byte) alone, with Shift, with Ctrl and with Alt; -1 for nothing. */
+/**
+ * What a key gives: scan code and character (in the low byte) alone, with Shift, with Ctrl and with Alt; -1 for nothing. F0h in place of a
+ * character: a key that the functions of the 84-key keyboard do not know.
+ */
 type Key = readonly [plain: number, shift: number, ctrl: number, alt: number];
 
 const KEYS: ReadonlyMap<number, Key> = new Map<number, Key>([
@@ -15,14 +18,15 @@ const KEYS: ReadonlyMap<number, Key> = new Map<number, Key>([
   ...row(0x10, "qwertyuiop[]", "QWERTYUIOP{}"),
   ...row(0x1e, "asdfghjkl;'`", 'ASDFGHJKL:"~'),
   ...row(0x2b, "\\zxcvbnm,./", "|ZXCVBNM<>?"),
-  [0x01, [0x011b, 0x011b, 0x011b, 0x0100]],
-  [0x0e, [0x0e08, 0x0e08, 0x0e7f, 0x0e00]],
-  [0x0f, [0x0f09, 0x0f00, 0x9400, 0xa500]],
-  [0x1c, [0x1c0d, 0x1c0d, 0x1c0a, 0x1c00]],
+  [0x01, [0x011b, 0x011b, 0x011b, 0x01f0]],
+  [0x0e, [0x0e08, 0x0e08, 0x0e7f, 0x0ef0]],
+  [0x0f, [0x0f09, 0x0f00, 0x9400, 0xa5f0]],
+  [0x1c, [0x1c0d, 0x1c0d, 0x1c0a, 0x1cf0]],
   [0x39, [0x3920, 0x3920, 0x3920, 0x3920]],
-  [0x37, [0x372a, 0x372a, 0x9600, 0x3700]],
-  [0x4a, [0x4a2d, 0x4a2d, 0x8e00, 0x4a00]],
-  [0x4e, [0x4e2b, 0x4e2b, 0x9000, 0x4e00]],
+  [0x37, [0x372a, 0x372a, 0x9600, 0x37f0]],
+  [0x4a, [0x4a2d, 0x4a2d, 0x8e00, 0x4af0]],
+  [0x4e, [0x4e2b, 0x4e2b, 0x9000, 0x4ef0]],
+  [0x56, [0x565c, 0x567c, -1, -1]],
   ...Array.from(
     { length: 10 },
     (_, i): [number, Key] => [0x3b + i, [0x3b00, 0x5400, 0x5e00, 0x6800].map((k) => k + (i << 8)) as unknown as Key],
@@ -31,13 +35,13 @@ const KEYS: ReadonlyMap<number, Key> = new Map<number, Key>([
   [0x58, [0x8600, 0x8800, 0x8a00, 0x8c00]],
 ]);
 
-/** Ctrl makes control characters of the letters and of a few others; Alt leaves the scan code alone. */
-function row(first: number, plain: string, shifted: string, alt = (i: number) => first + i << 8): [number, Key][] {
+/** Ctrl makes control characters of the letters and of a few others; Alt leaves the scan code, the old functions only that of letters. */
+function row(first: number, plain: string, shifted: string, alt?: (i: number) => number): [number, Key][] {
   const control: Readonly<Record<string, number>> = { "2": 0, "6": 0x1e, "-": 0x1f, "[": 0x1b, "]": 0x1d, "\\": 0x1c };
   return [...plain].map((c, i) => {
     const scan = first + i << 8, code = /[a-z]/.test(c) ? c.charCodeAt(0) & 0x1f : control[c];
     const ctrl = code === undefined ? -1 : c === "2" ? 0x0300 : scan | code;
-    return [first + i, [scan | c.charCodeAt(0), scan | shifted.charCodeAt(i), ctrl, alt(i)]];
+    return [first + i, [scan | c.charCodeAt(0), scan | shifted.charCodeAt(i), ctrl, alt?.(i) ?? scan | (/[a-z]/.test(c) ? 0 : 0xf0)]];
   });
 }
 
@@ -70,9 +74,12 @@ function nextKey(host: BiosHost, take: boolean): number {
   return key;
 }
 
+/** Keys as the functions of the 101-key keyboard give them. */
+const newKey = (key: number): number => (key & 0xff) === 0xf0 && key >> 8 ? key & 0xff00 : key;
 /** Keys as the functions of the 84-key keyboard give them; -1 for keys that it does not have. */
 function oldKey(key: number): number {
   const scan = key >> 8, character = key & 0xff;
+  if (character === 0xf0 && scan !== 0) return -1;
   if (scan === 0xe0) return character === 0x0a || character === 0x0d ? 0x1c00 | character : 0x3500 | character;
   if (scan > 0x84) return -1;
   return character === 0xe0 && scan !== 0 ? key & 0xff00 : key;
@@ -82,7 +89,7 @@ function readKey(c: Call, enhanced: boolean): void {
   for (;;) {
     const key = nextKey(c.host, true);
     if (key < 0) return c.again();
-    const given = enhanced ? key : oldKey(key);
+    const given = enhanced ? newKey(key) : oldKey(key);
     if (given < 0) continue;
     c.ax = given;
     return;
@@ -91,7 +98,7 @@ function readKey(c: Call, enhanced: boolean): void {
 
 function checkKey(c: Call, enhanced: boolean): void {
   for (;;) {
-    const key = nextKey(c.host, false), given = key < 0 || enhanced ? key : oldKey(key);
+    const key = nextKey(c.host, false), given = key < 0 ? key : enhanced ? newKey(key) : oldKey(key);
     if (key >= 0 && given < 0) {
       nextKey(c.host, true);
       continue;
@@ -142,8 +149,8 @@ export function scanned(host: BiosHost, code: number): void {
   if (extended && (scan === 0x2a || scan === 0x36)) return;
   if (scan in MODIFIERS) return modifier(host, scan, extended, released);
   let flags = host.read(BDA.SHIFT, 1);
+  if (!extended && scan in TOGGLES) return toggle(host, TOGGLES[scan], released);
   if (released) return;
-  if (!extended && scan in TOGGLES) return host.write(BDA.SHIFT, 1, flags ^ TOGGLES[scan]);
   if (scan === 0x53 && (flags & (CTRL | ALT)) === (CTRL | ALT)) return host.stop({ kind: "reset" });
   if (scan === 0x52 && (extended || !(flags & NUM))) host.write(BDA.SHIFT, 1, flags ^= INSERT);
   const key = keyOf(scan, flags, extended);
@@ -155,6 +162,13 @@ function modifier(host: BiosHost, scan: number, extended: boolean, released: boo
   if (scan === 0x1d) change(extended ? BDA.SHIFT_3 : BDA.SHIFT_2, extended ? RIGHT_CTRL : LEFT_CTRL);
   if (scan === 0x38) change(extended ? BDA.SHIFT_3 : BDA.SHIFT_2, extended ? RIGHT_ALT : LEFT_ALT);
   change(BDA.SHIFT, MODIFIERS[scan]);
+}
+
+/** A lock that is held is noted, and changes no more by the codes that the key repeats. */
+function toggle(host: BiosHost, flag: number, released: boolean): void {
+  const held = host.read(BDA.SHIFT_2, 1);
+  host.write(BDA.SHIFT_2, 1, released ? held & ~flag : held | flag);
+  if (!released && !(held & flag)) host.write(BDA.SHIFT, 1, host.read(BDA.SHIFT, 1) ^ flag);
 }
 
 function keyOf(scan: number, flags: number, extended: boolean): number {

@@ -80,7 +80,11 @@ export const int1a: BiosInterrupt = {
     }),
     ...PCI_FUNCTIONS,
   },
-  unknown: (c) => void (c.carry = true),
+  unknown: (c) => {
+    // PCI BIOS 2.1, 3.1: FUNC_NOT_SUPPORTED.
+    if (c.ah === 0xb1) c.ah = 0x81;
+    c.carry = true;
+  },
 };
 
 /** IRQ 0: counts; its stub calls int 1Ch and ends the interrupt. */

@@ -96,8 +96,8 @@ function writeDataArea(host: BiosHost): void {
   for (const [i, port] of parallel.entries()) host.write(BDA.LPT + 2 * i, 2, port);
   host.write(BDA.EBDA, 2, EBDA_SEGMENT);
   host.write(EBDA_SEGMENT * 16, 1, 1);
-  // A coprocessor, 80 by 25 in colour, floppies, serial and parallel ports.
-  host.write(BDA.EQUIPMENT, 2, 0x0022 | (floppies ? 1 | floppies - 1 << 6 : 0) | serial.length << 9 | parallel.length << 14);
+  // A coprocessor, a mouse, 80 by 25 in colour, floppies, serial and parallel ports.
+  host.write(BDA.EQUIPMENT, 2, 0x0026 | (floppies ? 1 | floppies - 1 << 6 : 0) | serial.length << 9 | parallel.length << 14);
   host.write(BDA.MEMORY_KIB, 2, EBDA_SEGMENT / 64);
   for (const [at, value] of [[BDA.KEY_HEAD, 0x1e], [BDA.KEY_TAIL, 0x1e], [BDA.KEY_START, 0x1e], [BDA.KEY_END, 0x3e]]) {
     host.write(at, 2, value);

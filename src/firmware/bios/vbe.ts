@@ -34,7 +34,8 @@ const LAYOUT: Readonly<Record<number, readonly number[]>> = {
   24: [8, 16, 8, 8, 8, 0, 0, 0],
   32: [8, 16, 8, 8, 8, 0, 8, 24],
 };
-const LINEAR = 0x4000, KEEP = 0x8000, OK = 0x004f, FAILED = 0x014f, INVALID = 0x034f;
+/** AL=4Fh: there is such a function. AH: it has failed, or has no sense in this mode. */
+const LINEAR = 0x4000, KEEP = 0x8000, OK = 0x004f, FAILED = 0x014f, INVALID = 0x034f, UNSUPPORTED = 0x0100;
 const pitchOf = (m: VbeMode) => m.width * (m.bpp + 7 >> 3);
 
 /** AX=4Fxxh. */
@@ -42,7 +43,7 @@ export function vbe(c: Call): void {
   const { framebuffer } = c.host, serve = FUNCTIONS[c.al];
   // A guest that finds no VBE sees AL unchanged.
   if (!framebuffer) return;
-  c.ax = serve ? serve(c, framebuffer) : FAILED;
+  c.ax = serve ? serve(c, framebuffer) : UNSUPPORTED;
 }
 
 type Serve = (c: Call, framebuffer: { readonly address: number; readonly length: number }) => number;
@@ -64,6 +65,7 @@ const FUNCTIONS: Readonly<Record<number, Serve>> = {
   0x06: lineLength,
   0x07: displayStart,
   0x08: (c) => {
+    if (hasTrueColour(c)) return INVALID;
     const enabled = readDispi(c.host, 4), wide = c.bl === 0 ? c.bh >= 8 : (enabled & 0x20) !== 0;
     if (c.bl > 1) return FAILED;
     if (c.bl === 0) dispi(c.host, 4, enabled & ~0x20 | (wide ? 0x20 : 0));
@@ -125,7 +127,7 @@ function enter(host: BiosHost, mode: VbeMode, flags: number): void {
   dispi(host, 4, 0);
   for (const [i, v] of [[1, mode.width], [2, mode.height], [3, mode.bpp]]) dispi(host, i, v);
   dispi(host, 4, 0x01 | (flags & LINEAR ? 0x40 : 0) | (flags & KEEP ? 0x80 : 0));
-  host.state.vbeMode = mode.number | flags & LINEAR;
+  host.state.vbeMode = mode.number | flags;
 }
 
 /**
@@ -149,6 +151,8 @@ export function setClosestMode(
   return { address: framebuffer.address, pitch: pitchOf(mode), width: mode.width, height: mode.height, depth: mode.bpp };
 }
 
+/** 4.11, 4.12: such modes have no palette. */
+const hasTrueColour = (c: Call) => c.host.state.vbeMode !== 0 && readDispi(c.host, 3) > 8;
 const bytesPerPixel = (c: Call) => Math.max(1, readDispi(c.host, 3) + 7 >> 3);
 
 function lineLength(c: Call, framebuffer: { readonly length: number }): number {
@@ -192,6 +196,7 @@ function monitor(c: Call): number {
 /** BL=0 sets and 1 reads CX colours from DX on; a colour is blue, green, red and a byte that is not used. */
 function paletteData(c: Call): number {
   const { host } = c, set = (c.bl & 0x7f) === 0, from = c.at(c.es, c.di);
+  if (hasTrueColour(c)) return INVALID;
   if ((c.bl & 0x7f) > 1) return FAILED;
   host.out(set ? 0x3c8 : 0x3c7, 1, c.dx);
   for (let i = 0; i < c.cx; i++) {

@@ -318,6 +318,12 @@ Deno.test("VBE: the window, the length of a line, the start of the display, the 
   // 32 bits a pixel: a length in bytes is rounded up to pixels.
   assertEquals(call(0x02, { ebx: 0x4143 }).ax, OK);
   assertEquals(line(2, 4 * 1000 + 1), [OK, 4 * 1001, 1001]);
+  assertEquals(
+    [call(0x08, { ebx: 1 }).ax, call(0x09, { ebx: 1, ecx: 0 }).ax],
+    [INVALID, INVALID],
+    "4.11, 4.12: true colour has no palette",
+  );
+  assertEquals(call(0x02, { ebx: 0x4103 }).ax, OK);
   const width = (bl: number, bh = 0) => [call(0x08, { ebx: bh << 8 | bl }).ax, h.regs.ebx >> 8 & 0xff];
   assertEquals([width(1), width(0, 8), width(1), width(0, 6), width(1), width(2)[0]], [
     [OK, 6],
@@ -335,5 +341,5 @@ Deno.test("VBE: the window, the length of a line, the start of the display, the 
   h.writeBytes(0x8100, new Uint8Array(8).fill(0xdd));
   assertEquals(call(0x09, { ebx: 1, ecx: 2, edx: 9, es: 0x810, edi: 0 }).ax, OK);
   assertEquals(h.readBytes(0x8100, 8), Uint8Array.of(1, 2, 3, 0xdd, 4, 5, 6, 0xdd));
-  assertEquals([call(0x09, { ebx: 2, ecx: 0 }).ax, call(0x0c).ax], [FAILED, FAILED]);
+  assertEquals([call(0x09, { ebx: 2, ecx: 0 }).ax, call(0x0c).ax], [FAILED, 0x0100]);
 });

@@ -46,12 +46,15 @@ export function setMode(host: BiosHost, number: number): boolean {
   return true;
 }
 
+/** What a page takes of the address space in graphics modes, where it is not 16 KiB. */
+const PAGE_BYTES: Readonly<Record<number, number>> = { 0x0d: 0x2000, 0x0f: 0x8000, 0x10: 0x8000, 0x11: 0xa000, 0x12: 0xa000, 0x13: 0x2000 };
+
 function setModeData(host: BiosHost, number: number, mode: VgaMode, crtc: number): void {
   host.write(BDA.MODE, 1, number & 0x7f);
   host.write(BDA.COLUMNS, 2, mode.columns);
   host.write(BDA.ROWS, 1, mode.rows - 1);
   host.write(BDA.CHAR_HEIGHT, 2, mode.charHeight);
-  host.write(BDA.PAGE_BYTES, 2, mode.graphicsSize ? 0x4000 : mode.columns === 40 ? 0x800 : 0x1000);
+  host.write(BDA.PAGE_BYTES, 2, mode.graphicsSize ? PAGE_BYTES[number & 0x7f] ?? 0x4000 : mode.columns === 40 ? 0x800 : 0x1000);
   host.write(BDA.PAGE_START, 2, 0);
   host.writeBytes(BDA.CURSORS, new Uint8Array(16));
   host.write(BDA.CURSOR_SHAPE, 2, mode.graphicsSize ? 0 : 0x0d0e);
