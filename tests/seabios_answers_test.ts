@@ -1,6 +1,6 @@
 // What the built-in BIOS answers, next to SeaBIOS on the same machine: some hundred calls, made by one guest under each of them; registers, CF and
 // ZF, and memory that they write. Each difference that is left stands in the table with its reason.
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
 import { createMachine, type Host, loadGraph, type Machine } from "../src/machine/machine.ts";
 
@@ -41,7 +41,7 @@ b010e6f4                                    done: mov al, 0x10; out 0xf4, al
 const CODE = Uint8Array.from(
   GUEST.trim().split("\n").flatMap((line) => line.split(" ")[0].match(/../g)!.map((byte) => parseInt(byte, 16))),
 );
-const RECORDS = 0x1_0000, RECORD = 128, LOOK = 40, LOOKED = RECORD - LOOK, BUFFER = 0x9000;
+const RECORDS = 0x1_0000, RECORD = 128, LOOK = 40, BUFFER = 0x9000;
 const NAMES = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp"] as const;
 
 /** `int ax bx cx dx si di bp` with ES and DS at the buffer, or `segment:offset bytes...` to write memory; `@segment:offset` is looked at. */
