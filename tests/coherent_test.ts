@@ -3,7 +3,7 @@
 // saved and restored before every single instruction.
 import { assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
-import type { Graph } from "../src/machine/graph.ts";
+import type { MachineGraph } from "../src/machine/machine_graph.ts";
 import { createMachine, loadGraph, loadJit, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import { encode } from "../src/riscv/insn.ts";
 import { parseIsa } from "../src/riscv/instruction_set.ts";
@@ -53,7 +53,7 @@ interface Guest {
 class Run {
   readonly machine: Machine;
   #events = 0;
-  constructor(readonly guest: Guest, readonly graph: Graph, readonly variant: Variant) {
+  constructor(readonly guest: Guest, readonly graph: MachineGraph, readonly variant: Variant) {
     const { engine, tuning } = variant;
     this.machine = createMachine({ ...guest.options, engine, ...(tuning ? { tuning } : {}) }, { readFile, log: silent }, graph);
     guest.begin(this.machine);

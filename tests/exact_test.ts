@@ -5,7 +5,7 @@ import { silent } from "../src/core/log.ts";
 import { JIT_OPTIONS, type JitOption } from "../src/engine/jit_options.ts";
 import { loadDevices } from "../src/devices/mod.ts";
 import { loadConfig } from "../src/machine/build_graph.ts";
-import type { Graph } from "../src/machine/graph.ts";
+import type { MachineGraph } from "../src/machine/machine_graph.ts";
 import { createMachine, type Host, loadGraph, loadJit, loadPlatform, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import { encode } from "../src/riscv/insn.ts";
@@ -99,7 +99,7 @@ class Run {
   readonly machine: Machine;
   #typed = 0;
 
-  constructor(readonly guest: Guest, readonly graph: Graph, readonly variant: Variant) {
+  constructor(readonly guest: Guest, readonly graph: MachineGraph, readonly variant: Variant) {
     const { engine, tuning } = variant;
     this.machine = createMachine({ ...options(guest), engine, ...(tuning ? { tuning } : {}) }, { readFile, log: silent }, graph);
   }
@@ -159,7 +159,7 @@ function variantsOf(guest: Guest): Variant[] {
 }
 
 /** One digest over the variants and in a second run. */
-function oneDigest(guest: Guest, graph: Graph): void {
+function oneDigest(guest: Guest, graph: MachineGraph): void {
   const run = (v: Variant) => new Run(guest, graph, v).to().result(), expected = run(VARIANTS[0]), { stop } = expected;
   if (guest.exit !== undefined) {
     assertEquals(stop?.kind === "exit" ? stop.code : stop?.kind === "tripleFault" ? "triple" : stop, guest.exit);
@@ -171,7 +171,7 @@ function oneDigest(guest: Guest, graph: Graph): void {
 }
 
 /** A run that is saved anywhere, and its copy in another machine, end like one that is not. */
-function savedAnywhere(guest: Guest, graph: Graph): void {
+function savedAnywhere(guest: Guest, graph: MachineGraph): void {
   const random = randomFrom(`${guest.name} ${guest.harts}`), jit: Variant = { name: "JIT", engine: "jit", tuning: { threshold: 5 } };
   const make = (v: Variant) => new Run(guest, graph, v), expected = make(jit).to().result();
   for (const v of guest.thorough ? [VARIANTS[0], jit] : [jit]) {

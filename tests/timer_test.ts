@@ -2,7 +2,7 @@
 // was set for, in either engine, spinning or waiting, and however the run is cut into slices.
 import { assert, assertEquals } from "@std/assert";
 import { silent } from "../src/core/log.ts";
-import type { Graph } from "../src/machine/graph.ts";
+import type { MachineGraph } from "../src/machine/machine_graph.ts";
 import { createMachine, type Host, loadGraph, loadJit, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 import {
   A0,
@@ -49,7 +49,7 @@ const HOST: Host = { readFile: (path: string) => Deno.readFileSync(path), log: s
 
 function run(
   options: MachineOptions,
-  graph: Graph,
+  graph: MachineGraph,
   { engine, steps }: Way,
   begin: (m: Machine) => void,
   done: (m: Machine) => boolean,

@@ -1,6 +1,6 @@
 // The help text, made from the tables of options and trace channels.
 import { CHANNELS } from "../core/log.ts";
-import { type Command, COMMANDS } from "./options.ts";
+import { COMMANDS, type Subcommand } from "./options.ts";
 
 export const EXIT_STATUS = `Exit status of a run: the guest's own code when it ends with one; otherwise
   0  clean shutdown, a reset that ends the run, or every --expect was printed
@@ -21,7 +21,7 @@ export const KEYS = `Keys in the terminal, after Ctrl-A:
   l  draw the guest's screen again (--display terminal)`;
 
 /** Help on everything, or on one command. */
-export function helpText(command?: Command): string {
+export function helpText(command?: Subcommand): string {
   if (command && command !== "run") return `bringup ${COMMANDS[command].usage}\n  ${COMMANDS[command].doc}\n\n${optionList(command)}`;
   const usage = Object.values(COMMANDS).map((c) => `  ${`bringup ${c.usage}`.padEnd(46)}${c.doc}`).join("\n");
   return `bringup runs kernels on machines described by a TOML file.\n\nUsage (bringup is \`deno run -A mod.ts\`):\n${usage}\n\n${
@@ -29,7 +29,7 @@ export function helpText(command?: Command): string {
   }\n\n${FOREIGN}\n\n${KEYS}\n\n${EXIT_STATUS}`;
 }
 
-function optionList(command: Command): string {
+function optionList(command: Subcommand): string {
   const rows = Object.entries(COMMANDS[command].options).map(
     ([name, o]: [string, { value?: string; many?: boolean; short?: string; doc: string }]) => {
       const left = `${o.short ? `-${o.short}, ` : ""}--${name}${o.value ? ` ${o.value}` : ""}`;

@@ -1,14 +1,14 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CHANNELS } from "../core/log.ts";
 import { channelText, helpText, KEYS, versionText } from "./help.ts";
-import { type Command, COMMANDS, type Option } from "./options.ts";
+import { COMMANDS, type Option, type Subcommand } from "./options.ts";
 
 Deno.test("the help names every command and option with what it does, of one command its own", () => {
   const all = helpText();
   assertStringIncludes(all, KEYS);
   for (const [name, { usage, doc, options }] of Object.entries(COMMANDS)) {
     assertStringIncludes(all, `  ${`bringup ${usage}`.padEnd(46)}${doc}\n`);
-    const own = name === "run" ? all : helpText(name as Command);
+    const own = name === "run" ? all : helpText(name as Subcommand);
     assertStringIncludes(own, doc);
     for (const [option, { short, value, many, doc }] of Object.entries(options) as [string, Option][]) {
       const line = own.split("\n").find((l) => new RegExp(`^ +(-\\w, )?--${option}( |$)`).test(l))!;

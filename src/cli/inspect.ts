@@ -3,7 +3,7 @@ import { ConfigError } from "../core/errors.ts";
 import { silent } from "../core/log.ts";
 import { describe, listDevices } from "../machine/describe.ts";
 import { buildFdt } from "../machine/fdt.ts";
-import type { Graph } from "../machine/graph.ts";
+import type { MachineGraph } from "../machine/machine_graph.ts";
 import { loadGraph } from "../machine/machine.ts";
 import { findMachineFile, findShipped, openDisk, readFile } from "../scenario/host.ts";
 import type { CommandLine } from "./options.ts";
@@ -38,7 +38,7 @@ export async function devices({ positional }: CommandLine): Promise<number> {
   return 0;
 }
 
-function load({ positional, values }: CommandLine, command: string): Promise<Graph> {
+function load({ positional, values }: CommandLine, command: string): Promise<MachineGraph> {
   if (positional.length !== 1) throw new ConfigError(`one machine file is needed: bringup ${command} MACHINE.toml`);
   const options = { file: findMachineFile(positional[0]), set: parseSet((values.set ?? []) as string[]) };
   return loadGraph(options, { readFile, openDisk, findShipped, log: silent }, true);

@@ -1,11 +1,11 @@
 // The entry of the command line: reads the arguments and hands over to the subcommand; other files than that of `run` are loaded only then.
 import { ConfigError } from "../core/errors.ts";
 import { load } from "../core/later.ts";
-import { type Command, type CommandLine, parseCommandLine, UnknownOption } from "./options.ts";
+import { type CommandLine, parseCommandLine, type Subcommand, UnknownOption } from "./options.ts";
 import { CannotWrite, writeText } from "./output.ts";
 import { run } from "./run.ts";
 
-const RUN: Record<Command, (line: CommandLine) => Promise<number>> = {
+const RUN: Record<Subcommand, (line: CommandLine) => Promise<number>> = {
   run,
   test: async (line) => (await load<typeof import("./test_scripts.ts")>("cli/test_scripts.ts")).test(line),
   check: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).check(line),
@@ -41,7 +41,7 @@ export async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     if (line.values.help || args.length === 0 || args[0] === "help") {
-      const asked = args[0] === "help" && Object.hasOwn(RUN, args[1] ?? "") ? args[1] as Command : undefined;
+      const asked = args[0] === "help" && Object.hasOwn(RUN, args[1] ?? "") ? args[1] as Subcommand : undefined;
       const { helpText } = await load<typeof import("./help.ts")>("cli/help.ts");
       writeText(args.length ? Deno.stdout : Deno.stderr, helpText(line.values.help ? line.command : asked) + "\n");
       return args.length ? 0 : 2;

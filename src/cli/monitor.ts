@@ -1,5 +1,5 @@
 // The monitor behind Ctrl-A C: commands about the machine, typed on the guest's terminal. The guest goes on unless it is paused.
-import { type CommandHost, runCommand } from "../debug/commands.ts";
+import { runCommand, type RunControl } from "../debug/monitor.ts";
 
 const PROMPT = "(bringup) ";
 const BACKSPACE = 0x08, LF = 0x0a, CR = 0x0d, CTRL_U = 0x15, DELETE = 0x7f;
@@ -7,7 +7,7 @@ const BACKSPACE = 0x08, LF = 0x0a, CR = 0x0d, CTRL_U = 0x15, DELETE = 0x7f;
 /** A line editor of its own, because the terminal is raw: backspace and Ctrl-U work. */
 export class Monitor {
   #line = "";
-  constructor(readonly host: CommandHost & { write(text: string): void }) {
+  constructor(readonly host: RunControl & { write(text: string): void }) {
     host.write(`\n${PROMPT}`);
   }
 

@@ -77,11 +77,11 @@ export const COMMANDS = {
   },
   devices: { usage: "devices", doc: "print every component with its keys", options: OTHER_OPTIONS.devices },
 } as const;
-export type Command = keyof typeof COMMANDS;
+export type Subcommand = keyof typeof COMMANDS;
 
 /** A parsed command line. Only options that were given are in `values`. */
 export interface CommandLine {
-  readonly command: Command;
+  readonly command: Subcommand;
   readonly positional: readonly string[];
   readonly values: Readonly<Record<string, string | boolean | readonly string[]>>;
 }
@@ -91,7 +91,7 @@ export class UnknownOption extends ConfigError {}
 
 /** Reads the arguments. @throws {ConfigError} an option is unknown, lacks its value, has one too many, or is given twice. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
-  const command = args[0] !== undefined && Object.hasOwn(COMMANDS, args[0]) ? args[0] as Command : "run";
+  const command = args[0] !== undefined && Object.hasOwn(COMMANDS, args[0]) ? args[0] as Subcommand : "run";
   const rest = args[0] === command ? args.slice(1) : args;
   const options: Record<string, Option> = COMMANDS[command].options;
   const positional: string[] = [], values: Record<string, string | boolean | string[]> = {};

@@ -2,7 +2,7 @@
 // wrong. Equal ones in a row are one entry with a count. HOT: recording allocates nothing.
 
 /** One entry. What its numbers mean is the architecture's business. */
-export interface Entry {
+export interface HistoryEntry {
   readonly what: number;
   readonly code: number;
   /** Unsigned 64-bit values. */
@@ -97,21 +97,21 @@ export class History {
   }
 
   /** The last entries, oldest first; at most 16. */
-  last(): Entry[] {
-    const entries: Entry[] = [];
+  last(): HistoryEntry[] {
+    const entries: HistoryEntry[] = [];
     for (let n = Math.max(0, this.#entries - LAST); n < this.#entries; n++) entries.push(this.#entry(FIRST + n % LAST));
     return entries;
   }
 
   /** What a report shows: at most `n` entries. When the chain is longer, its first ones, how many events are left out, and the last ones. */
-  digest(n: number): { readonly first: Entry[]; readonly between: number; readonly last: Entry[] } {
+  digest(n: number): { readonly first: HistoryEntry[]; readonly between: number; readonly last: HistoryEntry[] } {
     const last = this.last();
     if (this.#chain <= n) return { first: [], between: 0, last: last.slice(-n) };
     const first = Array.from({ length: FIRST }, (_, i) => this.#entry(i)), end = last.slice(FIRST - n);
     return { first, between: [...first, ...end].reduce((left, e) => left - e.times, this.#chained), last: end };
   }
 
-  #entry(place: number): Entry {
+  #entry(place: number): HistoryEntry {
     const w = this.#words, i = WORDS * place, wide = (lo: number, hi: number) => BigInt(hi >>> 0) << 32n | BigInt(lo >>> 0);
     return {
       what: w[i],
@@ -125,9 +125,9 @@ export class History {
 }
 
 /** Lines for a report: `text` says what an entry is. */
-export function historyLines(history: History, text: (e: Entry) => string): string[] {
+export function historyLines(history: History, text: (e: HistoryEntry) => string): string[] {
   const { first, between, last } = history.digest(10);
-  const line = (e: Entry) => `  ${text(e)}, instruction ${e.at}${e.times > 1 ? ` (${e.times} times in a row)` : ""}`;
+  const line = (e: HistoryEntry) => `  ${text(e)}, instruction ${e.at}${e.times > 1 ? ` (${e.times} times in a row)` : ""}`;
   const lines = first.map(line);
   if (between > 0) lines.push(`  ... ${between} more ...`);
   return [...lines, ...last.map(line)];

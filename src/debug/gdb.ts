@@ -5,8 +5,8 @@ import type { Cpu } from "../core/cpu.ts";
 import type { Stop } from "../machine/stop.ts";
 import { describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
-import { runCommand } from "./commands.ts";
-import { type Event, frame, fromHex, latin1, PACKET_SIZE, PacketReader, toHex } from "./packets.ts";
+import { runCommand } from "./monitor.ts";
+import { frame, fromHex, latin1, PACKET_SIZE, type PacketEvent, PacketReader, toHex } from "./packets.ts";
 import { bytesOf, describeTarget, descriptionsOf, type Target, type TargetRegister } from "./target.ts";
 
 /** GDB's numbers of signals in stop replies. */
@@ -229,7 +229,7 @@ class GdbClient {
     await this.#hangUp();
   }
 
-  #handle(event: Event): void {
+  #handle(event: PacketEvent): void {
     if (event.kind === "nak") this.#write(this.#last);
     else if (event.kind === "interrupt" && this.#attached) this.stoppedAt(this.#cpu, SIGINT);
     else if (event.kind === "corrupt") { if (this.#acknowledge) this.#write(latin1("-")); }

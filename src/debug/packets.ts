@@ -5,7 +5,7 @@ export const PACKET_SIZE = 0x4000;
 const INTERRUPT = 0x03, HASH = 0x23, DOLLAR = 0x24, PLUS = 0x2b, MINUS = 0x2d, ESCAPE = 0x7d;
 
 /** What arrives on the line. */
-export type Event = { readonly kind: "packet"; readonly data: string } | { readonly kind: "ack" | "nak" | "interrupt" | "corrupt" };
+export type PacketEvent = { readonly kind: "packet"; readonly data: string } | { readonly kind: "ack" | "nak" | "interrupt" | "corrupt" };
 
 /** Cuts a byte stream into packets; whatever is between packets is ignored. */
 export class PacketReader {
@@ -15,8 +15,8 @@ export class PacketReader {
   #escaped = false;
   #checksum: string | undefined;
 
-  push(bytes: Uint8Array): Event[] {
-    const events: Event[] = [];
+  push(bytes: Uint8Array): PacketEvent[] {
+    const events: PacketEvent[] = [];
     for (const b of bytes) {
       const e = this.#byte(b);
       if (e) events.push(e);
@@ -24,7 +24,7 @@ export class PacketReader {
     return events;
   }
 
-  #byte(b: number): Event | undefined {
+  #byte(b: number): PacketEvent | undefined {
     if (this.#checksum !== undefined) {
       this.#checksum += String.fromCharCode(b);
       if (this.#checksum.length < 2) return undefined;

@@ -142,7 +142,7 @@ function has(views: readonly Ram[], v: Ram): boolean {
 
 /**
  * What everything here takes for granted of memory that the guest sees: an address has the same place in its page as the byte in the linear
- * memory, since the TLBs and the checks of compiled code tell pages only. Whoever lays out memory holds to it (`machine/graph.ts`,
+ * memory, since the TLBs and the checks of compiled code tell pages only. Whoever lays out memory holds to it (`machine/machine_graph.ts`,
  * `Window.multiple`). Parts of pages are fine, as what hides a part of a device's memory leaves them.
  */
 function viewAt(ram: Ram): Ram {

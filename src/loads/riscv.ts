@@ -22,7 +22,7 @@ import "../riscv/lazy_floating.ts";
 import "../riscv/emit.ts";
 import "../riscv/translate.ts";
 import "../ir/spaces.ts";
-import "../ir/tables.ts";
+import "../ir/walked_tables.ts";
 import "../riscv/mmu.ts";
 import "../riscv/pmp.ts";
 import "../riscv/registers.ts";

@@ -4,16 +4,16 @@ import { type DiskKind, type DriveConfig, sizeProblem } from "../core/disk.ts";
 import { ConfigError, didYouMean, type Place } from "../core/errors.ts";
 import type { Config, Keys } from "../core/schema.ts";
 import { DEVICE_NAMES, DEVICES, loadDevices } from "../devices/mod.ts";
-import { applySet, type FindShipped, hex, loadTree, merge, type Override, parseSize, Reader, type ReadFile } from "./config.ts";
+import { applySet, ConfigReader, type FindShipped, hex, loadTree, merge, type Override, parseSize, type ReadFile } from "./config.ts";
 import { architectureOf, ARCHITECTURES, archKey, type CpuNode, familyOf } from "./architectures.ts";
 import type { Architecture } from "./architecture.ts";
 import * as format from "./format.ts";
-import { type DeviceNode, type DriveNode, type Graph, KERNEL, mainRam, type PlacedWindow } from "./graph.ts";
+import { type DeviceNode, type DriveNode, KERNEL, type MachineGraph, mainRam, type PlacedWindow } from "./machine_graph.ts";
 import { checkDma, checkLoad, checkOverlaps, checkPci, checkReset, checkWidth, type Parts } from "./graph_checks.ts";
 import { largest, memoriesOf } from "./memories.ts";
-import { Sections } from "./sections.ts";
-import type { Node, Table } from "./toml.ts";
-import { type Wire, Wires } from "./wires.ts";
+import { ConfigSections } from "./config_sections.ts";
+import type { TomlNode, TomlTable } from "./toml.ts";
+import { type NamedWires, Wires } from "./wires.ts";
 
 export interface LoadOptions {
   readonly readFile: ReadFile;
@@ -28,24 +28,24 @@ export interface LoadOptions {
 }
 
 /** Reads and checks a machine file; its device types are loaded already. @throws {ConfigErrors} everything that is wrong with it. */
-export function loadConfig(file: string, options: LoadOptions): Graph {
+export function loadConfig(file: string, options: LoadOptions): MachineGraph {
   return new GraphBuilder(file, readRoot(file, options), options).build();
 }
 
 /** The same, loading the device types that the file names. */
-export async function loadConfigAndTypes(file: string, options: LoadOptions): Promise<Graph> {
+export async function loadConfigAndTypes(file: string, options: LoadOptions): Promise<MachineGraph> {
   const root = readRoot(file, options);
   await loadDevices(namedTypes(root));
   return new GraphBuilder(file, root, options).build();
 }
 
-function readRoot(file: string, options: LoadOptions): Table {
+function readRoot(file: string, options: LoadOptions): TomlTable {
   const base = loadTree(file, options.readFile, options.findShipped);
   const { set = {} } = options;
   return Object.keys(set).length ? applySet(base, longForm(base, set)) : base;
 }
 
-function namedTypes(root: Table): string[] {
+function namedTypes(root: TomlTable): string[] {
   const devices = root.get("device")?.value, out: string[] = [];
   if (!(devices instanceof Map)) return out;
   for (const { value } of devices.values()) {
@@ -56,7 +56,7 @@ function namedTypes(root: Table): string[] {
 }
 
 /** The overrides with the short ones as key paths of this machine. */
-function longForm(root: Table, set: Readonly<Record<string, unknown>>): Override[] {
+function longForm(root: TomlTable, set: Readonly<Record<string, unknown>>): Override[] {
   const cpu = root.get("cpu")?.value;
   const family = familyOf(cpu instanceof Map ? cpu.get("arch")?.value : undefined) ?? Object.keys(ARCHITECTURES)[0];
   const { harts, keys } = ARCHITECTURES[family];
@@ -73,7 +73,7 @@ function longForm(root: Table, set: Readonly<Record<string, unknown>>): Override
 }
 
 /** The name of the memory that will be the main RAM, of a file that is not checked yet. */
-function mainName(root: Table): string {
+function mainName(root: TomlTable): string {
   const memories = root.get("memory")?.value, rams: { id: string; size: number; main: boolean }[] = [];
   for (const [id, { value }] of memories instanceof Map ? memories : []) {
     if (!(value instanceof Map) || value.get("kind")?.value === "rom") continue;
@@ -87,12 +87,12 @@ const WIRING_KEYS: readonly string[] = Object.keys(format.WIRING);
 /** The name of one of several: "virtio[3]". */
 const INSTANCE = /^(\w+)\[(0|[1-9]\d*)\]$/;
 /** What single ones of several have of their own, by number. */
-type Changes = ReadonlyMap<number, Node>;
+type Changes = ReadonlyMap<number, TomlNode>;
 
 /** A device's table, checked. */
 interface Read {
   readonly type: string;
-  readonly table: Table;
+  readonly table: TomlTable;
   readonly config: Readonly<Record<string, unknown>>;
   readonly common: Config<typeof format.WIRING>;
   readonly pci: DeviceNode["pci"];
@@ -113,32 +113,32 @@ type Boot = Config<typeof format.BOOT> & {
 };
 
 class GraphBuilder {
-  readonly #sections: Sections;
+  readonly #sections: ConfigSections;
   readonly #types: Readonly<Record<string, AnyDeviceType>>;
   readonly #devices: DeviceNode[] = [];
   readonly #byId = new Map<string, DeviceNode>();
   /** Made when the processors are known. */
   #wires!: Wires;
   /** Still to be resolved, once every device is known. */
-  readonly #pending: Wire[] = [];
+  readonly #pending: NamedWires[] = [];
   #clock: Record<string, unknown> = {};
   #harts = 1;
   #family = "";
   #architecture!: Architecture;
 
-  constructor(file: string, root: Table, options: LoadOptions) {
+  constructor(file: string, root: TomlTable, options: LoadOptions) {
     this.#types = options.types ?? DEVICES;
-    const reader = new Reader(options.readFile, (path) => {
+    const reader = new ConfigReader(options.readFile, (path) => {
       const [section, key] = path.split(".");
       return section === "clock" ? this.#clock[key] : undefined;
     }, options.fileSize);
-    this.#sections = new Sections(file, root, reader);
+    this.#sections = new ConfigSections(file, root, reader);
   }
-  get #reader(): Reader {
+  get #reader(): ConfigReader {
     return this.#sections.reader;
   }
 
-  build(): Graph {
+  build(): MachineGraph {
     const r = this.#reader, { file, root } = this.#sections, place: Place = { file, line: 1 };
     const top = r.table(root, format.ROOT, place, format.SECTIONS);
     const arch = this.#arch();
@@ -185,7 +185,7 @@ class GraphBuilder {
       cpu,
       cpuPlaces: this.#sections.places("cpu"),
       firmwarePlaces: this.#sections.places("firmware"),
-      clock: this.#clock as unknown as Graph["clock"],
+      clock: this.#clock as unknown as MachineGraph["clock"],
       memories,
       devices: this.#devices,
       edges: wires.edges,
@@ -216,14 +216,14 @@ class GraphBuilder {
     return cpu;
   }
 
-  #misfit(table: Table, key: string, arch: string, must: string): void {
+  #misfit(table: TomlTable, key: string, arch: string, must: string): void {
     const { value, place } = table.get(key)!;
     this.#reader.error(`must ${must} because cpu.arch is "${arch}", got "${value}"`, place);
   }
 
   /** The tables for single ones of several, by the name of them all. */
-  #changes(): Map<string, Map<number, Node>> {
-    const section = this.#sections.get("device"), out = new Map<string, Map<number, Node>>();
+  #changes(): Map<string, Map<number, TomlNode>> {
+    const section = this.#sections.get("device"), out = new Map<string, Map<number, TomlNode>>();
     for (const [id, node] of section) {
       const [, several, n] = INSTANCE.exec(id) ?? [];
       if (several === undefined) continue;
@@ -233,7 +233,7 @@ class GraphBuilder {
     return out;
   }
 
-  #device(id: string, node: Node, changes: Changes = new Map()): void {
+  #device(id: string, node: TomlNode, changes: Changes = new Map()): void {
     const r = this.#reader, table = this.#sections.component("device", id, node, "type");
     if (!table) return;
     this.#wires.inputs.set(id, undefined); // a faulty device is known by name, so that wires to it raise no second error
@@ -268,7 +268,7 @@ class GraphBuilder {
   }
 
   /** One of several with what its own table says; undefined when that removes it, or after an error. One of another type keeps its addresses alone. */
-  #changed(id: string, one: Read, { value: own, place }: Node): Read | undefined {
+  #changed(id: string, one: Read, { value: own, place }: TomlNode): Read | undefined {
     if (own === false) return undefined;
     this.#wires.inputs.set(id, undefined);
     if (!(own instanceof Map)) return void this.#reader.error("must be a table, or false to leave it out", place);
@@ -277,7 +277,7 @@ class GraphBuilder {
       if (own.has(key)) this.#reader.error("must be absent: it is one of several", own.get(key)!.place);
     }
     if (this.#reader.errors.length > errors) return undefined;
-    const retyped = own.has("type") && own.get("type")!.value !== one.type, table: Table = new Map(retyped ? [] : one.table);
+    const retyped = own.has("type") && own.get("type")!.value !== one.type, table: TomlTable = new Map(retyped ? [] : one.table);
     for (const key of ["count", "stride"]) table.delete(key);
     for (const [key, bus] of [["at", "mem"], ["io", "io"]] as const) {
       const bases = one.windows.filter((w) => w.bus === bus).map((w) => ({ value: w.base, place, text: hex(w.base), whole: true }));
@@ -287,7 +287,7 @@ class GraphBuilder {
   }
 
   /** Reads a device's table; undefined after an error. */
-  #read(table: Table, place: Place): Read | undefined {
+  #read(table: TomlTable, place: Place): Read | undefined {
     const r = this.#reader, errors = r.errors.length, name = r.entry(table, "type", format.WIRING.type, place) as string | undefined;
     if (name === undefined) return undefined;
     const type = Object.hasOwn(this.#types, name) ? this.#types[name] : undefined;
@@ -330,12 +330,12 @@ class GraphBuilder {
     if (table.has("irq")) this.#pending.push({ device, irq: table.get("irq")!, declared, n });
   }
 
-  #noType(name: string, table: Table): void {
+  #noType(name: string, table: TomlTable): void {
     const names = [...(this.#types === DEVICES ? DEVICE_NAMES : Object.keys(this.#types)), format.FANOUT_TYPE];
     this.#reader.error(`unknown device type '${name}'${didYouMean(name, names)}`, table.get("type")!.place);
   }
 
-  #otherFamily(name: string, family: string, table: Table): void {
+  #otherFamily(name: string, family: string, table: TomlTable): void {
     const arch = this.#sections.get("cpu").get("arch")!.value,
       others = [...new Set(Object.values(this.#types).filter((t) => t.family === this.#family).map((t) => t.type))];
     const problem = `must be a device of ${this.#architecture.title} machines, since cpu.arch is "${arch}": '${name}' is one of ${
@@ -345,7 +345,7 @@ class GraphBuilder {
   }
 
   #drives(
-    table: Table,
+    table: TomlTable,
     names: readonly string[],
     type: AnyDeviceType,
     config: Readonly<Record<string, unknown>>,
@@ -365,7 +365,7 @@ class GraphBuilder {
   }
 
   /** Where a device is plugged in, if it is. */
-  #pciSlot(table: Table, type: AnyDeviceType, { pci, count }: Config<typeof format.WIRING>): DeviceNode["pci"] {
+  #pciSlot(table: TomlTable, type: AnyDeviceType, { pci, count }: Config<typeof format.WIRING>): DeviceNode["pci"] {
     const r = this.#reader;
     if (pci === undefined) {
       if (type.pci === "required") {
@@ -385,7 +385,7 @@ class GraphBuilder {
   }
 
   /** Windows at their addresses; what the file does not place goes where the type says. */
-  #windows(table: Table, windows: readonly Window[], common: Config<typeof format.WIRING>, place: Place): PlacedWindow[] {
+  #windows(table: TomlTable, windows: readonly Window[], common: Config<typeof format.WIRING>, place: Place): PlacedWindow[] {
     const mem = numbers(common.at), io = numbers(common.io), out: PlacedWindow[] = [], errors = this.#reader.errors.length;
     for (const w of windows) {
       const bus = w.bus !== "any" ? w.bus : mem.length || !io.length ? "mem" : "io";
@@ -401,7 +401,7 @@ class GraphBuilder {
     return out;
   }
 
-  #misplaced(table: Table, w: Window, bus: "mem" | "io", base: number | undefined, place: Place): void {
+  #misplaced(table: TomlTable, w: Window, bus: "mem" | "io", base: number | undefined, place: Place): void {
     const r = this.#reader, key = bus === "mem" ? "at" : "io";
     if (base === undefined) {
       const what = w.bus === "any" ? "'at' or 'io'" : `'${key}'`;
@@ -420,14 +420,14 @@ class GraphBuilder {
     } else r.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);
   }
 
-  #tooMany(table: Table, key: "at" | "io", windows: number): void {
+  #tooMany(table: TomlTable, key: "at" | "io", windows: number): void {
     const problem = windows
       ? `gives too many addresses: there ${windows === 1 ? "is 1 window" : `are ${windows} windows`}`
       : `must be absent: it has no window there`;
     this.#reader.error(problem, table.get(key)!.place);
   }
 
-  #firmware(): Graph["firmware"] {
+  #firmware(): MachineGraph["firmware"] {
     const { keys: { firmware }, firmwareWords: words } = this.#architecture, table = this.#sections.get("firmware"), r = this.#reader;
     const [name] = Object.keys(firmware), config: Config<Keys> = r.table(table, firmware, this.#sections.place("firmware"));
     if (name === undefined) return { kind: "none" };

@@ -3,7 +3,7 @@
 import { parse, TomlDate } from "npm:smol-toml@1.9.1";
 import type { Config, Key, Keys } from "../core/schema.ts";
 import { ConfigError, ConfigErrors, didYouMean, type Place } from "../core/errors.ts";
-import { isUnsafe, joinKey, type Node, readToml, type Scalar, type Table } from "./toml.ts";
+import { isUnsafe, joinKey, readToml, type Scalar, type TomlNode, type TomlTable } from "./toml.ts";
 
 /** True for what an override gave instead of a file: its place names an option of the command line. */
 export const isOverride = (place: Place) => place.file?.startsWith("--") ?? false;
@@ -34,13 +34,13 @@ export function loadTree(
   readFile: ReadFile,
   findShipped: FindShipped = () => undefined,
   above: readonly string[] = [],
-): Table {
+): TomlTable {
   const own = readToml(decode(readFile(file), file), file), base = own.get("extends");
   if (!base) return own;
   own.delete("extends");
   const { value, place } = base;
   if (typeof value !== "string") throw new ConfigErrors([mustBe(base, "a path")]);
-  const inherited = (path: string): Table => {
+  const inherited = (path: string): TomlTable => {
     if (path === file || above.includes(path)) throw new ConfigErrors([new ConfigError(`'${value}' extends this file again`, place)]);
     return loadTree(path, readFile, findShipped, [...above, file]);
   };
@@ -63,17 +63,20 @@ export function loadTree(
  * Puts `over` on top of `base`, keeping the order of `base`. A component that names another `type` replaces the inherited one as a
  * whole; `false` in place of a table removes it. What was said of single ones of several ("virtio[0]") goes with them.
  */
-export function merge(base: Table, over: Table): Table {
+export function merge(base: TomlTable, over: TomlTable): TomlTable {
   const out = new Map(base);
   for (const [name, node] of over) {
     const old = out.get(name);
     const both = old && old.value instanceof Map && node.value instanceof Map;
-    const retyped = both && (node.value as Table).has("type") &&
-      (node.value as Table).get("type")!.value !== (old.value as Table).get("type")?.value;
+    const retyped = both && (node.value as TomlTable).has("type") &&
+      (node.value as TomlTable).get("type")!.value !== (old.value as TomlTable).get("type")?.value;
     const removed = node.value === false && old?.value instanceof Map;
     if (removed || retyped) { for (const one of out.keys()) if (one.startsWith(`${name}[`) && !over.has(one)) out.delete(one); }
     if (removed) out.delete(name);
-    else out.set(name, both && !retyped ? { value: merge(old.value as Table, node.value as Table), place: old.place, text: "" } : node);
+    else {out.set(
+        name,
+        both && !retyped ? { value: merge(old.value as TomlTable, node.value as TomlTable), place: old.place, text: "" } : node,
+      );}
   }
   return out;
 }
@@ -82,7 +85,7 @@ export function merge(base: Table, over: Table): Table {
  * Applies overrides by key path ("memory.dram.size"). A text is read as TOML where it is TOML, and stands for itself where it is
  * not ("2GiB", "plic:10"), so that a command line needs no inner quotes.
  */
-export function applySet(base: Table, set: readonly Override[]): Table {
+export function applySet(base: TomlTable, set: readonly Override[]): TomlTable {
   let out = base;
   for (const { path, value: given, option } of set) {
     const parts = path.split("."), place = (n: number): Place => ({ file: option, key: parts.slice(0, n).join(".") });
@@ -94,7 +97,7 @@ export function applySet(base: Table, set: readonly Override[]): Table {
   return out;
 }
 
-function setNode(given: unknown, place: Place): Node {
+function setNode(given: unknown, place: Place): TomlNode {
   if (Array.isArray(given)) {
     return { value: given.map((v, i) => setNode(v, { ...place, key: `${place.key}[${i}]` })), place, text: "" };
   }
@@ -118,7 +121,7 @@ function setNode(given: unknown, place: Place): Node {
 }
 
 /** Collects what is wrong with a machine file and reads values out of its tree. */
-export class Reader {
+export class ConfigReader {
   readonly errors: ConfigError[] = [];
   /** `machine` looks up a value of the machine by key path, for keys whose default is taken from another. */
   constructor(
@@ -142,13 +145,13 @@ export class Reader {
   }
 
   /** The checked values of a table; `known` are keys that somebody else reads. Faulty values are reported and come out undefined. */
-  table<K extends Keys>(table: Table, keys: K, place: Place, known: readonly string[] = []): Config<K> {
+  table<K extends Keys>(table: TomlTable, keys: K, place: Place, known: readonly string[] = []): Config<K> {
     this.onlyKnown(table, keys, known);
     return this.values(table, keys, place);
   }
 
   /** Reports keys of a table that are neither in `keys` nor in `known`. */
-  onlyKnown(table: Table, keys: Keys, known: readonly string[]): void {
+  onlyKnown(table: TomlTable, keys: Keys, known: readonly string[]): void {
     for (const name of table.keys()) {
       if (Object.hasOwn(keys, name) || known.includes(name)) continue;
       this.error(unknownKey(name, [...Object.keys(keys), ...known]), table.get(name)!.place);
@@ -156,14 +159,14 @@ export class Reader {
   }
 
   /** The checked values of some keys of a table. */
-  values<K extends Keys>(table: Table, keys: K, place: Place): Config<K> {
+  values<K extends Keys>(table: TomlTable, keys: K, place: Place): Config<K> {
     const out: Record<string, unknown> = {};
     for (const name in keys) out[name] = this.entry(table, name, keys[name], place);
     return out as Config<K>;
   }
 
   /** The checked value of one key of a table, or its default. */
-  entry(table: Table, name: string, key: Key, place: Place): unknown {
+  entry(table: TomlTable, name: string, key: Key, place: Place): unknown {
     const node = table.get(name);
     if (node) return this.value(node, key);
     if ("from" in key && key.from !== undefined) {
@@ -178,7 +181,7 @@ export class Reader {
   }
 
   /** The checked value of a node; undefined after an error. */
-  value(node: Node, key: Key): unknown {
+  value(node: TomlNode, key: Key): unknown {
     if (key.kind === "either") {
       const kind = key.of.find((k) => shapeFits(node, k));
       if (kind) return this.value(node, kind);
@@ -188,11 +191,11 @@ export class Reader {
     const { value } = node;
     switch (key.kind) {
       case "table":
-        return this.table(value as Table, key.keys, node.place);
+        return this.table(value as TomlTable, key.keys, node.place);
       case "named":
-        return Object.fromEntries([...value as Table].map(([name, n]) => [name, this.value(n, key.of)]));
+        return Object.fromEntries([...value as TomlTable].map(([name, n]) => [name, this.value(n, key.of)]));
       case "list":
-        return this.#list(value as Node[], key.of);
+        return this.#list(value as TomlNode[], key.of);
       case "int":
       case "size": {
         const n = key.kind === "size" ? parseSize(value)! : Number(parseInteger(value));
@@ -213,18 +216,18 @@ export class Reader {
     }
   }
 
-  #list(nodes: readonly Node[], key: Key): unknown[] {
+  #list(nodes: readonly TomlNode[], key: Key): unknown[] {
     const out: unknown[] = [];
     for (const node of nodes) out.push(this.value(node, key));
     return out;
   }
 
-  #mustBe(node: Node, what: string, hint = ""): undefined {
+  #mustBe(node: TomlNode, what: string, hint = ""): undefined {
     this.errors.push(mustBe(node, what, hint));
   }
 
   /** A path relative to the file that names it; it must be readable. A name with "@" in front is for the machine to resolve. */
-  #file(node: Node, look: (path: string) => unknown): string | undefined {
+  #file(node: TomlNode, look: (path: string) => unknown): string | undefined {
     const text = textOf(node)!;
     if (text.startsWith("@")) return text;
     const path = resolvePath(text, node.place);
@@ -294,16 +297,16 @@ export function hex(n: number | bigint): string {
   return "0x" + (digits.length <= 4 ? digits : digits.padStart(Math.ceil(digits.length / 4) * 4, "0").replace(/(?=(?:.{4})+$)(?!^)/g, "_"));
 }
 
-const mustBe = (node: Node, what: string, hint = "") => new ConfigError(`must be ${what}, got ${shown(node)}${hint}`, node.place);
+const mustBe = (node: TomlNode, what: string, hint = "") => new ConfigError(`must be ${what}, got ${shown(node)}${hint}`, node.place);
 
-function shown(node: Node): string {
+function shown(node: TomlNode): string {
   if (Array.isArray(node.value)) return "a list";
   if (node.value instanceof Map) return "a table";
   return node.text.length > 60 ? node.text.slice(0, 57) + "..." : node.text || '""';
 }
 
 /** Does the node have the kind of value that the key wants? Ranges are checked afterwards. */
-function shapeFits(node: Node, key: Key): boolean {
+function shapeFits(node: TomlNode, key: Key): boolean {
   const { value } = node;
   switch (key.kind) {
     case "int":
@@ -332,10 +335,10 @@ function shapeFits(node: Node, key: Key): boolean {
 }
 
 /** A number that is written as an integer: 2.0 is none. */
-const isWhole = (node: Node) => node.whole || (Number.isInteger(node.value) && !/^[+-]?[\d_]+(\.|e)/i.test(node.text));
+const isWhole = (node: TomlNode) => node.whole || (Number.isInteger(node.value) && !/^[+-]?[\d_]+(\.|e)/i.test(node.text));
 
 /** The text of a node. What an override wrote without quotes is a text too where one is wanted: `--set boot.cmdline=3`. */
-function textOf(node: Node): string | undefined {
+function textOf(node: TomlNode): string | undefined {
   if (typeof node.value === "string") return node.value;
   return isOverride(node.place) && node.text ? node.text : undefined;
 }
@@ -364,7 +367,7 @@ export function parseSize(value: unknown): number | undefined {
   return m ? Number(m[1].replaceAll("_", "")) * (m[2] ? UNITS[m[2].toUpperCase()] : 1) : undefined;
 }
 
-const suggestion = (node: Node, choices: readonly (string | number)[]) =>
+const suggestion = (node: TomlNode, choices: readonly (string | number)[]) =>
   typeof node.value === "string" ? didYouMean(node.value, choices.map(String)) : "";
 
 /** A path as written in the file `place.file`; what the command line gives is relative to the working directory. */

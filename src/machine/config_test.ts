@@ -3,17 +3,19 @@ import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { Random } from "../../tests/fuzz/random.ts";
 import { ConfigError, ConfigErrors } from "../core/errors.ts";
 import { bool, choice, either, file, int, type Key, list, named, size, string, table, time, u64 } from "../core/schema.ts";
-import { applySet, expected, hex, isOverride, loadTree, merge, type Override, parseSize, Reader, unknownKey } from "./config.ts";
-import { type Node, readToml, type Table } from "./toml.ts";
+import { applySet, ConfigReader, expected, hex, isOverride, loadTree, merge, type Override, parseSize, unknownKey } from "./config.ts";
+import { readToml, type TomlNode, type TomlTable } from "./toml.ts";
 
 /** The values of a tree, without their places. */
-const plain = (node: Node): unknown =>
-  node.value instanceof Map ? plainTable(node.value) : Array.isArray(node.value) ? (node.value as Node[]).map(plain) : node.value;
-const plainTable = (table: Table): Record<string, unknown> => Object.fromEntries([...table].map(([k, n]) => [k, plain(n)]));
+const plain = (node: TomlNode): unknown =>
+  node.value instanceof Map ? plainTable(node.value) : Array.isArray(node.value) ? (node.value as TomlNode[]).map(plain) : node.value;
+const plainTable = (table: TomlTable): Record<string, unknown> => Object.fromEntries([...table].map(([k, n]) => [k, plain(n)]));
 
 /** What a key makes of a value in a file: the value, or the message. */
 function read(key: Key, text: string): unknown {
-  const reader = new Reader(() => new Uint8Array()), node = readToml(`v = ${text}`, "m.toml").get("v")!, value = reader.value(node, key);
+  const reader = new ConfigReader(() => new Uint8Array()),
+    node = readToml(`v = ${text}`, "m.toml").get("v")!,
+    value = reader.value(node, key);
   return reader.errors.length ? reader.errors.map((e) => e.message).join("\n") : value;
 }
 
@@ -173,7 +175,7 @@ Deno.test("what was given is shown: up to 60 characters of it", () => {
 Deno.test("a key that is not there: the machine's value, its default, nothing, an empty table, or a mistake", () => {
   const machine = (path: string) => path === "clock.a" ? 5 : undefined, place = { file: "m.toml", line: 3, key: "device.x" };
   const entry = (key: Key) => {
-    const reader = new Reader(() => new Uint8Array(), machine), value = reader.entry(new Map(), "k", key, place);
+    const reader = new ConfigReader(() => new Uint8Array(), machine), value = reader.entry(new Map(), "k", key, place);
     return reader.errors.length ? reader.errors[0].message : value;
   };
   assertEquals(entry(int("x", { from: "clock.a" })), 5);
@@ -186,7 +188,7 @@ Deno.test("a key that is not there: the machine's value, its default, nothing, a
   assertEquals(entry(named("x", int("y"))), {});
   assertEquals(entry(table("x", { a: int("y") })), "m.toml:3: device.x.a: missing: it must be an integer of at least 0 (y)");
   assertEquals(entry(int("why")), "m.toml:3: device.x.k: missing: it must be an integer of at least 0 (why)");
-  const top = new Reader(() => new Uint8Array());
+  const top = new ConfigReader(() => new Uint8Array());
   top.entry(new Map(), "odd key", int("x"), { file: "m.toml" });
   assertEquals(top.errors[0].message, `m.toml: "odd key": missing: it must be an integer of at least 0 (x)`);
 });
@@ -194,13 +196,13 @@ Deno.test("a key that is not there: the machine's value, its default, nothing, a
 Deno.test("keys that nobody knows are told with a near one, or with all of them in order", () => {
   assertEquals(unknownKey("colur", ["size", "colour"]), "unknown key 'colur' (did you mean 'colour'?)");
   assertEquals([unknownKey("q", ["size", "colour"]), unknownKey("q", [])], ["unknown key 'q'; known: colour, size", "unknown key 'q'"]);
-  const reader = new Reader(() => new Uint8Array());
+  const reader = new ConfigReader(() => new Uint8Array());
   reader.onlyKnown(readToml("a = 1\nb = 2\ntoString = 3", "m.toml"), { a: int("x") }, ["b"]);
   assertEquals(reader.errors.map((e) => e.message), ["m.toml:3: toString: unknown key 'toString'; known: a, b"]);
 });
 
 Deno.test("mistakes are told file by file, in the order of lines, each once", () => {
-  const reader = new Reader(() => new Uint8Array());
+  const reader = new ConfigReader(() => new Uint8Array());
   reader.done();
   const at = (file: string, line?: number) => ({ file, ...(line && { line }) });
   for (
@@ -238,7 +240,7 @@ Deno.test("paths are relative to the file that names them, with one spelling for
   ];
   for (const [name, path, resolved] of rows) {
     const looked: string[] = [], place = { key: "k", ...(name !== undefined && { file: name }) };
-    const reader = new Reader((p) => (looked.push(p), new Uint8Array()));
+    const reader = new ConfigReader((p) => (looked.push(p), new Uint8Array()));
     assertEquals(reader.value({ value: path, place, text: path }, file("x")), resolved, `${name} ${path}`);
     assertEquals(looked, path.startsWith("@") ? [] : [resolved]);
   }
@@ -249,14 +251,14 @@ Deno.test("a file is read to see whether it is there, a large one is looked at o
     missing = () => {
       throw new ConfigError("no such file", { file: "elsewhere" });
     };
-  const reader = new Reader((p) => (looked.push(`read ${p}`), new Uint8Array()), undefined, (p) => (looked.push(`size ${p}`), 1));
-  const node: Node = { value: "f", place: { file: "m.toml", line: 2, key: "k" }, text: '"f"' };
+  const reader = new ConfigReader((p) => (looked.push(`read ${p}`), new Uint8Array()), undefined, (p) => (looked.push(`size ${p}`), 1));
+  const node: TomlNode = { value: "f", place: { file: "m.toml", line: 2, key: "k" }, text: '"f"' };
   for (const large of [true, false]) reader.value(node, file("x", { large }));
   assertEquals(looked, ["size f", "read f"]);
-  const wrong = new Reader(missing);
+  const wrong = new ConfigReader(missing);
   assertEquals([wrong.value(node, file("x")), wrong.errors[0].message], [undefined, "m.toml:2: k: 'f': no such file"]);
   assertThrows(() =>
-    new Reader(() => {
+    new ConfigReader(() => {
       throw new TypeError("ours");
     }).value(node, file("x")), TypeError);
 });
@@ -288,8 +290,8 @@ Deno.test("overrides: a text is TOML where it is TOML, else itself; everything e
   for (const [given, wanted] of rows) assertEquals(value(given), wanted, String(given));
   const date = new Date("2026-01-01T00:00:00Z");
   assertStrictEquals(value(date), date);
-  const node = applySet(new Map(), [set("a.b", { "c d": ["x", 5, date] }, "--memory")]).get("a")!.value as Table, b = node.get("b")!;
-  const inner = (b.value as Table).get("c d")!, elements = inner.value as Node[];
+  const node = applySet(new Map(), [set("a.b", { "c d": ["x", 5, date] }, "--memory")]).get("a")!.value as TomlTable, b = node.get("b")!;
+  const inner = (b.value as TomlTable).get("c d")!, elements = inner.value as TomlNode[];
   assertEquals([b.place, inner.place, elements[1].place].map((p) => [p.file, p.key]), [
     ["--memory", "a.b"],
     ["--memory", 'a.b."c d"'],
@@ -302,7 +304,7 @@ Deno.test("overrides: a text is TOML where it is TOML, else itself; everything e
   }
   // Where a text is wanted, what was given without quotes is one; not in a file.
   const typed = applySet(new Map(), [set("k", "0x10")]).get("k")!;
-  assertEquals([new Reader(() => new Uint8Array()).value(typed, string("x")), typeof read(string("x"), "0x10")], ["0x10", "string"]);
+  assertEquals([new ConfigReader(() => new Uint8Array()).value(typed, string("x")), typeof read(string("x"), "0x10")], ["0x10", "string"]);
   assertEquals(read(string("x"), "0x10"), "m.toml:1: v: must be a text, got 0x10");
 });
 
@@ -329,7 +331,7 @@ Deno.test("what extends a table: key by key, other types and removals as a whole
         return [key, depth && random.below(3) ? tree(depth - 1) : random.pick([1, 2, false, "t"])];
       }),
     );
-  const nodes = (t: Plain): Table =>
+  const nodes = (t: Plain): TomlTable =>
     new Map(Object.entries(t).map(([k, v]) => [k, { value: isTable(v) ? nodes(v) : v as number, place: {}, text: "" }]));
   for (let round = 0; round < 800; round++) {
     const base = tree(2), own = tree(2), got = plainTable(merge(nodes(base), nodes(own)));
@@ -341,7 +343,7 @@ Deno.test("a merged table has the place of the one below, a replaced value that 
   const files: Record<string, string> = { "a.toml": "[t]\nx = 1\ny = 2\n", "m.toml": 'extends = "a.toml"\n[t]\ny = 3\n' };
   const tree = loadTree("m.toml", (p) => new TextEncoder().encode(files[p])),
     t = tree.get("t")!,
-    at = (n: Node) => `${n.place.file}:${n.place.line}`;
-  const inner = t.value as Table;
+    at = (n: TomlNode) => `${n.place.file}:${n.place.line}`;
+  const inner = t.value as TomlTable;
   assertEquals([at(t), at(inner.get("x")!), at(inner.get("y")!), tree.has("extends")], ["a.toml:1", "a.toml:2", "m.toml:3", false]);
 });

@@ -7,12 +7,12 @@ import type { Section } from "./architecture.ts";
 import { expected, hex } from "./config.ts";
 import { buildFdt, printFdt } from "./fdt.ts";
 import * as format from "./format.ts";
-import { type Edge, type Graph, targetName } from "./graph.ts";
+import { type Edge, type MachineGraph, targetName } from "./machine_graph.ts";
 
 type Types = Readonly<Record<string, AnyDeviceType>>;
 
 /** Everything that `bringup describe` prints: processor, memory map, port map, interrupts, boot protocol, device tree. */
-export function describe(graph: Graph, types: Types = DEVICES): string {
+export function describe(graph: MachineGraph, types: Types = DEVICES): string {
   const { cpu, clock, boot, firmware } = graph;
   const architecture = architectureOf(cpu), own = architecture.describe(cpu, graph);
   const ports = portMap(graph), pci = pciMap(graph, types), drives = driveList(graph);
@@ -48,7 +48,7 @@ export function describe(graph: Graph, types: Types = DEVICES): string {
 
 type Cell = string | number;
 
-function memoryMap(graph: Graph): Cell[][] {
+function memoryMap(graph: MachineGraph): Cell[][] {
   const rows = [
     ...graph.memories.flatMap((m) => m.segments.map((s) => ({ base: s.base, length: s.length, id: m.id, what: m.kind as string }))),
     ...graph.memories.flatMap((m) => m.shadows.map((s) => ({ base: s.base, length: s.length, id: m.id, what: `${m.kind}, hidden` }))),
@@ -59,7 +59,7 @@ function memoryMap(graph: Graph): Cell[][] {
   return rows.map((r) => [`${hex(r.base)}..${hex(r.base + r.length - 1)}`, bytes(r.length), r.id, r.what]);
 }
 
-function portMap(graph: Graph): Cell[][] {
+function portMap(graph: MachineGraph): Cell[][] {
   return graph.devices.flatMap((d) => d.windows.filter((w) => w.bus === "io").map((w) => ({ ...w, d })))
     .sort((a, b) => a.base - b.base)
     .map((
@@ -67,7 +67,7 @@ function portMap(graph: Graph): Cell[][] {
     ) => [`0x${base.toString(16)}..0x${(base + length - 1).toString(16)}`, length, d.id, `${d.type} ${name}`]);
 }
 
-function pciMap(graph: Graph, types: Types): Cell[][] {
+function pciMap(graph: MachineGraph, types: Types): Cell[][] {
   const slots = graph.devices.flatMap(({ id, type, pci }) => {
     const slot = pci ?? (types[type].pciHost ? { host: id, device: 0, func: 0 } : undefined);
     return slot ? [{ ...slot, id, type }] : [];
@@ -75,7 +75,7 @@ function pciMap(graph: Graph, types: Types): Cell[][] {
   return slots.sort((a, b) => a.device - b.device || a.func - b.func).map((s) => [`${s.host}:${s.device}.${s.func}`, s.id, s.type]);
 }
 
-function interrupts(graph: Graph): Cell[][] {
+function interrupts(graph: MachineGraph): Cell[][] {
   const row = (name: string, is: (from: Edge["from"]) => boolean) => {
     const to = graph.edges.filter((e) => is(e.from)).map((e) => targetName(e.to) + (e.via ? ` (through ${e.via})` : ""));
     return [name, "->", to.join(", ") || "(nowhere)"];
@@ -88,7 +88,7 @@ function interrupts(graph: Graph): Cell[][] {
   ];
 }
 
-function driveList(graph: Graph): Cell[][] {
+function driveList(graph: MachineGraph): Cell[][] {
   return graph.devices.flatMap((d) =>
     d.drives.map(({ name, kinds, config }) => [
       `${d.id}.${name}`,

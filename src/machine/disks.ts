@@ -1,7 +1,7 @@
 // The disks of a machine: which image is in which drive, and their state.
 import { Disk, type DiskKind, type DiskSource, type Drive, kindOf, sizeProblem, type WrittenSectors } from "../core/disk.ts";
 import { ConfigError } from "../core/errors.ts";
-import { type DriveNode, type Graph, KERNEL } from "./graph.ts";
+import { type DriveNode, KERNEL, type MachineGraph } from "./machine_graph.ts";
 
 interface Slot {
   readonly device: string;
@@ -26,7 +26,7 @@ export class MachineDisks {
   bootDisk: Disk | undefined;
   filled = false;
 
-  constructor(graph: Graph, readonly images: readonly DiskImage[], readonly open: OpenDisk) {
+  constructor(graph: MachineGraph, readonly images: readonly DiskImage[], readonly open: OpenDisk) {
     for (const { id, drives } of graph.devices) {
       for (const node of drives) {
         this.#slots.push({ device: id, node, kind: node.config?.media ?? node.kinds[0], present: node.config !== undefined });

@@ -3,7 +3,7 @@ import { ConfigError, nearest } from "../core/errors.ts";
 import { demangle, withoutGenerics } from "./demangle.ts";
 
 /** A part of memory that an image fills: `bytes`, then zeros up to `size`. */
-export interface Segment {
+export interface ImageSegment {
   readonly paddr: number;
   /** The same, where a number is too coarse for it: no memory is there, but messages say where. */
   readonly exact?: bigint;
@@ -20,7 +20,7 @@ export interface Elf {
   /** e_machine. */
   readonly machine: number;
   readonly entry: bigint;
-  readonly segments: readonly Segment[];
+  readonly segments: readonly ImageSegment[];
   readonly symbols: Symbols;
 }
 
@@ -41,7 +41,7 @@ export const isElf = (file: Uint8Array): boolean =>
   file.length >= 4 && file[0] === 0x7f && file[1] === 0x45 && file[2] === 0x4c && file[3] === 0x46;
 
 /** Where a segment goes that no memory has room for; `ram` says where there is some. */
-export function notInMemory({ paddr, exact, size }: Pick<Segment, "paddr" | "exact" | "size">, ram = ""): string {
+export function notInMemory({ paddr, exact, size }: Pick<ImageSegment, "paddr" | "exact" | "size">, ram = ""): string {
   const from = exact ?? BigInt(paddr), range = `0x${from.toString(16)}..0x${(from + BigInt(size) - 1n).toString(16)}`;
   const hint = exact === undefined ? "" : "; AT(...) in the linker script says where a kernel is loaded that runs at virtual addresses";
   return `it goes to ${range}, which is not in memory${ram}${hint}`;
@@ -51,7 +51,7 @@ export function notInMemory({ paddr, exact, size }: Pick<Segment, "paddr" | "exa
  * `ld -Ttext=START` puts the file's headers into the page below START, be there RAM or not: nobody wants them, and what is between `from` and
  * `to`, where the machine has none, is left out.
  */
-export function withoutHeaders(s: Segment, from: number, to: number): Segment[] {
+export function withoutHeaders(s: ImageSegment, from: number, to: number): ImageSegment[] {
   const below = to - s.paddr;
   if (!s.headers || s.paddr < from || below <= 0) return [s];
   if (below >= s.bytes.length) return s.size <= s.headers ? [] : [s];
@@ -77,7 +77,7 @@ export function readElf(file: Uint8Array, name: string): Elf {
     throw bad(type === 1 ? "a relocatable object file, not a linked executable" : `ELF type ${type} is not an executable`);
   }
   const phoff = small(w ? 32 : 28), phentsize = view.getUint16(w ? 54 : 42, true), phnum = view.getUint16(w ? 56 : 44, true);
-  const segments: Segment[] = [];
+  const segments: ImageSegment[] = [];
   need(phoff, phentsize * phnum, "the table of segments");
   let headers = phoff + phentsize * phnum;
   for (let i = 0; i < phnum; i++) {

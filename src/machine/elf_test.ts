@@ -4,12 +4,12 @@ import { Random } from "../../tests/fuzz/random.ts";
 import { ConfigError } from "../core/errors.ts";
 import {
   EM_RISCV,
+  type ImageSegment,
   isElf,
   machineName,
   notInMemory,
   placeOf,
   readElf,
-  type Segment,
   Symbols,
   withoutHeaders,
   withSymbolsBeside,
@@ -104,7 +104,7 @@ Deno.test("of a segment in a hole only the headers are left out: every place aro
     for (
       const [headers, length, size] of [[0, 0x80, 0x80], [0x78, 0x78, 0x78], [0x78, 0x80, 0x80], [0x78, 0x40, 0x1000], [0x78, 0, 0x79]]
     ) {
-      const bytes = Uint8Array.from({ length }, (_, i) => i), segment: Segment = { paddr, vaddr: 0xff00n, bytes, size, headers };
+      const bytes = Uint8Array.from({ length }, (_, i) => i), segment: ImageSegment = { paddr, vaddr: 0xff00n, bytes, size, headers };
       const got = withoutHeaders(segment, from, to), what = `${paddr} ${headers} ${length} ${size}`, below = to - paddr;
       const inHole = headers > 0 && paddr >= from && paddr < to;
       if (!inHole) assertEquals(got, [segment], what);

@@ -6,7 +6,7 @@ import type { AnyDeviceType, FdtProperties } from "../core/device.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { architectureOf, ARCHITECTURES } from "./architectures.ts";
 import type { TreeWriter } from "./architecture.ts";
-import type { DeviceNode, Graph } from "./graph.ts";
+import type { DeviceNode, MachineGraph } from "./machine_graph.ts";
 
 /** What a run adds to the tree. */
 export interface FdtOptions {
@@ -22,7 +22,7 @@ export interface FdtOptions {
 const ABSENT = 0xffff_ffff;
 
 /** The device tree of a machine as a DTB. @throws {ConfigError} machines of its architecture have none. */
-export function buildFdt(graph: Graph, options: FdtOptions = {}): Uint8Array<ArrayBuffer> {
+export function buildFdt(graph: MachineGraph, options: FdtOptions = {}): Uint8Array<ArrayBuffer> {
   const { cpu } = graph, architecture = architectureOf(cpu);
   if (!architecture.addCpus) {
     const those = Object.values(ARCHITECTURES).filter((a) => a.addCpus).map((a) => a.title).join(" and ");
@@ -112,7 +112,7 @@ function nodeName(device: DeviceNode, type: AnyDeviceType): string {
 }
 
 /** `interrupts` for one controller, `interrupts-extended` where the targets are harts or several controllers. */
-function addInterrupts(tree: Tree, graph: Graph, { id, outputs }: DeviceNode, handles: ReadonlyMap<string, Described>): void {
+function addInterrupts(tree: Tree, graph: MachineGraph, { id, outputs }: DeviceNode, handles: ReadonlyMap<string, Described>): void {
   const plain: number[] = [], extended: number[] = [], { inputs } = architectureOf(graph.cpu);
   /** Cells of `extended` up to the last output that leads somewhere. */
   let used = 0;

@@ -5,7 +5,7 @@ import { withChosen } from "./dtb.ts";
 import { buildFdt, type FdtOptions, printFdt } from "./fdt.ts";
 import { splitIsa } from "../riscv/isa_string.ts";
 import { loadConfig } from "./build_graph.ts";
-import type { Graph } from "./graph.ts";
+import type { MachineGraph } from "./machine_graph.ts";
 import { TOYS } from "./testing/toys.ts";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { defineDevice } from "../core/device.ts";
@@ -13,7 +13,7 @@ import { defineDevice } from "../core/device.ts";
 await loadDevices();
 
 const machines = new URL("../../machines/", import.meta.url).pathname;
-const load = (file: string, set: Record<string, unknown> = {}): Graph =>
+const load = (file: string, set: Record<string, unknown> = {}): MachineGraph =>
   loadConfig(machines + file, { readFile: (path) => Deno.readFileSync(path), set });
 
 /** "path property" -> value, from DTS text. */

@@ -10,7 +10,7 @@ import type { RiscvCpu } from "./riscv/descriptor.ts";
 import { loadConfig } from "./build_graph.ts";
 import { withChosen } from "./dtb.ts";
 import { buildFdt, type FdtOptions, printFdt } from "./fdt.ts";
-import type { Graph } from "./graph.ts";
+import type { MachineGraph } from "./machine_graph.ts";
 import { TOYS } from "./testing/toys.ts";
 
 await loadDevices();
@@ -122,7 +122,7 @@ function randomBytes(seed: number, length: number): string {
 }
 
 /** The tree of a graph, by the specification and the bindings. */
-function treeOf(graph: Graph, options: FdtOptions, types: Readonly<Record<string, AnyDeviceType>>): Tree {
+function treeOf(graph: MachineGraph, options: FdtOptions, types: Readonly<Record<string, AnyDeviceType>>): Tree {
   const cpu = graph.cpu as RiscvCpu, harts = [...Array(cpu.harts).keys()], described = graph.devices.filter((d) => types[d.type].fdt);
   // Phandles: of each hart its own and its controller's, then of devices that something refers to.
   const handles = new Map<string, number>();
@@ -294,7 +294,7 @@ Deno.test("so are those of random machines: memories, devices, interrupts of eve
     if (random.one(2)) lines.push(`[device.test]\ntype = "sifive.test"\nat = ${place()}`);
     if (!lines.includes(plic)) lines.push(plic, gic);
     const text = lines.join("\n"), problem = "already driven";
-    let graph: Graph;
+    let graph: MachineGraph;
     try {
       graph = loadConfig("m.toml", { types: TYPES, readFile: () => new TextEncoder().encode(text) });
     } catch (e) {

@@ -3,16 +3,16 @@ import type { AnyDeviceType } from "../core/device.ts";
 import { didYouMean, type Place } from "../core/errors.ts";
 import { hex, isOverride } from "./config.ts";
 import { architectureOf, type CpuNode } from "./architectures.ts";
-import type { DeviceNode, MemoryNode } from "./graph.ts";
-import type { Sections } from "./sections.ts";
-import type { Table } from "./toml.ts";
+import type { DeviceNode, MemoryNode } from "./machine_graph.ts";
+import type { ConfigSections } from "./config_sections.ts";
+import type { TomlTable } from "./toml.ts";
 
 const range = (r: { base: number; length: number }, bus: "mem" | "io") =>
   bus === "io" ? `0x${r.base.toString(16)}..0x${(r.base + r.length - 1).toString(16)}` : `${hex(r.base)}..${hex(r.base + r.length - 1)}`;
 
 /** A machine whose parts are right one by one. */
 export interface Parts {
-  readonly sections: Sections;
+  readonly sections: ConfigSections;
   readonly types: Readonly<Record<string, AnyDeviceType>>;
   readonly cpu: CpuNode;
   readonly memories: readonly MemoryNode[];
@@ -58,7 +58,7 @@ export function checkWidth({ sections, cpu, memories, devices }: Parts): void {
 /** A memory that an override has made smaller may end below a load address, which an ELF file does not need. */
 export function checkLoad({ sections, memories }: Parts, load: number): void {
   const { place } = sections.get("boot").get("load")!, size = sections.get("memory").get(memories.find((m) => m.main)?.id ?? "");
-  const resized = size && isOverride((size.value as Table).get("size")!.place);
+  const resized = size && isOverride((size.value as TomlTable).get("size")!.place);
   if (
     sections.reader.errors.length || (resized && !isOverride(place)) ||
     memories.some((m) => m.segments.some((s) => load >= s.base && load < s.base + s.length))
@@ -101,7 +101,7 @@ export function checkPci({ sections, types, devices, byId, names }: Parts): void
   for (const d of devices) {
     if (!d.pci) continue;
     const { host, device, func } = d.pci, slot = `${host}:${device}.${func}`;
-    const table = (sections.get("device").get(d.id)!.value as Table).get("pci")!;
+    const table = (sections.get("device").get(d.id)!.value as TomlTable).get("pci")!;
     if (!byId.has(host)) {
       if (!names.has(host)) r.error(`no device '${host}'${didYouMean(host, hosts)}`, table.place);
     } else if (!hosts.includes(host)) r.error(`'${host}' (${byId.get(host)!.type}) has no PCI bus`, table.place);

@@ -1,13 +1,13 @@
 // What to boot: looks at a file and says what goes where. ELF, Linux Image (RISC-V), gzip of these, raw bytes.
 // Source: Linux Documentation/arch/riscv/boot-image-header.rst (6.12).
 import { ConfigError } from "../core/errors.ts";
-import { type Elf, isElf, machineName, readElf, type Segment, Symbols, withoutHeaders } from "./elf.ts";
+import { type Elf, type ImageSegment, isElf, machineName, readElf, Symbols, withoutHeaders } from "./elf.ts";
 import { gunzip, NeedsGunzip } from "./gunzip.ts";
 
 export interface Image {
   readonly kind: "elf" | "linux" | "raw";
   readonly entry: bigint;
-  readonly segments: readonly Segment[];
+  readonly segments: readonly ImageSegment[];
   readonly symbols: Symbols;
 }
 

@@ -11,7 +11,7 @@ import type { SideExits } from "../engine/profile.ts";
 import { isElf, machineName, placeOf, readElf, type Symbols, withSymbolsBeside } from "./elf.ts";
 import { MachineDisks } from "./disks.ts";
 import { architectureOf } from "./architectures.ts";
-import { type Graph, mainRam } from "./graph.ts";
+import { type MachineGraph, mainRam } from "./machine_graph.ts";
 import { type Host, type MachineOptions, openDisk, type Platform, platformOf, traceProcessors } from "./platform.ts";
 import { fillRandom, forEachTouchedPage, type MemoryWindow, PAGE, windowsOf } from "./ram.ts";
 import { Reach, type Sleep } from "./reach.ts";
@@ -28,7 +28,7 @@ export { type Host, loadGraph, loadPlatform, type MachineOptions } from "./platf
 export type { Snapshot } from "./snapshot.ts";
 
 /** Reads the images, and builds the machine of `graph`, which `loadGraph` gave, in its power-on state. @throws {ConfigError} */
-export function createMachine(options: MachineOptions, host: Host, graph: Graph): Machine {
+export function createMachine(options: MachineOptions, host: Host, graph: MachineGraph): Machine {
   return new Machine(graph, options, host);
 }
 
@@ -50,7 +50,7 @@ export class Machine {
   /** Whether the last `run` could do nothing before `loading`. */
   #waits = false;
 
-  constructor(readonly graph: Graph, readonly options: MachineOptions, readonly host: Host) {
+  constructor(readonly graph: MachineGraph, readonly options: MachineOptions, readonly host: Host) {
     this.clock = new VirtualClock(graph.clock.cpu_hz);
     const schedule = this.#schedule = new Schedule(this.clock, {
       begins: (ticks) => this.engine.clock = ticks,
@@ -282,7 +282,7 @@ export class Machine {
 }
 
 /** @throws {ConfigError} a file is named for them, and is no ELF file for this processor. */
-function symbolsOf(graph: Graph, options: MachineOptions, host: Host, own: Symbols): Symbols {
+function symbolsOf(graph: MachineGraph, options: MachineOptions, host: Host, own: Symbols): Symbols {
   const machines = architectureOf(graph.cpu).elf;
   const named = options.symbols ?? graph.boot.symbols, image = options.kernel ?? graph.boot.kernel;
   if (named !== undefined) {

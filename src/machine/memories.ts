@@ -1,15 +1,15 @@
 // The memories of a machine file: what is seen where of each, and which one is the main RAM.
 import type { Place } from "../core/errors.ts";
-import { parseSize, type Reader } from "./config.ts";
+import { type ConfigReader, parseSize } from "./config.ts";
 import * as format from "./format.ts";
-import type { MemoryNode, Segment } from "./graph.ts";
-import type { Sections } from "./sections.ts";
-import type { Node, Table } from "./toml.ts";
+import type { MemoryNode, MemoryPart } from "./machine_graph.ts";
+import type { ConfigSections } from "./config_sections.ts";
+import type { TomlNode, TomlTable } from "./toml.ts";
 
 /** Processors look memory up by pages, so that is how it begins and ends. */
 const PAGE = 4096;
 
-export function memoriesOf(sections: Sections): MemoryNode[] {
+export function memoriesOf(sections: ConfigSections): MemoryNode[] {
   const out: MemoryNode[] = [], r = sections.reader;
   for (const [id, node] of sections.get("memory")) {
     const table = sections.component("memory", id, node, "at");
@@ -18,7 +18,7 @@ export function memoriesOf(sections: Sections): MemoryNode[] {
     if (r.errors.length > errors) continue;
     const bytes = m.file === undefined ? 0 : r.fileSize(m.file);
     if (bytes > m.size) r.error(`must fit the memory of ${m.size} bytes, but the file has ${bytes}`, table.get("file")!.place);
-    const whole: Segment = { base: m.at, length: m.size, offset: 0 };
+    const whole: MemoryPart = { base: m.at, length: m.size, offset: 0 };
     const parts = m.gap === undefined && !m.holes.length && !m.shadow.length
       ? { segments: [whole], shadows: [] }
       : partsOf(r, table, whole, m.gap, m.holes, m.shadow);
@@ -37,13 +37,13 @@ export function memoriesOf(sections: Sections): MemoryNode[] {
 }
 
 /** The RAM that says `main`, else the largest: a board's SRAM may stand before it in the file. */
-function chooseMain(sections: Sections, memories: readonly MemoryNode[]): MemoryNode[] {
+function chooseMain(sections: ConfigSections, memories: readonly MemoryNode[]): MemoryNode[] {
   const r = sections.reader,
     rams = memories.filter((m) => m.kind === "ram"),
     said = memories.filter((m) => m.main),
     [main = largest(rams)] = said;
   const bad = (m: MemoryNode, problem: string) =>
-    r.error(problem, { ...m.place, ...(sections.get("memory").get(m.id)!.value as Table).get("main")?.place });
+    r.error(problem, { ...m.place, ...(sections.get("memory").get(m.id)!.value as TomlTable).get("main")?.place });
   for (const m of said) if (m.kind === "rom") bad(m, `must be false: '${m.id}' is a ROM`);
   for (const m of said.slice(1)) bad(m, `must be false: '${said[0].id}' is the main RAM already`);
   if (main && main.kind === "ram" && !main.segments.length) bad(main, `the main RAM '${main.id}' is hidden by its holes`);
@@ -53,28 +53,28 @@ function chooseMain(sections: Sections, memories: readonly MemoryNode[]): Memory
 
 /** What is seen of a memory, and what a chipset may show. */
 function partsOf(
-  r: Reader,
-  table: Table,
-  whole: Segment,
+  r: ConfigReader,
+  table: TomlTable,
+  whole: MemoryPart,
   gap: string | undefined,
   holes: readonly string[],
   shadow: readonly string[],
-): { segments: Segment[]; shadows: Segment[] } {
+): { segments: MemoryPart[]; shadows: MemoryPart[] } {
   const moved = gap === undefined ? undefined : span(r, gap, table.get("gap")!.place);
   const all = segments(whole, spans(r, table, "holes", holes), moved), hidden = spans(r, table, "shadow", shadow);
   return { segments: cut(all, hidden), shadows: hidden.flatMap(([from, to]) => cut(all, [[0, from], [to, Infinity]])) };
 }
 
-function spans(r: Reader, table: Table, key: string, texts: readonly string[]): [number, number][] {
+function spans(r: ConfigReader, table: TomlTable, key: string, texts: readonly string[]): [number, number][] {
   const out: [number, number][] = [];
   for (let i = 0; i < texts.length; i++) {
-    const found = span(r, texts[i], (table.get(key)!.value as Node[])[i].place);
+    const found = span(r, texts[i], (table.get(key)!.value as TomlNode[])[i].place);
     if (found) out.push(found);
   }
   return out;
 }
 
-function span(r: Reader, text: string, place: Place): [number, number] | undefined {
+function span(r: ConfigReader, text: string, place: Place): [number, number] | undefined {
   const [from, to] = text.split("..").map((t) => parseSize(t.trim()));
   if (from === undefined || to === undefined || from >= to || to > Number.MAX_SAFE_INTEGER) {
     r.error(`must be a range like "640KiB..1MiB" whose end is above its start, got "${text}"`, place);
@@ -84,14 +84,14 @@ function span(r: Reader, text: string, place: Place): [number, number] | undefin
 }
 
 /** Where the bytes of a memory are seen: a gap moves what follows upwards, a hole hides what is behind it. */
-function segments(whole: Segment, holes: readonly [number, number][], gap?: [number, number]): Segment[] {
+function segments(whole: MemoryPart, holes: readonly [number, number][], gap?: [number, number]): MemoryPart[] {
   const { base, length } = whole, below = gap ? gap[0] - base : 0;
   const split = gap && below > 0 && below < length;
   return cut(split ? [{ ...whole, length: below }, { base: gap[1], length: length - below, offset: below }] : [whole], holes);
 }
 
 /** What of these parts is outside of all the ranges. */
-function cut(parts: readonly Segment[], ranges: readonly [number, number][]): Segment[] {
+function cut(parts: readonly MemoryPart[], ranges: readonly [number, number][]): MemoryPart[] {
   let out = [...parts];
   for (const [from, to] of ranges) {
     out = out.flatMap((p) => {

@@ -13,7 +13,7 @@ import type { Symbols } from "./elf.ts";
 import type { DebuggableCore, EngineCpu } from "./engine_cpu.ts";
 import { architectureOf } from "./architectures.ts";
 import { loadConfigAndTypes } from "./build_graph.ts";
-import type { Graph } from "./graph.ts";
+import type { MachineGraph } from "./machine_graph.ts";
 import type { Stop } from "./stop.ts";
 import type { Tap } from "./tap.ts";
 
@@ -69,7 +69,7 @@ export interface Platform {
 
 /** What a platform is given. */
 export interface PlatformParts {
-  readonly graph: Graph;
+  readonly graph: MachineGraph;
   readonly options: MachineOptions;
   readonly host: Host;
   readonly engine: Engine;
@@ -110,9 +110,9 @@ export function platformOf(cpu: { readonly family: string }): Later<PlatformModu
 export interface PlatformModule {
   createPlatform(parts: PlatformParts): Platform;
   /** @throws {ConfigError} there is no such processor. */
-  checkCpu(graph: Graph): void;
+  checkCpu(graph: MachineGraph): void;
   /** Loads what this machine needs and few others do, and returns the graph with what that adds. @throws {ConfigError} */
-  prepare?(graph: Graph, host: Host): Graph | Promise<Graph>;
+  prepare?(graph: MachineGraph, host: Host): MachineGraph | Promise<MachineGraph>;
   /** Loads what `Platform.loading` would load later. */
   complete?(): Promise<unknown>;
 }
@@ -128,7 +128,7 @@ export async function loadPlatform(family: string, later = false): Promise<Platf
  * Reads a machine file and loads what its machine needs of this program; `createMachine` can then build it. Who awaits `Machine.loading` before
  * each slice has the JIT and floating point loaded `later`. @throws {ConfigError} the file is wrong.
  */
-export async function loadGraph(options: MachineOptions, host: Host, later = false): Promise<Graph> {
+export async function loadGraph(options: MachineOptions, host: Host, later = false): Promise<MachineGraph> {
   const graph = await loadConfigAndTypes(options.file, {
     readFile: (p) => host.readFile(p),
     fileSize: (p) => openDisk(host)(p, { write: false }).size,

@@ -1,7 +1,7 @@
 // The memories of a machine as bytes: their windows, the pages that were touched, random contents.
 import type { Bus } from "../core/bus.ts";
-import type { Segment as ImagePart } from "./elf.ts";
-import type { Graph, MemoryNode, Segment } from "./graph.ts";
+import type { ImageSegment } from "./elf.ts";
+import type { MachineGraph, MemoryNode, MemoryPart } from "./machine_graph.ts";
 
 /** Bytes that are looked at, kept and cleared together. */
 export const PAGE = 4096;
@@ -9,13 +9,13 @@ export const PAGE = 4096;
 /** A part of a memory. */
 export interface MemoryWindow {
   readonly memory: MemoryNode;
-  readonly segment: Segment;
+  readonly segment: MemoryPart;
   /** Until a chipset shows it. */
   readonly hidden: boolean;
 }
 
 /** The memories of a machine, window by window: the engine keeps their bytes in this order. */
-export function windowsOf(graph: Graph): MemoryWindow[] {
+export function windowsOf(graph: MachineGraph): MemoryWindow[] {
   const out: MemoryWindow[] = [];
   for (const memory of graph.memories) {
     for (const segment of memory.segments) out.push({ memory, segment, hidden: false });
@@ -55,7 +55,12 @@ export function fillRandom(bytes: Uint8Array, seed: number): void {
  * Puts an image's segments into memory. `zeros`: what is behind their bytes is 0 (System V ABI, chapter 5, PT_LOAD; Multiboot 0.6.96, 3.1.3,
  * bss_end_addr), which it is not by itself where memory is random at power-on.
  */
-export function loadSegments(bus: Bus, { memories }: Pick<Graph, "memories">, segments: readonly ImagePart[], zeros: boolean): void {
+export function loadSegments(
+  bus: Bus,
+  { memories }: Pick<MachineGraph, "memories">,
+  segments: readonly ImageSegment[],
+  zeros: boolean,
+): void {
   const clear = zeros && memories.some((m) => m.fill === "random");
   for (const { paddr, bytes, size } of segments) {
     bus.writeBytes(paddr, bytes, { rom: true });

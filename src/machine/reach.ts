@@ -4,7 +4,7 @@
 import type { VirtualClock } from "../core/clock.ts";
 import type { Cpu } from "../core/cpu.ts";
 import { type Device, hasChar, hasKeyboard, hasMouse, type Sources } from "../core/device.ts";
-import { type Graph, targetName } from "./graph.ts";
+import { type MachineGraph, targetName } from "./machine_graph.ts";
 
 /** What only the outside can wake waits for "input". */
 export type Sleep = "dead" | "input" | undefined;
@@ -16,7 +16,7 @@ export class Reach {
   readonly #inputs = new Map<string, string[]>();
   #outside = false;
 
-  constructor(graph: Graph, readonly devices: ReadonlyMap<string, Device>, readonly clock: VirtualClock) {
+  constructor(graph: MachineGraph, readonly devices: ReadonlyMap<string, Device>, readonly clock: VirtualClock) {
     for (const { from, to } of graph.edges) {
       if ("hart" in from) continue;
       const name = targetName(to), drivers = this.#drivers.get(name) ?? [];

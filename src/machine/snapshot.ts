@@ -5,7 +5,7 @@ import type { WrittenSectors } from "../core/disk.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { MachineDisks } from "./disks.ts";
-import type { Graph } from "./graph.ts";
+import type { MachineGraph } from "./machine_graph.ts";
 import type { Platform } from "./platform.ts";
 import { forEachTouchedPage, PAGE } from "./ram.ts";
 import type { Schedule, Slice } from "./schedule.ts";
@@ -35,7 +35,7 @@ export interface Snapshot {
 
 /** What has a state. */
 export interface Stateful {
-  readonly graph: Graph;
+  readonly graph: MachineGraph;
   readonly engine: Engine;
   readonly cpus: readonly Cpu[];
   readonly devices: ReadonlyMap<string, Device>;

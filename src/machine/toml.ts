@@ -5,15 +5,15 @@ import { parse } from "npm:smol-toml@1.9.1";
 import { ConfigError, ConfigErrors, type Place } from "../core/errors.ts";
 
 /** A value of a machine file. `text` is how a number, text or date was written ("" for arrays and tables). */
-export interface Node {
-  readonly value: Scalar | readonly Node[] | Table;
+export interface TomlNode {
+  readonly value: Scalar | readonly TomlNode[] | TomlTable;
   readonly place: Place;
   readonly text: string;
   /** True for a number that was read as an integer; others are told by `text`: 2.0 is none. */
   readonly whole?: boolean;
 }
 export type Scalar = string | number | boolean | bigint | Date;
-export type Table = Map<string, Node>;
+export type TomlTable = Map<string, TomlNode>;
 
 /** Where a key stands (lines count from 1) and how its value was written. */
 interface Spot {
@@ -22,7 +22,7 @@ interface Spot {
 }
 
 /** The tree of a TOML text. @throws {ConfigErrors} it is not TOML, or an integer would be rounded. */
-export function readToml(text: string, file: string): Table {
+export function readToml(text: string, file: string): TomlTable {
   let values: Record<string, unknown>;
   try {
     values = parse(text, { integersAsBigInt: true });
@@ -56,7 +56,7 @@ export function isUnsafe(text: string): boolean {
 /** A file while its tree is made, and afterwards for whoever asks for lines. */
 class Source {
   /** Integers that a number cannot hold. */
-  readonly rounded: Node[] = [];
+  readonly rounded: TomlNode[] = [];
   #spots: Map<string, Spot> | undefined;
   constructor(readonly text: string, readonly file: string) {}
 
@@ -69,13 +69,13 @@ class Source {
     return this.#spots.get(key);
   }
 
-  table(values: Record<string, unknown>, path: string, above: Place): Table {
-    const out: Table = new Map();
+  table(values: Record<string, unknown>, path: string, above: Place): TomlTable {
+    const out: TomlTable = new Map();
     for (const name of Object.keys(values)) out.set(name, this.#node(values[name], joinKey(path, name), above));
     return out;
   }
 
-  #node(value: unknown, key: string, above: Place): Node {
+  #node(value: unknown, key: string, above: Place): TomlNode {
     const line = () => this.#spot(key)?.line ?? above.line ?? 1;
     const place: Place = {
       file: this.file,
@@ -85,7 +85,7 @@ class Source {
       key,
     };
     if (Array.isArray(value)) {
-      const nodes: Node[] = [];
+      const nodes: TomlNode[] = [];
       for (let i = 0; i < value.length; i++) nodes.push(this.#node(value[i], `${key}[${i}]`, place));
       return { value: nodes, place, text: "" };
     }
@@ -93,7 +93,7 @@ class Source {
       return { value: this.table(value as Record<string, unknown>, key, place), place, text: "" };
     }
     const whole = typeof value === "bigint", text = () => this.#spot(key)?.text ?? String(value);
-    const node: Node = {
+    const node: TomlNode = {
       value: whole ? Number(value) : value as Scalar,
       place,
       get text() {

@@ -1,11 +1,11 @@
 // Positions of keys in TOML text, and the integers that a number cannot hold.
 import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigErrors } from "../core/errors.ts";
-import { isUnsafe, type Node, readToml, type Table } from "./toml.ts";
+import { isUnsafe, readToml, type TomlNode, type TomlTable } from "./toml.ts";
 
 /** Every value of a tree as "key line text". */
-function places(table: Table): string[] {
-  return [...table.values()].flatMap(function spots(node: Node): string[] {
+function places(table: TomlTable): string[] {
+  return [...table.values()].flatMap(function spots(node: TomlNode): string[] {
     const here = `${node.place.key} ${node.place.line} ${node.text}`.trim();
     if (node.value instanceof Map) return [here, ...places(node.value)];
     return Array.isArray(node.value) ? [here, ...node.value.flatMap(spots)] : [here];

@@ -9,7 +9,7 @@ import type { Log } from "../core/log.ts";
 import type { PciDevice, PciFunction, PciHost } from "../core/pci.ts";
 import { PciSlot } from "../core/pci_slot.ts";
 import { DEVICES } from "../devices/mod.ts";
-import { type Edge, type Graph, targetName } from "./graph.ts";
+import { type Edge, type MachineGraph, targetName } from "./machine_graph.ts";
 
 const isPciDevice = offer<PciDevice>("pci"), isPciHost = offer<PciHost>("pciBus"), servesDma = offer<DmaController>("dma");
 
@@ -41,7 +41,7 @@ export interface WiringHost {
  * Creates every device of the graph, receivers of interrupts before those that drive them, and returns them by id in that order.
  * Devices are not reset; resetting them in the order of the map ends with consistent wires.
  */
-export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device> {
+export function wireDevices(graph: MachineGraph, host: WiringHost): Map<string, Device> {
   const devices = new Map<string, Device>(), types = host.types ?? DEVICES;
   const harts = graph.cpu.harts, epochSeconds = Math.floor(graph.clock.rtc.getTime() / 1000);
   const inputs = new Inputs(host, devices), slots = new Map<string, PciSlot>(), traceBus = host.log.on("bus");
@@ -98,7 +98,7 @@ export function wireDevices(graph: Graph, host: WiringHost): Map<string, Device>
 }
 
 /** What an output of a device drives. `lines` are those of the graph's edges. */
-function driver(graph: Graph, lines: readonly IrqLine[], device: string, output: number): IrqLine {
+function driver(graph: MachineGraph, lines: readonly IrqLine[], device: string, output: number): IrqLine {
   const driven: IrqLine[] = [];
   for (let i = 0; i < lines.length; i++) {
     const { from } = graph.edges[i];
@@ -109,8 +109,8 @@ function driver(graph: Graph, lines: readonly IrqLine[], device: string, output:
 }
 
 /** Devices that take interrupts, or serve DMA, come before those that need them; otherwise the order of the file. */
-function receiversFirst(graph: Graph): Graph["devices"] {
-  const byId = new Map<string, Graph["devices"][number]>(), done = new Set<string>(), out: Graph["devices"][number][] = [];
+function receiversFirst(graph: MachineGraph): MachineGraph["devices"] {
+  const byId = new Map<string, MachineGraph["devices"][number]>(), done = new Set<string>(), out: MachineGraph["devices"][number][] = [];
   for (const d of graph.devices) byId.set(d.id, d);
   const visit = (id: string) => {
     if (done.has(id)) return; // also ends a cycle of wires, which needs no order: wires carry levels until both ends exist

@@ -2,10 +2,10 @@
 // or through fan-outs.
 import type { Inputs } from "../core/device.ts";
 import { didYouMean, type Place } from "../core/errors.ts";
-import type { Reader } from "./config.ts";
+import type { ConfigReader } from "./config.ts";
 import * as format from "./format.ts";
-import { type DeviceNode, type Edge, targetName } from "./graph.ts";
-import type { Node, Table } from "./toml.ts";
+import { type DeviceNode, type Edge, targetName } from "./machine_graph.ts";
+import type { TomlNode, TomlTable } from "./toml.ts";
 
 /** The device, or `cpu0.ferr`. */
 const sourceName = (from: Edge["from"]) => "hart" in from ? `cpu${from.hart}.${from.output}` : from.device;
@@ -30,9 +30,9 @@ interface Fanout {
 }
 
 /** Interrupt wires of a device, as the file has them. */
-export interface Wire {
+export interface NamedWires {
   readonly device: DeviceNode;
-  readonly irq: Node;
+  readonly irq: TomlNode;
   readonly declared: readonly string[];
   /** Which one of several it is. */
   readonly n: number;
@@ -49,17 +49,17 @@ export class Wires {
   readonly #driven = new Map<string, Edge>();
 
   constructor(
-    readonly reader: Reader,
+    readonly reader: ConfigReader,
     /** Of a processor. */
     readonly cpuInputs: Readonly<Record<string, number>>,
     readonly harts: number,
     readonly devices: ReadonlyMap<string, DeviceNode>,
   ) {}
 
-  fanOut(id: string, table: Table, place: Place): void {
+  fanOut(id: string, table: TomlTable, place: Place): void {
     const errors = this.reader.errors.length, { to, shared } = this.reader.table(table, format.FANOUT, place);
     if (this.reader.errors.length > errors) return;
-    const nodes = table.get("to")!.value as Node[];
+    const nodes = table.get("to")!.value as TomlNode[];
     this.#fanouts.set(id, {
       place,
       shared: new Set(shared),
@@ -85,16 +85,16 @@ export class Wires {
   }
 
   /** Resolves one `irq` key into edges. */
-  add({ device, irq, declared, n }: Wire): void {
+  add({ device, irq, declared, n }: NamedWires): void {
     const { value } = irq;
     if (!declared.length) return;
     if (value instanceof Map) return this.#wireByName(device, value, declared, n);
-    const nodes = Array.isArray(value) ? value as Node[] : [irq];
+    const nodes = Array.isArray(value) ? value as TomlNode[] : [irq];
     if (nodes.length > declared.length || (nodes[0] === irq && declared.length > 1)) return this.#miscounted(irq, declared);
     for (let i = 0; i < nodes.length; i++) this.#output(device, declared[i], nodes[i], n);
   }
 
-  #miscounted({ value, place }: Node, declared: readonly string[]): void {
+  #miscounted({ value, place }: TomlNode, declared: readonly string[]): void {
     const names = declared.join(", ");
     this.reader.error(
       Array.isArray(value)
@@ -104,16 +104,16 @@ export class Wires {
     );
   }
 
-  #wireByName(device: DeviceNode, table: Table, declared: readonly string[], n: number): void {
+  #wireByName(device: DeviceNode, table: TomlTable, declared: readonly string[], n: number): void {
     for (const [name, node] of table) {
       if (!declared.includes(name)) {
         this.reader.error(`unknown output '${name}'${didYouMean(name, declared) || `; known: ${declared.join(", ")}`}`, node.place);
-      } else for (const one of Array.isArray(node.value) ? node.value as Node[] : [node]) this.#output(device, name, one, n);
+      } else for (const one of Array.isArray(node.value) ? node.value as TomlNode[] : [node]) this.#output(device, name, one, n);
     }
   }
 
   /** Connects one declared output (all its copies when it has a `*`). */
-  #output(device: DeviceNode, declared: string, node: Node, n: number): void {
+  #output(device: DeviceNode, declared: string, node: TomlNode, n: number): void {
     const text = node.value as string;
     if (text === "") return;
     if (!declared.includes("*")) {

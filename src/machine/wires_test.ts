@@ -3,7 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Random } from "../../tests/fuzz/random.ts";
 import { ConfigErrors } from "../core/errors.ts";
 import { loadConfig } from "./build_graph.ts";
-import { type Graph, targetName } from "./graph.ts";
+import { type MachineGraph, targetName } from "./machine_graph.ts";
 import { memoryFiles, TOYS } from "./testing/toys.ts";
 
 const types = TOYS;
@@ -18,8 +18,9 @@ reset = 0
 at = 0
 size = 4096
 `;
-const load = (text: string): Graph => loadConfig("m.toml", { readFile: memoryFiles({ "m.toml": text }, (p) => new Error(p)), types });
-const shown = (g: Graph) =>
+const load = (text: string): MachineGraph =>
+  loadConfig("m.toml", { readFile: memoryFiles({ "m.toml": text }, (p) => new Error(p)), types });
+const shown = (g: MachineGraph) =>
   g.edges.map(({ from, to, via, place }) => {
     const source = "device" in from ? `${from.device}.${g.devices.find((d) => d.id === from.device)!.outputs[from.output]}` : "";
     return `${source} -> ${targetName(to)}${via === undefined ? "" : ` via ${via}`} (${place.line})`;

@@ -1,8 +1,8 @@
 // HOT: no bigint, no closures, no allocation.
 // Address translation: Sv32, Sv39, Sv48, Sv57 with Svnapot and Svpbmt (RISC-V Privileged 20211203, 4.3 to 4.6, 5 and 6; Svade of 1.13).
-// Every walk goes to memory: the engine's TLB is the cache, and coherent with the tables (ir/tables.ts). Physical addresses are doubles; above 2^53 they lose low bits, where nothing is.
+// Every walk goes to memory: the engine's TLB is the cache, and coherent with the tables (ir/walked_tables.ts). Physical addresses are doubles; above 2^53 they lose low bits, where nothing is.
 import { type Access, type CoreEnv, FETCH, READ, WRITE } from "../ir/frontend.ts";
-import { WalkedTables } from "../ir/tables.ts";
+import { WalkedTables } from "../ir/walked_tables.ts";
 import type { Pmp } from "./pmp.ts";
 
 export type MmuMode = "bare" | "sv32" | "sv39" | "sv48" | "sv57";

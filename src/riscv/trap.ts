@@ -1,5 +1,5 @@
 // Causes of traps, their names and priorities (RISC-V Privileged 20211203, 3.1.8, 3.1.9 and table 3.7), and the record of past traps.
-import { type Entry, History } from "../core/history.ts";
+import { History, type HistoryEntry } from "../core/history.ts";
 
 // deno-fmt-ignore
 export const CAUSE = {
@@ -126,7 +126,7 @@ export class TrapLog {
 }
 
 /** What an entry of the history stands for. */
-export const trapOf = ({ what, a, b, at, times }: Entry): Trap => ({
+export const trapOf = ({ what, a, b, at, times }: HistoryEntry): Trap => ({
   cause: what & 0xff,
   interrupt: (what & 0x100) !== 0,
   epc: a,

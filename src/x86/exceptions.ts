@@ -1,5 +1,5 @@
 // Exception vectors, their names and classes (Intel SDM volume 3A, 253668-083, 6.3 and 6.15, tables 6-1 and 6-5), and the record of past events.
-import { type Entry, History } from "../core/history.ts";
+import { History, type HistoryEntry } from "../core/history.ts";
 
 // deno-fmt-ignore
 export const XCPT = {
@@ -120,7 +120,7 @@ export class EventLog {
 }
 
 /** What an entry of the history stands for. */
-export const eventOf = ({ what, code, a, b, at, times }: Entry): Event => ({
+export const eventOf = ({ what, code, a, b, at, times }: HistoryEntry): Event => ({
   vector: what & 0xff,
   kind: (what >> 8 & 3) as EventKind,
   cpl: what >> 12 & 3,

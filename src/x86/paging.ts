@@ -1,11 +1,11 @@
 // HOT: no bigint, no closures, no allocation.
 // Address translation: 32-bit, PAE, 4-level and 5-level paging with 4 KiB, 2 MiB (4 MiB) and 1 GiB pages. Intel SDM volume 3A (253668-083), chapter 4.
-// Every walk goes to memory: the engine's TLB is the cache, and coherent with the tables (ir/tables.ts). Physical addresses are doubles below 2^40.
+// Every walk goes to memory: the engine's TLB is the cache, and coherent with the tables (ir/walked_tables.ts). Physical addresses are doubles below 2^40.
 // The accessed bit of an entry is set when the walk goes on by it, also when the next entry is absent (SDM 4.8; QEMU does the same, and
 // kvm-unit-tests lets a processor do either).
 // Not modelled: memory types, caching of paging structures (a change of an entry is seen at once).
 import { type Access, type CoreEnv, FETCH, WRITE } from "../ir/frontend.ts";
-import { WalkedTables } from "../ir/tables.ts";
+import { WalkedTables } from "../ir/walked_tables.ts";
 
 const P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80;
 const XD = 0x8000_0000 | 0;

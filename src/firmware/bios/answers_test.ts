@@ -6,13 +6,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { Random } from "../../../tests/fuzz/random.ts";
 import { firmwareFiles, type TablesDescription } from "../tables/mod.ts";
-import { BDA, type BiosDisk, biosPowerOn, CF, type Register, type Segment, ZF } from "./host.ts";
+import { BDA, type BiosDisk, biosPowerOn, CF, type Register, type SegmentName, ZF } from "./host.ts";
 import { biosCall, INTERRUPTS, post } from "./mod.ts";
 import { setClosestMode, VBE_MODES } from "./vbe.ts";
 import { disk, FakeHost, MIB, STACK } from "./testing/fake_host.ts";
 
 const GOLDEN = new URL("../../../tests/golden/bios_answers.txt", import.meta.url).pathname;
-type Regs = Partial<Record<Register | Segment, number>>;
+type Regs = Partial<Record<Register | SegmentName, number>>;
 
 /** Configuration space of one PCI function: what it is, and which bits can be written. */
 function pciFunction(id: number, set: Readonly<Record<number, number>>, writable: Readonly<Record<number, number>>) {
@@ -91,7 +91,7 @@ class Watched extends FakeHost {
     this.noteBytes("rom", address, data);
     super.writeRom(address, data);
   }
-  override setSegment(name: Segment, value: number): void {
+  override setSegment(name: SegmentName, value: number): void {
     this.note(name, value);
     super.setSegment(name, value);
   }

@@ -7,7 +7,7 @@ import type { TablesDescription } from "../tables/mod.ts";
 export const REGISTERS = ["eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "esp"] as const;
 export const SEGMENTS = ["ds", "es", "ss"] as const;
 export type Register = typeof REGISTERS[number];
-export type Segment = typeof SEGMENTS[number];
+export type SegmentName = typeof SEGMENTS[number];
 
 /** A disk as int 13h sees it. */
 export interface BiosDisk {
@@ -55,9 +55,9 @@ export interface BiosHost {
   reg(name: Register): number;
   setReg(name: Register, value: number): void;
   /** Selector of a segment register. */
-  segment(name: Segment): number;
+  segment(name: SegmentName): number;
   /** Loads a segment register as real mode does. */
-  setSegment(name: Segment, value: number): void;
+  setSegment(name: SegmentName, value: number): void;
   read(address: number, size: 1 | 2 | 4): number;
   write(address: number, size: 1 | 2 | 4, value: number): void;
   readBytes(address: number, length: number): Uint8Array;

@@ -25,8 +25,8 @@ export {
   ROM_SEGMENT,
   STUB_BYTES,
 } from "./host.ts";
-export type { Segment } from "./host.ts";
-export { acpiAddress } from "./tables.ts";
+export type { SegmentName } from "./host.ts";
+export { acpiAddress } from "./post_tables.ts";
 export { readPci } from "./pci.ts";
 export { setClosestMode } from "./vbe.ts";
 

@@ -10,7 +10,7 @@ import { CONFIGURATION, CONFIGURATION_AT } from "./int15.ts";
 import { fromBcd, toBcd } from "./host.ts";
 import { readCmos, TICKS_PER_DAY, writeCmos } from "./int1a.ts";
 import { startPci } from "./pci.ts";
-import { placeTables, startApic } from "./tables.ts";
+import { placeTables, startApic } from "./post_tables.ts";
 import { ROM_CODE } from "./rom_code.ts";
 import { ROM_FONTS, setMode } from "./video_text.ts";
 

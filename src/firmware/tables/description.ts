@@ -1,7 +1,7 @@
 // What the tables of a PC's firmware say about the machine; made from its graph.
 
 /** An ISA interrupt at an I/O APIC's input, where that is another number or another trigger mode than ISA's. */
-export interface Override {
+export interface InterruptOverride {
   readonly irq: number;
   readonly input: number;
   /** Level-triggered; active high. */
@@ -30,7 +30,7 @@ export interface TablesDescription {
   readonly lowMemoryEnd: number;
   readonly localApic?: number;
   readonly ioApic?: { readonly id: number; readonly address: number };
-  readonly overrides: readonly Override[];
+  readonly overrides: readonly InterruptOverride[];
   readonly hpet?: number;
   /** Power management by ports, with its interrupt. */
   readonly pm?: { readonly base: number; readonly sci: number };

@@ -1,5 +1,5 @@
 // What an address or value is, computed from registers and memory. DWARF 5 (2017), 2.5.1 "General Operations": what call frame information uses.
-import { Reader } from "./reader.ts";
+import { DwarfReader } from "./reader.ts";
 
 export interface Surroundings {
   /** Of an address: 4 or 8. */
@@ -14,7 +14,7 @@ const MOST = 1000;
 
 /** The result, or undefined when something that it needs is not known. `first`: what lies on the stack at the beginning. */
 export function evaluate(expression: Uint8Array, around: Surroundings, first?: bigint): bigint | undefined {
-  const bits = 8 * around.bytes, stack: bigint[] = first === undefined ? [] : [first], r = new Reader(expression);
+  const bits = 8 * around.bytes, stack: bigint[] = first === undefined ? [] : [first], r = new DwarfReader(expression);
   const wrap = (v: bigint) => BigInt.asUintN(bits, v), signed = (v: bigint) => BigInt.asIntN(bits, v);
   const pop = (): bigint => {
     const value = stack.pop();

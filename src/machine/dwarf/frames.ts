@@ -1,7 +1,7 @@
 // Where a function's caller is, by what its compiler says. DWARF 5 (2017), 6.4 "Call Frame Information"; the `.eh_frame` variant by the Linux
 // Standard Base, core specification 5.0, 10.6.
-import { Reader } from "./reader.ts";
-import type { Section } from "./sections.ts";
+import { DwarfReader } from "./reader.ts";
+import type { ElfSection } from "./elf_sections.ts";
 
 /** Where the caller's value of a register is. Offsets count from the frame's address (CFA). */
 export type Rule =
@@ -30,7 +30,7 @@ interface Cie {
   /** FDEs have data of their own, with its length in front. */
   readonly sized: boolean;
   readonly signal: boolean;
-  readonly instructions: Reader;
+  readonly instructions: DwarfReader;
 }
 interface Fde {
   readonly from: bigint;
@@ -38,11 +38,11 @@ interface Fde {
   readonly cie: Cie;
   readonly at: number;
   readonly end: number;
-  readonly data: Reader;
+  readonly data: DwarfReader;
 }
 
 /** Finds the row for an address, in `.debug_frame` and `.eh_frame`. `bytes` of an address: 4 or 8. */
-export function framesOf(section: (name: string) => Section | undefined, bytes: number): (address: bigint) => FrameRow | undefined {
+export function framesOf(section: (name: string) => ElfSection | undefined, bytes: number): (address: bigint) => FrameRow | undefined {
   const fdes: Fde[] = [];
   for (const eh of [false, true]) {
     const found = section(eh ? ".eh_frame" : ".debug_frame");
@@ -67,11 +67,11 @@ export function framesOf(section: (name: string) => Section | undefined, bytes: 
   };
 }
 
-function collect(section: Section, eh: boolean, bytes: number, out: Fde[]): void {
-  const cies = new Map<number, Cie | undefined>(), r = new Reader(section.bytes);
+function collect(section: ElfSection, eh: boolean, bytes: number, out: Fde[]): void {
+  const cies = new Map<number, Cie | undefined>(), r = new DwarfReader(section.bytes);
   const cieAt = (at: number): Cie | undefined => {
     if (!cies.has(at)) {
-      const start = new Reader(section.bytes, at), { length, wide } = start.length(), piece = start.piece(length);
+      const start = new DwarfReader(section.bytes, at), { length, wide } = start.length(), piece = start.piece(length);
       piece.offset(wide); // its own mark
       cies.set(at, readCie(piece, bytes));
     }
@@ -96,7 +96,7 @@ function collect(section: Section, eh: boolean, bytes: number, out: Fde[]): void
   }
 }
 
-function readCie(r: Reader, bytes: number): Cie | undefined {
+function readCie(r: DwarfReader, bytes: number): Cie | undefined {
   const version = r.u8(), augmentation = r.text();
   if (augmentation.startsWith("eh") || (version !== 1 && version !== 3 && version !== 4)) return undefined;
   if (version === 4) r.skip(2); // sizes of an address and of a segment selector
@@ -119,7 +119,7 @@ function readCie(r: Reader, bytes: number): Cie | undefined {
 const DW_EH_PE_OMIT = 0xff, PCREL = 0x10;
 
 /** An encoded address (LSB 10.5.1): absolute, or relative to where it stands. */
-function pointer(r: Reader, encoding: number, section: Section | undefined, bytes: number): bigint {
+function pointer(r: DwarfReader, encoding: number, section: ElfSection | undefined, bytes: number): bigint {
   if (encoding === DW_EH_PE_OMIT) return 0n;
   const at = r.at;
   const value = (() => {
@@ -156,16 +156,16 @@ interface State {
 
 function rowOf({ cie, from, at, end, data }: Fde, address: bigint, bytes: number): FrameRow | undefined {
   const state: State = { cfa: undefined, rules: new Map() };
-  const first = new Reader(cie.instructions.bytes, cie.instructions.at, cie.instructions.end);
+  const first = new DwarfReader(cie.instructions.bytes, cie.instructions.at, cie.instructions.end);
   run(first, state, cie, 0n, undefined, new Map(), bytes);
   const initial = new Map(state.rules);
-  run(new Reader(data.bytes, at, end), state, cie, from, address, initial, bytes);
+  run(new DwarfReader(data.bytes, at, end), state, cie, from, address, initial, bytes);
   return state.cfa && { cfa: state.cfa, rules: state.rules, returnAddress: cie.returnAddress, signal: cie.signal };
 }
 
 /** Runs instructions (6.4.2) up to those that are of what lies behind `address`. */
 function run(
-  r: Reader,
+  r: DwarfReader,
   state: State,
   { codeAlign, dataAlign }: Cie,
   from: bigint,

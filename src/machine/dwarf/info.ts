@@ -1,7 +1,7 @@
 // Which functions an instruction is of: the one that was compiled and those that were put into it (inlined). DWARF 5 (2017), 2.17 (ranges of
 // addresses), 3.3 (subroutines), 7.5 (entries and forms), 7.28 (lists of ranges); version 4 (2010), 2.17.3, for `.debug_ranges`.
-import { Reader, textAt } from "./reader.ts";
-import type { Section } from "./sections.ts";
+import { DwarfReader, textAt } from "./reader.ts";
+import type { ElfSection } from "./elf_sections.ts";
 
 /** A function that an instruction belongs to. */
 export interface InlinedCall {
@@ -66,7 +66,7 @@ type Attributes = ReadonlyMap<number, Value>;
 /** Functions of an address, the innermost first, and the offset of the line table whose files they count by. */
 export type Inlines = (address: bigint) => { readonly calls: readonly InlinedCall[]; readonly lines: number | undefined } | undefined;
 
-export function inlinesOf(section: (name: string) => Section | undefined): Inlines {
+export function inlinesOf(section: (name: string) => ElfSection | undefined): Inlines {
   const bytesOf = (name: string) => section(name)?.bytes, info = bytesOf(".debug_info") ?? new Uint8Array();
   const tables = new Map<number, ReadonlyMap<number, Abbreviation>>();
   let units: Unit[] | undefined;
@@ -75,7 +75,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
     let table = tables.get(at) as Map<number, Abbreviation> | undefined;
     if (table) return table;
     table = new Map();
-    const r = new Reader(bytesOf(".debug_abbrev") ?? new Uint8Array(), at);
+    const r = new DwarfReader(bytesOf(".debug_abbrev") ?? new Uint8Array(), at);
     for (let code = r.uleb(); code !== 0; code = r.uleb()) {
       const tag = r.uleb(), children = r.u8() !== 0, attributes: number[] = [];
       for (;;) {
@@ -89,7 +89,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
     return table;
   };
 
-  const value = (r: Reader, form: number, constant: number, unit: Pick<Unit, "wide" | "bytes" | "version" | "at">): Value => {
+  const value = (r: DwarfReader, form: number, constant: number, unit: Pick<Unit, "wide" | "bytes" | "version" | "at">): Value => {
     const number = (n: number | bigint): Value => ({ kind: "number", value: n });
     const skip = (n: number): Value => (r.skip(n), { kind: "other", value: 0 });
     switch (form) {
@@ -179,7 +179,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
   const STRX = new Set([0x1a, 0x25, 0x26, 0x27, 0x28]);
   /** An entry: its abbreviation and its attributes; undefined where a list of children ends. */
   const entry = (
-    r: Reader,
+    r: DwarfReader,
     unit: Pick<Unit, "wide" | "bytes" | "version" | "at" | "abbreviations" | "strOffsetsBase">,
     wanted?: ReadonlySet<number>,
   ) => {
@@ -192,7 +192,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
       let v = value(r, list[i + 1], list[i + 2], unit);
       if (wanted && !wanted.has(list[i])) continue;
       if (STRX.has(list[i + 1])) {
-        const at = new Reader(
+        const at = new DwarfReader(
           bytesOf(".debug_str_offsets") ?? new Uint8Array(),
           unit.strOffsetsBase + Number(v.value) * (unit.wide ? 8 : 4),
         );
@@ -206,7 +206,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
   const addressOf = (v: Value | undefined, unit: Pick<Unit, "bytes" | "addrBase">): bigint | undefined => {
     if (v?.kind === "address") return v.value as bigint;
     if (v?.kind !== "addrx") return undefined;
-    return new Reader(bytesOf(".debug_addr") ?? new Uint8Array(), unit.addrBase + Number(v.value) * unit.bytes).word(unit.bytes);
+    return new DwarfReader(bytesOf(".debug_addr") ?? new Uint8Array(), unit.addrBase + Number(v.value) * unit.bytes).word(unit.bytes);
   };
 
   /** The addresses of an entry; undefined when it has none of its own. */
@@ -217,7 +217,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
     return [[low, high.kind === "number" ? low + BigInt(high.value) : addressOf(high, unit) ?? low]];
   };
   const debugRanges = (at: number, { bytes, low }: Pick<Unit, "bytes" | "low">): (readonly [bigint, bigint])[] => {
-    const r = new Reader(bytesOf(".debug_ranges") ?? new Uint8Array(), at),
+    const r = new DwarfReader(bytesOf(".debug_ranges") ?? new Uint8Array(), at),
       out: (readonly [bigint, bigint])[] = [],
       ones = (1n << BigInt(8 * bytes)) - 1n;
     for (let base = low;;) {
@@ -233,9 +233,9 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
   ): (readonly [bigint, bigint])[] => {
     const data = bytesOf(".debug_rnglists") ?? new Uint8Array();
     const at = list.kind === "rnglistx"
-      ? unit.rnglistsBase + new Reader(data, unit.rnglistsBase + Number(list.value) * (unit.wide ? 8 : 4)).offset(unit.wide)
+      ? unit.rnglistsBase + new DwarfReader(data, unit.rnglistsBase + Number(list.value) * (unit.wide ? 8 : 4)).offset(unit.wide)
       : Number(list.value);
-    const r = new Reader(data, at), out: (readonly [bigint, bigint])[] = [], { bytes } = unit;
+    const r = new DwarfReader(data, at), out: (readonly [bigint, bigint])[] = [], { bytes } = unit;
     const indexed = () => addressOf({ kind: "addrx", value: r.uleb() }, unit)!;
     for (let base = unit.low;;) {
       switch (r.u8()) {
@@ -273,7 +273,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
   };
 
   const readUnit = (at: number): { unit: Unit | undefined; next: number } => {
-    const r = new Reader(info, at), { length, wide } = r.length(), next = r.at + length;
+    const r = new DwarfReader(info, at), { length, wide } = r.length(), next = r.at + length;
     if (next > info.length) throw new RangeError("the unit ends behind the data");
     const version = r.u16();
     if (version < 2 || version > 5) return { unit: undefined, next };
@@ -312,7 +312,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
     if (linked?.kind === "text" && linked.value !== "") return linked.value as string;
     if (to?.kind === "offset" && depth < LONGEST) {
       const offset = to.value as number, unit = units!.find((u) => offset >= u.at && offset < u.end);
-      const target = unit && entry(new Reader(info, offset, unit.end), unit, NAMES);
+      const target = unit && entry(new DwarfReader(info, offset, unit.end), unit, NAMES);
       return target ? nameOf(target.attributes, offset, depth + 1) : "";
     }
     return own?.kind === "text" && own.value !== "" ? [...pathTo(at), own.value].join("::") : "";
@@ -322,7 +322,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
   const pathTo = (at: number): string[] => {
     const unit = units!.find((u) => at >= u.at && at < u.end);
     if (!unit) return [];
-    const r = new Reader(info, unit.first, unit.end), scopes: string[] = [];
+    const r = new DwarfReader(info, unit.first, unit.end), scopes: string[] = [];
     // The last entry in front of it on each level is what it is in.
     while (r.at < at) {
       const e = entry(r, unit, IN_SCOPES);
@@ -342,7 +342,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
     ranges?.some(([from, to]) => address >= from && address < to);
 
   /** The functions of the children that begin at the reader's place. */
-  const search = (r: Reader, unit: Unit, address: bigint, depth: number): InlinedCall[] | undefined => {
+  const search = (r: DwarfReader, unit: Unit, address: bigint, depth: number): InlinedCall[] | undefined => {
     if (depth > DEEPEST) throw new RangeError("too many entries in each other");
     let found: InlinedCall[] | undefined;
     while (!r.done) {
@@ -374,7 +374,7 @@ export function inlinesOf(section: (name: string) => Section | undefined): Inlin
     for (const unit of units) {
       if (unit.ranges && !holds(unit.ranges, address)) continue;
       try {
-        const r = new Reader(info, unit.first, unit.end), root = entry(r, unit);
+        const r = new DwarfReader(info, unit.first, unit.end), root = entry(r, unit);
         const calls = root?.abbreviation.children ? search(r, unit, address, 0) : undefined;
         if (calls) return { calls, lines: unit.lines };
       } catch (e) {

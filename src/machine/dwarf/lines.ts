@@ -1,6 +1,6 @@
 // Source lines of addresses. DWARF 5 (2017), 6.2 "Line Number Information"; versions 2 to 4 by their own headers (DWARF 4, 6.2.4).
-import { Reader, textAt } from "./reader.ts";
-import type { Section } from "./sections.ts";
+import { DwarfReader, textAt } from "./reader.ts";
+import type { ElfSection } from "./elf_sections.ts";
 
 export interface SourceLine {
   /** As the compiler was given it; below the folder that it was started in where that is known. */
@@ -47,11 +47,11 @@ export interface Lines {
   file(table: number | undefined, number: number): string | undefined;
 }
 
-export function linesOf(section: (name: string) => Section | undefined): Lines {
+export function linesOf(section: (name: string) => ElfSection | undefined): Lines {
   const sequences: Sequence[] = [], tables = new Map<number, readonly string[]>(), data = section(".debug_line")?.bytes;
   const strings = { strp: section(".debug_str")?.bytes, line: section(".debug_line_str")?.bytes };
   try {
-    const r = new Reader(data ?? new Uint8Array());
+    const r = new DwarfReader(data ?? new Uint8Array());
     while (!r.done) {
       const at = r.at, { length, wide } = r.length(), unit = r.piece(length);
       try {
@@ -90,7 +90,7 @@ interface Strings {
   readonly line: Uint8Array | undefined;
 }
 
-function readUnit(r: Reader, wide: boolean, strings: Strings, out: Sequence[], onFiles: (files: readonly string[]) => void): void {
+function readUnit(r: DwarfReader, wide: boolean, strings: Strings, out: Sequence[], onFiles: (files: readonly string[]) => void): void {
   const version = r.u16();
   if (version < 2 || version > 5) return;
   if (version === 5) r.skip(2); // sizes of an address and of a segment selector
@@ -150,7 +150,7 @@ function readUnit(r: Reader, wide: boolean, strings: Strings, out: Sequence[], o
 const join = (folder: string, name: string): string => folder === "" || name.startsWith("/") ? name : `${folder}/${name}`;
 
 /** Versions 2 to 4: files count from 1, folder 0 is the compiler's own. */
-function filesOf4(r: Reader): string[] {
+function filesOf4(r: DwarfReader): string[] {
   const folders = [""], files = [""];
   for (let text = r.text(); text !== ""; text = r.text()) folders.push(text);
   for (let name = r.text(); name !== ""; name = r.text()) {
@@ -162,7 +162,7 @@ function filesOf4(r: Reader): string[] {
 }
 
 /** Version 5: tables that say themselves what they tell; folder 0 is the compiler's own, and what is below it is told without it. */
-function filesOf5(r: Reader, wide: boolean, strings: Strings): string[] {
+function filesOf5(r: DwarfReader, wide: boolean, strings: Strings): string[] {
   const table = () => {
     const formats = Array.from({ length: r.u8() }, () => [r.uleb(), r.uleb()] as const), count = r.uleb();
     // Each takes a byte at least, so that no count makes more of it than the file has.
@@ -183,7 +183,7 @@ function filesOf5(r: Reader, wide: boolean, strings: Strings): string[] {
   return table().map(({ path, folder }) => join(folder === 0 ? "" : folders[folder]?.path ?? "", path));
 }
 
-function read(r: Reader, form: number, wide: boolean, strings: Strings): string | number {
+function read(r: DwarfReader, form: number, wide: boolean, strings: Strings): string | number {
   switch (form) {
     case FORM.string:
       return r.text();

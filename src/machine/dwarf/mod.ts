@@ -3,7 +3,7 @@ import { demangle } from "../demangle.ts";
 import { type FrameRow, framesOf } from "./frames.ts";
 import { type Inlines, inlinesOf } from "./info.ts";
 import { type Lines, linesOf, type SourceLine } from "./lines.ts";
-import { sectionsOf } from "./sections.ts";
+import { sectionsOf } from "./elf_sections.ts";
 
 /** A function that an instruction is of, and where in its source. */
 export interface SourcePlace {

@@ -1,6 +1,6 @@
 // Bytes of debugging information, one value after the other. DWARF Debugging Information Format, version 5 (2017), 7.6 (LEB128), 7.4 (32 and 64 bits).
 
-export class Reader {
+export class DwarfReader {
   readonly #view: DataView;
   constructor(readonly bytes: Uint8Array, public at = 0, public end: number = bytes.length) {
     if (!Number.isSafeInteger(at) || at < 0) throw new RangeError("no place in the data");
@@ -80,9 +80,9 @@ export class Reader {
     this.at += bytes;
   }
   /** The next bytes as a reader of their own. */
-  piece(bytes: number): Reader {
+  piece(bytes: number): DwarfReader {
     if (bytes < 0 || this.at + bytes > this.bytes.length) throw new RangeError("the piece ends behind the data");
-    const piece = new Reader(this.bytes, this.at, this.at + bytes);
+    const piece = new DwarfReader(this.bytes, this.at, this.at + bytes);
     this.at += bytes;
     return piece;
   }

@@ -17,7 +17,7 @@ import { causeName, MEIP, SEIP, SSIP, STIP } from "../../riscv/trap.ts";
 import { EM_RISCV, notInMemory, type Symbols } from "../elf.ts";
 import { buildFdt } from "../fdt.ts";
 import type { RiscvCpu as CpuNode } from "./descriptor.ts";
-import { type Graph, mainRam } from "../graph.ts";
+import { type MachineGraph, mainRam } from "../machine_graph.ts";
 import { type Image, readImage } from "../image.ts";
 import { EngineCpu } from "../engine_cpu.ts";
 import type { Host, Platform, PlatformParts } from "../platform.ts";
@@ -90,7 +90,7 @@ class SbiConsole implements CharPort {
 }
 
 /** The instruction set of a machine's processors. @throws {ConfigError} there is no such one. */
-export function checkCpu({ cpu, cpuPlaces }: Graph): Isa {
+export function checkCpu({ cpu, cpuPlaces }: MachineGraph): Isa {
   try {
     return parseIsa((cpu as CpuNode).isa);
   } catch (e) {
@@ -467,7 +467,7 @@ export const complete = loadFloating;
 
 const USER_TREES = new Later<typeof import("../dtb.ts")>("machine/dtb.ts");
 /** Loads what few machines need. @throws {ConfigError} the device tree is none. */
-export async function prepare(graph: Graph, host: Host): Promise<Graph> {
+export async function prepare(graph: MachineGraph, host: Host): Promise<MachineGraph> {
   const { dtb } = graph.boot;
   if (dtb === undefined) return graph;
   (await USER_TREES.load()).withChosen(host.readFile(dtb), dtb, {});

@@ -10,7 +10,7 @@ import { GUEST, PC } from "../../ir/layout.ts";
 import type { Architecture, CpuBase } from "../architecture.ts";
 import { type DebuggableCore, EngineCpu } from "../engine_cpu.ts";
 import { BOOT, CLOCK } from "../format.ts";
-import { mainRam } from "../graph.ts";
+import { mainRam } from "../machine_graph.ts";
 import { readImage } from "../image.ts";
 import type { Platform, PlatformParts } from "../platform.ts";
 

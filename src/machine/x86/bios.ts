@@ -13,7 +13,7 @@ import {
   readPci,
   type Register,
   ROM_SEGMENT,
-  type Segment,
+  type SegmentName,
   STUB_BYTES,
 } from "../../firmware/bios/mod.ts";
 import type { TablesDescription } from "../../firmware/tables/mod.ts";
@@ -22,9 +22,9 @@ import type { X86Cpu } from "../../x86/cpu.ts";
 import { setReal } from "../../x86/segment_loads.ts";
 import { CS, DS, ES, SS } from "../../x86/segments.ts";
 import { GPR } from "../../x86/slots.ts";
-import type { Graph } from "../graph.ts";
+import type { MachineGraph } from "../machine_graph.ts";
 import type { PlatformParts } from "../platform.ts";
-import { describeTables } from "./tables.ts";
+import { describeTables } from "./firmware_tables.ts";
 
 /** The BIOS has its stack below the boot sector while it looks for one. */
 const BOOT_STACK = 0x7c00, BOOT_VECTOR = 0x19;
@@ -42,10 +42,10 @@ const SLOTS: Readonly<Record<Register, number>> = {
   esi: GPR(6),
   edi: GPR(7),
 };
-const SEGMENT_NUMBERS: Readonly<Record<Segment, number>> = { es: ES, ss: SS, ds: DS };
+const SEGMENT_NUMBERS: Readonly<Record<SegmentName, number>> = { es: ES, ss: SS, ds: DS };
 
 /** Where memory is, for E820 and the like: what the BIOS keeps for itself, and low memory from `tablesAt` on, is reserved. */
-export function memoryMap(graph: Graph, tablesAt = Infinity): MapEntry[] {
+export function memoryMap(graph: MachineGraph, tablesAt = Infinity): MapEntry[] {
   const map: MapEntry[] = [];
   for (const { base, length } of graph.memories.filter((m) => m.kind === "ram").flatMap((m) => m.segments)) {
     const whole = base + length, end = whole <= 2 ** 32 ? Math.min(whole, tablesAt) : whole;
@@ -132,10 +132,10 @@ export class BuiltinBios implements BiosHost {
   setReg(name: Register, value: number): void {
     this.core.window.set(SLOTS[name], value | 0, 0);
   }
-  segment(name: Segment): number {
+  segment(name: SegmentName): number {
     return this.core.segments.selector(SEGMENT_NUMBERS[name]);
   }
-  setSegment(name: Segment, value: number): void {
+  setSegment(name: SegmentName, value: number): void {
     setReal(this.core, SEGMENT_NUMBERS[name], value);
   }
 

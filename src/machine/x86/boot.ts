@@ -5,8 +5,8 @@ import { type MapEntry, setClosestMode } from "../../firmware/bios/mod.ts";
 import type { X86Cpu } from "../../x86/cpu.ts";
 import { setReal } from "../../x86/segment_loads.ts";
 import { BIG, CODE, CS, DS, ES, FS, GRANULAR, GS, LONG, PRESENT, READABLE, S, SS, TR, TSS32_BUSY, WRITABLE } from "../../x86/segments.ts";
-import type { Segment, Symbols } from "../elf.ts";
-import { mainRam } from "../graph.ts";
+import type { ImageSegment, Symbols } from "../elf.ts";
+import { mainRam } from "../machine_graph.ts";
 import type { PlatformParts } from "../platform.ts";
 import type { BuiltinBios } from "./bios.ts";
 import { Places } from "../places.ts";
@@ -32,7 +32,7 @@ export interface BootModule {
 }
 
 /** How the kernel's first instruction finds the processor. */
-export interface Entry {
+export interface BootEntry {
   /** General registers; the others are 0. */
   readonly registers: Readonly<Record<string, number>>;
   /** In 64-bit mode with the first 4 GiB mapped, instead of 32-bit mode without paging. */
@@ -53,10 +53,10 @@ export interface X86Image {
   readonly protocol: X86Protocol;
   /** Physical address of the first instruction; unused for a disk. */
   readonly entry: number;
-  readonly segments: readonly Segment[];
+  readonly segments: readonly ImageSegment[];
   readonly symbols: Symbols;
   /** Writes what the protocol tells a kernel; absent for a disk. */
-  tell?(boot: Boot): Entry;
+  tell?(boot: Boot): BootEntry;
 }
 
 /** The screen that a kernel asked for. */

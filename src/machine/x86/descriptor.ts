@@ -23,9 +23,9 @@ const CPU = {
   ferr: string("where the first processor's FERR# leads (x87 errors while CR0.NE is clear)", { optional: true }),
 } satisfies Keys;
 
-export type X86Cpu = Omit<Config<typeof CPU>, "cores"> & { readonly arch: "x86_64"; readonly family: "x86"; readonly harts: number };
+export type X86CpuNode = Omit<Config<typeof CPU>, "cores"> & { readonly arch: "x86_64"; readonly family: "x86"; readonly harts: number };
 
-export const X86: Architecture<X86Cpu> = {
+export const X86: Architecture<X86CpuNode> = {
   title: "x86",
   names: ["x86_64"],
   keys: {

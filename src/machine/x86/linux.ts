@@ -3,7 +3,7 @@
 // Not modelled: video modes of `vga=`, EFI handover, setup_data. The entry in real mode is in x86_linux16.ts.
 import { ConfigError } from "../../core/errors.ts";
 import { Symbols } from "../elf.ts";
-import type { Boot, Entry, X86Image } from "./boot.ts";
+import type { Boot, BootEntry, X86Image } from "./boot.ts";
 
 /** Offsets in the file, and in the boot parameters. */
 export const SETUP_SECTORS = 0x1f1, VERSION = 0x206, LOADFLAGS = 0x211, CODE32_START = 0x214;
@@ -54,7 +54,7 @@ export function readLinux(file: Uint8Array, name: string, long: boolean): X86Ima
   };
 }
 
-function tellLinux(boot: Boot, file: Uint8Array, long: boolean): Entry {
+function tellLinux(boot: Boot, file: Uint8Array, long: boolean): BootEntry {
   const header = new DataView(file.buffer, file.byteOffset, file.byteLength), { table } = boot, at = table.reserve(PARAMETERS);
   const zero = new DataView(table.view.buffer, at, PARAMETERS), version = header.getUint16(VERSION, true), { cmdline, map } = boot;
   new Uint8Array(table.view.buffer, at).set(file.subarray(HEADER, Math.min(MAGIC + file[JUMP_LENGTH], 0x290)), HEADER);

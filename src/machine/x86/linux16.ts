@@ -4,7 +4,7 @@
 // Not modelled: boot protocols before 2.00, video modes of `vga=`.
 import { ConfigError } from "../../core/errors.ts";
 import { Symbols } from "../elf.ts";
-import type { Boot, Entry, X86Image } from "./boot.ts";
+import type { Boot, BootEntry, X86Image } from "./boot.ts";
 import { CODE32_START, LOADFLAGS, SETUP_SECTORS, VERSION } from "./linux.ts";
 
 /** Offsets in the setup header; the first two are those of protocols before 2.02. */
@@ -46,7 +46,7 @@ export function readLinux16(file: Uint8Array, name: string): X86Image {
 }
 
 /** Fills in what the boot loader tells in the header. */
-function tellLinux16(boot: Boot, file: DataView, real: number): Entry {
+function tellLinux16(boot: Boot, file: DataView, real: number): BootEntry {
   const { bus } = boot.parts, version = file.getUint16(VERSION, true), text = new TextEncoder().encode(boot.cmdline + "\0");
   const longest = version >= WITH_CMDLINE_SIZE ? file.getUint32(CMDLINE_SIZE, true) : OLD_CMDLINE_SIZE, room = HEAP_BYTES - 256;
   if (text.length - 1 > Math.min(longest, room)) {

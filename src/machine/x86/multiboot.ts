@@ -2,8 +2,8 @@
 // Sources: Multiboot Specification 0.6.96, 3.1 to 3.3; Multiboot2 Specification 2.0, 3.1 to 3.6. Where the second one leaves widths open (ELF
 // sections), as GRUB 2.06 writes them. Not modelled: boot device, drives, APM and VBE tables, EFI.
 import { ConfigError } from "../../core/errors.ts";
-import { EM_386, EM_X86_64, isElf, machineName, NO_RAM, readElf, type Segment, Symbols, withoutHeaders } from "../elf.ts";
-import type { Boot, Entry, Framebuffer, X86Image } from "./boot.ts";
+import { EM_386, EM_X86_64, type ImageSegment, isElf, machineName, NO_RAM, readElf, Symbols, withoutHeaders } from "../elf.ts";
+import type { Boot, BootEntry, Framebuffer, X86Image } from "./boot.ts";
 
 /**
  * Multiboot says nothing of the image's name. GRUB legacy and QEMU put it in front of the command line, GRUB 2 does not, and kernels for both
@@ -141,7 +141,7 @@ const words = (view: DataView, from: number, to: number): number[] =>
   Array.from({ length: (to - from) >> 2 }, (_, i) => view.getUint32(from + 4 * i, true));
 
 /** How far a relocatable kernel must be moved to lie between `min` and `max`: not at all when it does, else to the lowest place above 1 MiB. */
-function relocation(segments: readonly Segment[], min: number, max: number, align: number): number {
+function relocation(segments: readonly ImageSegment[], min: number, max: number, align: number): number {
   const base = Math.min(...segments.map((s) => s.paddr)), end = Math.max(...segments.map((s) => s.paddr + s.size));
   if (base >= Math.max(min, MIB) && end - 1 <= max) return 0;
   const step = Math.max(1, align);
@@ -227,7 +227,7 @@ function screen(boot: Boot, video: Video | undefined): Framebuffer | undefined {
 }
 
 /** The first version's information structure, 3.3. */
-function tell1(boot: Boot, file: Uint8Array, screenWanted: boolean, video: Video | undefined): Entry {
+function tell1(boot: Boot, file: Uint8Array, screenWanted: boolean, video: Video | undefined): BootEntry {
   const { table, map, cmdline } = boot, { view } = table, info = table.reserve(120);
   const set = (offset: number, value: number) => view.setUint32(info + offset, value, true);
   let flags = 0x1 | 0x4 | 0x40 | 0x200;
@@ -270,7 +270,7 @@ function tell1(boot: Boot, file: Uint8Array, screenWanted: boolean, video: Video
 }
 
 /** The second version's list of tags, 3.6. */
-function tell2(boot: Boot, file: Uint8Array, video: Video | undefined, base: number | undefined): Entry {
+function tell2(boot: Boot, file: Uint8Array, video: Video | undefined, base: number | undefined): BootEntry {
   const { table, map } = boot, { view } = table, info = table.reserve(8), bytes = new Uint8Array(view.buffer);
   const tag = (type: number, numbers: readonly number[], rest: Uint8Array = new Uint8Array()) => {
     const size = 8 + 4 * numbers.length + rest.length, at = table.reserve(size);

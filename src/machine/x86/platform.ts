@@ -15,8 +15,8 @@ import { initFpu } from "../../x86/state.ts";
 import { MODE_CODE32, MODE_CODE64 } from "../../x86/slots.ts";
 import { CS, DS, ES, PRESENT, S, SS, WRITABLE } from "../../x86/segments.ts";
 import { isElf, notInMemory, Symbols } from "../elf.ts";
-import type { X86Cpu as CpuNode } from "./descriptor.ts";
-import type { Graph } from "../graph.ts";
+import type { X86CpuNode } from "./descriptor.ts";
+import type { MachineGraph } from "../machine_graph.ts";
 import { EngineCpu } from "../engine_cpu.ts";
 import type { Host, Platform, PlatformParts } from "../platform.ts";
 import { loadSegments } from "../ram.ts";
@@ -119,8 +119,8 @@ class Ports implements CpuPorts {
 const KNOWN_PORTS = 1024;
 
 /** @throws {ConfigError} there is no such CPU model, or no such feature. */
-export function checkCpu({ cpu, cpuPlaces }: Graph): void {
-  const { model, features } = cpu as CpuNode;
+export function checkCpu({ cpu, cpuPlaces }: MachineGraph): void {
+  const { model, features } = cpu as X86CpuNode;
   try {
     new Features(modelByName(model), features);
   } catch (e) {
@@ -145,7 +145,7 @@ class X86Platform implements Platform {
   #advised = false;
 
   constructor(readonly parts: PlatformParts) {
-    const { graph, options, engine, clock, bus } = parts, node = graph.cpu as CpuNode;
+    const { graph, options, engine, clock, bus } = parts, node = graph.cpu as X86CpuNode;
     bus.elsewhere = openBus(2 ** 52);
     this.io.elsewhere = openBus(0x1_0000);
     const kernel = options.kernel ?? graph.boot.kernel, initrd = options.initrd ?? graph.boot.initrd;
@@ -290,6 +290,6 @@ class X86Platform implements Platform {
 }
 
 /** A BIOS from a file brings its ROM. @throws {ConfigError} it is none. */
-export function prepare(graph: Graph, host: Host): Graph {
+export function prepare(graph: MachineGraph, host: Host): MachineGraph {
   return graph.firmware.kind === "file" ? withRom(graph, host) : graph;
 }

@@ -1,6 +1,6 @@
 // PVH kernels: an ELF file with a note that names its 32-bit entry.
 // Source: Xen's PVH boot ABI (docs/misc/pvh.pandoc and include/public/arch-x86/hvm/start_info.h, 4.16).
-import type { Boot, Entry } from "./boot.ts";
+import type { Boot, BootEntry } from "./boot.ts";
 
 const NOTE_SEGMENT = 4, PVH_NOTE = 18, START_INFO = 0x336e_c578;
 
@@ -29,7 +29,7 @@ export function pvhEntry(file: Uint8Array): number | undefined {
 }
 
 /** hvm_start_info of version 1. */
-export function tellPvh(boot: Boot): Entry {
+export function tellPvh(boot: Boot): BootEntry {
   const { table, map } = boot, { view } = table, info = table.reserve(56), entries = table.reserve(24 * map.length);
   const set64 = (offset: number, value: number) => view.setBigUint64(offset, BigInt(value), true);
   view.setUint32(info, START_INFO, true);

@@ -8,7 +8,7 @@ import type { FirmwareItem, TakesItems } from "../../core/firmware.ts";
 import { BIOS_PORT, type MapEntry, writeCmosSizes } from "../../firmware/bios/mod.ts";
 import { firmwareFiles } from "../../firmware/tables/mod.ts";
 import { CS } from "../../x86/segments.ts";
-import type { Graph, MemoryNode } from "../graph.ts";
+import type { MachineGraph, MemoryNode } from "../machine_graph.ts";
 import type { Host, PlatformParts } from "../platform.ts";
 import type { BuiltinBios } from "./bios.ts";
 
@@ -32,7 +32,7 @@ const EQUIPMENT = 0x06;
  * The machine with its firmware's ROM: it ends at 4 GiB, and its end is also in the ROM below 1 MiB. The same graph when the firmware is
  * built in. @throws {ConfigError} there is no such ROM, or the image does not fit.
  */
-export function withRom(graph: Graph, host: Host): Graph {
+export function withRom(graph: MachineGraph, host: Host): MachineGraph {
   if (graph.firmware.kind !== "file") return graph;
   const { path } = graph.firmware, place = graph.firmwarePlaces.bios;
   const isLow = (m: MemoryNode) => m.kind === "rom" && m.segments.length === 1 && m.segments[0].base + m.segments[0].length === MIB;
@@ -59,7 +59,7 @@ export function withRom(graph: Graph, host: Host): Graph {
 }
 
 /** The VGA's ROM: the one that the machine file names, or the usual one beside the BIOS if it is there. @throws {ConfigError} the named one is none. */
-export function vgaRom({ firmware, firmwarePlaces }: Graph, host: Host): Uint8Array | undefined {
+export function vgaRom({ firmware, firmwarePlaces }: MachineGraph, host: Host): Uint8Array | undefined {
   if (firmware.kind !== "file") return undefined;
   const { path, vga } = firmware;
   if (vga !== undefined) {

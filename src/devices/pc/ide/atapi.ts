@@ -12,14 +12,14 @@ export const cdPowerOn = () => ({
 export type CdState = ReturnType<typeof cdPowerOn>;
 
 /** What becomes of a packet: bytes for the host, bytes of the disc, nothing, or an error that REQUEST SENSE explains. */
-export type Outcome =
+export type PacketOutcome =
   | { readonly reply: Uint8Array }
   | { readonly from: number; readonly length: number }
   | "done"
   | { readonly sense: readonly [key: number, code: number, qualifier: number] };
 
 const NOT_READY = 2, ILLEGAL_REQUEST = 5;
-const fail = (key: number, code: number, qualifier = 0): Outcome => ({ sense: [key, code, qualifier] });
+const fail = (key: number, code: number, qualifier = 0): PacketOutcome => ({ sense: [key, code, qualifier] });
 const INVALID_COMMAND = fail(ILLEGAL_REQUEST, 0x20),
   OUT_OF_RANGE = fail(ILLEGAL_REQUEST, 0x21),
   INVALID_FIELD = fail(ILLEGAL_REQUEST, 0x24);
@@ -41,21 +41,23 @@ interface Packet {
 interface Command {
   readonly name: string;
   readonly ready?: boolean;
-  run(p: Packet): Outcome;
+  run(p: Packet): PacketOutcome;
 }
 
 /** Bytes of a reply, no more than the command allows. */
-const reply = (bytes: readonly number[] | Uint8Array, limit: number): Outcome => ({ reply: Uint8Array.from(bytes).subarray(0, limit) });
+const reply = (bytes: readonly number[] | Uint8Array, limit: number): PacketOutcome => ({
+  reply: Uint8Array.from(bytes).subarray(0, limit),
+});
 const be16 = (n: number) => [n >> 8 & 0xff, n & 0xff];
 const be32 = (n: number) => [n >>> 24, n >> 16 & 0xff, n >> 8 & 0xff, n & 0xff];
 const ascii = (text: string, length: number) => [...text.padEnd(length)].map((c) => c.charCodeAt(0));
 
-function read({ disk }: Packet, lba: number, blocks: number): Outcome {
+function read({ disk }: Packet, lba: number, blocks: number): PacketOutcome {
   if (lba + blocks > disk!.sectors) return OUT_OF_RANGE;
   return blocks ? { from: lba * BLOCK, length: blocks * BLOCK } : "done";
 }
 
-function toc({ cdb, disk }: Packet): Outcome {
+function toc({ cdb, disk }: Packet): PacketOutcome {
   const msf = !!(cdb.getUint8(1) & 2),
     format = cdb.getUint8(2) & 0xf || cdb.getUint8(9) >> 6,
     track = cdb.getUint8(6),
@@ -74,7 +76,7 @@ function toc({ cdb, disk }: Packet): Outcome {
   return reply([...be16(entries.length + 2), 1, 1, ...entries], limit);
 }
 
-function modeSense({ cdb, cd, disk }: Packet): Outcome {
+function modeSense({ cdb, cd, disk }: Packet): PacketOutcome {
   const page = cdb.getUint8(2) & 0x3f, all = page === 0x3f;
   // Changeable values (1) are none; saved values (3) there are not.
   const which = cdb.getUint8(2) >> 6;
@@ -109,7 +111,7 @@ function modeSense({ cdb, cd, disk }: Packet): Outcome {
   return reply([...be16(pages.length + 6), disk ? 0x01 : 0x70, 0, 0, 0, 0, 0, ...pages], cdb.getUint16(7));
 }
 
-function configuration({ cdb, disk }: Packet): Outcome {
+function configuration({ cdb, disk }: Packet): PacketOutcome {
   const kind = cdb.getUint8(1) & 3, first = cdb.getUint16(2), limit = cdb.getUint16(7);
   const current = !disk ? 0 : disk.sectors > CD_BLOCKS ? PROFILE_DVD : PROFILE_CD;
   const profile = (n: number) => [...be16(n), n === current ? 1 : 0, 0];
@@ -122,14 +124,14 @@ function configuration({ cdb, disk }: Packet): Outcome {
   return reply([...be32(chosen.length + 4), 0, 0, ...be16(current), ...chosen], limit);
 }
 
-function eventStatus({ cdb, cd, disk }: Packet): Outcome {
+function eventStatus({ cdb, cd, disk }: Packet): PacketOutcome {
   if (!(cdb.getUint8(1) & 1)) return INVALID_FIELD; // asynchronous
   const limit = cdb.getUint16(7);
   if (!(cdb.getUint8(4) & 0x10)) return reply([0, 0, 0x80, 0x10], limit);
   return reply([0, 4, 4, 0x10, 0, (cd.open ? 1 : 0) | (disk ? 2 : 0), 0, 0], limit);
 }
 
-function startStop({ cdb, cd }: Packet): Outcome {
+function startStop({ cdb, cd }: Packet): PacketOutcome {
   const how = cdb.getUint8(4);
   if (!(how & 2)) return "done";
   if (!(how & 1) && cd.locked) return LOCKED;
@@ -137,7 +139,7 @@ function startStop({ cdb, cd }: Packet): Outcome {
   return "done";
 }
 
-function readCd(p: Packet): Outcome {
+function readCd(p: Packet): PacketOutcome {
   const { cdb } = p, blocks = cdb.getUint16(6) * 256 + cdb.getUint8(8), what = cdb.getUint8(9) & 0xf8;
   if (what === 0) return "done";
   return what === 0x10 ? read(p, cdb.getUint32(2), blocks) : INVALID_FIELD;
@@ -186,7 +188,7 @@ const COMMANDS: Readonly<Record<number, Command>> = {
 };
 
 /** Carries out a packet of 12 bytes; an error is noted for REQUEST SENSE. */
-export function packet(cdb: Uint8Array, cd: CdState, disk: Disk | undefined): Outcome {
+export function packet(cdb: Uint8Array, cd: CdState, disk: Disk | undefined): PacketOutcome {
   const command = COMMANDS[cdb[0]], disc = cd.open ? undefined : disk;
   const outcome = !command
     ? INVALID_COMMAND

@@ -8,7 +8,7 @@ import type { Disk } from "../../../core/disk.ts";
 import { BusFault } from "../../../core/errors.ts";
 import type { IrqLine } from "../../../core/irq.ts";
 import { packet, packetName } from "./atapi.ts";
-import { CD_COMMANDS, type CommandHost, DISK_COMMANDS, isWrite, lbaOf, setLba } from "./commands.ts";
+import { CD_COMMANDS, type CommandChannel, DISK_COMMANDS, isWrite, lbaOf, setLba } from "./commands.ts";
 import { ABRT, BSY, DRDY, drivePowerOn, type DriveState, DRQ, DSC, ERR, IDNF, SECTOR, SLAVE, type Unit } from "./drive.ts";
 
 const DATA = 0, ERROR = 1, COUNT = 2, LOW = 3, MID = 4, HIGH = 5, DEVICE = 6, STATUS = 7;
@@ -50,7 +50,7 @@ export const bytewise = (size: Size, byte: (i: number) => number): number => {
   return value;
 };
 
-export class Channel implements CommandHost {
+export class Channel implements CommandChannel {
   state: ChannelState;
   readonly #alarm: Alarm;
 

@@ -3,7 +3,7 @@ import { type DriveState, IDNF, LBA, SECTOR, type Unit } from "./drive.ts";
 import { identifyCd, identifyHardDisk, MULTIPLE_MAX } from "./identify.ts";
 
 /** What a command does to its channel (`Channel`). */
-export interface CommandHost {
+export interface CommandChannel {
   later(d: DriveState): void;
   abort(d: DriveState, error?: number): void;
   send(d: DriveState, from: number, length: number, block: number): void;
@@ -16,7 +16,7 @@ export interface CommandHost {
 }
 
 /** A command of hard disks or of CD drives. */
-export type Command = (c: CommandHost, d: DriveState, u: Unit) => void;
+export type DriveCommand = (c: CommandChannel, d: DriveState, u: Unit) => void;
 
 /** Sector that the registers name, with 28 or 48 bits or by cylinder, head and sector; -1: no such sector. */
 export function lbaOf(d: DriveState, bits: 28 | 48): number {
@@ -54,7 +54,7 @@ const MULTIPLE = new Set([0xc4, 0xc5, 0x29, 0x39]);
 
 /** A transfer of sectors: where and how many, checked, then `go`. */
 const sectors =
-  (go: (c: CommandHost, d: DriveState, from: number, length: number, block: number, u: Unit) => void): Command => (c, d, u) => {
+  (go: (c: CommandChannel, d: DriveState, from: number, length: number, block: number, u: Unit) => void): DriveCommand => (c, d, u) => {
     const extended = EXTENDED.has(d.command), lba = lbaOf(d, extended ? 48 : 28);
     const count = extended ? d.count || 0x1_0000 : d.count & 0xff || 256;
     if (MULTIPLE.has(d.command) && d.multiple === 0) return c.abort(d);
@@ -68,10 +68,10 @@ const WRITE = sectors((c, d, from, length, block, u) => u.disk!.readonly ? c.abo
 const DMA = sectors((c, d, from, length, _block, u) => isWrite(d.command) && u.disk!.readonly ? c.abort(d) : c.dma(d, from, length));
 const VERIFY = sectors((c, d, from, length, _block, u) => from + length > u.disk!.sectors * SECTOR ? c.abort(d, IDNF) : c.later(d));
 /** Nothing to do for a model. */
-const OK: Command = (c, d) => c.later(d);
+const OK: DriveCommand = (c, d) => c.later(d);
 
 /** ATA/ATAPI-7, 6.49: features that change nothing here are accepted. */
-const SET_FEATURES: Command = (c, d) => {
+const SET_FEATURES: DriveCommand = (c, d) => {
   const feature = d.feature & 0xff, value = d.count & 0xff;
   if (feature === 0x02 || feature === 0x82) d.writeCache = feature === 0x02;
   else if (feature === 0x03) {
@@ -82,19 +82,19 @@ const SET_FEATURES: Command = (c, d) => {
   } else if (![0x05, 0x85, 0x42, 0xc2, 0x55, 0xaa, 0x66, 0xcc].includes(feature)) return c.abort(d);
   c.later(d);
 };
-const POWER: Readonly<Record<number, Command>> = Object.fromEntries([0xe0, 0xe1, 0xe2, 0xe3, 0xe6].map((n) => [n, OK]));
+const POWER: Readonly<Record<number, DriveCommand>> = Object.fromEntries([0xe0, 0xe1, 0xe2, 0xe3, 0xe6].map((n) => [n, OK]));
 /** CHECK POWER MODE: active. */
-const CHECK_POWER: Command = (c, d) => {
+const CHECK_POWER: DriveCommand = (c, d) => {
   d.count = 0xff;
   c.later(d);
 };
-const DIAGNOSE: Command = (c) => c.diagnose();
-const FLUSH: Command = (c, d, u) => {
+const DIAGNOSE: DriveCommand = (c) => c.diagnose();
+const FLUSH: DriveCommand = (c, d, u) => {
   u.disk?.flush();
   c.later(d);
 };
 
-export const DISK_COMMANDS: Readonly<Record<number, Command>> = {
+export const DISK_COMMANDS: Readonly<Record<number, DriveCommand>> = {
   ...Object.fromEntries(Array.from({ length: 16 }, (_, n) => [0x10 + n, OK])), // RECALIBRATE
   0x20: READ,
   0x21: READ,
@@ -167,11 +167,11 @@ function descriptionOf(d: DriveState, u: Unit) {
 // CD drives
 
 /** Commands for hard disks leave the signature, so that the drive is told from one. */
-const NOT_FOR_CDS: Command = (c, d) => {
+const NOT_FOR_CDS: DriveCommand = (c, d) => {
   c.setSignature(d, true);
   c.abort(d);
 };
-export const CD_COMMANDS: Readonly<Record<number, Command>> = {
+export const CD_COMMANDS: Readonly<Record<number, DriveCommand>> = {
   0x08: (c, d) => c.setSignature(d, true),
   0x20: NOT_FOR_CDS,
   0x90: DIAGNOSE,

@@ -68,7 +68,7 @@ export const powerOn = (processors: number) => ({
   /** Levels of the pins, which every APIC has. */
   lint: [false, false],
 });
-export type State = ReturnType<typeof powerOn>;
+export type ApicState = ReturnType<typeof powerOn>;
 
 /** Delivery modes that come as interrupts with a vector. */
 const ORDINARY: readonly number[] = [MODE.fixed, MODE.lowest, MODE.external];
@@ -85,7 +85,7 @@ export interface ApicHost {
   readonly env: DeviceEnv;
   readonly config: { readonly timer_hz: number; readonly tsc_hz: number };
   readonly ports: DevicePorts;
-  readonly state: State;
+  readonly state: ApicState;
   onInit(processor: number): void;
   onStartup(processor: number, vector: number): void;
   onEndOfInterrupt(vector: number): void;
@@ -107,7 +107,7 @@ export class Apic implements LocalApic {
     this.#nmi = device.ports.irq[2 * processor + 1] ?? unconnected();
   }
 
-  get s(): State["apics"][number] {
+  get s(): ApicState["apics"][number] {
     return this.device.state.apics[this.processor];
   }
   get enabled(): boolean {

@@ -9,7 +9,7 @@ import type { BusTarget, Size } from "../../../core/bus.ts";
 import { defineDevice, type Device, type DeviceEnv, type DevicePorts, type Sources } from "../../../core/device.ts";
 import { type IrqLine, Wire } from "../../../core/irq.ts";
 import { type Config, int } from "../../../core/schema.ts";
-import { Apic, type ApicHost, type Message, powerOn, type State } from "./apic.ts";
+import { Apic, type ApicHost, type ApicState, type Message, powerOn } from "./apic.ts";
 import {
   BASE_ENABLED,
   BASE_X2APIC,
@@ -46,8 +46,8 @@ export default defineDevice({
   create: (env, config, ports) => new LocalApicDevice(env, config, ports),
 });
 
-export class LocalApicDevice implements Device<State>, BusTarget, LocalApics, ApicHost, ApicDevice {
-  state: State;
+export class LocalApicDevice implements Device<ApicState>, BusTarget, LocalApics, ApicHost, ApicDevice {
+  state: ApicState;
   readonly access = { min: 1, max: 4 } as const;
   readonly windows = [this];
   readonly localApics = this;

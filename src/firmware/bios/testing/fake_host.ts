@@ -6,7 +6,7 @@ import {
   biosPowerOn,
   CF,
   type Register,
-  type Segment,
+  type SegmentName,
   STUB_BYTES,
   STUB_DONE,
   STUB_WAIT,
@@ -38,7 +38,7 @@ interface Answer {
 export class FakeHost implements BiosHost {
   readonly memory = new Uint8Array(4 * MIB);
   readonly view = new DataView(this.memory.buffer);
-  readonly regs: Record<Register | Segment, number> = {
+  readonly regs: Record<Register | SegmentName, number> = {
     eax: 0,
     ebx: 0,
     ecx: 0,
@@ -75,8 +75,8 @@ export class FakeHost implements BiosHost {
     assert(Number.isInteger(value) && value >= 0 && value < 2 ** 32, `${name} = ${value}`);
     this.regs[name] = value;
   }
-  segment = (name: Segment) => this.regs[name];
-  setSegment(name: Segment, value: number): void {
+  segment = (name: SegmentName) => this.regs[name];
+  setSegment(name: SegmentName, value: number): void {
     this.regs[name] = value;
   }
   read(address: number, size: 1 | 2 | 4): number {
@@ -116,7 +116,7 @@ export class FakeHost implements BiosHost {
   }
 
   /** Calls an interrupt as its stub does. The result tells the flags and how the stub goes on. */
-  int(vector: number, regs: Partial<Record<Register | Segment, number>> = {}): Answer {
+  int(vector: number, regs: Partial<Record<Register | SegmentName, number>> = {}): Answer {
     Object.assign(this.regs, regs, { esp: STACK - 8, ss: 0 });
     for (const [i, v] of [vector, 0x1234, 0x5678, CF | ZF | 0x200].entries()) this.write(STACK - 8 + 2 * i, 2, v);
     assert(biosCall(this), "no such interrupt");

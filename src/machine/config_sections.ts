@@ -1,12 +1,12 @@
 // The tables of a machine file while it is checked: by section, each with its place for messages.
 import { didYouMean, type Place } from "../core/errors.ts";
-import { isOverride, type Reader } from "./config.ts";
-import type { Node, Table } from "./toml.ts";
+import { type ConfigReader, isOverride } from "./config.ts";
+import type { TomlNode, TomlTable } from "./toml.ts";
 
-export class Sections {
-  constructor(readonly file: string, readonly root: Table, readonly reader: Reader) {}
+export class ConfigSections {
+  constructor(readonly file: string, readonly root: TomlTable, readonly reader: ConfigReader) {}
 
-  get(name: string): Table {
+  get(name: string): TomlTable {
     const node = this.root.get(name);
     if (!node) return new Map();
     if (node.value instanceof Map) return node.value;
@@ -24,14 +24,14 @@ export class Sections {
   }
 
   /** The table of a memory or device; undefined when it is removed, or after an error. */
-  component(section: string, id: string, node: Node, required: string): Table | undefined {
+  component(section: string, id: string, node: TomlNode, required: string): TomlTable | undefined {
     const { value } = node;
     if (value instanceof Map && /^[a-z_]\w*$/i.test(id) && (value.has(required) || !isOverride(node.place))) return value;
     this.reader.error(this.#whyNoComponent(section, id, node), node.place);
     return undefined;
   }
 
-  #whyNoComponent(section: string, id: string, node: Node): string {
+  #whyNoComponent(section: string, id: string, node: TomlNode): string {
     // One that removes something is gone since the files were merged.
     if (node.value === false) return `there is no '${id}' to remove${didYouMean(id, this.#siblings(section, node))}`;
     if (!(node.value instanceof Map)) return `must be a table, or false to remove an inherited '${id}'`;
@@ -41,7 +41,7 @@ export class Sections {
   }
 
   /** The names of the other components. */
-  #siblings(section: string, node: Node): string[] {
+  #siblings(section: string, node: TomlNode): string[] {
     return [...this.get(section)].filter(([, n]) => n !== node).map(([name]) => name);
   }
 }

@@ -5,7 +5,7 @@ import type { Place } from "../core/errors.ts";
 import type { CpuNode } from "./architectures.ts";
 
 /** One contiguous part of a memory: `length` bytes from `offset` of its contents, seen at `base`. */
-export interface Segment {
+export interface MemoryPart {
   readonly base: number;
   readonly length: number;
   readonly offset: number;
@@ -22,9 +22,9 @@ export interface MemoryNode {
   /** Bytes of contents; holes in the address space do not make it smaller. */
   readonly size: number;
   /** Ascending by base; RAM and ROM without holes have one. */
-  readonly segments: readonly Segment[];
+  readonly segments: readonly MemoryPart[];
   /** Parts that a chipset may show. */
-  readonly shadows: readonly Segment[];
+  readonly shadows: readonly MemoryPart[];
   readonly place: Place;
 }
 
@@ -77,7 +77,7 @@ export interface Edge {
 }
 
 /** A checked machine. Everything is plain data and printable. */
-export interface Graph {
+export interface MachineGraph {
   readonly name: string;
   readonly file: string;
   /** The device tree's root. */
@@ -121,7 +121,7 @@ export interface Graph {
 }
 
 /** The main RAM. */
-export function mainRam({ memories }: Pick<Graph, "memories">): MemoryNode {
+export function mainRam({ memories }: Pick<MachineGraph, "memories">): MemoryNode {
   return memories.find((m) => m.main)!;
 }
 

@@ -1,8 +1,8 @@
 // What a PC's firmware tables say (firmware/tables), read off the graph.
-import { type IsaDevice, type Override, PM_BASE, type TablesDescription } from "../../firmware/tables/mod.ts";
+import { type InterruptOverride, type IsaDevice, PM_BASE, type TablesDescription } from "../../firmware/tables/mod.ts";
 import { modelByName } from "../../x86/cpuid.ts";
-import type { X86Cpu } from "./descriptor.ts";
-import type { DeviceNode, Graph } from "../graph.ts";
+import type { X86CpuNode } from "./descriptor.ts";
+import type { DeviceNode, MachineGraph } from "../machine_graph.ts";
 
 /** Devices that ACPI names, by type: names without a number, IDs, and which outputs are whose. */
 const ISA_DEVICES: Readonly<Record<string, readonly { readonly name: string; readonly id: string; readonly output?: string }[]>> = {
@@ -13,8 +13,8 @@ const ISA_DEVICES: Readonly<Record<string, readonly { readonly name: string; rea
   lpt: [{ name: "LPT", id: "PNP0400" }],
 };
 
-export function describeTables(graph: Graph): TablesDescription {
-  const { devices } = graph, cpu = graph.cpu as X86Cpu, of = (type: string) => devices.find((d) => d.type === type);
+export function describeTables(graph: MachineGraph): TablesDescription {
+  const { devices } = graph, cpu = graph.cpu as X86CpuNode, of = (type: string) => devices.find((d) => d.type === type);
   const base = (d: DeviceNode | undefined) => d?.windows[0]?.base;
   const segments = graph.memories.filter((m) => m.kind === "ram").flatMap((m) => m.segments);
   const host = devices.find((d) => d.type === "pci.i440fx"), bridge = of("isa.piix3")?.pci, ioApic = of("x86.ioapic");
@@ -44,10 +44,10 @@ export function describeTables(graph: Graph): TablesDescription {
 /** Which output of an HPET an input passes through to. */
 const PASSED: Readonly<Record<string, string>> = { pit: "irq0", rtc: "irq8" };
 
-const deviceOf = (graph: Graph, id: string): DeviceNode => graph.devices.find((d) => d.id === id)!;
+const deviceOf = (graph: MachineGraph, id: string): DeviceNode => graph.devices.find((d) => d.id === id)!;
 
 /** Inputs of one kind of interrupt controller that a device's outputs lead to. */
-function inputsOf(graph: Graph, device: DeviceNode, controller: string, output?: string): number[] {
+function inputsOf(graph: MachineGraph, device: DeviceNode, controller: string, output?: string): number[] {
   const inputs: number[] = [], { edges } = graph;
   for (let i = 0; i < edges.length; i++) {
     const { from, to } = edges[i];
@@ -59,11 +59,11 @@ function inputsOf(graph: Graph, device: DeviceNode, controller: string, output?:
   }
   return inputs;
 }
-const irqsOf = (graph: Graph, device: DeviceNode, output?: string): number[] => inputsOf(graph, device, "i8259.pair", output);
+const irqsOf = (graph: MachineGraph, device: DeviceNode, output?: string): number[] => inputsOf(graph, device, "i8259.pair", output);
 
 /** Where an ISA interrupt has another number at the I/O APIC, and those that PCI devices and power management share. */
-function overrides(graph: Graph): Override[] {
-  const out = new Map<number, Override>();
+function overrides(graph: MachineGraph): InterruptOverride[] {
+  const out = new Map<number, InterruptOverride>();
   for (const d of graph.devices) {
     const shared = d.type === "isa.piix3" || d.type === "acpi.piix4";
     for (const output of d.outputs) {
@@ -74,7 +74,7 @@ function overrides(graph: Graph): Override[] {
   return [...out.values()].sort((a, b) => a.irq - b.irq);
 }
 
-function isaDevices(graph: Graph): IsaDevice[] {
+function isaDevices(graph: MachineGraph): IsaDevice[] {
   const counts = new Map<string, number>();
   return graph.devices.flatMap((d) =>
     (ISA_DEVICES[d.type] ?? []).map(({ name, id, output }, n) => {

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { ConfigError, ConfigErrors } from "../core/errors.ts";
 import { DEVICES, loadDevices } from "../devices/mod.ts";
 import { loadConfig } from "./build_graph.ts";
-import { type Graph, mainRam, targetName } from "./graph.ts";
+import { type MachineGraph, mainRam, targetName } from "./machine_graph.ts";
 import { memoryFiles, TOYS } from "./testing/toys.ts";
 
 await loadDevices();
@@ -40,7 +40,7 @@ at = 0xc00_0000
 irq = ["cpu*.meip", "cpu*.seip"]
 `;
 
-function load(text: string, set: Record<string, unknown> = {}, files: Record<string, string | Uint8Array> = {}): Graph {
+function load(text: string, set: Record<string, unknown> = {}, files: Record<string, string | Uint8Array> = {}): MachineGraph {
   const readFile = memoryFiles({ "m.toml": text, ...files }, () => new ConfigError("no such file"));
   return loadConfig("m.toml", { readFile, set, types });
 }
@@ -56,7 +56,7 @@ function problem(...args: Parameters<typeof load>): string {
   return "(no error)";
 }
 
-const wires = (g: Graph) =>
+const wires = (g: MachineGraph) =>
   g.edges.map(({ from, to }) =>
     "hart" in from
       ? `cpu${from.hart}.${from.output} -> ${targetName(to)}`
@@ -803,7 +803,7 @@ irq = "plic:1+n"
 `;
 
 Deno.test("one of several has keys of its own, is of another type at the same address, or is left out", () => {
-  const nodes = (g: Graph) => g.devices.slice(1).map((d) => `${d.id} ${d.type} ${d.windows[0].base.toString(16)}`);
+  const nodes = (g: MachineGraph) => g.devices.slice(1).map((d) => `${d.id} ${d.type} ${d.windows[0].base.toString(16)}`);
   const gpio = (n: number) => `v[${n}] gpio 1000${n + 1}000`;
   const g = load(`${SEVERAL}[device."v[1]"]
 irq = "plic:9+n"
@@ -936,7 +936,7 @@ Deno.test("the edges of what is allowed", () => {
 
 Deno.test("the main RAM is the largest, or the one that says so; --memory and load addresses go by it", () => {
   const sram = '[memory.sram]\nat = 0x2_0000\nsize = "32KiB"\n', text = BASE.replace("[memory.dram]", `${sram}[memory.dram]`);
-  const mains = (g: Graph) => g.memories.map((m) => [m.id, m.size, m.main]);
+  const mains = (g: MachineGraph) => g.memories.map((m) => [m.id, m.size, m.main]);
   assertEquals(mains(load(text)), [["sram", 0x8000, false], ["dram", 128 << 20, true]]);
   assertEquals([load(text).boot.load, mainRam(load(text)).id], [0x8020_0000, "dram"]);
   assertEquals(mains(load(text, { memory: "1GiB" })), [["sram", 0x8000, false], ["dram", 1 << 30, true]]);

@@ -2,22 +2,22 @@
 import { unzlibSync } from "npm:fflate@0.8.3/browser";
 
 /** Their bytes by name, ".debug_line"; decompressed. */
-export type Sections = (name: string) => Uint8Array | undefined;
+export type ElfSections = (name: string) => Uint8Array | undefined;
 
 const SHF_COMPRESSED = 0x800, SHT_NOBITS = 8, ELFCOMPRESS_ZLIB = 1;
 /** More than that of one section is not decompressed: its header may say anything. */
 const MOST = 2 ** 28;
 
-export interface Section {
+export interface ElfSection {
   readonly bytes: Uint8Array;
   readonly address: bigint;
 }
 
 /** Sections of a file by name. A damaged table is taken as far as it goes. */
-export function sectionsOf(file: Uint8Array): (name: string) => Section | undefined {
+export function sectionsOf(file: Uint8Array): (name: string) => ElfSection | undefined {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength), w = file[4] === 2;
   const word = (at: number) => w ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
-  const headers = new Map<string, number>(), found = new Map<string, Section | undefined>();
+  const headers = new Map<string, number>(), found = new Map<string, ElfSection | undefined>();
   try {
     const table = Number(word(w ? 40 : 32)), size = view.getUint16(w ? 58 : 46, true), count = view.getUint16(w ? 60 : 48, true);
     const names = table + view.getUint16(w ? 62 : 50, true) * size, strings = Number(word(names + (w ? 24 : 16)));
@@ -29,7 +29,7 @@ export function sectionsOf(file: Uint8Array): (name: string) => Section | undefi
   } catch (e) {
     if (!(e instanceof RangeError)) throw e;
   }
-  const read = (name: string): Section | undefined => {
+  const read = (name: string): ElfSection | undefined => {
     const header = headers.get(name);
     if (header === undefined || view.getUint32(header + 4, true) === SHT_NOBITS) return undefined;
     const flags = Number(word(header + 8)), address = word(header + (w ? 16 : 12)), offset = Number(word(header + (w ? 24 : 16)));
@@ -38,7 +38,7 @@ export function sectionsOf(file: Uint8Array): (name: string) => Section | undefi
   };
   return (name) => {
     if (!found.has(name)) {
-      let section: Section | undefined;
+      let section: ElfSection | undefined;
       try {
         section = read(name);
       } catch {

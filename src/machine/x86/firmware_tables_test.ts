@@ -4,7 +4,7 @@ import { silent } from "../../core/log.ts";
 import { loadDevices } from "../../devices/mod.ts";
 import { loadConfig } from "../build_graph.ts";
 import { createMachine, type Host, loadGraph, type Machine } from "../machine.ts";
-import { describeTables } from "./tables.ts";
+import { describeTables } from "./firmware_tables.ts";
 
 await loadDevices();
 const ROOT = new URL("../../../", import.meta.url).pathname, SEABIOS = "/usr/share/seabios/bios-256k.bin";

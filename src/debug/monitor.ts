@@ -6,7 +6,7 @@ import { describeAddress, describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 
 /** What a command may do to the run. */
-export interface CommandHost {
+export interface RunControl {
   readonly session: MachineSession;
   setPaused(paused: boolean): void;
   quit(): void;
@@ -14,7 +14,7 @@ export interface CommandHost {
 
 interface Command {
   readonly doc: string;
-  readonly run: (host: CommandHost) => string;
+  readonly run: (host: RunControl) => string;
 }
 
 /** Every command: what it says and does. */
@@ -32,7 +32,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 /** Runs one line and returns what to print. Any unambiguous start of a command will do. */
-export function runCommand(line: string, host: CommandHost): string {
+export function runCommand(line: string, host: RunControl): string {
   const given = line.trim().replace(/\s+/g, " ");
   if (given === "") return "";
   const names = Object.keys(COMMANDS), words = given.split(" ");

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { BASE, FakeMachine } from "../../tests/fake_machine.ts";
 import { MachineSession } from "../scenario/session.ts";
-import { runCommand } from "./commands.ts";
+import { runCommand } from "./monitor.ts";
 
 function machineWith(...program: ConstructorParameters<typeof FakeMachine>[0]) {
   const machine = new FakeMachine(program, { harts: 2 }), session = new MachineSession(machine), done: string[] = [];
