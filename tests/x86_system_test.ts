@@ -2,9 +2,12 @@
 // with every kind of paging, 64-bit code and compatibility mode, at every privilege, on Intel's processors and AMD's, with features left out. The
 // whole state is compared, and so is what the processor derives from it: another one that is given that state has to have the same. Each
 // instruction has to succeed often enough, and to fault, or the test has seen nothing.
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
+import { FAULT } from "../src/ir/frontend.ts";
+import { ARG } from "../src/ir/layout.ts";
 import { GENERAL_DETECT, XCPT } from "../src/x86/exceptions.ts";
-import { CSTAR, FMASK, KERNEL_GS_BASE, LSTAR, SEG_ATTR, STAR } from "../src/x86/slots.ts";
+import { SYSTEM_HELPERS } from "../src/x86/helpers.ts";
+import { CSTAR, FMASK, GDT_BASE, GDT_LIMIT, GPR, KERNEL_GS_BASE, LSTAR, SEG_ATTR, STAR } from "../src/x86/slots.ts";
 import type { X86Cpu } from "../src/x86/cpu.ts";
 import { Random } from "./fuzz/random.ts";
 import { CS, Fault, FS, GS, Processor, REMEMBERED } from "./models/x86_system.ts";
@@ -107,20 +110,20 @@ class Rig {
     return BigInt.asUintN(64, random.pick([0x1234n, 0x7000_1234n, edge, edge - 1n, -edge, -edge - 1n, -5n]));
   }
 
-  /** Everything random that the instructions look at. */
-  fill(): void {
+  /** Everything random that the instructions look at; with the tables that are asked for, and all features, or any. */
+  fill(tables?: string): void {
     const { lab: { cpu, machine }, random, kind, cpl } = this, { s } = cpu;
     this.intel = random.one(3);
-    this.missing = new Set(random.one(2) ? [] : FEATURES.filter(() => random.one(5)));
-    for (let n = 0; n < 16; n++) cpu.window.set(4096 + 8 * n, random.bits() | 0, kind === "64" ? random.bits() | 0 : 0);
+    this.missing = new Set(tables !== undefined || random.one(2) ? [] : FEATURES.filter(() => random.one(5)));
+    for (let n = 0; n < 16; n++) cpu.window.set(GPR(n), random.bits() | 0, kind === "64" ? random.bits() | 0 : 0);
     cpu.setReg("rsp", BigInt((cpl === 0 ? STACK0 : STACK3) + 16 * random.below(4)));
     const vm = kind === "v86" ? 0x2_0000 : 0;
     cpu.window.setFlags(random.bits() & 0x3c_7ed5 | vm, 0x3f_7fd5);
     if (random.one(2)) cpu.window.setFlags(0x3000, 0x3000);
-    const paging = kind === "32" || kind === "16" ? random.pick(["", "", "pae", "wide"]) : "";
+    const paging = tables ?? (kind === "32" || kind === "16" ? random.pick(["", "", "pae", "wide"]) : "");
     s.cr0 = s.cr0 & 0x8000_0011 | random.bits() & (cpl === 3 ? 0x1_002e : 0x5_002e) | random.pick([0, 0x4000_0000, 0x6000_0000]) |
       (paging ? 0x8000_0000 : 0);
-    const five = this.wide && this.long && random.one(3);
+    const five = this.wide && this.long && (tables === undefined ? random.one(3) : tables === "five");
     s.cr4 = (random.bits() & 0x57_0fdc & ~(this.long ? 0 : 0x2_0000) | (this.long ? 0x20 : 0)) & ~(random.one(2) ? 0x40_0000 : 0);
     s.cr4 = s.cr4 & ~0x1000 | (five ? 0x1000 : 0) | (random.one(8) ? 0x100_0000 : 0);
     if (paging) s.cr4 = s.cr4 & ~0x20 | (paging === "pae" ? 0x20 : 0x10);
@@ -171,13 +174,29 @@ class Rig {
     cpu.derived.reload();
   }
 
+  /** Page tables of every kind, right ones and wrong ones. */
+  tables(): void {
+    const { bus } = this.lab.machine;
+    bus.write(PML5_AT, 4, PAGES_AT | 7);
+    bus.write(WIDE_AT, 4, 0x87);
+    bus.write(DIRECTORY_AT, 4, 0x87);
+    // PAE's tables: the first works, then each kind of entry in each of the four places.
+    bus.writeBytes(PDPT_AT, Uint8Array.of(...le(BigInt(DIRECTORY_AT | 1), 8), ...le(0n, 24)));
+    for (const [n, entry] of PDPTES.entries()) {
+      for (let place = n ? 0 : 1; place < 4; place++) {
+        bus.writeBytes(PDPT_AT + 0x20 * (4 * n + place), new Uint8Array(32));
+        bus.writeBytes(PDPT_AT + 0x20 * (4 * n + place) + 8 * place, Uint8Array.of(...le(entry, 8)));
+      }
+    }
+  }
+
   /** The state of the processor, as the model has it. */
   observe(memory: (at: number) => number, tsc: number): Processor {
     const { lab: { cpu } } = this, { s } = cpu, wide = (lo: number, hi: number) => BigInt(hi >>> 0) << 32n | BigInt(lo >>> 0);
     const slot = (at: number) => wide(cpu.window.lo(at), cpu.window.hi(at));
     const is = { intel: this.intel, has: (name: string) => cpu.features.has(name), wide: this.wide, components: 0x203 };
     return Object.assign(new Processor(is, tsc, memory), {
-      gpr: Array.from({ length: 16 }, (_, n) => slot(4096 + 8 * n)),
+      gpr: Array.from({ length: 16 }, (_, n) => slot(GPR(n))),
       ip: cpu.modes.code64 ? wide(cpu.window.pcLo, cpu.window.pcHi) : wide(cpu.window.pcLo - cpu.segments.baseLo(CS), 0),
       flags: cpu.window.flags,
       cpl: cpu.window.cpl,
@@ -199,7 +218,7 @@ class Rig {
       dr: s.drLo.map((lo, n) => wide(lo, s.drHi[n])),
       dr6: s.dr6,
       dr7: s.dr7,
-      gdt: { base: slot(4096 + 0x2a0 + 0xa8), limit: cpu.window.lo(4096 + 0x2a0 + 0xb0) },
+      gdt: { base: slot(GDT_BASE), limit: cpu.window.lo(GDT_LIMIT) },
       idt: { base: wide(s.idtLo, s.idtHi), limit: s.idtLimit },
       pdptes: Array.from(cpu.paging.pdpteLo, (lo, n) => wide(lo, cpu.paging.pdpteHi[n])),
       sysenterCs: s.sysenterCs,
@@ -220,15 +239,30 @@ class Rig {
   }
 }
 
-/** The state in parts, as text. */
-function parts(m: Processor): Record<string, string> {
-  const { is: _is, memory: _memory, tsc: _tsc, ...state } = m;
-  const text = (v: unknown) =>
-    JSON.stringify(
-      v,
-      (_, x) => typeof x === "bigint" ? x.toString(16) : typeof x === "number" ? (x >>> 0 === (x | 0) >>> 0 ? x >>> 0 : x).toString(16) : x,
-    );
-  return Object.fromEntries([...Object.entries(state).map(([name, v]) => [name, text(v)]), ["paging", m.paging]]);
+/** Numbers are of 32 bits with or without a sign, but for those beyond. */
+const word = (v: number): number => Math.abs(v) < 2 ** 32 ? v | 0 : v;
+const equal = (a: unknown, b: unknown): boolean =>
+  typeof a === "number" && typeof b === "number"
+    ? word(a) === word(b)
+    : typeof a !== "object" || typeof b !== "object"
+    ? a === b
+    : Object.keys({ ...a, ...b }).every((key) => equal((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+const text = (v: unknown): string => JSON.stringify(v, (_, x) => typeof x === "bigint" || typeof x === "number" ? x.toString(16) : x);
+/** What of the state is not what the model has. */
+function differences(is: Processor, wanted: Processor): string[] {
+  const names = Object.keys(wanted).filter((name) => !["is", "memory", "tsc", "written"].includes(name)) as (keyof Processor)[];
+  return names.flatMap((name) => equal(is[name], wanted[name]) ? [] : [`${name} is ${text(is[name])}, not ${text(wanted[name])}`]);
+}
+const copyOf = (m: Processor): Processor => {
+  const { is, memory, tsc, ...state } = m;
+  return Object.assign(new Processor(is, tsc, memory), structuredClone(state));
+};
+/** What the processor has derived for its page tables, as the model says it. */
+function pagingOf({ paging: p }: X86Cpu): string {
+  const flag = (v: boolean) => v ? 1 : 0;
+  return `levels ${p.levels} root ${p.root.toString(16)} pse ${flag(p.pse)} nx ${flag(p.nxe)} wp ${flag(p.wp)} smep ${
+    flag(p.smep)
+  } keys ${p.userKeys} ${p.systemKeys}`;
 }
 
 /** A random instruction; `m` is what it finds. */
@@ -244,7 +278,7 @@ function draw(rig: Rig, m: Processor): Act {
     ];
   const give = (n: number, v: bigint) => {
     m.gpr[n] = mode64 ? v : v & 0xffff_ffffn;
-    rig.lab.cpu.window.set(4096 + 8 * n, Number(BigInt.asIntN(32, m.gpr[n])), Number(BigInt.asIntN(32, m.gpr[n] >> 32n)));
+    rig.lab.cpu.window.set(GPR(n), Number(BigInt.asIntN(32, m.gpr[n])), Number(BigInt.asIntN(32, m.gpr[n] >> 32n)));
   };
   /** MOV to and from control and debug registers, those that only REX reaches too. */
   const numbered = (opcode: number, n: number): number[] => [...(n > 7 ? [0x44] : []), 0x0f, opcode, 0xc0 | (n & 7) << 3 | r];
@@ -441,17 +475,7 @@ Deno.test("x86 system instructions are what the slow model says", async () => {
       lab.prepare(kind === "compat" ? "64" : kind, cpl);
       Object.assign(rig, { kind, cpl });
       rig.random.state = cpl + 4 * KINDS.findIndex(([k]) => k === kind) + (rig.wide ? 0 : 999);
-      bus.write(PML5_AT, 4, PAGES_AT | 7);
-      bus.write(WIDE_AT, 4, 0x87);
-      bus.write(DIRECTORY_AT, 4, 0x87);
-      // PAE's tables: the first works, then each kind of entry in each of the four places.
-      bus.writeBytes(PDPT_AT, Uint8Array.of(...le(BigInt(DIRECTORY_AT | 1), 8), ...le(0n, 24)));
-      for (const [n, entry] of PDPTES.entries()) {
-        for (let place = n ? 0 : 1; place < 4; place++) {
-          bus.writeBytes(PDPT_AT + 0x20 * (4 * n + place), new Uint8Array(32));
-          bus.writeBytes(PDPT_AT + 0x20 * (4 * n + place) + 8 * place, Uint8Array.of(...le(entry, 8)));
-        }
-      }
+      rig.tables();
       const begin = cpu.save(), clean = bus.readBytes(0, 0x9000), count = CASES / (rig.wide ? 1 : 3) / (cpl && kind !== "v86" ? 3 : 1);
       for (let n = 0; n < count; n++) {
         bus.writeBytes(0, clean);
@@ -462,11 +486,11 @@ Deno.test("x86 system instructions are what the slow model says", async () => {
         // The clock is what it is when the instruction has begun.
         let memory = clean;
         const m = rig.observe((at) => at < memory.length ? memory[at] : bus.read(at, 1), cpu.config.tsc());
-        const act = draw(rig, m), before = parts(m);
+        const act = draw(rig, m);
         lab.start(act.bytes);
         memory = bus.readBytes(0, 0x9000);
         m.ip = BigInt(CODE_AT);
-        before.ip = parts(m).ip;
+        const before = copyOf(m);
         let want = "ok";
         try {
           act.act(m);
@@ -483,11 +507,9 @@ Deno.test("x86 system instructions are what the slow model says", async () => {
           wrong.push(`${where}: ${got}, not ${want}`);
           continue;
         }
-        const after = parts(rig.observe(() => 0, 0)), wanted = want === "ok" ? parts(m) : before;
-        for (const name of Object.keys(wanted)) {
-          if (name === "written" || wanted[name] === after[name]) continue;
-          wrong.push(`${where}: ${name} is ${after[name]}, not ${wanted[name]}, was ${before[name]}`);
-        }
+        const wanted = want === "ok" ? m : before;
+        for (const difference of differences(rig.observe(() => 0, 0), wanted)) wrong.push(`${where}: ${difference}`);
+        if (pagingOf(cpu) !== wanted.paging) wrong.push(`${where}: ${pagingOf(cpu)}, not ${wanted.paging}`);
         if (want === "ok") { for (const [at, v] of Object.entries(m.written)) memory[Number(at)] = v; }
         const now = bus.readBytes(0, 0x9000);
         let differs = 0;
@@ -520,3 +542,114 @@ function derivedFrom(cpu: X86Cpu): Int32Array {
   all.set([cpu.mode(), cpu.regime() % 4, [lma, code64, protectedMode, v86, cpu.physical].reduce((sum, on) => 2 * sum + Number(on), 0)]);
   return all;
 }
+
+/** Where each bit is looked at: the mode, and its page tables. */
+const PLACES: readonly (readonly [kind: Kind, tables: string])[] = [["real", ""], ["32", ""], ["32", "pae"], ["32", "wide"], ["64", ""], [
+  "64",
+  "five",
+], ["compat", ""]];
+const ADDRESSES = [0x175, 0x176, 0xc000_0082, 0xc000_0083, 0xc000_0100, 0xc000_0101, 0xc000_0102];
+
+Deno.test("each bit of x86's control registers, of MSRs and of PDPTEs is what the slow model says", async () => {
+  const wrong: string[] = [], outcomes = { ok: 0, fault: 0 };
+  for (const set of [{}, { "cpu.features": ["-la57"] }]) {
+    const lab = await Lab.make("interp", "m.toml", { "cpu.model": "max", ...set }),
+      rig = new Rig(lab, !("cpu.features" in set)),
+      { cpu } = lab;
+    for (const [place, [kind, tables]] of PLACES.entries()) {
+      if (tables === "five" && !rig.wide || !rig.wide && kind !== "64") continue;
+      lab.prepare(kind === "compat" ? "64" : kind, 0);
+      Object.assign(rig, { kind, cpl: 0 });
+      rig.random.state = place;
+      rig.tables();
+      rig.fill(tables);
+      const start = cpu.save(), { i32 } = cpu.env, bits = kind === "64" ? 64n : 32n, { s } = cpu;
+      const again = () => cpu.load(start);
+      /** Calls a helper, and the model, from the state that is there, and goes back to the first. */
+      const attempt = (what: string, helper: typeof SYSTEM_HELPERS[number], args: readonly bigint[], act: (m: Processor) => void): void => {
+        // What is not in memory holds no table.
+        const m = rig.observe((at) => at < 0x20_0000 ? lab.machine.bus.read(at, 1) : 0, cpu.config.tsc()),
+          before = copyOf(m),
+          { gpr } = before;
+        for (const [n, v] of args.entries()) {
+          i32[(ARG >> 2) + 2 * n] = Number(BigInt.asIntN(32, v));
+          i32[(ARG >> 2) + 2 * n + 1] = Number(BigInt.asIntN(32, v >> 32n));
+        }
+        let want = "ok";
+        try {
+          act(m);
+        } catch (e) {
+          if (!(e instanceof Fault)) throw e;
+          want = `fault ${e.vector} ${e.code}`;
+        }
+        const status = cpu.helpers[SYSTEM_HELPERS.indexOf(helper)].run(), where = `${kind} ${tables}: ${what}`;
+        const got = status === FAULT ? `fault ${cpu.faults.vector} ${cpu.faults.errorCode}` : "ok", wanted = want === "ok" ? m : before;
+        outcomes[want === "ok" ? "ok" : "fault"]++;
+        if (got !== want) wrong.push(`${where}: ${got}, not ${want}`);
+        // The helper finds its operand in its argument, the model in a register.
+        wanted.gpr = gpr;
+        for (const difference of differences(rig.observe(() => 0, 0), wanted)) wrong.push(`${where}: ${difference}`);
+        if (pagingOf(cpu) !== wanted.paging) wrong.push(`${where}: ${pagingOf(cpu)}, not ${wanted.paging}`);
+        again();
+      };
+      const control = (n: number, v: bigint) =>
+        attempt(`cr${n} = ${v.toString(16)}`, "writeCr", [BigInt(n), v], (m) => {
+          m.gpr[0] = v;
+          m.writeControl(n, 0);
+        });
+      const msr = (number: number, v: bigint) => {
+        for (const [n, half] of [v, BigInt(number), v >> 32n].entries()) cpu.window.set(GPR(n), Number(BigInt.asIntN(32, half)), 0);
+        attempt(`msr ${number.toString(16)} = ${v.toString(16)}`, "wrmsr", [], (m) => m.writeMsr());
+      };
+      /** Another state to begin with. */
+      const from = (change: Partial<typeof s>) => {
+        Object.assign(s, change);
+        cpu.reload();
+      };
+      const [cr0, cr4, cr3] = [s.cr0, s.cr4, s.cr3Lo].map((v) => BigInt(v >>> 0));
+      if (rig.wide) {
+        for (let bit = 0n; bit < bits; bit++) {
+          control(0, cr0 ^ 1n << bit);
+          control(3, cr3 ^ 1n << bit);
+          control(4, cr4 ^ 1n << bit);
+          control(8, 1n << bit);
+        }
+        // From a state in which each of them is set.
+        for (const bit of [7, 11, 16, 18, 20, 21, 22, 24]) {
+          from({ cr4: s.cr4 | 1 << bit });
+          control(4, BigInt((s.cr4 ^ 1 << bit) >>> 0));
+        }
+        for (let bit = 0n; bit < 36n; bit++) msr(0xc000_0080, BigInt(cpu.window.efer) ^ 1n << bit);
+      }
+      if (kind === "64") {
+        for (let bit = 0n; bit < 64n; bit++) for (const number of [...ADDRESSES, 0xc000_0103, 0x6e1, 0x174, 0x277]) msr(number, 1n << bit);
+        for (const number of ADDRESSES) for (let bit = 40n; bit < 64n; bit++) msr(number, BigInt.asUintN(64, -1n << bit));
+        // PCIDs begin with 0 in CR3; with them its bit 63 is no part of the address.
+        for (const low of [0, 1, 1 << 11]) {
+          from({ cr3Lo: s.cr3Lo & ~0xfff | low, cr4: s.cr4 & ~0x2_0000 });
+          control(4, BigInt(s.cr4 >>> 0) | 0x2_0000n);
+          from({ cr3Lo: s.cr3Lo & ~0xfff | low, cr4: s.cr4 | 0x2_0000 });
+          control(3, 1n << 63n | cr3);
+        }
+      }
+      // PAE's PDPTEs are loaded with CR3, with paging, and with each bit of CR4 that says so (4.4.1); never else.
+      if (tables !== "pae") continue;
+      for (let form = 0; form < 4 * PDPTES.length; form++) {
+        const at = PDPT_AT + 0x20 * form;
+        control(3, BigInt(at));
+        from({ cr3Lo: at, cr0: s.cr0 & 0x7fff_ffff });
+        control(0, BigInt(s.cr0 >>> 0) | 0x8000_0000n);
+      }
+      for (const form of [4, 12]) {
+        for (const bit of [2, 3, 4, 6, 7, 8, 9, 10, 11, 16, 18, 20, 21, 22]) {
+          from({ cr3Lo: PDPT_AT + 0x20 * form });
+          control(4, BigInt((s.cr4 ^ 1 << bit) >>> 0));
+        }
+        from({ cr3Lo: PDPT_AT + 0x20 * form, cr4: s.cr4 & ~0x20 });
+        control(4, BigInt(s.cr4 >>> 0) | 0x20n);
+      }
+    }
+  }
+  assertEquals(wrong.slice(0, 12), []);
+  assert(outcomes.ok > 900 && outcomes.fault > 900, JSON.stringify(outcomes));
+});
