@@ -604,7 +604,7 @@ Deno.test("each bit of x86's control registers, of MSRs and of PDPTEs is what th
       /** Another state to begin with. */
       const from = (change: Partial<typeof s>) => {
         Object.assign(s, change);
-        cpu.reload();
+        cpu.derived.reload();
       };
       const [cr0, cr4, cr3] = [s.cr0, s.cr4, s.cr3Lo].map((v) => BigInt(v >>> 0));
       if (rig.wide) {
