@@ -2,7 +2,7 @@
 // what happens to all of them when memory is written.
 import type { Limits } from "../ir/limits.ts";
 import { CACHE_LIMIT, CONTEXT, CURRENT, JUMP_CACHE, PAGE, PAGE_CACHE_BYTES, PAGE_CACHES } from "../ir/layout.ts";
-import { type Block, type CodePage, type CompiledRegion, covered, mark, marked, pagesOf, tailOf } from "./code_page.ts";
+import { type Block, type CodePage, type CompiledRegion, covered, mark, marked, tailOf } from "./code_page.ts";
 import type { HartSlot } from "./harts.ts";
 import { jumpIndex } from "./interpreter.ts";
 import { IS_CODE, type LinearMemory, type Ram } from "./memory.ts";
@@ -133,11 +133,9 @@ export class CodeCache {
   addRegion(region: CompiledRegion): void {
     const { i32, u16 } = this.memory, { ip } = region.block;
     for (const r of region.ranges) {
-      for (const p of pagesOf(r)) {
-        const page = this.pages[p]!;
-        page.regions.add(region);
-        mark(page, p, r);
-      }
+      const page = this.pages[r.at >>> 12]!;
+      page.regions.add(region);
+      mark(page, r.at >>> 12, r);
     }
     this.regions.set(ip, region);
     this.liveBytes += region.wasmBytes;
@@ -176,52 +174,50 @@ export class CodeCache {
 
   // --- what is dropped
 
-  /** Drops what was translated from these bytes of the linear memory; true when the block that is running was among them. */
+  /** Drops what was translated from these bytes of a page of the linear memory; true when the block that is running was among them. */
   invalidate(host: number, size: number): boolean {
+    const p = host >>> 12, page = this.pages[p];
+    if (!page) return false;
+    const from = host & (PAGE - 1), to = from + size - 1;
+    const hit = marked(page, from, to) && covered(page, p, from, to);
+    if (!hit) {
+      // Code that ran once, such as a boot sector above its stack, shall not make stores slow for ever; regions run often.
+      if (page.regions.size > 0 || ++page.passed < page.patience) return false;
+      this.#patience.set(p, 2 * page.patience);
+    }
     let current = false;
-    for (let p = host >>> 12; p <= (host + size - 1) >>> 12; p++) {
-      const page = this.pages[p];
-      if (!page) continue;
-      const from = Math.max(host, p * PAGE) & (PAGE - 1), to = Math.min(host + size - 1, p * PAGE + PAGE - 1) & (PAGE - 1);
-      const hit = marked(page, from, to) && covered(page, p, from, to);
-      if (!hit) {
-        // Code that ran once, such as a boot sector above its stack, shall not make stores slow for ever; regions run often.
-        if (page.regions.size > 0 || ++page.passed < page.patience) continue;
-        this.#patience.set(p, 2 * page.patience);
-      }
-      // Mostly the page gets new contents: everything goes, and the next stores are fast. Where code and data share a page, only what was hit.
-      const precise = hit && ++page.hits > this.limits.preciseAfter;
-      page.lo = page.hi = 0;
-      page.exact?.fill(0);
-      for (const [key, first] of page.blocks) {
-        let kept: Block | undefined;
-        for (let b: Block | undefined = first; b; b = b.next) {
-          if (precise && (b.at + b.bytes <= host || b.at >= host + size)) {
-            kept = { ...b, next: kept };
-            mark(page, p, b);
-            continue;
-          }
-          current = this.#drop(b) || current;
+    // Mostly the page gets new contents: everything goes, and the next stores are fast. Where code and data share a page, only what was hit.
+    const precise = hit && ++page.hits > this.limits.preciseAfter;
+    page.lo = page.hi = 0;
+    page.exact?.fill(0);
+    for (const [key, first] of page.blocks) {
+      let kept: Block | undefined;
+      for (let b: Block | undefined = first; b; b = b.next) {
+        if (precise && (b.at + b.bytes <= host || b.at >= host + size)) {
+          kept = { ...b, next: kept };
+          mark(page, p, b);
+          continue;
         }
-        if (kept) page.blocks.set(key, kept);
-        else page.blocks.delete(key);
+        current = this.#drop(b) || current;
       }
-      for (const b of page.tails.values()) {
-        const tail = tailOf(b.second!);
-        if (precise && (tail.at + tail.bytes <= host || tail.at >= host + size)) mark(page, p, tail);
-        else current = this.#remove(b) || current;
-      }
-      for (const region of page.regions) {
-        if (!precise || region.ranges.some((r) => r.at < host + size && r.at + r.bytes > host)) {
-          current = this.#dropRegion(region) || current;
-        } else for (const r of region.ranges) mark(page, p, r);
-      }
-      if (page.blocks.size === 0 && page.regions.size === 0 && page.tails.size === 0) {
-        this.pages[p] = undefined;
-        this.memory.unwatch(p, IS_CODE);
-        this.#hits.set(p, page.hits);
-        this.#translated.set(p, page.translated);
-      }
+      if (kept) page.blocks.set(key, kept);
+      else page.blocks.delete(key);
+    }
+    for (const b of page.tails.values()) {
+      const tail = tailOf(b.second!);
+      if (precise && (tail.at + tail.bytes <= host || tail.at >= host + size)) mark(page, p, tail);
+      else current = this.#remove(b) || current;
+    }
+    for (const region of page.regions) {
+      if (!precise || region.ranges.some((r) => r.at < host + size && r.at + r.bytes > host)) {
+        current = this.#dropRegion(region) || current;
+      } else for (const r of region.ranges) mark(page, p, r);
+    }
+    if (page.blocks.size === 0 && page.regions.size === 0 && page.tails.size === 0) {
+      this.pages[p] = undefined;
+      this.memory.unwatch(p, IS_CODE);
+      this.#hits.set(p, page.hits);
+      this.#translated.set(p, page.translated);
     }
     return current;
   }
@@ -255,7 +251,7 @@ export class CodeCache {
     this.memory.i32[(region.block.ip + 8) >> 2] = region.operand;
   }
   #release(region: CompiledRegion): void {
-    for (const r of region.ranges) for (const p of pagesOf(r)) this.pages[p]?.regions.delete(region);
+    for (const { at } of region.ranges) this.pages[at >>> 12]?.regions.delete(region);
     this.table.set(region.element, null);
     this.#freeElements.push(region.element);
     if (region.guard) this.#freeCells.push(region.guard);

@@ -4,7 +4,7 @@ import { PAGE } from "../ir/layout.ts";
 
 const GRANULE_SHIFT = 6;
 
-/** Bytes of the linear memory that something was translated from. */
+/** Bytes of one page of the linear memory that something was translated from. */
 export interface CodeRange {
   /** Index in the linear memory. */
   readonly at: number;
@@ -77,15 +77,15 @@ export interface CodePage {
 /** The part of a crossing instruction that is in the next page. */
 export const tailOf = (second: number): CodeRange => ({ at: second, bytes: LONGEST_INSTRUCTION });
 
-/** Notes that code of page number `p` is translated. */
-export function mark(page: CodePage, p: number, code: CodeRange): void {
-  const from = Math.max(code.at, p * PAGE) & (PAGE - 1), last = Math.min(code.at + code.bytes, (p + 1) * PAGE) - 1;
-  if (last < p * PAGE || code.at >= (p + 1) * PAGE) return;
-  for (let g = from >> GRANULE_SHIFT, end = (last & (PAGE - 1)) >> GRANULE_SHIFT; g <= end; g++) {
+/** Notes that code is translated, if it is of page number `p`. */
+export function mark(page: CodePage, p: number, { at, bytes }: CodeRange): void {
+  if (at >>> 12 !== p) return;
+  const from = at & (PAGE - 1), last = from + bytes - 1;
+  for (let g = from >> GRANULE_SHIFT, end = last >> GRANULE_SHIFT; g <= end; g++) {
     if (g < 32) page.lo |= 1 << g;
     else page.hi |= 1 << (g - 32);
   }
-  if (page.exact) { for (let at = from, end = last & (PAGE - 1); at <= end; at++) page.exact[at >> 3] |= 1 << (at & 7); }
+  if (page.exact) { for (let byte = from; byte <= last; byte++) page.exact[byte >> 3] |= 1 << (byte & 7); }
 }
 /** Whether one of bytes `from`..`to` of page number `p` was translated. */
 export function covered(page: CodePage, p: number, from: number, to: number): boolean {
@@ -105,9 +105,3 @@ export function marked(page: CodePage, from: number, to: number): boolean {
   }
   return false;
 }
-/** Numbers of the pages that a range is in. */
-export const pagesOf = ({ at, bytes }: CodeRange): number[] => {
-  const pages: number[] = [];
-  for (let p = at >>> 12; p <= (at + bytes - 1) >>> 12; p++) pages.push(p);
-  return pages;
-};

@@ -19,9 +19,10 @@ import {
   type Status,
   WRITE,
 } from "../ir/frontend.ts";
-import { ARG, GUEST, PAGE, PC, RESULT, SWITCH, SWITCH_END } from "../ir/layout.ts";
+import { ARG, GUEST, JUMP_CACHE, PAGE, PC, REGIMES, RESULT, SWITCH, SWITCH_END, TLB_HALF, TLB_SIZE } from "../ir/layout.ts";
 import { Engine, type EngineOptions, loadJit } from "./engine.ts";
 import { LIMITS } from "../ir/limits.ts";
+import { H_PC, UOP } from "./uops.ts";
 import { Covered } from "../../tests/covered.ts";
 import { Dice } from "./testing/random_region.ts";
 
@@ -274,10 +275,40 @@ const word = (name: string, rd = 0, rs1 = 0, imm = 0): number => NAMES.indexOf(n
 const all = { interpreter: new Covered(), JIT: new Covered() };
 let known = 0, ran = 0;
 function done(engine: keyof typeof all, rigs: readonly Rig[]): void {
+  rigs.forEach(isSound);
   for (const { engine: { stats } } of rigs) {
     for (const [what, n] of Object.entries(stats)) if (what !== "compileMs") all[engine].count(what, n);
   }
   ran++;
+}
+
+/** What holds whenever nothing runs, whatever ran: of watched pages, of the data TLBs and of the jump cache. */
+function isSound({ engine: { memory, harts, limits } }: Rig): void {
+  const { i32, u16, i64 } = memory, inRam = (at: number) => memory.rams.find((r) => at >= r.offset && at < r.offset + r.length);
+  for (let at = 0; at < memory.pages * 65536; at += PAGE) assert(memory.why(at) === 0 || inRam(at), `page ${at} of no RAM is watched`);
+  for (const { tlbs, core } of harts) {
+    for (let half = tlbs; half < tlbs + REGIMES * TLB_SIZE; half += TLB_HALF) {
+      // There is one for each regime that was asked for.
+      if (i32[half >> 2] === 0 && Math.floor((half - tlbs) / TLB_SIZE) !== core.regime()) continue;
+      for (let n = 0, e = half >> 2; n < limits.tlbEntries; n++, e += 4) {
+        const lo = i32[e], what = `entry ${n} of the TLB at ${half}`;
+        if ((lo & (PAGE - 1)) !== 0) continue;
+        if (i32[e + 3] === 0) {
+          // Empty: no access looks here for page 0.
+          assert(lo === 0 && i32[e + 1] === 0 && n !== 0 && n !== limits.tlbEntries - 1, `${what} was not filled`);
+          continue;
+        }
+        const at = (lo + i32[e + 2]) >>> 0, ram = inRam(at), writes = (half - tlbs) % TLB_SIZE !== 0;
+        assert((lo >>> 12 & (limits.tlbEntries - 1)) === n && at % PAGE === 0, `${what} is of another page`);
+        assert(ram && at + PAGE <= ram.offset + ram.length && !(writes && ram.readonly), `${what} leads out of the RAM`);
+        assert(!writes || memory.why(at) === 0, `${what} lets writes by that are to be seen`);
+      }
+    }
+  }
+  for (let n = 0, e = JUMP_CACHE >> 2; n < limits.jumpEntries; n++, e += 4) {
+    const ip = i32[e + 3];
+    if (i32[e + 2] !== 0 && u16[ip >> 1] !== UOP.stale) assertEquals(i64[(ip + H_PC) >> 3], i64[e >> 1], `entry ${n} of the jump cache`);
+  }
 }
 
 /** One test for each engine. */
@@ -568,7 +599,15 @@ both("the budget ends after any number of instructions", (make) => {
     ["unless", 7, 8, 0],
     ["jr", 0, 9],
   ];
-  const rig = () => make().code(CODE, ...program).set(5, 9).set(6, 4).set(9, CODE).set(10, DATA);
+  // One rig, which begins anew each time: nothing of what it did before may be left. Making so many would be most of the work.
+  const t = make().code(CODE, ...program), { i64 } = t.core.env;
+  const rig = () => {
+    t.engine.reset();
+    i64.fill(0n, R(0) >> 3, R(16) >> 3);
+    t.view.setBigUint64(DATA - RAM, 0n, true);
+    t.pc = CODE;
+    return t.set(5, 9).set(6, 4).set(9, CODE).set(10, DATA);
+  };
   const stepped = rig(), expected = [stepped.after(0)];
   for (let n = 1; n <= 90; n++) expected.push({ ...stepped.after(1) as object, count: n });
   for (let n = 0; n <= 90; n++) {
@@ -915,6 +954,62 @@ both("a store by an entry that was there before its page had code is seen, which
   }
 });
 
+both("after a reset nothing is known of what was before it: code, data, counts", (make) => {
+  const t = make().code(CODE, ["ld", 1, 10, 0], ["st", 1, 11, 0], ["add", 2, 2, 1], ["addi", 3, 3, 1], ["j", 0, 0, -4]);
+  const other = DATA + 4 * PAGE, second = DATA + 8 * PAGE, all: Mapping["rights"] = [READ, WRITE, FETCH];
+  t.code(other, ["ld", 1, 10, 0], ["st", 1, 11, 0], ["add", 2, 2, 1], ["addi", 4, 4, 1], ["j", 0, 0, -4]);
+  t.view.setUint32(DATA - RAM, 5, true);
+  t.view.setUint32(second - RAM, 7, true);
+  t.set(10, DATA).set(11, DATA + PAGE + 8).all(400);
+  assertEquals([t.r(2), t.engine.harts[0].total, t.view.getUint32(DATA + PAGE + 8 - RAM, true)], [400, 400, 5]);
+  // The same numbers of contexts mean other places from now on.
+  t.core.mapped.set(CODE / PAGE, { paddr: other, rights: all });
+  t.core.mapped.set(DATA / PAGE, { paddr: second, rights: [READ] });
+  t.core.mapped.set(DATA / PAGE + 1, { paddr: second + PAGE, rights: all });
+  t.engine.reset();
+  isSound(t);
+  assertEquals([t.engine.harts[0].total, t.engine.liveRegions], [0, 0]);
+  t.pc = CODE;
+  t.set(2, 0).set(3, 0).all(50);
+  assertEquals([t.r(2), t.r(3), t.r(4), t.engine.harts[0].total], [70, 0, 10, 50]);
+  assertEquals([DATA, second].map((at) => t.view.getUint32(at + PAGE + 8 - RAM, true)), [5, 7]);
+  // Where a breakpoint stopped, it stops again.
+  t.engine.setBreakpoints(new Set([BigInt(CODE)]));
+  for (let n = 0; n < 3; n++) {
+    t.pc = CODE;
+    assertEquals([t.run(10), t.end], [0, "breakpoint"]);
+    t.engine.reset();
+  }
+});
+
+Deno.test("a new engine has counted nothing, and one that was reset no instructions of regions", () => {
+  const t = new Rig({ jit: true, threshold: 1, profile: true });
+  assertEquals(Object.entries(t.engine.stats).filter(([, n]) => n !== 0), []);
+  t.code(CODE, ["addi", 1, 1, 1], ["j", 0, 0, -1]).all(100);
+  assertEquals([t.engine.regionInstructions! > 90, t.engine.liveRegions], [true, 1]);
+  t.engine.reset();
+  assertEquals([t.engine.regionInstructions, t.engine.liveRegions], [0, 0]);
+});
+
+Deno.test("JIT: an instruction across pages is compiled along, wherever its second page is", () => {
+  for (const [flat, far] of [[true, false], [false, false], [false, true]]) {
+    const at = CODE + PAGE - 8, t = new Rig({ jit: true, threshold: 20, profile: true }), second = far ? DATA : CODE + PAGE;
+    t.core.flat = flat;
+    if (far) t.core.mapped.set((CODE + PAGE) / PAGE, { paddr: second, rights: [FETCH] });
+    t.code(at, ["addi", 2, 2, 1], ["wide", 1, 1, 0]).code(second, [NAMES[3]]).code(second + 4, ["j", 0, 0, -3]);
+    t.pc = at;
+    t.all(3000);
+    const { regions, regionsReverted } = t.engine.stats;
+    assertEquals([t.pc, t.r(1), t.r(2), regions, regionsReverted], [at, 3000, 1000, 1, 0]);
+    assert(t.engine.regionInstructions! > 2900, `${t.engine.regionInstructions} in the region`);
+    isSound(t);
+    // Its second part changes.
+    t.code(second, [NAMES[0]]);
+    t.all(3);
+    assertEquals([t.r(1), t.engine.stats.regionsChanged], [3000, 1]);
+  }
+});
+
 Deno.test("JIT: instructions are counted by engine, and what is left to the interpreter by cause and address", () => {
   const THRESHOLD = 20, ROUNDS = 1000, TOTAL = 3 * ROUNDS + 1;
   const rig = (options: EngineOptions) => {
@@ -1140,6 +1235,7 @@ Deno.test("code that is written at random is what runs: by stores of each size, 
           if ((at & (PAGE - 1)) + bytes.length > PAGE) covered.count("stores over an end");
           both(2, value);
         }
+        if (round % 10 === 9) isSound(t);
       }
       for (const [what, n] of Object.entries(t.engine.stats)) if (what !== "compileMs") covered.count(what, n);
     }

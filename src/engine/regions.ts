@@ -5,7 +5,7 @@ import { ANSWER, CONTEXT, PAGE } from "../ir/layout.ts";
 import type { Limits } from "../ir/limits.ts";
 import type { Accesses } from "./accesses.ts";
 import type { CodeCache } from "./code_cache.ts";
-import { type Block, type CodeRange, type CompiledRegion, pagesOf, tailOf } from "./code_page.ts";
+import { type Block, type CodeRange, type CompiledRegion, tailOf } from "./code_page.ts";
 import type { Harts } from "./harts.ts";
 import { compileRegion } from "./jit.ts";
 import type { JitOption } from "./jit_options.ts";
@@ -106,8 +106,12 @@ export class Regions {
     if (cache.regions.size >= limits.regions || cache.liveBytes >= limits.regionBytes) this.#evict();
     const used = [...pages].filter(([, host]) => host >= 0),
       guard = flat || used.length === 1 ? 0 : cache.newCell(memory.i32[CONTEXT >> 2]);
-    const ranges = [...nodes.map((n) => ({ at: hosts.get(n.at)!, bytes: n.bytes })), ...tails];
-    for (const r of ranges) for (const p of pagesOf(r)) cache.pageFor(p * PAGE);
+    const ranges = nodes.map((n): CodeRange => {
+      const at = hosts.get(n.at)!;
+      return { at, bytes: Math.min(n.bytes, PAGE - offsetIn(at)) };
+    }).concat(tails);
+    // Before the part without code is chosen.
+    for (const { at } of ranges) cache.pageFor(at);
     const physical = flat && !ram.readonly, free = physical ? cache.freeOfCode(ram) : undefined, devices = this.#devicesOf(ranges);
     const compiled = compileRegion(nodes, {
       block: ip,
