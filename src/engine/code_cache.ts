@@ -290,7 +290,6 @@ export class CodeCache {
     this.liveBytes = 0;
     this.flushSoon = false;
     for (let p = 0; p < this.pages.length; p++) this.memory.unwatch(p, IS_CODE);
-    this.#free = undefined;
     this.pages.length = 0;
     this.arenaAt = this.arena;
     this.selector.literalAt = this.arena + this.limits.arena;

@@ -34,7 +34,7 @@ export interface CompiledRegion {
   readonly guard: number;
   /** Its virtual pages (addresses; below 2^53 or rounded alike) and where they were. */
   readonly pages: readonly (readonly [page: number, host: number])[];
-  /** Code it was made of, besides its entry block's. */
+  /** Code it was made of, its entry block's included. */
   readonly ranges: readonly CodeRange[];
   /** It was compiled for the part of a RAM that is free of code. */
   readonly trustsFree: boolean;

@@ -236,10 +236,12 @@ export class Engine {
   flushCode(): void {
     this.#cache.flush();
   }
-  /** Forgets translations and TLB entries: memory or the harts' state was replaced. */
+  /**
+   * Forgets translations and TLB entries: memory or the harts' state was replaced. What was a page table may be watched for a while yet: a store
+   * there drops too much, if anything.
+   */
   reset(): void {
     this.#cache.reset();
-    this.tables.reset();
     for (const h of this.harts) {
       h.flushTlb();
       h.forgetFetches();

@@ -19,7 +19,22 @@ import {
   type Status,
   WRITE,
 } from "../ir/frontend.ts";
-import { ARG, GUEST, JUMP_CACHE, PAGE, PC, REGIMES, RESULT, SWITCH, SWITCH_END, TLB_HALF, TLB_SIZE } from "../ir/layout.ts";
+import {
+  ARG,
+  CACHE_LIMIT,
+  GUEST,
+  JUMP_CACHE,
+  PAGE,
+  PAGE_CACHE_BYTES,
+  PAGE_CACHES,
+  PC,
+  REGIMES,
+  RESULT,
+  SWITCH,
+  SWITCH_END,
+  TLB_HALF,
+  TLB_SIZE,
+} from "../ir/layout.ts";
 import { Engine, type EngineOptions, loadJit } from "./engine.ts";
 import { LIMITS } from "../ir/limits.ts";
 import { H_PC, UOP } from "./uops.ts";
@@ -190,6 +205,8 @@ class Toy implements Core {
 
 type Line = readonly [name: string, rd?: number, rs1?: number, imm?: number];
 
+type Window = ConstructorParameters<typeof Engine>[1][number];
+
 class Rig {
   readonly bus = new Bus();
   readonly engine: Engine;
@@ -198,8 +215,9 @@ class Rig {
   readonly accesses: string[] = [];
   onAccess: () => void = () => {};
 
-  constructor(options: EngineOptions, harts = 1) {
-    this.engine = new Engine(harts, [{ base: RAM, length: RAM_BYTES, readonly: false }], this.bus, options);
+  /** @param more memory besides the RAM */
+  constructor(options: EngineOptions, harts = 1, more: readonly Window[] = []) {
+    this.engine = new Engine(harts, [{ base: RAM, length: RAM_BYTES, readonly: false }, ...more], this.bus, options);
     this.bus.map(DEVICE, 16, {
       access: { min: 1, max: 4 },
       read: (offset, size) => {
@@ -312,12 +330,12 @@ function isSound({ engine: { memory, harts, limits } }: Rig): void {
 }
 
 /** One test for each engine. */
-function both(name: string, test: (make: (harts?: number) => Rig) => void): void {
+function both(name: string, test: (make: (harts?: number, more?: readonly Window[]) => Rig) => void): void {
   known += 2;
   const run = (options: EngineOptions): Rig[] => {
     const rigs: Rig[] = [];
-    test((harts) => {
-      rigs.push(new Rig(options, harts));
+    test((harts, more) => {
+      rigs.push(new Rig(options, harts, more));
       return rigs.at(-1)!;
     });
     return rigs;
@@ -842,13 +860,52 @@ both("where addresses are physical, code may come to be where stores expected no
   for (let round = 0; round < 40; round++) {
     // Ever more pages have code, up from DATA; each time what the stores wrote is run, twice with another instruction.
     const place = DATA + round * PAGE;
+    t.code(place + 4, ["j"]);
     for (const add of [1, 10, 100]) {
-      t.code(place + 4, ["j"]).set(1, 0).set(2, 0).set(5, word("addi", 2, 2, add)).set(6, place).set(8, place);
+      t.set(1, 0).set(2, 0).set(5, word("addi", 2, 2, add)).set(6, place).set(8, place);
       t.pc = CODE;
       t.all(16 * 3 + 2);
       assertEquals([t.pc, t.r(1), t.r(2)], [place + 4, 16, add], `round ${round}`);
     }
   }
+});
+
+both("code in a ROM where addresses are physical, and in the part of a page with which a RAM ends", (make) => {
+  const rom = 0x7000_0000, small = 0x6000_0000, bytes = 0x1800;
+  const t = make(1, [{ base: rom, length: 4 * PAGE, readonly: true }, { base: small, length: bytes, readonly: false }]);
+  const lines: Line[] = [["st", 1, 10, 0], ["ld", 2, 10, 0], ["addi", 1, 1, 1], ["bne", 1, 12, -3], ["j"]];
+  for (const [window, offset] of [[1, 0x100], [2, 0x17c0]] as const) {
+    const { buffer, byteOffset, length } = t.engine.ramBytes(window), view = new DataView(buffer, byteOffset, length);
+    lines.forEach((l, i) => view.setInt32(offset + 4 * i, word(...l), true));
+    view.setUint32(0x1080, 77, true);
+  }
+  for (const flat of [false, true]) {
+    t.core.flat = flat;
+    for (const code of [rom + 0x100, small + 0x17c0]) {
+      for (const [at, found] of [[rom + 0x1080, 77], [DATA, 99], [small + 0x17f8, 99], [small + 0x17fc, -1]]) {
+        t.set(1, 0).set(2, 0).set(12, 100).set(10, at).core.raised = -1;
+        t.pc = code;
+        t.all(401);
+        const fault = found < 0 ? [VECTOR, 0, BUS_FAULT + WRITE, code] : [code + 16, found, t.cause, t.epc];
+        assertEquals([t.pc, t.r(2), t.cause, t.epc], fault, `from ${code.toString(16)} at ${at.toString(16)}, flat: ${flat}`);
+      }
+    }
+  }
+  assert(!t.engine.options.jit || t.engine.stats.regions >= 4, `${t.engine.stats.regions} regions`);
+});
+
+Deno.test("JIT: what regions remember of pages is void once a page is a table, however few caches the last region has", () => {
+  const t = new Rig({ jit: true, threshold: 1 }), { i32 } = t.engine.memory;
+  const cached = () => Array.from({ length: LIMITS.pageCaches }, (_, n) => i32[(PAGE_CACHES + n * PAGE_CACHE_BYTES + CACHE_LIMIT) >> 2]);
+  t.code(CODE, ["ld", 1, 8, 0], ["ld", 2, 9, 0], ["st", 3, 10, 0], ["j", 0, 0, -3]).code(CODE + 64, ["ld", 1, 8, 0], ["j", 0, 0, -1]);
+  for (const [n, at] of [DATA, DATA + PAGE, DATA + 2 * PAGE].entries()) t.set(8 + n, at);
+  t.all(100);
+  assertEquals(cached().filter((limit) => limit !== 0).length, 3);
+  t.pc = CODE + 64;
+  t.all(100);
+  assertEquals(cached().filter((limit) => limit !== 0).length, 3);
+  t.engine.tables.served(t.engine.hostOf(DATA + 9 * PAGE, 8), 0, 3, 9, 0x5000, 0, false);
+  assertEquals(cached().filter((limit) => limit !== 0), []);
 });
 
 Deno.test("JIT: a region of several virtual pages runs only while all of them are where they were", () => {

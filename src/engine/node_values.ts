@@ -151,10 +151,10 @@ export class NodeValues {
     const { ir } = this, op = ir.op[v];
     return op === CONST_L ? ir.hi[v] === ir.lo[v] >> 31 : EXTENDED[op] === 1 || this.#isNarrow(v);
   }
-  /** An i64 value that is a constant below 2^53; else NaN. */
+  /** An i64 value that is a constant, rounded where it is far beyond every RAM; else NaN. */
   constant(v: number): number {
     const { ir } = this;
-    return ir.op[v] === CONST_L && ir.hi[v] >>> 21 === 0 ? ir.hi[v] * 2 ** 32 + (ir.lo[v] >>> 0) : NaN;
+    return ir.op[v] === CONST_L ? ir.hi[v] * 2 ** 32 + (ir.lo[v] >>> 0) : NaN;
   }
 
   // --- slots

@@ -35,7 +35,7 @@ export function findRegion(b: Builder, translate: TranslateAt, limits: Limits): 
     const at = queue[q];
     if (bodies.has(at) || !translate(at, blockInstructions)) continue;
     const starts: number[] = [];
-    let call = -1;
+    let call: number | undefined;
     for (let i = 0; i < b.count; i++) {
       const op = b.op[i];
       if (op === INSN) starts.push(at + b.lo[i]);
@@ -50,7 +50,7 @@ export function findRegion(b: Builder, translate: TranslateAt, limits: Limits): 
       }
     }
     const last = b.op[b.count - 1];
-    if (call >= 0 && (last === JUMP || last === JUMP_TO)) {
+    if (call !== undefined && (last === JUMP || last === JUMP_TO)) {
       behindCalls.add(call);
       queue.push(call);
     }

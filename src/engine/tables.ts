@@ -169,14 +169,6 @@ export class PageTables {
     for (let word = p * (PAGE >> 2), end = word + (PAGE >> 2); word < end; word += step) if (i32[word] & 1) return true;
     return false;
   }
-
-  /** Forgets which pages are tables; all translations have to be forgotten, too. */
-  reset(): void {
-    for (const p of this.#tables.keys()) this.watch(p, false);
-    this.#tables.clear();
-    this.#lastPage = -1;
-    for (const hart of this.harts()) hart.core?.tablesForgotten?.();
-  }
 }
 
 /** Address of the `index`-th page of a level; where entries have 8 bytes it is sign-extended. */

@@ -161,17 +161,6 @@ Deno.test("random stores into page tables drop what the entries mapped that chan
       assertEquals(voided > 0, entries.size > 0, message);
       assertEquals(watched.has(p), !goes, message);
     }
-    tables.reset();
-    assertEquals([watched.size, ...harts.map((h) => h.forgotten > 0)], [0, true, true]);
-    // What was known of a page is forgotten, too.
-    tables.served(PAGE, 0, 3, 9, 0x5000, 0, false);
-    harts.forEach((h) => h.dropped.clear());
-    assert(!harts[0].dropped.size && watched.has(1));
-    i32[1024] = 1;
-    tables.before(PAGE);
-    i32[1024] = 3;
-    tables.after(PAGE, 8);
-    assertEquals(sorted(harts[1].dropped), ["0x0 + 2^12"]);
   }
   for (const [what, floor] of Object.entries(FLOORS)) assert((counts[what] ?? 0) >= floor, `${what}: ${JSON.stringify(counts)}`);
 });

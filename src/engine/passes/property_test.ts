@@ -4,7 +4,8 @@
 // is right, too, is seen. `-- --update` writes what they make today.
 import { assert, assertEquals } from "@std/assert";
 import { printIr } from "../../ir/builder.ts";
-import { OP, OPS } from "../../ir/ops.ts";
+import { PAGE } from "../../ir/layout.ts";
+import { CALLS, OP, OPS, SET_I } from "../../ir/ops.ts";
 import { Graph } from "../graph.ts";
 import { LEFT } from "../interpreter.ts";
 import { JIT_OPTIONS, type JitOption } from "../jit_options.ts";
@@ -12,7 +13,7 @@ import type { RegionNode } from "../region.ts";
 import { slotHomes, SlotTable } from "../slots.ts";
 import { Covered, MORE } from "../../../tests/covered.ts";
 import { Dice, type Kind, randomRegion, randomState } from "../testing/random_region.ts";
-import { compareNodes, compareRegion, copyNodes, type Events, LIMITS, slot, type State, witness } from "../testing/regions.ts";
+import { compareNodes, compareRegion, copyNodes, type Events, LIMITS, PAGES, RAM, slot, type State, witness } from "../testing/regions.ts";
 import { extend, narrowSlots } from "./extend.ts";
 import { fold } from "./fold.ts";
 import { findSpans, type Span, type SpanPlan } from "./spans.ts";
@@ -108,8 +109,16 @@ Deno.test("extend: the evaluator finds what it found before, whatever the region
       if (throughout[n]) covered.count("extended throughout");
     }
     changes(nodes, after, covered);
+    // Those that are said to be extended throughout are, at each instruction, and nothing sets half of them or may set anything.
+    const wide = table.slots.filter((_, n) => throughout[n]);
     try {
-      for (const s of states) covered.count("instructions", compareNodes(nodes, after, s, 60));
+      for (const { ir } of wide.length ? nodes : []) {
+        for (const [i, op] of ir.op.entries()) assert(!CALLS[op] && !(op === SET_I && wide.includes(ir.lo[i])), `operation ${i}`);
+      }
+      const look = (slots: DataView) => {
+        for (const at of wide) assertEquals(slots.getInt32(at + 4, true), slots.getInt32(at, true) >> 31, `slot 0x${at.toString(16)}`);
+      };
+      for (const s of states) covered.count("instructions", compareNodes(nodes, after, s, 60, look));
     } catch (e) {
       throw failed(e, seed, nodes);
     }
@@ -343,8 +352,8 @@ const PROPERTIES: Readonly<Record<JitOption, Property>> = {
     floors: { changed: 10, "left alone": 20, wide: 50, "refused at entry": 10, "taken as assumed": 5 },
   },
   through: {
-    cases: 30,
-    kind: (r) => ({ words: r.one(2), accesses: r.one(4), calls: r.one(3) }),
+    cases: 100,
+    kind: (r) => ({ words: r.one(4), accesses: r.one(4), calls: !r.one(4), sets: true }),
     look: (nodes, _, covered) => {
       for (const { kind, atEntry } of slotHomes(new Graph(nodes, true), new SlotTable(nodes), false, LIMITS.fewSlots)) {
         covered.count(`${kind}${atEntry ? ", loaded" : ""}`);
@@ -354,7 +363,7 @@ const PROPERTIES: Readonly<Record<JitOption, Property>> = {
   },
   returns: {
     cases: 60,
-    kind: (r) => ({ words: r.one(2), accesses: false, calls: r.one(3) }),
+    kind: (r) => ({ words: r.one(2), accesses: false, calls: r.one(3), sets: r.one(2) }),
     look: (nodes, events, covered) => {
       const ways = nodes.reduce((n, { returns }) => n + returns.length, 0);
       if (ways) covered.count("with returns", events.length);
@@ -369,9 +378,14 @@ for (const pass of PASSES) {
     const covered = new Covered(), others = PASSES.filter((p) => p !== pass), alone = others.filter((p) => !NEEDS[pass]?.includes(p));
     for (let n = 0; n < cases * MORE; n++) {
       const seed = 1000 * PASSES.indexOf(pass) + 1_000_000 + n, r = new Dice(seed), nodes = randomRegion(seed, kind(r));
-      const states = [1, 2, 3, 4].map(() => randomState(r)), budget = 40 + r.below(60), assume = r.one(2), devices = r.one(4);
+      // Where addresses are physical: at both ends of what there is; and memory that goes on beyond 4 GiB, as 32-bit addresses do not.
+      const base = physical && r.one(3) ? 2 ** 32 - PAGE * (PAGES >> 1) : RAM;
+      const states = [1, 2, 3, 4].map(() => randomState(r, physical, base)),
+        budget = 40 + r.below(60),
+        assume = r.one(2),
+        devices = r.one(4);
       const run = (off: readonly JitOption[], limits = {}) =>
-        compareRegion(nodes, { off, physical, assume, devices, budget, states, limits });
+        compareRegion(nodes, { off, physical, assume, devices, budget, states, limits, base });
       try {
         // Those at the limits of what the writer keeps, too.
         const limits = r.one(2) ? {} : { fewSlots: 2, lateSlots: 2, pageCaches: 1, span: 16, inheritedSpan: 12 };

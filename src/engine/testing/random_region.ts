@@ -41,6 +41,8 @@ export interface Kind {
   readonly fewBases?: boolean;
   /** Slots that are set to constants, addresses too. */
   readonly constants?: boolean;
+  /** Slots are set more often than read, and many nodes end with computed jumps: what waits to be stored meets every way out. */
+  readonly sets?: boolean;
 }
 type Form<V> = (b: Builder, base: number, n: number) => V;
 /** What a register that holds an address may be set to, besides sums with a constant: what is no sum, halves, and what goes far and back. */
@@ -79,7 +81,7 @@ const FAR = 1 << 21;
 /** Distance of nodes. */
 const STRIDE = 0x100, LAST = SLOTS - 1;
 
-export function randomRegion(seed: number, { words, accesses, calls, fewBases, constants }: Kind): RegionNode[] {
+export function randomRegion(seed: number, { words, accesses, calls, fewBases, constants, sets: many }: Kind): RegionNode[] {
   const r = new Dice(seed), count = 1 + r.below(6), nodes: RegionNode[] = [], few = constants || r.one(2) ? 6 : LAST;
   const nodeOf = (): number => r.one(8) ? count : r.below(count); // `count` is outside
   const anySlot = () => slot(4 + r.below(few - 3)), base = () => slot(fewBases && !r.one(6) ? 1 : 1 + r.below(3));
@@ -162,7 +164,7 @@ export function randomRegion(seed: number, { words, accesses, calls, fewBases, c
         const known = r.one(3) ? b[r.pick(["eq", "ltU", "geS"] as const)](got, constant("l")) : b.and(half, b.i32(1));
         b.set(slot(LAST), b.select(known, b.add(b.getL(slot(LAST)), b.i64(1)), b.add(b.getL(slot(LAST)), b.i64(3))));
       }
-      for (let sets = r.below(3); sets > 0; sets--) {
+      for (let sets = r.below(many ? 7 : 3); sets > 0; sets--) {
         const at = anySlot();
         if (words && !r.one(24)) b.set(at, r.one(6) ? b.ext32S(value("l")) : b.extS(value("i")));
         else b.set(at, r.one(constants ? 2 : 4) ? constant(r.pick(["i", "l"])) : value(r.pick(["i", "l", "l"])));
@@ -170,9 +172,10 @@ export function randomRegion(seed: number, { words, accesses, calls, fewBases, c
       if (k < insns - 1 ? r.one(3) : r.one(2)) b.branchIf(r.one(5) ? b.i32(r.below(2)) : value("i"), distance(nodeOf()));
     }
     const behind = { at: 4 * (insns - 1) }, to = nodeOf();
-    const returns = r.one(constants ? 2 : 4) ? [...new Set([r.below(count), r.below(count)])] : [];
+    const returns = r.one(constants || many ? 2 : 4) ? [...new Set([r.below(count), r.below(count)])] : [];
     if (returns.length) {
-      const target = (m: number) => b.i64Halves((RAM + STRIDE * m) | 0, 0), cond = b.getI(anySlot());
+      // Now and then to where only the low half is that of a node.
+      const target = (m: number) => b.i64Halves((RAM + STRIDE * m) | 0, many && r.one(4) ? 1 : 0), cond = b.getI(anySlot());
       b.jumpTo(b.select(cond, target(r.pick(returns)), target(nodeOf())));
     } else if (calls && r.one(8)) b.callEnd(3, b.getL(anySlot()), b.getL(anySlot()), b.getL(anySlot()), b.getL(anySlot()));
     else if (r.one(24)) b.jumpOut(b.i64Halves((RAM + STRIDE * nodeOf()) | 0, 0));
@@ -208,14 +211,20 @@ export function randomRegion(seed: number, { words, accesses, calls, fewBases, c
   return nodes;
 }
 
-/** Slots: addresses in 1 to 3, often close to the ends of pages; and values with few or many bits, extended or not. */
-export function randomState(r: Dice): State {
+/** Places where a RAM or its part without code ends, for the tests that say it does. */
+const ENDS = [0, PAGE, 3 * PAGE, PAGES * PAGE];
+/** Slots: addresses in 1 to 3, often close to the ends of pages, or of what the RAM at `base` has; and values with few or many bits, extended or not. */
+export function randomState(r: Dice, ends = false, base = RAM): State {
   const wide = () => BigInt.asUintN(64, BigInt(r.bits()) << 32n | BigInt(r.bits() >>> 0));
   const slots = Array.from({ length: SLOTS }, (_, n): bigint => {
     if (n > 0 && n < 4) {
-      const at = r.one(8) ? r.below(PAGES * PAGE) : PAGE * r.below(PAGES) + r.pick([0, 8, 64, 2048, 3000, 4080, 4088, 4089, 4091]);
+      const at = ends && !r.one(4)
+        ? r.pick(ENDS) + r.below(56) - 32
+        : r.one(8)
+        ? r.below(PAGES * PAGE)
+        : PAGE * r.below(PAGES) + r.pick([0, 8, 64, 2048, 3000, 4080, 4088, 4089, 4091]);
       // Now and then with an upper half that 32-bit addresses leave out.
-      return BigInt(RAM + at) + BigInt(r.one(6) ? r.pick([-1, 1]) : 0) * 2n ** 32n & 2n ** 64n - 1n;
+      return BigInt(base + at) + BigInt(r.one(6) ? r.pick([-1, 1]) : 0) * 2n ** 32n & 2n ** 64n - 1n;
     }
     return BigInt.asUintN(64, r.pick([wide(), BigInt(r.pick(EDGES)), BigInt(r.bits()), BigInt(r.bits() >>> 0), BigInt(r.below(2))]));
   });

@@ -104,9 +104,9 @@ function instructionsOf(nodes: readonly RegionNode[]): Map<bigint, Place> {
   return places;
 }
 
-/** Frame of a byte; undefined where the access faults. `turn` tells the page tables. */
-function frame(address: bigint, write: boolean, physical: boolean, turn: number): number | undefined {
-  const at = Number(BigInt.asUintN(64, address)) - RAM, page = Math.floor(at / PAGE);
+/** Frame of a byte; undefined where the access faults. `turn` tells the page tables; memory begins at `base`. */
+function frame(address: bigint, write: boolean, physical: boolean, turn: number, base = RAM): number | undefined {
+  const at = Number(BigInt.asUintN(64, address)) - base, page = Math.floor(at / PAGE);
   if (!(page >= 0 && page < PAGES)) return undefined;
   if (physical) return at;
   return page === ABSENT || page === DEVICE || (page === READONLY && write) ? undefined : (5 * page + turn) % PAGES * PAGE + at % PAGE;
@@ -161,6 +161,8 @@ export interface Compare {
   /** The region is made for the first state, and entered with all of them. */
   readonly states: readonly State[];
   readonly limits?: Partial<Limits>;
+  /** Where memory begins, if it is not at RAM. */
+  readonly base?: number;
 }
 
 /** A copy of nodes: passes change them. */
@@ -182,7 +184,10 @@ export const copyNodes = (nodes: readonly RegionNode[]): RegionNode[] =>
   });
 
 /** Runs compiled code and the evaluator; what happened for each state. @throws {Error} they differ */
-export function compareRegion(nodes: readonly RegionNode[], { off, physical, assume, devices, budget, states, limits }: Compare): Events[] {
+export function compareRegion(
+  nodes: readonly RegionNode[],
+  { off, physical, assume, devices, budget, states, limits, base = RAM }: Compare,
+): Events[] {
   const memory = new WebAssembly.Memory({ initial: BYTES / 65536, maximum: BYTES / 65536 }), u8 = new Uint8Array(memory.buffer);
   const view = new DataView(memory.buffer), i32 = new Int32Array(memory.buffer), u64 = new BigUint64Array(memory.buffer);
   const table = new WebAssembly.Table({ element: "anyfunc", initial: 1 }), helpers = helpersOf(view), all = { ...LIMITS, ...limits };
@@ -202,7 +207,7 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
     isDevice: devices ? (node, offset) => (node.at + offset >> 2) % 3 === 0 : undefined,
     ram: physical
       ? {
-        base: RAM,
+        base,
         length: PAGES * PAGE,
         offset: RAM_AT,
         only: budget % 2 === 0,
@@ -212,14 +217,20 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
     isExtended: assume ? (at) => i32[(at >> 2) + 1] === i32[at >> 2] >> 31 : undefined,
   });
   const events: Events = { fills: 0, stores: 0, loads: 0, values: 0, reason: 0, instructions: 0, code }, every: Events[] = [];
-  let faulted = false, turn = 0;
+  let faulted = false, turn = 0, asked = false;
+  /** What asks to stop behind its instruction is the last thing that is called. */
+  const called = (): void => {
+    if (asked) throw new Error("it goes on behind an instruction that asked to stop");
+  };
   /** Pages that writes were looked up for. */
   const looked = new Set<number>();
   const entryOf = (lo: number, write: boolean) => (TLB_AT + (write ? TLB_HALF : 0) + (((lo >>> 12) & (all.tlbEntries - 1)) << 4)) >> 2;
   const fill = (lo: number, hi: number, access: number): number => {
+    called();
     events.fills++;
     const write = (access & 1) === 1, size = access >> 1, address = BigInt.asUintN(64, BigInt(hi) << 32n | BigInt(lo >>> 0));
-    const at = frame(address, write, physical, turn), end = frame(address + BigInt(size - 1), write, physical, turn);
+    const at = frame(address, write, physical, turn, base),
+      end = frame(address + BigInt(size - 1), write, physical, turn, base);
     const page = Number(address - BigInt(RAM)) >> 12;
     if (!physical && page === DEVICE || at === undefined && physical) return 0;
     if (at === undefined || end === undefined) return physical ? 0 : 2;
@@ -231,13 +242,15 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
     return 1;
   };
   const store = (lo: number, hi: number, size: number): number => {
+    called();
     events.stores++;
     if ((lo & (PAGE - 1)) + size > PAGE) return 3;
     const filled = fill(lo, hi, 1 | size << 1);
     if (filled !== 1) return filled === 2 ? 1 : 3;
     const at = (lo + i32[entryOf(lo, true) + 2]) >>> 0;
     for (let n = 0; n < size; n++) u8[at + n] = u8[RESULT + n];
-    return events.stores % 5 === 0 ? 2 : 0;
+    asked = events.stores % 5 === 0;
+    return asked ? 2 : 0;
   };
   const imports = {
     e: {
@@ -246,22 +259,31 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
       fill,
       store,
       load: (lo: number, hi: number, size: number) => {
+        called();
         events.loads++;
         const address = BigInt.asUintN(64, BigInt(hi) << 32n | BigInt(lo >>> 0));
-        const at = Array.from({ length: size }, (_, n) => frame(address + BigInt(n), false, physical, turn));
+        const at = Array.from({ length: size }, (_, n) => frame(address + BigInt(n), false, physical, turn, base));
         if (at.includes(undefined)) return i32[ANSWER >> 2] = FAULT;
         const v = at.reduceRight((v, a) => v << 8n | BigInt(u8[RAM_AT + a!]), 0n);
-        i32[ANSWER >> 2] = events.loads % 5 === 0 ? FINISH : CONTINUE;
+        asked = events.loads % 5 === 0;
+        i32[ANSWER >> 2] = asked ? FINISH : CONTINUE;
         i32[(RESULT >> 2) + 1] = Number(v >> 32n);
         return Number(v & 0xffff_ffffn);
       },
       value: (_helper: number, x: number, y: number) => {
+        called();
         events.values++;
+        asked = statusOf(x) === FINISH;
         i32[ANSWER >> 2] = statusOf(x);
         return valueOf(view, x, y);
       },
       regionHelper: (index: number) => {
-        if (index >= 0) return helpers[index].run();
+        if (index >= 0) {
+          called();
+          const status = helpers[index].run();
+          asked = status === FINISH;
+          return status;
+        }
         faulted = true;
         return FINISH;
       },
@@ -284,15 +306,16 @@ export function compareRegion(nodes: readonly RegionNode[], { off, physical, ass
     u64[PC >> 3] = BigInt.asUintN(64, BigInt(nodes[0].pcHi) << 32n | BigInt(nodes[0].pcLo >>> 0));
     Object.assign(events, { fills: 0, stores: 0, loads: 0, values: 0 });
     u64[COUNT >> 3] = 100n;
-    faulted = false;
+    faulted = asked = false;
     const start = u64[PC >> 3], reason = run(budget), instructions = budget - i32[BUDGET >> 2];
     every.push({ ...events, reason, instructions });
     if (reason === LEFT.verify) {
       if (instructions !== 0) throw new Error("left for verify behind the entry");
       continue;
     }
-    const expected = evaluated(places, state, start, instructions, physical, faulted, turn);
+    const expected = evaluated(places, state, start, instructions, physical, faulted, turn, base, true);
     const different = differences(expected, u64, pages, faulted);
+    if (asked && reason !== LEFT.attention) different.push("it was asked to stop");
     if (u64[COUNT >> 3] !== 100n + BigInt(instructions)) different.push(`it counts ${u64[COUNT >> 3] - 100n} instructions`);
     // Only writes into the part without code need not be looked up.
     const written = pages.findIndex((b, i) =>
@@ -318,13 +341,24 @@ class Stepper {
     readonly clock: bigint,
     readonly physical: boolean,
     readonly turn: number,
+    readonly base = RAM,
   ) {
     this.ram = state.ram.slice();
     state.slots.forEach((v, n) => this.slots.setBigUint64(slot(n), v, true));
   }
-  readonly helpers = helpersOf(this.slots).map(({ name, run }) => ({ name, run: () => (this.onCall(), run()) }));
+  /** A helper has asked to stop behind its instruction. */
+  asked = false;
+  readonly helpers = helpersOf(this.slots).map(({ name, run }) => ({
+    name,
+    run: () => {
+      this.onCall();
+      const status = run();
+      this.asked ||= status === FINISH;
+      return status;
+    },
+  }));
   #bytes(address: bigint, size: number, write: boolean): number[] | undefined {
-    const at = Array.from({ length: size }, (_, n) => frame(address + BigInt(n), write, this.physical, this.turn));
+    const at = Array.from({ length: size }, (_, n) => frame(address + BigInt(n), write, this.physical, this.turn, this.base));
     return at.includes(undefined) ? undefined : at as number[];
   }
   /** Told of each access, and of each helper that runs. */
@@ -388,11 +422,15 @@ function evaluated(
   physical: boolean,
   faulted: boolean,
   turn: number,
+  base = RAM,
+  /** Whether it stops where a helper asks for it. */
+  stops = false,
 ): Stepper {
-  const run = new Stepper(places, state, pc, 1000n, physical, turn);
+  const run = new Stepper(places, state, pc, 1000n, physical, turn, base);
   for (let n = 0; n < count; n++) {
     const at = run.pc;
     if (!run.step()) throw new Error(`the evaluator is at 0x${at.toString(16)} after ${n} of ${count} instructions`);
+    if (stops && run.asked && n < count - 1) throw new Error(`a helper asked to stop behind 0x${at.toString(16)}`);
     if (run.faulted && !(faulted && n === count - 1)) throw new Error(`the evaluator faults at 0x${at.toString(16)}`);
   }
   return run;
@@ -536,9 +574,16 @@ export function witness(nodes: readonly RegionNode[], state: State, count: numbe
 
 /**
  * Runs the evaluator over nodes and over what passes made of them, side by side for at most `count` instructions; how many there were.
+ * `look` sees the slots behind each.
  * @throws {Error} they differ behind an instruction
  */
-export function compareNodes(nodes: readonly RegionNode[], changed: readonly RegionNode[], state: State, count: number): number {
+export function compareNodes(
+  nodes: readonly RegionNode[],
+  changed: readonly RegionNode[],
+  state: State,
+  count: number,
+  look: (slots: DataView) => void = () => {},
+): number {
   const start = BigInt.asUintN(64, BigInt(nodes[0].pcHi) << 32n | BigInt(nodes[0].pcLo >>> 0));
   const sides = [nodes, changed].map((n) => new Stepper(instructionsOf(n), state, start, 1000n, false, 0)), [a, b] = sides;
   let done = 0;
@@ -551,6 +596,7 @@ export function compareNodes(nodes: readonly RegionNode[], changed: readonly Reg
       if (want !== got) throw new Error(`behind 0x${at.toString(16)}: slot ${s} is 0x${got.toString(16)}, not 0x${want.toString(16)}`);
     }
     if (a.pc !== b.pc) throw new Error(`behind 0x${at.toString(16)}: the pc is 0x${b.pc.toString(16)}, not 0x${a.pc.toString(16)}`);
+    look(a.slots);
     done = n + 1;
     if (a.faulted || a.leaves(nodes)) break;
   }
