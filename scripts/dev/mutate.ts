@@ -56,12 +56,12 @@ const noticedBefore = new Map<string, number>();
 
 /** The test files to try, in order. */
 function candidates(map: CoverageMap, hashes: ReadonlyMap<string, string>, fault: Fault, thorough: boolean) {
-  const folder = dirname(fault.file), name = basename(fault.file, ".ts").replace(/^mod$/, basename(folder));
+  const name = basename(fault.file, ".ts").replace(/^mod$/, basename(dirname(fault.file))), part = fault.file.split("/")[1];
   const rank = (test: { file: string; cpu: number }): number => {
-    // Beside the file, or named after its part of src: tests/x86_limits_test.ts.
-    const beside = dirname(test.file) === folder || basename(test.file).startsWith(`${folder.split("/")[1]}_`),
+    // In the same part of src, or named after it: tests/x86_limits_test.ts.
+    const beside = test.file.startsWith(`src/${part}/`) || basename(test.file).startsWith(`${part}_`),
       own = beside && test.file.includes(`${name}_test`);
-    return test.cpu * (own ? 0.1 : beside ? 0.4 : 1) / (1 + (noticedBefore.get(`${folder} ${test.file}`) ?? 0));
+    return test.cpu * (own ? 0.05 : beside ? 0.1 : 1) / (1 + (noticedBefore.get(`${dirname(fault.file)} ${test.file}`) ?? 0));
   };
   const all = testsOfLine(map, hashes, fault.file, fault.line).sort((a, b) => rank(a) - rank(b));
   if (thorough) return all;

@@ -36,7 +36,8 @@ Deno.test("a write drops what was translated from its bytes, and of a page that 
     const r = new Dice(seed), { memory, table, region: run, cache } = setUp(), [{ offset }] = memory.rams, { u16, i32 } = memory;
     const blocks = new Set<Block>(), regions = new Set<CompiledRegion>();
     let ip = cache.arena;
-    const place = () => offset + (r.one(3) ? r.below(4) * PAGE + r.below(64) : r.below(4) * PAGE + PAGE - 1 - r.below(100));
+    // At the ends of pages, and in all of them: also where one half of the marks ends and the other begins.
+    const place = () => offset + r.below(4) * PAGE + r.pick([r.below(64), PAGE - 1 - r.below(100), 2040 + r.below(90), r.below(PAGE)]);
     const range = (): CodeRange => {
       const at = place();
       return { at, bytes: 1 + r.below(Math.min(60, PAGE - (at & (PAGE - 1)))) };

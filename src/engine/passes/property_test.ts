@@ -304,7 +304,7 @@ function spansOf(nodes: readonly RegionNode[], covered: Covered): void {
 }
 const PROPERTIES: Readonly<Record<JitOption, Property>> = {
   physical: {
-    cases: 24,
+    cases: 60,
     kind: accesses,
     physical: true,
     look: (_, events, covered) => left(events, covered),

@@ -76,6 +76,8 @@ const UNUSUAL: readonly Form<I64>[] = [
   (b, at) => b.and(b.getL(at), b.i64(-8)),
   (b, at) => b.or(b.getL(at), b.i64(4)),
 ];
+/** Places where a RAM or its part without code ends. */
+const ENDS = [0, PAGE, 3 * PAGE, PAGES * PAGE];
 /** Further than passes count. */
 const FAR = 1 << 21;
 /** Distance of nodes. */
@@ -114,7 +116,11 @@ export function randomRegion(seed: number, { words, accesses, calls, fewBases, c
       for (let ops = r.below(4); ops > 0; ops--) pure(r.pick(r.one(2) ? PURE : LOOKED_AT));
       if (r.one(12)) values.l.push(b.ticks());
       const address = (): Val => {
-        if (r.one(8)) return b.i64Halves((RAM + r.below(PAGES * PAGE)) | 0, 0);
+        if (r.one(8)) {
+          // A constant: anywhere, or at the ends of what there is.
+          const at = r.below(PAGES * PAGE);
+          return b.i64Halves((RAM + (at % 3 ? at : ENDS[at >> 2 & 3] + (at >> 4) % 32 - 24)) | 0, 0);
+        }
         const offset = r.pick([0, 0, 8, 4, -8, 16, 1, 300, -2000, 4080]), at = base();
         if (r.one(6)) return r.pick(UNUSUAL)(b, at, offset);
         if (r.one(3)) return b.ea32(b.getI(at), b.i32(offset));
@@ -211,15 +217,13 @@ export function randomRegion(seed: number, { words, accesses, calls, fewBases, c
   return nodes;
 }
 
-/** Places where a RAM or its part without code ends, for the tests that say it does. */
-const ENDS = [0, PAGE, 3 * PAGE, PAGES * PAGE];
 /** Slots: addresses in 1 to 3, often close to the ends of pages, or of what the RAM at `base` has; and values with few or many bits, extended or not. */
 export function randomState(r: Dice, ends = false, base = RAM): State {
   const wide = () => BigInt.asUintN(64, BigInt(r.bits()) << 32n | BigInt(r.bits() >>> 0));
   const slots = Array.from({ length: SLOTS }, (_, n): bigint => {
     if (n > 0 && n < 4) {
       const at = ends && !r.one(4)
-        ? r.pick(ENDS) + r.below(56) - 32
+        ? r.pick(ENDS) + r.below(32) - 24
         : r.one(8)
         ? r.below(PAGES * PAGE)
         : PAGE * r.below(PAGES) + r.pick([0, 8, 64, 2048, 3000, 4080, 4088, 4089, 4091]);
