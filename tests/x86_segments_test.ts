@@ -102,7 +102,7 @@ class Rig {
   }
   gate(type: number, selector: number, dpl: number, present: number, low: number): number[] {
     const { random } = this,
-      offset = random.one(12) ? 0x12_3456 : TARGET,
+      offset = random.one(12) ? random.pick([0x12_3456, 0xf012_3456]) : TARGET,
       high = this.long && random.one(12) ? random.pick([1, 0x8000, -0x8000]) : 0;
     return [
       ...le(offset & 0xffff, 2),
@@ -208,7 +208,7 @@ function draw(rig: Rig): Act {
   const size = mode64 ? data16 ? 2 : 4 : sixteen !== data16 ? 2 : 4, prefix = data16 ? [0x66] : [];
   const memory = mode64 ? [4, 0x25, ...le(POINTER, 4)] : sixteen ? [6, ...le(POINTER, 2)] : [5, ...le(POINTER, 4)];
   const at = (reg: number, bytes: readonly number[]) => [bytes[0] | reg << 3, ...bytes.slice(1)];
-  const offset = random.pick([TARGET, TARGET, TARGET, TARGET - 1, 0xffff, size === 2 ? 0 : 0x12_3456]);
+  const offset = random.pick([TARGET, TARGET, TARGET, TARGET - 1, 0xffff, size === 2 ? 0 : 0x12_3456, size === 2 ? 1 : 0xf012_3456]);
   const wide = mode64 && random.one(2), rex = wide ? [0x48] : [], word = wide ? 8 : size;
   const returnIp = word === 8 && random.one(10) ? 1n << 47n : BigInt(offset);
   const to = random.pick([cpl, cpl, 3, 3, random.below(4)]), returnTo = () => random.one(3) ? CODE[to] : rig.selector("code", to);

@@ -92,7 +92,7 @@ class Rig {
     // The new task.
     const { rpl } = this, one = wide ? 4 : 2, flags = random.bits() & 0x3d_7fd5 & ~0x100;
     const fields = [
-      TARGET + (this.wrong(10) ? 0x1_0000 : 0),
+      TARGET + (this.wrong(10) ? random.pick([0x1_0000, 0x8000_0000]) : 0),
       flags | (random.one(5) ? 0x2_0000 : 0),
       ...Array.from({ length: 8 }, () => random.bits()),
     ];
