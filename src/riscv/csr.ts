@@ -1,20 +1,9 @@
 // Control and status registers: one row each. RISC-V Privileged 20211203 ("Priv"), Sstc 1.0.0, Unprivileged 20191213 ("Unpriv").
 // Where the documents leave a choice, QEMU's `-cpu rv64` decides. Not modelled: H, N, Smepmp, Sscofpmf (the event counters read 0), triggers.
 import type { Hart } from "./hart.ts";
+import { CY, FS, IR, MIE, MPIE, MPP, MPP_SHIFT, MPRV, MXR, SD, SIE, SPIE, SPP, SSTATUS, STCE, SUM, TM, TSR, TVM, TW } from "./registers.ts";
 import { CSRS, FFLAGS, FRM, MODE_PRIV_SHIFT, STATUS } from "./slots.ts";
 import { M_INTERRUPTS, MEIP, MSIP, MTIP, S_INTERRUPTS, SEIP, SSIP, STIP } from "./trap.ts";
-
-// mstatus, low half; names of Priv 3.1.6 with the bit in place.
-export const SIE = 1 << 1, MIE = 1 << 3, SPIE = 1 << 5, MPIE = 1 << 7, SPP = 1 << 8, MPP = 3 << 11, MPP_SHIFT = 11, FS = 3 << 13;
-export const MPRV = 1 << 17, SUM = 1 << 18, MXR = 1 << 19, TVM = 1 << 20, TW = 1 << 21, TSR = 1 << 22, SD = 1 << 31;
-/** The fields that sstatus shows (UBE and VS are 0 here, XS too). */
-export const SSTATUS = SIE | SPIE | SPP | FS | SUM | MXR;
-// menvcfg and senvcfg.
-export const FIOM = 1, CBIE = 3 << 4, CBCFE = 1 << 6, CBZE = 1 << 7;
-/** In the upper half of menvcfg. */
-export const STCE = 1 << 31, PBMTE = 1 << 30, ADUE = 1 << 29;
-/** counteren and countinhibit bits. */
-export const CY = 1, TM = 2, IR = 4;
 
 type Write = (h: Hart, lo: number, hi: number) => void;
 
@@ -49,7 +38,7 @@ const zero = (h: Hart): number => low(h, 0);
 
 const hasF = (h: Hart) => h.has("f");
 const rv32 = (h: Hart) => h.xlen === 32;
-const fpOff = (h: Hart) => (h.status & FS) === 0;
+const fpOff = (h: Hart) => (h.window.status & FS) === 0;
 
 /** Registers without side effects, in the order of their slots. */
 const PLAIN: CsrRow[] = [];
@@ -61,22 +50,22 @@ const plain = (number: number, name: string, spec: string, address = false): Csr
     spec,
     slot,
     address,
-    read: (h) => both(h, h.slotLo(slot), h.slotHi(slot)),
-    write: (h, lo, hi) => h.setSlot(slot, address ? lo & h.pcMask : lo, hi),
+    read: (h) => both(h, h.window.lo(slot), h.window.hi(slot)),
+    write: (h, lo, hi) => h.window.set(slot, address ? lo & h.pcMask : lo, hi),
   };
   PLAIN.push(row);
   return row;
 };
 
 // --- mstatus and its windows
-const statusHigh = (h: Hart): number => h.xlen === 64 ? h.status & SD | 0xa : 0; // UXL, SXL: 64
-const statusLow = (h: Hart): number => h.xlen === 64 ? h.status & ~SD : h.status;
+const statusHigh = (h: Hart): number => h.xlen === 64 ? h.window.status & SD | 0xa : 0; // UXL, SXL: 64
+const statusLow = (h: Hart): number => h.xlen === 64 ? h.window.status & ~SD : h.window.status;
 const WRITABLE = SIE | MIE | SPIE | MPIE | SPP | MPP | MPRV | SUM | MXR | TVM | TW | TSR;
 function writeStatus(h: Hart, lo: number): void {
   // Priv 3.1.6.1: MPP is WARL; the privilege that there is not leaves it as it was (QEMU 8).
-  if ((lo & MPP) >> MPP_SHIFT === 2) lo = lo & ~MPP | h.status & MPP;
+  if ((lo & MPP) >> MPP_SHIFT === 2) lo = lo & ~MPP | h.window.status & MPP;
   const mask = hasF(h) ? WRITABLE | FS : WRITABLE;
-  h.setStatus(h.status & ~mask | lo & mask);
+  h.setStatus(h.window.status & ~mask | lo & mask);
 }
 
 // --- interrupts
@@ -170,12 +159,12 @@ interface Family {
 // deno-fmt-ignore
 const TABLE: readonly (CsrRow | Family)[] = [
   // Floating point
-  { number: 0x001, name: "fflags", spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS)), write: (h, lo) => h.setFcsr(lo & 31, h.slotLo(FRM)) },
-  { number: 0x002, name: "frm",    spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FRM)), write: (h, lo) => h.setFcsr(h.slotLo(FFLAGS), lo & 7) },
-  { number: 0x003, name: "fcsr",   spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.slotLo(FFLAGS) | h.slotLo(FRM) << 5), write: (h, lo) => h.setFcsr(lo & 31, lo >> 5 & 7) },
+  { number: 0x001, name: "fflags", spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.window.lo(FFLAGS)), write: (h, lo) => h.setFcsr(lo & 31, h.window.lo(FRM)) },
+  { number: 0x002, name: "frm",    spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.window.lo(FRM)), write: (h, lo) => h.setFcsr(h.window.lo(FFLAGS), lo & 7) },
+  { number: 0x003, name: "fcsr",   spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => low(h, h.window.lo(FFLAGS) | h.window.lo(FRM) << 5), write: (h, lo) => h.setFcsr(lo & 31, lo >> 5 & 7) },
 
   // Supervisor
-  { number: 0x100, name: "sstatus",    spec: "Priv 4.1.1", read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.status & ~SSTATUS | lo & SSTATUS) },
+  { number: 0x100, name: "sstatus",    spec: "Priv 4.1.1", read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.window.status & ~SSTATUS | lo & SSTATUS) },
   { number: 0x104, name: "sie",        spec: "Priv 4.1.3", read: (h) => low(h, h.s.mie & h.s.mideleg), write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.update(); } },
   { number: 0x105, name: "stvec",      spec: "Priv 4.1.2", read: (h) => both(h, h.s.stvecLo, h.s.stvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } },
   { number: 0x106, name: "scounteren", spec: "Priv 4.1.5", read: (h) => low(h, h.s.scounteren), write: (h, lo) => { h.s.scounteren = lo; } },
@@ -187,7 +176,7 @@ const TABLE: readonly (CsrRow | Family)[] = [
   { number: 0x144, name: "sip",        spec: "Priv 4.1.3", read: (h) => low(h, h.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) },
   { number: 0x14d, name: "stimecmp",   spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => both(h, h.s.stimecmpLo, h.xlen === 64 ? h.s.stimecmpHi : 0), write: (h, lo, hi) => h.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) },
   { number: 0x15d, name: "stimecmph",  spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => low(h, h.s.stimecmpHi), write: (h, lo) => h.setStimecmp(h.s.stimecmpLo, lo) },
-  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", denied: (h) => h.s.priv === 1 && (h.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) },
+  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", denied: (h) => h.s.priv === 1 && (h.window.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) },
 
   // Machine
   id(0xf11, "mvendorid", "mvendorid"),

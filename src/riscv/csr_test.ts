@@ -267,7 +267,7 @@ Deno.test("csrPlain: registers without effects, at sufficient privilege only", (
     undefined,
   ]);
   hart.setReg("sscratch", 0x1234_5678_9abcn);
-  assertEquals([hart.slotLo(sscratch.slot), hart.slotHi(sscratch.slot)], [0x5678_9abc, 0x1234]);
+  assertEquals([hart.window.lo(sscratch.slot), hart.window.hi(sscratch.slot)], [0x5678_9abc, 0x1234]);
 });
 
 Deno.test("plain registers have slots of 8 bytes of their own, among those of the guest", () => {

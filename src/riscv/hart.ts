@@ -1,7 +1,7 @@
 // A RISC-V hart: privilege, control and status registers, traps, address translation. RISC-V Privileged 20211203, with Sstc 1.0.0, Svade/Svadu
 // 1.0, Svinval, Svnapot and Svpbmt. Instructions are in isa/*.ts; this file has the functions they call. Not modelled: H, N, debug mode,
 // triggers, big-endian data, UXL and SXL other than XLEN.
-import { ARG, GUEST, GUEST_END, PC } from "../ir/layout.ts";
+import { ARG, GUEST, GUEST_END } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
   type Access,
@@ -20,40 +20,7 @@ import {
 import type { IrqLine } from "../core/irq.ts";
 import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
 import { historyLines } from "../core/history.ts";
-import {
-  ADUE,
-  CBCFE,
-  CBIE,
-  CBZE,
-  csrPlain,
-  type CsrRow,
-  csrRow,
-  csrRows,
-  CY,
-  FIOM,
-  FS,
-  INPUTS,
-  IR,
-  MIE,
-  MPIE,
-  MPP,
-  MPP_SHIFT,
-  MPRV,
-  MXR,
-  PBMTE,
-  type PlainCsr,
-  SD,
-  SIE,
-  slotOf,
-  SPIE,
-  SPP,
-  STCE,
-  SUM,
-  TM,
-  TSR,
-  TVM,
-  TW,
-} from "./csr.ts";
+import { csrPlain, type CsrRow, csrRow, csrRows, INPUTS, type PlainCsr, slotOf } from "./csr.ts";
 import { clmulHelpers } from "./clmul.ts";
 import { floatHelpers } from "./lazy_floating.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
@@ -62,7 +29,36 @@ import { translateBlock } from "./translate.ts";
 import { Spaces } from "../ir/spaces.ts";
 import { Mmu, type MmuMode, REASONS, RIGHT } from "./mmu.ts";
 import { Pmp } from "./pmp.ts";
-import { F_NAMES, X_NAMES } from "./registers.ts";
+import {
+  ADUE,
+  CBCFE,
+  CBIE,
+  CBZE,
+  CY,
+  F_NAMES,
+  FIOM,
+  FS,
+  IR,
+  MIE,
+  MPIE,
+  MPP,
+  MPP_SHIFT,
+  MPRV,
+  MXR,
+  PBMTE,
+  SD,
+  SIE,
+  SPIE,
+  SPP,
+  STCE,
+  SUM,
+  TM,
+  TSR,
+  TVM,
+  TW,
+  X_NAMES,
+} from "./registers.ts";
+import { type HartState, HartWindow, powerOn } from "./state.ts";
 import {
   F,
   FFLAGS,
@@ -75,13 +71,14 @@ import {
   MODE_PHYSICAL,
   MODE_PRIV_SHIFT,
   RES_ADDRESS,
-  STATUS,
   X,
 } from "./slots.ts";
 import {
   ACCESS_FAULT,
   CAUSE,
   describeTrap,
+  hex,
+  low32,
   mostUrgent,
   PAGE_FAULT,
   PRIVILEGE_LETTERS,
@@ -125,47 +122,6 @@ export interface HartConfig {
   firmware?(hart: Hart): boolean;
 }
 
-/** Everything that a snapshot holds apart from the slots and the PMP. Interrupt bits are those of mip. */
-const powerOn = () => ({
-  /** 0 U, 1 S, 3 M. */
-  priv: 3,
-  mie: 0,
-  /** mip's bits that software set. */
-  soft: 0,
-  /** mip's bits that wires drive. */
-  lines: 0,
-  /** time has reached stimecmp. */
-  timerHit: false,
-  medeleg: 0,
-  mideleg: 0,
-  mcounteren: 0,
-  scounteren: 0,
-  mcountinhibit: 0,
-  menvcfgLo: 0,
-  menvcfgHi: 0,
-  senvcfg: 0,
-  satpLo: 0,
-  satpHi: 0,
-  mtvecLo: 0,
-  mtvecHi: 0,
-  stvecLo: 0,
-  stvecHi: 0,
-  stimecmpLo: -1,
-  stimecmpHi: -1,
-  /** What to add to the instruction count; the value itself while the counter is inhibited. */
-  cycleLo: 0,
-  cycleHi: 0,
-  instretLo: 0,
-  instretHi: 0,
-  /** Instructions begun that did not retire because they trapped. */
-  trapped: 0,
-  /** wfi has been executed and no enabled interrupt is pending. */
-  waiting: false,
-  /** SBI HSM: the hart runs nothing until it is started. */
-  stopped: false,
-});
-type HartState = ReturnType<typeof powerOn>;
-
 const [SEPC, SCAUSE, STVAL, MEPC, MCAUSE, MTVAL] = ["sepc", "scause", "stval", "mepc", "mcause", "mtval"].map(slotOf);
 const NX = 1;
 /** Fields of mstatus on which loads, stores or code depend. */
@@ -178,7 +134,8 @@ const RIGHTS = 4;
 
 export class Hart implements Core {
   readonly xlen: 32 | 64;
-  s: HartState = powerOn();
+  readonly s: HartState = powerOn();
+  readonly window: HartWindow;
   readonly pmp: Pmp;
   readonly mmu: Mmu;
   readonly helpers: readonly Helper[];
@@ -233,6 +190,7 @@ export class Hart implements Core {
 
   constructor(readonly env: CoreEnv, readonly config: HartConfig) {
     this.xlen = config.isa.xlen;
+    this.window = new HartWindow(env, this.xlen);
     this.#spaces = new Spaces(env);
     this.pcMask = this.has("zca") ? -2 : -4;
     this.pmp = new Pmp(config.pmpEntries, this.xlen);
@@ -244,15 +202,15 @@ export class Hart implements Core {
       csr: () => this.#csr(),
       ecall: () => this.#ecall(),
       // Priv 3.1.16 lets mtval be 0 or the pc; QEMU 7.2 writes 0.
-      ebreak: () => this.#trapAt(CAUSE.breakpoint, this.#argLo(0), this.#argHi(0), 0),
+      ebreak: () => this.#trapAt(CAUSE.breakpoint, this.window.argLo(0), this.window.argHi(0), 0),
       mret: () => this.#mret(),
       sret: () => this.#sret(),
       wfi: () => this.#wfi(),
       sfenceVma: () => this.#sfenceVma(),
       fetchFault: () => this.#fetchFault(),
-      misalignedLoad: () => this.fault(CAUSE.misalignedLoad, this.#argLo(0), this.#argHi(0)),
-      misalignedStore: () => this.fault(CAUSE.misalignedStore, this.#argLo(0), this.#argHi(0)),
-      misalignedFetch: () => this.fault(CAUSE.misalignedFetch, this.#argLo(0), this.#argHi(0)),
+      misalignedLoad: () => this.fault(CAUSE.misalignedLoad, this.window.argLo(0), this.window.argHi(0)),
+      misalignedStore: () => this.fault(CAUSE.misalignedStore, this.window.argLo(0), this.window.argHi(0)),
+      misalignedFetch: () => this.fault(CAUSE.misalignedFetch, this.window.argLo(0), this.window.argHi(0)),
       fpDirty: () => this.#fpDirty(),
       cbo: () => this.#cbo(),
     };
@@ -271,12 +229,11 @@ export class Hart implements Core {
   reset(): void {
     const { i32 } = this.env, base = this.env.base() >> 2, lines = this.s.lines;
     i32.fill(0, base + (GUEST >> 2), base + (GUEST_END >> 2));
-    this.setSlot(RES_ADDRESS, -1, -1);
-    this.s = powerOn();
-    this.s.lines = lines;
+    this.window.set(RES_ADDRESS, -1, -1);
+    Object.assign(this.s, powerOn(), { lines });
     // Svadu: hardware updates are on unless Svade is there too (QEMU 8).
     this.s.menvcfgHi = this.config.svade || this.has("svade") ? 0 : this.#menvcfgHigh & ADUE;
-    this.#setPc(Number(BigInt.asIntN(32, this.config.reset)), Number(BigInt.asIntN(32, this.config.reset >> 32n)));
+    this.window.setPc(Number(BigInt.asIntN(32, this.config.reset)), Number(BigInt.asIntN(32, this.config.reset >> 32n)));
     this.pmp.reset();
     this.traps.clear();
     this.config.timer(Infinity);
@@ -290,8 +247,8 @@ export class Hart implements Core {
   startSupervisor(pc: bigint, a1: bigint): void {
     const s = this.s;
     s.priv = 1;
-    this.status &= ~(SIE | SUM | MXR | MPRV);
-    if (this.has("f")) this.status |= FS | SD;
+    this.window.status &= ~(SIE | SUM | MXR | MPRV);
+    if (this.has("f")) this.window.status |= FS | SD;
     s.scounteren = CY | TM | IR;
     s.medeleg = 0xb1ff; // all but environment calls from S, which are the firmware's
     s.mideleg = SSIP | STIP | SEIP;
@@ -308,55 +265,17 @@ export class Hart implements Core {
       this.pmp.writeCfg(0, 0x1f); // NAPOT, RWX
       this.pmp.refresh();
     }
-    this.setSlot(X(10), this.config.hartId, 0);
-    this.setSlot(X(11), low32(a1), this.xlen === 64 ? low32(a1 >> 32n) : 0);
+    this.window.set(X(10), this.config.hartId, 0);
+    this.window.set(X(11), low32(a1), this.xlen === 64 ? low32(a1 >> 32n) : 0);
     this.pc = pc;
     this.#reload();
   }
 
-  // --- slots
-  /** Low half of a slot of this hart. */
-  slotLo(slot: number): number {
-    return this.env.i32[(this.env.base() + slot) >> 2];
-  }
-  slotHi(slot: number): number {
-    return this.env.i32[(this.env.base() + slot >> 2) + 1];
-  }
-  setSlot(slot: number, lo: number, hi: number): void {
-    const i = (this.env.base() + slot) >> 2;
-    this.env.i32[i] = lo;
-    this.env.i32[i + 1] = hi;
-  }
-  /** Index of the pc in i32: it lies behind the other registers while another hart runs. */
-  #pcIndex(): number {
-    const base = this.env.base();
-    return (base === 0 ? PC : base + GUEST_END) >> 2;
-  }
   get pc(): bigint {
-    const i = this.#pcIndex();
-    return BigInt.asUintN(this.xlen, wide(this.env.i32[i], this.env.i32[i + 1]));
+    return this.window.pc;
   }
   set pc(value: bigint) {
-    this.#setPc(low32(value), low32(value >> 32n));
-  }
-  #setPc(lo: number, hi: number): void {
-    const i = this.#pcIndex();
-    this.env.i32[i] = lo;
-    this.env.i32[i + 1] = this.xlen === 64 ? hi : 0;
-  }
-  #argLo(n: number): number {
-    return this.env.i32[(ARG >> 2) + 2 * n];
-  }
-  #argHi(n: number): number {
-    return this.env.i32[(ARG >> 2) + 2 * n + 1];
-  }
-
-  /** Low half of mstatus, with SD in bit 31. Rows clear SIE, and set it while no interrupt waits for it, on their own. */
-  get status(): number {
-    return this.env.i32[(this.env.base() + STATUS) >> 2];
-  }
-  set status(status: number) {
-    this.env.i32[(this.env.base() + STATUS) >> 2] = status;
+    this.window.pc = value;
   }
 
   // --- what the engine asks
@@ -388,7 +307,7 @@ export class Hart implements Core {
         return -1;
       }
     } else {
-      paddr = mmu.walk(lo, hi, access, priv === 0, this.status, false, inPage);
+      paddr = mmu.walk(lo, hi, access, priv === 0, this.window.status, false, inPage);
       if (paddr < 0) {
         this.fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
         return -1;
@@ -411,7 +330,7 @@ export class Hart implements Core {
   }
 
   probeFetch(lo: number, hi: number): number {
-    const { mmu, status } = this, { priv } = this.s;
+    const { mmu } = this, { priv } = this.s, { status } = this.window;
     if (priv === 3 || mmu.levels === 0 || mmu.walk(lo, hi, FETCH, priv === 0, status, true) < 0 || !mmu.accessed) return -1;
     // Now that it is known to change nothing: once more, so that changes of the tables take the page into account.
     const paddr = mmu.walk(lo, hi, FETCH, priv === 0, status, false);
@@ -478,7 +397,7 @@ export class Hart implements Core {
 
   /** Delivers an exception of the instruction whose address is argument `pcArg`. */
   #trapAt(cause: number, tvalLo: number, tvalHi: number, pcArg: number): Status {
-    this.#setPc(this.#argLo(pcArg), this.#argHi(pcArg));
+    this.window.setPc(this.window.argLo(pcArg), this.window.argHi(pcArg));
     this.fault(cause, tvalLo, tvalHi);
     this.raise();
     return this.#done();
@@ -491,31 +410,25 @@ export class Hart implements Core {
 
   /** Goes on at the address in argument `n`. */
   #next(n: number): Status {
-    this.#setPc(this.#argLo(n), this.#argHi(n));
+    this.window.setPc(this.window.argLo(n), this.window.argHi(n));
     return this.#done();
   }
 
   /** Priv 3.1.6.1: stacks privilege and interrupt enable, writes cause, epc and tval, and goes to the vector. */
   #enter(toS: boolean, cause: number, interrupt: boolean, tvalLo: number, tvalHi: number): void {
-    const s = this.s,
-      rv64 = this.xlen === 64,
-      pcAt = this.#pcIndex(),
-      pcLo = this.env.i32[pcAt],
-      pcHi = this.env.i32[pcAt + 1],
-      from = s.priv,
-      status = this.status;
+    const { s, window } = this, rv64 = this.xlen === 64, { pcLo, pcHi, status } = window, from = s.priv;
     if (!rv64) tvalHi = 0;
     const flag = interrupt ? SD : 0; // the highest bit of cause
-    this.setSlot(toS ? SEPC : MEPC, pcLo, pcHi);
-    this.setSlot(toS ? SCAUSE : MCAUSE, rv64 ? cause : cause | flag, rv64 ? flag : 0);
-    this.setSlot(toS ? STVAL : MTVAL, tvalLo, tvalHi);
-    if (toS) this.status = status & ~(SPP | SPIE | SIE) | (from === 1 ? SPP : 0) | (status & SIE ? SPIE : 0);
-    else this.status = status & ~(MPP | MPIE | MIE) | from << MPP_SHIFT | (status & MIE ? MPIE : 0);
+    this.window.set(toS ? SEPC : MEPC, pcLo, pcHi);
+    this.window.set(toS ? SCAUSE : MCAUSE, rv64 ? cause : cause | flag, rv64 ? flag : 0);
+    this.window.set(toS ? STVAL : MTVAL, tvalLo, tvalHi);
+    if (toS) this.window.status = status & ~(SPP | SPIE | SIE) | (from === 1 ? SPP : 0) | (status & SIE ? SPIE : 0);
+    else this.window.status = status & ~(MPP | MPIE | MIE) | from << MPP_SHIFT | (status & MIE ? MPIE : 0);
     s.priv = toS ? 1 : 3;
     const vecLo = toS ? s.stvecLo : s.mtvecLo, vecHi = toS ? s.stvecHi : s.mtvecHi;
     const lo = (vecLo & ~3) + (interrupt && vecLo & 1 ? 4 * cause : 0);
     const hi = rv64 ? vecHi + ((vecLo & ~3) < 0 && lo >= 0 ? 1 : 0) : 0;
-    this.#setPc(lo, hi);
+    this.window.setPc(lo, hi);
     this.traps.record(cause, interrupt, pcLo, pcHi, tvalLo, tvalHi, from, s.priv, this.env.instructions(), lo | 0, hi | 0);
     if (this.trace !== undefined) this.#traceTrap(this.trace, cause, interrupt, from);
     if (this.traps.loop > 0) this.config.onTrapLoop?.();
@@ -527,7 +440,7 @@ export class Hart implements Core {
     const toS = this.s.priv === 1,
       epc = toS ? SEPC : MEPC,
       tval = toS ? STVAL : MTVAL,
-      read = (slot: number) => BigInt.asUintN(this.xlen, wide(this.slotLo(slot), this.slotHi(slot)));
+      read = (slot: number) => BigInt.asUintN(this.xlen, wide(this.window.lo(slot), this.window.hi(slot)));
     const trap = { cause, interrupt, epc: read(epc), tval: read(tval), from, to: this.s.priv };
     trace.trap?.(describeTrap(trap, this.place));
     // What the walk found is found again: nothing has run in between.
@@ -537,17 +450,17 @@ export class Hart implements Core {
   }
 
   #exception(): Status {
-    return this.#trapAt(this.#argLo(0), this.#argLo(1), this.#argHi(1), 2);
+    return this.#trapAt(this.window.argLo(0), this.window.argLo(1), this.window.argHi(1), 2);
   }
 
   #ecall(): Status {
     const s = this.s, firmware = this.config.firmware;
     if (s.priv === 1 && firmware && !(s.medeleg >> (CAUSE.ecall + 1) & 1)) {
-      const lo = this.#argLo(0), hi = this.#argHi(0);
-      this.#setPc(lo + 4, hi + (lo >>> 0 >= 0xffff_fffc ? 1 : 0));
+      const lo = this.window.argLo(0), hi = this.window.argHi(0);
+      this.window.setPc(lo + 4, hi + (lo >>> 0 >= 0xffff_fffc ? 1 : 0));
       // The firmware may stop the hart, raise interrupts and move the pc.
       if (firmware(this)) return FINISH;
-      this.#setPc(lo, hi);
+      this.window.setPc(lo, hi);
     }
     return this.#trapAt(CAUSE.ecall + s.priv, 0, 0, 0);
   }
@@ -558,17 +471,17 @@ export class Hart implements Core {
   }
 
   #mret(): Status {
-    const s = this.s, status = this.status, to = (status & MPP) >> MPP_SHIFT;
+    const s = this.s, status = this.window.status, to = (status & MPP) >> MPP_SHIFT;
     if (s.priv < 3) return this.#illegal(0x3020_0073, 0);
-    this.status = status & ~(MPP | MIE | MPIE | (to === 3 ? 0 : MPRV)) | MPIE | (status & MPIE ? MIE : 0);
+    this.window.status = status & ~(MPP | MIE | MPIE | (to === 3 ? 0 : MPRV)) | MPIE | (status & MPIE ? MIE : 0);
     return this.#return(to, MEPC);
   }
 
   #sret(): Status {
-    const s = this.s, status = this.status;
+    const s = this.s, status = this.window.status;
     if (s.priv < 1 || (s.priv === 1 && status & TSR)) return this.#illegal(0x1020_0073, 0);
     // Priv 3.1.6.1: the new mode is less privileged than M, so MPRV is cleared.
-    this.status = status & ~(SPP | SIE | SPIE | MPRV) | SPIE | (status & SPIE ? SIE : 0);
+    this.window.status = status & ~(SPP | SIE | SPIE | MPRV) | SPIE | (status & SPIE ? SIE : 0);
     return this.#return(status & SPP ? 1 : 0, SEPC);
   }
 
@@ -579,7 +492,7 @@ export class Hart implements Core {
       this.#interrupted = false;
       this.#returnedAt = this.env.instructions();
     }
-    this.#setPc(this.slotLo(epc), this.slotHi(epc));
+    this.window.setPc(this.window.lo(epc), this.window.hi(epc));
     this.#refresh();
     this.update();
     return this.#done();
@@ -588,8 +501,8 @@ export class Hart implements Core {
   #wfi(): Status {
     const s = this.s;
     // Priv 3.1.6.5, 3.3.3: TW forbids it below M; in U-mode it is illegal (as in QEMU).
-    if (s.priv === 0 || (s.priv === 1 && this.status & TW)) return this.#illegal(0x1050_0073, 0);
-    this.#setPc(this.#argLo(1), this.#argHi(1));
+    if (s.priv === 0 || (s.priv === 1 && this.window.status & TW)) return this.#illegal(0x1050_0073, 0);
+    this.window.setPc(this.window.argLo(1), this.window.argHi(1));
     s.waiting = (this.mip & s.mie) === 0;
     return FINISH;
   }
@@ -600,17 +513,17 @@ export class Hart implements Core {
   }
   #sfenceVma(): Status {
     const s = this.s;
-    if (s.priv === 0 || (s.priv === 1 && this.status & TVM)) return this.#illegal(this.#argHi(2), 3);
-    this.fenceVma(this.#argLo(0), this.#argHi(0), (this.#argLo(2) & 1) !== 0);
-    const pcLo = this.#argLo(3);
-    this.#setPc(pcLo + 4, this.#argHi(3) + (pcLo >>> 0 >= 0xffff_fffc ? 1 : 0));
+    if (s.priv === 0 || (s.priv === 1 && this.window.status & TVM)) return this.#illegal(this.window.argHi(2), 3);
+    this.fenceVma(this.window.argLo(0), this.window.argHi(0), (this.window.argLo(2) & 1) !== 0);
+    const pcLo = this.window.argLo(3);
+    this.window.setPc(pcLo + 4, this.window.argHi(3) + (pcLo >>> 0 >= 0xffff_fffc ? 1 : 0));
     return this.#done();
   }
 
   /** Looks again, since the block may have been kept from earlier. */
   #fetchFault(): Status {
-    const lo = this.#argLo(0), hi = this.#argHi(0), nextLo = ((lo & ~0xfff) + 0x1000) | 0, nextHi = hi + (nextLo === 0 ? 1 : 0);
-    this.#setPc(lo, hi);
+    const lo = this.window.argLo(0), hi = this.window.argHi(0), nextLo = ((lo & ~0xfff) + 0x1000) | 0, nextHi = hi + (nextLo === 0 ? 1 : 0);
+    this.window.setPc(lo, hi);
     const paddr = this.translate(nextLo, nextHi, FETCH);
     if (paddr >= 0) {
       if (this.env.ram(paddr, 1) >= 0) return FINISH;
@@ -621,16 +534,16 @@ export class Hart implements Core {
   }
 
   #fpDirty(): Status {
-    this.status |= FS | SD;
+    this.window.status |= FS | SD;
     this.#refresh();
     return FINISH;
   }
 
   /** Priv 3.1.18, CMO 1.0 2.6: whether a cache-block instruction may run here, and whether its block can be reached. */
   #cbo(): Status {
-    const word = this.#argLo(0), kind = word >>> 20;
+    const word = this.window.argLo(0), kind = word >>> 20;
     if (!this.#mayCbo(kind === 4 ? CBZE : kind === 0 ? CBIE : CBCFE)) return this.fault(CAUSE.illegal, word, 0);
-    const lo = this.#argLo(1), hi = this.#argHi(1);
+    const lo = this.window.argLo(1), hi = this.window.argHi(1);
     if (kind === 4) return CONTINUE; // its stores find out
     if (this.translate(lo, hi, READ) < 0 && this.translate(lo, hi, WRITE) < 0) return FAULT;
     return CONTINUE;
@@ -659,8 +572,8 @@ export class Hart implements Core {
     const forbidden = !row || priv < (word >> 28 & 3) || (writes && word >>> 30 === 3) || (row.denied !== undefined && row.denied(this));
     if (forbidden) return this.#illegal(word, 2);
     const oldLo = row.read(this), oldHi = this.high, lo = i32[a + 2], hi = i32[a + 3];
-    this.#setPc(i32[a + 4 + 2], i32[a + 4 + 3]);
-    if (rd !== 0) this.setSlot(X(rd), oldLo, oldHi);
+    this.window.setPc(i32[a + 4 + 2], i32[a + 4 + 3]);
+    if (rd !== 0) this.window.set(X(rd), oldLo, oldHi);
     if (writes && row.write) {
       this.writeMask = kind === 1 ? -1 : lo;
       this.#late = 1;
@@ -674,8 +587,8 @@ export class Hart implements Core {
 
   // --- called by CSR rows
   setStatus(status: number): void {
-    const dirty = (status & FS) === FS, changed = this.status ^ status;
-    this.status = status & ~SD | (dirty ? SD : 0);
+    const dirty = (status & FS) === FS, changed = this.window.status ^ status;
+    this.window.status = status & ~SD | (dirty ? SD : 0);
     if (changed & VISIBLE) {
       // Loads that MXR permits are in the data TLBs.
       if (changed & MXR) this.env.flushTlb();
@@ -688,7 +601,7 @@ export class Hart implements Core {
     const base = this.env.base();
     this.env.i32[base + FFLAGS >> 2] = fflags;
     this.env.i32[base + FRM >> 2] = frm;
-    this.status |= FS | SD;
+    this.window.status |= FS | SD;
     this.#refresh();
   }
 
@@ -802,8 +715,8 @@ export class Hart implements Core {
     }
     const woken = s.waiting;
     s.waiting = false;
-    let set = s.priv < 3 || this.status & MIE ? pending & ~s.mideleg : 0;
-    if (set === 0 && (s.priv < 1 || (s.priv === 1 && this.status & SIE))) set = pending & s.mideleg;
+    let set = s.priv < 3 || this.window.status & MIE ? pending & ~s.mideleg : 0;
+    if (set === 0 && (s.priv < 1 || (s.priv === 1 && this.window.status & SIE))) set = pending & s.mideleg;
     this.deliverable = set;
     if (woken || (set !== 0 && before === 0)) this.config.onPending();
   }
@@ -834,11 +747,11 @@ export class Hart implements Core {
 
   // --- derived state
   #refresh(): void {
-    const s = this.s, fs = this.status & FS;
+    const s = this.s, fs = this.window.status & FS;
     this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0) | (this.#mayCbo(CBZE) ? MODE_CBZE : 0);
-    const data = this.status & MPRV ? (this.status & MPP) >> MPP_SHIFT : s.priv, bare = this.mmu.levels === 0;
+    const data = this.window.status & MPRV ? (this.window.status & MPP) >> MPP_SHIFT : s.priv, bare = this.mmu.levels === 0;
     this.#dataPriv = data;
-    this.#regime = data === 3 || bare ? 0 : data === 0 ? 3 : this.status & SUM ? 2 : 1;
+    this.#regime = data === 3 || bare ? 0 : data === 0 ? 3 : this.window.status & SUM ? 2 : 1;
     if (this.#regime === 0 && this.#bareMachine !== (data === 3)) {
       this.#bareMachine = data === 3;
       if (!this.pmp.open) this.env.flushTlb();
@@ -893,7 +806,7 @@ export class Hart implements Core {
     };
     this.env.u8.set(registers, this.env.base() + GUEST);
     this.pc = pc;
-    this.s = { ...state };
+    Object.assign(this.s, state);
     this.traps.load(traps);
     this.pmp.cfg.set(pmp.cfg);
     this.pmp.addressLo.set(pmp.addressLo);
@@ -925,8 +838,8 @@ export class Hart implements Core {
   #registerTable(): RegisterInfo[] {
     const rows: RegisterInfo[] = [], bits = this.xlen;
     const slotAccess = (slot: number, width: number) => ({
-      get: () => BigInt.asUintN(width, wide(this.slotLo(slot), this.slotHi(slot))),
-      set: (v: bigint) => this.setSlot(slot, low32(v), width === 64 ? low32(v >> 32n) : 0),
+      get: () => BigInt.asUintN(width, wide(this.window.lo(slot), this.window.hi(slot))),
+      set: (v: bigint) => this.window.set(slot, low32(v), width === 64 ? low32(v >> 32n) : 0),
     });
     for (let n = 0; n < 32; n++) {
       rows.push({
@@ -946,7 +859,10 @@ export class Hart implements Core {
     const flen = this.has("d") ? 64 : 32;
     for (let n = 0; n < 32 && this.has("f"); n++) {
       rows.push({ name: `f${n}`, debugName: F_NAMES[n], bits: flen, group: "float", type: flen === 64 ? "ieee_double" : "ieee_single" });
-      this.#access.set(`f${n}`, { ...slotAccess(F(n), 64), get: () => BigInt.asUintN(flen, wide(this.slotLo(F(n)), this.slotHi(F(n)))) });
+      this.#access.set(`f${n}`, {
+        ...slotAccess(F(n), 64),
+        get: () => BigInt.asUintN(flen, wide(this.window.lo(F(n)), this.window.hi(F(n)))),
+      });
     }
     for (const row of csrRows()) {
       if (row.when && !row.when(this)) continue;
@@ -977,7 +893,7 @@ export class Hart implements Core {
     const lo = low32(vaddr), hi = this.xlen === 64 ? low32(vaddr >> 32n) : 0;
     const priv = access === FETCH ? this.s.priv : this.#dataPriv;
     if (priv !== 3 && this.mmu.levels > 0) {
-      const paddr = this.mmu.walk(lo, hi, access, priv === 0, this.status, true);
+      const paddr = this.mmu.walk(lo, hi, access, priv === 0, this.window.status, true);
       return paddr < 0 ? undefined : paddr;
     }
     const paddr = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
@@ -1005,7 +921,7 @@ export class Hart implements Core {
   #walkReport(t: { readonly cause: number; readonly tval: bigint; readonly from: number }): string[] {
     const mmu = this.mmu, access = ([READ, WRITE, FETCH] as const).find((a) => PAGE_FAULT[a] === t.cause || ACCESS_FAULT[a] === t.cause)!;
     if (mmu.levels === 0 || t.from === 3) return [`${hex(t.tval)} is a physical address here (no translation)`];
-    const paddr = mmu.walk(low32(t.tval), low32(t.tval >> 32n), access, t.from === 0, this.status, true);
+    const paddr = mmu.walk(low32(t.tval), low32(t.tval >> 32n), access, t.from === 0, this.window.status, true);
     const to = paddr < 0 ? mmu.level : 0, lines = [`page walk of ${hex(t.tval)}, root 0x${(mmu.root * 4096).toString(16)}:`];
     for (let level = mmu.levels - 1; level >= to; level--) {
       const pte = wide(mmu.pteLo[level], mmu.pteHi[level]);
@@ -1031,8 +947,6 @@ class Input implements IrqLine {
   }
 }
 
-const low32 = (v: bigint): number => Number(BigInt.asIntN(32, v));
-const hex = (v: bigint): string => `0x${v.toString(16)}`;
 const pteFlags = (pte: number): string => [..."DAGUXWRV"].map((c, i) => pte >> (7 - i) & 1 ? c : "-").join("");
 
 /** Bits of mie, and what sets those of mip: S-mode's timer and external interrupts have sources of M-mode's, too. */

@@ -615,7 +615,7 @@ Deno.test("registers for the debugger: names, widths, groups and types; each alo
     assertEquals([hart.reg("pc"), hart.pc], [value(0) & all, value(0) & all]);
     for (let n = 0; n < 32 && flen; n++) hart.setReg(`f${n}`, value(n));
     for (let n = 0; n < 32 && flen; n++) {
-      assertEquals([hart.reg(`f${n}`), hart.slotHi(0x1100 + 8 * n)], [value(n) & (1n << BigInt(flen)) - 1n, 0x8765_4321 | 0]);
+      assertEquals([hart.reg(`f${n}`), hart.window.hi(0x1100 + 8 * n)], [value(n) & (1n << BigInt(flen)) - 1n, 0x8765_4321 | 0]);
     }
     for (const priv of [0n, 1n, 3n]) {
       hart.setReg("priv", priv + 4n);
@@ -693,12 +693,12 @@ Deno.test("mret and sret: every stacked state; TVM, TW and TSR at every privileg
       begin(status, 3);
       r.call("mret", 0x100, 0x104);
       const afterM = SIE | SPIE | SPP | (MPIE ? 1 << 3 : 0) | 1 << 7 | (mpp === 3 ? MPRV : 0);
-      assertEquals([hart.s.priv, hart.status, r.pc()], [mpp, afterM, 0x1_2345_6788n], `mret ${status.toString(16)}`);
+      assertEquals([hart.s.priv, hart.window.status, r.pc()], [mpp, afterM, 0x1_2345_6788n], `mret ${status.toString(16)}`);
       for (const priv of [1, 3]) {
         begin(status, priv);
         r.call("sret", 0x100, 0x104);
         const afterS = MIE | MPIE | mpp << 11 | (SPIE ? 1 << 1 : 0) | 1 << 5;
-        assertEquals([hart.s.priv, hart.status, r.pc()], [SPP ? 1 : 0, afterS, 0x5_4321_0010n], `sret ${status.toString(16)}`);
+        assertEquals([hart.s.priv, hart.window.status, r.pc()], [SPP ? 1 : 0, afterS, 0x5_4321_0010n], `sret ${status.toString(16)}`);
       }
     }
   }

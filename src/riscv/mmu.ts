@@ -4,13 +4,13 @@
 import { type Access, type CoreEnv, FETCH, READ, WRITE } from "../ir/frontend.ts";
 import { WalkedTables } from "../ir/walked_tables.ts";
 import type { Pmp } from "./pmp.ts";
+import { MXR, SUM } from "./registers.ts";
 
 export type MmuMode = "bare" | "sv32" | "sv39" | "sv48" | "sv57";
 
 const V = 1, R = 2, W = 4, X = 8, U = 0x10, A = 0x40, D = 0x80;
 // Bits of the upper half of a PTE.
 const PPN_HIGH = 0x3f_ffff, RESERVED = 0x1fc0_0000, PBMT = 0x6000_0000, PBMT_SHIFT = 29, NAPOT = 0x8000_0000 | 0;
-const SUM = 1 << 18, MXR = 1 << 19;
 
 /** Why a walk failed; the index is `Mmu.reason`. */
 // deno-fmt-ignore

@@ -6,7 +6,8 @@ import { type Options, Privileged } from "../../tests/models/riscv_privileged.ts
 import { CONTINUE, FAULT, FINISH } from "../ir/frontend.ts";
 import { ARG, PC } from "../ir/layout.ts";
 import type { HartConfig } from "./hart.ts";
-import { CBZE, INPUTS } from "./csr.ts";
+import { INPUTS } from "./csr.ts";
+import { CBZE } from "./registers.ts";
 import { parseIsa } from "./instruction_set.ts";
 import { FFLAGS, FRM, HELD, MODE_CBZE, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, X } from "./slots.ts";
 import { type Rig, rig } from "./testing/fake_env.ts";

@@ -146,5 +146,10 @@ export function describeTrap(t: Pick<Trap, "cause" | "interrupt" | "epc" | "tval
 /** Unsigned 64-bit value of two halves. */
 export const wide = (lo: number, hi: number): bigint => BigInt(hi >>> 0) << 32n | BigInt(lo >>> 0);
 
+/** Low half of a value. */
+export const low32 = (v: bigint): number => Number(BigInt.asIntN(32, v));
+
+export const hex = (v: bigint): string => `0x${v.toString(16)}`;
+
 /** Letter of a privilege. */
 export const PRIVILEGE_LETTERS = ["U", "S", "?", "M"];

@@ -8,7 +8,7 @@ import { Later } from "../../core/later.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { BYTES_OF_WORK } from "../../engine/pace.ts";
 import { HSM, noCounters, type PmuState, sbiCall, sbiCallName, type SbiHost } from "../../firmware/sbi/mod.ts";
-import { ADUE } from "../../riscv/csr.ts";
+import { ADUE } from "../../riscv/registers.ts";
 import { Hart, STORM } from "../../riscv/hart.ts";
 import { disassemble } from "../../riscv/insn.ts";
 import { type Isa, lacksFloating, loadFloating, parseIsa } from "../../riscv/instruction_set.ts";
