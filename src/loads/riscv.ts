@@ -17,6 +17,7 @@ import "../core/history.ts";
 import "../riscv/slots.ts";
 import "../riscv/trap.ts";
 import "../riscv/csr.ts";
+import "../riscv/interrupts.ts";
 import "../riscv/clmul.ts";
 import "../riscv/helpers.ts";
 import "../riscv/lazy_floating.ts";

@@ -3,7 +3,7 @@
 import type { Hart } from "./hart.ts";
 import { CY, FS, IR, MIE, MPIE, MPP, MPP_SHIFT, MPRV, MXR, SD, SIE, SPIE, SPP, SSTATUS, STCE, SUM, TM, TSR, TVM, TW } from "./registers.ts";
 import { CSRS, FFLAGS, FRM, MODE_PRIV_SHIFT, STATUS } from "./slots.ts";
-import { M_INTERRUPTS, MEIP, MSIP, MTIP, S_INTERRUPTS, SEIP, SSIP, STIP } from "./trap.ts";
+import { M_INTERRUPTS, S_INTERRUPTS, SEIP, SSIP } from "./trap.ts";
 
 type Write = (h: Hart, lo: number, hi: number) => void;
 
@@ -73,9 +73,9 @@ function writeStatus(h: Hart, lo: number): void {
 function writeMip(h: Hart, lo: number, writable: number): void {
   const mask = writable & h.writeMask;
   h.s.soft = h.s.soft & ~mask | lo & mask;
-  h.update();
+  h.interrupts.update();
 }
-const mipWritable = (h: Hart) => h.stimecmpActive ? SSIP | SEIP : S_INTERRUPTS;
+const mipWritable = (h: Hart) => h.interrupts.stimecmpActive ? SSIP | SEIP : S_INTERRUPTS;
 
 // --- counters
 const counterDenied = (bit: number) => (h: Hart): boolean => {
@@ -165,7 +165,7 @@ const TABLE: readonly (CsrRow | Family)[] = [
 
   // Supervisor
   { number: 0x100, name: "sstatus",    spec: "Priv 4.1.1", read: (h) => both(h, statusLow(h) & (SSTATUS | SD), statusHigh(h) & (SD | 3)), write: (h, lo) => writeStatus(h, h.window.status & ~SSTATUS | lo & SSTATUS) },
-  { number: 0x104, name: "sie",        spec: "Priv 4.1.3", read: (h) => low(h, h.s.mie & h.s.mideleg), write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.update(); } },
+  { number: 0x104, name: "sie",        spec: "Priv 4.1.3", read: (h) => low(h, h.s.mie & h.s.mideleg), write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.interrupts.update(); } },
   { number: 0x105, name: "stvec",      spec: "Priv 4.1.2", read: (h) => both(h, h.s.stvecLo, h.s.stvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } },
   { number: 0x106, name: "scounteren", spec: "Priv 4.1.5", read: (h) => low(h, h.s.scounteren), write: (h, lo) => { h.s.scounteren = lo; } },
   { number: 0x10a, name: "senvcfg",    spec: "Priv 4.1.10", read: (h) => low(h, h.s.senvcfg), write: (h, lo) => h.setSenvcfg(lo) },
@@ -173,9 +173,9 @@ const TABLE: readonly (CsrRow | Family)[] = [
   plain(0x141, "sepc", "Priv 4.1.7", true),
   plain(0x142, "scause", "Priv 4.1.8"),
   plain(0x143, "stval", "Priv 4.1.9"),
-  { number: 0x144, name: "sip",        spec: "Priv 4.1.3", read: (h) => low(h, h.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) },
-  { number: 0x14d, name: "stimecmp",   spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => both(h, h.s.stimecmpLo, h.xlen === 64 ? h.s.stimecmpHi : 0), write: (h, lo, hi) => h.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) },
-  { number: 0x15d, name: "stimecmph",  spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => low(h, h.s.stimecmpHi), write: (h, lo) => h.setStimecmp(h.s.stimecmpLo, lo) },
+  { number: 0x144, name: "sip",        spec: "Priv 4.1.3", read: (h) => low(h, h.interrupts.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) },
+  { number: 0x14d, name: "stimecmp",   spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => both(h, h.s.stimecmpLo, h.xlen === 64 ? h.s.stimecmpHi : 0), write: (h, lo, hi) => h.interrupts.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) },
+  { number: 0x15d, name: "stimecmph",  spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => low(h, h.s.stimecmpHi), write: (h, lo) => h.interrupts.setStimecmp(h.s.stimecmpLo, lo) },
   { number: 0x180, name: "satp",       spec: "Priv 4.1.11", denied: (h) => h.s.priv === 1 && (h.window.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) },
 
   // Machine
@@ -188,8 +188,8 @@ const TABLE: readonly (CsrRow | Family)[] = [
   { number: 0x310, name: "mstatush",   spec: "Priv 3.1.6", when: rv32, read: zero },
   { number: 0x301, name: "misa",       spec: "Priv 3.1.1", read: (h) => h.xlen === 64 ? both(h, h.config.isa.misa, 2 << 30) : low(h, h.config.isa.misa | 1 << 30) },
   { number: 0x302, name: "medeleg",    spec: "Priv 3.1.8", read: (h) => low(h, h.s.medeleg), write: (h, lo) => { h.s.medeleg = lo & 0xb3ff; } }, // not ecall from M (11)
-  { number: 0x303, name: "mideleg",    spec: "Priv 3.1.8", read: (h) => low(h, h.s.mideleg), write: (h, lo) => { h.s.mideleg = lo & S_INTERRUPTS; h.update(); } },
-  { number: 0x304, name: "mie",        spec: "Priv 3.1.9", read: (h) => low(h, h.s.mie), write: (h, lo) => { h.s.mie = lo & (M_INTERRUPTS | S_INTERRUPTS); h.update(); } },
+  { number: 0x303, name: "mideleg",    spec: "Priv 3.1.8", read: (h) => low(h, h.s.mideleg), write: (h, lo) => { h.s.mideleg = lo & S_INTERRUPTS; h.interrupts.update(); } },
+  { number: 0x304, name: "mie",        spec: "Priv 3.1.9", read: (h) => low(h, h.s.mie), write: (h, lo) => { h.s.mie = lo & (M_INTERRUPTS | S_INTERRUPTS); h.interrupts.update(); } },
   { number: 0x305, name: "mtvec",      spec: "Priv 3.1.7", read: (h) => both(h, h.s.mtvecLo, h.s.mtvecHi), write: (h, lo, hi) => { if (vectorOk(lo)) h.s.mtvecLo = lo, h.s.mtvecHi = hi; } },
   { number: 0x306, name: "mcounteren", spec: "Priv 3.1.11", read: (h) => low(h, h.s.mcounteren), write: (h, lo) => { h.s.mcounteren = lo; } },
   { number: 0x30a, name: "menvcfg",    spec: "Priv 3.1.18", read: (h) => both(h, h.s.menvcfgLo, h.xlen === 64 ? h.s.menvcfgHi : 0), write: (h, lo, hi) => h.setMenvcfg(lo, h.xlen === 64 ? hi : h.s.menvcfgHi) },
@@ -199,7 +199,7 @@ const TABLE: readonly (CsrRow | Family)[] = [
   plain(0x341, "mepc", "Priv 3.1.14", true),
   plain(0x342, "mcause", "Priv 3.1.15"),
   plain(0x343, "mtval", "Priv 3.1.16"),
-  { number: 0x344, name: "mip",        spec: "Priv 3.1.9", read: (h) => low(h, h.mip), write: (h, lo) => writeMip(h, lo, mipWritable(h)) },
+  { number: 0x344, name: "mip",        spec: "Priv 3.1.9", read: (h) => low(h, h.interrupts.mip), write: (h, lo) => writeMip(h, lo, mipWritable(h)) },
   { number: 0x3a0, count: 16, row: pmpcfg },
   { number: 0x3b0, count: 64, row: pmpaddr },
 
@@ -269,6 +269,3 @@ export function csrPlain(
   const all = isa.xlen === 64 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
   return { slot: row.slot!, writeMask: row.address ? all - (isa.has("zca") ? 1n : 3n) : all };
 }
-
-/** Names of the interrupt inputs, and the bit of mip that each drives. */
-export const INPUTS: Readonly<Record<string, number>> = { msip: MSIP, mtip: MTIP, meip: MEIP, seip: SEIP, ssip: SSIP, stip: STIP };

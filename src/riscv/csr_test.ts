@@ -230,7 +230,7 @@ Deno.test("stimecmp raises STIP at its time, when menvcfg.STCE lets it", () => {
   assert(!csr(1, 0x14d, 100n));
   assertEquals([clock.alarm, hart.reg("mip")], [100, 0n]);
   clock.now = 100;
-  hart.timerDue();
+  hart.interrupts.timerDue();
   assertEquals([clock.alarm, hart.reg("mip")], [Infinity, 0x20n]);
   hart.setReg("mip", 0n); // not writable now
   assertEquals(hart.reg("mip"), 0x20n);

@@ -20,7 +20,8 @@ import {
 import type { IrqLine } from "../core/irq.ts";
 import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
 import { historyLines } from "../core/history.ts";
-import { csrPlain, type CsrRow, csrRow, csrRows, INPUTS, type PlainCsr, slotOf } from "./csr.ts";
+import { csrPlain, type CsrRow, csrRow, csrRows, type PlainCsr, slotOf } from "./csr.ts";
+import { type InterruptHost, Interrupts } from "./interrupts.ts";
 import { clmulHelpers } from "./clmul.ts";
 import { floatHelpers } from "./lazy_floating.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
@@ -63,7 +64,6 @@ import {
   F,
   FFLAGS,
   FRM,
-  HELD,
   MODE_CBZE,
   MODE_FP_FAST,
   MODE_FS,
@@ -91,7 +91,7 @@ import {
 } from "./trap.ts";
 
 /** What distinguishes one hart from another. */
-export interface HartConfig {
+export interface HartConfig extends InterruptHost {
   /** S and U are always there. */
   readonly isa: Isa;
   /** Widest translation that satp offers. */
@@ -106,12 +106,6 @@ export interface HartConfig {
   readonly mvendorid?: bigint;
   readonly marchid?: bigint;
   readonly mimpid?: bigint;
-  /** The counter behind the time CSR: an integer below 2^53. */
-  time(): number;
-  /** Asks for a call of `timerDue()` when `time()` reaches a value; Infinity: never. A later request replaces an earlier one. */
-  timer(at: number): void;
-  /** An interrupt has become deliverable, or has ended a wait: cut the running slice. May be called at any moment. */
-  onPending(): void;
   /** Called when a trap handler's first instruction has trapped; `traps.loop` tells how often in a row. */
   onTrapLoop?(): void;
   /** An interrupt has been taken STORM times in a row, each when the handler had just returned from the one before. */
@@ -136,6 +130,7 @@ export class Hart implements Core {
   readonly xlen: 32 | 64;
   readonly s: HartState = powerOn();
   readonly window: HartWindow;
+  readonly interrupts: Interrupts;
   readonly pmp: Pmp;
   readonly mmu: Mmu;
   readonly helpers: readonly Helper[];
@@ -149,10 +144,6 @@ export class Hart implements Core {
   high = 0;
   /** The bits that the CSR instruction names: all for csrrw, the operand for csrrs and csrrc. */
   writeMask = -1;
-  /** mip as software reads it. */
-  mip = 0;
-  /** Interrupts that would be taken now; 0 in the usual case. */
-  deliverable = 0;
   /** Bits that an instruction address may have set, low half. */
   readonly pcMask: number;
   /** Writable bits of the low half of menvcfg, and of senvcfg. */
@@ -160,7 +151,6 @@ export class Hart implements Core {
   readonly #menvcfgHigh: number;
   /** Rows of CSRs that were asked for; null: this hart has none of that number. */
   readonly #rows = new Map<number, CsrRow | null>();
-  readonly #inputs = new Map<string, IrqLine>();
 
   // Derived from the state by #refresh.
   #mode = 0;
@@ -191,6 +181,7 @@ export class Hart implements Core {
   constructor(readonly env: CoreEnv, readonly config: HartConfig) {
     this.xlen = config.isa.xlen;
     this.window = new HartWindow(env, this.xlen);
+    this.interrupts = new Interrupts(this.s, this.window, config);
     this.#spaces = new Spaces(env);
     this.pcMask = this.has("zca") ? -2 : -4;
     this.pmp = new Pmp(config.pmpEntries, this.xlen);
@@ -369,8 +360,9 @@ export class Hart implements Core {
   }
 
   interrupt(): boolean {
-    if (this.deliverable === 0) return false;
-    const n = mostUrgent(this.deliverable);
+    const { deliverable } = this.interrupts;
+    if (deliverable === 0) return false;
+    const n = mostUrgent(deliverable);
     // One instruction has begun since the helper of the return looked: the return itself.
     this.#storm = this.env.instructions() === this.#returnedAt + 1 ? this.#storm + 1 : 1;
     if (this.#storm === STORM) this.config.onStorm?.(n);
@@ -405,7 +397,7 @@ export class Hart implements Core {
 
   /** The status of a helper after which interrupts may have to be looked at. */
   #done(): Status {
-    return this.deliverable === 0 ? CONTINUE : FINISH;
+    return this.interrupts.deliverable === 0 ? CONTINUE : FINISH;
   }
 
   /** Goes on at the address in argument `n`. */
@@ -433,7 +425,7 @@ export class Hart implements Core {
     if (this.trace !== undefined) this.#traceTrap(this.trace, cause, interrupt, from);
     if (this.traps.loop > 0) this.config.onTrapLoop?.();
     this.#refresh();
-    this.update();
+    this.interrupts.update();
   }
 
   #traceTrap(trace: CpuTrace, cause: number, interrupt: boolean, from: number): void {
@@ -494,7 +486,7 @@ export class Hart implements Core {
     }
     this.window.setPc(this.window.lo(epc), this.window.hi(epc));
     this.#refresh();
-    this.update();
+    this.interrupts.update();
     return this.#done();
   }
 
@@ -503,7 +495,7 @@ export class Hart implements Core {
     // Priv 3.1.6.5, 3.3.3: TW forbids it below M; in U-mode it is illegal (as in QEMU).
     if (s.priv === 0 || (s.priv === 1 && this.window.status & TW)) return this.#illegal(0x1050_0073, 0);
     this.window.setPc(this.window.argLo(1), this.window.argHi(1));
-    s.waiting = (this.mip & s.mie) === 0;
+    this.interrupts.wait();
     return FINISH;
   }
 
@@ -594,7 +586,7 @@ export class Hart implements Core {
       if (changed & MXR) this.env.flushTlb();
       this.#refresh();
     }
-    this.update();
+    this.interrupts.update();
   }
 
   setFcsr(fflags: number, frm: number): void {
@@ -632,7 +624,7 @@ export class Hart implements Core {
     if (before === s.menvcfgHi) return this.#refresh();
     this.#applyMenvcfg();
     this.#newSpaces(); // entries may mean something else now
-    this.#armTimer();
+    this.interrupts.timerDue();
   }
 
   pmpChanged(): void {
@@ -682,67 +674,18 @@ export class Hart implements Core {
     return this.#sum(0, 0, this.config.time());
   }
 
-  // --- interrupts
-  /** Whether stimecmp drives STIP. */
-  get stimecmpActive(): boolean {
-    return (this.s.menvcfgHi & STCE) !== 0;
-  }
-  setStimecmp(lo: number, hi: number): void {
-    this.s.stimecmpLo = lo;
-    this.s.stimecmpHi = hi;
-    this.#armTimer();
-  }
-  /** The machine's answer to `config.timer`. */
-  timerDue(): void {
-    this.#armTimer();
-  }
-  #armTimer(): void {
-    const s = this.s, at = (s.stimecmpHi >>> 0) * 2 ** 32 + (s.stimecmpLo >>> 0);
-    s.timerHit = this.stimecmpActive && this.config.time() >= at;
-    this.config.timer(this.stimecmpActive && !s.timerHit && at < 2 ** 53 ? at : Infinity);
-    this.update();
-  }
-  /** Recomputes mip and what of it can be delivered; to be called after any change to its inputs. */
-  update(): void {
-    const s = this.s;
-    const mip = s.lines | (this.stimecmpActive ? s.soft & ~STIP | (s.timerHit ? STIP : 0) : s.soft);
-    this.mip = mip;
-    const pending = mip & s.mie, before = this.deliverable;
-    this.env.i32[(this.env.base() + HELD) >> 2] = (pending & s.mideleg) === 0 ? ~SIE : -1;
-    if (pending === 0 || s.stopped) {
-      this.deliverable = 0;
-      return;
-    }
-    const woken = s.waiting;
-    s.waiting = false;
-    let set = s.priv < 3 || this.window.status & MIE ? pending & ~s.mideleg : 0;
-    if (set === 0 && (s.priv < 1 || (s.priv === 1 && this.window.status & SIE))) set = pending & s.mideleg;
-    this.deliverable = set;
-    if (woken || (set !== 0 && before === 0)) this.config.onPending();
-  }
-  /** Sets or clears bits of mip that firmware owns (SSIP, STIP, SEIP). */
-  setPending(bits: number, pending: boolean): void {
-    this.s.soft = pending ? this.s.soft | bits : this.s.soft & ~bits;
-    this.update();
-  }
+  // --- interrupts, as the engine and the machine see them
   get waiting(): boolean {
-    return this.s.waiting || this.s.stopped;
+    return this.interrupts.waiting;
   }
-  /** WFI ends when an interrupt is pending that mie enables, whatever mstatus says (privileged 3.3.3). SSIP comes from processors alone. */
   get wakers(): readonly string[] {
-    const { stopped, mie } = this.s;
-    return stopped ? [] : WAKERS.filter(([bit]) => mie >> bit & 1).map(([, name]) => name);
+    return this.interrupts.wakers;
   }
   get resting(): string | undefined {
     return this.s.stopped ? "waiting for its start" : undefined;
   }
-  /** Interrupt input by name; undefined when there is none. */
   input(name: string): IrqLine | undefined {
-    const bit = INPUTS[name];
-    if (bit === undefined) return undefined;
-    let line = this.#inputs.get(name);
-    if (!line) this.#inputs.set(name, line = new Input(this, bit));
-    return line;
+    return this.interrupts.input(name);
   }
 
   // --- derived state
@@ -781,7 +724,7 @@ export class Hart implements Core {
     this.mmu.setSatp(this.s.satpLo, this.s.satpHi);
     this.#applyMenvcfg();
     this.#newSpaces();
-    this.update();
+    this.interrupts.update();
   }
 
   // --- snapshots
@@ -812,7 +755,7 @@ export class Hart implements Core {
     this.pmp.addressLo.set(pmp.addressLo);
     this.pmp.addressHi.set(pmp.addressHi);
     this.pmp.refresh();
-    this.deliverable = -1; // what is pending was pending: no news for the machine, which would cut its slice
+    this.interrupts.known();
     this.#reload();
   }
 
@@ -882,7 +825,7 @@ export class Hart implements Core {
       set: (v) => {
         this.s.priv = Number(v & 3n);
         this.#refresh();
-        this.update();
+        this.interrupts.update();
       },
     });
     return rows;
@@ -934,26 +877,4 @@ export class Hart implements Core {
   }
 }
 
-/** An interrupt input: its level is a bit of the hart's state. */
-class Input implements IrqLine {
-  constructor(readonly hart: Hart, readonly bit: number) {}
-  get level(): boolean {
-    return (this.hart.s.lines & this.bit) !== 0;
-  }
-  set(level: boolean): void {
-    if (level === this.level) return;
-    this.hart.s.lines ^= this.bit;
-    this.hart.update();
-  }
-}
-
 const pteFlags = (pte: number): string => [..."DAGUXWRV"].map((c, i) => pte >> (7 - i) & 1 ? c : "-").join("");
-
-/** Bits of mie, and what sets those of mip: S-mode's timer and external interrupts have sources of M-mode's, too. */
-const WAKERS: readonly (readonly [bit: number, input: string])[] = [
-  [3, "msip"],
-  [5, "timer"],
-  [7, "mtip"],
-  [9, "seip"],
-  [11, "meip"],
-];

@@ -173,7 +173,7 @@ Deno.test("vectors carry into the upper half on RV64, and wrap on RV32", () => {
       hart.setReg("priv", 1n);
       hart.setReg("sstatus", 2n);
       if (to === "m") hart.input("meip")!.set(true);
-      else hart.setPending(1 << 9, true);
+      else hart.interrupts.setPending(1 << 9, true);
       assertEquals([hart.interrupt(), r.pc()], [true, to === "m" ? want : BigInt.asUintN(hart.xlen, base + 36n)]);
       assertEquals(hart.traps.loop, 0);
       // An exception goes to the base, and its first instruction's is a loop: the vector is known in full.
@@ -532,7 +532,7 @@ Deno.test("the report of a dead hart: the last fault of memory and how its addre
   // An access fault; and what came behind it is none of memory.
   hart.busFault(0x1008, 0, WRITE);
   hart.raise();
-  hart.setPending(2, true);
+  hart.interrupts.setPending(2, true);
   hart.setReg("mie", 2n);
   hart.setReg("sstatus", 2n);
   hart.interrupt();

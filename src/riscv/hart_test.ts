@@ -223,14 +223,18 @@ Deno.test("save and load: another hart goes on as this one would", () => {
   a.hart.input("meip")!.set(true);
   a.call("ebreak", 0x8000_0000n);
   a.hart.setReg("mstatus", 8n);
-  assertEquals(a.hart.deliverable, 0x800);
+  assertEquals(a.hart.interrupts.deliverable, 0x800);
   const saved = structuredClone(a.hart.save());
   const b = rig("rv64gc_zicbom");
   b.env.u8.set(a.env.u8.subarray(0x1_0000), 0x1_0000);
   b.env.begun = a.env.begun;
   b.hart.load(saved);
   for (const r of a.hart.registers) assertEquals(b.hart.reg(r.name), a.hart.reg(r.name), r.name);
-  assertEquals([rights(b.hart), b.hart.deliverable, b.hart.input("meip")!.level], [rights(a.hart), a.hart.deliverable, true]);
+  assertEquals([rights(b.hart), b.hart.interrupts.deliverable, b.hart.input("meip")!.level], [
+    rights(a.hart),
+    a.hart.interrupts.deliverable,
+    true,
+  ]);
   assertEquals(b.hart.probe(0x1234n, READ), 0x8000_9234);
   assertEquals(b.hart.save(), saved);
   assertEquals([b.clock.attention, b.clock.alarm], [0, Infinity]);

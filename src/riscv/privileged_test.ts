@@ -6,7 +6,7 @@ import { type Options, Privileged } from "../../tests/models/riscv_privileged.ts
 import { CONTINUE, FAULT, FINISH } from "../ir/frontend.ts";
 import { ARG, PC } from "../ir/layout.ts";
 import type { HartConfig } from "./hart.ts";
-import { INPUTS } from "./csr.ts";
+import { INPUTS } from "./interrupts.ts";
 import { CBZE } from "./registers.ts";
 import { parseIsa } from "./instruction_set.ts";
 import { FFLAGS, FRM, HELD, MODE_CBZE, MODE_FP_FAST, MODE_FS, MODE_FS_DIRTY, MODE_PRIV_SHIFT, X } from "./slots.ts";
@@ -68,7 +68,7 @@ class Pair {
       const read = this.#named.get(name);
       if (read && hart.reg(name) !== read()) assertEquals(hart.reg(name).toString(16), read().toString(16), `${what}: ${name}`);
     }
-    assertEquals(BigInt(hart.deliverable), m.deliverable, `${what}: what can be delivered`);
+    assertEquals(BigInt(hart.interrupts.deliverable), m.deliverable, `${what}: what can be delivered`);
     assertEquals(hart.waiting, m.waiting, `${what}: waiting`);
     const pending = m.mip & m.r.mie & m.r.mideleg;
     assertEquals(env.i32[HELD >> 2], pending === 0n ? ~2 : -1, `${what}: HELD`);
@@ -86,11 +86,11 @@ class Pair {
   /** What the engine keeps must be told of changes. */
   #watch(act: () => void, what: string): void {
     const { hart, env, clock } = this.r, seen = () => `${hart.mode()} ${hart.regime()} ${hart.context()}`, before = seen();
-    const { deliverable, waiting } = hart, attention = clock.attention;
+    const { deliverable, waiting } = hart.interrupts, attention = clock.attention;
     env.changes = 0;
     act();
     if (seen() !== before) assert(env.changes > 0, `${what}: the engine was not told`);
-    if ((deliverable === 0 && hart.deliverable !== 0) || (waiting && !hart.waiting)) {
+    if ((deliverable === 0 && hart.interrupts.deliverable !== 0) || (waiting && !hart.waiting)) {
       assert(clock.attention > attention, `${what}: nobody looks at the interrupt`);
     } else assertEquals(clock.attention, attention, `${what}: a slice is cut for nothing`);
   }
@@ -294,11 +294,11 @@ for (const [isa, modes, options] of CONFIGURATIONS) {
         if (m.r.stimecmp > m.time && random.one(2)) m.time = m.r.stimecmp < 1n << 52n ? m.r.stimecmp : m.time;
         p.r.clock.now = Number(m.time);
         if (m.time >= m.r.stimecmp) seen.hits++;
-        p.outside(() => p.r.hart.timerDue(), "time");
+        p.outside(() => p.r.hart.interrupts.timerDue(), "time");
       } else if (kind === 28) {
         const level = random.one(2), set = random.pick([0x2n, 0x20n, 0x200n, 0x222n]);
         m.soft = level ? m.soft | set : m.soft & ~set;
-        p.outside(() => p.r.hart.setPending(Number(set), level), "firmware's interrupt");
+        p.outside(() => p.r.hart.interrupts.setPending(Number(set), level), "firmware's interrupt");
       } else if (kind === 29 || kind > 31) {
         if (m.deliverable) seen.interrupts++;
         p.interrupt();

@@ -65,7 +65,7 @@ Deno.test("delegated interrupts: never in M, always in U, by SIE in S", () => {
   hart.setReg("mie", 0x222n);
   hart.setReg("stvec", 0x4000n);
   hart.setReg("mstatus", MIE | SIE);
-  hart.setPending(1 << 5, true);
+  hart.interrupts.setPending(1 << 5, true);
   assertEquals(hart.interrupt(), false);
   hart.setReg("mstatus", 0n);
   hart.setReg("priv", 1n);

@@ -540,7 +540,7 @@ class Subject {
     while (this.done < end) {
       if (this.#timer <= this.done) {
         this.#timer = Infinity;
-        this.hart.timerDue();
+        this.hart.interrupts.timerDue();
       }
       const cut = this.cuts.pick([1, 7, 50, 1000, 1e9, 1e9]);
       this.engine.run(0, Math.min(end - this.done, this.#timer - this.done, cut));

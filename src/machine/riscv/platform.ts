@@ -171,7 +171,7 @@ class RiscvPlatform implements Platform, SbiHost {
     this.symbols = this.#kernel?.symbols ?? this.#firmware!.symbols;
 
     this.cpus = engine.harts.map((slot, index) => {
-      const stimer = clock.alarm(`cpu${index}: stimecmp`, () => hart.timerDue());
+      const stimer = clock.alarm(`cpu${index}: stimecmp`, () => hart.interrupts.timerDue());
       const hart: Hart = new Hart(slot, {
         isa: this.#isa,
         mmu: cpu.mmu,
@@ -198,7 +198,7 @@ class RiscvPlatform implements Platform, SbiHost {
         firmware: () => this.#ecall(index),
       });
       slot.core = hart;
-      this.#timers.push(clock.alarm(`cpu${index}: timer call`, () => hart.setPending(STIP, true)));
+      this.#timers.push(clock.alarm(`cpu${index}: timer call`, () => hart.interrupts.setPending(STIP, true)));
       return new RiscvCpu(index, hart, engine, this.#isa);
     });
   }
@@ -252,7 +252,7 @@ class RiscvPlatform implements Platform, SbiHost {
       if (!countsTime(d)) continue;
       this.#timer = d;
       this.#time = () => d.timeSource();
-      d.onTimeWritten = () => this.cpus.forEach((c) => (c as RiscvCpu).hart.timerDue());
+      d.onTimeWritten = () => this.cpus.forEach((c) => (c as RiscvCpu).hart.interrupts.timerDue());
     }
     for (const c of this.cpus) c.reset();
     for (const t of this.#timers) t.cancel();
@@ -362,17 +362,19 @@ class RiscvPlatform implements Platform, SbiHost {
 
   setTimer(index: number, time: bigint): void {
     const { hart } = this.cpus[index];
-    if (hart.stimecmpActive) return hart.setStimecmp(Number(BigInt.asIntN(32, time)), Number(BigInt.asIntN(32, time >> 32n)));
-    hart.setPending(STIP, false);
+    if (hart.interrupts.stimecmpActive) {
+      return hart.interrupts.setStimecmp(Number(BigInt.asIntN(32, time)), Number(BigInt.asIntN(32, time >> 32n)));
+    }
+    hart.interrupts.setPending(STIP, false);
     if (time >= 1n << 53n) this.#timers[index].cancel();
     else this.#timers[index].scheduleAt(this.#tickOfTime(Number(time)));
   }
   sendIpi(index: number): void {
-    this.cpus[index].hart.setPending(SSIP, true);
+    this.cpus[index].hart.interrupts.setPending(SSIP, true);
   }
   clearIpi(index: number): boolean {
-    const { hart } = this.cpus[index], was = (hart.mip & SSIP) !== 0;
-    hart.setPending(SSIP, false);
+    const { hart } = this.cpus[index], was = (hart.interrupts.mip & SSIP) !== 0;
+    hart.interrupts.setPending(SSIP, false);
     return was;
   }
   fence(index: number, kind: "i" | "vma", start: bigint, size: bigint): void {
@@ -411,7 +413,7 @@ class RiscvPlatform implements Platform, SbiHost {
   }
   #stop(cpu: RiscvCpu): void {
     cpu.hart.s.stopped = cpu.hart.s.waiting = true;
-    cpu.hart.update();
+    cpu.hart.interrupts.update();
   }
   hartState(index: number): number {
     const { s, waiting } = this.cpus[index].hart;
@@ -434,7 +436,7 @@ class RiscvPlatform implements Platform, SbiHost {
     hart.s.waiting = true;
     // The call itself is the last instruction: it is counted when it is done.
     this.#suspended[index] = this.#begun(index) + 1;
-    hart.update();
+    hart.interrupts.update();
   }
   readBytes(paddr: bigint, length: number): Uint8Array | undefined {
     this.parts.engine.spend(length / BYTES_OF_WORK);
