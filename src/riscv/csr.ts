@@ -122,7 +122,7 @@ const pmpcfg = (n: number): CsrRow => ({
   write: (h, lo, hi) => {
     for (let i = 0; i < (h.xlen === 64 ? 8 : 4); i++) h.pmp.writeCfg(4 * n + i, (i < 4 ? lo : hi) >>> 8 * (i & 3) & 0xff);
     h.pmp.refresh();
-    h.pmpChanged();
+    h.addressing.pmpChanged();
   },
 });
 const pmpaddr = (n: number): CsrRow => ({
@@ -133,7 +133,7 @@ const pmpaddr = (n: number): CsrRow => ({
   read: (h) => both(h, h.pmp.addressLo[n], h.pmp.addressHi[n]),
   write: (h, lo, hi) => {
     h.pmp.writeAddress(n, lo, hi);
-    h.pmpChanged();
+    h.addressing.pmpChanged();
   },
 });
 
@@ -176,7 +176,7 @@ const TABLE: readonly (CsrRow | Family)[] = [
   { number: 0x144, name: "sip",        spec: "Priv 4.1.3", read: (h) => low(h, h.interrupts.mip & h.s.mideleg), write: (h, lo) => writeMip(h, lo, SSIP & h.s.mideleg) },
   { number: 0x14d, name: "stimecmp",   spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => both(h, h.s.stimecmpLo, h.xlen === 64 ? h.s.stimecmpHi : 0), write: (h, lo, hi) => h.interrupts.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) },
   { number: 0x15d, name: "stimecmph",  spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => low(h, h.s.stimecmpHi), write: (h, lo) => h.interrupts.setStimecmp(h.s.stimecmpLo, lo) },
-  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", denied: (h) => h.s.priv === 1 && (h.window.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.setSatp(lo, hi) },
+  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", denied: (h) => h.s.priv === 1 && (h.window.status & TVM) !== 0, read: (h) => both(h, h.s.satpLo, h.s.satpHi), write: (h, lo, hi) => h.addressing.setSatp(lo, hi) },
 
   // Machine
   id(0xf11, "mvendorid", "mvendorid"),

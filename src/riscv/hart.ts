@@ -23,12 +23,12 @@ import { historyLines } from "../core/history.ts";
 import { csrPlain, type CsrRow, csrRow, csrRows, type PlainCsr, slotOf } from "./csr.ts";
 import { type InterruptHost, Interrupts } from "./interrupts.ts";
 import { clmulHelpers } from "./clmul.ts";
+import { Addressing } from "./addressing.ts";
 import { floatHelpers } from "./lazy_floating.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
 import type { Isa } from "./instruction_set.ts";
 import { translateBlock } from "./translate.ts";
-import { Spaces } from "../ir/spaces.ts";
-import { Mmu, type MmuMode, REASONS, RIGHT } from "./mmu.ts";
+import { Mmu, type MmuMode, REASONS } from "./mmu.ts";
 import { Pmp } from "./pmp.ts";
 import {
   ADUE,
@@ -59,20 +59,8 @@ import {
   TW,
   X_NAMES,
 } from "./registers.ts";
-import { type HartState, HartWindow, powerOn } from "./state.ts";
-import {
-  F,
-  FFLAGS,
-  FRM,
-  MODE_CBZE,
-  MODE_FP_FAST,
-  MODE_FS,
-  MODE_FS_DIRTY,
-  MODE_PHYSICAL,
-  MODE_PRIV_SHIFT,
-  RES_ADDRESS,
-  X,
-} from "./slots.ts";
+import { type HartState, HartWindow, mayCbo, powerOn } from "./state.ts";
+import { F, FFLAGS, FRM, RES_ADDRESS, X } from "./slots.ts";
 import {
   ACCESS_FAULT,
   CAUSE,
@@ -81,6 +69,7 @@ import {
   low32,
   mostUrgent,
   PAGE_FAULT,
+  PendingException,
   PRIVILEGE_LETTERS,
   SEIP,
   SSIP,
@@ -117,20 +106,17 @@ export interface HartConfig extends InterruptHost {
 }
 
 const [SEPC, SCAUSE, STVAL, MEPC, MCAUSE, MTVAL] = ["sepc", "scause", "stval", "mepc", "mcause", "mtval"].map(slotOf);
-const NX = 1;
 /** Fields of mstatus on which loads, stores or code depend. */
 const VISIBLE = SUM | MXR | MPRV | MPP | FS;
 const CBIE_RESERVED = 2 << 4;
 /** So many interrupts between which nothing ran are more than a burst: the longest of a device is a FIFO's length. */
 export const STORM = 10_000;
-/** Data TLBs of one address space, the first one unused; without translation there is number 0. */
-const RIGHTS = 4;
-
 export class Hart implements Core {
   readonly xlen: 32 | 64;
   readonly s: HartState = powerOn();
   readonly window: HartWindow;
   readonly interrupts: Interrupts;
+  readonly addressing: Addressing;
   readonly pmp: Pmp;
   readonly mmu: Mmu;
   readonly helpers: readonly Helper[];
@@ -139,7 +125,6 @@ export class Hart implements Core {
   place: (at: bigint) => string = hex;
   /** The next instruction is of floating point, which was not loaded. */
   needsFloating = false;
-  pageCacheable = true;
   /** Upper half of the value that a CSR row has just read. */
   high = 0;
   /** The bits that the CSR instruction names: all for csrrw, the operand for csrrs and csrrc. */
@@ -152,20 +137,7 @@ export class Hart implements Core {
   /** Rows of CSRs that were asked for; null: this hart has none of that number. */
   readonly #rows = new Map<number, CsrRow | null>();
 
-  // Derived from the state by #refresh.
-  #mode = 0;
-  #regime = 0;
-  #context = 0;
-  /** Effective privilege of loads and stores. */
-  #dataPriv = 3;
-  // The recorded exception that `raise` will deliver; -1: none.
-  #cause = -1;
-  #tvalLo = 0;
-  #tvalHi = 0;
-  /** Fetch contexts: of satp values, and numbers for M-mode and for untranslated S and U. */
-  readonly #spaces: Spaces;
-  /** Whether untranslated data TLB entries were made with M's rights: matters only when the PMP tells them apart. */
-  #bareMachine = true;
+  readonly #exception = new PendingException();
   /** Which registers rows may access inline. */
   readonly csrPlain = (number: number, mode: number): PlainCsr | undefined => csrPlain(number, mode, this.config.isa);
   // For advice alone: interrupts in a row between which nothing ran, and the instruction count at the last return from one.
@@ -182,14 +154,15 @@ export class Hart implements Core {
     this.xlen = config.isa.xlen;
     this.window = new HartWindow(env, this.xlen);
     this.interrupts = new Interrupts(this.s, this.window, config);
-    this.#spaces = new Spaces(env);
     this.pcMask = this.has("zca") ? -2 : -4;
     this.pmp = new Pmp(config.pmpEntries, this.xlen);
     this.mmu = new Mmu(env, this.pmp, { xlen: this.xlen, mmu: config.mmu, svnapot: this.has("svnapot") });
+    const updates = this.has("svadu") ? "menvcfg" : !this.#svade;
+    this.addressing = new Addressing(env, this.s, this.window, this.mmu, this.pmp, this.#exception, updates, this);
     this.envcfg = FIOM | (this.has("zicbom") ? CBIE | CBCFE : 0) | (this.has("zicboz") ? CBZE : 0);
     this.#menvcfgHigh = (this.has("sstc") ? STCE : 0) | (this.has("svpbmt") ? PBMTE : 0) | (this.has("svadu") ? ADUE : 0);
     const own: Readonly<Record<(typeof SYSTEM_HELPERS)[number], () => Status>> = {
-      exception: () => this.#exception(),
+      exception: () => this.#trapAt(this.window.argLo(0), this.window.argLo(1), this.window.argHi(1), 2),
       csr: () => this.#csr(),
       ecall: () => this.#ecall(),
       // Priv 3.1.16 lets mtval be 0 or the pc; QEMU 7.2 writes 0.
@@ -212,6 +185,10 @@ export class Hart implements Core {
     ];
   }
 
+  /** Clear A and D bits are page faults, unless menvcfg says otherwise. */
+  get #svade(): boolean {
+    return this.config.svade || this.has("svade");
+  }
   has(extension: string): boolean {
     return this.config.isa.has(extension);
   }
@@ -223,7 +200,7 @@ export class Hart implements Core {
     this.window.set(RES_ADDRESS, -1, -1);
     Object.assign(this.s, powerOn(), { lines });
     // Svadu: hardware updates are on unless Svade is there too (QEMU 8).
-    this.s.menvcfgHi = this.config.svade || this.has("svade") ? 0 : this.#menvcfgHigh & ADUE;
+    this.s.menvcfgHi = this.#svade ? 0 : this.#menvcfgHigh & ADUE;
     this.window.setPc(Number(BigInt.asIntN(32, this.config.reset)), Number(BigInt.asIntN(32, this.config.reset >> 32n)));
     this.pmp.reset();
     this.traps.clear();
@@ -246,7 +223,7 @@ export class Hart implements Core {
     s.mcounteren = -1;
     s.menvcfgLo = this.envcfg;
     // Where there are both, Svade holds until the supervisor asks for the other (SBI 3.0, 18: PTE_AD_HW_UPDATING).
-    s.menvcfgHi = this.#menvcfgHigh & (this.config.svade || this.has("svade") ? ~ADUE : -1);
+    s.menvcfgHi = this.#menvcfgHigh & (this.#svade ? ~ADUE : -1);
     s.satpLo = s.satpHi = 0;
     s.mie = s.soft = 0;
     s.waiting = s.stopped = false;
@@ -271,92 +248,46 @@ export class Hart implements Core {
 
   // --- what the engine asks
   get physical(): boolean {
-    return (this.#mode & MODE_PHYSICAL) !== 0;
+    return this.addressing.physical;
+  }
+  get pageCacheable(): boolean {
+    return this.addressing.pageCacheable;
   }
   mode(): number {
-    // The flags change in floating-point helpers, too, so they are looked at here.
-    const i32 = this.env.i32, base = this.env.base();
-    return i32[base + FFLAGS >> 2] & NX && i32[base + FRM >> 2] === 0 ? this.#mode | MODE_FP_FAST : this.#mode;
+    return this.addressing.mode();
   }
   regime(): number {
-    return this.#regime === 0 ? 0 : RIGHTS * this.#spaces.index + this.#regime;
+    return this.addressing.regime();
   }
   context(): number {
-    return this.#context;
+    return this.addressing.context();
   }
-
   translate(lo: number, hi: number, access: Access, size = 1): number {
-    const s = this.s, mmu = this.mmu, pmp = this.pmp, priv = access === FETCH ? s.priv : this.#dataPriv;
-    const inPage = Math.min(access === FETCH ? 2 : size, 4096 - (lo & 0xfff));
-    let paddr: number;
-    if (priv === 3 || mmu.levels === 0) {
-      paddr = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
-      const rights = pmp.rights(paddr, priv === 3, inPage);
-      this.pageCacheable = pmp.whole;
-      if (!(rights & RIGHT[access]) || hi >>> 0 >= 1 << 24) {
-        this.fault(ACCESS_FAULT[access], lo, hi);
-        return -1;
-      }
-    } else {
-      paddr = mmu.walk(lo, hi, access, priv === 0, this.window.status, false, inPage);
-      if (paddr < 0) {
-        this.fault((mmu.physical ? ACCESS_FAULT : PAGE_FAULT)[access], lo, hi);
-        return -1;
-      }
-      if (access === FETCH) this.#fetched(priv);
-      this.pageCacheable = mmu.whole;
-    }
-    return access === FETCH && !this.pageCacheable ? this.#fetchRest(lo, hi, paddr, priv) : paddr;
+    return this.addressing.translate(lo, hi, access, size);
   }
-
-  /** In a page of mixed rights: the second half of the instruction at `paddr` has to be executable, too. */
-  #fetchRest(lo: number, hi: number, paddr: number, priv: number): number {
-    const at = (lo & 0xfff) < 4094 ? this.env.ram(paddr, 2) : -1;
-    if (at < 0 || (this.env.u8[at] & 3) !== 3) return paddr;
-    const allowed = this.pmp.rights(paddr + 2, priv === 3, 2) & RIGHT[FETCH];
-    this.pageCacheable = false;
-    if (allowed) return paddr;
-    this.fault(ACCESS_FAULT[FETCH], (lo + 2) | 0, hi);
-    return -1;
-  }
-
   probeFetch(lo: number, hi: number): number {
-    const { mmu } = this, { priv } = this.s, { status } = this.window;
-    if (priv === 3 || mmu.levels === 0 || mmu.walk(lo, hi, FETCH, priv === 0, status, true) < 0 || !mmu.accessed) return -1;
-    // Now that it is known to change nothing: once more, so that changes of the tables take the page into account.
-    const paddr = mmu.walk(lo, hi, FETCH, priv === 0, status, false);
-    this.#fetched(priv);
-    return mmu.whole ? paddr : -1;
-  }
-  /** Code was found by the entries of the last walk. */
-  #fetched(priv: number): void {
-    const { level, levels, pteIndex } = this.mmu;
-    for (let n = level; n < levels; n++) this.#spaces.fetched(pteIndex[n], priv === 0);
+    return this.addressing.probeFetch(lo, hi);
   }
   entryChanged(word: number, count: number, fetched: boolean): boolean {
-    if (!fetched || !this.#spaces.changed(word, count)) return false;
-    this.#refresh();
-    return true;
+    return this.addressing.entryChanged(word, count, fetched);
   }
   tablesForgotten(): void {
     this.mmu.tables.forget();
   }
   remapped(): void {
-    this.mmu.tables.forget();
-    this.#newSpaces();
+    this.addressing.remapped();
   }
-
   busFault(lo: number, hi: number, access: Access): void {
     this.fault(ACCESS_FAULT[access], lo, hi);
   }
 
   raise(): void {
-    const s = this.s, cause = this.#cause;
+    const s = this.s, { cause, tvalLo, tvalHi } = this.#exception;
     if (cause < 0) throw new Error("no exception is recorded");
-    this.#cause = -1;
+    this.#exception.cause = -1;
     s.trapped++;
     const toS = s.priv < 3 && (s.medeleg >> cause & 1) !== 0;
-    this.#enter(toS, cause, false, this.#tvalLo, this.#tvalHi);
+    this.#enter(toS, cause, false, tvalLo, tvalHi);
   }
 
   interrupt(): boolean {
@@ -381,10 +312,7 @@ export class Hart implements Core {
   // --- traps
   /** Records an exception; `raise` delivers it. */
   fault(cause: number, tvalLo: number, tvalHi: number): Status {
-    this.#cause = cause;
-    this.#tvalLo = tvalLo;
-    this.#tvalHi = tvalHi;
-    return FAULT;
+    return this.#exception.record(cause, tvalLo, tvalHi);
   }
 
   /** Delivers an exception of the instruction whose address is argument `pcArg`. */
@@ -424,7 +352,7 @@ export class Hart implements Core {
     this.traps.record(cause, interrupt, pcLo, pcHi, tvalLo, tvalHi, from, s.priv, this.env.instructions(), lo | 0, hi | 0);
     if (this.trace !== undefined) this.#traceTrap(this.trace, cause, interrupt, from);
     if (this.traps.loop > 0) this.config.onTrapLoop?.();
-    this.#refresh();
+    this.addressing.refresh();
     this.interrupts.update();
   }
 
@@ -439,10 +367,6 @@ export class Hart implements Core {
     if (trace.mmu && !interrupt && PAGE_FAULT.includes(cause)) {
       trace.mmu(`page fault: ${this.#walkReport(trap).map((l) => l.trim()).join("; ").replace(":;", ":")}`);
     }
-  }
-
-  #exception(): Status {
-    return this.#trapAt(this.window.argLo(0), this.window.argLo(1), this.window.argHi(1), 2);
   }
 
   #ecall(): Status {
@@ -485,7 +409,7 @@ export class Hart implements Core {
       this.#returnedAt = this.env.instructions();
     }
     this.window.setPc(this.window.lo(epc), this.window.hi(epc));
-    this.#refresh();
+    this.addressing.refresh();
     this.interrupts.update();
     return this.#done();
   }
@@ -499,14 +423,10 @@ export class Hart implements Core {
     return FINISH;
   }
 
-  /** sfence.vma of one page (`one`) or of everything (Priv 4.2.1): translations are coherent with their tables, so there is nothing to do. */
-  fenceVma(lo: number, hi: number, one: boolean): void {
-    this.trace?.mmu?.(one ? `fence of ${this.place(BigInt.asUintN(this.xlen, wide(lo, hi)))}` : "fence of everything");
-  }
   #sfenceVma(): Status {
     const s = this.s;
     if (s.priv === 0 || (s.priv === 1 && this.window.status & TVM)) return this.#illegal(this.window.argHi(2), 3);
-    this.fenceVma(this.window.argLo(0), this.window.argHi(0), (this.window.argLo(2) & 1) !== 0);
+    this.addressing.fenceVma(this.window.argLo(0), this.window.argHi(0), (this.window.argLo(2) & 1) !== 0);
     const pcLo = this.window.argLo(3);
     this.window.setPc(pcLo + 4, this.window.argHi(3) + (pcLo >>> 0 >= 0xffff_fffc ? 1 : 0));
     return this.#done();
@@ -527,24 +447,18 @@ export class Hart implements Core {
 
   #fpDirty(): Status {
     this.window.status |= FS | SD;
-    this.#refresh();
+    this.addressing.refresh();
     return FINISH;
   }
 
   /** Priv 3.1.18, CMO 1.0 2.6: whether a cache-block instruction may run here, and whether its block can be reached. */
   #cbo(): Status {
     const word = this.window.argLo(0), kind = word >>> 20;
-    if (!this.#mayCbo(kind === 4 ? CBZE : kind === 0 ? CBIE : CBCFE)) return this.fault(CAUSE.illegal, word, 0);
+    if (!mayCbo(this.s, kind === 4 ? CBZE : kind === 0 ? CBIE : CBCFE)) return this.fault(CAUSE.illegal, word, 0);
     const lo = this.window.argLo(1), hi = this.window.argHi(1);
     if (kind === 4) return CONTINUE; // its stores find out
     if (this.translate(lo, hi, READ) < 0 && this.translate(lo, hi, WRITE) < 0) return FAULT;
     return CONTINUE;
-  }
-
-  /** Whether menvcfg and senvcfg allow a kind of cache-block instruction here. */
-  #mayCbo(needed: number): boolean {
-    const s = this.s;
-    return (s.priv === 3 || (s.menvcfgLo & needed) !== 0) && (s.priv > 0 || (s.senvcfg & needed) !== 0);
   }
 
   // --- CSR instructions
@@ -584,7 +498,7 @@ export class Hart implements Core {
     if (changed & VISIBLE) {
       // Loads that MXR permits are in the data TLBs.
       if (changed & MXR) this.env.flushTlb();
-      this.#refresh();
+      this.addressing.refresh();
     }
     this.interrupts.update();
   }
@@ -594,19 +508,7 @@ export class Hart implements Core {
     this.env.i32[base + FFLAGS >> 2] = fflags;
     this.env.i32[base + FRM >> 2] = frm;
     this.window.status |= FS | SD;
-    this.#refresh();
-  }
-
-  /** Priv 4.1.11: an unsupported MODE leaves the register as it was. */
-  setSatp(lo: number, hi: number): void {
-    const s = this.s;
-    if (!this.mmu.supports(this.xlen === 64 ? hi >>> 28 : lo >>> 31) || (s.satpLo === lo && s.satpHi === hi)) return;
-    s.satpLo = lo;
-    s.satpHi = hi;
-    this.trace?.mmu?.(`satp = ${hex(BigInt.asUintN(this.xlen, wide(lo, hi)))}`);
-    this.mmu.setSatp(lo, hi);
-    this.#findSpace();
-    this.#refresh();
+    this.addressing.refresh();
   }
 
   /** CBIE is WARL, and 2 is reserved (CMO 1.0, 2.6): it stays as it was. */
@@ -615,21 +517,15 @@ export class Hart implements Core {
   }
   setSenvcfg(lo: number): void {
     this.s.senvcfg = this.#legalEnvcfg(lo, this.s.senvcfg);
-    this.#refresh();
+    this.addressing.refresh();
   }
   setMenvcfg(lo: number, hi: number): void {
     const s = this.s, before = s.menvcfgHi;
     s.menvcfgLo = this.#legalEnvcfg(lo, s.menvcfgLo);
     s.menvcfgHi = hi & this.#menvcfgHigh;
-    if (before === s.menvcfgHi) return this.#refresh();
-    this.#applyMenvcfg();
-    this.#newSpaces(); // entries may mean something else now
+    if (before === s.menvcfgHi) return this.addressing.refresh();
+    this.addressing.environmentChanged();
     this.interrupts.timerDue();
-  }
-
-  pmpChanged(): void {
-    this.trace?.mmu?.("the physical memory protection changes");
-    this.#newSpaces();
   }
 
   // --- counters: instructions begun, as QEMU has it with a fixed rate; a write is seen by the next instruction
@@ -688,42 +584,9 @@ export class Hart implements Core {
     return this.interrupts.input(name);
   }
 
-  // --- derived state
-  #refresh(): void {
-    const s = this.s, fs = this.window.status & FS;
-    this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0) | (this.#mayCbo(CBZE) ? MODE_CBZE : 0);
-    const data = this.window.status & MPRV ? (this.window.status & MPP) >> MPP_SHIFT : s.priv, bare = this.mmu.levels === 0;
-    this.#dataPriv = data;
-    this.#regime = data === 3 || bare ? 0 : data === 0 ? 3 : this.window.status & SUM ? 2 : 1;
-    if (this.#regime === 0 && this.#bareMachine !== (data === 3)) {
-      this.#bareMachine = data === 3;
-      if (!this.pmp.open) this.env.flushTlb();
-    }
-    const free = (priv: number) => priv === 3 ? this.pmp.unlocked || this.pmp.open : bare && this.pmp.open;
-    if (free(s.priv) && free(data)) this.#mode |= MODE_PHYSICAL;
-    const { system, user, untranslated: [machineSpace, bareSpace] } = this.#spaces;
-    this.#context = (s.priv === 3 ? machineSpace : bare ? bareSpace : s.priv === 0 ? user : system) << 2 | s.priv;
-    this.env.changed();
-  }
-  /** All translations are forgotten, those of physical addresses too. */
-  #newSpaces(): void {
-    this.#spaces.forget();
-    this.#findSpace();
-    this.#refresh();
-  }
-  #findSpace(): void {
-    // If another space had this place, it had these data TLBs.
-    if (this.#spaces.enter(this.s.satpLo, this.s.satpHi)) this.env.flushTlb();
-  }
-  #applyMenvcfg(): void {
-    this.mmu.pbmt = (this.s.menvcfgHi & PBMTE) !== 0;
-    this.mmu.updates = this.has("svadu") ? (this.s.menvcfgHi & ADUE) !== 0 : !(this.config.svade || this.has("svade"));
-  }
   /** Derives everything anew after the state was replaced. */
   #reload(): void {
-    this.mmu.setSatp(this.s.satpLo, this.s.satpHi);
-    this.#applyMenvcfg();
-    this.#newSpaces();
+    this.addressing.reload();
     this.interrupts.update();
   }
 
@@ -824,23 +687,15 @@ export class Hart implements Core {
       get: () => BigInt(this.s.priv),
       set: (v) => {
         this.s.priv = Number(v & 3n);
-        this.#refresh();
+        this.addressing.refresh();
         this.interrupts.update();
       },
     });
     return rows;
   }
 
-  /** Physical address that an access would reach now, without side effects; undefined when it would fault. */
   probe(vaddr: bigint, access: Access): number | undefined {
-    const lo = low32(vaddr), hi = this.xlen === 64 ? low32(vaddr >> 32n) : 0;
-    const priv = access === FETCH ? this.s.priv : this.#dataPriv;
-    if (priv !== 3 && this.mmu.levels > 0) {
-      const paddr = this.mmu.walk(lo, hi, access, priv === 0, this.window.status, true);
-      return paddr < 0 ? undefined : paddr;
-    }
-    const paddr = (hi >>> 0) * 2 ** 32 + (lo >>> 0);
-    return hi >>> 0 < 1 << 24 && this.pmp.rights(paddr, priv === 3) & RIGHT[access] ? paddr : undefined;
+    return this.addressing.probe(vaddr, access);
   }
 
   /** Why the hart is where it is, for a report to the user: the last traps, the vectors, and the page walk of the last faulting address. */

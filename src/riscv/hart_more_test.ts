@@ -212,7 +212,7 @@ Deno.test("an instruction at the end of what may be executed: its second half co
     const fetch = (at: number, word: number) => {
       env.u8[env.ram(at, 1)] = word;
       hart.setReg("priv", priv);
-      hart.pageCacheable = true;
+      hart.addressing.pageCacheable = true;
       const paddr = translate(r, BigInt(at), FETCH);
       return paddr < 0 ? taken(r).slice(0, 2) : [paddr, hart.pageCacheable];
     };

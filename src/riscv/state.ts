@@ -59,3 +59,8 @@ export const powerOn = () => ({
   stopped: false,
 });
 export type HartState = ReturnType<typeof powerOn>;
+
+/** Whether menvcfg and senvcfg allow a kind of cache-block instruction: CBIE, CBCFE or CBZE (Priv 3.1.18, CMO 1.0 2.6). */
+export function mayCbo(s: HartState, needed: number): boolean {
+  return (s.priv === 3 || (s.menvcfgLo & needed) !== 0) && (s.priv > 0 || (s.senvcfg & needed) !== 0);
+}

@@ -1,5 +1,7 @@
 // Causes of traps, their names and priorities (RISC-V Privileged 20211203, 3.1.8, 3.1.9 and table 3.7), and the record of past traps.
+import type { CpuTrace } from "../core/cpu.ts";
 import { History, type HistoryEntry } from "../core/history.ts";
+import { FAULT, type Status } from "../ir/frontend.ts";
 
 // deno-fmt-ignore
 export const CAUSE = {
@@ -68,6 +70,26 @@ export interface Trap {
   readonly at: number;
   /** How often in a row. */
   readonly times: number;
+}
+
+/** The exception that has been recorded and will be delivered. */
+export class PendingException {
+  /** -1: none. */
+  cause = -1;
+  tvalLo = 0;
+  tvalHi = 0;
+  record(cause: number, tvalLo: number, tvalHi: number): Status {
+    this.cause = cause;
+    this.tvalLo = tvalLo;
+    this.tvalHi = tvalHi;
+    return FAULT;
+  }
+}
+
+/** Who is told of what a hart does, and how addresses are called there. */
+export interface Reporter {
+  readonly trace: CpuTrace | undefined;
+  place(at: bigint): string;
 }
 
 /** The past traps of a hart. HOT: recording allocates nothing. */

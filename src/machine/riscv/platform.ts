@@ -380,7 +380,9 @@ class RiscvPlatform implements Platform, SbiHost {
   fence(index: number, kind: "i" | "vma", start: bigint, size: bigint): void {
     // Fetches are coherent with memory, and translations with their tables: only who traces sees a fence.
     const one = size > 0n && (start & 4095n) + size <= 4096n;
-    if (kind === "vma") this.cpus[index].hart.fenceVma(Number(BigInt.asIntN(32, start)), Number(BigInt.asIntN(32, start >> 32n)), one);
+    if (kind === "vma") {
+      this.cpus[index].hart.addressing.fenceVma(Number(BigInt.asIntN(32, start)), Number(BigInt.asIntN(32, start >> 32n)), one);
+    }
   }
   counterRuns(index: number, counter: number): boolean {
     return !(this.cpus[index].hart.s.mcountinhibit >> counter & 1);
