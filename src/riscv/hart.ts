@@ -1,7 +1,7 @@
 // A RISC-V hart: privilege, control and status registers, traps, address translation. RISC-V Privileged 20211203, with Sstc 1.0.0, Svade/Svadu
 // 1.0, Svinval, Svnapot and Svpbmt. Instructions are in isa/*.ts; this file has the functions they call. Not modelled: H, N, debug mode,
 // triggers, big-endian data, UXL and SXL other than XLEN.
-import { ARG, GUEST, GUEST_END } from "../ir/layout.ts";
+import { GUEST, GUEST_END } from "../ir/layout.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
   type Access,
@@ -20,7 +20,9 @@ import {
 import type { IrqLine } from "../core/irq.ts";
 import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
 import { historyLines } from "../core/history.ts";
-import { csrPlain, type CsrRow, csrRow, csrRows, type PlainCsr, slotOf } from "./csr.ts";
+import { Counters } from "./counters.ts";
+import { CsrFile } from "./csr_file.ts";
+import { csrPlain, csrRows, type HartIdentity, type PlainCsr, slotOf } from "./csr.ts";
 import { type InterruptHost, Interrupts } from "./interrupts.ts";
 import { clmulHelpers } from "./clmul.ts";
 import { Addressing } from "./addressing.ts";
@@ -37,7 +39,6 @@ import {
   CBZE,
   CY,
   F_NAMES,
-  FIOM,
   FS,
   IR,
   MIE,
@@ -46,12 +47,10 @@ import {
   MPP_SHIFT,
   MPRV,
   MXR,
-  PBMTE,
   SD,
   SIE,
   SPIE,
   SPP,
-  STCE,
   SUM,
   TM,
   TSR,
@@ -60,7 +59,7 @@ import {
   X_NAMES,
 } from "./registers.ts";
 import { type HartState, HartWindow, mayCbo, powerOn } from "./state.ts";
-import { F, FFLAGS, FRM, RES_ADDRESS, X } from "./slots.ts";
+import { F, RES_ADDRESS, X } from "./slots.ts";
 import {
   ACCESS_FAULT,
   CAUSE,
@@ -80,21 +79,17 @@ import {
 } from "./trap.ts";
 
 /** What distinguishes one hart from another. */
-export interface HartConfig extends InterruptHost {
+export interface HartConfig extends InterruptHost, HartIdentity {
   /** S and U are always there. */
   readonly isa: Isa;
   /** Widest translation that satp offers. */
   readonly mmu: MmuMode;
   /** Clear A and D bits fault instead of being set by the walker (unless Svadu says otherwise). */
   readonly svade: boolean;
-  readonly hartId: number;
   /** Address of the first instruction. */
   readonly reset: bigint;
   /** Number of PMP entries: 0, 16 or 64. */
   readonly pmpEntries: number;
-  readonly mvendorid?: bigint;
-  readonly marchid?: bigint;
-  readonly mimpid?: bigint;
   /** Called when a trap handler's first instruction has trapped; `traps.loop` tells how often in a row. */
   onTrapLoop?(): void;
   /** An interrupt has been taken STORM times in a row, each when the handler had just returned from the one before. */
@@ -106,9 +101,6 @@ export interface HartConfig extends InterruptHost {
 }
 
 const [SEPC, SCAUSE, STVAL, MEPC, MCAUSE, MTVAL] = ["sepc", "scause", "stval", "mepc", "mcause", "mtval"].map(slotOf);
-/** Fields of mstatus on which loads, stores or code depend. */
-const VISIBLE = SUM | MXR | MPRV | MPP | FS;
-const CBIE_RESERVED = 2 << 4;
 /** So many interrupts between which nothing ran are more than a burst: the longest of a device is a FIFO's length. */
 export const STORM = 10_000;
 export class Hart implements Core {
@@ -117,6 +109,8 @@ export class Hart implements Core {
   readonly window: HartWindow;
   readonly interrupts: Interrupts;
   readonly addressing: Addressing;
+  readonly counters: Counters;
+  readonly csrs: CsrFile;
   readonly pmp: Pmp;
   readonly mmu: Mmu;
   readonly helpers: readonly Helper[];
@@ -125,18 +119,6 @@ export class Hart implements Core {
   place: (at: bigint) => string = hex;
   /** The next instruction is of floating point, which was not loaded. */
   needsFloating = false;
-  /** Upper half of the value that a CSR row has just read. */
-  high = 0;
-  /** The bits that the CSR instruction names: all for csrrw, the operand for csrrs and csrrc. */
-  writeMask = -1;
-  /** Bits that an instruction address may have set, low half. */
-  readonly pcMask: number;
-  /** Writable bits of the low half of menvcfg, and of senvcfg. */
-  readonly envcfg: number;
-  readonly #menvcfgHigh: number;
-  /** Rows of CSRs that were asked for; null: this hart has none of that number. */
-  readonly #rows = new Map<number, CsrRow | null>();
-
   readonly #exception = new PendingException();
   /** Which registers rows may access inline. */
   readonly csrPlain = (number: number, mode: number): PlainCsr | undefined => csrPlain(number, mode, this.config.isa);
@@ -144,8 +126,6 @@ export class Hart implements Core {
   #storm = 0;
   #returnedAt = -1;
   #interrupted = false;
-  /** 1 while a CSR instruction runs: it counts when its write takes effect. */
-  #late = 0;
   #registers: readonly RegisterInfo[] | undefined;
   /** By all of their names; filled with `#registers`. */
   readonly #access = new Map<string, { get(): bigint; set(value: bigint): void }>();
@@ -154,13 +134,13 @@ export class Hart implements Core {
     this.xlen = config.isa.xlen;
     this.window = new HartWindow(env, this.xlen);
     this.interrupts = new Interrupts(this.s, this.window, config);
-    this.pcMask = this.has("zca") ? -2 : -4;
     this.pmp = new Pmp(config.pmpEntries, this.xlen);
     this.mmu = new Mmu(env, this.pmp, { xlen: this.xlen, mmu: config.mmu, svnapot: this.has("svnapot") });
     const updates = this.has("svadu") ? "menvcfg" : !this.#svade;
     this.addressing = new Addressing(env, this.s, this.window, this.mmu, this.pmp, this.#exception, updates, this);
-    this.envcfg = FIOM | (this.has("zicbom") ? CBIE | CBCFE : 0) | (this.has("zicboz") ? CBZE : 0);
-    this.#menvcfgHigh = (this.has("sstc") ? STCE : 0) | (this.has("svpbmt") ? PBMTE : 0) | (this.has("svadu") ? ADUE : 0);
+    this.counters = new Counters(this.s, env, config);
+    const { s, window, pmp, counters, interrupts, addressing } = this;
+    this.csrs = new CsrFile(env, config.isa, config, s, window, pmp, counters, interrupts, addressing);
     const own: Readonly<Record<(typeof SYSTEM_HELPERS)[number], () => Status>> = {
       exception: () => this.#trapAt(this.window.argLo(0), this.window.argLo(1), this.window.argHi(1), 2),
       csr: () => this.#csr(),
@@ -200,7 +180,7 @@ export class Hart implements Core {
     this.window.set(RES_ADDRESS, -1, -1);
     Object.assign(this.s, powerOn(), { lines });
     // Svadu: hardware updates are on unless Svade is there too (QEMU 8).
-    this.s.menvcfgHi = this.#svade ? 0 : this.#menvcfgHigh & ADUE;
+    this.s.menvcfgHi = this.#svade ? 0 : this.csrs.menvcfgHigh & ADUE;
     this.window.setPc(Number(BigInt.asIntN(32, this.config.reset)), Number(BigInt.asIntN(32, this.config.reset >> 32n)));
     this.pmp.reset();
     this.traps.clear();
@@ -221,9 +201,9 @@ export class Hart implements Core {
     s.medeleg = 0xb1ff; // all but environment calls from S, which are the firmware's
     s.mideleg = SSIP | STIP | SEIP;
     s.mcounteren = -1;
-    s.menvcfgLo = this.envcfg;
+    s.menvcfgLo = this.csrs.envcfg;
     // Where there are both, Svade holds until the supervisor asks for the other (SBI 3.0, 18: PTE_AD_HW_UPDATING).
-    s.menvcfgHi = this.#menvcfgHigh & (this.#svade ? ~ADUE : -1);
+    s.menvcfgHi = this.csrs.menvcfgHigh & (this.#svade ? ~ADUE : -1);
     s.satpLo = s.satpHi = 0;
     s.mie = s.soft = 0;
     s.waiting = s.stopped = false;
@@ -461,113 +441,8 @@ export class Hart implements Core {
     return CONTINUE;
   }
 
-  // --- CSR instructions
-  #row(number: number): CsrRow | null {
-    let row = this.#rows.get(number);
-    if (row === undefined) {
-      row = csrRow(number) ?? null;
-      if (row?.when && !row.when(this)) row = null;
-      this.#rows.set(number, row);
-    }
-    return row;
-  }
-
   #csr(): Status {
-    const { i32 } = this.env, a = ARG >> 2, word = i32[a], row = this.#row(word >>> 20), priv = this.s.priv;
-    const kind = word >> 12 & 3, rs1 = word >> 15 & 31, rd = word >> 7 & 31, writes = kind === 1 || rs1 !== 0;
-    const forbidden = !row || priv < (word >> 28 & 3) || (writes && word >>> 30 === 3) || (row.denied !== undefined && row.denied(this));
-    if (forbidden) return this.#illegal(word, 2);
-    const oldLo = row.read(this), oldHi = this.high, lo = i32[a + 2], hi = i32[a + 3];
-    this.window.setPc(i32[a + 4 + 2], i32[a + 4 + 3]);
-    if (rd !== 0) this.window.set(X(rd), oldLo, oldHi);
-    if (writes && row.write) {
-      this.writeMask = kind === 1 ? -1 : lo;
-      this.#late = 1;
-      if (kind === 1) row.write(this, lo, hi);
-      else if (kind === 2) row.write(this, oldLo | lo, oldHi | hi);
-      else row.write(this, oldLo & ~lo, oldHi & ~hi);
-      this.#late = 0;
-    }
-    return this.#done();
-  }
-
-  // --- called by CSR rows
-  setStatus(status: number): void {
-    const dirty = (status & FS) === FS, changed = this.window.status ^ status;
-    this.window.status = status & ~SD | (dirty ? SD : 0);
-    if (changed & VISIBLE) {
-      // Loads that MXR permits are in the data TLBs.
-      if (changed & MXR) this.env.flushTlb();
-      this.addressing.refresh();
-    }
-    this.interrupts.update();
-  }
-
-  setFcsr(fflags: number, frm: number): void {
-    const base = this.env.base();
-    this.env.i32[base + FFLAGS >> 2] = fflags;
-    this.env.i32[base + FRM >> 2] = frm;
-    this.window.status |= FS | SD;
-    this.addressing.refresh();
-  }
-
-  /** CBIE is WARL, and 2 is reserved (CMO 1.0, 2.6): it stays as it was. */
-  #legalEnvcfg(lo: number, before: number): number {
-    return ((lo & CBIE) === CBIE_RESERVED ? lo & ~CBIE | before & CBIE : lo) & this.envcfg;
-  }
-  setSenvcfg(lo: number): void {
-    this.s.senvcfg = this.#legalEnvcfg(lo, this.s.senvcfg);
-    this.addressing.refresh();
-  }
-  setMenvcfg(lo: number, hi: number): void {
-    const s = this.s, before = s.menvcfgHi;
-    s.menvcfgLo = this.#legalEnvcfg(lo, s.menvcfgLo);
-    s.menvcfgHi = hi & this.#menvcfgHigh;
-    if (before === s.menvcfgHi) return this.addressing.refresh();
-    this.addressing.environmentChanged();
-    this.interrupts.timerDue();
-  }
-
-  // --- counters: instructions begun, as QEMU has it with a fixed rate; a write is seen by the next instruction
-  #cycles(): number {
-    return this.env.instructions();
-  }
-  #retired(): number {
-    return this.env.instructions() - this.s.trapped;
-  }
-  /** offset + count, or the offset alone. */
-  #sum(lo: number, hi: number, count: number): number {
-    const low = (lo >>> 0) + count % 2 ** 32;
-    this.high = (hi + Math.floor(count / 2 ** 32) + (low >= 2 ** 32 ? 1 : 0)) | 0;
-    return low | 0;
-  }
-  readCycle(): number {
-    return this.#sum(this.s.cycleLo, this.s.cycleHi, this.s.mcountinhibit & CY ? 0 : this.#cycles());
-  }
-  readInstret(): number {
-    return this.#sum(this.s.instretLo, this.s.instretHi, this.s.mcountinhibit & IR ? 0 : this.#retired());
-  }
-  writeCycle(lo: number, hi: number): void {
-    const offset = wide(lo, hi) - BigInt(this.s.mcountinhibit & CY ? 0 : this.#cycles() + this.#late);
-    this.s.cycleLo = low32(offset);
-    this.s.cycleHi = low32(offset >> 32n);
-  }
-  writeInstret(lo: number, hi: number): void {
-    const offset = wide(lo, hi) - BigInt(this.s.mcountinhibit & IR ? 0 : this.#retired() + this.#late);
-    this.s.instretLo = low32(offset);
-    this.s.instretHi = low32(offset >> 32n);
-  }
-  /** Priv 3.1.12. The write is done when its instruction is: a counter that ran counts it, one that stood does not, others go on. */
-  setCountinhibit(value: number): void {
-    const s = this.s, changed = s.mcountinhibit ^ value, stops = changed & value;
-    const cycleLo = this.#sum(s.cycleLo, s.cycleHi, stops & CY ? this.#cycles() + this.#late : 0), cycleHi = this.high;
-    const instretLo = this.#sum(s.instretLo, s.instretHi, stops & IR ? this.#retired() + this.#late : 0), instretHi = this.high;
-    s.mcountinhibit = value;
-    if (changed & CY) this.writeCycle(cycleLo, cycleHi);
-    if (changed & IR) this.writeInstret(instretLo, instretHi);
-  }
-  readTime(): number {
-    return this.#sum(0, 0, this.config.time());
+    return this.csrs.execute() ? this.#done() : this.#illegal(this.window.argLo(0), 2);
   }
 
   // --- interrupts, as the engine and the machine see them
@@ -642,7 +517,7 @@ export class Hart implements Core {
   }
 
   #registerTable(): RegisterInfo[] {
-    const rows: RegisterInfo[] = [], bits = this.xlen;
+    const rows: RegisterInfo[] = [], bits = this.xlen, { csrs } = this;
     const slotAccess = (slot: number, width: number) => ({
       get: () => BigInt.asUintN(width, wide(this.window.lo(slot), this.window.hi(slot))),
       set: (v: bigint) => this.window.set(slot, low32(v), width === 64 ? low32(v >> 32n) : 0),
@@ -671,15 +546,12 @@ export class Hart implements Core {
       });
     }
     for (const row of csrRows()) {
-      if (row.when && !row.when(this)) continue;
+      if (row.when && !row.when(csrs)) continue;
       const float = row.number < 4;
       rows.push({ name: row.name, bits: float ? 32 : bits, group: float ? "float" : "csr" });
       this.#access.set(row.name, {
-        get: () => BigInt.asUintN(bits, wide(row.read(this), this.high)),
-        set: (v) => {
-          this.writeMask = -1;
-          row.write?.(this, low32(v), low32(v >> 32n));
-        },
+        get: () => BigInt.asUintN(bits, wide(row.read(csrs), row.high?.(csrs) ?? 0)),
+        set: (v) => row.write?.(csrs, low32(v), low32(v >> 32n), -1, 0),
       });
     }
     rows.push({ name: "priv", bits: 8, group: "system" });

@@ -30,7 +30,7 @@ for (
       const r = rig(isa, { hartId: 5, pmpEntries }), { hart } = r, before: Record<string, bigint> = {};
       if (dirty) {
         for (const { name, write, when } of csrRows()) {
-          if (write && when?.(hart) !== false && !/^pmp/.test(name)) {
+          if (write && when?.(hart.csrs) !== false && !/^pmp/.test(name)) {
             hart.setReg(name, name === "mtvec" || name === "stvec" ? all & ~2n : all);
           }
         }
@@ -603,7 +603,7 @@ Deno.test("registers for the debugger: names, widths, groups and types; each alo
     );
     const general = [...abi, "pc"].map((name) => ({ name, bits, group: "general", ...name in types && { type: types[name] } }));
     const flags = flen === 0 ? [] : ["fflags", "frm", "fcsr"].map((name) => ({ name, bits: 32, group: "float" }));
-    const csrs = csrRows().filter((r) => r.number > 3 && r.when?.(hart) !== false).map(({ name }) => ({ name, bits, group: "csr" }));
+    const csrs = csrRows().filter((r) => r.number > 3 && r.when?.(hart.csrs) !== false).map(({ name }) => ({ name, bits, group: "csr" }));
     assertEquals(hart.registers, [...general, ...floats, ...flags, ...csrs, { name: "priv", bits: 8, group: "system" }]);
     const all = (1n << BigInt(bits)) - 1n, value = (n: number) => 0x8765_4321_fedc_ba00n + BigInt(n);
     abi.forEach((name, n) => hart.setReg(name, value(n)));

@@ -74,7 +74,7 @@ class Pair {
     assertEquals(env.i32[HELD >> 2], pending === 0n ? ~2 : -1, `${what}: HELD`);
     const fast = (m.fcsr & 1n) !== 0n && m.fcsr >> 5n === 0n;
     const mode = Number(m.priv) << MODE_PRIV_SHIFT | (m.fs ? MODE_FS : 0) | (m.fs === 3 ? MODE_FS_DIRTY : 0) | (fast ? MODE_FP_FAST : 0) |
-      (m.mayCbo(4) && (this.r.hart.envcfg & CBZE || m.priv === 3n) ? MODE_CBZE : 0);
+      (m.mayCbo(4) && (this.r.hart.csrs.envcfg & CBZE || m.priv === 3n) ? MODE_CBZE : 0);
     assertEquals(hart.mode() & ~8, mode, `${what}: mode`);
     const bare = m.r.satp >> (this.xlen === 64 ? 60n : 31n) === 0n;
     assertEquals(hart.regime() % 4, m.data === 3n || bare ? 0 : m.data === 0n ? 3 : m.sum ? 2 : 1, `${what}: regime`);

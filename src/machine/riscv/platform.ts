@@ -389,11 +389,11 @@ class RiscvPlatform implements Platform, SbiHost {
   }
   setCounter(index: number, counter: number, run: boolean, value?: bigint): void {
     const { hart } = this.cpus[index], bit = 1 << counter, { mcountinhibit } = hart.s;
-    hart.setCountinhibit(run ? mcountinhibit & ~bit : mcountinhibit | bit);
+    hart.counters.setCountinhibit(run ? mcountinhibit & ~bit : mcountinhibit | bit, 0);
     if (value === undefined) return;
     const lo = Number(BigInt.asIntN(32, value)), hi = Number(BigInt.asIntN(32, value >> 32n));
-    if (counter === 0) hart.writeCycle(lo, hi);
-    else hart.writeInstret(lo, hi);
+    if (counter === 0) hart.counters.writeCycle(lo, hi, 0);
+    else hart.counters.writeInstret(lo, hi, 0);
   }
   hardwareUpdates(index: number): boolean | undefined {
     const { hart } = this.cpus[index];
@@ -401,12 +401,12 @@ class RiscvPlatform implements Platform, SbiHost {
   }
   setHardwareUpdates(index: number, on: boolean): void {
     const { hart } = this.cpus[index], { menvcfgLo, menvcfgHi } = hart.s;
-    hart.setMenvcfg(menvcfgLo, on ? menvcfgHi | ADUE : menvcfgHi & ~ADUE);
+    hart.csrs.setMenvcfg(menvcfgLo, on ? menvcfgHi | ADUE : menvcfgHi & ~ADUE);
   }
   hartStart(index: number, pc: bigint, opaque: bigint): void {
     this.#suspended[index] = -1;
     this.pmu[index] = noCounters();
-    this.cpus[index].hart.setCountinhibit(0);
+    this.cpus[index].hart.counters.setCountinhibit(0, 0);
     this.cpus[index].hart.startSupervisor(pc, opaque);
     this.parts.interrupted(index);
   }
