@@ -1,7 +1,8 @@
-// A RISC-V hart: privilege, control and status registers, traps, address translation. RISC-V Privileged 20211203, with Sstc 1.0.0, Svade/Svadu
-// 1.0, Svinval, Svnapot and Svpbmt. Instructions are in isa/*.ts; this file has the functions they call. Not modelled: H, N, debug mode,
-// triggers, big-endian data, UXL and SXL other than XLEN.
-import { GUEST, GUEST_END } from "../ir/layout.ts";
+// A RISC-V hart: its parts put together, traps and returns, and what system instructions call. RISC-V Privileged 20211203, with Sstc 1.0.0,
+// Svade/Svadu 1.0, Svinval, Svnapot and Svpbmt. Instructions are in isa/*.ts. Not modelled: H, N, debug mode, triggers, big-endian data, UXL and
+// SXL other than XLEN.
+import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
+import type { IrqLine } from "../core/irq.ts";
 import type { Builder } from "../ir/builder.ts";
 import {
   type Access,
@@ -17,20 +18,18 @@ import {
   type Status,
   WRITE,
 } from "../ir/frontend.ts";
-import type { IrqLine } from "../core/irq.ts";
-import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";
-import { historyLines } from "../core/history.ts";
-import { Counters } from "./counters.ts";
-import { CsrFile } from "./csr_file.ts";
-import { csrPlain, csrRows, type HartIdentity, type PlainCsr, slotOf } from "./csr.ts";
-import { type InterruptHost, Interrupts } from "./interrupts.ts";
-import { clmulHelpers } from "./clmul.ts";
+import { GUEST, GUEST_END } from "../ir/layout.ts";
 import { Addressing } from "./addressing.ts";
-import { floatHelpers } from "./lazy_floating.ts";
+import { clmulHelpers } from "./clmul.ts";
+import { Counters } from "./counters.ts";
+import { csrPlain, type HartIdentity, type PlainCsr, slotOf } from "./csr.ts";
+import { CsrFile } from "./csr_file.ts";
+import { DebugView } from "./debug.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
 import type { Isa } from "./instruction_set.ts";
-import { translateBlock } from "./translate.ts";
-import { Mmu, type MmuMode, REASONS } from "./mmu.ts";
+import { type InterruptHost, Interrupts } from "./interrupts.ts";
+import { floatHelpers } from "./lazy_floating.ts";
+import { Mmu, type MmuMode } from "./mmu.ts";
 import { Pmp } from "./pmp.ts";
 import {
   ADUE,
@@ -38,7 +37,6 @@ import {
   CBIE,
   CBZE,
   CY,
-  F_NAMES,
   FS,
   IR,
   MIE,
@@ -56,27 +54,11 @@ import {
   TSR,
   TVM,
   TW,
-  X_NAMES,
 } from "./registers.ts";
+import { RES_ADDRESS, X } from "./slots.ts";
 import { type HartState, HartWindow, mayCbo, powerOn } from "./state.ts";
-import { F, RES_ADDRESS, X } from "./slots.ts";
-import {
-  ACCESS_FAULT,
-  CAUSE,
-  describeTrap,
-  hex,
-  low32,
-  mostUrgent,
-  PAGE_FAULT,
-  PendingException,
-  PRIVILEGE_LETTERS,
-  SEIP,
-  SSIP,
-  STIP,
-  TrapLog,
-  trapOf,
-  wide,
-} from "./trap.ts";
+import { translateBlock } from "./translate.ts";
+import { ACCESS_FAULT, CAUSE, hex, low32, mostUrgent, PendingException, SEIP, SSIP, STIP, TrapLog, wide } from "./trap.ts";
 
 /** What distinguishes one hart from another. */
 export interface HartConfig extends InterruptHost, HartIdentity {
@@ -97,12 +79,13 @@ export interface HartConfig extends InterruptHost, HartIdentity {
   /** Called when an instruction is met that needs floating point, which is not loaded: `needsFloating` is set. */
   onFloating?(): void;
   /** Serves an environment call from S-mode in place of M-mode software; false: it did not, so the call traps. The pc is already behind the call. */
-  firmware?(hart: Hart): boolean;
+  firmware?(): boolean;
 }
 
 const [SEPC, SCAUSE, STVAL, MEPC, MCAUSE, MTVAL] = ["sepc", "scause", "stval", "mepc", "mcause", "mtval"].map(slotOf);
 /** So many interrupts between which nothing ran are more than a burst: the longest of a device is a FIFO's length. */
 export const STORM = 10_000;
+
 export class Hart implements Core {
   readonly xlen: 32 | 64;
   readonly s: HartState = powerOn();
@@ -126,9 +109,7 @@ export class Hart implements Core {
   #storm = 0;
   #returnedAt = -1;
   #interrupted = false;
-  #registers: readonly RegisterInfo[] | undefined;
-  /** By all of their names; filled with `#registers`. */
-  readonly #access = new Map<string, { get(): bigint; set(value: bigint): void }>();
+  readonly #debug: DebugView;
 
   constructor(readonly env: CoreEnv, readonly config: HartConfig) {
     this.xlen = config.isa.xlen;
@@ -141,6 +122,7 @@ export class Hart implements Core {
     this.counters = new Counters(this.s, env, config);
     const { s, window, pmp, counters, interrupts, addressing } = this;
     this.csrs = new CsrFile(env, config.isa, config, s, window, pmp, counters, interrupts, addressing);
+    this.#debug = new DebugView(this.csrs, addressing, interrupts, this.traps, this);
     const own: Readonly<Record<(typeof SYSTEM_HELPERS)[number], () => Status>> = {
       exception: () => this.#trapAt(this.window.argLo(0), this.window.argLo(1), this.window.argHi(1), 2),
       csr: () => this.#csr(),
@@ -181,7 +163,7 @@ export class Hart implements Core {
     Object.assign(this.s, powerOn(), { lines });
     // Svadu: hardware updates are on unless Svade is there too (QEMU 8).
     this.s.menvcfgHi = this.#svade ? 0 : this.csrs.menvcfgHigh & ADUE;
-    this.window.setPc(Number(BigInt.asIntN(32, this.config.reset)), Number(BigInt.asIntN(32, this.config.reset >> 32n)));
+    this.pc = this.config.reset;
     this.pmp.reset();
     this.traps.clear();
     this.config.timer(Infinity);
@@ -308,54 +290,37 @@ export class Hart implements Core {
     return this.interrupts.deliverable === 0 ? CONTINUE : FINISH;
   }
 
-  /** Goes on at the address in argument `n`. */
-  #next(n: number): Status {
-    this.window.setPc(this.window.argLo(n), this.window.argHi(n));
-    return this.#done();
-  }
-
   /** Priv 3.1.6.1: stacks privilege and interrupt enable, writes cause, epc and tval, and goes to the vector. */
   #enter(toS: boolean, cause: number, interrupt: boolean, tvalLo: number, tvalHi: number): void {
     const { s, window } = this, rv64 = this.xlen === 64, { pcLo, pcHi, status } = window, from = s.priv;
     if (!rv64) tvalHi = 0;
     const flag = interrupt ? SD : 0; // the highest bit of cause
-    this.window.set(toS ? SEPC : MEPC, pcLo, pcHi);
-    this.window.set(toS ? SCAUSE : MCAUSE, rv64 ? cause : cause | flag, rv64 ? flag : 0);
-    this.window.set(toS ? STVAL : MTVAL, tvalLo, tvalHi);
-    if (toS) this.window.status = status & ~(SPP | SPIE | SIE) | (from === 1 ? SPP : 0) | (status & SIE ? SPIE : 0);
-    else this.window.status = status & ~(MPP | MPIE | MIE) | from << MPP_SHIFT | (status & MIE ? MPIE : 0);
+    window.set(toS ? SEPC : MEPC, pcLo, pcHi);
+    window.set(toS ? SCAUSE : MCAUSE, rv64 ? cause : cause | flag, rv64 ? flag : 0);
+    window.set(toS ? STVAL : MTVAL, tvalLo, tvalHi);
+    if (toS) window.status = status & ~(SPP | SPIE | SIE) | (from === 1 ? SPP : 0) | (status & SIE ? SPIE : 0);
+    else window.status = status & ~(MPP | MPIE | MIE) | from << MPP_SHIFT | (status & MIE ? MPIE : 0);
     s.priv = toS ? 1 : 3;
     const vecLo = toS ? s.stvecLo : s.mtvecLo, vecHi = toS ? s.stvecHi : s.mtvecHi;
     const lo = (vecLo & ~3) + (interrupt && vecLo & 1 ? 4 * cause : 0);
     const hi = rv64 ? vecHi + ((vecLo & ~3) < 0 && lo >= 0 ? 1 : 0) : 0;
-    this.window.setPc(lo, hi);
+    window.setPc(lo, hi);
     this.traps.record(cause, interrupt, pcLo, pcHi, tvalLo, tvalHi, from, s.priv, this.env.instructions(), lo | 0, hi | 0);
-    if (this.trace !== undefined) this.#traceTrap(this.trace, cause, interrupt, from);
+    if (this.trace !== undefined) {
+      this.#debug.traceTrap(this.trace, { cause, interrupt, epc: wide(pcLo, pcHi), tval: wide(tvalLo, tvalHi), from, to: s.priv });
+    }
     if (this.traps.loop > 0) this.config.onTrapLoop?.();
     this.addressing.refresh();
     this.interrupts.update();
   }
 
-  #traceTrap(trace: CpuTrace, cause: number, interrupt: boolean, from: number): void {
-    const toS = this.s.priv === 1,
-      epc = toS ? SEPC : MEPC,
-      tval = toS ? STVAL : MTVAL,
-      read = (slot: number) => BigInt.asUintN(this.xlen, wide(this.window.lo(slot), this.window.hi(slot)));
-    const trap = { cause, interrupt, epc: read(epc), tval: read(tval), from, to: this.s.priv };
-    trace.trap?.(describeTrap(trap, this.place));
-    // What the walk found is found again: nothing has run in between.
-    if (trace.mmu && !interrupt && PAGE_FAULT.includes(cause)) {
-      trace.mmu(`page fault: ${this.#walkReport(trap).map((l) => l.trim()).join("; ").replace(":;", ":")}`);
-    }
-  }
-
   #ecall(): Status {
-    const s = this.s, firmware = this.config.firmware;
+    const s = this.s, { firmware } = this.config;
     if (s.priv === 1 && firmware && !(s.medeleg >> (CAUSE.ecall + 1) & 1)) {
       const lo = this.window.argLo(0), hi = this.window.argHi(0);
       this.window.setPc(lo + 4, hi + (lo >>> 0 >= 0xffff_fffc ? 1 : 0));
       // The firmware may stop the hart, raise interrupts and move the pc.
-      if (firmware(this)) return FINISH;
+      if (firmware()) return FINISH;
       this.window.setPc(lo, hi);
     }
     return this.#trapAt(CAUSE.ecall + s.priv, 0, 0, 0);
@@ -473,7 +438,7 @@ export class Hart implements Core {
       pc: this.pc,
       state: { ...this.s },
       traps: this.traps.save(),
-      pmp: { cfg: this.pmp.cfg.slice(), addressLo: this.pmp.addressLo.slice(), addressHi: this.pmp.addressHi.slice() },
+      pmp: this.pmp.save(),
     };
   }
   /** The alarm behind `config.timer` is the machine's to restore. */
@@ -483,125 +448,31 @@ export class Hart implements Core {
       pc: bigint;
       state: HartState;
       traps: unknown;
-      pmp: { cfg: Uint8Array; addressLo: Uint32Array; addressHi: Uint32Array };
+      pmp: ReturnType<Pmp["save"]>;
     };
     this.env.u8.set(registers, this.env.base() + GUEST);
     this.pc = pc;
     Object.assign(this.s, state);
     this.traps.load(traps);
-    this.pmp.cfg.set(pmp.cfg);
-    this.pmp.addressLo.set(pmp.addressLo);
-    this.pmp.addressHi.set(pmp.addressHi);
-    this.pmp.refresh();
+    this.pmp.load(pmp);
     this.interrupts.known();
     this.#reload();
   }
 
   // --- debugger
-
   get registers(): readonly RegisterInfo[] {
-    return this.#registers ??= this.#registerTable();
+    return this.#debug.registers;
   }
-
-  /** @throws {Error} no register of that name. */
   reg(name: string): bigint {
-    return this.#register(name).get();
+    return this.#debug.register(name).get();
   }
   setReg(name: string, value: bigint): void {
-    this.#register(name).set(value);
+    this.#debug.register(name).set(value);
   }
-  #register(name: string) {
-    const access = this.registers && this.#access.get(name);
-    if (!access) throw new Error(`no register '${name}'`);
-    return access;
-  }
-
-  #registerTable(): RegisterInfo[] {
-    const rows: RegisterInfo[] = [], bits = this.xlen, { csrs } = this;
-    const slotAccess = (slot: number, width: number) => ({
-      get: () => BigInt.asUintN(width, wide(this.window.lo(slot), this.window.hi(slot))),
-      set: (v: bigint) => this.window.set(slot, low32(v), width === 64 ? low32(v >> 32n) : 0),
-    });
-    for (let n = 0; n < 32; n++) {
-      rows.push({
-        name: X_NAMES[n],
-        bits,
-        group: "general",
-        ...(n === 2 || n === 3 || n === 4 || n === 8 ? { type: "data_ptr" } : n === 1 ? { type: "code_ptr" } : {}),
-      });
-      const access = n === 0 ? { get: () => 0n, set: () => {} } : slotAccess(X(n), bits);
-      for (const alias of n === 8 ? [X_NAMES[8], "x8", "fp"] : [X_NAMES[n], `x${n}`]) this.#access.set(alias, access);
-    }
-    rows.push({ name: "pc", bits, group: "general", type: "code_ptr" });
-    this.#access.set("pc", {
-      get: () => this.pc,
-      set: (v) => this.pc = v,
-    });
-    const flen = this.has("d") ? 64 : 32;
-    for (let n = 0; n < 32 && this.has("f"); n++) {
-      rows.push({ name: `f${n}`, debugName: F_NAMES[n], bits: flen, group: "float", type: flen === 64 ? "ieee_double" : "ieee_single" });
-      this.#access.set(`f${n}`, {
-        ...slotAccess(F(n), 64),
-        get: () => BigInt.asUintN(flen, wide(this.window.lo(F(n)), this.window.hi(F(n)))),
-      });
-    }
-    for (const row of csrRows()) {
-      if (row.when && !row.when(csrs)) continue;
-      const float = row.number < 4;
-      rows.push({ name: row.name, bits: float ? 32 : bits, group: float ? "float" : "csr" });
-      this.#access.set(row.name, {
-        get: () => BigInt.asUintN(bits, wide(row.read(csrs), row.high?.(csrs) ?? 0)),
-        set: (v) => row.write?.(csrs, low32(v), low32(v >> 32n), -1, 0),
-      });
-    }
-    rows.push({ name: "priv", bits: 8, group: "system" });
-    this.#access.set("priv", {
-      get: () => BigInt(this.s.priv),
-      set: (v) => {
-        this.s.priv = Number(v & 3n);
-        this.addressing.refresh();
-        this.interrupts.update();
-      },
-    });
-    return rows;
-  }
-
   probe(vaddr: bigint, access: Access): number | undefined {
     return this.addressing.probe(vaddr, access);
   }
-
-  /** Why the hart is where it is, for a report to the user: the last traps, the vectors, and the page walk of the last faulting address. */
   deathReport(): string {
-    const s = this.s, last = this.traps.last(), lines: string[] = [];
-    lines.push(
-      `privilege ${PRIVILEGE_LETTERS[s.priv]}, pc ${
-        this.place(this.pc)
-      }, ${this.traps.count} traps since reset; the first since a return, and the last:`,
-      ...historyLines(this.traps.history, (e) => describeTrap(trapOf(e), this.place)),
-    );
-    if (this.traps.loop > 0) {
-      lines.push(`  the last ${this.traps.loop + 1} were raised by the first instruction of the trap handler itself`);
-    }
-    lines.push(`mtvec ${hex(this.reg("mtvec"))}, stvec ${hex(this.reg("stvec"))}, satp ${hex(this.reg("satp"))}`);
-    const fault = last.findLast((t) => !t.interrupt && (PAGE_FAULT.includes(t.cause) || ACCESS_FAULT.includes(t.cause)));
-    if (fault) lines.push(...this.#walkReport(fault));
-    return lines.join("\n");
-  }
-
-  #walkReport(t: { readonly cause: number; readonly tval: bigint; readonly from: number }): string[] {
-    const mmu = this.mmu, access = ([READ, WRITE, FETCH] as const).find((a) => PAGE_FAULT[a] === t.cause || ACCESS_FAULT[a] === t.cause)!;
-    if (mmu.levels === 0 || t.from === 3) return [`${hex(t.tval)} is a physical address here (no translation)`];
-    const paddr = mmu.walk(low32(t.tval), low32(t.tval >> 32n), access, t.from === 0, this.window.status, true);
-    const to = paddr < 0 ? mmu.level : 0, lines = [`page walk of ${hex(t.tval)}, root 0x${(mmu.root * 4096).toString(16)}:`];
-    for (let level = mmu.levels - 1; level >= to; level--) {
-      const pte = wide(mmu.pteLo[level], mmu.pteHi[level]);
-      lines.push(`  level ${level}: entry at 0x${mmu.pteAddress[level].toString(16)} = ${hex(pte)} ${pteFlags(mmu.pteLo[level])}`);
-      if (mmu.pteLo[level] & 0xa) break;
-    }
-    const where = to < mmu.levels ? `level ${to}: ` : "";
-    lines.push(paddr < 0 ? `  ${where}${REASONS[mmu.reason]}` : `  it is mapped now, to 0x${paddr.toString(16)}`);
-    return lines;
+    return this.#debug.deathReport();
   }
 }
-
-const pteFlags = (pte: number): string => [..."DAGUXWRV"].map((c, i) => pte >> (7 - i) & 1 ? c : "-").join("");

@@ -124,7 +124,7 @@ Deno.test("addresses have two halves: faults, calls, fences and instructions ove
     const next = BigInt.asUintN(64, pc + 4n);
     const seen: bigint[] = [];
     let serves = true;
-    const r = rig("rv64gc", { firmware: (h) => (seen.push(h.pc), serves) });
+    const r: Rig = rig("rv64gc", { firmware: () => (seen.push(r.hart.pc), serves) });
     r.hart.startSupervisor(pc, 0n);
     assertEquals(r.call("ecall", pc), FINISH);
     assertEquals([seen, r.pc()], [[next], next]);

@@ -39,6 +39,17 @@ export class Pmp {
     this.refresh();
   }
 
+  /** Plain data for a snapshot. */
+  save() {
+    return { cfg: this.cfg.slice(), addressLo: this.addressLo.slice(), addressHi: this.addressHi.slice() };
+  }
+  load(saved: ReturnType<Pmp["save"]>): void {
+    this.cfg.set(saved.cfg);
+    this.addressLo.set(saved.addressLo);
+    this.addressHi.set(saved.addressHi);
+    this.refresh();
+  }
+
   /** Writes one configuration byte; a locked entry keeps what it has (Priv 3.7.1.2). Call `refresh` after the last. */
   writeCfg(entry: number, value: number): void {
     if (this.cfg[entry] & LOCK) return;

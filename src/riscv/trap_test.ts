@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { CONTINUE, FAULT, FETCH, FINISH, READ } from "../ir/frontend.ts";
-import { rig } from "./testing/fake_env.ts";
+import { type Rig, rig } from "./testing/fake_env.ts";
 import { causeName, mostUrgent } from "./trap.ts";
 
 const MIE = 1n << 3n, SIE = 1n << 1n, MPIE = 1n << 7n, SPIE = 1n << 5n, SPP = 1n << 8n, MPRV = 1n << 17n, TW = 1n << 21n, TSR = 1n << 22n;
@@ -179,10 +179,10 @@ Deno.test("recorded faults: misaligned addresses, fetches, the engine's bus faul
 
 Deno.test("firmware serves calls from S; what it declines traps", () => {
   const seen: string[] = [];
-  const { hart, call, pc } = rig("rv64gc", {
-    firmware: (h) => {
-      seen.push(`${h.reg("a7")} at ${h.reg("pc")}`);
-      return h.reg("a7") === 1n;
+  const { hart, call, pc }: Rig = rig("rv64gc", {
+    firmware: () => {
+      seen.push(`${hart.reg("a7")} at ${hart.reg("pc")}`);
+      return hart.reg("a7") === 1n;
     },
   });
   hart.startSupervisor(0x8020_0000n, 0x8700_0000n);
