@@ -6,10 +6,10 @@ import { CY, IR } from "./registers.ts";
 import type { HartState } from "./state.ts";
 import { low32, wide } from "./trap.ts";
 
-/** Halves of `lo`, `hi` plus a count below 2^53. */
-const sumLo = (lo: number, count: number): number => ((lo >>> 0) + count % 2 ** 32) | 0;
+/** Halves of `lo`, `hi` plus a count below 2^53; `count | 0` and `count >>> 0` are the count modulo 2^32. */
+const sumLo = (lo: number, count: number): number => (lo + (count | 0)) | 0;
 const sumHi = (lo: number, hi: number, count: number): number =>
-  (hi + Math.floor(count / 2 ** 32) + ((lo >>> 0) + count % 2 ** 32 >= 2 ** 32 ? 1 : 0)) | 0;
+  (hi + Math.floor(count / 2 ** 32) + ((lo >>> 0) + (count >>> 0) >= 2 ** 32 ? 1 : 0)) | 0;
 
 /**
  * A counter is an offset in the state and a count, while it runs; the offset alone while it is inhibited. A write is seen by the next

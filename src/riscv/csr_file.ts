@@ -2,6 +2,7 @@
 // The control and status registers of one hart: which of csr.ts's rows it has, the instructions on them, and the writes that change more than
 // their register (RISC-V Privileged 20211203, "Priv"; CMO 1.0).
 import type { CoreEnv } from "../ir/frontend.ts";
+import { ARG } from "../ir/layout.ts";
 import type { Addressing } from "./addressing.ts";
 import type { Counters } from "./counters.ts";
 import { type CsrHost, type CsrRow, csrRow, type HartIdentity } from "./csr.ts";
@@ -15,6 +16,14 @@ import type { HartState, HartWindow } from "./state.ts";
 const VISIBLE = SUM | MXR | MPRV | MPP | FS;
 const CBIE_RESERVED = 2 << 4;
 
+/** What instructions need of a row: all of one shape, which is fast. */
+interface Row {
+  readonly denied: CsrRow["denied"] | undefined;
+  readonly read: CsrRow["read"];
+  readonly high: CsrRow["high"] | undefined;
+  readonly write: CsrRow["write"];
+}
+
 export class CsrFile implements CsrHost {
   readonly xlen: 32 | 64;
   readonly pcMask: number;
@@ -22,11 +31,11 @@ export class CsrFile implements CsrHost {
   readonly envcfg: number;
   /** Writable bits of the upper half of menvcfg. */
   readonly menvcfgHigh: number;
-  /** Rows that were asked for; null: this hart has none of that number. */
-  readonly #rows = new Map<number, CsrRow | null>();
+  /** By number, those that were asked for; null: this hart has none. */
+  readonly #rows = Array<Row | null | undefined>(4096);
 
   constructor(
-    readonly env: Pick<CoreEnv, "flushTlb">,
+    readonly env: Pick<CoreEnv, "flushTlb" | "i32">,
     readonly isa: CsrHost["isa"],
     readonly identity: HartIdentity,
     readonly s: HartState,
@@ -42,12 +51,12 @@ export class CsrFile implements CsrHost {
     this.menvcfgHigh = (isa.has("sstc") ? STCE : 0) | (isa.has("svpbmt") ? PBMTE : 0) | (isa.has("svadu") ? ADUE : 0);
   }
 
-  #row(number: number): CsrRow | null {
-    let row = this.#rows.get(number);
+  #row(number: number): Row | null {
+    let row = this.#rows[number];
     if (row === undefined) {
-      row = csrRow(number) ?? null;
-      if (row?.when && !row.when(this)) row = null;
-      this.#rows.set(number, row);
+      const r = csrRow(number);
+      row = !r || r.when?.(this) === false ? null : { denied: r.denied, read: r.read, high: r.high, write: r.write };
+      this.#rows[number] = row;
     }
     return row;
   }
@@ -57,12 +66,12 @@ export class CsrFile implements CsrHost {
    * illegal here, and nothing has changed.
    */
   execute(): boolean {
-    const { window } = this, word = window.argLo(0), row = this.#row(word >>> 20), priv = this.s.priv;
+    const { window } = this, { i32 } = this.env, a = ARG >> 2, word = i32[a], row = this.#row(word >>> 20), priv = this.s.priv;
     const kind = word >> 12 & 3, rs1 = word >> 15 & 31, rd = word >> 7 & 31, writes = kind === 1 || rs1 !== 0;
     const forbidden = !row || priv < (word >> 28 & 3) || (writes && word >>> 30 === 3) || (row.denied !== undefined && row.denied(this));
     if (forbidden) return false;
-    const oldLo = row.read(this), oldHi = row.high === undefined ? 0 : row.high(this), lo = window.argLo(1), hi = window.argHi(1);
-    window.setPc(window.argLo(3), window.argHi(3));
+    const oldLo = row.read(this), oldHi = row.high === undefined ? 0 : row.high(this), lo = i32[a + 2], hi = i32[a + 3];
+    window.setPc(i32[a + 6], i32[a + 7]);
     if (rd !== 0) window.set(X(rd), oldLo, oldHi);
     if (writes && row.write) {
       if (kind === 1) row.write(this, lo, hi, -1, 1);
