@@ -114,15 +114,8 @@ const PIECES: Readonly<Record<string, number>> = {
   "imm[31:12]": U,
   "imm[20|10:1|11|19:12]": J,
 };
-/** The format by which the instructions of a row differ: its only field that is no register is an immediate. */
-function formatOf(row: Row): number {
-  let pieces = "";
-  for (const token of row.row.split(" ")) {
-    if (token.startsWith("imm[")) pieces += pieces === "" ? token : " " + token;
-    else if (!/^([01]+|rd|rs[123])$/.test(token)) return NO_FAMILY;
-  }
-  return PIECES[pieces] ?? NO_FAMILY;
-}
+/** The format of a row's immediate; its other fields are among the bits by which an instruction is known. */
+const formatOf = ({ row }: Row): number => PIECES[row.split(" ").filter((token) => token.startsWith("imm[")).join(" ")] ?? NO_FAMILY;
 /**
  * The format of the family that a 32-bit word may belong to, by its opcode and funct3: there is one row, and those in front of it are hints.
  * Floating point shows the whole word where its unit is off.
