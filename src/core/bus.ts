@@ -75,7 +75,7 @@ export class Bus {
     const region = { base, length, target, name, readonly: false };
     this.#behind.push(region);
     // Not by time: a machine restored from a snapshot maps them in another order.
-    this.#behind.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+    this.#behind.sort((a, b) => a.name < b.name ? -1 : 1);
     this.#watch(region);
     this.#changed();
     return region;
@@ -225,15 +225,17 @@ export function windowOffset(r: BusRegion, paddr: number): number {
 /** All bits of so many bytes. Powers of two were a third of what it costs a guest to poll a device. */
 export const BITS = [0, 0xff, 0xffff, 0, -1] as const;
 
-/** Reads a device window at any width: wide accesses are split low half first, narrow ones cut out of a wider register. */
+/**
+ * Reads a device window at any width: wide accesses are split low half first, narrow ones cut out of a wider register. A model may answer with
+ * more bits than it was asked for.
+ */
 export function readTarget(t: BusTarget, offset: number, size: Size): number {
   const { min, max } = t.access;
   if (size > max) {
     let v = 0;
-    for (let i = size - max; i >= 0; i -= max) v = v * 2 ** (8 * max) + t.read(offset + i, max);
+    for (let i = size - max; i >= 0; i -= max) v = v * 2 ** (8 * max) + (t.read(offset + i, max) & BITS[max]);
     return v;
   }
-  // A model may answer with more bits than it was asked for.
   if (size >= min) return (t.read(offset, size) & BITS[size]) >>> 0;
   const shift = 8 * (offset % min);
   const wide = t.read(offset - offset % min, min);

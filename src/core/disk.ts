@@ -54,7 +54,7 @@ export class Disk {
     const sectors = Math.ceil(source.size / this.sectorSize);
     this.sectors = kind === "floppy" && !(sectors in FLOPPIES) ? FORMATS.find((n) => n >= sectors) ?? sectors : sectors;
     const floppy = kind === "floppy" ? FLOPPIES[this.sectors] ?? FLOPPIES[2880] : undefined;
-    const hard = floppy ? undefined : driveGeometry(sectors, source.size >= 512 ? source.read(0, 512) : new Uint8Array());
+    const hard = floppy ? undefined : driveGeometry(sectors, source.read(0, Math.min(512, source.size)));
     this.geometry = floppy ?? hard!;
     this.chs = floppy ?? biosGeometry(sectors, hard!);
     this.translation = hard?.translation ?? "none";
@@ -160,7 +160,7 @@ export type Translation = keyof typeof TRANSLATION;
  */
 export function driveGeometry(sectors: number, first: Uint8Array): Geometry & { readonly translation: Translation } {
   const standard = { cylinders: Math.max(2, Math.min(16383, Math.floor(sectors / (16 * 63)))), heads: 16, sectors: 63 };
-  const auto = (g: Geometry) => ({ ...g, translation: g.cylinders <= 1024 && g.heads <= 16 && g.sectors <= 63 ? "none" : "lba" } as const);
+  const auto = (g: Geometry) => ({ ...g, translation: g.cylinders <= 1024 ? "none" : "lba" } as const);
   for (let at = 446; at < 510 && first[510] === 0x55 && first[511] === 0xaa; at += 16) {
     const length = new DataView(first.buffer, first.byteOffset).getUint32(at + 12, true),
       lastHead = first[at + 5],
@@ -183,7 +183,7 @@ export function biosGeometry(sectors: number, drive: Geometry & { readonly trans
     heads = [16, 32, 64, 128].find((h) => Math.floor(tracks / 1024) <= h) ?? 255;
     cylinders = Math.floor(tracks / heads);
   }
-  for (; drive.translation === "large" && cylinders > 1024 && heads <= 127; heads *= 2) cylinders >>= 1;
+  for (; drive.translation === "large" && cylinders > 1024; heads *= 2) cylinders >>= 1;
   return { cylinders: Math.min(1024, cylinders), heads, sectors: perTrack };
 }
 

@@ -1,6 +1,18 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "./errors.ts";
-import { biosGeometry, Disk, type DiskSource, driveGeometry, FLOPPIES, kindOf, memorySource, sizeProblem, TRANSLATION } from "./disk.ts";
+import {
+  biosGeometry,
+  Disk,
+  type DiskSource,
+  drive,
+  driveGeometry,
+  FLOPPIES,
+  kindOf,
+  memorySource,
+  sizeProblem,
+  TRANSLATION,
+} from "./disk.ts";
+import { Random } from "../../tests/fuzz/random.ts";
 
 const disk = (bytes: number, kind: "hard" | "floppy" | "cd" = "hard") => new Disk(memorySource(new Uint8Array(bytes).fill(7)), kind);
 
@@ -220,4 +232,203 @@ Deno.test("geometries: of no partition table, of tables with and without sense, 
   assertEquals(driveGeometry(4000, bad).heads, 16);
   bad.set([0x54, 0xaa], 510);
   assertEquals(driveGeometry(4000, bad).heads, 16);
+});
+
+/** Bytes as a text, one character each: compared at once. */
+const text = (bytes: Uint8Array | undefined) => bytes && new TextDecoder("latin1").decode(bytes);
+
+/** An image that may be read and written within its bounds only; what is written to it is in `now`. */
+function strictSource(bytes: Uint8Array, writable = false) {
+  const now = bytes.slice(), ranges: [number, number][] = [];
+  const within = (offset: number, length: number) => {
+    if (length !== 0 && !(offset >= 0 && length > 0 && offset + length <= bytes.length)) {
+      throw new Error(`${length} bytes at ${offset} of ${bytes.length}`);
+    }
+  };
+  const source: DiskSource = {
+    size: bytes.length,
+    read: (offset, length) => {
+      within(offset, length);
+      return bytes.subarray(offset, offset + length);
+    },
+    ...(writable && {
+      write: (offset: number, data: Uint8Array) => {
+        within(offset, data.length);
+        ranges.push([offset, data.length]);
+        now.set(data, offset);
+      },
+    }),
+  };
+  return { source, now, ranges };
+}
+
+Deno.test("random reads, writes, flushes and restored states, against an array of bytes", () => {
+  const random = new Random(11), below = (n: number) => random.below(n);
+  let flushed = 0;
+  for (
+    const [kind, bytes] of [["hard", 8 * 512], ["hard", 8 * 512 - 100], ["hard", 100], ["floppy", 3072], ["cd", 5 * 2048 + 1]] as const
+  ) {
+    for (const writable of [false, true]) {
+      const image = Uint8Array.from({ length: bytes }, (_, i) => i * 7), { source, now, ranges } = strictSource(image, writable);
+      const d = new Disk(source, kind, false), size = d.sectorSize, all = new Uint8Array(d.sectors * size), accesses: number[] = [];
+      all.set(image);
+      const states: [ReturnType<Disk["save"]>, Uint8Array][] = [[d.save(), all.slice()]];
+      d.onAccess = (n) => accesses.push(n);
+      for (let n = 0; n < (kind === "floppy" ? 40 : 120); n++) {
+        const near = Math.min(d.sectors, 10),
+          lba = below(8) ? below(near) : d.sectors - 1 + below(3) - 1,
+          count = below(4) - (below(20) ? 0 : 1);
+        const fits = lba >= 0 && count >= 0 && lba + count <= d.sectors, from = lba * size;
+        accesses.length = 0;
+        const got = d.read(lba, count);
+        assertEquals(
+          text(got),
+          fits ? text(all.subarray(from, from + count * size)) : undefined,
+          `${count} sectors at ${lba} of ${d.sectors}`,
+        );
+        assertEquals(accesses, fits ? [count] : []);
+        if (below(2) && count >= 0) {
+          const odd = below(8) ? 0 : 1, data = Uint8Array.from({ length: count * size + odd }, () => random.bits()), given = data.slice();
+          accesses.length = 0;
+          assertEquals(d.write(lba, data), fits && !odd);
+          assertEquals(accesses, fits && !odd ? [count] : []);
+          if (fits && !odd) all.set(data, from);
+          // What was given may be used again.
+          data.fill(0xee);
+          assertEquals(text(d.read(lba, count)), fits ? text(odd ? got : given) : undefined);
+        }
+        if (below(10) === 0) states.push([d.save(), all.slice()]);
+        if (below(10) === 0) {
+          const [state, then] = random.pick(states.slice(-4));
+          d.load(state);
+          all.set(then);
+        }
+        if (below(6) === 0) {
+          const before = now.slice();
+          ranges.length = 0;
+          d.flush();
+          if (writable) assertEquals(text(now), text(all.subarray(0, bytes)));
+          // Each sector that differs, once; those that were written again as they were may be among them.
+          for (const [offset, length] of ranges) {
+            assertEquals([offset % size, length > 0, length], [
+              0,
+              true,
+              Math.min(size, bytes - offset),
+            ]);
+          }
+          assertEquals(new Set(ranges.map(([offset]) => offset)).size, ranges.length);
+          for (let at = 0; at < bytes; at += size) {
+            const same = text(before.subarray(at, at + size)) === text(now.subarray(at, at + size));
+            if (!same) assert(ranges.some(([offset]) => offset === at));
+          }
+          flushed += ranges.length;
+          ranges.length = 0;
+          d.flush();
+          assertEquals(ranges, [], "what is there is not written again");
+        }
+      }
+      // What the image was is still what its source gives.
+      assertEquals(text(source.read(0, bytes)), text(image));
+    }
+  }
+  assert(flushed > 80, `${flushed} sectors flushed`);
+});
+
+Deno.test("how much may be written over an image: a gibibyte unless the drive says otherwise, told in bytes or MiB", () => {
+  for (const [kind, size] of [["hard", 512], ["floppy", 512], ["cd", 2048]] as const) {
+    assertEquals(disk(4096, kind).mostWritten, 2 ** 30 / size);
+  }
+  const refused = (most: number) => {
+    const d = new Disk({ size: 2 ** 24, read: (_, n) => new Uint8Array(n) }, "hard");
+    d.mostWritten = most;
+    assertEquals(d.write(8, new Uint8Array(most * 512)), true);
+    return assertThrows(() => d.write(7, new Uint8Array(2 * 512)), ConfigError).message;
+  };
+  assertEquals(
+    [1, 2047, 2048, 4096, 3072].map((most) => /written (.*) of a disk/.exec(refused(most))![1]),
+    ["512 bytes", `${2047 * 512} bytes`, "1 MiB", "2 MiB", "1.5 MiB"],
+  );
+});
+
+Deno.test("a floppy has a floppy's geometry whatever its boot sector says, and one that is too large that of 1.44 MB", () => {
+  const first = new Uint8Array(2880 * 512);
+  first.set([0x80, 0, 1, 0, 6, 254, 1, 9, 1, 0, 0, 0, 9, 0, 0, 0], 446);
+  first.set([0x55, 0xaa], 510);
+  const floppy = new Disk(memorySource(first), "floppy");
+  assertEquals([floppy.geometry, floppy.chs, floppy.translation], [FLOPPIES[2880], FLOPPIES[2880], "none"]);
+  const large = disk(5761 * 512, "floppy");
+  assertEquals([large.sectors, large.geometry], [5761, FLOPPIES[2880]]);
+  assertEquals([2881, 5759, 5760].map((n) => disk(n * 512, "floppy").sectors), [5760, 5760, 5760]);
+});
+
+Deno.test("the keys of a drive: what it takes, and what holds when the machine file does not say", () => {
+  const { keys, optional } = drive("", ["hard", "cd"]);
+  assertEquals(optional, true);
+  const { file, media, overlay, readonly, written } = keys;
+  assertEquals([file.optional, file.large, media.choices, media.default, overlay.default, readonly.default, written.default, written.min], [
+    true,
+    true,
+    ["hard", "cd"],
+    "hard",
+    true,
+    false,
+    2 ** 30,
+    512,
+  ]);
+});
+
+Deno.test("kinds at the edges of what they are told by; each image is read within its bounds", () => {
+  const kind = (bytes: number, ...parts: [at: number, text: string][]) => {
+    const image = new Uint8Array(bytes);
+    for (const [at, text] of parts) image.set(new TextEncoder().encode(text), at);
+    return kindOf(strictSource(image).source);
+  };
+  assertEquals([kind(0x8006, [0x8001, "CD001"]), kind(0x8007, [0x8001, "CD001"]), kind(0x9000, [0x8001, "CD002"])], ["hard", "cd", "hard"]);
+  const bpb: [number, string] = [11, "\0\x02"];
+  assertEquals([kind(163_840, bpb), kind(163_840 + 1, bpb), kind(163_840 + 512, bpb)], ["floppy", "hard", "hard"]);
+  assertEquals([kind(163_840, [11, "\x01\x02"]), kind(163_840, [11, "\0\x04"]), kind(163_840, [12, "\0\x02"]), kind(0), kind(1)], [
+    "hard",
+    "hard",
+    "hard",
+    "hard",
+    "hard",
+  ]);
+  assertEquals([sizeProblem("floppy", 2_949_120), sizeProblem("floppy", 1), sizeProblem("cd", 2048)], [undefined, undefined, undefined]);
+  assertEquals(
+    sizeProblem("floppy", 2_949_121),
+    "an image of 2949121 bytes is too large for a floppy, which has at most 2949120",
+  );
+});
+
+Deno.test("geometries at each edge: cylinders, heads and translations", () => {
+  const first = (lastHead: number, perTrack: number, length = [1, 0, 0, 0]) => {
+    const bytes = new Uint8Array(600);
+    bytes.set([0x80, 0, 1, 0, 6, lastHead, perTrack, 9, 1, 0, 0, 0, ...length], 44 + 446);
+    bytes.set([0x55, 0xaa], 44 + 510);
+    return bytes.subarray(44, 556);
+  };
+  const of = (sectors: number, ...partition: Parameters<typeof first>) => {
+    const d = driveGeometry(sectors, first(...partition)), g = biosGeometry(sectors, d);
+    return [d.cylinders, d.heads, d.sectors, d.translation, g.cylinders, g.heads, g.sectors];
+  };
+  // 0 and 1 cylinder; 16 and 17 heads; a partition whose length has its bytes in the upper half.
+  assertEquals(of(39, 3, 10), [2, 16, 63, "none", 2, 16, 63]);
+  assertEquals(of(40, 3, 10), [1, 4, 10, "none", 1, 4, 10]);
+  assertEquals(of(1600, 15, 10), [10, 16, 10, "none", 10, 16, 10]);
+  assertEquals(of(1700, 16, 10), [2, 16, 63, "large", 2, 16, 63]);
+  assertEquals(of(40, 3, 10, [0, 0, 0, 1]), [1, 4, 10, "none", 1, 4, 10]);
+  assertEquals(of(1600, 15, 63), [2, 16, 63, "none", 2, 16, 63].map((v, i) => i % 4 === 0 && i < 5 ? 1 : v));
+  // Large: halved until at most 1024 cylinders are left, or more than 127 heads.
+  for (const cylinders of [1023, 1024, 1025, 2047, 2048, 2049, 4097, 8191, 8192]) {
+    const [c, h] = of(cylinders * 1008, 254, 63).slice(4) as number[];
+    let [wantC, wantH] = [cylinders, 16];
+    while (wantC > 1024 && wantH < 128) [wantC, wantH] = [wantC >> 1, 2 * wantH];
+    assertEquals([c, h], [Math.min(1024, wantC), wantH], `${cylinders} cylinders`);
+  }
+  // LBA: the fewest heads with which at most 1024 cylinders of 63 sectors are enough (phases of 1024 tracks).
+  for (const tracks of [16, 32, 64, 128].flatMap((heads) => [1024 * heads, 1024 * (heads + 1) - 1, 1024 * (heads + 1)])) {
+    const sectors = tracks * 63, heads = [16, 32, 64, 128].find((n) => tracks < 1024 * (n + 1)) ?? 255;
+    const g = biosGeometry(sectors, { cylinders: 16383, heads: 16, sectors: 63, translation: "lba" });
+    assertEquals(g, { cylinders: Math.min(1024, Math.floor(tracks / heads)), heads, sectors: 63 }, `${tracks} tracks`);
+  }
 });

@@ -150,7 +150,7 @@ export class PciBus {
       const byte = value >>> 8 * i & 0xff, clears = at + i === PCI_STATUS + 1 ? STATUS_CLEARABLE >> 8 : 0, mask = p.writable[at + i];
       config[at + i] = config[at + i] & ~mask & ~(byte & clears) | byte & mask;
     }
-    if (at < PCI_COMMAND + 2 && at + size > PCI_COMMAND) p.slot.update();
+    p.slot.update();
     this.#place(p);
     p.fn.changed?.(at, size);
   }
@@ -222,22 +222,17 @@ function windowsOf({ fn, rom, slot }: Plugged): PciWindow[] {
   }
   const bar = get(config, ROM_BAR, 4), at = bar - bar % 0x800;
   if (rom && bar & ROM_ON && command & COMMAND_MEM && at && at + romSize(rom) < 2 ** 32) {
-    out.push({ kind: "mem", name: "rom", base: at, length: romSize(rom), target: new Rom(rom) });
+    out.push({ kind: "mem", name: "rom", base: at, length: romSize(rom), target: readOnly(rom) });
   }
   return [...out, ...fn.windows?.(config) ?? []];
 }
 
 /** Bytes that can only be read. */
-class Rom implements BusTarget {
-  readonly access = { min: 1, max: 4 } as const;
-  constructor(readonly bytes: Uint8Array) {}
-  read(offset: number, size: Size): number {
-    let value = 0;
-    for (let i = size - 1; i >= 0; i--) value = value * 256 + (this.bytes[offset + i] ?? 0xff);
-    return value;
-  }
-  write(): void {}
-}
+const readOnly = (bytes: Uint8Array): BusTarget => ({
+  access: { min: 1, max: 1 },
+  read: (offset) => bytes[offset] ?? 0xff,
+  write: () => {},
+});
 
 /** A host bridge. */
 export interface PciHost {

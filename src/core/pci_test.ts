@@ -179,3 +179,134 @@ Deno.test("an expansion ROM is there with its enable, with memory decoding, at a
     if (there) assertEquals([mem.read(at, 1), mem.read(at + 0x17ff, 1), mem.regions[0].length], [0x55, 0x55, 0x2000]);
   }
 });
+
+Deno.test("every byte of configuration space: its first value, which bits are written, and which are cleared by ones", () => {
+  const registers: PciFunction["registers"] = [
+    { at: 0x34, size: 1, value: 0x40 },
+    { at: 4, size: 4, value: 0xffff_0000 },
+    {
+      at: 0x50,
+      size: 4,
+      value: 0x8000_0001,
+      writable: 0x7fff_fff0,
+    },
+    { at: 0x60, size: 2 },
+    { at: 0xe, size: 1, value: 2 },
+  ];
+  const bar = (kind: "mem" | "mem64" | "io", size: number) => ({ kind, name: `${kind}${size}`, size, target }) as const;
+  const cases: readonly (readonly [bars: PciFunction["bars"], rom: number, bits: readonly number[]])[] = [
+    [undefined, 0, []],
+    [[undefined, bar("io", 4), undefined, bar("mem", 16)], 0, [0, 0xffff_fffc, 0, 0xffff_fff0]],
+    [[bar("mem", 2 ** 31), undefined, bar("mem64", 16)], 1, [0x8000_0000, 0, 0xffff_fff0, 0xffff_ffff]],
+    [[bar("mem64", 2 ** 33), undefined, bar("io", 256), undefined, bar("mem", 0x1000)], 0x1001, [
+      0,
+      0xffff_fffe,
+      0xffff_ff00,
+      0,
+      0xffff_f000,
+    ]],
+    [[undefined, undefined, undefined, bar("mem64", 2 ** 32)], 0x800, [0, 0, 0, 0, 0xffff_ffff]],
+  ];
+  for (const [bars, rom, bits] of cases) {
+    const fn: PciFunction = { vendor: 0x8086, device: 0x7113, class: 0xfe_dcba, revision: 0x81, pin: 4, registers, ...(bars && { bars }) };
+    const { bus, state } = rig(rom ? [7, 0, fn, new Uint8Array(rom)] : [7, 0, fn], [7, 1, NIC]);
+    const first = new Uint8Array(256), mask = new Uint8Array(256), view = new DataView(first.buffer), masks = new DataView(mask.buffer);
+    for (const [at, value] of [[0, 0x7113_8086], [4, 0xfff7_0000], [8, 0xfedc_ba81], [0x34, 0x40], [0x3c, 0x400], [0x50, 0x8000_0001]]) {
+      view.setUint32(at, value, true);
+    }
+    view.setUint8(0xe, 0x82);
+    (bars ?? []).forEach((b, i) => b && view.setUint8(0x10 + 4 * i, b.kind === "io" ? 1 : b.kind === "mem64" ? 4 : 0));
+    mask.fill(0xff, 0x40);
+    for (const [at, value] of [[4, 0x507], [0x50, 0x7fff_fff0]]) masks.setUint32(at, value, true);
+    mask[0xc] = mask[0x3c] = 0xff;
+    bits.forEach((m, i) => masks.setUint32(0x10 + 4 * i, m, true));
+    if (rom) masks.setUint32(0x30, rom > 0x1000 ? 0xffff_e001 : 0xffff_f801, true);
+    assertEquals(state.config["7.0"], first);
+    for (const [size, ones] of [[1, 0xff], [2, 0xffff], [4, 0xffff_ffff]] as const) {
+      for (const value of [ones, 0]) {
+        bus.reset();
+        for (let at = 0; at < 256; at += size) bus.write(7, 0, at, size, value);
+        // Status: what is written as a one is cleared (8, 11 to 15); bit 3 is the pin's.
+        const due = first.map((v, i) => value ? v & ~mask[i] | mask[i] : v & ~mask[i]);
+        if (value) due[7] = 0x06;
+        assertEquals(state.config["7.0"], due, `${size} bytes of ${value}`);
+      }
+    }
+  }
+});
+
+Deno.test("functions that are plugged in have their registers at once; function 1 is another function, too; nobody is written to", () => {
+  const state: { config: Record<string, Uint8Array> } = { config: {} };
+  const lines = [new Wire(() => {})],
+    route = (_: number, pin: number) => {
+      assertEquals([1, 2, 3, 4].includes(pin), true);
+      return 0;
+    };
+  const bus = new PciBus({ mem: new Bus(), io: undefined, config: () => state.config, lines, route });
+  const { pin: _, ...silent } = NIC, slot = new PciSlot(1, 0, "a");
+  bus.plug(slot, silent);
+  assertEquals(bus.read(1, 0, 0, 4), 0x100e_8086);
+  bus.plug(new PciSlot(1, 1, "b"), NIC);
+  assertEquals([bus.read(1, 0, 0xe, 1), bus.read(1, 1, 0xe, 1)], [0x80, 0]);
+  bus.write(2, 0, 4, 2, 7);
+  // Without a pin there is no line, and without port space no window there.
+  slot.intx.set(true);
+  bus.write(1, 0, COMMAND, 2, 1);
+  bus.write(1, 0, BAR1, 4, 0xc001);
+  assertEquals([lines[0].level, bus.read(1, 0, 6, 2)], [false, 8]);
+});
+
+Deno.test("a line follows its function's command register when that is restored or reset; port decoding does not silence it", () => {
+  const { bus, state, lines, slots: [a] } = rig([1, 0, NIC]);
+  a.intx.set(true);
+  bus.write(1, 0, COMMAND, 2, 0x105);
+  assertEquals(lines[1].level, true);
+  const [loud, quiet] = [0x105, 0x505].map((command) => {
+    bus.write(1, 0, COMMAND, 2, command);
+    return structuredClone(state.config);
+  });
+  for (const [config, level] of [[loud, true], [quiet, false], [loud, true], [quiet, false]] as const) {
+    state.config = structuredClone(config);
+    bus.restored();
+    assertEquals(lines[1].level, level);
+  }
+  bus.reset();
+  assertEquals([lines[1].level, bus.read(1, 0, 6, 2)], [true, 8]);
+});
+
+Deno.test("what says the same as before stays mapped", () => {
+  const { bus, mem, io, windows } = rig([1, 0, NIC, new Uint8Array(2048)]);
+  let changes = 0;
+  mem.onRemap = io.onRemap = () => changes++;
+  for (const [at, value] of [[BAR0, 0xfe00_0000], [BAR1, 0xc000], [ROM, 0xfd00_0001], [COMMAND, 3]]) bus.write(1, 0, at, 4, value);
+  assertEquals(changes, 3);
+  for (const [at, value] of [[0x3c, 5], [COMMAND, 0x507], [BAR1, 0xc01f], [0x40, 1]]) bus.write(1, 0, at, 4, value);
+  bus.restored();
+  assertEquals([changes, windows(mem), windows(io)], [3, ["f10.rom fd000000", "f10.regs fe000000"], ["f10.ports c000"]]);
+});
+
+Deno.test("sizes of BARs: from 16 bytes in memory, from 4 among ports, at each multiple; other BARs and registers do not count", () => {
+  for (const [kind, least] of [["mem", 16], ["mem64", 16], ["io", 4]] as const) {
+    const fn = (size: number): PciFunction => ({
+      ...NIC,
+      bars: [{ kind, name: "x", size, target }, undefined, { kind: "io", name: "y", size: 4, target }],
+    });
+    for (const size of [least / 2, least + 1, 3 * least, 0]) {
+      assertThrows(() => rig([1, 0, fn(size)]), Error, `BAR 0: ${size} bytes are no power of two of at least ${least}`);
+    }
+    const { bus, mem, io, windows } = rig([1, 0, fn(least)]);
+    bus.write(1, 0, 0x18, 4, 0xe001);
+    bus.write(1, 0, COMMAND, 2, 3);
+    for (const base of [least, 3 * least, 0x1000 - least, 0xfffc - 0xfffc % least - least]) {
+      bus.write(1, 0, BAR0, 4, base + least - 1);
+      assertEquals([...windows(mem), ...windows(io)].sort(), [`f10.x ${base.toString(16)}`, "f10.y e000"].sort(), `${kind} at ${base}`);
+    }
+  }
+  // A ROM whose address has a capability pointer behind it.
+  const { bus, mem, windows } = rig([1, 0, { ...NIC, bars: [], registers: [{ at: 0x34, size: 1, value: 0x40 }] }, new Uint8Array(2048)]);
+  bus.write(1, 0, ROM, 4, 0xfd00_0001);
+  bus.write(1, 0, COMMAND, 2, 2);
+  assertEquals(windows(mem), ["f10.rom fd000000"]);
+  mem.write(0xfd00_0000, 4, 1);
+  assertEquals([mem.read(0xfd00_0000, 4), mem.read(0xfd00_0000, 2)], [0, 0]);
+});

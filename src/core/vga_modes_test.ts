@@ -1,7 +1,7 @@
 // The standard modes: what their registers come to is what the mode is said to be; and every register and colour as when it was last compared
 // with the reference (IBM PS/2 Hardware Interface Technical Reference, October 1990, "Video Subsystem").
 import { assertEquals } from "@std/assert";
-import { vgaMode, vgaPalette } from "./vga_modes.ts";
+import { textMode, vgaMode, vgaPalette } from "./vga_modes.ts";
 
 /** FNV-1a over numbers. */
 const digest = (...lists: readonly (readonly number[])[]): string =>
@@ -53,6 +53,10 @@ Deno.test("int 10h's modes: size, place and palette by number, and what the regi
       true,
     ]);
   }
+});
+
+Deno.test("what a BIOS starts with is mode 3", () => {
+  assertEquals(textMode() === vgaMode(3), true);
 });
 
 Deno.test("the four palettes, colour by colour", () => {

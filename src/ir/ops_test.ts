@@ -201,6 +201,8 @@ const names = (column: ArrayLike<number>) => OPS.filter((_, op) => column[op]).m
 Deno.test("the columns of operations that are not pure", () => {
   const rows = (holds: (r: OpRow) => unknown) => OPS.filter(holds).map((r) => r.name).sort().join(" "), slots = "get.i get.l set.i set.l";
   assertEquals(rows((r) => r.effect === "ends"), "callEnd jump jumpOut jumpTo");
+  const both = (list: string) => list.split(" ").flatMap((name) => [`${name}.i`, `${name}.l`]);
+  assertEquals(names(T.COMMUTES), [...both("add mul and or xor eq ne mulhS mulhU"), "andS.l", "orS.l", "xorS.l"].sort().join(" "));
   assertEquals(names(T.CALLS), "call callEndUnless callUnless");
   assertEquals(names(T.HELPERS), "call callEnd callEndUnless callUnless");
   assertEquals(names(T.BARRIER), "branch call callEnd callEndUnless callUnless insn jump jumpOut jumpTo set.i set.l");
