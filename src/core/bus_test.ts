@@ -15,6 +15,11 @@ Deno.test("windows of map may not overlap", () => {
   bus.map(0x1000, 0x1000, target(0), "a");
   const error = assertThrows(() => bus.map(0x1fff, 1, target(0), "b"), ConfigError);
   assertEquals(error.message, "'b' (0x1fff..0x1fff) overlaps 'a' (0x1000..0x1fff)");
+  for (const [base, length] of [[0xfff, 2], [0, 0x1001], [0, 0x9000], [0x1000, 1], [0x1800, 0x10]]) {
+    assertThrows(() => bus.map(base, length, target(0), "c"), ConfigError);
+  }
+  for (const [base, length] of [[0xff0, 0x10], [0x2000, 0x10]]) bus.map(base, length, target(0), "d");
+  assertEquals(map(bus), ["d ff0+10", "a 1000+1000", "d 2000+10"]);
 });
 
 Deno.test("shadow RAM comes in front of ROM page by page, read-only or writable, and goes again", () => {
@@ -55,6 +60,10 @@ Deno.test("windows behind fill what others leave, in the order of their names", 
 Deno.test("memory that a device shows is RAM in its window, wherever the window is", () => {
   const bus = new Bus(), bytes = new Uint8Array(16).fill(7), t: BusTarget = { ...target(0), direct: [{ offset: 0x10, bytes }] };
   const bar = bus.mapBehind(0x8000, 0x100, t, "lfb");
+  let told = 0;
+  bus.onRemap = () => told++;
+  t.onDirect!();
+  assertEquals(told, 1);
   assertEquals(map(bus), ["lfb 8000+10", "lfb 8010+10", "lfb 8020+e0"]);
   assertEquals([bus.read(0x8014, 1), bus.read(0x8020, 1)], [7, 0x20]);
   bus.unmap(bar);

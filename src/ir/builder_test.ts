@@ -1,9 +1,10 @@
 // The builder: types follow operands, constants and addresses are what they should be, and the text of the IR.
-import { assert, assertEquals } from "@std/assert";
-import { Builder, printIr, type Val } from "./builder.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Builder, codeBytes, type I64, type Memo, printIr, type Val } from "./builder.ts";
 import { evaluate } from "./evaluate.ts";
-import { GUEST } from "./layout.ts";
-import { OPS } from "./ops.ts";
+import { CONTINUE, FAULT, FINISH, type Status } from "./frontend.ts";
+import { ARG, CLOCK, GUEST, PC, RESULT } from "./layout.ts";
+import { OP, OPS } from "./ops.ts";
 
 function block(build: (b: Builder) => void, pcLo = 0x1000, pcHi = 0): Builder {
   const b = new Builder();
@@ -159,4 +160,225 @@ Deno.test("the evaluator: slots, memory, branches, faults and the count of instr
     b.jump(4);
   });
   assertEquals(evaluate(faulting, machine), { kind: "fault", pc: 0x1002n, insns: 2 });
+});
+
+/** All fields of an operation. */
+const fields = (b: Builder, i: number) => [OPS[b.op[i]].name, b.a[i], b.b[i], b.c[i], b.d[i], b.e[i], b.lo[i], b.hi[i]];
+
+Deno.test("a builder that is used again has nothing of the block before", () => {
+  const b = new Builder(), fresh = new Builder(), narrow: Memo = { find: () => 0, narrow: true };
+  assertEquals([Builder.CAPACITY, b.op.length, b.hi.length], [8192, 8192, 8192]);
+  assertEquals([fresh.count, fresh.insns, fresh.codeBytes, fresh.ended, fresh.leavesBefore, fresh.memo], [
+    0,
+    0,
+    0,
+    false,
+    false,
+    undefined,
+  ]);
+  b.reset(0x1234_5678, -1);
+  b.insn(0x1234_5678, -1, 0);
+  b.learn(7, 8, 9);
+  b.at(5, 6);
+  b.memo = narrow;
+  b.codeBytes = 12;
+  b.jump(4);
+  b.reset(0xffff_fffc, 0xffff_ffff);
+  assertEquals([b.count, b.insns, b.codeBytes, b.ended, b.memo], [0, 0, 0, false, undefined]);
+  assertEquals([b.startLo, b.startHi, b.pcLo, b.pcHi], [-4, -1, -4, -1]);
+  // What was learnt of is gone: an instruction that depends on more does not change another's.
+  b.insn(0, 0, 0);
+  b.b[0] = 1;
+  b.unlike();
+  assertEquals([b.b[0], b.insns], [1, 1]);
+  b.at(0x8000_0000, 0xffff_fffe);
+  assertEquals([b.pcLo, b.pcHi], [-0x8000_0000, -2]);
+  // One that writes into another's arrays has them all.
+  const over = new Builder(b);
+  for (const name of ["op", "a", "b", "c", "d", "e", "lo", "hi"] as const) {
+    assert(over[name] === b[name] && over[name] !== fresh[name], name);
+  }
+});
+
+Deno.test("instructions: where they begin, what is recalled of them, what is learnt, and what forbids that", () => {
+  const b = new Builder();
+  for (const list of [b.a, b.b, b.c, b.d, b.e, b.lo, b.hi]) list.fill(77);
+  b.reset(0x1000, 1);
+  b.insn(0x8000_0004, 2, 4);
+  assertEquals([b.pcLo, b.pcHi, b.insns, b.count], [0x8000_0004 | 0, 2, 1, 1]);
+  assertEquals(fields(b, 0), ["insn", 0, 0, 0, 77, 77, 4, 77]);
+  b.learn(0x1234, 5, 6);
+  assertEquals(fields(b, 0), ["insn", 0, 1, 6, 5, 77, 4, 0x1234]);
+  b.i32(1);
+  b.unlike();
+  assertEquals(b.b[0], 0);
+  b.recall(2 * 9, 8, -3);
+  assertEquals([b.ended, b.insns, b.count, b.pcLo], [false, 2, 3, 0x8000_0004 | 0]);
+  assertEquals([fields(b, 2)[0], b.a[2], b.c[2], b.lo[2]], ["insn", 9, -3, 8]);
+  b.recall(2 * 10 + 1, 12, 0);
+  assertEquals([b.ended, b.insns, b.a[3], b.lo[3]], [true, 3, 10, 12]);
+  const v = b.relative(b.pcPlus(-8), -8);
+  assertEquals([b.a[v], b.b[v], b.constant(v), b.lo[v], b.hi[v]], [1, -8, undefined, 0x7fff_fffc, 2]);
+  b.cut(4);
+  assertEquals(fields(b, 5), ["jump", 0, 4, 1, 77, 77, 0x8000_0008 | 0, 2]);
+});
+
+Deno.test("bytes of code: as many as is said, or at most to the end of the longest instruction behind the last one's start", () => {
+  const b = new Builder();
+  b.reset(0, 0);
+  b.insn(0, 0, 0);
+  b.i32(1);
+  assertEquals(codeBytes(b), 16);
+  b.insn(4, 0, 4);
+  b.insn(20, 0, 20);
+  assertEquals(codeBytes(b), 36);
+  b.jump(4);
+  assertEquals(codeBytes(b), 36);
+  b.codeBytes = 1;
+  assertEquals(codeBytes(b), 1);
+});
+
+Deno.test("calls have as many arguments as they are given, and -1 for the others", () => {
+  for (let n = 0; n <= 4; n++) {
+    const b = new Builder();
+    b.reset(0, 0);
+    b.insn(0, 0, 0);
+    const ok = b.i32(1), fast = b.i64(1), args = [10, 11, 12, 13].slice(0, n) as I64[], all = [...args, -1, -1, -1, -1];
+    const call = b.call(5, ...args);
+    assertEquals([fields(b, call).slice(0, 5), b.lo[call]], [["call", ...all.slice(0, 4)], 5]);
+    b.callEndUnless(ok, 6, ...args);
+    assertEquals([fields(b, b.count - 1).slice(0, 6), b.lo[b.count - 1], b.ended], [["callEndUnless", ok, ...all.slice(0, 4)], 6, false]);
+    if (n < 4) {
+      const v = b.callUnless(ok, fast, 7, ...args);
+      assertEquals([fields(b, v).slice(0, 6), b.lo[v]], [["callUnless", ok, fast, ...all.slice(0, 3)], 7]);
+    }
+    b.callEnd(8, ...args);
+    assertEquals([fields(b, b.count - 1).slice(0, 5), b.lo[b.count - 1], b.ended], [["callEnd", ...all.slice(0, 4)], 8, true]);
+  }
+});
+
+Deno.test("every operation has its operands, its immediate and nothing else", () => {
+  const b = new Builder();
+  for (const list of [b.a, b.b, b.c, b.d, b.e, b.lo, b.hi]) list.fill(77);
+  b.reset(0x1000, 3);
+  b.insn(0x1000, 3, 0);
+  const i = b.i32(-5), l = b.i64(-6), rest = [77, 77];
+  assertEquals([fields(b, i), fields(b, l)], [["const.i", 0, 0, 0, ...rest, -5, 0], ["const.l", 0, 0, 0, ...rest, -6, -1]]);
+  const last = (): (string | number)[] => fields(b, b.count - 1);
+  const cases: [() => void, (string | number)[]][] = [
+    [() => b.i32(0x8000_0000), ["const.i", 0, 0, 0, ...rest, -0x8000_0000, 0]],
+    [() => b.i64Halves(1, 2), ["const.l", 0, 0, 0, ...rest, 1, 2]],
+    [() => b.getI(0x1008), ["get.i", 0, 0, 0, ...rest, 0x1008, 77]],
+    [() => b.getL(0x1008), ["get.l", 0, 0, 0, ...rest, 0x1008, 77]],
+    [() => b.ticks(), ["ticks", 0, 0, 0, ...rest, 77, 77]],
+    [() => b.set(0x1010, i), ["set.i", i, 0, 0, ...rest, 0x1010, 77]],
+    [() => b.set(0x1010, l), ["set.l", l, 0, 0, ...rest, 0x1010, 77]],
+    [() => b.pure("ea32", i, i), ["ea32", i, i, 0, ...rest, 77, 77]],
+    [() => b.pure("clz.i", i), ["clz.i", i, 0, 0, ...rest, 77, 77]],
+    [() => b.operation(OPS[OP["select.l"]], l, l, i), ["select.l", l, l, i, ...rest, 77, 77]],
+    [() => b.operation(OPS[OP["load8U.i"]], l), ["load8U.i", l, 0, 0, ...rest, 77, 77]],
+    [() => b.add(i, b.i32(1)), ["add.i", i, b.count + 12, 0, ...rest, 77, 77]],
+    [() => b.select(i, l, l), ["select.l", l, l, i, ...rest, 77, 77]],
+    [() => b.clz(l), ["clz.l", l, 0, 0, ...rest, 77, 77]],
+    [() => b.sub(l, l), ["sub.l", l, l, 0, ...rest, 77, 77]],
+    [() => b.load("load16S.l", l), ["load16S.l", l, 0, 0, ...rest, 77, 77]],
+    [() => b.store("store8.i", l, i), ["store8.i", l, i, 0, ...rest, 77, 77]],
+    [() => b.branchIf(i, -0x2000), ["branch", i, -0x2000, 0, ...rest, -0x1000, 2]],
+    [() => b.jump(0x10), ["jump", 0, 0x10, 0, ...rest, 0x1010, 3]],
+    [() => b.jumpTo(l), ["jumpTo", l, 0, 0, ...rest, 77, 77]],
+    [() => b.jumpOut(l), ["jumpOut", l, 0, 0, ...rest, 77, 77]],
+  ];
+  for (const [build, due] of cases) {
+    build();
+    const got = last();
+    if (due[0] === "add.i") due[2] = b.count - 2;
+    assertEquals(got, due);
+  }
+  assertEquals([b.ended, b.add(l, b.i64(0)), b.add(l, b.i64Halves(0, 1)) === l, b.constant(b.i64Halves(-1, 0))], [
+    true,
+    l,
+    false,
+    undefined,
+  ]);
+});
+
+Deno.test("the evaluator: helpers get their arguments, and may fault, end the block or finish their instruction; the clock is exact", () => {
+  const slots = new DataView(new ArrayBuffer(0x2000)), given: bigint[][] = [];
+  let status: Status = CONTINUE;
+  const helper = {
+    name: "h",
+    run: () => {
+      given.push([0, 1, 2, 3].map((n) => slots.getBigUint64(ARG + 8 * n, true)));
+      slots.setBigUint64(RESULT, 0x1_8000_0001n, true);
+      slots.setBigUint64(PC, 0x7_0000_0000n, true);
+      return status;
+    },
+  };
+  const machine = { slots, helpers: [helper, helper], load: () => 0xffffn, store: () => true };
+  const run = (build: (b: Builder) => void, says: Status = CONTINUE) => {
+    given.length = 0;
+    status = says;
+    for (const at of [GUEST, GUEST + 8, GUEST + 16]) slots.setBigUint64(at, 0n, true);
+    const exit = evaluate(block(build, 0xffff_fff0 | 0, -2), machine);
+    return [exit.kind, exit.pc, exit.insns, slots.getBigUint64(GUEST, true), given];
+  };
+  const high = 0xffff_fffe_ffff_fff0n, next = 0xffff_fffe_ffff_fff4n;
+  const call = (b: Builder) => {
+    b.set(GUEST, b.call(1, b.i64(-1), b.i64Halves(0, 5)));
+    b.jump(4);
+  };
+  assertEquals(run(call), ["next", next, 1, 0x1_8000_0001n, [[(1n << 64n) - 1n, 5n << 32n, 0n, 0n]]]);
+  assertEquals(run(call, FAULT), ["fault", high, 1, 0n, given]);
+  // Finish: this instruction still completes, the next one does not begin.
+  const two = (b: Builder) => {
+    b.set(GUEST, b.call(0));
+    b.insn(0xffff_fff2 | 0, -2, 2);
+    b.set(GUEST, b.i64(3));
+    b.jump(4);
+  };
+  assertEquals(run(two, FINISH).slice(0, 4), ["next", high + 2n, 1, 0x1_8000_0001n]);
+  assertEquals(run(two).slice(0, 4), ["next", high + 6n, 2, 3n]);
+  assertEquals(run((b) => b.callEnd(0, b.i64(9))).slice(0, 3), ["helper", 0x7_0000_0000n, 1]);
+  for (const ok of [0, 1, 2]) {
+    const unless = (b: Builder) => {
+      b.set(GUEST, b.callUnless(b.i32(ok), b.i64(7), 1, b.i64(8), b.i64(9)));
+      b.jumpTo(b.i64(-16));
+    };
+    assertEquals(run(unless), ["next", (1n << 64n) - 16n, 1, ok ? 7n : 0x1_8000_0001n, ok ? [] : [[7n, 8n, 9n, 0n]]]);
+    const end = (b: Builder) => {
+      b.callEndUnless(b.i32(ok), 0, b.i64(8));
+      b.jumpOut(b.i64(16));
+    };
+    assertEquals(run(end).slice(0, 2), ok ? ["next", 16n] : ["helper", 0x7_0000_0000n]);
+    if (!ok) assertEquals(given[0][0], 8n);
+  }
+  // The clock: at the end of the budget, which is the block, less the instructions that are left, this one included.
+  slots.setBigUint64(CLOCK, 1000n, true);
+  const clock = (b: Builder) => {
+    b.set(GUEST, b.ticks());
+    b.insn(0, 0, 2);
+    b.set(GUEST + 8, b.ticks());
+    b.insn(0, 0, 4);
+    b.jump(4);
+  };
+  assertEquals([run(clock)[3], slots.getBigUint64(GUEST + 8, true)], [997n, 998n]);
+  // Halves of slots, loads of each kind, and a block without an end.
+  slots.setBigUint64(GUEST + 24, 0x8000_0001_8000_0002n, true);
+  const halves = (b: Builder) => {
+    b.set(GUEST, b.getL(GUEST + 24));
+    b.set(GUEST + 8, b.getI(GUEST + 24));
+    b.set(GUEST + 16, b.load("load16U.l", b.i64(0)));
+    b.jump(4);
+  };
+  assertEquals(run(halves)[3], 0x8000_0001_8000_0002n);
+  assertEquals([slots.getBigUint64(GUEST + 8, true), slots.getBigUint64(GUEST + 16, true)], [0x8000_0002n, 0xffffn]);
+  const loads = (["load8U.i", "load16S.i", "load32S.l", "load64.l"] as const).map((name) => {
+    run((b) => {
+      b.set(GUEST, b.load(name, b.i64(0)) as Val);
+      b.jump(4);
+    });
+    return slots.getBigUint64(GUEST, true);
+  });
+  assertEquals(loads, [0xffffn, 0xffff_ffffn, 0xffffn, 0xffffn]);
+  assertThrows(() => run((b) => void b.i32(1)), Error, "the block does not end");
 });
