@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { withChanged } from "../../tests/cli.ts";
 import { FakeMachine, HZ } from "../../tests/fake_machine.ts";
 import { Pacer, type Pacing } from "./pacer.ts";
 
@@ -71,4 +72,53 @@ Deno.test("runs without anybody at the keyboard jump over idle time; piped ones 
   assertGreater(await wallMs(pacer.idle("auto", false)), 20);
   pacer.activity();
   assert(jumps("auto"));
+});
+
+Deno.test("to the millisecond: how long it sleeps, what it makes up for, what it forgets, and what a wake ends", async () => {
+  let wall = 1000, timers: { ms: number; done: () => void }[] = [], cleared: unknown[] = [];
+  const changed: [object, object][] = [[performance, { now: () => wall }], [globalThis, {
+    setTimeout: (done: () => void, ms: number) => (timers.push({ ms, done }), timers.length + 70),
+    clearTimeout: (id: unknown) => void cleared.push(id),
+  }]];
+  await withChanged(changed, async () => {
+    const { pacer, elapse } = idle();
+    /** Guest and wall time pass; for how long it then sleeps, if it does. */
+    const after = (guestMs: number, wallMs: number, pacing: Pacing = "wall") => {
+      elapse(guestMs);
+      wall += wallMs;
+      timers = [];
+      const slept = pacer.idle(pacing, false);
+      assertEquals(slept === undefined, timers.length === 0);
+      return { ms: timers[0]?.ms, end: timers[0]?.done, slept };
+    };
+    assertEquals([after(2, 0).ms, after(0.5, 0).ms], [undefined, 2.5]);
+    // It slept for too long by 5 ms, which is made up for.
+    const long = after(25, 2.5);
+    assertEquals(long.ms, 25);
+    long.end();
+    await long.slept;
+    assertEquals(after(25, 30).ms, 20);
+    // 50 ms behind are made up for, more are not.
+    assertEquals([after(0, 70).ms, after(53, 0).ms], [undefined, 3]);
+    assertEquals([after(0, 53.5).ms, after(3, 0).ms], [undefined, 3]);
+    pacer.busy();
+    assertEquals(after(3, 0).ms, 3);
+    // A wake ends a sleep, and is activity; when nobody sleeps there is nothing to end.
+    const woken = after(60_000, 0);
+    pacer.wake();
+    await woken.slept;
+    assertEquals([cleared, pacer.limitTicks("auto")], [[71], 60 * HZ + 1]);
+    pacer.wake();
+    assertEquals(cleared, [71]);
+    // Waiting for input alone has no timer, and is not made up for; nor is it lost.
+    timers = [];
+    const forever = pacer.idle("wall", true);
+    elapse(10);
+    wall += 100_000;
+    assertEquals([timers, cleared], [[], [71]]);
+    pacer.wake();
+    await forever;
+    cleared = [];
+    assertEquals([after(3, 0).ms, after(0, 1).ms], [3, undefined]);
+  });
 });

@@ -1,5 +1,5 @@
 // `--serial`: consoles in files and on TCP ports of this host.
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
 import type { SerialConsole } from "../scenario/serial_console.ts";
 import type { MachineSession } from "../scenario/session.ts";
@@ -102,8 +102,10 @@ Deno.test("a client gets what was printed before it came, and types; a second on
   assertEquals(kept.length, 1 << 16);
   assert(/^0*1+$/.test(kept));
   com.prints("end");
+  // The end closes the connection, and nobody listens any more.
   await Promise.all([ports.close(), read(next, 1 << 20).then((rest) => assertEquals(rest.endsWith("1end"), true))]);
   next.close();
+  await assertRejects(() => connect(port), Deno.errors.ConnectionRefused);
 });
 
 Deno.test("a guest whose client does not read waits for it, and the end waits for a second at most", async () => {

@@ -188,7 +188,7 @@ Deno.test("random spaces, fetches and changes, against a list of what each space
           here.by.clear();
           full++;
         } else if (!here.all) here.by.set(word, (here.by.get(word) ?? new Set()).add(user));
-      } else if (below(2)) {
+      } else if (below(4) > 1) {
         const word = below(12), count = 1 + below(3);
         let present = false;
         for (const space of spaces.values()) {
