@@ -1,5 +1,5 @@
 import { assert, assertEquals, equal } from "@std/assert";
-import { type Entry, History, historyLines } from "./history.ts";
+import { History, type HistoryEntry, historyLines } from "./history.ts";
 import { Random } from "../../tests/fuzz/random.ts";
 
 const record = (h: History, what: number, n = 1) => {
@@ -54,7 +54,7 @@ Deno.test("a history is plain data", () => {
 
 Deno.test("random events, returns and restored states, against a list of all of them", () => {
   const random = new Random(5), below = (n: number) => random.bits() % n, WORD = [0, 1, 2, -1, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff];
-  let h = new History(), events: Entry[] = [], chain = 0, count = 0, merged = 0, long = 0;
+  let h = new History(), events: HistoryEntry[] = [], chain = 0, count = 0, merged = 0, long = 0;
   const wide = (lo: number, hi: number) => BigInt(hi >>> 0) << 32n | BigInt(lo >>> 0);
   let last = [0, 0, 0, 0, 0, 0];
   for (let n = 0; n < 1500; n++) {

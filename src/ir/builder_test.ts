@@ -90,6 +90,7 @@ Deno.test("addresses relative to the pc carry into the upper half, both ways", (
     [0xffff_fffc | 0, -1, 4, 0n],
     [0, 1, -4, 0xffff_fffcn],
     [0, 0, -4, 0xffff_ffff_ffff_fffcn],
+    [0xffff_fffb | 0, 0, 4, 0xffff_ffffn],
     [0x8000_0000 | 0, -1, -0x8000_0000, 0xffff_ffff_0000_0000n],
   ];
   for (const [lo, hi, offset, expected] of cases) {
@@ -101,6 +102,7 @@ Deno.test("addresses relative to the pc carry into the upper half, both ways", (
 Deno.test("operations that end the block say so; branches do not", () => {
   const ended = (build: (b: Builder) => void) => block(build).ended;
   assert(ended((b) => b.jump(4)) && ended((b) => b.jumpTo(b.i64(0))) && ended((b) => b.callEnd(3)));
+  assert(ended((b) => b.jumpOut(b.i64(0))));
   assert(!ended((b) => b.branchIf(b.i32(1), 4)) && !ended((b) => void b.call(3)));
 });
 
@@ -219,8 +221,11 @@ Deno.test("instructions: where they begin, what is recalled of them, what is lea
   assertEquals([b.ended, b.insns, b.a[3], b.lo[3]], [true, 3, 10, 12]);
   const v = b.relative(b.pcPlus(-8), -8);
   assertEquals([b.a[v], b.b[v], b.constant(v), b.lo[v], b.hi[v]], [1, -8, undefined, 0x7fff_fffc, 2]);
+  b.at(0x1000, 0);
+  assertEquals([b.constant(b.pcPlus(4)), b.constant(b.relative(b.pcPlus(4), 4))], [0x1004, undefined]);
+  b.at(0x8000_0004, 2);
   b.cut(4);
-  assertEquals(fields(b, 5), ["jump", 0, 4, 1, 77, 77, 0x8000_0008 | 0, 2]);
+  assertEquals(fields(b, 7), ["jump", 0, 4, 1, 77, 77, 0x8000_0008 | 0, 2]);
 });
 
 Deno.test("bytes of code: as many as is said, or at most to the end of the longest instruction behind the last one's start", () => {
@@ -236,6 +241,10 @@ Deno.test("bytes of code: as many as is said, or at most to the end of the longe
   assertEquals(codeBytes(b), 36);
   b.codeBytes = 1;
   assertEquals(codeBytes(b), 1);
+  // What is behind the block's end is of another one.
+  b.reset(0, 0);
+  b.insn(0, 0, 0);
+  assertEquals(codeBytes(b), 16);
 });
 
 Deno.test("calls have as many arguments as they are given, and -1 for the others", () => {

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type CoreEnv, FETCH, READ, WRITE } from "./frontend.ts";
 import { limitsOf } from "./limits.ts";
-import { WalkedTables } from "./tables.ts";
+import { WalkedTables } from "./walked_tables.ts";
 
 const PLACES = 4, SHAPES = [[3, 9], [4, 9], [5, 9], [2, 10], [3, 9]] as const;
 
