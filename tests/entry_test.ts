@@ -35,7 +35,7 @@ const DIFFERENCES: readonly { readonly key: RegExp; readonly versions?: Version;
     where: "QEMU",
     why: "an event counter that counts nothing: OpenSBI leaves what it tried to write, where here it is 0",
   },
-  { key: /^after 0xf+: scounteren$/, where: "QEMU", why: "it has 32 bits (Priv 4.1.5); QEMU 7.2 keeps 64" },
+  { key: /^after 0xf+: scounteren$/, where: "QEMU", why: "it has 32 bits (Priv 10.1.5); QEMU 7.2 keeps 64" },
   { key: /^after 0xf+: sstatus$/, where: "QEMU", why: "QEMU 7.2 has V built in and shows VS" },
   { key: /\(Svpbmt\)$|^cbo\.\w+ in S$/, where: "QEMU", why: "extensions that machines/virt.toml names and QEMU's default CPU has not" },
   { key: /^PMU stopped, it counts$/, where: "QEMU", why: "QEMU 7.2 does not heed mcountinhibit" },

@@ -13,7 +13,7 @@ Deno.test("each name of an architecture belongs to one family, and `cpu.arch` ma
   }
 });
 
-Deno.test("RISC-V: privileged 1.12, tables 3.6, 4.3 and 4.4; ELF machine 243; a page of the widest level above the start of RAM", () => {
+Deno.test("RISC-V: privileged 20240411, tables 3.6, 4.3 and 4.4; ELF machine 243; a page of the widest level above the start of RAM", () => {
   assertEquals(riscv.elf, [243]);
   assertEquals(riscv.inputs, { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 });
   const cpu = (arch: string, mmu: string) => ({ arch, mmu, family: "riscv", harts: 1, reset: 7n });

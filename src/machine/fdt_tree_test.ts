@@ -167,7 +167,7 @@ function treeOf(graph: MachineGraph, options: FdtOptions, types: Readonly<Record
     ),
     node("cpu-map", {}, node("cluster0", {}, ...harts.map((h) => node(`core${h}`, { cpu: 2 * h + 1 })))),
   );
-  // Local interrupts: privileged 1.12, table 3.6.
+  // Local interrupts: privileged 20240411, table 14.
   const LOCAL: Record<string, number> = { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 };
   const soc = node(
     "soc",

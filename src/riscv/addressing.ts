@@ -1,6 +1,6 @@
 // HOT: no bigint (but for the debugger's side), no closures, no allocation.
 // What addresses mean to a hart as its state is now: translation with protection, and the mode, regime and context by which the engine tells such
-// meanings apart (RISC-V Privileged 20211203, 3.1.6.3, 3.7 and 4.3; Svade and Svadu 1.0).
+// meanings apart (RISC-V Privileged 20240411, 3.1.6.3, 3.7 and 10.3; Svade and Svadu 1.0).
 import { type Access, type CoreEnv, FETCH } from "../ir/frontend.ts";
 import { Spaces } from "../ir/spaces.ts";
 import { type Mmu, RIGHT } from "./mmu.ts";
@@ -118,13 +118,13 @@ export class Addressing {
   }
 
   // --- what changes it
-  /** sfence.vma of one page (`one`) or of everything (Priv 4.2.1): translations are coherent with their tables, so there is nothing to do. */
+  /** sfence.vma of one page (`one`) or of everything (Priv 10.2.1): translations are coherent with their tables, so there is nothing to do. */
   fenceVma(lo: number, hi: number, one: boolean): void {
     this.reporter.trace?.mmu?.(
       one ? `fence of ${this.reporter.place(BigInt.asUintN(this.window.bits, wide(lo, hi)))}` : "fence of everything",
     );
   }
-  /** Priv 4.1.11: an unsupported MODE leaves the register as it was. */
+  /** Priv 10.1.11: an unsupported MODE leaves the register as it was. */
   setSatp(lo: number, hi: number): void {
     const s = this.s;
     if (!this.mmu.supports(this.window.bits === 64 ? hi >>> 28 : lo >>> 31) || (s.satpLo === lo && s.satpHi === hi)) return;

@@ -1,5 +1,5 @@
 // HOT: no bigint but in writes, no closures, no allocation.
-// Cycles, retired instructions and time (RISC-V Privileged 20211203, 3.1.10 to 3.1.12): instructions begun, as QEMU has it with a fixed rate. A value
+// Cycles, retired instructions and time (RISC-V Privileged 20240411, 3.1.10 to 3.1.12): instructions begun, as QEMU has it with a fixed rate. A value
 // is 64 bits; its halves are asked for one by one.
 import type { CoreEnv } from "../ir/frontend.ts";
 import { CY, IR } from "./registers.ts";

@@ -1,4 +1,4 @@
-// Control and status registers: one row each. RISC-V Privileged 20211203 ("Priv"), Sstc 1.0.0, Unprivileged 20191213 ("Unpriv").
+// Control and status registers: one row each. RISC-V Privileged 20240411 ("Priv"), Sstc 1.0.0, Unprivileged 20240411 ("Unpriv").
 // Where the documents leave a choice, QEMU's `-cpu rv64` decides. Not modelled: H, N, Smepmp, Sscofpmf (the event counters read 0), triggers.
 import type { Addressing } from "./addressing.ts";
 import type { Counters } from "./counters.ts";
@@ -133,10 +133,10 @@ const TIME: Counter = { read: (h) => h.counters.timeLo(), high: (h) => h.counter
 const EVENTS: Counter = { read: zero, high: zero };
 /** A counter as user mode reads it, and its upper half for RV32. */
 const userCounter = (n: number, name: string, { read, high }: Counter): CsrRow => (
-  { number: 0xc00 + n, name, spec: "Unpriv 10.1", denied: counterDenied(1 << n), read, high }
+  { number: 0xc00 + n, name, spec: "Unpriv 8.1", denied: counterDenied(1 << n), read, high }
 );
 const userUpper = (n: number, name: string, { high }: Counter): CsrRow => (
-  { number: 0xc80 + n, name: `${name}h`, spec: "Unpriv 10.1", when: rv32, denied: counterDenied(1 << n), read: high }
+  { number: 0xc80 + n, name: `${name}h`, spec: "Unpriv 8.1", when: rv32, denied: counterDenied(1 << n), read: high }
 );
 /** The machine's view of it; RV32 writes one half and keeps the other. */
 const machineCounter = (n: number, name: string, { read, high, write }: Counter): CsrRow => ({
@@ -208,24 +208,24 @@ interface Family {
 // deno-fmt-ignore
 const TABLE: readonly (CsrRow | Family)[] = [
   // Floating point
-  { number: 0x001, name: "fflags", spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => h.window.lo(FFLAGS), write: (h, lo) => h.setFcsr(lo & 31, h.window.lo(FRM)) },
-  { number: 0x002, name: "frm",    spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => h.window.lo(FRM), write: (h, lo) => h.setFcsr(h.window.lo(FFLAGS), lo & 7) },
-  { number: 0x003, name: "fcsr",   spec: "Unpriv 11.2", when: hasF, denied: fpOff, read: (h) => h.window.lo(FFLAGS) | h.window.lo(FRM) << 5, write: (h, lo) => h.setFcsr(lo & 31, lo >> 5 & 7) },
+  { number: 0x001, name: "fflags", spec: "Unpriv 21.2", when: hasF, denied: fpOff, read: (h) => h.window.lo(FFLAGS), write: (h, lo) => h.setFcsr(lo & 31, h.window.lo(FRM)) },
+  { number: 0x002, name: "frm",    spec: "Unpriv 21.2", when: hasF, denied: fpOff, read: (h) => h.window.lo(FRM), write: (h, lo) => h.setFcsr(h.window.lo(FFLAGS), lo & 7) },
+  { number: 0x003, name: "fcsr",   spec: "Unpriv 21.2", when: hasF, denied: fpOff, read: (h) => h.window.lo(FFLAGS) | h.window.lo(FRM) << 5, write: (h, lo) => h.setFcsr(lo & 31, lo >> 5 & 7) },
 
   // Supervisor
-  { number: 0x100, name: "sstatus",    spec: "Priv 4.1.1", read: (h) => statusLow(h) & (SSTATUS | SD), high: (h) => statusHigh(h) & (SD | 3), write: (h, lo) => writeStatus(h, h.window.status & ~SSTATUS | lo & SSTATUS) },
-  { number: 0x104, name: "sie",        spec: "Priv 4.1.3", read: (h) => h.s.mie & h.s.mideleg, write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.interrupts.update(); } },
-  { number: 0x105, name: "stvec",      spec: "Priv 4.1.2", read: (h) => h.s.stvecLo, high: (h) => h.s.stvecHi, write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } },
-  { number: 0x106, name: "scounteren", spec: "Priv 4.1.5", read: (h) => h.s.scounteren, write: (h, lo) => { h.s.scounteren = lo; } },
-  { number: 0x10a, name: "senvcfg",    spec: "Priv 4.1.10", read: (h) => h.s.senvcfg, write: (h, lo) => h.setSenvcfg(lo) },
-  plain(0x140, "sscratch", "Priv 4.1.6"),
-  plain(0x141, "sepc", "Priv 4.1.7", true),
-  plain(0x142, "scause", "Priv 4.1.8"),
-  plain(0x143, "stval", "Priv 4.1.9"),
-  { number: 0x144, name: "sip",        spec: "Priv 4.1.3", read: (h) => h.interrupts.mip & h.s.mideleg, write: (h, lo, _hi, named) => writeMip(h, lo, SSIP & h.s.mideleg & named) },
+  { number: 0x100, name: "sstatus",    spec: "Priv 10.1.1", read: (h) => statusLow(h) & (SSTATUS | SD), high: (h) => statusHigh(h) & (SD | 3), write: (h, lo) => writeStatus(h, h.window.status & ~SSTATUS | lo & SSTATUS) },
+  { number: 0x104, name: "sie",        spec: "Priv 10.1.3", read: (h) => h.s.mie & h.s.mideleg, write: (h, lo) => { h.s.mie = h.s.mie & ~h.s.mideleg | lo & h.s.mideleg; h.interrupts.update(); } },
+  { number: 0x105, name: "stvec",      spec: "Priv 10.1.2", read: (h) => h.s.stvecLo, high: (h) => h.s.stvecHi, write: (h, lo, hi) => { if (vectorOk(lo)) h.s.stvecLo = lo, h.s.stvecHi = hi; } },
+  { number: 0x106, name: "scounteren", spec: "Priv 10.1.5", read: (h) => h.s.scounteren, write: (h, lo) => { h.s.scounteren = lo; } },
+  { number: 0x10a, name: "senvcfg",    spec: "Priv 10.1.10", read: (h) => h.s.senvcfg, write: (h, lo) => h.setSenvcfg(lo) },
+  plain(0x140, "sscratch", "Priv 10.1.6"),
+  plain(0x141, "sepc", "Priv 10.1.7", true),
+  plain(0x142, "scause", "Priv 10.1.8"),
+  plain(0x143, "stval", "Priv 10.1.9"),
+  { number: 0x144, name: "sip",        spec: "Priv 10.1.3", read: (h) => h.interrupts.mip & h.s.mideleg, write: (h, lo, _hi, named) => writeMip(h, lo, SSIP & h.s.mideleg & named) },
   { number: 0x14d, name: "stimecmp",   spec: "Sstc 2", when: hasSstc, denied: sstcDenied, read: (h) => h.s.stimecmpLo, high: (h) => h.xlen === 64 ? h.s.stimecmpHi : 0, write: (h, lo, hi) => h.interrupts.setStimecmp(lo, h.xlen === 64 ? hi : h.s.stimecmpHi) },
   { number: 0x15d, name: "stimecmph",  spec: "Sstc 2", when: (h) => hasSstc(h) && rv32(h), denied: sstcDenied, read: (h) => h.s.stimecmpHi, write: (h, lo) => h.interrupts.setStimecmp(h.s.stimecmpLo, lo) },
-  { number: 0x180, name: "satp",       spec: "Priv 4.1.11", denied: (h) => h.s.priv === 1 && (h.window.status & TVM) !== 0, read: (h) => h.s.satpLo, high: (h) => h.s.satpHi, write: (h, lo, hi) => h.addressing.setSatp(lo, hi) },
+  { number: 0x180, name: "satp",       spec: "Priv 10.1.11", denied: (h) => h.s.priv === 1 && (h.window.status & TVM) !== 0, read: (h) => h.s.satpLo, high: (h) => h.s.satpHi, write: (h, lo, hi) => h.addressing.setSatp(lo, hi) },
 
   // Machine
   id(0xf11, "mvendorid", "mvendorid"),

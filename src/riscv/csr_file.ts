@@ -1,6 +1,6 @@
 // HOT: no bigint, no closures, no allocation.
 // The control and status registers of one hart: which of csr.ts's rows it has, the instructions on them, and the writes that change more than
-// their register (RISC-V Privileged 20211203, "Priv"; CMO 1.0).
+// their register (RISC-V Privileged 20240411, "Priv"; CMO 1.0).
 import type { CoreEnv } from "../ir/frontend.ts";
 import { ARG } from "../ir/layout.ts";
 import type { Addressing } from "./addressing.ts";

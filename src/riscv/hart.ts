@@ -1,4 +1,4 @@
-// A RISC-V hart: its parts put together, traps and returns, and what system instructions call. RISC-V Privileged 20211203, with Sstc 1.0.0,
+// A RISC-V hart: its parts put together, traps and returns, and what system instructions call. RISC-V Privileged 20240411, with Sstc 1.0.0,
 // Svade/Svadu 1.0, Svinval, Svnapot and Svpbmt. Instructions are in isa/*.ts. Not modelled: H, N, debug mode, triggers, big-endian data, UXL and
 // SXL other than XLEN.
 import type { CpuTrace, RegisterInfo } from "../core/cpu.ts";

@@ -1,5 +1,5 @@
 // HOT: no bigint, no closures, no allocation.
-// Interrupts of a hart: what is pending, what of it can be taken, the inputs and the supervisor's timer (RISC-V Privileged 20211203, 3.1.9; Sstc 1.0.0).
+// Interrupts of a hart: what is pending, what of it can be taken, the inputs and the supervisor's timer (RISC-V Privileged 20240411, 3.1.9; Sstc 1.0.0).
 import type { IrqLine } from "../core/irq.ts";
 import { MIE, SIE, STCE } from "./registers.ts";
 import { HELD } from "./slots.ts";

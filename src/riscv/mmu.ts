@@ -1,5 +1,5 @@
 // HOT: no bigint, no closures, no allocation.
-// Address translation: Sv32, Sv39, Sv48, Sv57 with Svnapot and Svpbmt (RISC-V Privileged 20211203, 4.3 to 4.6, 5 and 6; Svade of 1.13).
+// Address translation: Sv32, Sv39, Sv48, Sv57 with Svnapot and Svpbmt (RISC-V Privileged 20240411, 10.3 to 10.6, 11 and 12).
 // Every walk goes to memory: the engine's TLB is the cache, and coherent with the tables (ir/walked_tables.ts). Physical addresses are doubles; above 2^53 they lose low bits, where nothing is.
 import { type Access, type CoreEnv, FETCH, READ, WRITE } from "../ir/frontend.ts";
 import { WalkedTables } from "../ir/walked_tables.ts";
@@ -121,7 +121,7 @@ export class Mmu {
       if ((pte & (R | W)) === W || high & RESERVED) return this.#fail(RESERVED_BITS, level);
       let ppn = (high & PPN_HIGH) * 2 ** 22 + (pte >>> 10);
       if (!(pte & (R | X))) {
-        // Priv 4.4.1: D, A, U and the attributes of a pointer are reserved.
+        // Priv 10.4.1: D, A, U and the attributes of a pointer are reserved.
         if (pte & (D | A | U) || high & (PBMT | NAPOT)) return this.#fail(RESERVED_BITS, level);
         table = ppn;
         continue;
@@ -141,7 +141,7 @@ export class Mmu {
       const set = A | (access === WRITE ? D : 0);
       if ((pte & set) !== set) {
         if (!this.updates) return this.#fail(AD_CLEAR, level);
-        // Priv 4.3.2, step 7; QEMU 7.2 does not look.
+        // Priv 10.3.2, step 7; QEMU 7.2 does not look.
         if (!pmp.open && !(pmp.rights(at, false, wide ? 8 : 4) & 2)) return this.#fail(PMP_UPDATE, level);
         if (!dry) {
           env.i32[index] = this.pteLo[level] = pte | set;

@@ -1,4 +1,4 @@
-// Physical memory protection (RISC-V Privileged 20211203, 3.7), grain 4 bytes as QEMU has it. An access that crosses a page is two
+// Physical memory protection (RISC-V Privileged 20240411, 3.7), grain 4 bytes as QEMU has it. An access that crosses a page is two
 // accesses. Not modelled: Smepmp (mseccfg).
 
 const R = 1, X = 4, ALL = 7, A_SHIFT = 3, A_MASK = 0x18, LOCK = 0x80;

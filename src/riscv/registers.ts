@@ -1,4 +1,4 @@
-// Names of the registers (RISC-V ABIs 1.0, 1.1), and fields of the control and status registers (RISC-V Privileged 20211203, "Priv").
+// Names of the registers (RISC-V ABIs 1.0, 1.1), and fields of the control and status registers (RISC-V Privileged 20240411, "Priv").
 
 // deno-fmt-ignore
 /** ABI names of the integer registers and of the floating-point ones. */

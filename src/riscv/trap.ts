@@ -1,4 +1,4 @@
-// Causes of traps, their names and priorities (RISC-V Privileged 20211203, 3.1.8, 3.1.9 and table 3.7), and the record of past traps.
+// Causes of traps, their names and priorities (RISC-V Privileged 20240411, 3.1.8, 3.1.9, tables 14 and 15), and the record of past traps.
 import type { CpuTrace } from "../core/cpu.ts";
 import { History, type HistoryEntry } from "../core/history.ts";
 import { FAULT, type Status } from "../ir/frontend.ts";

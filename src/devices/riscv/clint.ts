@@ -1,5 +1,5 @@
 // Core-local interruptor: software interrupts, mtime and mtimecmp of every hart. Source: SiFive FU540-C000 manual v1p4,
-// chapter 9 (the map), and RISC-V privileged specification 20240411, 3.2.1 (mtime, mtimecmp). Not modelled: nothing.
+// chapter 9 (the map), and RISC-V Privileged 20240411, 3.2.1 (mtime, mtimecmp). Not modelled: nothing.
 // mtimecmp starts as all ones, so that no timer interrupt is pending before it is written (the manual leaves it open).
 import type { BusTarget } from "../../core/bus.ts";
 import type { Alarm, TimeSource } from "../../core/clock.ts";

@@ -45,7 +45,7 @@ export const RISCV: Architecture<RiscvCpu> = {
   },
   harts: "harts",
   firmwareWords: ["builtin", "none"],
-  // Local interrupt numbers: privileged 1.12, table 3.6.
+  // Local interrupt numbers: privileged 20240411, table 14.
   inputs: { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 },
   ports: false,
   elf: [EM_RISCV],
@@ -62,7 +62,7 @@ export const RISCV: Architecture<RiscvCpu> = {
     }
     return { ...cpu, ...what };
   },
-  // Privileged 1.12, 4.3 (Sv32) and 4.4. RV64 has 56, of which numbers here hold 53.
+  // Privileged 20240411, 10.3 (Sv32) and 10.4. RV64 has 56, of which numbers here hold 53.
   physicalBits: ({ arch, mmu }) => arch === "riscv64" ? 53 : mmu === "bare" ? 32 : 34,
   resetAt: ({ reset }) => reset,
   loadAt: ({ arch }, load, ram) => load ?? ram + (arch === "riscv32" ? 0x40_0000 : 0x20_0000),

@@ -1,4 +1,4 @@
-// Zicsr (RISC-V Unprivileged ISA 20240411, chapter 7), the privileged instructions (Privileged ISA 1.13, 3.3 and 10.2), Svinval
+// Zicsr (RISC-V Unprivileged ISA 20240411, chapter 7), the privileged instructions (Privileged 20240411, 3.3 and 10.2), Svinval
 // and the cache-block operations Zicbom, Zicbop, Zicboz (Unpriv 19). Rights are checked by the helpers. Not modelled: caches.
 import type { I64, Val } from "../../ir/builder.ts";
 import { SD, SIE, SSTATUS } from "../registers.ts";

@@ -11,7 +11,7 @@
 
 typedef uintptr_t word;
 enum { PAGE = 4096, ENTRIES = PAGE / sizeof(word), FAULT_PAGES = 256, PROCESSES = 2, FORK_PAGES = 16, FREE_PAGES = 64 };
-// Page table bits (The RISC-V Instruction Set Manual, Volume II, 20211203, 4.3 and 4.4).
+// Page table bits (The RISC-V Instruction Set Manual, Volume II, 20240411, 10.3 and 10.4).
 enum { V = 1, R = 2, W = 4, X = 8, U = 16, ACCESSED = 64, DIRTY = 128, COPY_ON_WRITE = 256 };
 enum { CALL_NOTHING, CALL_YIELD, CALL_EXIT, CALL_FORK, CALL_END };
 enum { CAUSE_ECALL = 8, CAUSE_LOAD = 13, CAUSE_STORE = 15 };
