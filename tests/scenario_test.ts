@@ -267,7 +267,11 @@ class ScreenMachine extends FakeMachine {
   at = 0;
   readonly screen: ScreenPort = {
     onChange: undefined,
-    text: () => ({ columns: 10, rows: 4, cells: this.cells, blink: true, cursor: { row: 0, column: 0, visible: false } }),
+    // As the real one: of one row, only that is there.
+    text: (row = -1) => {
+      const cells = row < 0 ? this.cells : this.cells.map((cell, i) => Math.floor(i / 10) === row ? cell : 0);
+      return row < -1 ? undefined : { columns: 10, rows: 4, cells, blink: true, cursor: { row: 0, column: 0, visible: false } };
+    },
     image: () => ({ width: 1, height: 1, rgb: new Uint8Array(3) }),
   };
   override run(untilTicks: number): Stop | undefined {

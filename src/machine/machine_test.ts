@@ -111,3 +111,9 @@ Deno.test("a snapshot goes into a machine of the same make only, and says which 
   assert(!e.message.includes("\n"));
   assertThrows(() => m.restore({} as never), ConfigError, "this is no snapshot");
 });
+
+Deno.test("memory is what the machine file and its devices have, and nothing for those that have none", async () => {
+  const lengths = async (toml: string) => (await machineOf(toml)).engine.rams.map((r) => r.length);
+  assertEquals(await lengths(TOML), [2 ** 20]);
+  assertEquals(await lengths(`${TOML}[device.test]\ntype = "sifive.test"\nat = 0x10_0000\n`), [2 ** 20]);
+});

@@ -217,6 +217,10 @@ Deno.test("a fan-out's shared inputs take several outputs where its target takes
   assertEquals(edges(two("isa:4", "isa:4")), ["d0.irq -> pic:5 via isa", "d1.irq -> pic:5 via isa"]);
   assertEquals(edges(two("isa:6", "isa:6")), ["d0.irq -> pic:6 via isa", "d1.irq -> pic:6 via isa"]);
   assertEquals(edges(two("pic:5", "isa:4")), ["d0.irq -> pic:5", "d1.irq -> pic:5 via isa"]);
+  // Whoever came first is named, whoever shared the input since.
+  const third = `${two("pic:5", "isa:4")}[device.d2]\ntype = "gpio"\nio = 0x400\nirq = "pic:5"\n`;
+  const last = assertThrows(() => load(third), ConfigErrors).message;
+  assert(last.endsWith("device.d2.irq: 'pic:5' is already driven by 'd0' (line 17)"), last);
   for (const [a, b, input] of [["isa:5", "isa:5", "pic:5"], ["isa:4", "isa:5", "pic:5"], ["isa:6", "pic:6", "pic:6"]]) {
     const said = assertThrows(() => load(two(a, b)), ConfigErrors).message;
     assert(said.endsWith(`device.d1.irq: '${input}' is already driven by 'd0' (line 17)`), said);

@@ -38,6 +38,16 @@ Deno.test("what cannot be read says why in one line, and suggests names that are
   why(() => openDisk(`${dir}/zzzzzzzzzzzzzzzz`, { write: true }), "no such file");
 });
 
+Deno.test("a pipe and a device are no disks; a device that has no end is no file, and one that is empty is an empty one", () => {
+  const pipe = `${dir}/pipe`, no = "cannot be read: a disk has sectors, and this is a pipe or a device";
+  new Deno.Command("mkfifo", { args: [pipe] }).outputSync();
+  for (const path of [pipe, "/dev/null", "/dev/zero"]) {
+    assertEquals(assertThrows(() => openDisk(path, { write: false }), ConfigError).message, `${path}: ${no}`);
+  }
+  assertEquals(readFile("/dev/null").length, 0);
+  assertEquals(assertThrows(() => readFile("/dev/zero"), ConfigError).message, "/dev/zero: cannot be read: it is a device and no file");
+});
+
 Deno.test("what an image does not take is told as written, not as read", () => {
   const disk = openDisk(file("gone", noise(512)), { write: true });
   disk.read(0, 512);

@@ -79,6 +79,14 @@ Deno.test("what can never be shown is told: rows that are none, lines that are t
   refused("a", { colour: "red" }, "a text on the screen: unknown option 'colour'; there are fg, bg, row");
   refused("a", { rwo: 1 }, "unknown option 'rwo' (did you mean 'row'?)");
   refused("a", { bg: "rde" }, "no colour 'rde' (did you mean 'red'?)");
+  const size = "the screen has 20 columns and 4 rows",
+    why = (p: string, row?: number) => new ScreenMatcher(p, row === undefined ? {} : { row }).impossible(screen([]));
+  assertEquals([why("a", 4), why("a", -5)], [4, -5].map((row) => `there is no row ${row}: ${size}, 0 to 3 or -4 to -1`));
+  assertEquals(why("x".repeat(21)), `a text without a line break is looked for in one row, and this one is longer: ${size}`);
+  assertEquals([why("1\n2", 3), why("1\n2\n3\n4\n5")], [
+    `the text has 2 lines, from row 3 on: ${size}`,
+    `the text has 5 lines, from row 0 on: ${size}`,
+  ]);
   // The edges that there are.
   for (const row of [0, -4]) assertEquals(s.shows("a", { row }), true);
   for (const row of [3, -1]) assertEquals(s.shows(/^$/, { row }), true);
@@ -216,4 +224,33 @@ Deno.test("a pattern is found in the row that has changed as by searching all of
     if (shown && (fg || bg)) counts.look++;
   }
   for (const [what, n] of Object.entries(counts)) assert(n > 100, `${what}: ${n}`);
+});
+
+Deno.test("for a terminal, each attribute has the ANSI codes of its colours, with and without blinking, as many columns as fit", () => {
+  // ECMA-48 8.3.117 (SGR), in the order of its colours; 90 to 97 and 100 to 107 are the bright ones of aixterm.
+  const order = ["black", "red", "green", "brown", "blue", "magenta", "cyan", "lightgray"],
+    dark = (n: number) => order.indexOf(COLOURS[n & 7]);
+  for (const blink of [true, false]) {
+    for (let attribute = 0; attribute < 256; attribute++) {
+      const [line, ...others] = ansiLines(screen([["ab", attribute]], blink), 2), bg = blink ? attribute >> 4 & 7 : attribute >> 4;
+      const codes = [dark(attribute) + (attribute & 8 ? 90 : 30), dark(bg) + (bg & 8 ? 100 : 40)];
+      assertEquals([line, others.length], [`\x1b[${codes.join(";")}mab\x1b[0m`, 3], `${attribute}, ${blink}`);
+    }
+  }
+  assertEquals(ansiLines(screen([["ab", 7]]), 0)[0], "\x1b[0m");
+});
+
+Deno.test("a cell is what is there, to the screen's edges; whoever watches is told until the last one has gone", () => {
+  const p = port(screen([["a", 7], [" ".repeat(19) + "b", 0x9c]])), s = new Screen(p), told: string[] = [];
+  assertEquals([s.cell(0, 0)?.character, s.cell(1, 19)?.character, s.cell(3, 0)?.character], ["a", "b", " "]);
+  for (const [row, column] of [[-1, 0], [4, 0], [0, -1], [0, 20]]) assertEquals(s.cell(row, column), undefined, `${row},${column}`);
+  assertEquals([s.cell(1, 19)?.blink, s.cell(0, 0)?.blink], [true, false]);
+  const [one, two] = ["one", "two"].map((name) => (row: number) => void told.push(`${name} ${row}`));
+  s.watch(one), s.watch(two);
+  p.onChange!(2);
+  s.unwatch(one);
+  p.onChange!(-1);
+  s.unwatch(two);
+  assertEquals([told, p.onChange], [["one 2", "two 2", "two -1"], undefined]);
+  assertEquals(s.image(), { width: 2, height: 1, rgb: Uint8Array.of(255, 0, 0, 0, 0, 255) });
 });

@@ -1,7 +1,8 @@
 // What a session decides by itself; what scripts see of it is in tests/scenario_test.ts.
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { FakeMachine } from "../../tests/fake_machine.ts";
+import { type Action, BASE, FakeMachine } from "../../tests/fake_machine.ts";
 import { ConfigError } from "../core/errors.ts";
+import type { Stop } from "../machine/stop.ts";
 import { ScenarioTimeout, UnexpectedStop } from "./failures.ts";
 import { MachineSession } from "./session.ts";
 
@@ -37,4 +38,115 @@ Deno.test("a guest that only input can wake: it is over for who waits for the en
     if (answer) await assertRejects(() => asked.stopped(), ScenarioTimeout);
     else await assertRejects(() => asked.serial.toPrint("x"), UnexpectedStop);
   }
+});
+
+/** A machine whose first slice is short, as the real one's is before the JIT is loaded; it notes how it is run. */
+class Early extends FakeMachine {
+  readonly runs: [ticks: number, wallMs: number][] = [];
+  /** Whether the first run comes back for the sake of wall time. */
+  cut = false;
+  get early(): number {
+    return Math.max(0, 100 - this.s.ticks);
+  }
+  override run(until: number, wallMs = Infinity): Stop | undefined {
+    this.runs.push([until - this.s.ticks, wallMs]);
+    const stop = super.run(this.cut && this.runs.length === 1 ? until - 40 : until);
+    this.yielded = this.cut && this.runs.length === 1;
+    return stop;
+  }
+}
+
+Deno.test("the short first slice and the next are one for the host, unless wall time or sleep parts them", async () => {
+  const play = async (program: Action[], cut = false) => {
+    const machine = new Early(program), session = new MachineSession(machine), slices: number[] = [];
+    machine.cut = cut;
+    session.hooks = { afterSlice: () => void slices.push(machine.s.ticks) };
+    await session.run({ instructions: 300 });
+    return { slices, runs: machine.runs };
+  };
+  assertEquals(await play([{ spin: 1000 }]), { slices: [300], runs: [[100, 100], [200, 10]] });
+  // What goes on in the midst of a slice has a turn's time as any other.
+  assertEquals(await play([{ spin: 1000 }], true), { slices: [60, 300], runs: [[100, 100], [40, 10], [200, 10]] });
+  assertEquals((await play([{ spin: 20 }, { echo: 1 }])).slices.slice(0, 2), [100, 300]);
+  assertEquals((await play([{ spin: 50 }, { exit: 1 }])).slices, [51]);
+});
+
+Deno.test("the host is told of each slice, of breakpoints that no wait asked for, and of the end before the waits are", async () => {
+  const machine = new FakeMachine([{ spin: 10 }, { spin: 10 }, { spin: 10 }, { exit: 3 }]), session = new MachineSession(machine);
+  const told: string[] = [], [cpu] = machine.cpus;
+  cpu.breakpoints.add(BigInt(machine.addresses[1] * 4 + BASE));
+  session.hooks = {
+    onBreakpoint: (stop) => void told.push(`${stop.kind} ${machine.s.ticks}`),
+    onFinalStop: (stop) => void told.push(`${stop.kind} ${machine.s.ticks}`),
+  };
+  const reached = session.run({ until: "a2" }).then(() => told.push("reached")), end = session.stopped().then(() => told.push("stopped"));
+  await Promise.all([reached, end]);
+  // The second one was waited for.
+  assertEquals(told, ["breakpoint 10", "reached", "exit 31", "stopped"]);
+});
+
+Deno.test("a slice is as long as the host, each wait and each thing that is due allow, and no longer", async () => {
+  const machine = new Early([{ spin: 5000 }]), session = new MachineSession(machine);
+  machine.s.ticks = 100;
+  let limit = 50;
+  session.hooks = { limitTicks: () => limit };
+  await session.run({ instructions: 120 });
+  assertEquals(machine.runs.splice(0).map(([ticks]) => ticks), [50, 50, 20]);
+  limit = Infinity;
+  await Promise.all([session.run({ instructions: 30 }), session.run({ instructions: 70 })]);
+  assertEquals(machine.runs.splice(0).map(([ticks]) => ticks), [30, 40]);
+  // A byte that has its time: the slice ends there. The guest has read the first.
+  const send = session.serial.send(Uint8Array.of(1, 2), { pace: "25ns" });
+  const room = () => machine.s.rx.splice(0);
+  session.hooks.afterSlice = () => void room();
+  room();
+  await Promise.all([send, session.run({ instructions: 60 })]);
+  assertEquals(machine.runs.map(([ticks]) => ticks).reduce((a, b) => a + b), 60);
+  assertEquals(session.inputs.map((e) => [e.ticks, ...e.bytes]), [[290, 1], [315, 2]]);
+});
+
+Deno.test("a paused machine stands until it is woken; a frozen one for good; one that is ended from outside has stopped", async () => {
+  const machine = new FakeMachine([{ spin: 5000 }]),
+    session = new MachineSession(machine),
+    later = () => new Promise((r) => setTimeout(r, 5));
+  let paused = true;
+  session.hooks = { paused: () => paused };
+  const run = session.run({ instructions: 10 });
+  await later();
+  assertEquals(machine.s.ticks, 0);
+  paused = false;
+  session.wake();
+  assertEquals([await run, machine.s.ticks], [{ kind: "budget" }, 10]);
+  let over = false;
+  const frozen = session.run({ instructions: 10 }).finally(() => over = true);
+  frozen.catch(() => {});
+  session.freeze();
+  await later();
+  assertEquals([machine.s.ticks, over], [10, false]);
+
+  const other = new MachineSession(new FakeMachine([{ jump: 0 }])), stopped = other.stopped(), print = other.serial.toPrint("x");
+  other.hooks = { afterSlice: () => other.end({ kind: "exit", code: 9 }) };
+  print.catch(() => {});
+  assertEquals([await stopped, other.stop], [{ kind: "exit", code: 9 }, { kind: "exit", code: 9 }]);
+  await assertRejects(() => print, UnexpectedStop, "exit with code 9");
+  // What came first stays.
+  other.end({ kind: "reset" });
+  assertEquals(other.stop, { kind: "exit", code: 9 });
+});
+
+Deno.test("a message of failure says of each processor where it is and whether it rests, and of consoles that have printed nothing", async () => {
+  const machine = new FakeMachine([{ spin: 3 }, { echo: 1 }], { harts: 2 }), session = new MachineSession(machine, { replay: "again" });
+  const e = await assertRejects(() => session.serial.toPrint("x", { within: "1us" }), ScenarioTimeout);
+  assertEquals(e.message.split("\n"), [
+    'Waited 1us of guest time in vain for uart0 to print "x"',
+    "  guest time: 1.000 us (tick 1000)",
+    "  uart0 has printed nothing",
+    "  cpu0: pc 0x8000000c a1 (waiting for an interrupt)",
+    "  cpu1: pc 0x8000000c a1 (waiting for an interrupt)",
+    "  replay: again",
+  ]);
+  assertEquals([e.details.awaited, e.details.transcript, "stop" in e.details], ['uart0 to print "x"', { uart0: "" }, false]);
+  const quiet = new MachineSession(new FakeMachine([{ out: "a\r\nb" }, { jump: 1 }]));
+  const plain = await assertRejects(() => quiet.serial.toPrint("x", { within: "1us" }), ScenarioTimeout);
+  assertEquals(plain.message.split("\n").slice(2), ["  uart0, last lines:", "    | a", "    | b", "  cpu0: pc 0x80000010 a1"]);
 });

@@ -98,7 +98,9 @@ class Ports implements CpuPorts {
   }
   #find(port: number): Port {
     const r = this.bus.find(port)!, offset = windowOffset(r, port);
-    return this.#known[port & (KNOWN_PORTS - 1)] = new Port(port, r.target!, offset, r.length - offset);
+    // Behind a port where nothing is may be one where something is.
+    const left = r === this.bus.elsewhere ? 1 : r.length - offset;
+    return this.#known[port & (KNOWN_PORTS - 1)] = new Port(port, r.target!, offset, left);
   }
   in(port: number, size: number): number {
     const p = this.#at(port);
