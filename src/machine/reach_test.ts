@@ -4,7 +4,7 @@ import { Random } from "../../tests/fuzz/random.ts";
 import { VirtualClock } from "../core/clock.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { Device, Sources } from "../core/device.ts";
-import type { Edge, Graph } from "./graph.ts";
+import type { Edge, Graph } from "./machine_graph.ts";
 import { Reach, type Sleep } from "./reach.ts";
 
 /** A device, as its output lets something through: as whatever is in it moves; its output 1 alone; an input of a name; a message of a kind. */
