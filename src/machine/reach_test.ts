@@ -4,7 +4,7 @@ import { Random } from "../../tests/fuzz/random.ts";
 import { VirtualClock } from "../core/clock.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { Device, Sources } from "../core/device.ts";
-import type { Edge, Graph } from "./machine_graph.ts";
+import type { Edge, MachineGraph } from "./machine_graph.ts";
 import { Reach, type Sleep } from "./reach.ts";
 
 /** A device, as its output lets something through: as whatever is in it moves; its output 1 alone; an input of a name; a message of a kind. */
@@ -113,7 +113,7 @@ Deno.test("random boards: alarms, what the outside may give, rules of outputs, m
       return wakers.some((w, n) => w.some((input) => input === "timer" ? platform === "set" : found.has(`cpu${n}.${input}`)));
     };
     const wanted: Sleep = wakes(false) ? undefined : wakes(true) ? "input" : "dead";
-    const reach = new Reach(graph as unknown as Graph, devices, clock);
+    const reach = new Reach(graph as unknown as MachineGraph, devices, clock);
     assertEquals(reach.sleep(cpus), wanted, Deno.inspect({ parts, edges, wakers, platform }, { depth: 9 }));
     counts[wanted ?? "wakes"]++;
   }
