@@ -37,9 +37,9 @@ const SYSTEM = {
   rdpid: STAYS, // -> IA32_TSC_AUX
   rdpmc: STAYS, // ECX -> EDX:EAX
   rdmsr: STAYS, // ECX -> EDX:EAX
-  wrmsr: STAYS, // ECX, EDX:EAX
+  wrmsr: STAYS, // EDX:EAX into that of ECX
   xgetbv: STAYS, // ECX -> EDX:EAX
-  xsetbv: STAYS, // ECX, EDX:EAX
+  xsetbv: STAYS, // EDX:EAX into that of ECX
   rdpkru: STAYS, // ECX -> EDX:EAX
   wrpkru: STAYS, // ECX, EDX:EAX
   random: STAYS, // 0: rdrand, 1: rdseed -> 64 random bits

@@ -35,9 +35,6 @@ import {
 const plain = (helper: number): Semantics => (b) => void b.call(helper);
 /** A helper that ends the block, with the addresses of this instruction and the next. */
 const end = (helper: number): Semantics => (b) => b.callEnd(helper, b.here(), b.following());
-/** EDX:EAX as one value. */
-const pair = (b: Emit) => b.or(b.extU(b.reg(AX, 4)), b.shl(b.extU(b.reg(DX, 4)), b.i64(32)));
-const ecx = (b: Emit) => b.extU(b.reg(CX, 4));
 const nothing: Semantics = () => {};
 const undefined_: Semantics = (b) => b.raise(XCPT.UD);
 
@@ -196,7 +193,7 @@ export const system: RowText[] = [
   x86("0F 01 C8", "monitor", "monitor", monitor),
   x86("0F 01 C9", "mwait", "monitor ends", end(H.mwait)),
   x86("NP 0F 01 D0", "xgetbv", "xsave", plain(H.xgetbv)),
-  x86("NP 0F 01 D1", "xsetbv", "xsave cpl0", (b) => void b.call(H.xsetbv, ecx(b), pair(b))),
+  x86("NP 0F 01 D1", "xsetbv", "xsave cpl0", plain(H.xsetbv)),
   x86("NP 0F 01 EE", "rdpkru", "pku", plain(H.rdpkru)),
   x86("NP 0F 01 EF", "wrpkru", "pku", plain(H.wrpkru)),
   x86("0F 01 CA", "clac", "smap", (b) => void b.call(H.accessFlag, b.i64(0))),
@@ -222,7 +219,7 @@ export const system: RowText[] = [
   x86("0F 21 /r", "mov Ry, Dy", "f64 cpl0", fromControl(H.readDr)),
   x86("0F 22 /r", "mov Cy, Ry", "f64 cpl0", toControl(H.writeCr)),
   x86("0F 23 /r", "mov Dy, Ry", "f64 cpl0", toControl(H.writeDr)),
-  x86("0F 30", "wrmsr", "msr cpl0", (b) => void b.call(H.wrmsr, ecx(b), pair(b))),
+  x86("0F 30", "wrmsr", "msr cpl0", plain(H.wrmsr)),
   x86("0F 31", "rdtsc", "tsc", timeStamp),
   x86("0F 32", "rdmsr", "msr cpl0", plain(H.rdmsr)),
   x86("0F 33", "rdpmc", "", plain(H.rdpmc)),
