@@ -301,13 +301,14 @@ function done(engine: keyof typeof all, rigs: readonly Rig[]): void {
 }
 
 /** What holds whenever nothing runs, whatever ran: of watched pages, of the data TLBs and of the jump cache. */
-function isSound({ engine: { memory, harts, limits } }: Rig): void {
+function isSound({ engine: { memory, harts, limits, running } }: Rig): void {
   const { i32, u16, i64 } = memory, inRam = (at: number) => memory.rams.find((r) => at >= r.offset && at < r.offset + r.length);
   for (let at = 0; at < memory.pages * 65536; at += PAGE) assert(memory.why(at) === 0 || inRam(at), `page ${at} of no RAM is watched`);
-  for (const { tlbs, core } of harts) {
+  for (const hart of harts) {
+    const { tlbs, core } = hart;
     for (let half = tlbs; half < tlbs + REGIMES * TLB_SIZE; half += TLB_HALF) {
       // There is one for each regime that was asked for.
-      if (i32[half >> 2] === 0 && Math.floor((half - tlbs) / TLB_SIZE) !== core.regime()) continue;
+      if (i32[half >> 2] === 0 && (hart !== running || Math.floor((half - tlbs) / TLB_SIZE) !== core.regime())) continue;
       for (let n = 0, e = half >> 2; n < limits.tlbEntries; n++, e += 4) {
         const lo = i32[e], what = `entry ${n} of the TLB at ${half}`;
         if ((lo & (PAGE - 1)) !== 0) continue;
@@ -901,6 +902,142 @@ both("code in a ROM where addresses are physical, and in the part of a page with
         assert(!t.engine.options.jit || t.engine.stats.regions > regions, "not compiled");
       }
     }
+  }
+});
+
+both("when the bus shows other memory at an address, code and data are there at once, and the cores are told", (make) => {
+  for (const flat of [false, true]) {
+    const at = 0x5000_0000, t = make(2, [{ length: 2 * PAGE, readonly: false }, { length: 2 * PAGE, readonly: false }]), told = [0, 0];
+    t.core.flat = flat;
+    for (const [n, h] of t.engine.harts.entries()) (h.core as Core).remapped = () => void told[n]++;
+    const views = [1, 2].map((n) => t.engine.ramBytes(n)).map((b) => new DataView(b.buffer, b.byteOffset, b.length));
+    for (const [n, view] of views.entries()) {
+      for (const [i, l] of ([["ld", 1, 10, 0], ["st", 1, 10, 8], ["addi", 2, 2, 1 + 9 * n], ["j", 0, 0, -3]] as Line[]).entries()) {
+        view.setInt32(4 * i, word(...l), true);
+      }
+      view.setUint32(PAGE, 100 + n, true);
+    }
+    t.bus.mapRam(RAM, t.engine.ramBytes(0));
+    t.bus.mapRam(at, t.engine.ramBytes(1));
+    t.bus.mapShadow(at, t.engine.ramBytes(2));
+    t.bus.onRemap = () => t.engine.remapped();
+    t.engine.remapped();
+    t.engine.remapped();
+    assertEquals(told, [1, 1]);
+    t.pc = at;
+    t.set(10, at + PAGE);
+    let sum = 0;
+    for (const [turn, shown] of [0, 1, 0, 1].entries()) {
+      t.bus.shadow(at, 2 * PAGE, shown ? "write" : "off");
+      for (const view of views) view.setUint32(PAGE + 8, 7, true);
+      t.all(400);
+      sum += 100 * (1 + 9 * shown);
+      assertEquals([t.pc, t.r(1), t.r(2)], [at, 100 + shown, sum], `turn ${turn}, flat: ${flat}`);
+      assertEquals(views.map((view) => view.getUint32(PAGE + 8, true)), shown ? [7, 101] : [100, 7], `turn ${turn}, flat: ${flat}`);
+    }
+    assertEquals(told, [4, 4]);
+  }
+});
+
+both("code and data across 4 GiB: instructions, their second pages, loads and stores, and where each faults", (make) => {
+  const edge = 2 ** 32, code = DATA + 4 * PAGE, data = DATA + 8 * PAGE, all = [READ, WRITE, FETCH] as const;
+  const t = make();
+  for (const n of [0, 1]) t.core.mapped.set(edge / PAGE - 1 + n, { paddr: code + n * PAGE, rights: all });
+  for (const n of [0, 1]) t.core.mapped.set(3 * edge / PAGE - 1 + n, { paddr: data + 2 * n * PAGE, rights: all });
+  // The wide one begins in the last word below 4 GiB.
+  t.code(code + PAGE - 16, ["st", 1, 10, -3], ["ld", 2, 10, -3], ["addi", 1, 1, 1], ["wide", 3, 3, 0]);
+  t.code(code + PAGE, [NAMES[2]], ["bne", 1, 12, -5], ["j"]);
+  t.set(10, 3 * edge).set(12, 200).set(1, 0);
+  t.pc = edge - 16;
+  t.all(1001);
+  assertEquals([t.pc, t.r(1), t.r(2), t.r(3)], [edge + 8, 200, 199, 400]);
+  assertEquals([data + PAGE - 3, data + 2 * PAGE].map((at) => t.view.getUint8(at - RAM)), [199, 0]);
+  // A page that is not there: the second one of the data, then that of the code.
+  t.core.mapped.set(3 * edge / PAGE, undefined);
+  t.core.env.flushTlb();
+  t.pc = edge - 16;
+  t.set(1, 0).all(1);
+  assertEquals([t.cause, t.epc, t.pc], [PAGE_FAULT + WRITE, edge - 16, VECTOR]);
+  t.core.mapped.set(3 * edge / PAGE, { paddr: data + 2 * PAGE, rights: all });
+  t.core.mapped.set(edge / PAGE, undefined);
+  t.core.space++;
+  t.core.status = FAULT;
+  t.pc = edge - 16;
+  t.all(4);
+  assertEquals([t.cause, t.epc, t.r(1)], [HELPER_FAULT, edge - 4, 1]);
+});
+
+both("a load across pages of which one answers nothing names that one", (make) => {
+  const end = RAM + RAM_BYTES;
+  for (const [at, fault] of [[end - 4, end], [end, end], [RAM - 4, RAM - 4], [DEVICE + PAGE - 4, DEVICE + PAGE - 4]]) {
+    const t = make().code(CODE, ["ld", 2, 10, 0], ["j", 0, 0, -1]);
+    t.set(10, DATA).all(100);
+    t.pc = CODE;
+    t.set(10, at).all(1);
+    assertEquals([t.cause, t.epc, t.core.faultAt], [BUS_FAULT + READ, CODE, fault], at.toString(16));
+  }
+});
+
+both("work outside of compiled code is counted: so much of any kind, and `run` comes back", (make) => {
+  /** What a turn of two instructions does, and how often it does it until 512 units are spent. */
+  const far = DATA + LIMITS.tlbEntries * PAGE;
+  const KINDS: readonly (readonly [string, Line, number])[] = [
+    ["a device is read", ["lb", 2, 8, 0], DEVICE],
+    ["a device is written", ["sb", 2, 8, 0], DEVICE],
+    ["a helper", ["call", 2, 8, 0], 0],
+    ["a load over an end of a page", ["ld", 2, 8, -4], DATA + PAGE],
+    ["a store over an end of a page", ["st", 2, 8, -4], DATA + PAGE],
+  ];
+  for (const [what, line, base] of KINDS) {
+    const t = make().code(CODE, line, ["bne", 0, 9, -1]).set(8, base).set(9, 1);
+    t.engine.comeBack();
+    t.all(200).run(100_000);
+    for (let n = 0; n < 3; n++) {
+      const done = t.run(100_000);
+      // A region that leaves for an access adds some of its own.
+      assert(done > 250 && done <= 2 * 512 + 40, `${what}: ${done} instructions`);
+    }
+  }
+  // Two pages that take each other's place in the TLB.
+  const t = make().code(CODE, ["ld", 2, 8, 0], ["ld", 2, 9, 0], ["bne", 0, 9, -2]).set(8, DATA).set(9, far);
+  t.core.mapped.set(far / PAGE, { paddr: DATA + PAGE, rights: [READ, WRITE] });
+  t.engine.comeBack();
+  t.all(300).run(100_000);
+  const done = t.run(100_000);
+  // Compiled code remembers a page for each register.
+  assert(t.engine.options.jit || done > 300 && done <= 3 * 256 + 40, `TLB misses: ${done} instructions`);
+  // What a device moves counts by its bytes: 512 and more at once.
+  for (const [bytes, times] of [[511, 512], [512, 256], [4096, 57]]) {
+    t.engine.comeBack();
+    t.run(1);
+    let n = 0;
+    t.engine.attention();
+    t.pc = CODE + 0x100;
+    t.code(CODE + 0x100, ["addi", 3, 3, 1], ["j", 0, 0, -1]);
+    t.all(10);
+    t.engine.comeBack();
+    while (n < 2000 && t.run(10) === 10) {
+      t.engine.wrote(DATA, bytes);
+      n++;
+    }
+    // Each run has a turn of its own.
+    assert(Math.abs(n - times) <= 3, `${n} moves of ${bytes} bytes`);
+  }
+});
+
+Deno.test("JIT: what leaves to the interpreter often is compiled anew where it reaches devices, and given up where nothing helps", () => {
+  const limits = { sides: 8, sideWorth: 50 };
+  // A device: known from its first time, and reached from the region that is compiled then.
+  const t = new Rig({ jit: true, threshold: 1, limits }).code(CODE, ["lb", 2, 8, 0], ["addi", 1, 1, 1], ["j", 0, 0, -2]);
+  t.set(8, DEVICE).all(3000);
+  assertEquals([t.r(1), t.accesses.length, t.engine.stats.regionsReverted, t.engine.liveRegions > 0], [1000, 1000, 0, true]);
+  assert(t.engine.stats.sideExits >= 1 && t.engine.stats.sideExits <= 20, `${t.engine.stats.sideExits}`);
+  // A page's end: nothing helps; with enough instructions in between it stays.
+  for (const [rounds, left] of [[1, 0], [60, 1]]) {
+    const t = new Rig({ jit: true, threshold: 1, limits });
+    t.code(CODE, ["addi", 3, 0, 0], ["addi", 3, 3, 1], ["bne", 3, 12, -1], ["ld", 2, 8, 0], ["j", 0, 0, -4]);
+    t.set(8, DATA + PAGE - 4).set(12, rounds).all(4000);
+    assertEquals([t.engine.stats.regionsReverted > 0, t.engine.liveRegions > 0], [left === 0, left === 1], `${rounds} rounds`);
   }
 });
 

@@ -132,7 +132,7 @@ Deno.test("code is where its translation is, in each context, and is asked for o
       return h % 7 === 0 ? -1 : h % 11 === 0 ? 0x1000_0000 : RAM + (h >>> 4) % PAGES * PAGE + (lo & (PAGE - 1));
     };
     for (let step = 0; step < 200; step++) {
-      const lo = r.pick([0, 0x1000, 0x2000, 0x10_0000, 0x8000_0000 | 0, -PAGE]) + r.below(PAGE), hi = r.pick([0, 1, -1]);
+      const lo = r.pick([0, 0x1000, 0x2000, 0x10_0000, 0x8000_0000 | 0, -PAGE]) + r.below(PAGE), hi = r.pick([0, 1, -1, 4, -4]);
       if (r.one(4)) i32[CONTEXT >> 2] = 16 * (1 + r.below(3));
       if (r.one(20)) {
         slot.forgetFetches();

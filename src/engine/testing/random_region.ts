@@ -119,7 +119,7 @@ export function randomRegion(seed: number, { words, accesses, calls, fewBases, c
         if (r.one(8)) {
           // A constant: anywhere, or at the ends of what there is.
           const at = r.below(PAGES * PAGE);
-          return b.i64Halves((RAM + (at % 3 ? at : ENDS[at >> 2 & 3] + (at >> 4) % 32 - 24)) | 0, 0);
+          return b.i64Halves((RAM + (at % 3 ? at : ENDS[at >> 2 & 3] + (at >> 4) % 16 - 8)) | 0, 0);
         }
         const offset = r.pick([0, 0, 8, 4, -8, 16, 1, 300, -2000, 4080]), at = base();
         if (r.one(6)) return r.pick(UNUSUAL)(b, at, offset);
