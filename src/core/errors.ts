@@ -8,6 +8,12 @@ export interface Place {
   readonly key?: string;
 }
 
+/** A place, with what another one says more exactly. */
+export function placeAt(place: Place, exactly: Place | undefined): Place {
+  const { file = place.file, line = place.line, key = place.key } = exactly ?? {};
+  return { ...(file !== undefined && { file }), ...(line !== undefined && { line }), ...(key !== undefined && { key }) };
+}
+
 /** A mistake in the user's machine file, image, script or command line: one line, no stack trace, exit status 2. */
 export class ConfigError extends Error {
   override name = "ConfigError";

@@ -1,7 +1,7 @@
 // A checked machine of a machine file.
 import type { AnyDeviceType, Inputs, Window } from "../core/device.ts";
 import { type DiskKind, type DriveConfig, sizeProblem } from "../core/disk.ts";
-import { ConfigError, didYouMean, type Place } from "../core/errors.ts";
+import { ConfigError, didYouMean, type Place, placeAt } from "../core/errors.ts";
 import type { Config, Keys } from "../core/schema.ts";
 import { DEVICE_NAMES, DEVICES, loadDevices } from "../devices/mod.ts";
 import { applySet, ConfigReader, type FindShipped, hex, loadTree, merge, type Override, parseSize, type ReadFile } from "./config.ts";
@@ -250,7 +250,7 @@ class GraphBuilder {
     this.#wires.replicated.set(id, count);
     this.#wires.inputs.delete(id);
     if (count > 1 && windows.length && read.common.stride === undefined) {
-      return r.error("missing: 'stride' must give the distance between two of them", { ...place, key: `${place.key}.stride` });
+      return r.error("missing: 'stride' must give the distance between two of them", placeAt(place, { key: `${place.key}.stride` }));
     }
     const split = wanted.find((w) => stride % (w.multiple ?? 1));
     if (split) {
@@ -370,10 +370,12 @@ class GraphBuilder {
     if (pci === undefined) {
       if (type.pci === "required") {
         const { place } = table.get("type")!;
-        r.error(`missing: a '${type.type}' must be plugged in, as in "pci:1.0"`, {
-          ...place,
-          key: place.key?.replace(/type$/, "pci") ?? "pci",
-        });
+        r.error(
+          `missing: a '${type.type}' must be plugged in, as in "pci:1.0"`,
+          placeAt(place, {
+            key: place.key?.replace(/type$/, "pci") ?? "pci",
+          }),
+        );
       }
       return undefined;
     }
@@ -405,18 +407,20 @@ class GraphBuilder {
     const r = this.#reader, key = bus === "mem" ? "at" : "io";
     if (base === undefined) {
       const what = w.bus === "any" ? "'at' or 'io'" : `'${key}'`;
-      r.error(`missing: ${what} must give the address of the window '${w.name}' (${w.length} bytes)`, {
-        ...place,
-        key: `${place.key}.${key}`,
-      });
+      r.error(
+        `missing: ${what} must give the address of the window '${w.name}' (${w.length} bytes)`,
+        placeAt(place, {
+          key: `${place.key}.${key}`,
+        }),
+      );
     } else if (bus === "mem") {
-      r.error(`must be a multiple of ${hex(w.multiple!)} for the window '${w.name}', got ${hex(base)}`, {
-        ...place,
-        ...table.get("at")?.place,
-      });
+      r.error(
+        `must be a multiple of ${hex(w.multiple!)} for the window '${w.name}', got ${hex(base)}`,
+        placeAt(place, table.get("at")?.place),
+      );
     } else if (!this.#architecture.ports) {
       const others = Object.values(ARCHITECTURES).filter((a) => a.ports).map((a) => a.title).join(" and ");
-      r.error(`must be absent: only ${others} machines have ports`, { ...place, ...table.get("io")?.place });
+      r.error(`must be absent: only ${others} machines have ports`, placeAt(place, table.get("io")?.place));
     } else r.error(`must be ports below 0x10000, got ${hex(base)} for ${w.length} ports`, table.get("io")?.place ?? place);
   }
 

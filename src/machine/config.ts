@@ -2,7 +2,7 @@
 // Nothing here knows what a machine is made of; that is in format.ts and graph.ts.
 import { parse, TomlDate } from "npm:smol-toml@1.9.1";
 import type { Config, Key, Keys } from "../core/schema.ts";
-import { ConfigError, ConfigErrors, didYouMean, type Place } from "../core/errors.ts";
+import { ConfigError, ConfigErrors, didYouMean, type Place, placeAt } from "../core/errors.ts";
 import { isUnsafe, joinKey, readToml, type Scalar, type TomlNode, type TomlTable } from "./toml.ts";
 
 /** True for what an override gave instead of a file: its place names an option of the command line. */
@@ -99,12 +99,12 @@ export function applySet(base: TomlTable, set: readonly Override[]): TomlTable {
 
 function setNode(given: unknown, place: Place): TomlNode {
   if (Array.isArray(given)) {
-    return { value: given.map((v, i) => setNode(v, { ...place, key: `${place.key}[${i}]` })), place, text: "" };
+    return { value: given.map((v, i) => setNode(v, placeAt(place, { key: `${place.key}[${i}]` }))), place, text: "" };
   }
   if (given instanceof Date) return { value: given, place, text: given.toISOString() };
   if (typeof given === "object" && given !== null) {
     return {
-      value: new Map(Object.entries(given).map(([k, v]) => [k, setNode(v, { ...place, key: joinKey(place.key!, k) })])),
+      value: new Map(Object.entries(given).map(([k, v]) => [k, setNode(v, placeAt(place, { key: joinKey(place.key!, k) }))])),
       place,
       text: "",
     };
@@ -176,7 +176,7 @@ export class ConfigReader {
     if ("default" in key && key.default !== undefined) return key.default;
     if (key.optional) return undefined;
     if (key.kind === "table" || key.kind === "named") return this.value({ value: new Map(), place, text: "" }, key);
-    this.error(`missing: it must be ${expected(key)} (${key.doc})`, { ...place, key: joinKey(place.key ?? "", name) });
+    this.error(`missing: it must be ${expected(key)} (${key.doc})`, placeAt(place, { key: joinKey(place.key ?? "", name) }));
     return undefined;
   }
 

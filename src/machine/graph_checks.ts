@@ -1,6 +1,6 @@
 // What a machine file may not say though each key of it is right: overlaps, addresses beyond the processor, slots and channels taken twice.
 import type { AnyDeviceType } from "../core/device.ts";
-import { didYouMean, type Place } from "../core/errors.ts";
+import { didYouMean, type Place, placeAt } from "../core/errors.ts";
 import { hex, isOverride } from "./config.ts";
 import { architectureOf, type CpuNode } from "./architectures.ts";
 import type { DeviceNode, MemoryNode } from "./machine_graph.ts";
@@ -79,7 +79,7 @@ export function checkDma({ sections, types, devices, byId }: Parts): void {
     if (!dma) continue;
     const { device, channel } = dma,
       target = byId.get(device),
-      bad = (problem: string) => sections.reader.error(problem, { ...place, key: `${place.key}.dma` });
+      bad = (problem: string) => sections.reader.error(problem, placeAt(place, { key: `${place.key}.dma` }));
     const channels = target && types[target.type].dmaChannels, name = `${device}:${channel}`, other = served.get(name);
     if (!target) {
       bad(`no device '${device}'${didYouMean(device, devices.filter((d) => types[d.type].dmaChannels).map((d) => d.id))}`);

@@ -1,5 +1,5 @@
 // The memories of a machine file: what is seen where of each, and which one is the main RAM.
-import type { Place } from "../core/errors.ts";
+import { type Place, placeAt } from "../core/errors.ts";
 import { type ConfigReader, parseSize } from "./config.ts";
 import * as format from "./format.ts";
 import type { MemoryNode, MemoryPart } from "./machine_graph.ts";
@@ -43,7 +43,7 @@ function chooseMain(sections: ConfigSections, memories: readonly MemoryNode[]): 
     said = memories.filter((m) => m.main),
     [main = largest(rams)] = said;
   const bad = (m: MemoryNode, problem: string) =>
-    r.error(problem, { ...m.place, ...(sections.get("memory").get(m.id)!.value as TomlTable).get("main")?.place });
+    r.error(problem, placeAt(m.place, (sections.get("memory").get(m.id)!.value as TomlTable).get("main")?.place));
   for (const m of said) if (m.kind === "rom") bad(m, `must be false: '${m.id}' is a ROM`);
   for (const m of said.slice(1)) bad(m, `must be false: '${said[0].id}' is the main RAM already`);
   if (main && main.kind === "ram" && !main.segments.length) bad(main, `the main RAM '${main.id}' is hidden by its holes`);

@@ -60,7 +60,7 @@ class Source {
   #spots: Map<string, Spot> | undefined;
   constructor(readonly text: string, readonly file: string) {}
 
-  #spot(key: string): Spot | undefined {
+  spot(key: string): Spot | undefined {
     if (!this.#spots) {
       const scanner = new Scanner(this.text);
       scanner.document();
@@ -76,33 +76,32 @@ class Source {
   }
 
   #node(value: unknown, key: string, above: Place): TomlNode {
-    const line = () => this.#spot(key)?.line ?? above.line ?? 1;
-    const place: Place = {
-      file: this.file,
-      get line() {
-        return line();
-      },
-      key,
-    };
-    if (Array.isArray(value)) {
-      const nodes: TomlNode[] = [];
-      for (let i = 0; i < value.length; i++) nodes.push(this.#node(value[i], `${key}[${i}]`, place));
-      return { value: nodes, place, text: "" };
-    }
+    const place = new KeyPlace(this, key, above);
+    if (Array.isArray(value)) return { value: value.map((v, i) => this.#node(v, `${key}[${i}]`, place)), place, text: "" };
     if (typeof value === "object" && value !== null && !(value instanceof Date)) {
       return { value: this.table(value as Record<string, unknown>, key, place), place, text: "" };
     }
-    const whole = typeof value === "bigint", text = () => this.#spot(key)?.text ?? String(value);
-    const node: TomlNode = {
-      value: whole ? Number(value) : value as Scalar,
-      place,
-      get text() {
-        return text();
-      },
-      whole,
-    };
+    const whole = typeof value === "bigint", node = new ScalarNode(whole ? Number(value) : value as Scalar, whole, value, place);
     if (whole && !Number.isSafeInteger(node.value)) this.rounded.push(node);
     return node;
+  }
+}
+
+/** Where a key stands: its line is looked for when somebody asks. (Getters in object literals cost a hidden class for each object.) */
+class KeyPlace implements Place {
+  readonly file: string;
+  constructor(readonly source: Source, readonly key: string, readonly above: Place) {
+    this.file = source.file;
+  }
+  get line(): number {
+    return this.source.spot(this.key)?.line ?? this.above.line ?? 1;
+  }
+}
+
+class ScalarNode implements TomlNode {
+  constructor(readonly value: Scalar, readonly whole: boolean, readonly parsed: unknown, readonly place: KeyPlace) {}
+  get text(): string {
+    return this.place.source.spot(this.place.key)?.text ?? String(this.parsed);
   }
 }
 
