@@ -3,12 +3,19 @@
 
 /** Tests beside the sources of which each takes seconds, with the seconds. */
 const SLOW = [
+  "src/engine/engine_test.ts", // 16
   "src/engine/passes/property_test.ts", // 8
-  "src/engine/memo_test.ts", // 7
-  "src/riscv/insn_test.ts", // 7
-  "src/firmware/bios/video_test.ts", // 5
+  "src/engine/memo_test.ts", // 8
+  "src/riscv/insn_test.ts", // 5
+  "src/riscv/rows_test.ts", // 4
+  "src/riscv/privileged_test.ts", // 4
+  "src/firmware/bios/video_test.ts", // 4
   "src/debug/gdb_test.ts", // 4
   "src/machine/x86/platform_test.ts", // 3
+  "src/firmware/bios/answers_test.ts", // 2
+  "src/ir/softfloat_model_test.ts", // 2
+  "src/devices/pc/vga/vga_test.ts", // 2
+  "src/scenario/boot_test.ts", // 2
   "src/scenario/screen_test.ts", // 2
   "src/machine/riscv/places_test.ts", // 2
   "src/x86/sse_test.ts", // 2
