@@ -91,7 +91,7 @@ export function loadCr3(cpu: Microcode, lo: number, hi: number): void {
 }
 
 /** SDM 4.4.1: the four entries are registers that are loaded with CR3. */
-function loadPdptes(cpu: Microcode, cr3: number): void {
+function loadPdptes(cpu: Pick<Microcode, "env" | "paging" | "fault">, cr3: number): void {
   const { env } = cpu, at = (cr3 & ~31) >>> 0, slot = env.ram(at, 32), entries = new Int32Array(8);
   if (slot >= 0) entries.set(env.i32.subarray(slot >>> 2, (slot >>> 2) + 8));
   for (let n = 0; n < 4; n++) if (entries[2 * n] & 1 && (entries[2 * n] & 0x1e6 || entries[2 * n + 1] & BEYOND)) cpu.fault(XCPT.GP, 0);
@@ -131,7 +131,7 @@ export function writeEfer(cpu: Microcode, lo: number, hi: number): void {
 }
 
 /** Sets PKRU and IA32_PKRS. */
-export function writeKeys(cpu: Microcode, pkru: number, pkrs: number): void {
+export function writeKeys(cpu: Pick<Microcode, "s" | "derived" | "trace">, pkru: number, pkrs: number): void {
   const { s } = cpu;
   if (pkru !== s.pkru) cpu.trace?.mmu?.(`pkru = ${hex(pkru >>> 0)}`);
   if (pkrs !== s.pkrs) cpu.trace?.mmu?.(`pkrs = ${hex(pkrs >>> 0)}`);

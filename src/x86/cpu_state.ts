@@ -58,7 +58,7 @@ export const powerOn = () => ({
 });
 export type CpuState = ReturnType<typeof powerOn>;
 
-/** The mode of operation (SDM volume 3A, 2.2): X86Cpu.refresh works it out, everybody looks at it. */
+/** The mode of operation (SDM volume 3A, 2.2): `Derived.refresh` works it out, everybody looks at it. */
 export class Modes {
   /** CR0.PE and not virtual-8086 mode. */
   protectedMode = false;

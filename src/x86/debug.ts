@@ -195,7 +195,7 @@ const names = (value: number, table: readonly (readonly [number, string])[]): st
   table.filter(([bit]) => value & bit).map(([, name]) => name).join(" ");
 
 /** "64-bit", "virtual-8086" and so on. */
-export function modeName(cpu: Microcode): string {
+export function modeName(cpu: Pick<Microcode, "modes" | "segments">): string {
   if (cpu.modes.v86) return "virtual-8086";
   if (!cpu.modes.protectedMode) return "real";
   const size = cpu.segments.attr[CS] & 0x40_0000 ? "32-bit" : "16-bit";
@@ -255,7 +255,7 @@ export function traceEvent(cpu: Microcode, trace: CpuTrace): void {
   }
 }
 
-const describe = (cpu: Microcode, e: Event): string => `CPL ${e.cpl}  ${what(e)}, at ${cpu.place(e.pc)}`;
+const describe = (cpu: Pick<Microcode, "place">, e: Event): string => `CPL ${e.cpl}  ${what(e)}, at ${cpu.place(e.pc)}`;
 function what(e: Event): string {
   const name = eventName(e.vector, e.kind);
   if (e.kind !== EXCEPTION || !hasErrorCode(e.vector)) return name;
@@ -278,7 +278,7 @@ function what(e: Event): string {
 }
 
 /** 64 bits of memory by linear address, without side effects. */
-function peek(cpu: Microcode, at: bigint): bigint | undefined {
+function peek(cpu: Pick<Microcode, "env" | "addresses">, at: bigint): bigint | undefined {
   const paddr = cpu.addresses.probe(at, READ), host = paddr === undefined ? -1 : cpu.env.ram(paddr, 8);
   if (host < 0) return undefined;
   let v = 0n;
@@ -286,7 +286,7 @@ function peek(cpu: Microcode, at: bigint): bigint | undefined {
   return v;
 }
 
-function stacks(cpu: Microcode, tr: bigint): string {
+function stacks(cpu: Pick<Microcode, "env" | "addresses">, tr: bigint): string {
   const show = (name: string, offset: bigint) => {
     const v = peek(cpu, tr + offset);
     return v ? `  ${name} ${hex(v)}` : "";
@@ -295,7 +295,7 @@ function stacks(cpu: Microcode, tr: bigint): string {
 }
 
 /** The IDT entry of a vector as it is in memory, in words. */
-function gateReport(cpu: Microcode, vector: number): string {
+function gateReport(cpu: Pick<Microcode, "env" | "s" | "modes" | "addresses">, vector: number): string {
   const s = cpu.s, size = !(s.cr0 & 1) ? 4 : cpu.modes.lma ? 16 : 8, head = `IDT entry ${vector}`;
   if (vector * size + size - 1 > s.idtLimit) return `${head}: beyond the limit ${hex(s.idtLimit)} of the IDT`;
   const at = wide(s.idtLo, s.idtHi) + BigInt(vector * size), low = peek(cpu, at);
@@ -308,7 +308,7 @@ function gateReport(cpu: Microcode, vector: number): string {
   return `${head}: ${gate} to ${hex(lo >>> 16)}:${hex(offset)}, DPL ${hi >> 13 & 3}${size === 16 && hi & 7 ? `, IST ${hi & 7}` : ""}`;
 }
 
-function walkReport(cpu: Microcode, e: Event): string[] {
+function walkReport(cpu: Pick<Microcode, "s" | "window" | "paging">, e: Event): string[] {
   const p = cpu.paging;
   if (!(cpu.s.cr0 & CR0_PG)) return [`${hex(e.address)} is a physical address here (no paging)`];
   const access = e.errorCode & PF_W ? WRITE : e.errorCode & PF_I ? FETCH : READ;

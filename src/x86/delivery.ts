@@ -103,7 +103,7 @@ export function interrupt(cpu: Microcode): boolean {
   return true;
 }
 /** One more instruction, then the event is looked at again. */
-function oneMore(cpu: Microcode): boolean {
+function oneMore(cpu: Pick<Microcode, "s" | "derived">): boolean {
   cpu.s.stepOnce = true;
   cpu.derived.refresh();
   return false;

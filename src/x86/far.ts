@@ -121,7 +121,7 @@ function farProtected(
 }
 
 /** The offset must lie in the code segment. */
-function checkTarget(cpu: Microcode, code: Descriptor, lo: number, hi: number): void {
+function checkTarget(cpu: Pick<Microcode, "modes" | "addresses" | "fault">, code: Descriptor, lo: number, hi: number): void {
   const wrong = cpu.modes.lma && code.hi & LONG ? !cpu.addresses.canonical(hi) : (lo >>> 0) > code.limit;
   if (wrong) cpu.fault(XCPT.GP, 0);
 }
@@ -213,13 +213,13 @@ export function farReturn(cpu: Microcode, size: number, drop: number): Status {
 }
 
 /** CS and SS as the fast system calls load them: flat, without a look at the tables. */
-function flatSegments(cpu: Microcode, code: number, stack: number, cpl: number, long: boolean): void {
+function flatSegments(cpu: Pick<Microcode, "segments" | "derived">, code: number, stack: number, cpl: number, long: boolean): void {
   cpu.segments.setFlat(CS, (code & 0xfffc) | cpl, FLAT_CODE | (long ? LONG : BIG) | cpl << DPL_SHIFT);
   cpu.segments.setFlat(SS, (stack & 0xfffc) | cpl, FLAT_DATA | cpl << DPL_SHIFT);
   cpu.derived.enter(cpl);
 }
 
-/** SYSCALL. */
+/** SYSCALL. TWIN (src/README.md): the row `syscall` of isa/system.ts, between 64-bit code. */
 export function syscall(cpu: Microcode, nextLo: number, nextHi: number): Status {
   const s = cpu.s, star = cpu.window.hi(STAR) & 0xffff;
   // 32-bit code may use it on AMD's processors only.
@@ -243,7 +243,7 @@ export function syscall(cpu: Microcode, nextLo: number, nextHi: number): Status 
   return cpu.pending.done();
 }
 
-/** SYSRET with 4- or 8-byte operands. */
+/** SYSRET with 4- or 8-byte operands. TWIN (src/README.md): the row `sysret` of isa/system.ts, between 64-bit code. */
 export function sysret(cpu: Microcode, size: number): Status {
   const s = cpu.s, base = cpu.window.hi(STAR) >>> 16;
   if (!(cpu.window.efer & EFER_SCE) || (!cpu.modes.code64 && cpu.features.intel)) cpu.fault(XCPT.UD, 0);

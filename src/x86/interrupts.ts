@@ -172,7 +172,7 @@ export function enterCode(
 }
 
 /** ESP and SS of a privilege level from the TSS (SDM 7.2.1, 7.6); good until the next call. */
-export function innerStack(cpu: Microcode, cpl: number, ext: number): Readonly<typeof inner> {
+export function innerStack(cpu: Pick<Microcode, "segments" | "memory" | "fault">, cpl: number, ext: number): Readonly<typeof inner> {
   const tss32 = (cpu.segments.attr[TR] >> 8 & 8) !== 0, offset = tss32 ? 4 + 8 * cpl : 2 + 4 * cpl;
   if (offset + (tss32 ? 5 : 3) > cpu.segments.limit[TR]) cpu.fault(XCPT.TS, index(cpu.segments.selector(TR)) | ext);
   const at = (cpu.segments.baseLo(TR) + offset) | 0;
@@ -183,7 +183,7 @@ export function innerStack(cpu: Microcode, cpl: number, ext: number): Readonly<t
 const inner = { sp: 0, ss: 0 };
 
 /** A 64-bit stack pointer of the TSS (SDM 7.7): RSP0 to RSP2 for `slot` 0..2, IST1 to IST7 for 3..9. */
-export function longStack(cpu: Microcode, slot: number, ext: number): Halves {
+export function longStack(cpu: Pick<Microcode, "segments" | "memory" | "fault">, slot: number, ext: number): Halves {
   const offset = slot < 3 ? 4 + 8 * slot : 0x24 + 8 * (slot - 3);
   if (offset + 7 > cpu.segments.limit[TR]) cpu.fault(XCPT.TS, index(cpu.segments.selector(TR)) | ext);
   const sum = (cpu.segments.baseLo(TR) >>> 0) + offset;
@@ -195,6 +195,7 @@ const sum = (lo: number, hi: number, n: number): number => (lo >>> 0) + n > 0xff
 
 // What happens most, a gate without a stack of its own into privilege 0 and the return from there, each in one go: nothing here is unusual, or
 // nothing has been done and the general way does it. Memory is read in the same order there, so what faults here faults there.
+// TWINS (src/README.md): `plainEvent` of `longMode`; `plainReturn` of `returnFrom`, and the row `iret` of isa/control.ts of both.
 
 /** Bits of a gate that tell an interrupt or trap gate without IST: present, S, type but for its lowest bit, IST. */
 const PLAIN_GATE_MASK = PRESENT | S | 0xe07, PLAIN_GATE = PRESENT | INT32 << 8;
@@ -205,7 +206,7 @@ export const PLAIN_DATA_MASK = PRESENT | 3 << DPL_SHIFT | S | CODE | WRITABLE | 
 /** Whether an address with this upper half is canonical with four levels, and so with five. */
 const canonical48 = (hi: number): boolean => hi >> 15 === 0 || hi >> 15 === -1;
 /** Index in i32 of a descriptor of the GDT; below 0 when it cannot be read in one piece, or is none of the GDT's. */
-function descriptorAt(cpu: Microcode, selector: number): number {
+function descriptorAt(cpu: Pick<Microcode, "env" | "memory">, selector: number): number {
   const { i32 } = cpu.env, offset = selector & 0xfff8, base = i32[GDT_BASE >> 2];
   if (selector & 4 || offset === 0 || offset + 7 > i32[GDT_LIMIT >> 2]) return -1;
   return cpu.memory.together(base + offset | 0, sum(base, i32[(GDT_BASE >> 2) + 1], offset), READ, false, 8) >> 2;
@@ -404,7 +405,7 @@ export function returnStack(cpu: Microcode, ss: number, cpl: number, long: boole
 }
 
 /** What IRET takes from an image of the flags at the present CPL. */
-function returnFlags(cpu: Microcode, flags: number, size: number): void {
+function returnFlags(cpu: Pick<Microcode, "s" | "window">, flags: number, size: number): void {
   const s = cpu.s, old = cpu.window.systemFlags;
   let mask = FLAGS_ANY | RF;
   if (cpu.window.cpl === 0) mask |= IOPL | VIF | VIP;

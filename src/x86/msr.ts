@@ -32,7 +32,7 @@ const plain = (name: string, number: number, lo = 0, hi = 0): MsrRow => ({
   },
   write: (cpu, lo, hi) => void (cpu.s.msrs[number] = [lo, hi]),
 });
-const canonical = (cpu: Microcode, hi: number): void => {
+const canonical = (cpu: Pick<Microcode, "addresses" | "fault">, hi: number): void => {
   if (!cpu.addresses.canonicalBase(hi)) cpu.fault(XCPT.GP, 0);
 };
 
@@ -67,7 +67,7 @@ const base = (name: string, segment: number): MsrRow => ({
 });
 
 /** The APIC whose timer has the TSC-deadline mode. */
-function deadlineTimer(cpu: Microcode): LocalApic {
+function deadlineTimer(cpu: Pick<Microcode, "config" | "features" | "fault">): LocalApic {
   const { apic } = cpu.config;
   if (!apic || !cpu.features.has("tsc-deadline")) cpu.fault(XCPT.GP, 0);
   return apic;
@@ -76,7 +76,7 @@ function deadlineTimer(cpu: Microcode): LocalApic {
 const SYSENTER_CS = 0x174, APIC_BASE = 0x1b, TSC_DEADLINE = 0x6e0;
 
 /** The time-stamp counter. Guests poll it: no remainder of doubles, which is slow. */
-export function readTsc(cpu: Microcode): Halves {
+export function readTsc(cpu: Pick<Microcode, "config" | "s">): Halves {
   const t = cpu.config.tsc() + cpu.s.tscOffset, hi = Math.floor(t / 2 ** 32);
   return value(t - hi * 2 ** 32, hi);
 }
@@ -203,7 +203,7 @@ for (const n of [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 
 }
 
 /** Intel's processors have none of AMD's. */
-function policyOf(cpu: Microcode, number: number): Policy {
+function policyOf(cpu: Pick<Microcode, "features">, number: number): Policy {
   const { policy } = POLICY.find(({ first, last }) => number >= first && number <= last)!;
   return policy === "ignored" && cpu.features.intel ? "fault" : policy;
 }

@@ -52,7 +52,7 @@ export function onStack(cpu: Microcode): boolean {
   return insn !== undefined && isStackAccess(insn, Number(BigInt.asIntN(64, at - rsp)));
 }
 /** The instruction of 64-bit code at the pc. */
-function instruction(cpu: Microcode): Insn | undefined {
+function instruction(cpu: Pick<Microcode, "env" | "features" | "window" | "addresses">): Insn | undefined {
   const bytes: number[] = [], pc = wide(cpu.window.pcLo, cpu.window.pcHi), table = x86Table(cpu.features);
   for (let n = 0; n < LONGEST; n++) {
     const paddr = cpu.addresses.probe(pc + BigInt(n), FETCH), at = paddr === undefined ? -1 : cpu.env.ram(paddr, 1);

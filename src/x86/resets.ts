@@ -59,7 +59,7 @@ export function init(cpu: Microcode): void {
   cpu.derived.reload();
   cpu.segments.setEip(0xfff0, 0);
 }
-function resetRegisters(cpu: Microcode): void {
+function resetRegisters(cpu: Pick<Microcode, "config" | "window" | "segments">): void {
   cpu.segments.setGdt(0, 0, 0xffff);
   cpu.window.set(GPR(2), cpu.config.model.signature, 0);
   cpu.window.set(RFLAGS, 2, 0);
@@ -70,7 +70,7 @@ function resetRegisters(cpu: Microcode): void {
 }
 
 /** A startup IPI: starts a parked processor in real mode at `vector` * 4 KiB. */
-export function startup(cpu: Microcode, vector: number): void {
+export function startup(cpu: Pick<Microcode, "config" | "s" | "segments" | "derived">, vector: number): void {
   if (!cpu.s.parked) return;
   cpu.s.parked = cpu.s.waiting = false;
   cpu.segments.set(CS, vector << 8, vector << 12, 0, 0xffff, REAL_DATA);

@@ -67,11 +67,11 @@ const RAX = GPR(0), RCX = GPR(1), RDX = GPR(2), RBX = GPR(3);
 const BUSY = 0x200;
 
 /** #GP unless the privilege is 0. */
-function supervisor(cpu: Microcode): void {
+function supervisor(cpu: Pick<Microcode, "window" | "fault">): void {
   if (cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
 }
 /** A 32-bit value into a register: the upper half is cleared. */
-const set32 = (cpu: Microcode, slot: number, value: number): void => cpu.window.set(slot, value, 0);
+const set32 = (cpu: Pick<Microcode, "window">, slot: number, value: number): void => cpu.window.set(slot, value, 0);
 
 /** The helpers of SYSTEM_HELPERS for one processor. Each may throw FAULTED after recording an exception. */
 export function systemHelpers(cpu: Microcode): Readonly<Record<SystemHelper, () => Status>> {
@@ -363,11 +363,11 @@ function step(cpu: Microcode, pcLo: number, pcHi: number): Status {
 }
 
 /** SDM volume 3A, 20.2.7: in virtual-8086 mode PUSHF and so on need IOPL 3. */
-function iopl3InV86(cpu: Microcode): void {
+function iopl3InV86(cpu: Pick<Microcode, "modes" | "window" | "fault">): void {
   if (cpu.modes.v86 && (cpu.window.systemFlags & IOPL) !== IOPL) cpu.fault(XCPT.GP, 0);
 }
 /** CLI and STI. */
-function checkIopl(cpu: Microcode): void {
+function checkIopl(cpu: Pick<Microcode, "s" | "window" | "fault">): void {
   if (cpu.s.cr0 & 1 && cpu.window.cpl > (cpu.window.systemFlags & IOPL) >> 12) cpu.fault(XCPT.GP, 0);
 }
 
@@ -399,11 +399,11 @@ const add = (lo: number, n: number): number => (lo + n) | 0;
 const carry = (lo: number, n: number, hi: number): number => (lo >>> 0) + n > 0xffff_ffff ? (hi + 1) | 0 : hi;
 
 /** SGDT, SIDT, SLDT, STR, SMSW: not for users under UMIP. */
-function userModeInstruction(cpu: Microcode): void {
+function userModeInstruction(cpu: Pick<Microcode, "s" | "window" | "fault">): void {
   if (cpu.s.cr4 & CR4_UMIP && cpu.window.cpl !== 0) cpu.fault(XCPT.GP, 0);
 }
 
-function cpuid(cpu: Microcode): Status {
+function cpuid(cpu: Pick<Microcode, "config" | "features" | "s" | "window">): Status {
   const { config, features } = cpu, number = cpu.window.lo(RAX) >>> 0, subleaf = cpu.window.lo(RCX) >>> 0;
   let [a, b, c, d] = features.leaf(number, subleaf);
   // What is not the model's but this processor's, at this time.
@@ -435,7 +435,7 @@ function cpuid(cpu: Microcode): Status {
 }
 
 /** xoshiro128**: seeded, so that a run can be repeated. */
-function random32(cpu: Microcode): number {
+function random32(cpu: Pick<Microcode, "s">): number {
   const r = cpu.s.random, m = Math.imul(r[1], 5), result = Math.imul((m << 7) | (m >>> 25), 9), t = r[1] << 9;
   r[2] ^= r[0];
   r[3] ^= r[1];
@@ -446,7 +446,7 @@ function random32(cpu: Microcode): number {
   return result;
 }
 
-function readCr(cpu: Microcode, n: number): Status {
+function readCr(cpu: Pick<Microcode, "config" | "s" | "window" | "fault">, n: number): Status {
   supervisor(cpu);
   const s = cpu.s;
   if (n === 0) cpu.window.setResult(s.cr0, 0);
@@ -471,7 +471,7 @@ const CR_WRITERS: Readonly<Record<number, (cpu: Microcode, lo: number, hi: numbe
 };
 
 /** The number of a debug register after all checks: DR4 and DR5 are DR6 and DR7 unless CR4.DE (SDM volume 3B, 17.2.2). */
-function debugRegister(cpu: Microcode, n: number): number {
+function debugRegister(cpu: Pick<Microcode, "s" | "window" | "fault">, n: number): number {
   const s = cpu.s;
   if (n > 7 || ((n === 4 || n === 5) && s.cr4 & CR4_DE)) cpu.fault(XCPT.UD, 0);
   supervisor(cpu);
@@ -479,7 +479,7 @@ function debugRegister(cpu: Microcode, n: number): number {
   return n === 4 || n === 5 ? n + 2 : n;
 }
 
-function writeDr(cpu: Microcode, number: number, lo: number, hi: number): Status {
+function writeDr(cpu: Pick<Microcode, "s" | "window" | "derived" | "fault">, number: number, lo: number, hi: number): Status {
   const n = debugRegister(cpu, number), s = cpu.s;
   if (n >= 6 && hi !== 0) cpu.fault(XCPT.GP, 0);
   if (n < 4) {

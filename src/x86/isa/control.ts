@@ -71,7 +71,10 @@ const jcxz: Semantics = (b) => b.flow.branchNear(b.eqz(b.reg(CX, b.i.address)), 
 
 const interrupt = (b: Emit, vector: number, kind: number) => b.callEnd(H.interrupt, b.i64(vector), b.i64(kind), b.here(), b.following());
 
-/** IRETQ from privilege 0 to 64-bit code of privilege 3, if nothing is out of the ordinary; see `plainReturn` of interrupts.ts. */
+/**
+ * IRETQ from privilege 0 to 64-bit code of privilege 3, if nothing is out of the ordinary. TWIN (src/README.md) of `plainReturn` and
+ * `returnFrom` of interrupts.ts.
+ */
 const iret: Semantics = (b) => {
   const general = () => b.callEnd(H.iret, b.i64(b.i.operand), b.here(), b.following());
   if (!b.long || b.i.operand !== 8 || b.cpl !== 0 || b.mode & MODE_TF) return general();

@@ -138,7 +138,10 @@ function flatSegments(b: Emit, code: Val, stack: Val, cpl: number): void {
   b.set(CONTEXT, b.getI(known + 4));
 }
 const flag = (b: Emit, v: I32, mask: number) => b.ne(b.and(v, b.i32(mask)), b.i32(0));
-/** Between 64-bit code, while the engine knows the other privilege's code and TLB and nothing is out of the ordinary; else the helper does it. */
+/**
+ * Between 64-bit code, while the engine knows the other privilege's code and TLB and nothing is out of the ordinary; else the helper does it.
+ * TWINS (src/README.md) of `syscall` and `sysret` of far.ts.
+ */
 const syscall: Semantics = (b) => {
   if (!b.long || b.mode & MODE_TF) return b.callEnd(H.syscall, b.here(), b.following());
   const status = b.flags.status(), flags = b.getI(RFLAGS), kept = b.not(b.getI(FMASK)), star = b.getI(STAR + 4);
