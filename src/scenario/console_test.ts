@@ -112,6 +112,14 @@ Deno.test("the history has a bound; offsets go on, and a match begins no earlier
   assertEquals([again.start, again.end, again.lineStart, again.text()], [c.start, c.end, c.lineStart, c.text()]);
 });
 
+Deno.test("a history of whole pieces is kept to the character", () => {
+  for (const [history, start] of [[4096, 4096], [4097, 0], [8192, 0]]) {
+    const port = { onByte: (_: number) => {}, onRoom: () => {}, room: () => 0, receive: () => {} }, c = new Console("uart0", port, history);
+    for (let i = 0; i < 8192; i++) port.onByte(0x61);
+    assertEquals([c.start, c.end], [start, 8192], `${history}`);
+  }
+});
+
 Deno.test("a guest that prints without line ends is not searched from its beginning with each character", () => {
   const { c, print } = console(), textFrom = c.textFrom.bind(c);
   let longest = 0;

@@ -69,6 +69,11 @@ Deno.test("the short first slice and the next are one for the host, unless wall 
   assertEquals(await play([{ spin: 1000 }], true), { slices: [60, 300], runs: [[100, 100], [40, 10], [200, 10]] });
   assertEquals((await play([{ spin: 20 }, { echo: 1 }])).slices.slice(0, 2), [100, 300]);
   assertEquals((await play([{ spin: 50 }, { exit: 1 }])).slices, [51]);
+  // Also when one tick is left of it.
+  const machine = new Early([{ spin: 1000 }]);
+  machine.s.ticks = 99;
+  await new MachineSession(machine).run({ instructions: 5 });
+  assertEquals(machine.runs, [[1, 100], [4, 10]]);
 });
 
 Deno.test("the host is told of each slice, of breakpoints that no wait asked for, and of the end before the waits are", async () => {

@@ -45,6 +45,46 @@ Deno.test("pc.toml: processors, controllers, interrupts with their overrides, de
   ]);
 });
 
+Deno.test("all that is told of the shipped machines", () => {
+  const of = (file: string, set = {}) =>
+    describeTables(loadConfig(`${ROOT}machines/${file}`, { readFile: (p) => Deno.readFileSync(p), set }));
+  const port = (base: number, length: number) => ({ base, length }), level = (irq: number) => ({ irq, input: irq, level: true });
+  assertEquals(of("pc.toml", { memory: "5GiB", harts: 2, model: "mine" }), {
+    ...{ product: "mine", processors: 2, signature: 0x60fb1, cpuHz: 1e9, memoryBytes: 5 * 2 ** 30 - 0x6_0000, lowMemoryEnd: 0xc000_0000 },
+    ...{ localApic: 0xfee0_0000, ioApic: { id: 0, address: 0xfec0_0000 }, hpet: 0xfed0_0000, pm: { base: 0x600, sci: 9 } },
+    overrides: [{ irq: 0, input: 2, level: false }, ...[5, 9, 10, 11].map(level)],
+    pci: { devices: [1, 2], isaBridge: "1.0" },
+    isa: [
+      { name: "KBD1", id: "PNP0303", ports: [port(0x60, 1), port(0x64, 1), port(0x92, 1)], irqs: [1] },
+      { name: "MOU1", id: "PNP0F13", ports: [], irqs: [12] },
+      { name: "RTC1", id: "PNP0B00", ports: [port(0x70, 2)], irqs: [8] },
+      ...[[0x3f8, 4], [0x2f8, 3], [0x3e8, 4], [0x2e8, 3]].map(([at, irq], i) => ({
+        name: `COM${i + 1}`,
+        id: "PNP0501",
+        ports: [port(at, 8)],
+        irqs: [irq],
+      })),
+      { name: "FDC1", id: "PNP0700", ports: [port(0x3f0, 6), port(0x3f7, 1)], irqs: [6] },
+      { name: "LPT1", id: "PNP0400", ports: [port(0x378, 3)], irqs: [7] },
+    ],
+  });
+  assertEquals(of("microvm.toml"), {
+    ...{
+      product: "microvm",
+      processors: 1,
+      signature: 0x60fb1,
+      cpuHz: 1e9,
+      memoryBytes: 2 ** 27 - 0x6_0000,
+      lowMemoryEnd: 2 ** 27,
+      overrides: [],
+    },
+    isa: [
+      { name: "RTC1", id: "PNP0B00", ports: [port(0x70, 2)], irqs: [8] },
+      { name: "COM1", id: "PNP0501", ports: [port(0x3f8, 8)], irqs: [4] },
+    ],
+  });
+});
+
 Deno.test("what a machine does not have is not in its tables", () => {
   const d = describe({ "device.hpet": false, "device.pit.irq": "isa:0", "device.cmos.irq": "isa:8", "device.pm": false });
   assertEquals([d.hpet, d.pm, d.overrides[0], d.isa.find((i) => i.name === "RTC1")?.irqs], [
