@@ -181,6 +181,40 @@ for (const [isa, modes, options] of CONFIGURATIONS) {
     }
   });
 
+  Deno.test(`${isa}: what one bit of another register opens and closes, at each privilege`, () => {
+    const p = new Pair(isa, modes, options), xlen = p.xlen;
+    const at = (names: string) => names.split(" ").map((name) => numberOf(p, name)).filter((n) => n !== undefined);
+    const gates: readonly (readonly [string, readonly number[]])[] = [
+      ["mcounteren", [0, 1, 2, 3, 31]],
+      ["scounteren", [0, 1, 2, 3, 31]],
+      [xlen === 64 ? "menvcfg" : "menvcfgh", [xlen - 1]],
+      ["mstatus", [13, 14, 20]],
+    ];
+    const gated = at(
+      "cycle time instret hpmcounter3 hpmcounter31 cycleh timeh instreth hpmcounter3h hpmcounter31h stimecmp stimecmph satp fflags frm fcsr",
+    );
+    let opened = 0, closed = 0;
+    for (const open of [true, false]) {
+      for (const [name, bits] of gates) {
+        for (const bit of bits) {
+          all(p);
+          // Closed: nobody below M counts anything, has a timer or floating point, and S may not change satp.
+          if (!open) { for (const number of at("mcounteren scounteren menvcfg menvcfgh")) p.csr(1, number, 0n); }
+          if (!open) p.csr(1, 0x300, 1n << 20n);
+          const number = numberOf(p, name)!, set = (p.model.table.get(number)!.read() >> BigInt(bit) & 1n) !== 0n;
+          p.csr(set ? 3 : 2, number, 1n << BigInt(bit));
+          for (const priv of [3n, 1n, 0n]) {
+            for (const other of gated) {
+              become(p, priv);
+              p.csr(2, other, 0n, 10, 0) ? opened++ : closed++;
+            }
+          }
+        }
+      }
+    }
+    assert(opened > 100 && closed > 100, `${opened} accesses allowed, ${closed} not`);
+  });
+
   Deno.test(`${isa}: every bit of every register, set alone, cleared alone, set and cleared among others`, () => {
     const p = new Pair(isa, modes, options), ones = (1n << BigInt(p.xlen)) - 1n;
     for (const [number, { name }] of p.model.table) {
