@@ -7,7 +7,26 @@ import { FAULT } from "../src/ir/frontend.ts";
 import { ARG } from "../src/ir/layout.ts";
 import { GENERAL_DETECT, XCPT } from "../src/x86/exceptions.ts";
 import { SYSTEM_HELPERS } from "../src/x86/helpers.ts";
-import { CSTAR, FMASK, GDT_BASE, GDT_LIMIT, GPR, KERNEL_GS_BASE, LSTAR, SEG_ATTR, STAR } from "../src/x86/slots.ts";
+import { init, reset } from "../src/x86/resets.ts";
+import {
+  CSTAR,
+  FMASK,
+  FPU_CW,
+  FPU_EMPTY,
+  FPU_OPCODE,
+  FPU_REG,
+  FPU_SW,
+  FPU_TOP,
+  GDT_BASE,
+  GDT_LIMIT,
+  GPR,
+  KERNEL_GS_BASE,
+  LSTAR,
+  MXCSR,
+  SEG_ATTR,
+  STAR,
+  XMM,
+} from "../src/x86/slots.ts";
 import type { X86Cpu } from "../src/x86/cpu.ts";
 import { Random } from "./fuzz/random.ts";
 import { CS, Fault, FS, GS, Processor, REMEMBERED } from "./models/x86_system.ts";
@@ -696,4 +715,76 @@ Deno.test("each bit of x86's control registers, of MSRs and of PDPTEs is what th
   }
   assertEquals(wrong.slice(0, 12), []);
   assert(outcomes.ok > 3000 && outcomes.fault > 2000, JSON.stringify(outcomes));
+});
+
+Deno.test("power on and INIT leave what table 9-1 says, whatever was there before", async () => {
+  const lab = await Lab.make("interp", "m.toml", { "cpu.model": "max" }), rig = new Rig(lab, true), { cpu } = lab, { random } = rig;
+  const units = [
+    FPU_CW,
+    FPU_SW,
+    FPU_TOP,
+    FPU_EMPTY,
+    MXCSR,
+    FPU_OPCODE,
+    ...[0, 5, 7].map((n) => FPU_REG(n)),
+    ...[0, 8, 15].map((n) => XMM(n)),
+  ];
+  const fpu = () => units.map((slot) => cpu.window.lo(slot));
+  const segment = (selector: number, base: bigint, attr: number) => ({ selector, base, limit: 0xffff, attr });
+  for (const [place, [kind, cpl]] of KINDS.entries()) {
+    for (let n = 0; n < 8; n++) {
+      lab.prepare(kind === "compat" ? "64" : kind, cpl);
+      Object.assign(rig, { kind, cpl });
+      rig.random.state = 8 * place + n;
+      rig.tables();
+      rig.fill();
+      for (const slot of units) cpu.window.set32(slot, random.bits() & 0xffff);
+      const lines = { nmiLine: random.one(2), a20: random.one(2), ignne: random.one(2) }, intr = random.one(2), start = cpu.config.reset;
+      Object.assign(cpu.s, lines, {
+        nmi: true,
+        nmiMasked: random.one(2),
+        waiting: random.one(2),
+        shadowAt: cpu.env.instructions(),
+        debugDue: 0x4000,
+      });
+      cpu.window.intr = intr;
+      const before = rig.observe(() => 0, 0), units1 = fpu(), on = n % 2 === 0;
+      if (on) reset(cpu);
+      else init(cpu);
+      const after = rig.observe(() => 0, 0), cs = on ? start.segment : 0xf000;
+      const code = segment(cs, cs === 0xf000 ? 0xffff_0000n : BigInt(cs << 4), 0x9300), data = segment(0, 0n, 0x9300);
+      const zero = {
+        sysenterCs: 0,
+        sysenterEsp: 0n,
+        sysenterEip: 0n,
+        star: 0n,
+        lstar: 0n,
+        cstar: 0n,
+        fmask: 0,
+        kernelGs: 0n,
+        tscAux: 0,
+        xcr0: 1,
+      };
+      const { pkru, pkrs, msrs, tscOffset } = before;
+      const wanted = Object.assign(copyOf(after), {
+        gpr: Array.from({ length: 16 }, (_, r) => r === 2 ? BigInt(cpu.config.model.signature) : 0n),
+        ip: BigInt(on ? start.offset : 0xfff0),
+        flags: 2,
+        cpl: 0,
+        segments: [data, code, data, data, data, data, segment(0, 0n, 0x8200), segment(0, 0n, 0x8b00)],
+        ...{ cr0: on ? 0x6000_0010 : 0x10 | before.cr0 & 0x6000_0000, cr2: 0n, cr3: 0n, cr4: 0, cr8: 0, efer: 0 },
+        ...{ dr: [0n, 0n, 0n, 0n], dr6: 0xffff_0ff0, dr7: 0x400, gdt: { base: 0n, limit: 0xffff }, idt: { base: 0n, limit: 0xffff } },
+        ...{ shadow: false, stackShadow: false },
+        // The counter, the protection keys and the memory types are not INIT's.
+        ...(on ? { ...zero, pkru: 0, pkrs: 0, msrs: {}, tscOffset: 0 } : { pkru, pkrs, msrs, tscOffset }),
+      });
+      const where = `${on ? "power on" : "INIT"} in ${kind}, CPL ${cpl}`, { s } = cpu;
+      assertEquals(differences(after, wanted), [], where);
+      assertEquals(fpu(), on ? units.map((slot) => slot === FPU_CW ? 0x40 : slot === MXCSR ? 0x1f80 : 0) : units1, where);
+      const { nmiLine, a20, ignne } = s;
+      assertEquals([{ nmiLine, a20, ignne }, cpu.window.intr], [lines, intr], "wires keep their levels");
+      assertEquals([s.nmi, s.nmiMasked, s.waiting, s.debugDue, s.parked], [false, false, false, 0, false], where);
+      assertEquals(stale(cpu), [], where);
+    }
+  }
 });
