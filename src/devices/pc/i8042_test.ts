@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import i8042, { type I8042 } from "./i8042.ts";
 import { bench } from "../testing/bench.ts";
+import { KEYS, pressed, released1, released2 } from "../../../tests/models/keyboard.ts";
 
 /** With the configuration that a PC's BIOS leaves: translation, system flag, interrupts of both devices. */
 function setUp(config = 0x47) {
@@ -89,6 +90,27 @@ Deno.test("without translation: set 2 by default, set 1 when the guest asks for 
   k.data(0xf0);
   k.data(4);
   assertEquals(k.drain(), [0xfa, 0xfe]);
+});
+
+Deno.test("every key of the manual's tables, pressed and released, in each set of codes and translated", () => {
+  const k = setUp(0x07);
+  for (const [name, set1, set2, set3] of KEYS) {
+    const codes = [...pressed(set1), ...released1(set1)],
+      ways: [set: number, config: number, expected: number[]][] = [
+        [1, 0x07, codes],
+        [2, 0x07, [...pressed(set2), ...released2(set2)]],
+        [2, 0x47, codes],
+        [3, 0x07, [set3, 0xf0, set3]],
+      ];
+    for (const [set, config, expected] of ways) {
+      k.command(0x60, 0x07);
+      for (const byte of [0xf0, set, 0xf8]) k.data(byte);
+      k.drain();
+      k.command(0x60, config);
+      k.keys(...codes);
+      assertEquals(k.drain(), expected, `${name}, set ${set}${config & 0x40 ? ", translated" : ""}`);
+    }
+  }
 });
 
 /** Keys by codes of set 1, with those of set 3 (IBM's table of key numbers; Linux's atkbd agrees). */
