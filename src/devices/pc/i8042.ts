@@ -422,7 +422,7 @@ export class I8042 implements Device<ReturnType<typeof powerOn>>, KeyDevice, Mou
     if (m.status & MOUSE_ENABLED && !(m.status & MOUSE_REMOTE)) {
       // A long way takes several packets; what does not fit is lost, as on the wire.
       do {
-        const [x, y, z] = [dx, dy, dz].map((d) => Math.max(-127, Math.min(127, d)));
+        const [x, y] = [dx, dy].map((d) => Math.max(-127, Math.min(127, d))), z = Math.max(-8, Math.min(7, dz));
         if (m.out.length > 4 * QUEUE) break;
         m.out.push(...this.#packet(x, y, z));
         [dx, dy, dz] = [dx - x, dy - y, dz - z];
@@ -437,7 +437,7 @@ export class I8042 implements Device<ReturnType<typeof powerOn>>, KeyDevice, Mou
     const y = -dy;
     const packet = [m.buttons & 7 | 0x08 | (dx < 0 ? 0x10 : 0) | (y < 0 ? 0x20 : 0), dx & 0xff, y & 0xff];
     if (m.id === 3) packet.push(dz & 0xff);
-    if (m.id === 4) packet.push(Math.max(-8, Math.min(7, dz)) & 0x0f | (m.buttons & 0x18) << 1);
+    if (m.id === 4) packet.push(dz & 0x0f | (m.buttons & 0x18) << 1);
     return m.last = packet;
   }
 

@@ -307,3 +307,74 @@ Deno.test("the keyboard goes before the mouse, and an interface that is off hold
   k.command(0xa8);
   assertEquals(k.drain(), [0x08, 1, 0]);
 });
+
+Deno.test("mouse: what each command leaves, said by the status, the identity and the next packet", () => {
+  const k = setUp(), bits = (buttons: number) => (buttons & 1) << 2 | (buttons & 4) >> 1 | (buttons & 2) >> 1;
+  /** Status, resolution, rate and identity. */
+  const state = () => [...k.mouse(0xe9).slice(1), ...k.mouse(0xf2).slice(1)];
+  for (let buttons = 0; buttons < 8; buttons++) {
+    k.dev.mouse.move({ dx: 0, dy: 0, buttons });
+    assertEquals(state(), [bits(buttons), 2, 100, 0], "left is bit 2, right bit 0");
+  }
+  for (const rate of [10, 20, 40, 60, 80, 100, 200]) {
+    for (let resolution = 0; resolution < 4; resolution++) {
+      assertEquals([k.mouse(0xf3, rate, 0xe8, resolution), state()], [[0xfa, 0xfa, 0xfa, 0xfa], [bits(7), resolution, rate, 0]]);
+    }
+  }
+  let status = 0;
+  const steps = [[0xe7, 0x10, 0x10], [0xf4, 0x20, 0x20], [0xf0, 0x40, 0x40], [0xe6, 0x10, 0], [0xea, 0x40, 0], [0xe7, 0x10, 0x10], [
+    0xf5,
+    0x20,
+    0,
+  ]];
+  for (const [command, bit, value] of steps) {
+    status = status & ~bit | value;
+    assertEquals([k.mouse(command), state()], [[0xfa], [status | 7, 3, 200, 0]], command.toString(16));
+  }
+  for (const [rates, id] of [[[200, 100, 80], 3], [[200, 200, 80], 4]] as const) {
+    assertEquals([k.mouse(0xff), state()], [[0xfa, 0xaa, 0], [7, 2, 100, 0]], "a reset forgets all but the buttons");
+    for (const rate of rates) k.mouse(0xf3, rate);
+    k.mouse(0xe8, 1, 0xe7, 0xf4);
+    assertEquals(state(), [0x37, 1, 80, id]);
+    assertEquals([k.mouse(0xf6), state()], [[0xfa], [7, 2, 100, id]], "the defaults keep the wheel");
+    k.mouse(0xee);
+    assertEquals(k.mouse(0xe9, 0xf4, 0xf6, 0x00, 0xee), [0xe9, 0xf4, 0xf6, 0x00, 0xee], "wrap mode gives back all");
+    assertEquals([k.mouse(0xec), state()], [[0xfa], [7, 2, 100, id]]);
+    assertEquals(k.mouse(0xee, 0xff), [0xfa, 0xfa, 0xaa, 0], "but two commands");
+    assertEquals(k.mouse(0xe9), [0xfa, 7, 2, 100]);
+  }
+  assertEquals([k.mouse(0xe9, 0xfe), k.mouse(0xe1)], [[0xfa, 7, 2, 100, 0xfa, 7, 2, 100], [0xfe]], "once more");
+});
+
+Deno.test("mouse: packets of each kind, for every button, and for ways and turns longer than one tells", () => {
+  for (const [rates, id] of [[[], 0], [[200, 100, 80], 3], [[200, 200, 80], 4]] as const) {
+    const k = setUp();
+    for (const rate of rates) k.mouse(0xf3, rate);
+    k.mouse(0xf4);
+    const packet = (x: number, y: number, z: number, buttons: number) => [
+      8 | buttons & 7 | (x < 0 ? 0x10 : 0) | (y < 0 ? 0x20 : 0),
+      x & 0xff,
+      y & 0xff,
+      ...id === 3 ? [z & 0xff] : id === 4 ? [z & 15 | (buttons & 8 ? 0x10 : 0) | (buttons & 16 ? 0x20 : 0)] : [],
+    ];
+    const moved = (dx: number, dy: number, dz: number, buttons: number) => (k.dev.mouse.move({ dx, dy, dz, buttons }), k.drain());
+    for (let buttons = 0; buttons < 32; buttons++) assertEquals(moved(1, 2, 0, buttons), packet(1, -2, 0, buttons));
+    for (const d of [-127, -2, -1, 0, 1, 2, 127]) {
+      assertEquals([moved(d, 0, 0, 0), moved(0, -d, 0, 2)], [packet(d, 0, 0, 0), packet(0, d, 0, 2)]);
+    }
+    for (let dz = -8; dz < 8; dz++) assertEquals(moved(0, 0, dz, 0), packet(0, 0, dz, 0), `wheel ${dz}`);
+    assertEquals(moved(-128, 128, 0, 0), [...packet(-127, -127, 0, 0), ...packet(-1, -1, 0, 0)]);
+    assertEquals(moved(255, -254, 0, 0), [...packet(127, 127, 0, 0), ...packet(127, 127, 0, 0), ...packet(1, 0, 0, 0)]);
+    for (const [far, each] of [[-17, -8], [15, 7]]) {
+      assertEquals(moved(0, 0, far, 0), [each, each, far - 2 * each].flatMap((z) => packet(0, 0, z, 0)), "no step of the wheel is lost");
+    }
+    // 64 bytes are kept, and the packet that goes beyond; the first byte has left for the controller.
+    const size = id ? 4 : 3;
+    assertEquals(moved(100 * 127, 0, 0, 0).length, (Math.floor(64 / size) + 1) * size);
+    assertEquals([k.mouse(0xeb), k.mouse(0xf5), moved(9, 9, 9, 0)], [[0xfa, ...packet(0, 0, 0, 0)], [0xfa], []]);
+    k.dev.mouse.move({ dx: 1, dy: 0, buttons: 0 });
+    k.mouse(0xf4);
+    k.dev.mouse.move({ dx: 1, dy: 0, buttons: 0 });
+    assertEquals([k.read(0) & 0xcf, k.mouse(0xf2)], [8, [0xfa, id]], "a command takes the packet's place");
+  }
+});
