@@ -195,7 +195,7 @@ Deno.test("gdb: harts are threads", () =>
   }));
 
 Deno.test("gdb: monitor commands", () =>
-  withGdb([{ spin: 5 }, { exit: 0 }], 1, async (c, { machine }) => {
+  withGdb([{ spin: 5 }, { exit: 0 }], 1, async (c, { machine, server }) => {
     const ask = async (text: string) => new TextDecoder().decode(fromHex(await c.ask(`qRcmd,${toHex(latin1(text))}`)));
     assertStringIncludes(await ask("info reg"), "cpu0: pc 0x80000000 a0");
     assertStringIncludes(await ask("info mem"), "0080000000..0080000fff ram ram");
@@ -204,6 +204,8 @@ Deno.test("gdb: monitor commands", () =>
     assertEquals(machine.s.pc, 0);
     assertEquals(await ask("rest"), "no command 'rest' (did you mean 'reset'?); try help\n");
     assertEquals(await c.ask("qRcmd,zz"), "E01");
+    assertEquals([await ask("continue"), server.paused], ["running\n", true], "GDB itself decides about running");
+    assertEquals([await c.ask("qRcmd,"), await ask("quit")], ["OK", ""], "an answer without text");
   }));
 
 Deno.test("gdb: a guest that died is shown before the run ends", () =>
@@ -272,12 +274,12 @@ Deno.test("gdb: a debugger that goes without a word leaves no breakpoint, and le
 
 Deno.test("gdb: who has not said anything yet cannot interrupt", () =>
   withGdb([{ jump: 0 }], 1, async (c, { server }) => {
+    const paused: boolean[] = [], { setPaused } = server;
+    server.setPaused = (on) => (paused.push(on), setPaused.call(server, on));
     server.setPaused(false);
     await c.write("\x03+-");
-    await new Promise((r) => setTimeout(r, 20));
-    assertEquals([server.paused, c.raw], [false, ""]);
-    assertEquals(await c.ask("?"), "T05thread:1;");
-    assertEquals(server.paused, true);
+    assertEquals(await c.ask("?"), "T05thread:1;", "what came before had been read");
+    assertEquals([paused, server.paused, c.raw], [[false, true], true, "+$T05thread:1;#d7"]);
   }));
 
 Deno.test("gdb: between packets there are acknowledgements and interrupts; other bytes are nothing", () => {
@@ -408,6 +410,7 @@ Deno.test("gdb: as an i386 lower halves are read and written, and writing everyt
     const all = await c.ask("g");
     assertEquals(all.slice(0, 32), reg(0x1122_3344_5566_7788n) + reg(BigInt(BASE)));
     assertEquals(await c.ask(`G${all}`), "OK");
+    assertEquals([values.get("rax"), await c.ask(`G${all.toUpperCase()}`)], [0x1122_3344_5566_7788n, "OK"]);
     assertEquals(values.get("rax"), 0x1122_3344_5566_7788n);
     assertEquals(await c.ask(`P${number("eax")}=01000080`), "OK");
     assertEquals([values.get("rax"), await c.ask(`P${number("eax")}=${reg(1n)}`)], [0x8000_0001n, "E01"]);
@@ -426,5 +429,196 @@ Deno.test("gdb: as an i386 lower halves are read and written, and writing everyt
     await session[Symbol.asyncDispose]();
     await server.close(0);
     c.connection.close();
+  }
+});
+
+Deno.test("gdb: which processor a packet is about, where it goes on and what it steps", () =>
+  withGdb([{ jump: 0 }], 3, async (c, { machine, server }) => {
+    const done: string[] = [];
+    for (const cpu of machine.cpus) {
+      Object.defineProperties(cpu, {
+        setReg: { value: (name: string, value: bigint) => void done.push(`cpu${cpu.index} ${name}=${value.toString(16)}`) },
+        reg: { value: () => BigInt(0x1_0000 + cpu.index) },
+      });
+    }
+    machine.step = (...[cpu]: number[]) => void done.push(`step ${cpu}`);
+    const resumed = async (packet: string) => {
+      await c.connection.write(frame(packet));
+      while (server.paused) await new Promise((r) => setTimeout(r, 1));
+      done.push("runs");
+      await c.write("\x03");
+      return await c.next();
+    };
+    /** What packets answer, one after the other, and what they do. */
+    const table: [packet: string, reply: string, does: string][] = [
+      ["Hg2", "OK", ""],
+      ["p5", reg(0x1_0001n), ""],
+      ["P5=" + reg(9n), "OK", "cpu1 x5=9"],
+      ["Hc3", "OK", ""],
+      ["p5", reg(0x1_0001n), ""],
+      ["s80000010", "T05thread:3;", "cpu2 pc=80000010,step 2"],
+      ["qC", "QC3", ""],
+      ["Hc1", "OK", ""],
+      ["qC", "QC3", ""],
+      ["S05;8000abcd", "T05thread:1;", "cpu0 pc=8000abcd,step 0"],
+      ["S05", "T05thread:1;", "step 0"],
+      ["szz", "E01", ""],
+      ["S05;zz", "E01", ""],
+      ["czz", "E01", ""],
+      ["C05;zz", "E01", ""],
+      ["C05;;", "T02thread:1;", "runs"],
+      ["c", "T02thread:1;", "runs"],
+      ["c80000020", "T02thread:1;", "cpu0 pc=80000020,runs"],
+      ["C05;80000024", "T02thread:1;", "cpu0 pc=80000024,runs"],
+      ["Hg3", "OK", ""],
+      ["vCont;s", "T05thread:1;", "step 0"],
+      ["vCont;S05", "T05thread:1;", "step 0"],
+      ["vCont;S5", "E01", ""],
+      ["vCont;s:2", "T05thread:2;", "step 1"],
+      ["vCont;c:1;S05:3;s:1", "T05thread:3;", "step 2"],
+      ["vCont;s:-1", "T05thread:3;", "step 2"],
+      ["vCont;s:0", "T05thread:3;", "step 2"],
+      ["vCont;s:4", "E01", ""],
+      ["vCont;s:", "E01", ""],
+      ["vCont;", "E01", ""],
+      ["vCont;c", "T02thread:3;", "runs"],
+      ["vCont;C05:2", "T02thread:3;", "runs"],
+      ["vCont?", "vCont;c;C;s;S", ""],
+      ["Hx1", "E01", ""],
+      ["Hg-1", "OK", ""],
+      ["Hgzz", "E01", ""],
+      ["Hg", "E01", ""],
+      ["T-1", "OK", ""],
+      ["T0", "OK", ""],
+      ["Tzz", "E01", ""],
+      ["qThreadExtraInfo,4", "E01", ""],
+      ["qThreadExtraInfo,1", toHex(latin1("cpu0")), ""],
+    ];
+    await c.ask("qC");
+    for (const [packet, reply, does] of table) {
+      done.length = 0;
+      const runs = does.endsWith("runs");
+      assertEquals([runs ? await resumed(packet) : await c.ask(packet), done.join()], [reply, does], packet);
+      if (/^T0[25]/.test(reply)) assertEquals(await c.ask("?"), reply, `${packet}, asked again`);
+    }
+  }));
+
+Deno.test("gdb: breakpoints of each kind and place, on every processor; what is not asked for stays", () =>
+  withGdb([{ jump: 0 }], 2, async (c, { machine, server }) => {
+    let changes = 0;
+    for (const cpu of machine.cpus) cpu.breakpointsChanged = () => void changes++;
+    const at = () => machine.cpus.map((cpu) => [...cpu.breakpoints].map((a) => a.toString(16)).join());
+    // Somebody else's: a scenario's.
+    machine.cpus[1].breakpoints.add(0x20n);
+    const table: [packet: string, reply: string, breakpoints: string[], changes: number][] = [
+      ["Z0,10,4", "OK", ["10", "20,10"], 2],
+      ["Z0,10,4", "OK", ["10", "20,10"], 0],
+      ["Z1,20,1", "OK", ["10,20", "20,10"], 1],
+      ["Z1,30,2;X1,0", "OK", ["10,20,30", "20,10,30"], 2],
+      ["z0,20,1", "OK", ["10,30", "20,10,30"], 1],
+      ["z0,99,1", "OK", ["10,30", "20,10,30"], 0],
+      ["z1,10,4", "OK", ["30", "20,30"], 2],
+      ["z0,10,4", "OK", ["30", "20,30"], 0],
+      ["Z0,10,4", "OK", ["30,10", "20,30,10"], 2],
+      ["Z2,10,4", "", ["30,10", "20,30,10"], 0],
+      ["z3,10,4", "", ["30,10", "20,30,10"], 0],
+      ["Z4,10,4", "", ["30,10", "20,30,10"], 0],
+      ["Z5,10,4", "E01", ["30,10", "20,30,10"], 0],
+      ["Z0,,4", "E01", ["30,10", "20,30,10"], 0],
+      ["Z0,10", "E01", ["30,10", "20,30,10"], 0],
+      ["Z0,10,", "E01", ["30,10", "20,30,10"], 0],
+      ["D", "OK", ["", "20"], 4],
+      ["D", "OK", ["", "20"], 0],
+    ];
+    for (const [packet, reply, breakpoints, changed] of table) {
+      changes = 0;
+      assertEquals([await c.ask(packet), at(), changes], [reply, breakpoints, changed], packet);
+      assertEquals(server.paused, packet !== "D", packet);
+    }
+    // Gone for good: one that is set later by others is not taken away by the next D.
+    machine.cpus[0].breakpoints.add(0x10n);
+    assertEquals([await c.ask("D"), at()], ["OK", ["10", "20"]]);
+  }));
+
+Deno.test("gdb: memory at the edges of pages, windows and packets, in ROM as well", () =>
+  withGdb([{ exit: 0 }], 1, async (c, { machine }) => {
+    const { bus } = machine, zeros = (n: number) => "00".repeat(n), map = new Map<number, number>();
+    bus.mapRam(0x9000_0000, new Uint8Array(0x1800), { readonly: true, name: "rom" });
+    bus.mapRam(0x9000_1800, new Uint8Array(0x6800), { name: "behind" });
+    bus.writeBytes(0x9000_17fe, Uint8Array.of(1, 2), { rom: true });
+    bus.writeBytes(0x9000_1800, Uint8Array.of(3, 4));
+    machine.cpus[0].translate = (va) => {
+      const page = map.get(Number(va >> 12n));
+      return page === undefined ? Number(va) : page < 0 ? undefined : page * 4096 + Number(va & 4095n);
+    };
+    // Pages in another order, and one that is not there.
+    map.set(0x10, 0x9_0001).set(0x11, 0x9_0000).set(0x12, -1);
+    assertEquals(await c.ask("m900017fe,4"), "01020304", "over the end of a window");
+    assertEquals(await c.ask("m107fe,4"), "01020304", "in another page");
+    assertEquals(await c.ask("M10fff,2:aabb"), "OK", "over the end of a page, into ROM");
+    assertEquals([bus.readBytes(0x9000_1fff, 1), bus.readBytes(0x9000_0000, 1)], [Uint8Array.of(0xaa), Uint8Array.of(0xbb)]);
+    assertEquals([await c.ask("m11ffe,4"), await c.ask("M11ffe,4:01020304"), await c.ask("m11ffe,2"), await c.ask("m12000,1")], [
+      zeros(2),
+      "E14",
+      zeros(2),
+      "E14",
+    ], "as much as there is; of a write nothing");
+    assertEquals([await c.ask("m12000,0"), await c.ask("M12000,0:"), await c.ask("X12000,0:")], ["", "OK", "OK"], "GDB tries X so");
+    for (const length of [PACKET_SIZE / 2 - 17, PACKET_SIZE / 2 - 16, PACKET_SIZE / 2 - 15, PACKET_SIZE]) {
+      const asked = length.toString(16), most = Math.min(length, PACKET_SIZE / 2 - 16);
+      assertEquals((await c.ask(`m90001800,${asked}`)).length, 2 * most, "a reply fits a packet");
+    }
+  }));
+
+Deno.test("gdb: a file in pieces of every size, its end told once, no longer than a packet", () =>
+  withGdb([{ exit: 0 }], 1, async (c, { server }) => {
+    const { xml } = server.target,
+      ask = (at: number, length: number) => c.ask(`qXfer:features:read:target.xml:${at.toString(16)},${length.toString(16)}`);
+    for (const [at, length] of [[0, xml.length - 1], [0, xml.length], [0, xml.length + 1], [5, xml.length - 5], [xml.length - 1, 1]]) {
+      assertEquals(await ask(at, length), (at + length < xml.length ? "m" : "l") + xml.slice(at, at + length), `${at}, ${length}`);
+    }
+    assertEquals([await ask(xml.length, 9), await ask(xml.length + 99, 9)], ["l", "l"]);
+    Object.defineProperty(server, "target", { value: { ...server.target, xml: "x".repeat(3 * PACKET_SIZE) } });
+    assertEquals((await ask(0, 2 * PACKET_SIZE)).length, PACKET_SIZE - 3);
+  }));
+
+Deno.test("gdb: an exit status of any size has two digits", async () => {
+  for (const [code, reply] of [[5, "W05"], [0x1234, "W34"], [-1, "Wff"]] as const) {
+    await withGdb([{ exit: code }], 1, async (c) => assertEquals(await c.ask("c"), reply));
+  }
+});
+
+Deno.test("gdb: a packet is its bytes, escaped or not, of every length up to the largest; a checksum has two hex digits and is right", () => {
+  const all = String.fromCharCode(...Array.from({ length: 256 }, (_, i) => i)),
+    read = (...parts: Uint8Array[]) => {
+      const reader = new PacketReader();
+      return parts.flatMap((part) => reader.push(part));
+    };
+  assertEquals(read(frame(all)), [{ kind: "packet", data: all }]);
+  assertEquals([...frame(all)].filter((b) => b === 0x23 || b === 0x24), [0x24, 0x23], "one beginning and one end");
+  for (let cut = 1; cut < 20; cut++) {
+    assertEquals(read(frame("}#$*x").slice(0, cut), frame("}#$*x").slice(cut)), [{ kind: "packet", data: "}#$*x" }]);
+  }
+  for (
+    const [size, kind] of [[PACKET_SIZE - 1, "packet"], [PACKET_SIZE, "packet"], [PACKET_SIZE + 1, "corrupt"], [
+      2 * PACKET_SIZE,
+      "corrupt",
+    ]] as const
+  ) {
+    const [event, ...more] = read(frame("y".repeat(size)), frame("qC"));
+    assertEquals([event.kind, more], [kind, [{ kind: "packet", data: "qC" }]], "what comes behind is read");
+  }
+  for (
+    const [text, kind] of [["$g#67", "packet"], ["$g#68", "corrupt"], ["$g# 67", "corrupt"], ["$g#0x", "corrupt"], ["$#00", "packet"], [
+      "$\xff\x02#01",
+      "packet",
+    ]]
+  ) {
+    assertEquals(read(latin1(text))[0].kind, kind, text);
+  }
+  assertEquals(read(latin1("$ab$g#67")), [{ kind: "packet", data: "g" }], "one that was not finished");
+  assertEquals(read(latin1("$a}$g#67")), [{ kind: "packet", data: "g" }], "nor its escape");
+  for (const [hex, bytes] of [["", []], ["0aFf", [10, 255]], ["0", undefined], ["0g", undefined], ["0a ", undefined]] as const) {
+    assertEquals(fromHex(hex), bytes && Uint8Array.from(bytes), hex);
   }
 });

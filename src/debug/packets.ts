@@ -61,8 +61,7 @@ export class PacketReader {
 
 /** A packet as it goes over the line. */
 export function frame(data: string): Uint8Array<ArrayBuffer> {
-  // deno-lint-ignore no-control-regex
-  const escaped = data.replace(/[#$}*\x03]/g, (c) => "}" + String.fromCharCode(c.charCodeAt(0) ^ 0x20));
+  const escaped = data.replace(/[#$}*]/g, (c) => "}" + String.fromCharCode(c.charCodeAt(0) ^ 0x20));
   let sum = 0;
   for (let i = 0; i < escaped.length; i++) sum = (sum + escaped.charCodeAt(i)) & 0xff;
   return latin1(`$${escaped}#${sum.toString(16).padStart(2, "0")}`);
