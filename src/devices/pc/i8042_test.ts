@@ -378,3 +378,48 @@ Deno.test("mouse: packets of each kind, for every button, and for ways and turns
     assertEquals([k.read(0) & 0xcf, k.mouse(0xf2)], [8, [0xfa, id]], "a command takes the packet's place");
   }
 });
+
+Deno.test("controller: every cell of its RAM, every command's range, and what it does not keep", () => {
+  const k = setUp(0x07), ask = (value: number, ...data: number[]) => (k.command(value, ...data), k.drain());
+  for (let n = 1; n < 32; n++) ask(0x60 + n, 0x80 + n);
+  for (let n = 1; n < 32; n++) assertEquals(ask(0x20 + n), [0x80 + n], `cell ${n}`);
+  assertEquals([ask(0x60, 0x27), ask(0x20), ask(0x1f), ask(0x40), ask(0x5f), ask(0x80)], [[], [0x27], [], [], [], []]);
+  assertEquals(k.log.length, 4, "what is no command is said");
+  k.write(0, 0xe8, 1, 2);
+  assertEquals([k.read(0, 1, 2), k.stops], [0xea & ~2, []], "port 0x92 keeps its bits; A20 is off");
+  k.write(0, 0xfd, 1, 2);
+  k.write(0, 0xff, 1, 2);
+  assertEquals([k.read(0, 1, 2), k.stops.length], [0xff, 1], "a reset for each time that bit 0 rises");
+  for (let n = 0; n < 40; n++) k.command(0xd2, n);
+  assertEquals(k.drain(), Array.from({ length: 17 }, (_, n) => n), "the buffer, and 16 that wait");
+});
+
+Deno.test("keyboard: what it holds, and what a command drops", () => {
+  const k = setUp(0x07), send = (...values: number[]) => values.flatMap((v) => (k.data(v), k.drain()));
+  const many = Array.from({ length: 30 }, (_, n) => n % 10 + 2);
+  k.data(0xf0), k.data(1), k.drain();
+  k.keys(...many);
+  assertEquals(k.drain(), many.slice(0, 17), "one in the buffer, 16 that wait");
+  for (const [command, answer] of [[0xf4, [0xfa]], [0xf5, [0xfa]], [0xf6, [0xfa]], [0xf8, [0xfa]], [0xff, [0xfa, 0xaa]]] as const) {
+    k.data(0xf4), k.drain();
+    k.keys(0x1e, 0x1f, 0x20);
+    k.read(0);
+    k.data(command);
+    assertEquals(k.drain(), [...answer], `${command.toString(16)}: keys that wait are gone`);
+  }
+  assertEquals([send(0xed, 0x7f), k.dev.state.keyboard.leds], [[0xfa, 0xfa], 7], "three LEDs");
+  assertEquals(send(0xf3, 0x80), [0xfa, 0xfe], "no argument, and no command");
+  assertEquals(send(0xf5), [0xfa]);
+  k.keys(0x1e);
+  assertEquals(k.drain(), [], "switched off");
+  assertEquals(send(0xf6), [0xfa]);
+  k.keys(0x1e);
+  assertEquals(k.drain(), [0x1c], "on again, in set 2");
+});
+
+Deno.test("mouse: a command drops answers that were not read", () => {
+  const k = setUp();
+  k.command(0xd4, 0xe9);
+  k.command(0xd4, 0xf2);
+  assertEquals(k.drain(), [0xfa, 0xfa, 0], "the first byte was in the buffer already");
+});
