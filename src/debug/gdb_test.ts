@@ -622,3 +622,27 @@ Deno.test("gdb: a packet is its bytes, escaped or not, of every length up to the
     assertEquals(fromHex(hex), bytes && Uint8Array.from(bytes), hex);
   }
 });
+
+Deno.test("gdb: threads are numbered in hex", () =>
+  withGdb([{ jump: 0 }], 18, async (c, { machine, server }) => {
+    assertEquals(await c.ask("qfThreadInfo"), `m${Array.from({ length: 18 }, (_, i) => (i + 1).toString(16)).join(",")}`);
+    machine.step = () => undefined;
+    for (const [thread, n] of [["9", 8], ["a", 9], ["10", 15], ["12", 17]] as const) {
+      assertEquals([await c.ask(`Hg${thread}`), await c.ask("qC"), await c.ask(`T${thread}`)], ["OK", `QC${thread}`, "OK"]);
+      assertEquals(await c.ask(`vCont;s:${thread}`), `T05thread:${thread};`);
+      assertStringIncludes(new TextDecoder().decode(fromHex(await c.ask(`qThreadExtraInfo,${thread}`))), `cpu${n}`);
+      server.onBreakpoint({ kind: "breakpoint", cpu: n, pc: 0n });
+      assertEquals(await c.ask("?"), `T05thread:${thread};`);
+    }
+    assertEquals([await c.ask("T13"), await c.ask("Hg13")], ["E01", "E01"]);
+  }));
+
+Deno.test("gdb: a debugger that has let go is not told of later stops", () =>
+  withGdb([{ jump: 0 }], 1, async (c, { server }) => {
+    await c.ask("qC");
+    await c.connection.write(frame("c"));
+    assertEquals(await c.ask("D"), "OK");
+    server.onBreakpoint({ kind: "breakpoint", cpu: 0, pc: 0n });
+    server.onFinalStop({ kind: "budget" });
+    assertEquals([await c.ask("qC"), await c.ask("?")], ["QC1", "T06thread:1;"], "only what it asks for");
+  }));

@@ -359,6 +359,8 @@ Deno.test("CD: errors are told by REQUEST SENSE", () => {
     const bytes = second.read(18);
     second.wait();
     second.inp(STATUS);
+    // SPC-2, 7.20.2: fixed format, valid, ten bytes more.
+    assertEquals(bytes, [0xf0, 0, bytes[2], 0, 0, 0, 0, 10, 0, 0, 0, 0, bytes[12], bytes[13], 0, 0, 0, 0]);
     return [bytes[2], bytes[12], bytes[13]];
   };
   assertEquals([second.packet([0x28, 0, 0, 0, 0, 99, 0, 0, 2]), second.inp(ERROR), second.inp(COUNT)], [0x41, 0x50, 3]);

@@ -233,6 +233,37 @@ Deno.test("LINT1 as NMI at its edge; a level-triggered fixed pin asks again afte
   assertEquals([m.acknowledge(0), m.read(LINT1)], [NO_VECTOR, 0x8055]);
 });
 
+Deno.test("what each local source is: an edge but for a pin that is set to levels, with its own vector", () => {
+  const m = setUp(1);
+  for (const [pin, register] of [["lint0", LINT0], ["lint1", LINT1]] as const) {
+    for (const [entry, level] of [[0x61, false], [0x8062, true], [0x63, false], [0x8064, true]] as const) {
+      m.write(register, entry);
+      m.dev.input(pin)!.set(true);
+      const vector = entry & 0xff;
+      assertEquals(
+        [m.acknowledge(0), m.has(TMR, vector), m.read(register) >>> 14 & 1],
+        [vector, level, Number(level)],
+        `${pin} ${entry.toString(16)}`,
+      );
+      m.dev.input(pin)!.set(false);
+      m.write(EOI, 0);
+      // TMR was set by a level once: the next edge of the same vector takes it back.
+      m.write(register, vector);
+      m.dev.input(pin)!.set(true);
+      assertEquals([m.acknowledge(0), m.has(TMR, vector)], [vector, false]);
+      m.dev.input(pin)!.set(false);
+      m.write(EOI, 0).write(register, 0x1_0000);
+    }
+  }
+  // The timer's and the error's entries have neither delivery modes nor levels.
+  m.write(DIVIDE, DIVIDE_BY_1).write(TIMER, 0xff71).write(INITIAL, 1);
+  assertEquals(m.read(TIMER) & 0x8700, 0);
+  m.passNs(1000);
+  assertEquals([m.acknowledge(0), m.has(TMR, 0x71)], [0x71, false]);
+  m.write(EOI, 0).write(TIMER, 0x1_0000).write(ERROR, 0xff72).send(0x4_4003);
+  assertEquals([m.acknowledge(0), m.has(TMR, 0x72)], [0x72, false]);
+});
+
 Deno.test("messages: the address names the APICs, level-triggered ones are reported when they end, ExtINT asks the 8259", () => {
   const m = setUp();
   m.message(1, false, 0xc060);
