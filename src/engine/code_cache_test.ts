@@ -1,7 +1,7 @@
 // What is dropped when memory is written, and the part of a RAM without code, against their definitions: random blocks, instructions across pages
 // and regions, writes beside them and into them.
 import { assert, assertEquals } from "@std/assert";
-import { CURRENT, PAGE } from "../ir/layout.ts";
+import { CONTEXT, CURRENT, PAGE } from "../ir/layout.ts";
 import { limitsOf } from "../ir/limits.ts";
 import { CodeCache } from "./code_cache.ts";
 import type { Block, CodeRange, CompiledRegion } from "./code_page.ts";
@@ -67,7 +67,34 @@ Deno.test("a write drops what was translated from its bytes, and of a page that 
         cache.interpret(region);
         regions.delete(region);
         assertEquals([u16[region.block.ip >> 1], i32[(region.block.ip + 8) >> 2], table.get(region.element)], [UOP.nop, 77, null], message);
-      } else if (r.one(40)) {
+      } else if (r.one(30)) {
+        cache.remember(8, 0, 16, cache.arena);
+        i32[CONTEXT >> 2] = 16;
+        cache.forgetContexts();
+        assertEquals(cache.remembered(8, 0), 0, message);
+        for (const { guard } of regions) if (guard) assertEquals(i32[guard >> 2], 0, message);
+      } else if (r.one(31)) {
+        const { generation, selector } = cache, elements = table.length, pages = [...cache.pages.keys()].filter((p) => cache.pages[p]);
+        const translated = pages.map((p) => cache.pages[p]!.translated);
+        let cleared = 0;
+        selector.templates.clear = () => void cleared++;
+        cache.flushSoon = true;
+        cache.unlike.add(7);
+        cache.remember(8, 0, 16, cache.arena);
+        i32[CONTEXT >> 2] = 16;
+        assertEquals(cache.remembered(8, 0), cache.arena);
+        if (r.one(2)) cache.reset();
+        else {
+          cache.flush();
+          // How much was translated of a page lasts.
+          assertEquals(pages.map((p) => cache.pageFor(p * PAGE).translated), translated);
+          cache.flush();
+        }
+        assertEquals([cache.flushSoon, cache.unlike.size, cleared > 0, cache.generation > generation], [false, 0, true, true]);
+        assertEquals(cache.remembered(8, 0), 0);
+        // The literals' room is empty, and elements are used again.
+        assertEquals(cache.newCell(5), cache.arena + LIMITS.arena - 8);
+        if (elements > 1) assert(cache.newElement(run) < elements);
         cache.flush();
         blocks.clear();
         regions.clear();

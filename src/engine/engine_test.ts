@@ -946,11 +946,18 @@ both("code and data across 4 GiB: instructions, their second pages, loads and st
   for (const n of [0, 1]) t.core.mapped.set(3 * edge / PAGE - 1 + n, { paddr: data + 2 * n * PAGE, rights: all });
   // The wide one begins in the last word below 4 GiB.
   t.code(code + PAGE - 16, ["st", 1, 10, -3], ["ld", 2, 10, -3], ["addi", 1, 1, 1], ["wide", 3, 3, 0]);
-  t.code(code + PAGE, [NAMES[2]], ["bne", 1, 12, -5], ["j"]);
+  t.code(code + PAGE, [NAMES[2]]).code(code + PAGE + 4, ["ld", 4, 10, -3], ["bne", 1, 12, -6], ["j"]);
+  // No other page's translation is asked for: a walk may be seen.
+  const translate = t.core.translate.bind(t.core), fetched = new Set<number>();
+  t.core.translate = (lo, hi, access) => {
+    if (access === FETCH) fetched.add(Math.floor(((hi >>> 0) * 2 ** 32 + (lo >>> 0)) / PAGE));
+    return translate(lo, hi, access);
+  };
   t.set(10, 3 * edge).set(12, 200).set(1, 0);
   t.pc = edge - 16;
-  t.all(1001);
-  assertEquals([t.pc, t.r(1), t.r(2), t.r(3)], [edge + 8, 200, 199, 400]);
+  t.all(1201);
+  assertEquals([...fetched].sort(), [edge / PAGE - 1, edge / PAGE]);
+  assertEquals([t.pc, t.r(1), t.r(2), t.r(3), t.r(4)], [edge + 12, 200, 199, 400, 199]);
   assertEquals([data + PAGE - 3, data + 2 * PAGE].map((at) => t.view.getUint8(at - RAM)), [199, 0]);
   // A page that is not there: the second one of the data, then that of the code.
   t.core.mapped.set(3 * edge / PAGE, undefined);
