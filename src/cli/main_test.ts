@@ -12,6 +12,44 @@ Deno.test("help and version go to stdout with status 0, the usage to stderr with
   assertEquals([version.code, version.stderr, version.stdout.startsWith("bringup ")], [0, "", true]);
 });
 
+Deno.test("help on a subcommand is asked for in either way; on anything else it is all of it", async () => {
+  const all = (await runHere(["help"])).stdout;
+  for (const name of ["check", "describe", "devices", "test"]) {
+    const { stdout } = await runHere(["help", name]);
+    assertEquals([stdout, stdout.startsWith(`bringup ${name}`)], [(await runHere([name, "--help"])).stdout, true]);
+  }
+  for (const args of [["help", "run"], ["help", "nonsense"], ["help", "virt", "check"], ["run", "--help"], ["virt", "--help"]]) {
+    assertEquals(await runHere(args), { code: 0, stdout: all, stderr: "" }, `${args}`);
+  }
+});
+
+Deno.test("under cargo, what is behind the kernel is the test harness's: it has no effect, and that is said", async () => {
+  const before = Deno.env.get("CARGO"),
+    ran = async (cargo: boolean, ...args: string[]) => {
+      if (cargo) Deno.env.set("CARGO", "/bin/cargo");
+      else Deno.env.delete("CARGO");
+      const { code, stderr } = await runHere(args);
+      assertEquals(code, 2);
+      return stderr.split("\n").map((line) => line.replace(/^bringup: /, "").replace(/:.*/, "")).filter(Boolean);
+    };
+  const no = "'name' has no effect", gone = "gone.elf", odd = "unexpected argument 'name'";
+  try {
+    assertEquals(await ran(true, "virt", "gone.elf", "name"), [no, gone]);
+    assertEquals(await ran(true, "run", "virt", "gone.elf", "name"), [no, gone]);
+    assertEquals(await ran(true, "virt", "gone.elf"), [gone]);
+    assertEquals(await ran(true, "devices", "name", "x", "y"), [odd]);
+    assertEquals(await ran(false, "virt", "gone.elf", "name"), [odd]);
+    assertEquals(await ran(false, "virt", "gone.elf", "name", "-no-reboot"), [odd]);
+    assertEquals(await ran(true, "virt", "gone.elf", "name", "-no-reboot"), [no, gone]);
+    // Who may not look is not under cargo.
+    const denied: [object, object] = [Deno.permissions, { querySync: () => ({ state: "prompt" }) }];
+    assertEquals(await withChanged([denied], () => ran(true, "virt", "gone.elf", "name")), [odd]);
+  } finally {
+    if (before === undefined) Deno.env.delete("CARGO");
+    else Deno.env.set("CARGO", before);
+  }
+});
+
 Deno.test("mistakes are lines on stderr and status 2; what is unknown may be QEMU's, but not of a subcommand", async () => {
   assertEquals(await runHere(["virt", "x", "--nonsense"]), { code: 2, stdout: "", stderr: "bringup: unknown option '--nonsense'\n" });
   const taken = await runHere(["run", "virt", "x.elf", "-no-reboot"]);

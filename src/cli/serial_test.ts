@@ -22,6 +22,15 @@ function consoles(...names: string[]) {
   return { session, all };
 }
 const open = (session: MachineSession, wheres: string[], onActivity = () => {}) => openPorts(session, wheres, onActivity);
+/** What this process has open (proc(5)). */
+const openFiles = () =>
+  [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      return ""; // the folder that is being read
+    }
+  });
 /** A port that nobody listens on. */
 function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -51,10 +60,14 @@ Deno.test("consoles go where they are told, in their order: this terminal, a fil
   assertEquals([active, Deno.readTextFileSync(path)], [5, ""], "it is written after a slice");
   ports.flush();
   assertEquals(Deno.readTextFileSync(path), "hello");
+  second.prints("!");
+  ports.flush();
+  assertEquals(Deno.readTextFileSync(path), "hello!", "be it a byte");
   second.prints("x".repeat(100_000));
-  assertEquals(Deno.statSync(path).size, 5 + (1 << 16), "or when there is much");
+  assertEquals(Deno.statSync(path).size, 6 + (1 << 16), "or when there is much");
   await ports.close();
-  assertEquals(Deno.readTextFileSync(path), "hello" + "x".repeat(100_000));
+  assertEquals(Deno.readTextFileSync(path), "hello!" + "x".repeat(100_000));
+  assertEquals(openFiles().includes(path), false, "closed");
 });
 
 Deno.test("what cannot be opened, or is named too often, is one line", () => {
@@ -132,6 +145,26 @@ Deno.test("a guest whose client does not read waits for it, and the end waits fo
   assert(ms >= 900 && ms < 10_000, `${ms} ms`);
   client.close();
   await Promise.all(pending);
+});
+
+Deno.test("until somebody connects 128 KiB are kept, of more the last 64; a client that is behind by less than 1 MiB holds nobody back", async () => {
+  for (const [length, kept] of [[1 << 17, 1 << 17], [(1 << 17) + 1, 1 << 16]]) {
+    const port = freePort(), { session, all: [com] } = consoles("com1"), ports = open(session, [String(port)]);
+    com.prints("0".repeat(length - 1) + "1");
+    const client = await connect(port), got = await read(client, kept);
+    assertEquals([got.length, got.endsWith("01")], [kept, true]);
+    // While one piece is on its way, another waits.
+    for (let i = 0; i < 2; i++) {
+      com.prints("x".repeat(1000));
+      assertEquals(ports.flush(), undefined);
+    }
+    // It goes out with a later slice.
+    const slices = setInterval(() => void ports.flush(), 5);
+    assertEquals(await read(client, 2000), "x".repeat(2000));
+    clearInterval(slices);
+    client.close();
+    await ports.close();
+  }
 });
 
 Deno.test("a client types no faster than the guest takes it", async () => {

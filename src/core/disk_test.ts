@@ -146,16 +146,18 @@ Deno.test("every format of a floppy has the geometry of its drive, and images of
   }
 });
 
-Deno.test("flushing an image that ends inside of a sector writes no more than it has, and nothing beyond", () => {
-  const writes: [number, number][] = [],
-    source: DiskSource = {
-      ...memorySource(new Uint8Array(1025)),
-      write: (offset, data) => void writes.push([offset, data.length]),
-    };
-  const d = new Disk(source, "floppy");
-  for (const lba of [1, 2, 3, 2000]) d.write(lba, new Uint8Array(512).fill(1));
-  d.flush();
-  assertEquals(writes, [[512, 512], [1024, 1]]);
+Deno.test("flushing an image that ends inside of a sector, or before the disk does, writes no more than it has, and nothing beyond", () => {
+  for (const [bytes, last] of [[1025, [[1024, 1]]], [1024, []]] as const) {
+    const writes: [number, number][] = [],
+      source: DiskSource = {
+        ...memorySource(new Uint8Array(bytes)),
+        write: (offset, data) => void writes.push([offset, data.length]),
+      };
+    const d = new Disk(source, "floppy");
+    for (const lba of [1, 2, 3, 2000]) d.write(lba, new Uint8Array(512).fill(1));
+    d.flush();
+    assertEquals(writes, [[512, 512], ...last] as [number, number][]);
+  }
 });
 
 Deno.test("floppies: as many sectors as their geometry has, and the drive that takes them (int 13h, function 8)", () => {

@@ -389,5 +389,27 @@ Deno.test("the evaluator: helpers get their arguments, and may fault, end the bl
     return slots.getBigUint64(GUEST, true);
   });
   assertEquals(loads, [0xffffn, 0xffff_ffffn, 0xffffn, 0xffffn]);
+  // Values have as many bits as their type: what is negative equals a constant, whatever it comes from.
+  slots.setBigInt64(GUEST + 24, -1n, true);
+  const same = (b: Builder) => {
+    const l = b.eq(b.load("load16S.l", b.i64(0)), b.i64(-1)), i = b.eq(b.load("load16S.i", b.i64(0)), b.i32(-1));
+    b.set(GUEST, b.extU(b.and(b.and(l, i), b.eq(b.getI(GUEST + 24), b.i32(-1)))));
+    b.jump(4);
+  };
+  assertEquals(run(same)[3], 1n);
+  // Addresses and the clock count modulo 2^64.
+  slots.setBigUint64(CLOCK, 0n, true);
+  const wrapped = block(
+    (b) => {
+      b.insn(0, 0, 4);
+      b.set(GUEST, b.extU(b.eq(b.ticks(), b.i64(-1))));
+      b.set(GUEST + 8, b.call(0));
+      b.jump(4);
+    },
+    -4,
+    -1,
+  );
+  status = FAULT;
+  assertEquals([evaluate(wrapped, machine), slots.getBigUint64(GUEST, true)], [{ kind: "fault", pc: 0n, insns: 2 }, 1n]);
   assertThrows(() => run((b) => void b.i32(1)), Error, "the block does not end");
 });
