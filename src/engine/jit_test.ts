@@ -1,6 +1,5 @@
-// What is made of a region: its IR behind the passes, and the WebAssembly. The texts are in tests/golden;
-// `deno test -A src/engine/jit_test.ts -- --update` writes them anew, to be read before they are committed.
-import { assert, assertEquals } from "@std/assert";
+// What is made of a region: its IR behind the passes, and the WebAssembly. The texts are in tests/golden/regions.
+import { assert } from "@std/assert";
 import { Builder, printIr } from "../ir/builder.ts";
 import { PAGE } from "../ir/layout.ts";
 import { verifyIr } from "../ir/verify.ts";
@@ -13,10 +12,12 @@ import { JIT_OPTIONS, type JitOption } from "./jit_options.ts";
 import { findRegion, type RegionNode } from "./region.ts";
 import { regionText } from "./testing/wasm_text.ts";
 import { LIMITS } from "../ir/limits.ts";
+import { bytesOf, FLAT32, LONG } from "../x86/testing/bench.ts";
+import { translateBlock as translateX86 } from "../x86/translate.ts";
+import { compareGoldens } from "../../tests/golden_files.ts";
 
 await loadFloating();
 
-const GOLDEN = new URL("../../tests/golden/riscv_regions.txt", import.meta.url).pathname;
 const CODE = 0x8000_0100, RAM = { base: 0x8000_0000, length: 1 << 20, offset: 0x10_0000, only: true };
 
 type Line = readonly [mnemonic: string, fields?: Readonly<Record<string, number>>];
@@ -113,21 +114,45 @@ const PROGRAMS: readonly (readonly [title: string, xlen: 32 | 64, physical: bool
   ]],
 ];
 
-Deno.test("RISC-V regions: IR behind the passes, and WebAssembly", async () => {
-  // Up to the exit: what comes behind is the same for all.
-  const toExit = (text: string) => text.slice(0, text.indexOf("\n  end\n"));
-  const text: string[] = [];
+/** Up to the exit: what comes behind is the same for all. */
+const toExit = (text: string) => text.slice(0, text.indexOf("\n  end\n"));
+const caseOf = (source: string, nodes: readonly RegionNode[], bytes: Uint8Array): string =>
+  [`${source}\n`, ...nodes.map((n) => `node at +${n.at}\n${printIr(n.ir)}\n`), `${toExit(regionText(bytes))}\n`].join("\n");
+
+Deno.test("RISC-V regions: IR behind the passes, and WebAssembly", () => {
+  const cases = new Map<string, string>();
   for (const [title, xlen, physical, lines] of PROGRAMS) {
     const nodes = regionOf(xlen, lines), bytes = compile(nodes, physical);
     const source = lines.map(([name, f]) => `${name} ${Object.entries(f ?? {}).map(([k, v]) => `${k}=${v}`).join(" ")}`.trim());
-    text.push(
-      `## RV${xlen}: ${title}\n${source.join("\n")}\n`,
-      ...nodes.map((n) => `node at +${n.at}\n${printIr(n.ir)}\n`),
-      `${toExit(regionText(bytes))}\n`,
-    );
+    cases.set(`RV${xlen}: ${title}`, caseOf(source.join("\n"), nodes, bytes));
   }
-  if (Deno.args.includes("--update")) await Deno.writeTextFile(GOLDEN, text.join("\n"));
-  assertEquals(text.join("\n"), await Deno.readTextFile(GOLDEN));
+  compareGoldens("regions", "rv", cases);
+});
+
+/** Code as bytes in hexadecimal, an instruction a line; it ends with a jump out. */
+const X86_PROGRAMS: readonly (readonly [title: string, mode: number, physical: boolean, ...lines: string[]])[] = [
+  ["64-bit code: a loop of 32-bit arithmetic", LONG, true, "01 c8", "31 d0", "ff c9", "75 f8", "e9 00 04 00 00"],
+  ["64-bit code: loads and stores off one register", LONG, true, "48 8b 43 08", "48 89 43 10", "48 83 c3 10", "e9 00 04 00 00"],
+  ["64-bit code: under translation", LONG, false, "8b 03", "48 83 c3 04", "85 c0", "75 f6", "e9 00 04 00 00"],
+  ["32-bit code: flags that the next iteration replaces", FLAT32, true, "13 c8", "d1 e0", "49", "75 f9", "e9 00 04 00 00"],
+];
+
+Deno.test("x86 regions: IR behind the passes, and WebAssembly", () => {
+  const cases = new Map<string, string>();
+  for (const [title, mode, physical, ...lines] of X86_PROGRAMS) {
+    const code = bytesOf(lines.join(" ")), bytes = new Uint8Array(2 * PAGE), b = new Builder();
+    const starts = lines.map((_, i) => bytesOf(lines.slice(0, i).join(" ")).filter((n) => !Number.isNaN(n)).length);
+    bytes.set(code);
+    const nodes = findRegion(b, (distance, max) => {
+      const first = starts.indexOf(distance);
+      if (first < 0) return false;
+      b.reset((CODE + distance) | 0, 0);
+      translateX86(b, { bytes, at: distance, limit: PAGE, next: () => -1 }, Math.min(max, lines.length - first), mode);
+      return true;
+    }, LIMITS)!;
+    cases.set(`x86, ${title}`, caseOf(lines.join("\n"), nodes, compile(nodes, physical)));
+  }
+  compareGoldens("regions", "x86", cases);
 });
 
 Deno.test("each pass changes one of these regions, and none makes what V8 refuses", () => {

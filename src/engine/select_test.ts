@@ -1,5 +1,5 @@
-// What the interpreter is given: IR -> micro-ops, of RISC-V instructions and of IR made for the purpose. The texts are in tests/golden;
-// `deno test -A src/engine/select_test.ts -- --update` writes them anew, to be read before they are committed.
+// What the interpreter is given: IR -> micro-ops, of instructions of both architectures and of IR made for the purpose. The texts are in
+// tests/golden/blocks.
 import { assert, assertEquals } from "@std/assert";
 import { Builder, printIr } from "../ir/builder.ts";
 import { ARG, GUEST, PAGE, RESULT, TEMP, TEMPS, ZERO } from "../ir/layout.ts";
@@ -7,20 +7,15 @@ import { encode } from "../riscv/insn.ts";
 import { loadFloating, parseIsa } from "../riscv/instruction_set.ts";
 import { F, MODE_FS, MODE_FS_DIRTY, X } from "../riscv/slots.ts";
 import { translateBlock } from "../riscv/translate.ts";
+import { Bench, FLAT32, LONG, REAL } from "../x86/testing/bench.ts";
 import { Selector, SMALL } from "./select.ts";
+import { compareGoldens } from "../../tests/golden_files.ts";
 import { H_COUNT, HEADER_BYTES, nameOf, UOP_BYTES, UOPS } from "./uops.ts";
 import { LIMITS } from "../ir/limits.ts";
 
 await loadFloating();
 
-const GOLDEN = new URL("../../tests/golden/", import.meta.url).pathname;
 const SMALL_AT = 0x1_0000, LITERALS = 0x2_0000, ARENA = 0x4_0000;
-
-/** Compares with a file of tests/golden, or writes it. */
-async function golden(name: string, text: string): Promise<void> {
-  if (Deno.args.includes("--update")) await Deno.writeTextFile(GOLDEN + name, text);
-  assertEquals(text, await Deno.readTextFile(GOLDEN + name));
-}
 
 /** The micro-ops of a block as text: name, destination, operands; a jump's target; the pc's offset and `left` where they change. */
 function select(ir: Builder): string {
@@ -133,8 +128,8 @@ const BLOCKS: readonly (readonly [string, 32 | 64, readonly Line[]])[] = [
   ]],
 ];
 
-Deno.test("RISC-V blocks: IR and micro-ops", async () => {
-  const text: string[] = [];
+Deno.test("RISC-V blocks: IR and micro-ops", () => {
+  const cases = new Map<string, string>();
   for (const [title, xlen, lines] of BLOCKS) {
     const isa = parseIsa(`rv${xlen}gc_zba_zbb_zbc_zbs`),
       bytes = new Uint8Array(2 * PAGE),
@@ -144,9 +139,31 @@ Deno.test("RISC-V blocks: IR and micro-ops", async () => {
     b.reset(0x8000_0100 | 0, 0);
     translateBlock(b, { bytes, at: 0, limit: PAGE, next: () => -1 }, lines.length, MODE_FS | MODE_FS_DIRTY, isa);
     const source = lines.map(([name, f]) => `${name} ${Object.entries(f ?? {}).map(([k, v]) => `${k}=${v}`).join(" ")}`.trim());
-    text.push(`## RV${xlen}: ${title}\n${source.join("\n")}\n\n${printIr(b)}\n\n${select(b)}\n`);
+    cases.set(`RV${xlen}: ${title}`, `${source.join("\n")}\n\n${printIr(b)}\n\n${select(b)}\n`);
   }
-  await golden("riscv_blocks.txt", text.join("\n"));
+  compareGoldens("blocks", "rv", cases);
+});
+
+/** Code as bytes in hexadecimal, an instruction a line. */
+const X86_BLOCKS: readonly (readonly [title: string, mode: number, ...lines: string[]])[] = [
+  ["64-bit code: operands are registers and constants", LONG, "48 01 c8", "29 d1", "b8 07 00 00 00", "41 83 e1 0f", "c3"],
+  ["64-bit code: a comparison and its branch", LONG, "48 39 d8", "72 05", "31 c0", "eb 00"],
+  ["64-bit code: memory by base, index and displacement", LONG, "48 8b 44 8b 10", "88 03", "48 8d 04 40", "ff 05 00 01 00 00", "f4"],
+  ["64-bit code: flags of a shift by CL, and a carry that goes on", LONG, "48 d3 e0", "48 11 da", "0f 92 c1", "c3"],
+  ["64-bit code: stack, call and return", LONG, "50", "48 8b 04 24", "59", "e8 10 00 00 00"],
+  ["64-bit code: scalar floating point", LONG, "f2 0f 58 c1", "f3 0f 10 03", "66 0f ef c0", "c3"],
+  ["32-bit code: flat segments", FLAT32, "8b 45 08", "0f b6 c0", "f7 e1", "40", "75 f4"],
+  ["16-bit code: real mode, segments and wrapping addresses", REAL, "8b 47 10", "26 89 05", "05 ff 7f", "70 02", "f4"],
+  ["16-bit code: a repeated string instruction", REAL, "f3 a4"],
+];
+
+Deno.test("x86 blocks: IR and micro-ops", () => {
+  const bench = new Bench(), cases = new Map<string, string>();
+  for (const [title, mode, ...lines] of X86_BLOCKS) {
+    const b = bench.translate(lines.join(" "), mode, 0x1000, lines.length);
+    cases.set(`x86, ${title}`, `${lines.join("\n")}\n\n${printIr(b)}\n\n${select(b)}\n`);
+  }
+  compareGoldens("blocks", "x86", cases);
 });
 
 /** A block of one or more instructions in IR. */
