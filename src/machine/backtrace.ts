@@ -6,6 +6,7 @@ import { architectureOf, familyOf } from "./architectures.ts";
 import { DebugInfo } from "./dwarf/mod.ts";
 import type { FrameRow } from "./dwarf/frames.ts";
 import { evaluate, type Surroundings } from "./dwarf/expression.ts";
+import { symbolAt } from "./elf.ts";
 
 /** Frames that are shown at most. */
 const MOST = 32;
@@ -24,8 +25,8 @@ interface Registers {
 
 /** Addresses from the innermost function outwards. */
 export function framesOf(cpu: Cpu, bus: Bus, symbols: Pick<Program, "lookup" | "bits">, debug: DebugInfo | undefined): Frame[] {
-  const convention = architectureOf({ family: familyOf(cpu.arch)! }).stack?.(symbols.bits ?? 64),
-    frames: Frame[] = [{ pc: cpu.pc, next: true }];
+  const family = familyOf(cpu.arch), frames: Frame[] = [{ pc: cpu.pc, next: true }];
+  const convention = family === undefined ? undefined : architectureOf({ family }).stack?.(symbols.bits ?? 64);
   if (!convention) return frames;
   const { bytes } = convention, mask = (v: bigint) => BigInt.asUintN(8 * bytes, v);
   const read = (address: bigint, size: number): bigint | undefined => {
@@ -43,7 +44,7 @@ export function framesOf(cpu: Cpu, bus: Bus, symbols: Pick<Program, "lookup" | "
     const row: FrameRow | undefined = debug?.frame(next ? now.pc : now.pc - 1n);
     const caller = row ? byInformation(row, now, convention, read) : byConvention(now, convention, read, symbols, frames.length === 1);
     // A stack grows downwards, so a caller's frame lies above: else this would go round for ever.
-    const [before, behind] = [now, caller].map((r) => r?.values[convention.stack]);
+    const before = now.values[convention.stack], behind = caller?.values[convention.stack];
     if (!caller || caller.pc === 0n || before === undefined || behind === undefined || behind < before) break;
     if (behind === before && frames.length > 1) break;
     if (cpu.translate(caller.pc, "fetch") === undefined || !symbols.lookup(caller.pc - 1n)) break;
@@ -110,9 +111,10 @@ function byConvention(
 ): Registers | undefined {
   const values = [...now.values], pointer = values[frame], top = values[stack];
   const word = (n: number): bigint | undefined => pointer === undefined ? undefined : read(pointer + BigInt(n * bytes), bytes);
-  const inner = innermost ? link === undefined ? top === undefined ? undefined : read(top, bytes) : values[link] : undefined;
+  const called = (): bigint | undefined => link !== undefined ? values[link] : top === undefined ? undefined : read(top, bytes);
+  const inner = innermost ? called() : undefined, caller = inner === undefined ? undefined : symbols.lookup(inner);
   const linked = pointer === undefined || pointer === 0n || (top !== undefined && pointer < top) ? undefined : word(saved.returnAddress);
-  if (inner !== undefined && inner !== linked && symbols.lookup(now.pc)?.name !== symbols.lookup(inner)?.name && symbols.lookup(inner)) {
+  if (inner !== undefined && inner !== linked && caller && caller.name !== symbols.lookup(now.pc)?.name) {
     if (link === undefined) values[stack] = top! + BigInt(bytes);
     return { pc: inner, values };
   }
@@ -146,16 +148,13 @@ function debugInfoOf(program: Program): DebugInfo | undefined {
  * ..." what the compiler has put it into.
  */
 export function backtraceLines(cpu: Cpu, bus: Bus, program: Program): string[] {
-  const debug = debugInfoOf(program), hex = (v: bigint) => `0x${v.toString(16)}`;
+  const debug = debugInfoOf(program);
   const at = (source: { readonly file: string; readonly line: number } | undefined) => source ? `, ${source.file}:${source.line}` : "";
   return framesOf(cpu, bus, program, debug).flatMap(({ pc, next }, i) => {
     // A call may be a function's last instruction: what comes next is another function then.
-    const of = next ? pc : pc - 1n, symbol = program.lookup(of), offset = symbol && symbol.offset + (pc - of);
-    const compiled = symbol ? `${symbol.name}${offset ? `+${hex(offset)}` : ""}` : "";
+    const of = next ? pc : pc - 1n, compiled = symbolAt(program, pc, of), first = `${i > 0 ? "by " : ""}0x${pc.toString(16)}`;
     const places = debug?.places(of) ?? [{ name: undefined, source: undefined }];
     const names = places.map(({ name, source }, n) => `${n < places.length - 1 ? `${name ?? "?"} (inlined)` : compiled}${at(source)}`);
-    return names.map((name, n) =>
-      n > 0 ? `in ${name}` : `${i > 0 ? "by " : ""}${hex(pc)}${name === "" || name.startsWith(",") ? "" : " "}${name}`
-    );
+    return names.map((name, n) => n > 0 ? `in ${name}` : `${first}${name === "" || name.startsWith(",") ? "" : " "}${name}`);
   });
 }

@@ -161,10 +161,24 @@ function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
   return out;
 }
 
+/** "kernel::main+0x10": an address by the symbol that `within`, which is the address or in front of it, belongs to; "" when there is none. */
+export function symbolAt(symbols: Pick<Symbols, "lookup">, address: bigint, within = address): string {
+  const at = symbols.lookup(within), offset = at && at.offset + (address - within);
+  return at ? `${at.name}${offset ? `+0x${offset.toString(16)}` : ""}` : "";
+}
 /** "0x80200010 kernel::main+0x10" or the bare address. */
-export function placeOf(symbols: Pick<Symbols, "lookup">, address: bigint): string {
-  const at = symbols.lookup(address), hex = `0x${address.toString(16)}`;
-  return at ? `${hex} ${at.name}${at.offset ? `+0x${at.offset.toString(16)}` : ""}` : hex;
+export const placeOf = (symbols: Pick<Symbols, "lookup">, address: bigint): string =>
+  `0x${address.toString(16)} ${symbolAt(symbols, address)}`.trimEnd();
+
+/** How many of `n` come first for which `before` holds, which holds for no other. */
+export function countBefore(n: number, before: (i: number) => boolean): number {
+  let lo = 0;
+  for (let hi = n; lo < hi;) {
+    const mid = (lo + hi) >> 1;
+    if (before(mid)) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo;
 }
 
 /** What one symbol names: addresses from `value` up to `end`. */
@@ -231,14 +245,7 @@ export class Symbols {
    * if that has no size: such a one ends at the next symbol, and with its section.
    */
   lookup(address: bigint): { name: string; offset: bigint } | undefined {
-    const t = this.#all;
-    let lo = 0, hi = t.length;
-    while (lo < hi) {
-      const mid = (lo + hi) >> 1;
-      if (t[mid].value <= address) lo = mid + 1;
-      else hi = mid;
-    }
-    const last = t[lo - 1] as Extent | undefined;
+    const t = this.#all, last = t[countBefore(t.length, (i) => t[i].value <= address) - 1] as Extent | undefined;
     let found: Extent | undefined = last;
     if (!last?.sized || address >= last.end) {
       found = last?.around;

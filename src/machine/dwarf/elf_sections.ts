@@ -1,9 +1,6 @@
 // The sections of an ELF file that debuggers read. System V ABI, chapter 4 (generic, 2013-06-10; compressed sections: gABI 4.2).
 import { unzlibSync } from "npm:fflate@0.8.3/browser";
 
-/** Their bytes by name, ".debug_line"; decompressed. */
-export type ElfSections = (name: string) => Uint8Array | undefined;
-
 const SHF_COMPRESSED = 0x800, SHT_NOBITS = 8, ELFCOMPRESS_ZLIB = 1;
 /** More than that of one section is not decompressed: its header may say anything. */
 const MOST = 2 ** 28;

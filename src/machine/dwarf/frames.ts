@@ -1,5 +1,6 @@
 // Where a function's caller is, by what its compiler says. DWARF 5 (2017), 6.4 "Call Frame Information"; the `.eh_frame` variant by the Linux
 // Standard Base, core specification 5.0, 10.6.
+import { countBefore } from "../elf.ts";
 import { DwarfReader } from "./reader.ts";
 import type { ElfSection } from "./elf_sections.ts";
 
@@ -50,13 +51,7 @@ export function framesOf(section: (name: string) => ElfSection | undefined, byte
   }
   fdes.sort((a, b) => a.from < b.from ? -1 : a.from > b.from ? 1 : 0);
   return (address) => {
-    let lo = 0;
-    for (let hi = fdes.length; lo < hi;) {
-      const mid = (lo + hi) >> 1;
-      if (fdes[mid].from <= address) lo = mid + 1;
-      else hi = mid;
-    }
-    const fde = fdes[lo - 1] as Fde | undefined;
+    const fde = fdes[countBefore(fdes.length, (i) => fdes[i].from <= address) - 1] as Fde | undefined;
     if (!fde || address >= fde.to) return undefined;
     try {
       return rowOf(fde, address, bytes);

@@ -1,4 +1,5 @@
 // Source lines of addresses. DWARF 5 (2017), 6.2 "Line Number Information"; versions 2 to 4 by their own headers (DWARF 4, 6.2.4).
+import { countBefore } from "../elf.ts";
 import { DwarfReader, textAt } from "./reader.ts";
 import type { ElfSection } from "./elf_sections.ts";
 
@@ -66,23 +67,12 @@ export function linesOf(section: (name: string) => ElfSection | undefined): Line
   }
   sequences.sort((a, b) => a.from < b.from ? -1 : a.from > b.from ? 1 : 0);
   const find = (address: bigint): SourceLine | undefined => {
-    const s = sequences[upper(sequences.length, (i) => sequences[i].from <= address) - 1];
+    const s = sequences[countBefore(sequences.length, (i) => sequences[i].from <= address) - 1];
     if (!s || address >= s.to) return undefined;
-    const at = Number(address - s.from), { rows } = s, row = ROW * (upper(rows.length / ROW, (i) => rows[ROW * i] <= at) - 1);
+    const at = Number(address - s.from), { rows } = s, row = ROW * (countBefore(rows.length / ROW, (i) => rows[ROW * i] <= at) - 1);
     return rows[row + 2] === 0 ? undefined : { file: s.files[rows[row + 1]] ?? "", line: rows[row + 2], column: rows[row + 3] };
   };
   return { find, file: (table, number) => table === undefined ? undefined : tables.get(table)?.[number] };
-}
-
-/** How many of `n` come first for which `before` holds. */
-function upper(n: number, before: (i: number) => boolean): number {
-  let lo = 0;
-  for (let hi = n; lo < hi;) {
-    const mid = (lo + hi) >> 1;
-    if (before(mid)) lo = mid + 1;
-    else hi = mid;
-  }
-  return lo;
 }
 
 interface Strings {
