@@ -69,7 +69,7 @@ class Rig {
     for (const slot of [FPU_IP, FPU_DP]) cpu.window.set(slot, bits(), bits());
     const words = [[FPU_CW, bits() & 0x1f3f | 0x40], [FPU_SW, bits() & 0xc7ff], [FPU_TOP, random.below(8)], [FPU_EMPTY, random.below(256)]];
     words.push([FPU_OPCODE, random.below(0x800)], [FPU_CS, bits() & 0xffff], [FPU_DS, bits() & 0xffff], [MXCSR, bits() & 0xffff]);
-    for (const [slot, v] of words) cpu.window.set32(slot, v);
+    for (const [slot, v] of words) cpu.window.setLo(slot, v);
     cpu.s.pkru = random.pick([0, bits() & ~3]); // pages have key 0
     cpu.s.xcr0 = random.pick([X87, X87 | SSE, X87 | SSE | KEYS, X87 | SSE | KEYS]);
     cpu.window.set(GPR(0), random.pick([0, 1, 2, 3, 0x200, 0x203, 0x201, -1]), 0);

@@ -176,7 +176,7 @@ class Rig {
     s.msrs = random.one(2) ? { 0x1a0: [random.bits() | 0, 7], 0x20f: [5, random.bits() | 0] } : {};
     for (const slot of [STAR, LSTAR, CSTAR, KERNEL_GS_BASE]) cpu.window.set(slot, random.bits() | 0, random.bits() | 0);
     cpu.window.set(FMASK, random.bits() | 0, 0);
-    if (kind === "compat") cpu.window.set32(SEG_ATTR + 4 * CS, cpu.segments.attr[CS] & ~LONG | BIG);
+    if (kind === "compat") cpu.window.setLo(SEG_ATTR + 4 * CS, cpu.segments.attr[CS] & ~LONG | BIG);
     if (this.long) { for (const n of [FS, GS]) cpu.segments.setBase(n, random.bits() | 0, random.bits() & 0x7fff); }
     [s.idtLo, s.idtHi, s.idtLimit] = [random.bits() | 0, this.long ? random.bits() & 0x7f : 0, random.bits() & 0xffff];
     cpu.segments.setGdt(random.bits() | 0, this.long ? random.bits() & 0x7f : 0, random.bits() & 0xffff);
@@ -738,7 +738,7 @@ Deno.test("power on and INIT leave what table 9-1 says, whatever was there befor
       rig.random.state = 8 * place + n;
       rig.tables();
       rig.fill();
-      for (const slot of units) cpu.window.set32(slot, random.bits() & 0xffff);
+      for (const slot of units) cpu.window.setLo(slot, random.bits() & 0xffff);
       const lines = { nmiLine: random.one(2), a20: random.one(2), ignne: random.one(2) }, intr = random.one(2), start = cpu.config.reset;
       Object.assign(cpu.s, lines, {
         nmi: true,

@@ -89,11 +89,11 @@ function fill(lab: Lab, random: Random, ports: (number | string)[]): void {
     cpu.window.set(FPU_REG(n) + 8, random.bits() & 0xffff, 0);
   }
   for (let n = 0; n < 16; n++) for (const half of [0, 8]) cpu.window.set(XMM(n) + half, random.bits() | 0, random.bits() | 0);
-  cpu.window.set32(FPU_CW, random.pick([0x37f, 0x40 | random.bits() & 0xf3f]));
-  cpu.window.set32(FPU_SW, random.bits() & 0x477f | (random.one(6) ? 0x80 : 0));
-  cpu.window.set32(FPU_TOP, random.below(8));
-  cpu.window.set32(FPU_EMPTY, random.below(256));
-  cpu.window.set32(MXCSR, random.pick([0x1f80, random.bits() & 0xffff]));
+  cpu.window.setLo(FPU_CW, random.pick([0x37f, 0x40 | random.bits() & 0xf3f]));
+  cpu.window.setLo(FPU_SW, random.bits() & 0x477f | (random.one(6) ? 0x80 : 0));
+  cpu.window.setLo(FPU_TOP, random.below(8));
+  cpu.window.setLo(FPU_EMPTY, random.below(256));
+  cpu.window.setLo(MXCSR, random.pick([0x1f80, random.bits() & 0xffff]));
   for (const slot of ["fs_base", "gs_base", "k_gs_base"]) if (mode === "64") cpu.setReg(slot, BigInt(random.below(0x100)));
   cpu.derived.reload();
 }

@@ -30,6 +30,8 @@ class Space {
 
 /** Numbers begin with this. */
 const FIRST = 1;
+/** Data TLBs of each space, the first one unused: without translation there is number 0. */
+const RIGHTS = 4;
 
 export class Spaces {
   /** Place of the present space, and its numbers. */
@@ -73,6 +75,11 @@ export class Spaces {
   #present(): void {
     this.system = this.#spaces[this.index].system;
     this.user = this.#spaces[this.index].user;
+  }
+
+  /** Which data TLB the present space has for accesses with rights of a kind, from 1 to 3; 0: nothing is translated. */
+  regime(rights: number): number {
+    return rights === 0 ? 0 : RIGHTS * this.index + rights;
   }
 
   /** Every fetch translation is forgotten; `enter` has to follow. */

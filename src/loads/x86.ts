@@ -52,6 +52,7 @@ import "../x86/microcode_memory.ts";
 import "../x86/pending.ts";
 import "../x86/segment_file.ts";
 import "../x86/stack.ts";
+import "../ir/state_window.ts";
 import "../x86/state_window.ts";
 import "../x86/far.ts";
 import "../x86/msr.ts";

@@ -11,8 +11,6 @@ import { type HartState, type HartWindow, mayCbo } from "./state.ts";
 import { ACCESS_FAULT, hex, low32, PAGE_FAULT, type PendingException, type Reporter, wide } from "./trap.ts";
 
 const NX = 1;
-/** Data TLBs of one address space, the first one unused; without translation there is number 0. */
-const RIGHTS = 4;
 
 export class Addressing {
   /** See `Core.translate`. */
@@ -20,7 +18,7 @@ export class Addressing {
 
   // Derived from the state by `refresh`.
   #mode = 0;
-  #regime = 0;
+  #rights = 0;
   #context = 0;
   /** Effective privilege of loads and stores. */
   #dataPriv = 3;
@@ -53,7 +51,7 @@ export class Addressing {
     return i32[base + FFLAGS >> 2] & NX && i32[base + FRM >> 2] === 0 ? this.#mode | MODE_FP_FAST : this.#mode;
   }
   regime(): number {
-    return this.#regime === 0 ? 0 : RIGHTS * this.#spaces.index + this.#regime;
+    return this.#spaces.regime(this.#rights);
   }
   context(): number {
     return this.#context;
@@ -169,8 +167,8 @@ export class Addressing {
     this.#mode = s.priv << MODE_PRIV_SHIFT | (fs ? MODE_FS : 0) | (fs === FS ? MODE_FS_DIRTY : 0) | (mayCbo(s, CBZE) ? MODE_CBZE : 0);
     const data = status & MPRV ? (status & MPP) >> MPP_SHIFT : s.priv, bare = mmu.levels === 0;
     this.#dataPriv = data;
-    this.#regime = data === 3 || bare ? 0 : data === 0 ? 3 : status & SUM ? 2 : 1;
-    if (this.#regime === 0 && this.#bareMachine !== (data === 3)) {
+    this.#rights = data === 3 || bare ? 0 : data === 0 ? 3 : status & SUM ? 2 : 1;
+    if (this.#rights === 0 && this.#bareMachine !== (data === 3)) {
       this.#bareMachine = data === 3;
       if (!pmp.open) this.env.flushTlb();
     }

@@ -40,7 +40,7 @@ import { init, reset, signalInit, startup } from "./resets.ts";
 import { SegmentFile } from "./segment_file.ts";
 import { CS, LONG } from "./segments.ts";
 import { Stack } from "./stack.ts";
-import { StateWindow } from "./state_window.ts";
+import { X86Window } from "./state_window.ts";
 import { checkPort, systemHelpers } from "./system_helpers.ts";
 import { instructionHelpers, translateBlock } from "./translate.ts";
 import { FpuErrorOutput, inputsOf } from "./wires.ts";
@@ -50,7 +50,7 @@ export class X86Cpu implements Core, Microcode {
   readonly s: CpuState = powerOn();
   readonly modes = new Modes();
   readonly faults: Faults = new Faults();
-  readonly window: StateWindow;
+  readonly window: X86Window;
   readonly segments: SegmentFile;
   readonly debug: DebugRegisters;
   readonly paging: Paging;
@@ -73,7 +73,7 @@ export class X86Cpu implements Core, Microcode {
   constructor(readonly env: CoreEnv, readonly config: X86Config) {
     const { s, modes, faults } = this, onPending = () => config.onPending();
     const features = this.features = new Features(config.model, config.features);
-    const window = this.window = new StateWindow(env);
+    const window = this.window = new X86Window(env);
     const segments = this.segments = new SegmentFile(env, window, modes);
     const debug = this.debug = new DebugRegisters(s, onPending);
     const paging = this.paging = new Paging(env);

@@ -164,7 +164,7 @@ export function registerTable(cpu: Microcode): [RegisterInfo[], Map<string, Acce
   add("efer", 64, "system", system(() => cpu.window.efer, (v) => void (cpu.window.efer = v)));
   add("cpl", 8, "system", system(() => cpu.window.cpl, (v) => void (cpu.window.cpl = v & 3)));
   add("gdtr_base", 64, "system", slot(GDT_BASE, 64));
-  add("gdtr_limit", 16, "system", number(() => cpu.window.lo(GDT_LIMIT), (v) => cpu.window.set32(GDT_LIMIT, v & 0xffff)));
+  add("gdtr_limit", 16, "system", number(() => cpu.window.lo(GDT_LIMIT), (v) => cpu.window.setLo(GDT_LIMIT, v & 0xffff)));
   add("idtr_base", 64, "system", {
     get: () => wide(cpu.s.idtLo, cpu.s.idtHi),
     set: (v) => void ([cpu.s.idtLo, cpu.s.idtHi] = [low32(v), low32(v >> 32n)]),

@@ -62,15 +62,12 @@ import {
   VM,
 } from "./registers.ts";
 import type { SegmentFile } from "./segment_file.ts";
-import type { StateWindow } from "./state_window.ts";
-
-/** Data TLBs of each address space, the first one unused; without paging there is number 0. */
-const RIGHTS = 4;
+import type { X86Window } from "./state_window.ts";
 
 export class Derived {
   readonly env: CoreEnv;
   readonly s: CpuState;
-  readonly window: StateWindow;
+  readonly window: X86Window;
   readonly modes: Modes;
   readonly segments: SegmentFile;
   readonly debug: DebugRegisters;
@@ -104,7 +101,7 @@ export class Derived {
     return this.#mode | this.window.cpl << MODE_CPL_SHIFT | fast;
   }
   regime(): number {
-    return this.paging.levels === 0 ? 0 : RIGHTS * this.spaces.index + (this.window.cpl === 3 ? 3 : this.addresses.smap ? 2 : 1);
+    return this.spaces.regime(this.paging.levels === 0 ? 0 : this.window.cpl === 3 ? 3 : this.addresses.smap ? 2 : 1);
   }
   context(): number {
     return this.window.cpl === 3 ? this.spaces.user << 1 | 1 : this.spaces.system << 1;

@@ -11,7 +11,6 @@ import {
   dropInnerSegments,
   readAt,
   readDescriptor,
-  readDescriptorExt,
   setAccessed,
   setFromDescriptor,
   setNull,
@@ -119,7 +118,7 @@ function protectedMode(cpu: Microcode, vector: number, kind: EventKind, errorCod
   const selector = gateLo >>> 16, wide = kindOfGate >= INT32, size = wide ? 4 : 2;
   const offset = wide ? (gateHi & 0xffff_0000) | (gateLo & 0xffff) : gateLo & 0xffff;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
-  readDescriptorExt(cpu, code, selector, XCPT.GP, ext);
+  readDescriptor(cpu, code, selector, XCPT.GP, ext);
   const attr = code.hi;
   if (!isCode(attr) || dpl(attr) > cpu.window.cpl) cpu.fault(XCPT.GP, index(selector) | ext);
   if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);
@@ -315,7 +314,7 @@ function longMode(cpu: Microcode, vector: number, kind: EventKind, errorCode: nu
   const offsetHi = cpu.memory.read32(gate.atLo + 8 | 0, sum(gate.atLo, gate.atHi, 8), false);
   const offsetLo = (gateHi & 0xffff_0000) | (gateLo & 0xffff), selector = gateLo >>> 16, ist = gateHi & 7;
   if (index(selector) === 0) cpu.fault(XCPT.GP, ext);
-  readDescriptorExt(cpu, code, selector, XCPT.GP, ext);
+  readDescriptor(cpu, code, selector, XCPT.GP, ext);
   const attr = code.hi;
   if (!isCode(attr) || dpl(attr) > cpu.window.cpl || (attr & (LONG | BIG)) !== LONG) cpu.fault(XCPT.GP, index(selector) | ext);
   if (!(attr & PRESENT)) cpu.fault(XCPT.NP, index(selector) | ext);

@@ -11,7 +11,7 @@ import { FAULTED, type Faults } from "./faults.ts";
 import type { Paging } from "./paging.ts";
 import { AC, CR4_LA57, CR4_SMAP } from "./registers.ts";
 import type { SegmentFile } from "./segment_file.ts";
-import type { StateWindow } from "./state_window.ts";
+import type { X86Window } from "./state_window.ts";
 
 export class LinearAddresses {
   /** Address spaces that code was fetched in. */
@@ -24,7 +24,7 @@ export class LinearAddresses {
   constructor(
     readonly env: CoreEnv,
     readonly s: CpuState,
-    readonly window: StateWindow,
+    readonly window: X86Window,
     readonly modes: Modes,
     readonly segments: SegmentFile,
     readonly debug: DebugRegisters,

@@ -14,7 +14,7 @@ import type { Pending } from "./pending.ts";
 import type { X86Config } from "./ports.ts";
 import type { SegmentFile } from "./segment_file.ts";
 import type { Stack } from "./stack.ts";
-import type { StateWindow } from "./state_window.ts";
+import type { X86Window } from "./state_window.ts";
 import type { FpuErrorOutput } from "./wires.ts";
 
 export interface Microcode {
@@ -25,7 +25,7 @@ export interface Microcode {
   readonly s: CpuState;
   readonly modes: Modes;
   readonly faults: Faults;
-  readonly window: StateWindow;
+  readonly window: X86Window;
   readonly segments: SegmentFile;
   readonly debug: DebugRegisters;
   readonly paging: Paging;

@@ -157,7 +157,7 @@ const ROWS = new Map<number, MsrRow>([
   [0xc000_0084, {
     name: "IA32_FMASK",
     read: (cpu) => value(cpu.window.lo(FMASK), 0),
-    write: (cpu, lo) => cpu.window.set32(FMASK, lo),
+    write: (cpu, lo) => cpu.window.setLo(FMASK, lo),
   }],
   [0xc000_0100, base("IA32_FS_BASE", FS)],
   [0xc000_0101, base("IA32_GS_BASE", GS)],

@@ -3,11 +3,11 @@
 import { CONTINUE, type CoreEnv, FINISH, type Status } from "../ir/frontend.ts";
 import type { CpuState } from "./cpu_state.ts";
 import { DR6_BS, IF } from "./registers.ts";
-import type { StateWindow } from "./state_window.ts";
+import type { X86Window } from "./state_window.ts";
 
 export class Pending {
   /** @param onPending an event has become deliverable */
-  constructor(readonly env: CoreEnv, readonly s: CpuState, readonly window: StateWindow, readonly onPending: () => void) {}
+  constructor(readonly env: CoreEnv, readonly s: CpuState, readonly window: X86Window, readonly onPending: () => void) {}
 
   /** Begins an interrupt shadow: the next instruction is executed before any interrupt. */
   shadow(): void {

@@ -17,7 +17,7 @@ import {
   SEG_WRITE_TOP,
   SELECTOR,
 } from "./slots.ts";
-import type { StateWindow } from "./state_window.ts";
+import type { X86Window } from "./state_window.ts";
 
 const FLAT_SEGMENTS = [ES, CS, SS, DS];
 
@@ -28,7 +28,7 @@ export class SegmentFile {
   #limitAway: Uint32Array | undefined;
   #attrAway: Int32Array | undefined;
 
-  constructor(readonly env: CoreEnv, readonly window: StateWindow, readonly modes: Modes) {
+  constructor(readonly env: CoreEnv, readonly window: X86Window, readonly modes: Modes) {
     this.#limitHere = env.u32.subarray(SEG_LIMIT >> 2, (SEG_LIMIT >> 2) + 8);
     this.#attrHere = env.i32.subarray(SEG_ATTR >> 2, (SEG_ATTR >> 2) + 8);
   }
@@ -36,7 +36,7 @@ export class SegmentFile {
   /** GDTR. */
   setGdt(baseLo: number, baseHi: number, limit: number): void {
     this.window.set(GDT_BASE, baseLo, baseHi);
-    this.window.set32(GDT_LIMIT, limit);
+    this.window.setLo(GDT_LIMIT, limit);
   }
 
   /** Limits of ES CS SS DS FS GS LDTR TR in bytes. */
@@ -75,7 +75,7 @@ export class SegmentFile {
     const same = ((attr ^ this.attr[n]) & ~(3 << DPL_SHIFT)) === 0 && this.limit[n] === 0xffff_ffff &&
       (this.baseLo(n) | this.baseHi(n)) === 0;
     if (!same) return this.set(n, selector, 0, 0, 0xffff_ffff, attr);
-    this.window.set32(SELECTOR(n), selector);
+    this.window.setLo(SELECTOR(n), selector);
     this.attr[n] = attr;
   }
   /** What code adds and compares: nothing but the bases of FS and GS in 64-bit mode, where the other slots are 0. */
@@ -85,8 +85,8 @@ export class SegmentFile {
     const attr = this.modes.code64 ? 0 : this.attr[n], limit = this.modes.code64 ? 0 : this.limit[n];
     if (n === CS) {
       const end = (this.baseLo(CS) >>> 0) + limit;
-      this.window.set32(CODE_LIMIT, limit);
-      this.window.set32(CODE_END, end > 0xffff_ffff ? 0 : end);
+      this.window.setLo(CODE_LIMIT, limit);
+      this.window.setLo(CODE_END, end > 0xffff_ffff ? 0 : end);
     }
     let read = !this.modes.protectedMode || ((attr & PRESENT) !== 0 && isReadable(attr));
     let write = !this.modes.protectedMode || ((attr & PRESENT) !== 0 && isWritable(attr));

@@ -33,21 +33,22 @@ type Tables = Pick<Microcode, "window" | "segments" | "modes" | "memory" | "faul
 /** Of the segment that an instruction loads. */
 const data = new Descriptor();
 
+/** Whether so many bytes at a selector's descriptor are within its table; in a missing LDT none are. */
+function isInTable({ window, segments }: Pick<Tables, "window" | "segments">, selector: number, bytes: number): boolean {
+  const last = (selector & 0xfff8) + bytes - 1;
+  if (!(selector & 4)) return last <= window.lo(GDT_LIMIT);
+  return (segments.attr[LDTR] & PRESENT) !== 0 && last <= segments.limit[LDTR];
+}
+
 /**
- * Reads the descriptor of a selector that is not null. Beyond the limit of its table, or in a missing LDT: `vector` (#GP or #TS) with the
- * selector.
+ * Reads the descriptor of a selector that is not null. Where its table has none: `vector` (#GP or #TS) with the selector, and with EXT (`ext`)
+ * when the event came from outside.
  */
-export function readDescriptor(cpu: Tables, d: Descriptor, selector: number, vector: number): void {
-  const offset = selector & 0xfff8;
-  let baseLo = cpu.window.lo(GDT_BASE), baseHi = cpu.window.hi(GDT_BASE), limit = cpu.window.lo(GDT_LIMIT);
-  if (selector & 4) {
-    if (!(cpu.segments.attr[LDTR] & PRESENT)) cpu.fault(vector, index(selector));
-    baseLo = cpu.segments.baseLo(LDTR);
-    baseHi = cpu.segments.baseHi(LDTR);
-    limit = cpu.segments.limit[LDTR];
-  }
-  if (offset + 7 > limit) cpu.fault(vector, index(selector));
-  readAt(cpu, d, baseLo, baseHi, offset);
+export function readDescriptor(cpu: Tables, d: Descriptor, selector: number, vector: number, ext = 0): void {
+  if (!isInTable(cpu, selector, 8)) cpu.fault(vector, index(selector) | ext);
+  const { window, segments } = cpu, offset = selector & 0xfff8;
+  if (selector & 4) readAt(cpu, d, segments.baseLo(LDTR), segments.baseHi(LDTR), offset);
+  else readAt(cpu, d, window.lo(GDT_BASE), window.hi(GDT_BASE), offset);
 }
 
 /** Reads 8 bytes of a descriptor table. */
@@ -62,8 +63,7 @@ export function readAt(cpu: Pick<Tables, "modes" | "memory">, d: Descriptor, bas
 
 /** The third word of a 16-byte system descriptor: upper half of its base; the fourth must be of type 0. */
 export function readUpper(cpu: Tables, d: Descriptor, selector: number, vector: number): number {
-  const limit = selector & 4 ? cpu.segments.limit[LDTR] : cpu.window.lo(GDT_LIMIT);
-  if ((selector & 0xfff8) + 15 > limit) cpu.fault(vector, index(selector));
+  if (!isInTable(cpu, selector, 16)) cpu.fault(vector, index(selector));
   const at = (d.atLo >>> 0) + 8;
   const upper = cpu.memory.read64(at | 0, (d.atHi + (at > 0xffff_ffff ? 1 : 0)) | 0, false);
   if (upper.hi & 0x1f00) cpu.fault(vector, index(selector));
@@ -149,18 +149,11 @@ export function setNullSs(segments: SegmentFile, selector: number): void {
  */
 export function checkNewSs(cpu: Tables, d: Descriptor, selector: number, cpl: number, vector: number, ext: number): void {
   if (index(selector) === 0) cpu.fault(vector, ext);
-  readDescriptorExt(cpu, d, selector, vector, ext);
+  readDescriptor(cpu, d, selector, vector, ext);
   const { hi } = d;
   if ((selector & 3) !== cpl || dpl(hi) !== cpl || !isWritable(hi)) cpu.fault(vector, index(selector) | ext);
   if (!(hi & PRESENT)) cpu.fault(XCPT.SS, index(selector) | ext);
   setAccessed(cpu, d);
-}
-
-/** readDescriptor whose error code has EXT when the event came from outside. */
-export function readDescriptorExt(cpu: Tables, d: Descriptor, selector: number, vector: number, ext: number): void {
-  const limit = selector & 4 ? (cpu.segments.attr[LDTR] & PRESENT ? cpu.segments.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
-  if ((selector & 0xfff8) + 7 > limit) cpu.fault(vector, index(selector) | ext);
-  readDescriptor(cpu, d, selector, vector);
 }
 
 /**
@@ -190,9 +183,7 @@ export function rightsFault(cpu: Pick<Microcode, "segments" | "modes">, n: numbe
 
 /** A descriptor as LAR, LSL, VERR and VERW look at it, without faults; false: not there. */
 export function peekDescriptor(cpu: Tables, d: Descriptor, selector: number): boolean {
-  if (index(selector) === 0) return false;
-  const limit = selector & 4 ? (cpu.segments.attr[LDTR] & PRESENT ? cpu.segments.limit[LDTR] : -1) : cpu.window.lo(GDT_LIMIT);
-  if ((selector & 0xfff8) + 7 > limit) return false;
+  if (index(selector) === 0 || !isInTable(cpu, selector, 8)) return false;
   readDescriptor(cpu, d, selector, XCPT.GP);
   return true;
 }

@@ -9,7 +9,7 @@ import type { Halves, MicrocodeMemory } from "./microcode_memory.ts";
 import { BIG, SS, withinLimit } from "./segments.ts";
 import type { SegmentFile } from "./segment_file.ts";
 import { GPR } from "./slots.ts";
-import type { StateWindow } from "./state_window.ts";
+import type { X86Window } from "./state_window.ts";
 
 const RSP = GPR(4);
 
@@ -30,7 +30,7 @@ export class Stack {
   readonly #popped = { lo: 0, hi: 0 };
 
   constructor(
-    readonly window: StateWindow,
+    readonly window: X86Window,
     readonly modes: Modes,
     readonly segments: SegmentFile,
     readonly addresses: LinearAddresses,
@@ -112,11 +112,9 @@ export class Stack {
   popWide(bytes: number): Halves {
     const { memory } = this;
     this.#check(bytes);
-    let value: Halves = this.#popped;
-    if (bytes === 8) value = memory.read64(this.#atLo, this.#atHi, this.#user);
-    else {this.#popped.lo = bytes === 4
-        ? memory.read32(this.#atLo, this.#atHi, this.#user)
-        : memory.read16(this.#atLo, this.#atHi, this.#user);}
+    const value = bytes === 8 ? memory.read64(this.#atLo, this.#atHi, this.#user) : this.#popped;
+    if (bytes === 4) this.#popped.lo = memory.read32(this.#atLo, this.#atHi, this.#user);
+    else if (bytes === 2) this.#popped.lo = memory.read16(this.#atLo, this.#atHi, this.#user);
     this.move(bytes);
     return value;
   }

@@ -7,7 +7,7 @@ import { PKRU_BYTES, PKRU_OFFSET, PKRU_STATE } from "./cpuid.ts";
 import { CR0_EM, CR0_TS, CR4_OSXSAVE } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
 import { FPU_CS, FPU_CW, FPU_DP, FPU_DS, FPU_EMPTY, FPU_IP, FPU_OPCODE, FPU_REG, FPU_SW, FPU_TOP, GPR, MXCSR, XMM } from "./slots.ts";
-import type { StateWindow } from "./state_window.ts";
+import type { X86Window } from "./state_window.ts";
 
 const RAX = GPR(0);
 /** Which bits of MXCSR may be set. */
@@ -16,14 +16,14 @@ const MXCSR_MASK = 0xffff;
 const HEADER = 512, EXTENDED = 576, STANDARD = 1, SSE_STATE = 2, COMPACT = 0x8000_0000 | 0;
 
 /** After power on (SDM volume 3A, table 9-1). */
-export function resetFpu(window: StateWindow): void {
-  window.set32(FPU_CW, 0x40);
-  window.set32(MXCSR, 0x1f80);
+export function resetFpu(window: X86Window): void {
+  window.setLo(FPU_CW, 0x40);
+  window.setLo(MXCSR, 0x1f80);
 }
 /** After FNINIT, as a BIOS leaves the x87. */
-export function initFpu(window: StateWindow): void {
-  window.set32(FPU_CW, 0x37f);
-  window.set32(FPU_EMPTY, 0xff);
+export function initFpu(window: X86Window): void {
+  window.setLo(FPU_CW, 0x37f);
+  window.setLo(FPU_EMPTY, 0xff);
 }
 
 /** Bytes of the save area on their way. */
@@ -50,7 +50,7 @@ function read(cpu: Area, lo: number, hi: number, from: number, bytes: number): v
 }
 
 /** The x87 part of the area. `wide`: 64-bit pointers (REX.W). */
-function packX87(window: StateWindow, wide: boolean): void {
+function packX87(window: X86Window, wide: boolean): void {
   const top = window.lo(FPU_TOP);
   view.setUint16(0, window.lo(FPU_CW), true);
   view.setUint16(2, (window.lo(FPU_SW) & ~0x3800) | top << 11, true);
@@ -72,14 +72,14 @@ function packX87(window: StateWindow, wide: boolean): void {
 function unpackX87({ window, ferr }: Pick<Microcode, "window" | "ferr">, wide: boolean): void {
   const sw = view.getUint16(2, true), top = sw >> 11 & 7;
   // Bit 6 of the control word always reads as 1, and the high ones as 0.
-  window.set32(FPU_CW, (view.getUint16(0, true) & 0x1f7f) | 0x40);
-  window.set32(FPU_SW, sw & ~0x3800);
-  window.set32(FPU_TOP, top);
-  window.set32(FPU_EMPTY, ~view.getUint8(4) & 0xff);
-  window.set32(FPU_OPCODE, view.getUint16(6, true) & 0x7ff);
+  window.setLo(FPU_CW, (view.getUint16(0, true) & 0x1f7f) | 0x40);
+  window.setLo(FPU_SW, sw & ~0x3800);
+  window.setLo(FPU_TOP, top);
+  window.setLo(FPU_EMPTY, ~view.getUint8(4) & 0xff);
+  window.setLo(FPU_OPCODE, view.getUint16(6, true) & 0x7ff);
   for (const [at, offset, selector] of [[8, FPU_IP, FPU_CS], [16, FPU_DP, FPU_DS]]) {
     window.set(offset, view.getInt32(at, true), wide ? view.getInt32(at + 4, true) : 0);
-    window.set32(selector, wide ? 0 : view.getUint16(at + 4, true));
+    window.setLo(selector, wide ? 0 : view.getUint16(at + 4, true));
   }
   for (let i = 0; i < 8; i++) {
     const slot = FPU_REG((top + i) & 7), at = 32 + 16 * i;
@@ -90,7 +90,7 @@ function unpackX87({ window, ferr }: Pick<Microcode, "window" | "ferr">, wide: b
 }
 
 const xmmCount = (cpu: Pick<Microcode, "modes">): number => cpu.modes.code64 ? 16 : 8;
-function packXmm(window: StateWindow, count: number): void {
+function packXmm(window: X86Window, count: number): void {
   for (let n = 0; n < count; n++) {
     for (let half = 0; half < 16; half += 8) {
       view.setInt32(160 + 16 * n + half, window.lo(XMM(n) + half), true);
@@ -98,7 +98,7 @@ function packXmm(window: StateWindow, count: number): void {
     }
   }
 }
-function unpackXmm(window: StateWindow, count: number): void {
+function unpackXmm(window: X86Window, count: number): void {
   for (let n = 0; n < count; n++) {
     for (let half = 0; half < 16; half += 8) {
       window.set(XMM(n) + half, view.getInt32(160 + 16 * n + half, true), view.getInt32(164 + 16 * n + half, true));
@@ -110,7 +110,7 @@ function checkMxcsr(cpu: Pick<Microcode, "fault">): void {
   if (view.getInt32(24, true) & ~MXCSR_MASK) cpu.fault(XCPT.GP, 0);
 }
 function setMxcsr(cpu: Pick<Microcode, "window" | "env">, value: number): void {
-  cpu.window.set32(MXCSR, value);
+  cpu.window.setLo(MXCSR, value);
   // The mode has a bit that depends on it.
   cpu.env.changed();
 }

@@ -1,60 +1,22 @@
 // HOT: no bigint, no closures, no allocation.
-// The registers of one processor that are slots of the state window, wherever that is at the moment: in front of the linear memory while
-// the processor runs, elsewhere while another one does. Flags are put together of RFLAGS and of the record of the status flags.
-import { ARG, GUEST_END, PC, RESULT } from "../ir/layout.ts";
+// The registers of an x86 processor that are slots of the state window. Flags are put together of RFLAGS and of the record of the status flags.
 import type { CoreEnv } from "../ir/frontend.ts";
+import { RESULT } from "../ir/layout.ts";
+import { StateWindow } from "../ir/state_window.ts";
 import { readStatus, writeStatus } from "./flags.ts";
 import { STATUS } from "./registers.ts";
 import { CPL, EFER, INTR, RFLAGS } from "./slots.ts";
 
-export class StateWindow {
-  constructor(readonly env: CoreEnv) {}
+/** The pc is linear, and has 64 bits in every mode. */
+export class X86Window extends StateWindow {
+  constructor(env: CoreEnv) {
+    super(env, 64);
+  }
 
-  /** Low half of a slot. */
-  lo(slot: number): number {
-    return this.env.i32[(this.env.base() + slot) >> 2];
-  }
-  hi(slot: number): number {
-    return this.env.i32[((this.env.base() + slot) >> 2) + 1];
-  }
-  set(slot: number, lo: number, hi: number): void {
-    const i = (this.env.base() + slot) >> 2;
-    this.env.i32[i] = lo;
-    this.env.i32[i + 1] = hi;
-  }
-  /** A slot of 32 bits. */
-  set32(slot: number, value: number): void {
-    this.env.i32[(this.env.base() + slot) >> 2] = value;
-  }
   /** All slots, as flags.ts takes them. */
   get slots(): Int32Array {
     const base = this.env.base();
     return base === 0 ? this.env.i32 : this.env.i32.subarray(base >> 2);
-  }
-
-  /** Index of the pc (linear) in i32: it lies behind the other registers while another processor runs. */
-  #pcIndex(): number {
-    const base = this.env.base();
-    return (base === 0 ? PC : base + GUEST_END) >> 2;
-  }
-  get pcLo(): number {
-    return this.env.i32[this.#pcIndex()];
-  }
-  get pcHi(): number {
-    return this.env.i32[this.#pcIndex() + 1];
-  }
-  setPc(lo: number, hi: number): void {
-    const i = this.#pcIndex();
-    this.env.i32[i] = lo;
-    this.env.i32[i + 1] = hi;
-  }
-
-  /** Argument n of the helper that runs. */
-  argLo(n: number): number {
-    return this.env.i32[(ARG >> 2) + 2 * n];
-  }
-  argHi(n: number): number {
-    return this.env.i32[(ARG >> 2) + 2 * n + 1];
   }
   setResult(lo: number, hi: number): void {
     this.env.i32[RESULT >> 2] = lo;
@@ -83,19 +45,19 @@ export class StateWindow {
     return this.lo(CPL);
   }
   set cpl(level: number) {
-    this.set32(CPL, level);
+    this.setLo(CPL, level);
   }
   get efer(): number {
     return this.lo(EFER);
   }
   set efer(value: number) {
-    this.set32(EFER, value);
+    this.setLo(EFER, value);
   }
   /** Level of the interrupt input. */
   get intr(): boolean {
     return this.lo(INTR) !== 0;
   }
   set intr(level: boolean) {
-    this.set32(INTR, level ? 1 : 0);
+    this.setLo(INTR, level ? 1 : 0);
   }
 }

@@ -3,7 +3,7 @@
 import type { Microcode } from "./microcode.ts";
 import { CR0_PG, CR0_TS, DR6_BT, NT, VM } from "./registers.ts";
 import { XCPT } from "./exceptions.ts";
-import { readDescriptor, readDescriptorExt, setAccessed, setFromDescriptor, setReal, writeHigh } from "./segment_loads.ts";
+import { readDescriptor, setAccessed, setFromDescriptor, setReal, writeHigh } from "./segment_loads.ts";
 import {
   ATTRIBUTES,
   CS,
@@ -53,7 +53,7 @@ export function taskSwitch(cpu: Microcode, selector: number, reason: TaskReason,
   // Also through a task gate of the IDT it is #GP (SDM volume 2, INT n, TASK-GATE; table 7-1).
   const wrong = reason === "return" ? XCPT.TS : XCPT.GP, code = index(selector) | ext;
   if (selector & 4 || index(selector) === 0) cpu.fault(wrong, code);
-  readDescriptorExt(cpu, tss, selector, wrong, ext);
+  readDescriptor(cpu, tss, selector, wrong, ext);
   const kind = type(tss.hi), returns = reason === "return";
   if (tss.hi & S || !(returns ? kind === TSS16_BUSY || kind === TSS32_BUSY : kind === TSS16 || kind === TSS32)) cpu.fault(wrong, code);
   if (!(tss.hi & PRESENT)) cpu.fault(XCPT.NP, code);
@@ -115,7 +115,7 @@ export function taskSwitch(cpu: Microcode, selector: number, reason: TaskReason,
 function loadLdt(cpu: Microcode, ldt: number, ext: number): void {
   if (index(ldt) === 0) return;
   if (ldt & 4) cpu.fault(XCPT.TS, index(ldt) | ext);
-  readDescriptorExt(cpu, segment, ldt, XCPT.TS, ext);
+  readDescriptor(cpu, segment, ldt, XCPT.TS, ext);
   if (segment.hi & S || type(segment.hi) !== LDT || !(segment.hi & PRESENT)) cpu.fault(XCPT.TS, index(ldt) | ext);
   setFromDescriptor(cpu.segments, LDTR, ldt, segment);
 }
@@ -124,14 +124,14 @@ function loadLdt(cpu: Microcode, ldt: number, ext: number): void {
 function loadSegments(cpu: Microcode, selectors: readonly number[], cpl: number, ext: number): void {
   const [es, cs, ss, ds, fs, gs] = selectors, code = (s: number) => index(s) | ext;
   if (index(cs) === 0) cpu.fault(XCPT.TS, ext);
-  readDescriptorExt(cpu, segment, cs, XCPT.TS, ext);
+  readDescriptor(cpu, segment, cs, XCPT.TS, ext);
   let hi = segment.hi;
   if (!isCode(hi) || (isConforming(hi) ? dpl(hi) > cpl : dpl(hi) !== cpl)) cpu.fault(XCPT.TS, code(cs));
   if (!(hi & PRESENT)) cpu.fault(XCPT.NP, code(cs));
   setAccessed(cpu, segment);
   setFromDescriptor(cpu.segments, CS, cs, segment);
   if (index(ss) === 0) cpu.fault(XCPT.TS, ext);
-  readDescriptorExt(cpu, segment, ss, XCPT.TS, ext);
+  readDescriptor(cpu, segment, ss, XCPT.TS, ext);
   hi = segment.hi;
   if ((ss & 3) !== cpl || !isWritable(hi) || dpl(hi) !== cpl) cpu.fault(XCPT.TS, code(ss));
   if (!(hi & PRESENT)) cpu.fault(XCPT.SS, code(ss));
@@ -139,7 +139,7 @@ function loadSegments(cpu: Microcode, selectors: readonly number[], cpl: number,
   setFromDescriptor(cpu.segments, SS, ss, segment);
   for (const [n, s] of [[ES, es], [DS, ds], [FS, fs], [GS, gs]]) {
     if (index(s) === 0) continue;
-    readDescriptorExt(cpu, segment, s, XCPT.TS, ext);
+    readDescriptor(cpu, segment, s, XCPT.TS, ext);
     hi = segment.hi;
     if (!isReadable(hi) || (!isConforming(hi) && (dpl(hi) < cpl || dpl(hi) < (s & 3)))) cpu.fault(XCPT.TS, code(s));
     if (!(hi & PRESENT)) cpu.fault(XCPT.NP, code(s));

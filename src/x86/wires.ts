@@ -7,12 +7,12 @@ import { FREEZE } from "./exceptions.ts";
 import type { Faults } from "./faults.ts";
 import type { Pending } from "./pending.ts";
 import { FPU_ERROR, FPU_SW } from "./slots.ts";
-import type { StateWindow } from "./state_window.ts";
+import type { X86Window } from "./state_window.ts";
 
 /** What inputs act on. */
 interface Inputs {
   readonly s: CpuState;
-  readonly window: StateWindow;
+  readonly window: X86Window;
   readonly pending: Pending;
   readonly derived: Derived;
 }
@@ -78,7 +78,7 @@ class A20Input implements IrqLine {
 export class FpuErrorOutput {
   /** Undefined where nobody would hear of it. */
   line: IrqLine | undefined;
-  constructor(readonly s: CpuState, readonly window: StateWindow, readonly faults: Faults) {}
+  constructor(readonly s: CpuState, readonly window: X86Window, readonly faults: Faults) {}
 
   /**
    * A waiting x87 instruction finds an error (SDM volume 1, 8.7.2): unless IGNNE# lets it go on, FERR# goes up, and the processor stops before
