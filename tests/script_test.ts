@@ -126,6 +126,32 @@ Deno.test("--scenario honours what the script forbids and its budget; the comman
   assertStringIncludes(unlimited.stderr, "Waited 60s of guest time", "as under `test`");
 });
 
+/** What makes a wait fail. */
+const FAILURES: readonly (readonly [error: string, kernel: string, options: string, body: string])[] = [
+  ["ScenarioTimeout", "echo", "", `await expect(m.serial).toPrint("never", { within: "1ms" });`],
+  ["WallClockTimeout", "echo", `budget: { wall: "1ms" }`, `await expect(m.serial).toPrint("never");`],
+  ["FailPatternSeen", "echo", "failOn: [/exit e/]", `await expect(m.serial).toPrint("never");`],
+  ["UnexpectedStop", "hello", "", `await expect(m.serial).toPrint("never");`],
+  ["UnexpectedStop", "hello", "", `await m.stopped(); await m.run({ until: "main" });`],
+];
+Deno.test("a failure tells the processor's callers, also the first one of a process: what reads them is loaded for it", async () => {
+  for (const [error, kernel, options, body] of FAILURES) {
+    // Each in a process of its own: it is the first there.
+    const text = `import { boot, expect } from "${API}";
+const m = await boot("${ROOT}${VIRT}", { kernel: "${guest(kernel)}", ${options} });
+try {
+  ${body}
+} catch (e) {
+  console.log(e.name + ": " + e.message);
+}
+await m[Symbol.asyncDispose]();
+`;
+    const { stdout, stderr } = await deno(["run", "-A", "--no-check", "a.ts"], folder({ "a.ts": text }));
+    assertStringIncludes(stdout, `${error}: `, stderr);
+    assertMatch(stdout, /\n {2}cpu0: pc 0x.*\n( {4}.*\n)* {4}by 0x\w+ _start/, body);
+  }
+});
+
 Deno.test("the installed command runs machines, and scripts with and without a project", async () => {
   const root = Deno.makeTempDirSync(), made = await deno(["install", "-g", "-A", "--root", root, "--name", "bringup", API], root);
   assertEquals(made.code, 0, made.stderr);

@@ -4,7 +4,7 @@ import type { Stop } from "../machine/stop.ts";
 import type { Console } from "./console.ts";
 import { type Duration, formatNs, parseDuration } from "./duration.ts";
 import { type FailureDetails, placed, type ScenarioFailure } from "./failures.ts";
-import { describeRest, type MachineLike, whereabouts } from "./machine_like.ts";
+import { describeRest, type MachineLike, ticksOf, whereabouts } from "./machine_like.ts";
 import type { Screen } from "./screen.ts";
 
 /** What the guest would say for so long after a forbidden pattern is part of the message, so that its sentence is whole. */
@@ -29,7 +29,7 @@ export class FailureReport {
   lastWords(stop: () => Stop | undefined): LastWords {
     const { machine } = this,
       saved = machine.snapshot(),
-      until = machine.age + Math.ceil(parseDuration(LAST_WORDS) * machine.clock.hz / 1e9);
+      until = machine.age + ticksOf(machine, parseDuration(LAST_WORDS));
     const printed = new Map<string, string>(), ports = this.consoles.map(({ port }) => [port, { ...hooksOf(port) }] as const);
     for (const c of this.consoles) {
       const decoder = new TextDecoder();

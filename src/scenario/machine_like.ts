@@ -60,6 +60,9 @@ export interface MachineLike {
   } | undefined;
 }
 
+/** Ticks of its clock in so many nanoseconds. */
+export const ticksOf = ({ clock }: MachineLike, ns: number): number => Math.ceil(ns * clock.hz / 1e9);
+
 /** What a processor that does not run does: "waiting for an interrupt"; undefined for one that runs. */
 export const describeRest = (cpu: Cpu): string | undefined => cpu.idle ? cpu.resting ?? "waiting for an interrupt" : undefined;
 

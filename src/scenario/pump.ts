@@ -41,6 +41,16 @@ interface Wait {
   reject(error: Error): void;
 }
 
+type FailureKind = typeof UnexpectedStop | typeof ScenarioTimeout | typeof WallClockTimeout;
+
+/** How a wait ends. */
+interface Ending {
+  readonly wait: Wait;
+  /** Whether `tell` makes a report of a failure, for which `loadBacktrace` comes first. */
+  readonly reports: boolean;
+  tell(): void;
+}
+
 /** What waits for the guest: bytes of a console, keys. */
 export interface Queue {
   /** How many wait. */
@@ -160,14 +170,19 @@ export class Pump {
           continue;
         }
         this.#feed();
-        if (this.#mayFail(stop)) await loadBacktrace();
-        const settled = this.#settle(stop);
+        const endings = this.#endings(stop);
         stop = undefined;
+        // None is told before the others can be: what it wakes may let the guest go on.
+        if (endings.some(({ reports }) => reports)) await loadBacktrace();
+        for (const { wait, tell } of endings) {
+          this.#waits.delete(wait);
+          tell();
+        }
         if (turn?.due) {
           await turn.taken;
           turn = new Turn();
         }
-        if (settled) {
+        if (endings.length > 0) {
           // What follows a satisfied `await` runs before guest time goes on. Nobody waits any more: then it does not go on anyway.
           if (this.#waits.size > 0) await new Promise((resolve) => setImmediate(resolve));
           continue;
@@ -231,40 +246,34 @@ export class Pump {
     return [...this.#waits].some((w) => w.poll({ stop, late: false }));
   }
 
-  /** Whether a wait may have been in vain: a failure's report wants to be loaded first. */
-  #mayFail(stop: Stop | undefined): boolean {
-    const final = stop ?? this.stop, stopped = final !== undefined && final.kind !== "breakpoint", wall = performance.now();
-    return this.forbidden.seen !== undefined ||
-      [...this.#waits].some((w) => stopped && !this.#forEnd.has(w.poll) || this.machine.age >= w.deadline || wall >= w.wallDeadline);
-  }
-
-  /** Ends the waits that can be ended. True when there was one. */
-  #settle(stop: Stop | undefined): boolean {
-    if (this.forbidden.seen) return this.#failForbidden(this.forbidden.seen);
-    const now = this.machine.age, wall = performance.now(), before = this.#waits.size;
-    const final = stop ?? this.stop;
-    for (const w of [...this.#waits]) {
-      const late = now >= w.deadline && !this.machine.yielded, result = w.poll({ stop: final, late });
-      if (result) "error" in result ? w.reject(placed(result.error, w.from)) : w.resolve(result.value);
-      else if (final && final.kind !== "breakpoint") {
-        w.reject(this.report.failure(UnexpectedStop, w, `The machine stopped (${describeStop(final)}) before`, final));
-      } else if (late) w.reject(this.report.failure(ScenarioTimeout, w, `Waited ${w.within} in vain for`));
-      else if (wall >= w.wallDeadline) {
-        w.reject(
-          this.report.failure(WallClockTimeout, w, `Waited ${(this.wallBudgetMs / 1000).toFixed(0)} s of wall-clock time in vain for`),
-        );
-      } else continue;
-      this.#waits.delete(w);
+  /** The waits that end now. A poll takes what it finds: each is asked once. */
+  #endings(stop: Stop | undefined): Ending[] {
+    const { seen } = this.forbidden;
+    if (seen) return this.#forbiddenEndings(seen);
+    const now = this.machine.age, wall = performance.now(), final = stop ?? this.stop, endings: Ending[] = [];
+    for (const wait of this.#waits) {
+      const late = now >= wait.deadline && !this.machine.yielded, result = wait.poll({ stop: final, late });
+      const reported = (Kind: FailureKind, problem: string, why?: Stop) =>
+        endings.push({ wait, reports: true, tell: () => wait.reject(this.report.failure(Kind, wait, problem, why)) });
+      if (result) {
+        const tell = () => "error" in result ? wait.reject(placed(result.error, wait.from)) : wait.resolve(result.value);
+        endings.push({ wait, reports: false, tell });
+      } else if (final && final.kind !== "breakpoint") {
+        reported(UnexpectedStop, `The machine stopped (${describeStop(final)}) before`, final);
+      } else if (late) reported(ScenarioTimeout, `Waited ${wait.within} in vain for`);
+      else if (wall >= wait.wallDeadline) {
+        reported(WallClockTimeout, `Waited ${(this.wallBudgetMs / 1000).toFixed(0)} s of wall-clock time in vain for`);
+      }
     }
-    return this.#waits.size < before;
+    return endings;
   }
 
-  #failForbidden(seen: NonNullable<Forbidden["seen"]>): boolean {
+  /** A forbidden pattern fails whoever waits. */
+  #forbiddenEndings(seen: NonNullable<Forbidden["seen"]>): Ending[] {
     const words = this.report.lastWords(() => this.stop), problem = `${seen.where} ${show(seen.pattern)} (failOn) while waiting for`;
     this.forbidden.seen = undefined;
-    for (const w of this.#waits) w.reject(this.report.failure(FailPatternSeen, w, problem, this.stop, words));
-    this.#waits.clear();
-    return true;
+    const failure = (wait: Wait) => this.report.failure(FailPatternSeen, wait, problem, this.stop, words);
+    return [...this.#waits].map((wait) => ({ wait, reports: true, tell: () => wait.reject(failure(wait)) }));
   }
 }
 

@@ -9,7 +9,7 @@ import { Outcome } from "./failures.ts";
 import { Forbidden } from "./forbidden.ts";
 import { type InputEntry, InputLog, type SavedInputs } from "./inputs.ts";
 import type { KeyQueueState } from "./keyboard.ts";
-import { describeAddress, type MachineLike } from "./machine_like.ts";
+import { describeAddress, type MachineLike, ticksOf } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 import { Pump, type SessionHooks } from "./pump.ts";
 import { SerialConsole } from "./serial_console.ts";
@@ -277,6 +277,6 @@ export class MachineSession implements Waiting, AsyncDisposable {
 
   /** Ticks of the machine's clock in so many nanoseconds. */
   ticksOf(ns: number): number {
-    return Math.ceil(ns * this.machine.clock.hz / 1e9);
+    return ticksOf(this.machine, ns);
   }
 }
