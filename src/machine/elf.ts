@@ -124,30 +124,45 @@ export interface Symbol {
   readonly limit?: bigint | undefined;
 }
 
+export interface SectionHeader {
+  /** Where its name stands in the section of names. */
+  readonly name: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly address: bigint;
+  readonly offset: number;
+  readonly size: number;
+  readonly link: number;
+}
+
+/** The headers of a file's sections, and which one holds their names. They are a convenience: a damaged table is taken as far as it goes. */
+export function sectionHeaders(file: Uint8Array): { readonly headers: readonly SectionHeader[]; readonly names: number } {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength), w = file[4] === 2;
+  if (file.length < (w ? 64 : 52)) return { headers: [], names: 0 };
+  const word = (at: number) => w ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
+  const [size, count, names] = [0, 2, 4].map((o) => view.getUint16((w ? 58 : 46) + o, true)), headers: SectionHeader[] = [];
+  for (let at = Number(word(w ? 40 : 32)); headers.length < count && at + (w ? 64 : 40) <= file.length; at += size) {
+    headers.push({
+      name: view.getUint32(at, true),
+      type: view.getUint32(at + 4, true),
+      flags: Number(word(at + 8)),
+      address: word(at + (w ? 16 : 12)),
+      offset: Number(word(at + (w ? 24 : 16))),
+      size: Number(word(at + (w ? 32 : 20))),
+      link: view.getUint32(at + (w ? 40 : 24), true),
+    });
+  }
+  return { headers, names };
+}
+
 function readSymbols(file: Uint8Array, view: DataView, w: boolean): Symbol[] {
   const word = (at: number) => w ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
-  const shoff = Number(word(w ? 40 : 32)), shentsize = view.getUint16(w ? 58 : 46, true), shnum = view.getUint16(w ? 60 : 48, true);
-  const out: Symbol[] = [], decoder = new TextDecoder();
-  // Symbols are a convenience: a damaged table is taken as far as it goes.
-  const section = (i: number) => {
-    const s = shoff + i * shentsize;
-    if (s + (w ? 64 : 40) > file.length) return undefined;
-    const offset = Number(word(s + (w ? 24 : 16))), size = Number(word(s + (w ? 32 : 20)));
-    return {
-      type: view.getUint32(s + 4, true),
-      limit: word(s + (w ? 16 : 12)) + BigInt(size),
-      offset,
-      size: Math.min(size, Math.max(0, file.length - offset)),
-      link: view.getUint32(s + (w ? 40 : 24), true),
-    };
-  };
-  const limits = Array.from({ length: shnum }, (_, i) => section(i)?.limit);
-  for (let i = 0; i < shnum; i++) {
-    const s = section(i);
-    if (s?.type !== SHT_SYMTAB) continue;
-    const strings = section(s.link), entry = w ? 24 : 16;
+  const { headers } = sectionHeaders(file), out: Symbol[] = [], decoder = new TextDecoder();
+  const limits = headers.map((h) => h.address + BigInt(h.size)), entry = w ? 24 : 16;
+  for (const table of headers) {
+    const strings = table.type === SHT_SYMTAB ? headers[table.link] : undefined, end = Math.min(file.length, table.offset + table.size);
     if (!strings) continue;
-    for (let at = s.offset; at + entry <= s.offset + s.size; at += entry) {
+    for (let at = table.offset; at + entry <= end; at += entry) {
       const type = file[at + (w ? 4 : 12)] & 0xf, index = view.getUint16(at + (w ? 6 : 14), true);
       if (index === SHN_UNDEF || (type !== STT_NOTYPE && type !== STT_OBJECT && type !== STT_FUNC)) continue;
       const from = strings.offset + view.getUint32(at, true), to = file.indexOf(0, from);

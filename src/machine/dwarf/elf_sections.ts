@@ -1,5 +1,6 @@
 // The sections of an ELF file that debuggers read. System V ABI, chapter 4 (generic, 2013-06-10; compressed sections: gABI 4.2).
 import { unzlibSync } from "npm:fflate@0.8.3/browser";
+import { type SectionHeader, sectionHeaders } from "../elf.ts";
 
 const SHF_COMPRESSED = 0x800, SHT_NOBITS = 8, ELFCOMPRESS_ZLIB = 1;
 /** More than that of one section is not decompressed: its header may say anything. */
@@ -12,26 +13,17 @@ export interface ElfSection {
 
 /** Sections of a file by name. A damaged table is taken as far as it goes. */
 export function sectionsOf(file: Uint8Array): (name: string) => ElfSection | undefined {
-  const view = new DataView(file.buffer, file.byteOffset, file.byteLength), w = file[4] === 2;
-  const word = (at: number) => w ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
-  const headers = new Map<string, number>(), found = new Map<string, ElfSection | undefined>();
-  try {
-    const table = Number(word(w ? 40 : 32)), size = view.getUint16(w ? 58 : 46, true), count = view.getUint16(w ? 60 : 48, true);
-    const names = table + view.getUint16(w ? 62 : 50, true) * size, strings = Number(word(names + (w ? 24 : 16)));
-    for (let i = 0; i < count; i++) {
-      const header = table + i * size, from = strings + view.getUint32(header, true), to = file.indexOf(0, from);
-      const name = new TextDecoder().decode(file.subarray(from, to));
-      if (!headers.has(name)) headers.set(name, header);
-    }
-  } catch (e) {
-    if (!(e instanceof RangeError)) throw e;
+  const { headers, names } = sectionHeaders(file), strings = headers[names]?.offset, byName = new Map<string, SectionHeader>();
+  for (const h of strings === undefined ? [] : headers) {
+    const from = strings + h.name, name = new TextDecoder().decode(file.subarray(from, file.indexOf(0, from)));
+    if (!byName.has(name)) byName.set(name, h);
   }
+  const found = new Map<string, ElfSection | undefined>();
   const read = (name: string): ElfSection | undefined => {
-    const header = headers.get(name);
-    if (header === undefined || view.getUint32(header + 4, true) === SHT_NOBITS) return undefined;
-    const flags = Number(word(header + 8)), address = word(header + (w ? 16 : 12)), offset = Number(word(header + (w ? 24 : 16)));
-    const bytes = file.subarray(offset, offset + Number(word(header + (w ? 32 : 20))));
-    return { address, bytes: flags & SHF_COMPRESSED ? inflated(bytes, w) : bytes };
+    const h = byName.get(name);
+    if (!h || h.type === SHT_NOBITS) return undefined;
+    const bytes = file.subarray(h.offset, h.offset + h.size);
+    return { address: h.address, bytes: h.flags & SHF_COMPRESSED ? inflated(bytes, file[4] === 2) : bytes };
   };
   return (name) => {
     if (!found.has(name)) {
