@@ -2,6 +2,7 @@
 // own) and 1.6, here and on QEMU. A kernel that works there must not find less here, so every line that differs is named below with the reason.
 // `deno test -A tests/entry_test.ts -- --update` rewrites tests/golden/entry.txt, which says what the built-in SBI gives.
 import { assertEquals } from "@std/assert";
+import { existsSync } from "node:fs";
 import { boot } from "../mod.ts";
 import { installed } from "./cli.ts";
 
@@ -102,7 +103,7 @@ for (const version of ["1.1", "1.6"] as const) {
   for (const where of ["here", "QEMU"] as const) {
     Deno.test({
       name: `a supervisor finds no less than under OpenSBI ${version} ${where === "here" ? "here" : "on QEMU"}: what differs is named`,
-      ignore: !exists(OPENSBI[version]) || (where === "QEMU" && !installed("qemu-system-riscv64")),
+      ignore: !existsSync(OPENSBI[version]) || (where === "QEMU" && !installed("qemu-system-riscv64")),
       fn: async () => {
         const found = await (where === "here" ? here : onQemu)(OPENSBI[version]);
         const keys = differing(Deno.readTextFileSync(GOLDEN).trimEnd().split("\n"), found);
@@ -111,13 +112,5 @@ for (const version of ["1.1", "1.6"] as const) {
         assertEquals(named.filter((d) => !keys.some((key) => d.key.test(key))), [], "reasons without a difference");
       },
     });
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
   }
 }

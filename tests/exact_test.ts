@@ -1,6 +1,7 @@
 // Exactness: a run gives the same digest (registers, RAM, devices, output, time) whichever engine runs it, whatever is compiled and when,
 // however it is cut into slices, and after it was saved and restored. Every guest of the tests, with its input typed at fixed times.
 import { assertEquals } from "@std/assert";
+import { existsSync } from "node:fs";
 import { silent } from "../src/core/log.ts";
 import { JIT_OPTIONS, type JitOption } from "../src/engine/jit_options.ts";
 import { loadDevices } from "../src/devices/mod.ts";
@@ -242,18 +243,10 @@ const guests: Guest[] = [
   },
 ];
 for (const guest of guests) {
-  const name = `${guest.name} with ${guest.harts} hart${guest.harts > 1 ? "s" : ""}`, ignore = !exists(ROOT + guest.image);
+  const name = `${guest.name} with ${guest.harts} hart${guest.harts > 1 ? "s" : ""}`, ignore = !existsSync(ROOT + guest.image);
   const graph = () => loadGraph(options(guest), { readFile, log: silent });
   Deno.test({ name: `${name}: one digest`, ignore, fn: async () => oneDigest(guest, await graph()) });
   Deno.test({ name: `${name}: saved and restored anywhere`, ignore, fn: async () => savedAnywhere(guest, await graph()) });
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }
 
 Deno.test("every pass is off with a good number of guests of each architecture", () => {

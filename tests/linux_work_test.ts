@@ -4,6 +4,7 @@
 // `deno run -A scripts/dev/fetch_debian.ts [--arch amd64]` gets the kernels; without them this is skipped, which CI (the variable CI is set) takes for a
 // failure.
 import { assert, assertEquals } from "@std/assert";
+import { existsSync } from "node:fs";
 import { boot, type MachineSession } from "../mod.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -135,7 +136,7 @@ async function compare(m: MachineSession, harts: number, dose: Dose): Promise<vo
 }
 
 for (const [arch, system] of Object.entries(SYSTEMS)) {
-  const have = exists(`${ROOT}cache/${system.folder}/${system.kernel}`);
+  const have = existsSync(`${ROOT}cache/${system.folder}/${system.kernel}`);
   if (!have) console.log(`skipped: Debian's ${arch} kernel is not in cache/${system.folder}`);
   for (const [harts, doses] of Object.entries(DOSES).map(([n, doses]) => [Number(n), doses] as const)) {
     Deno.test({
@@ -153,13 +154,5 @@ for (const [arch, system] of Object.entries(SYSTEMS)) {
         });
       },
     });
-  }
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
   }
 }

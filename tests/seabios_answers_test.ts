@@ -1,12 +1,13 @@
 // What the built-in BIOS answers, next to SeaBIOS on the same machine: some hundred calls, made by one guest under each of them; registers, CF and
 // ZF, and memory that they write. Each difference that is left stands in the table with its reason.
 import { assertEquals } from "@std/assert";
+import { existsSync } from "node:fs";
 import { silent } from "../src/core/log.ts";
 import { createMachine, type Host, loadGraph, type Machine } from "../src/machine/machine.ts";
 
 const PC = new URL("../machines/pc.toml", import.meta.url).pathname;
 /** Debian's package `seabios`. */
-const SEABIOS = "/usr/share/seabios/bios-256k.bin", ignore = !exists(SEABIOS);
+const SEABIOS = "/usr/share/seabios/bios-256k.bin", ignore = !existsSync(SEABIOS);
 if (ignore) console.log(`answers of SeaBIOS: skipped, there is no ${SEABIOS}`);
 
 /**
@@ -783,11 +784,3 @@ Deno.test({
     assertEquals([...known].filter((text) => !different.has(text)), [], "reasons without a difference");
   },
 });
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}

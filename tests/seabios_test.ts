@@ -1,12 +1,13 @@
 // SeaBIOS on pc.toml: what it makes of the machine is what it makes of QEMU's `pc`; runs are exact; resets work. Guests under it: guests/x86_test.ts.
 import { assert, assertEquals } from "@std/assert";
+import { existsSync } from "node:fs";
 import { boot } from "../mod.ts";
 import { silent } from "../src/core/log.ts";
 import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../src/machine/machine.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname, PC = `${ROOT}machines/pc.toml`;
 /** Debian's package `seabios`. */
-const SEABIOS = "/usr/share/seabios/bios-256k.bin", ignore = !exists(SEABIOS);
+const SEABIOS = "/usr/share/seabios/bios-256k.bin", ignore = !existsSync(SEABIOS);
 if (ignore) console.log(`tests of SeaBIOS: skipped, there is no ${SEABIOS}`);
 const IDT = `${ROOT}tests/guests/bin/x86_idt.img`, SECTOR = `${ROOT}tests/guests/bin/x86_sector.bin`;
 
@@ -97,11 +98,3 @@ Deno.test({
     assertEquals(run(m, 1e9).digest(), first);
   },
 });
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
-}

@@ -1,5 +1,6 @@
 // Every key and every byte arrives, in order, at guests that are slow to take them, and in the same way however the run is driven.
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { existsSync } from "node:fs";
 import { boot, type BootOptions, ScenarioTimeout } from "../mod.ts";
 import { scancodesOfText } from "../src/scenario/keyboard.ts";
 import type { MachineSession } from "../src/scenario/session.ts";
@@ -23,7 +24,8 @@ async function slow(way: keyof typeof WAYS, options: BootOptions = {}): Promise<
 /** What the guest prints of the scan codes of a text; one that looks at the last code only may miss that of a release. */
 const hex = (codes: readonly number[]) => codes.map((c) => c.toString(16).padStart(2, "0").toUpperCase()).join("") + "\n";
 const printed = (m: MachineSession) => m.serial.text().replace("ready\n", "");
-const FIRMWARE = ["builtin", ...exists(SEABIOS) ? [SEABIOS] : []];
+const FIRMWARE = ["builtin", ...existsSync(SEABIOS) ? [SEABIOS] : []];
+if (FIRMWARE.length === 1) console.log(`typing under SeaBIOS: skipped, there is no ${SEABIOS}`);
 
 for (const firmware of FIRMWARE) {
   Deno.test(`a guest that does not look for two seconds gets every key, by the BIOS' buffer (${firmware})`, async () => {
@@ -128,12 +130,3 @@ Deno.test("typing takes as long as a person's, its time is not the budget's, and
   m.machine.keyboard!.room = () => 0;
   await assertRejects(() => m.keyboard.type("abc", { within: "10ms" }), ScenarioTimeout, `the keyboard to be read ("abc")`);
 });
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    console.log(`typing under SeaBIOS: skipped, there is no ${path}`);
-    return false;
-  }
-}

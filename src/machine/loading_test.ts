@@ -1,10 +1,8 @@
 // Images at the edges of memory, on machines of both architectures: what is loaded, what is refused, and that what an image calls zero is zero.
 import { assertEquals } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import { elfFile } from "./testing/elf_file.ts";
-import { memoryFiles } from "./testing/toys.ts";
+import { machineFrom } from "./testing/machine_from.ts";
 
 const MIB = 2 ** 20;
 const RISCV = `schema = 1
@@ -32,12 +30,8 @@ fill = "random"
 holes = ["640KiB..1MiB"]
 `;
 
-async function load(toml: string, kernel: Uint8Array, set: Record<string, unknown> = {}): Promise<Machine> {
-  const files = { "m.toml": new TextEncoder().encode(toml), kernel };
-  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
-  const options = { file: "m.toml", kernel: "kernel", set };
-  return createMachine(options, host, await loadGraph(options, host));
-}
+const load = (toml: string, kernel: Uint8Array, set: Record<string, unknown> = {}): Promise<Machine> =>
+  machineFrom(toml, { kernel }, { set });
 
 /** Where the contents do not matter: memory is ready sooner. */
 const ZERO = { "memory.ram.fill": "zero" };

@@ -2,8 +2,8 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
 import { type Log, silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "./machine.ts";
-import { memoryFiles } from "./testing/toys.ts";
+import { createMachine, loadGraph, type Machine, type MachineOptions } from "./machine.ts";
+import { hostOf, machineFrom } from "./testing/machine_from.ts";
 
 const RAM = 0x8000_0000;
 const TOML = `schema = 1
@@ -23,17 +23,12 @@ const words = (...code: number[]) => new Uint8Array(Uint32Array.from(code).buffe
 /** addi a0, a0, 1 three times, then j . */
 const COUNT = words(0x150513, 0x150513, 0x150513, 0x6f);
 
-async function machineOf(
+const machineOf = (
   toml = TOML,
   more: Partial<MachineOptions> = {},
   files: Record<string, Uint8Array> = {},
   log: Log = silent,
-): Promise<Machine> {
-  const all = { "m.toml": new TextEncoder().encode(toml), kernel: COUNT, ...files };
-  const host: Host = { readFile: memoryFiles(all, () => new ConfigError("no such file")), log };
-  const options: MachineOptions = { file: "m.toml", kernel: "kernel", ...more };
-  return createMachine(options, host, await loadGraph(options, host));
-}
+): Promise<Machine> => machineFrom(toml, { kernel: COUNT, ...files }, more, log);
 
 Deno.test("memory is zero at power-on, or random from the seed: another seed, and another window, hold something else", async () => {
   const random = TOML +
@@ -82,10 +77,7 @@ Deno.test("a step is one instruction, also on a breakpoint; a machine that has s
 Deno.test("what traces need is loaded for a log that listens to processors; one that is news to the machine is told so", async () => {
   const lines: string[] = [], options = { file: "m.toml", kernel: "kernel" };
   const listens: Log = { on: (channel) => channel === "trap", line: (...line) => lines.push(line.join(" ")) };
-  const host: Host = {
-    readFile: memoryFiles({ "m.toml": new TextEncoder().encode(TOML), kernel: COUNT }, () => new ConfigError("")),
-    log: silent,
-  };
+  const host = hostOf({ "m.toml": TOML, kernel: COUNT });
   const graph = await loadGraph(options, host);
   assertThrows(() => createMachine(options, { ...host, log: listens }, graph), Error, "the log that loadGraph was given did not listen");
   const m = await machineOf(TOML, {}, { kernel: words(0) }, listens);

@@ -1,9 +1,7 @@
 // Registers as a debugger sees them: each is what it was set to, alone, and in a snapshot.
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine/machine.ts";
-import { memoryFiles } from "../machine/testing/toys.ts";
+import type { Machine } from "../machine/machine.ts";
+import { HALTED, machineFrom } from "../machine/testing/machine_from.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { note } from "./interrupts.ts";
 
@@ -17,15 +15,7 @@ size = "1MiB"
 `;
 const LAPIC = `[device.lapic]\ntype = "x86.lapic"\nirq = ["cpu*.intr", "cpu*.nmi"]\n`;
 
-async function machineOf(toml: string): Promise<Machine> {
-  const sector = new Uint8Array(512);
-  sector.set([0xf4]);
-  sector.set([0x55, 0xaa], 510);
-  const files = { "m.toml": new TextEncoder().encode(toml), sector };
-  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
-  const options: MachineOptions = { file: "m.toml", kernel: "sector" };
-  return createMachine(options, host, await loadGraph(options, host));
-}
+const machineOf = (toml: string): Promise<Machine> => machineFrom(toml, { kernel: HALTED });
 
 /** What a register is set to; the others take any number of their bits. */
 const VALUES: Readonly<Record<string, bigint>> = {

@@ -1,9 +1,6 @@
 // Model-specific registers: what is written is read, and what must not be written is not.
 import { assertEquals } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type MachineOptions } from "../machine/machine.ts";
-import { memoryFiles } from "../machine/testing/toys.ts";
+import { HALTED, machineFrom } from "../machine/testing/machine_from.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { wide } from "./exceptions.ts";
 import { FAULTED } from "./faults.ts";
@@ -12,12 +9,7 @@ import { readMsr, writeMsr } from "./msr.ts";
 const TOML = `schema = 1\n[cpu]\narch = "x86_64"\nmodel = "max"\n[memory.ram]\nat = 0\nsize = "1MiB"\n`;
 
 async function processor(model = "max"): Promise<X86Cpu> {
-  const sector = new Uint8Array(512);
-  sector.set([0xf4]);
-  sector.set([0x55, 0xaa], 510);
-  const files = { "m.toml": new TextEncoder().encode(TOML.replace("max", model)), sector };
-  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
-  const options: MachineOptions = { file: "m.toml", kernel: "sector" }, m = createMachine(options, host, await loadGraph(options, host));
+  const m = await machineFrom(TOML.replace("max", model), { kernel: HALTED });
   return (m.cpus[0] as unknown as { core: X86Cpu }).core;
 }
 /** Whether it is taken; a fault is the processor's. */

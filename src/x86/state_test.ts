@@ -1,9 +1,7 @@
 // The x87 and SSE state in memory: what each instruction writes, what it leaves alone, and what comes back. SDM volume 1, 10.5 and chapter 13.
 import { assertEquals } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { silent } from "../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine/machine.ts";
-import { memoryFiles } from "../machine/testing/toys.ts";
+import type { Machine } from "../machine/machine.ts";
+import { HALTED, machineFrom } from "../machine/testing/machine_from.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { FAULTED } from "./faults.ts";
 import { GPR } from "./slots.ts";
@@ -13,14 +11,7 @@ const TOML = `schema = 1\n[cpu]\narch = "x86_64"\nmodel = "max"\n[memory.ram]\na
 const AREA = 0x8000, BYTES = 0x1000, X87 = 1, SSE = 2;
 
 async function processor(): Promise<{ m: Machine; cpu: X86Cpu; area: (at: number, length: number) => Uint8Array }> {
-  const sector = new Uint8Array(512);
-  sector.set([0xf4]);
-  sector.set([0x55, 0xaa], 510);
-  const host: Host = {
-    readFile: memoryFiles({ "m.toml": new TextEncoder().encode(TOML), sector }, () => new ConfigError("no such file")),
-    log: silent,
-  };
-  const options: MachineOptions = { file: "m.toml", kernel: "sector" }, m = createMachine(options, host, await loadGraph(options, host));
+  const m = await machineFrom(TOML, { kernel: HALTED });
   const cpu = (m.cpus[0] as unknown as { core: X86Cpu }).core;
   cpu.setReg("cr4", 0x4_0600n); // OSXSAVE, OSXMMEXCPT, OSFXSR
   cpu.s.xcr0 = X87 | SSE;

@@ -1,9 +1,7 @@
 // Device tree, kernel, firmware and initial RAM disk at each other's edges: nothing overwrites anything, or the machine says so.
 import { assert, assertEquals } from "@std/assert";
-import { ConfigError } from "../../core/errors.ts";
-import { silent } from "../../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine.ts";
-import { memoryFiles } from "../testing/toys.ts";
+import type { Machine } from "../machine.ts";
+import { machineFrom } from "../testing/machine_from.ts";
 
 const RAM = 0x8000_0000, MIB = 2 ** 20;
 const TOML = `schema = 1
@@ -29,19 +27,12 @@ interface Case {
   readonly more?: Record<string, Uint8Array>;
 }
 
-async function machineOf({ kernel, initrd, firmware, toml = TOML, set = {}, more = {} }: Case): Promise<Machine> {
-  const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(toml), kernel, "rom.bin": ROM, ...more };
-  if (initrd) files.initrd = initrd;
-  if (firmware) files["fw.bin"] = firmware;
-  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
-  const all: MachineOptions = {
-    file: "m.toml",
-    kernel: "kernel",
-    ...(initrd && { initrd: "initrd" }),
-    set: { ...(firmware && { "firmware.sbi": "fw.bin" }), ...set },
-  };
-  return createMachine(all, host, await loadGraph(all, host));
-}
+const machineOf = ({ kernel, initrd, firmware, toml = TOML, set = {}, more = {} }: Case): Promise<Machine> =>
+  machineFrom(
+    toml,
+    { kernel, "rom.bin": ROM, ...more, ...(initrd && { initrd }), ...(firmware && { "fw.bin": firmware }) },
+    { ...(initrd && { initrd: "initrd" }), set: { ...(firmware && { "firmware.sbi": "fw.bin" }), ...set } },
+  );
 
 const filled = (byte: number, length: number) => new Uint8Array(length).fill(byte);
 const ROM = filled(0x77, 0x100);

@@ -1,9 +1,8 @@
 // RISC-V machines: what is in registers and memory when the kernel or firmware begins, and what the built-in SBI does to harts, clock and console.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConfigError } from "../../core/errors.ts";
-import { silent } from "../../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine.ts";
-import { memoryFiles } from "../testing/toys.ts";
+import { createMachine, loadGraph, type Machine } from "../machine.ts";
+import { hostOf, machineFrom } from "../testing/machine_from.ts";
 
 /** Where a flat image goes: 2 MiB behind the start of RAM, 4 MiB on 32-bit machines. */
 const RAM = 0x8000_0000, KERNEL = 0x8020_0000, KERNEL32 = 0x8040_0000, ECALL = 0x73, MIB = 2 ** 20;
@@ -25,12 +24,8 @@ const RV32 = TOML.replace("riscv64", "riscv32").replace("rv64gc", "rv32gc");
 const words = (...code: number[]) => new Uint8Array(Uint32Array.from(code).buffer);
 
 /** A machine whose kernel is an ECALL and code behind it; `toml` may be anything, "fw.bin" is a firmware. */
-async function machineOf(toml = TOML, set: Record<string, unknown> = {}, kernel = words(ECALL, 0x13, 0x13)): Promise<Machine> {
-  const files = { "m.toml": new TextEncoder().encode(toml), kernel, "fw.bin": words(0x13, 0x6f) };
-  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
-  const options: MachineOptions = { file: "m.toml", kernel: "kernel", set };
-  return createMachine(options, host, await loadGraph(options, host));
-}
+const machineOf = (toml = TOML, set: Record<string, unknown> = {}, kernel = words(ECALL, 0x13, 0x13)): Promise<Machine> =>
+  machineFrom(toml, { kernel, "fw.bin": words(0x13, 0x6f) }, { set });
 
 /** Up to the kernel's or the firmware's first instruction. */
 function begun(m: Machine): Machine {
@@ -67,10 +62,7 @@ Deno.test("in M-mode every hart begins, each with its number; under the SBI the 
 });
 
 Deno.test("what is no kernel, and none at all, is refused", async () => {
-  const host: Host = {
-    readFile: memoryFiles({ "m.toml": new TextEncoder().encode(TOML) }, () => new ConfigError("no such file")),
-    log: silent,
-  };
+  const host = hostOf({ "m.toml": TOML });
   const graph = await loadGraph({ file: "m.toml" }, host);
   await assertRejects(
     () => Promise.resolve().then(() => createMachine({ file: "m.toml" }, host, graph)),

@@ -1,9 +1,7 @@
 // Processors and their local APICs on machines: MSRs, CPUID, waking by the timers, INIT, and switching off by ACPI's ports.
 import { assertEquals } from "@std/assert";
-import { ConfigError } from "../../core/errors.ts";
-import { silent } from "../../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine } from "../machine.ts";
-import { memoryFiles } from "../testing/toys.ts";
+import type { Machine } from "../machine.ts";
+import { machineFrom } from "../testing/machine_from.ts";
 
 const TOML = `
 schema = 1
@@ -31,12 +29,8 @@ function kernel(...code: number[]): Uint8Array {
   new Uint8Array(view.buffer).set(code, 32);
   return new Uint8Array(view.buffer);
 }
-async function machine(code: number[], set: Record<string, unknown> = {}): Promise<Machine> {
-  const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(TOML), kernel: kernel(...code) };
-  const options = { file: "m.toml", kernel: "kernel", set },
-    host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent } as Host;
-  return createMachine(options, host, await loadGraph(options, host));
-}
+const machine = (code: number[], set: Record<string, unknown> = {}): Promise<Machine> =>
+  machineFrom(TOML, { kernel: kernel(...code) }, { set });
 const le = (value: number): number[] => [value, value >> 8, value >> 16, value >> 24].map((b) => b & 0xff);
 /** mov dword [address], value */
 const store = (address: number, value: number): number[] => [0xc7, 0x05, ...le(address), ...le(value)];

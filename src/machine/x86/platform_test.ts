@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../../core/errors.ts";
 import { silent } from "../../core/log.ts";
-import { createMachine, type Host, loadGraph, type MachineOptions } from "../machine.ts";
+import type { MachineOptions } from "../machine.ts";
 import { readX86Image } from "./image.ts";
-import { memoryFiles } from "../testing/toys.ts";
+import { machineFrom } from "../testing/machine_from.ts";
 
 const TOML = `
 schema = 1
@@ -18,12 +18,8 @@ type = "isa-debug-exit"
 io = 0xf4
 `;
 
-async function machineOf(kernel: Uint8Array, options: Partial<MachineOptions> = {}, initrd?: Uint8Array, toml = TOML) {
-  const all: MachineOptions = { file: "m.toml", kernel: "kernel", ...(initrd ? { initrd: "initrd" } : {}), ...options };
-  const files: Record<string, Uint8Array> = { "m.toml": new TextEncoder().encode(toml), kernel, initrd: initrd ?? new Uint8Array() };
-  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
-  return createMachine(all, host, await loadGraph(all, host));
-}
+const machineOf = (kernel: Uint8Array, options: Partial<MachineOptions> = {}, initrd?: Uint8Array, toml = TOML) =>
+  machineFrom(toml, { kernel, initrd: initrd ?? new Uint8Array() }, { ...(initrd ? { initrd: "initrd" } : {}), ...options });
 
 /** A boot sector of these bytes. */
 function sector(...code: number[]): Uint8Array {
@@ -34,11 +30,9 @@ function sector(...code: number[]): Uint8Array {
 }
 
 Deno.test("a boot sector that calls a BIOS where there is none is told of it, once", async () => {
-  const lines: string[] = [], files = { "m.toml": new TextEncoder().encode(TOML), kernel: sector(0xb4, 0x0e, 0xcd, 0x10, 0xcd, 0x13) };
-  const options: MachineOptions = { file: "m.toml", kernel: "kernel" };
-  const readFile = memoryFiles(files, () => new ConfigError("no such file"));
+  const lines: string[] = [], kernel = sector(0xb4, 0x0e, 0xcd, 0x10, 0xcd, 0x13);
   const log = { ...silent, line: (channel: string, who: string, text: string) => void lines.push(`${channel} ${who}: ${text}`) };
-  createMachine(options, { readFile, log }, await loadGraph(options, { readFile, log })).run(20_000);
+  (await machineFrom(TOML, { kernel }, {}, log)).run(20_000);
   const text =
     "advice cpu0: interrupt 0x10 has the vector 0000:0000, where no code is: the machine has no BIOS, since it has no memory for one";
   assertEquals(lines, [`${text} below 1 MiB (pc.toml has)`]);

@@ -1,21 +1,14 @@
 // Port accesses of an x86 processor: whatever its size and place, each byte is the port's own, and a device sees the accesses that it implements.
 import { assert, assertEquals } from "@std/assert";
 import type { Bus, BusTarget, Size } from "../../core/bus.ts";
-import { ConfigError } from "../../core/errors.ts";
-import { silent } from "../../core/log.ts";
 import type { CpuPorts } from "../../x86/ports.ts";
-import { createMachine, type Host, loadGraph } from "../machine.ts";
-import { memoryFiles } from "../testing/toys.ts";
+import { HALTED, machineFrom } from "../testing/machine_from.ts";
 
 const TOML = `schema = 1\n[cpu]\narch = "x86_64"\n[memory.ram]\nat = 0\nsize = "1MiB"\nholes = ["640KiB..1MiB"]\n`;
 
 /** The ports of a machine that has none of its own. */
 async function portsOf(): Promise<CpuPorts & { readonly bus: Bus }> {
-  const sector = new Uint8Array(512);
-  sector.set([0xf4], 0), sector.set([0x55, 0xaa], 510);
-  const files = { "m.toml": new TextEncoder().encode(TOML), kernel: sector };
-  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
-  const options = { file: "m.toml", kernel: "kernel" }, m = createMachine(options, host, await loadGraph(options, host));
+  const m = await machineFrom(TOML, { kernel: HALTED });
   return (m.cpus[0] as unknown as { core: { config: { ports: CpuPorts & { readonly bus: Bus } } } }).core.config.ports;
 }
 

@@ -1,8 +1,8 @@
 // A BIOS from a file: where it can be seen, which files are refused, and what it is told.
 import { assertEquals } from "@std/assert";
 import { ConfigError } from "../../core/errors.ts";
-import { silent } from "../../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine } from "../machine.ts";
+import type { Machine } from "../machine.ts";
+import { machineFrom } from "../testing/machine_from.ts";
 
 const KIB = 1024;
 /** Jumps to itself, which halts the run for good: what is looked at is there before the first instruction. */
@@ -37,18 +37,9 @@ bios = "bios.bin"
 ${more}
 `;
 
-async function machine(files: Record<string, Uint8Array | string>, kernel?: string): Promise<Machine> {
-  const host: Host = {
-    readFile: (path) => {
-      const content = files[path];
-      if (content === undefined) throw new ConfigError(`cannot read '${path}'`);
-      return typeof content === "string" ? new TextEncoder().encode(content) : content;
-    },
-    log: silent,
-  };
-  const options = { file: "m.toml", ...(kernel === undefined ? {} : { kernel }) };
-  return createMachine(options, host, await loadGraph(options, host));
-}
+type Files = { readonly "m.toml": string } & Record<string, Uint8Array | string>;
+const machine = ({ "m.toml": toml, ...files }: Files, kernel?: string): Promise<Machine> =>
+  machineFrom(toml, files, kernel === undefined ? {} : { kernel });
 
 Deno.test("the ROM ends at 4 GiB, its last 128 KiB at 1 MiB, and the processor starts in its last 16 bytes", async () => {
   const m = await machine({ "m.toml": machineFile(), "bios.bin": rom(256 * KIB) });
@@ -61,7 +52,7 @@ Deno.test("the ROM ends at 4 GiB, its last 128 KiB at 1 MiB, and the processor s
 Deno.test("a small ROM fills less below 1 MiB; one of half a page or without a place is refused", async () => {
   const m = await machine({ "m.toml": machineFile(), "bios.bin": rom(64 * KIB) });
   assertEquals([0xffff_0000, 0xf_0000, 0xf_1000].map((at) => m.bus.read(at, 1)), [0, 0, 1]);
-  const refused = async (files: Record<string, Uint8Array | string>) => {
+  const refused = async (files: Files) => {
     const error = await machine(files).then(() => undefined, (e) => e);
     return error instanceof ConfigError ? error.message : error;
   };

@@ -1,11 +1,9 @@
 // What kernels are told, read back field by field as their specifications have it: Multiboot 0.6.96 (3.3), Multiboot2 2.0 (3.6), PVH, Linux's zero page; and
 // the sections of an ELF file, which both versions of Multiboot hand over.
 import { assert, assertEquals } from "@std/assert";
-import { ConfigError } from "../../core/errors.ts";
-import { silent } from "../../core/log.ts";
-import { createMachine, type Host, loadGraph, type Machine, type MachineOptions } from "../machine.ts";
+import type { Machine, MachineOptions } from "../machine.ts";
 import { elfFile, put, SECTION, sizeOf, type Values } from "../testing/elf_file.ts";
-import { memoryFiles } from "../testing/toys.ts";
+import { machineFrom } from "../testing/machine_from.ts";
 
 const MIB = 2 ** 20;
 const PC = `schema = 1
@@ -37,17 +35,12 @@ irq = "cpu0.intr"
 `;
 const words = (...values: number[]) => new Uint8Array(Int32Array.from(values.map((v) => v | 0)).buffer);
 
-async function start(
+const start = (
   kernel: Uint8Array,
   options: Partial<MachineOptions> = {},
   toml = PC,
   more: Record<string, Uint8Array> = {},
-): Promise<Machine> {
-  const files = { "m.toml": new TextEncoder().encode(toml), kernel, ...more };
-  const host: Host = { readFile: memoryFiles(files, () => new ConfigError("no such file")), log: silent };
-  const all: MachineOptions = { file: "m.toml", kernel: "kernel", ...options };
-  return createMachine(all, host, await loadGraph(all, host));
-}
+): Promise<Machine> => machineFrom(toml, { kernel, ...more }, options);
 const word = (m: Machine, at: number) => m.bus.read(at, 4);
 const long = (m: Machine, at: number) => word(m, at) + 2 ** 32 * word(m, at + 4);
 const text = (m: Machine, at: number) => {
