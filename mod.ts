@@ -1,7 +1,7 @@
 // The public API of bringup for scenario scripts, and the command line when this file is run.
 import "./src/loads/api.ts";
 export { ConfigError } from "./src/core/errors.ts";
-export { boot, type BootOptions, expect, type Scenario, scenario } from "./src/scenario/boot.ts";
+export { boot, type BootOptions, type Declared, expect, type Scenario, scenario, type Scenarios } from "./src/scenario/boot.ts";
 export { FailPatternSeen, ScenarioFailure, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "./src/scenario/failures.ts";
 export type { Duration } from "./src/scenario/duration.ts";
 export type { Cell, Colour, Look } from "./src/scenario/screen.ts";
@@ -9,6 +9,7 @@ export type { SessionKeyboard, SessionScreen } from "./src/scenario/peripherals.
 export type { InputEntry } from "./src/scenario/inputs.ts";
 export type { SerialConsole } from "./src/scenario/serial_console.ts";
 export type { MachineSession, SessionSnapshot } from "./src/scenario/session.ts";
+export type { Step } from "./src/scenario/steps.ts";
 export type { Stop } from "./src/machine/stop.ts";
 
 // No top-level await: a script given with --scenario imports this module, which must be complete by then.

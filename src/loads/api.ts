@@ -2,9 +2,9 @@
 // Deno reads and decodes the source map of every module that is the first to import some other one: let it be this short one.
 import "../core/device.ts";
 import "../core/errors.ts";
+import "../core/later.ts";
 import "../core/bus.ts";
 import "../core/clock.ts";
-import "../core/later.ts";
 import "../devices/files.ts";
 import "../devices/mod.ts";
 import "../ir/frontend.ts";

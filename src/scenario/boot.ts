@@ -1,12 +1,14 @@
 // `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
 import type { DiskSource } from "../core/disk.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
+import { load } from "../core/later.ts";
 import type { Channel } from "../core/log.ts";
 import type { OpenDisk } from "../machine/disks.ts";
 import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { SessionScreen } from "./peripherals.ts";
 import type { SerialConsole } from "./serial_console.ts";
 import { collectForgotten, placed, restated, takeForgotten } from "./failures.ts";
+import type { FixtureContext, Fixtures } from "./fixtures.ts";
 import { findMachineFile, findShipped, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
 import type { Look } from "./screen.ts";
 import { loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
@@ -124,34 +126,65 @@ export function expect(on: SerialConsole | SessionScreen): ConsoleExpectation & 
 export interface Scenario {
   readonly name: string;
   readonly machine: string;
+  /** Absent: none. */
+  readonly tags?: readonly string[];
   readonly options: BootOptions;
   readonly run: (m: MachineSession) => Promise<void>;
 }
 
-/**
- * Declares a script as its module's default export. Under `deno test` (and `bringup test`) it boots `machine` and is a test;
- * with `--scenario FILE` it drives the machine of the command line.
- */
-export function scenario(
-  declared: { readonly name: string; readonly machine: string; readonly ignore?: boolean } & BootOptions,
-  run: (m: MachineSession) => Promise<void>,
-): Scenario {
-  const { name, machine, ignore = false, ...options } = declared;
-  const replay = options.replay ?? replayCommand();
-  // Deno ignores `Deno.test` outside of `deno test`.
-  Deno.test({
-    name,
-    ignore,
-    fn: async () => {
-      try {
-        await using m = await boot(machine, { ...options, replay });
-        await run(m);
-      } catch (e) {
-        throw e instanceof ConfigError ? restated(e) : e;
-      }
-    },
-  });
-  return { name, machine, options, run };
+/** What a script declares. */
+export interface Declared extends BootOptions {
+  readonly name: string;
+  readonly machine: string;
+  readonly ignore?: boolean;
+  /** Words to choose tests by: "slow" makes "@slow" part of the test's name, so that `--filter @slow` finds it. */
+  readonly tags?: readonly string[];
+}
+
+/** Declares scripts that are given `F` beside the machine. */
+export interface Scenarios<F> {
+  /**
+   * Declares a script as its module's default export. Under `deno test` (and `bringup test`) it boots `machine` and is a test;
+   * with `--scenario FILE` it drives the machine of the command line.
+   */
+  (declared: Declared, run: (m: MachineSession, fixtures: F) => Promise<void>): Scenario;
+  /**
+   * Declares scripts that are given more: each function makes one thing, of the machine and of what earlier `extend`s made, before the script
+   * runs; what it returns is the script's, and is disposed of behind it.
+   */
+  extend<G extends Readonly<Record<string, (context: FixtureContext<F>) => unknown>>>(
+    fixtures: G,
+  ): Scenarios<F & { readonly [K in keyof G]: Awaited<ReturnType<G[K]>> }>;
+}
+
+export const scenario: Scenarios<unknown> = scenarios([]);
+
+function scenarios<F>(chain: readonly Fixtures[]): Scenarios<F> {
+  const declare: Scenarios<F> = (declared, script) => {
+    const { name, machine, ignore = false, tags = [], ...options } = declared, replay = options.replay ?? replayCommand();
+    const run = chain.length === 0 ? script as Scenario["run"] : async (m: MachineSession) => {
+      const { withFixtures } = await load<typeof import("./fixtures.ts")>("scenario/fixtures.ts");
+      await withFixtures(chain, m, (m, fixtures) => script(m, fixtures as F));
+    };
+    const odd = tags.find((tag) => !/^[\w.-]+$/.test(tag));
+    if (odd !== undefined) throw new ConfigError(`scenario: a tag is a word, such as "slow", got ${JSON.stringify(odd)}`);
+    // Deno ignores `Deno.test` outside of `deno test`.
+    Deno.test({
+      name: [name, ...tags.map((tag) => `@${tag}`)].join(" "),
+      ignore,
+      fn: async () => {
+        try {
+          await using m = await boot(machine, { ...options, replay });
+          await run(m);
+        } catch (e) {
+          throw e instanceof ConfigError ? restated(e) : e;
+        }
+      },
+    });
+    return { name, machine, ...(tags.length ? { tags } : {}), options, run };
+  };
+  declare.extend = (fixtures) => scenarios([...chain, fixtures]);
+  return declare;
 }
 
 /** The command that runs the calling script again, from the first file of the stack that is not part of this folder. */

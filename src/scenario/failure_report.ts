@@ -23,6 +23,8 @@ export class FailureReport {
     readonly screen: Screen | undefined,
     /** The command that repeats the run. */
     readonly replay: string | undefined,
+    /** Names of the script's steps that go on. */
+    readonly steps: () => readonly string[] = () => [],
   ) {}
 
   /** Runs on for LAST_WORDS and comes back: the machine stays at the instruction where it is. `stop`: whether it has stopped meanwhile. */
@@ -63,8 +65,9 @@ export class FailureReport {
     stop?: Stop,
     words?: LastWords,
   ): E {
-    const { machine } = this;
+    const { machine } = this, steps = this.steps();
     const lines = [`${problem} ${wait.what}`, `  guest time: ${formatNs(machine.clock.nowNs)} (tick ${machine.clock.ticks})`];
+    if (steps.length) lines.push(`  in the step: ${steps.join(" > ")}`);
     const quote = (heading: string, rows: readonly string[]) => lines.push(`  ${heading}:`, ...rows.map((l) => `    | ${l}`));
     for (const c of this.consoles) {
       if (c.text()) quote(`${c.name}, last lines`, c.lines.slice(-20));
@@ -82,7 +85,13 @@ export class FailureReport {
     if (this.replay) lines.push(`  replay: ${this.replay}`);
     const transcript: Record<string, string> = Object.fromEntries(this.consoles.map((c) => [c.name, c.text()]));
     if (screen) transcript.screen = screen;
-    const error = new Kind(lines.join("\n"), { awaited: wait.what, guestNs: machine.clock.nowNs, transcript, ...(stop ? { stop } : {}) });
+    const error = new Kind(lines.join("\n"), {
+      awaited: wait.what,
+      guestNs: machine.clock.nowNs,
+      transcript,
+      steps,
+      ...(stop ? { stop } : {}),
+    });
     return placed(error, wait.from);
   }
 }

@@ -11,6 +11,8 @@ export interface FailureDetails {
   readonly guestNs: number;
   /** Everything printed so far, by console. */
   readonly transcript: Readonly<Record<string, string>>;
+  /** Names of the script's steps that it is in, the outermost first. */
+  readonly steps?: readonly string[];
   /** The stop that came instead, if the machine stopped. */
   readonly stop?: Stop;
 }

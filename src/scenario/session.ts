@@ -13,6 +13,7 @@ import { describeAddress, type MachineLike, ticksOf } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 import { Pump, type SessionHooks } from "./pump.ts";
 import { SerialConsole } from "./serial_console.ts";
+import type { Step } from "./steps.ts";
 import type { Poll, Waiting } from "./waiting.ts";
 
 export interface SessionOptions {
@@ -48,6 +49,8 @@ export const loadPeripherals = (): Promise<unknown> => PERIPHERALS.load();
 export class MachineSession implements Waiting, AsyncDisposable {
   /** By name, the first one is `serial`. */
   readonly consoles: ReadonlyMap<string, SerialConsole>;
+  /** The steps of the script, in the order in which they began. */
+  readonly steps: Step[] = [];
   readonly #inputs: InputLog;
   readonly #guestBudget: Duration | "none";
   readonly #forbidden: Forbidden;
@@ -80,7 +83,8 @@ export class MachineSession implements Waiting, AsyncDisposable {
       this.#keyboard.keys.onDrained = this.#keyboard.keys.onDue = () => machine.requestBreak();
     }
     const queues = [...consoles, ...this.#keyboard ? [this.#keyboard.keys] : []];
-    this.#pump = new Pump(machine, wallMs, queues, this.#forbidden, new FailureReport(machine, consoles, this.#screen, options.replay));
+    const report = new FailureReport(machine, consoles, this.#screen, options.replay, () => this.openSteps);
+    this.#pump = new Pump(machine, wallMs, queues, this.#forbidden, report);
   }
 
   /** How a host takes part in running. */
@@ -199,6 +203,25 @@ export class MachineSession implements Waiting, AsyncDisposable {
     };
     const reached: Poll<Stop> = ({ stop }) => stop?.kind === "breakpoint" && stop.pc === address ? { value: stop } : undefined;
     return this.wait(what, within, reached, { done: removeAll });
+  }
+
+  /** Names a part of the script: failures in it say so, and reports show when it was. Returns what `body` does. */
+  async step<T>(name: string, body: () => T | Promise<T>): Promise<T> {
+    const { machine: { age, clock } } = this, step: Step = { name, depth: this.openSteps.length, fromTicks: age, fromNs: clock.nowNs };
+    this.steps.push(step);
+    try {
+      return await body();
+    } catch (e) {
+      step.failed = true;
+      throw e;
+    } finally {
+      step.toTicks = this.machine.age;
+      step.toNs = clock.nowNs;
+    }
+  }
+  /** Names of the steps that go on, the outermost first. */
+  get openSteps(): string[] {
+    return this.steps.filter((s) => s.toTicks === undefined).map((s) => s.name);
   }
 
   /** State of the machine and of the consoles' histories and queues. */

@@ -155,3 +155,27 @@ Deno.test("a message of failure says of each processor where it is and whether i
   const plain = await assertRejects(() => quiet.serial.toPrint("x", { within: "1us" }), ScenarioTimeout);
   assertEquals(plain.message.split("\n").slice(2), ["  uart0, last lines:", "    | a", "    | b", "  cpu0: pc 0x80000010 a1"]);
 });
+
+Deno.test("steps: their time, their depth, and failures in them say where", async () => {
+  const m = new MachineSession(new FakeMachine([{ out: "one" }, { spin: 1000 }, { out: "two" }, { exit: 0 }]));
+  const value = await m.step("boot", async () => {
+    await m.step("first word", () => m.serial.toPrint("one"));
+    await m.run({ for: "7ns" });
+    return 5;
+  });
+  assertEquals(value, 5);
+  const failed = await assertRejects(
+    () => m.step("work", () => m.step("never", () => m.serial.toPrint("no", { within: "10ns" }))),
+    ScenarioTimeout,
+    "\n  in the step: work > never\n",
+  );
+  assertEquals(failed.details.steps, ["work", "never"]);
+  assertEquals(m.steps, [
+    { name: "boot", depth: 0, fromTicks: 0, fromNs: 0, toTicks: 10, toNs: 10 },
+    { name: "first word", depth: 1, fromTicks: 0, fromNs: 0, toTicks: 3, toNs: 3 },
+    { name: "work", depth: 0, fromTicks: 10, fromNs: 10, failed: true, toTicks: 20, toNs: 20 },
+    { name: "never", depth: 1, fromTicks: 10, fromNs: 10, failed: true, toTicks: 20, toNs: 20 },
+  ]);
+  const after = await assertRejects(() => m.serial.toPrint("no", { within: "10ns" }), ScenarioTimeout);
+  assertEquals(after.message.includes("in the step"), false);
+});
