@@ -3,6 +3,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { boot } from "../mod.ts";
 import { exitStatus } from "../src/cli/ends.ts";
+import { helpText } from "../src/cli/help.ts";
+import { COMMANDS, type Subcommand } from "../src/cli/options.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import { readElf } from "../src/machine/elf.ts";
 import { cliArgs, installed, ROOT, runCli, runHere } from "./cli.ts";
@@ -155,7 +157,13 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   ],
   [["describe", PC, "--dtb", "x.dtb"], /^bringup: machines\/pc\.toml: a device tree is made for RISC-V machines, not for x86_64$/],
   [["devices", "uart"], /unexpected argument 'uart'/],
-  [["test"], /which scripts\?/],
+  [
+    ["test", "machines"],
+    /^bringup: machines: no tests in this folder: neither \*\.scenario\.ts in it or below nor scripts \(\*\.ts\) in it$/,
+  ],
+  [["test", "scripts", "--shard", "5/4"], /^bringup: --shard: expected I\/N with I from 1 to N, such as 2\/4, or auto; got '5\/4'$/],
+  [["test", "scripts", "--jobs", "0"], /^bringup: --jobs: expected a number of at least 1, got '0'$/],
+  [["test", "scripts", "--reporter", "lst"], /^bringup: --reporter: there are list, .*; got 'lst'$/],
   [["check", "vitr"], /^bringup: vitr: no such file \(did you mean 'virt'\?\)$/],
   [["describe", "microvn.toml"], /^bringup: microvn\.toml: no such file \(did you mean 'microvm\.toml'\?\)$/],
   [["pc.tml", SECTOR], /^bringup: pc\.tml: no such file \(did you mean 'pc\.toml'\?\)$/],
@@ -463,7 +471,7 @@ Deno.test("the README's scenarios and options are true", async () => {
   const scripts = [...readme.matchAll(/```ts\n([^]*?)```/g)].map(([, text], i) => file(`readme${i}_test.ts`, text));
   const ran = await runCli(["test", ...scripts]);
   assertEquals([ran.code, scripts.length], [0, 2], ran.stdout + ran.stderr);
-  const help = (await runCli(["--help"])).stdout;
+  const help = [undefined, ...Object.keys(COMMANDS)].map((command) => helpText(command as Subcommand)).join("\n");
   for (const [option] of readme.matchAll(/--[a-z]+/g)) if (option !== "--help") assertStringIncludes(help + "--dtb", option);
 });
 

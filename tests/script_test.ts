@@ -95,7 +95,7 @@ Deno.test("`test` and --scenario load a script with the import map of its own fo
   // Scripts of two projects in one command.
   const other = folder({ "b.ts": script(`await expect(m.serial).toPrint("never", { within: "1ms" });`) });
   const both = await cli(["test", `${other}/b.ts`, `${dir}/deep/a.ts`], ROOT);
-  assertEquals([both.code, both.stdout.match(/\d (passed|failed)/g)], [1, ["0 passed", "1 failed", "1 passed", "0 failed"]]);
+  assertEquals([both.code, both.stdout.match(/\d (passed|failed)/g)], [1, ["1 passed", "1 failed"]]);
   const unmapped = folder({ "c.ts": script(""), "deno.json": "{}" });
   const failed = await cli([VIRT, guest("echo"), "--scenario", `${unmapped}/c.ts`], ROOT);
   assertEquals([failed.code, failed.stderr.split("\n").length], [2, 2]);

@@ -7,7 +7,7 @@ import { run } from "./run.ts";
 
 const RUN: Record<Subcommand, (line: CommandLine) => Promise<number>> = {
   run,
-  test: async (line) => (await load<typeof import("./test_scripts.ts")>("cli/test_scripts.ts")).test(line),
+  test: async (line) => (await load<typeof import("./runner/mod.ts")>("cli/runner/mod.ts")).test(line),
   check: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).check(line),
   describe: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).describeMachine(line),
   devices: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).devices(line),

@@ -62,13 +62,32 @@ const OTHER_OPTIONS = {
     help: RUN_OPTIONS.help,
   },
   devices: { help: RUN_OPTIONS.help },
-  test: { filter: { value: "TEXT", doc: "run only tests with this in their name" }, help: RUN_OPTIONS.help },
+  test: {
+    filter: { value: "TEXT", doc: "run only tests with this in their name, or a /regular expression/ that matches it" },
+    jobs: {
+      value: "N",
+      short: "j",
+      doc: "files that are run at the same time, each in a process (default: as many as there are processors)",
+    },
+    isolate: { doc: "a new process for every file: one is used for several files otherwise" },
+    shard: { value: "I/N", doc: "run the I-th of N parts of the tests; auto: what the CI system or batch engine says (see README)" },
+    retries: { value: "N", doc: "run a test that failed up to N times more; one that passes then is flaky" },
+    repeats: { value: "N", doc: "run each test N times more, each of which has to pass" },
+    timeout: { value: "TIME", doc: "the host's time that one test may take, a safety net (default 10m); waits have limits of guest time" },
+    reporter: { value: "NAME", many: true, doc: "list (the default), dot, github" },
+    digests: { doc: "tell the digest of every machine as its test left it, to compare runs" },
+    help: RUN_OPTIONS.help,
+  },
 } as const satisfies Record<string, Record<string, Option>>;
 
 /** What can be asked for: its arguments and what it does. */
 export const COMMANDS = {
   run: { usage: "MACHINE.toml [KERNEL] [options]", doc: "run a kernel on a machine; its console is this terminal", options: RUN_OPTIONS },
-  test: { usage: "test SCRIPT...", doc: "run scenario scripts (files or folders) as tests", options: OTHER_OPTIONS.test },
+  test: {
+    usage: "test [SCRIPT...] [options]",
+    doc: "run scenario scripts as tests: files, or folders with *.scenario.ts",
+    options: OTHER_OPTIONS.test,
+  },
   check: { usage: "check MACHINE.toml", doc: "say what is wrong with a machine file", options: OTHER_OPTIONS.check },
   describe: {
     usage: "describe MACHINE.toml [--dtb FILE]",

@@ -3,8 +3,12 @@ import type { DiskSource } from "../core/disk.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import { type Channel, CHANNELS, type Log } from "../core/log.ts";
 
+/** Who wants to know which files machines are made of. */
+export const fileUses: { seen?: (path: string) => void } = {};
+
 /** The contents of a file. @throws {ConfigError} it is missing or cannot be read; near names are suggested. */
 export function readFile(path: string): Uint8Array {
+  fileUses.seen?.(path);
   try {
     const { isFile, isDirectory, isFifo, size } = Deno.statSync(path);
     if (size > MOST) throw new Error(`it has ${(size / 2 ** 30).toFixed(1)} GiB, and no machine has more memory than 3.5 GiB`);
@@ -40,6 +44,7 @@ const PIECE = 256 * 1024, PIECES = 256;
 
 /** An image, read piece by piece; no file stays open. @throws {ConfigError} it is missing, cannot be read, or not written though it should. */
 export function openDisk(path: string, how: { readonly write: boolean }): DiskSource {
+  fileUses.seen?.(path);
   /** Pieces that were read, the last one used last; those that the file has no more, as it was written there. */
   const pieces = new Map<number, Uint8Array>(), originals = new Map<number, Uint8Array>();
   const withFile = <T>(use: (f: Deno.FsFile) => T, write = false): T => {

@@ -45,6 +45,9 @@ const PERIPHERALS = new Later<typeof import("./peripherals.ts")>("scenario/perip
 /** To be awaited before a session is made for a machine with a screen or a keyboard. */
 export const loadPeripherals = (): Promise<unknown> => PERIPHERALS.load();
 
+/** Who wants to know how machines are when their scripts are done with them. */
+export const sessionEnds: { seen?: ((session: MachineSession) => void) | undefined } = {};
+
 /** A machine that a script drives; made by `boot`. */
 export class MachineSession implements Waiting, AsyncDisposable {
   /** By name, the first one is `serial`. */
@@ -273,6 +276,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
   /** Ends the session: pending waits are rejected, and disk images that may be written have what the guest wrote. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#pump.close();
+    sessionEnds.seen?.(this);
     this.machine.disks?.flush();
     return Promise.resolve();
   }

@@ -1,10 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { ConfigError } from "../core/errors.ts";
-import { test } from "./test_scripts.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { test } from "./mod.ts";
 
 const scratch = Deno.makeTempDirSync({ prefix: "bringup-test-" });
 globalThis.addEventListener("unload", () => Deno.removeSync(scratch, { recursive: true }));
-const run = (positional: string[], values = {}) => test({ command: "test", positional, values });
+const run = (positional: string[], values = {}) => test({ command: "test", positional, values: { jobs: "1", ...values } });
 
 Deno.test("files and whole folders are run, those of the name that is asked for; one failure is a failure of all", async () => {
   const dir = `${scratch}/scripts`, log = `${scratch}/log`;
@@ -30,7 +30,14 @@ Deno.test("files and whole folders are run, those of the name that is asked for;
 Deno.test("what is not there, and a folder without scripts, is said before anything runs", async () => {
   Deno.mkdirSync(`${scratch}/empty`);
   Deno.writeTextFileSync(`${scratch}/empty/notes.md`, "no script");
-  await assertRejects(() => run([]), ConfigError, "which scripts? usage: bringup test SCRIPT...");
   await assertRejects(() => run([`${scratch}/gone.ts`]), ConfigError, "gone.ts: no such file or folder");
-  await assertRejects(() => run([`${scratch}/empty`]), ConfigError, "empty: no scripts (*.ts) in this folder");
+  await assertRejects(() => run([`${scratch}/empty`]), ConfigError, "empty: no tests in this folder: neither *.scenario.ts in it or below");
+  // Without arguments it is the folder where one is.
+  const cwd = Deno.cwd();
+  Deno.chdir(`${scratch}/empty`);
+  try {
+    await assertRejects(() => run([]), ConfigError, ".: no tests in this folder");
+  } finally {
+    Deno.chdir(cwd);
+  }
 });
