@@ -161,8 +161,8 @@ for (const [name, kernel, at, later] of BUSY) {
     }
     for (let again = 0; again < 2; again++) {
       used.reset();
-      // The output goes on where it was.
-      assertEquals({ ...used.snapshot(), output: {} }, { ...powerOn, output: {} });
+      // The output goes on where it was, and so does its age.
+      assertEquals({ ...used.snapshot(), output: {}, before: 0 }, { ...powerOn, output: {} });
       used.restore(snapshot);
       used.run(later);
     }

@@ -13,10 +13,11 @@ import { MachineDisks } from "./disks.ts";
 import { architectureOf } from "./architectures.ts";
 import { type MachineGraph, mainRam } from "./machine_graph.ts";
 import { type Host, type MachineOptions, openDisk, type Platform, platformOf, traceProcessors } from "./platform.ts";
-import { fillRandom, forEachTouchedPage, type MemoryWindow, PAGE, windowsOf } from "./ram.ts";
+import { fillRandom, type MemoryWindow, windowsOf } from "./ram.ts";
+import { forEachTouchedPage, type Pages, pagesOf, savePages } from "./pages.ts";
 import { Reach, type Sleep } from "./reach.ts";
 import { Schedule } from "./schedule.ts";
-import { digest, restore, save, type Snapshot, type Stateful } from "./snapshot.ts";
+import { digest, restore, rewind, save, type Snapshot, type Stateful } from "./snapshot.ts";
 import type { Stop } from "./stop.ts";
 import { Tap } from "./tap.ts";
 import { wireDevices } from "./wire.ts";
@@ -27,9 +28,12 @@ export { JIT_OPTIONS, type JitOption } from "../engine/jit_options.ts";
 export { type Host, loadGraph, loadPlatform, type MachineOptions } from "./platform.ts";
 export type { Snapshot } from "./snapshot.ts";
 
-/** Reads the images, and builds the machine of `graph`, which `loadGraph` gave, in its power-on state. @throws {ConfigError} */
-export function createMachine(options: MachineOptions, host: Host, graph: MachineGraph): Machine {
-  return new Machine(graph, options, host);
+/**
+ * Reads the images, and builds the machine of `graph`, which `loadGraph` gave, in its power-on state. `blank`: it is about to be restored, and what
+ * images put into its memory may be left out. @throws {ConfigError}
+ */
+export function createMachine(options: MachineOptions, host: Host, graph: MachineGraph, blank = false): Machine {
+  return new Machine(graph, options, host, blank);
 }
 
 export class Machine {
@@ -49,8 +53,15 @@ export class Machine {
   readonly #state: Stateful;
   /** Whether the last `run` could do nothing before `loading`. */
   #waits = false;
+  /** Where a blank machine's memories were written, by index in the linear memory. */
+  #written: { readonly at: number; readonly length: number }[] | undefined;
+  /** The memories' pages, while nothing has changed them since somebody kept them. */
+  #pages: WeakRef<Pages> | undefined;
+  /** A run has ended at a breakpoint, which the engine remembers. */
+  #atBreakpoint = false;
 
-  constructor(readonly graph: MachineGraph, readonly options: MachineOptions, readonly host: Host) {
+  constructor(readonly graph: MachineGraph, readonly options: MachineOptions, readonly host: Host, blank = false) {
+    if (blank) this.#written = [];
     this.clock = new VirtualClock(graph.clock.cpu_hz);
     const schedule = this.#schedule = new Schedule(this.clock, {
       begins: (ticks) => this.engine.clock = ticks,
@@ -83,7 +94,11 @@ export class Machine {
       else this.bus.mapRam(segment.base, this.engine.ramBytes(i), { readonly: memory.kind === "rom", name: memory.id });
     }
     this.engine.comeBack();
-    this.bus.onDmaWrite = (paddr, length) => this.engine.wrote(paddr, length);
+    this.bus.onDmaWrite = (paddr, length) => {
+      this.#pages = undefined;
+      this.#written?.push({ at: this.engine.hostOf(paddr, length), length });
+      this.engine.wrote(paddr, length);
+    };
     this.disks = new MachineDisks(graph, options.disks ?? [], openDisk(host));
     const platform = platformOf(graph.cpu).now?.createPlatform;
     if (!platform) throw new Error(`the platform '${graph.cpu.family}' is not loaded: loadGraph comes first`);
@@ -101,6 +116,7 @@ export class Machine {
       requestBreak: () => schedule.requestBreak(),
       interrupted: (hart) => schedule.interrupted(hart),
       firmwareConsole: () => this.consoles.values().next().value,
+      blank: () => this.#written !== undefined,
     });
     this.cpus = schedule.cpus = this.#platform.cpus;
     const symbols = this.symbols = symbolsOf(graph, options, host, this.#platform.symbols);
@@ -222,13 +238,20 @@ export class Machine {
    * the outside can wake it, before time passes in which nothing happens. While the guest needs what `loading` brings it comes back at once, too.
    */
   run(untilTicks: number, wallMs = Infinity): Stop | undefined {
-    this.#waits = this.#platform.loading !== undefined;
-    return this.#schedule.run(untilTicks, wallMs);
+    this.#begin();
+    const stop = this.#schedule.run(untilTicks, wallMs);
+    if (stop?.kind === "breakpoint") this.#atBreakpoint = true;
+    return stop;
   }
   /** Exactly one instruction of one hart. */
   step(cpu: number): Stop | undefined {
-    this.#waits = this.#platform.loading !== undefined;
+    this.#begin();
     return this.#waits ? undefined : this.#schedule.step(cpu);
+  }
+  #begin(): void {
+    if (this.#written) throw new Error("a blank machine has to be restored before it runs");
+    this.#pages = undefined;
+    this.#waits = this.#platform.loading !== undefined;
   }
 
   /** Leaves `run` after the current instruction; for callbacks that run inside it. */
@@ -239,17 +262,16 @@ export class Machine {
   /** Power-off and on again: RAM is cleared as the machine file says, devices and harts are reset, guest time starts again at 0. */
   reset(): undefined {
     this.#schedule.reset();
-    for (const i of this.engine.rams.keys()) {
-      const bytes = this.engine.ramBytes(i);
-      // What was never touched is not committed by the host, and stays so.
-      forEachTouchedPage(bytes, (page) => bytes.fill(0, page * PAGE, page * PAGE + PAGE));
-    }
+    // What was never touched is not committed by the host, and stays so.
+    forEachTouchedPage(this.engine, (_, bytes) => bytes.fill(0));
     this.engine.reset();
+    this.#atBreakpoint = false;
+    this.#pages = this.#written = undefined;
     this.#powerOn();
   }
 
   #powerOn(): void {
-    for (let i = 0; i < this.#windows.length; i++) {
+    for (let i = 0; i < (this.#written ? 0 : this.#windows.length); i++) {
       const { memory, segment } = this.#windows[i];
       if (memory.fill === "random") fillRandom(this.engine.ramBytes(i), this.graph.seed + i);
       if (memory.file) {
@@ -268,12 +290,31 @@ export class Machine {
     output[console] = Math.imul((output[console] ?? 0x811c_9dc5) ^ byte, 0x0100_0193) >>> 0;
   }
 
+  /** The whole state. As long as nothing runs, snapshots share what they have of the memories. */
   snapshot(): Snapshot {
-    return save(this.#state);
+    let pages = this.#pages?.deref();
+    if (!pages) this.#pages = new WeakRef(pages = savePages(this.engine));
+    return save(this.#state, pages);
   }
   /** @throws {ConfigError} it is no snapshot, or one of another machine. */
   restore(snapshot: Snapshot): void {
-    restore(this.#state, snapshot);
+    restore(this.#state, snapshot, this.#written && this.#touched(this.#written));
+    this.#written = undefined;
+    this.#atBreakpoint = false;
+    this.#pages = new WeakRef(snapshot.pages);
+  }
+  /** The same, and what was translated stays, as far as the memories are the same: it goes on as fast as it was. */
+  rewind(snapshot: Snapshot): void {
+    if (this.#written || this.#atBreakpoint) return this.restore(snapshot);
+    rewind(this.#state, snapshot);
+    this.#pages = new WeakRef(snapshot.pages);
+  }
+  /** Pages that are perhaps not zero in a blank machine; of devices' memory nobody knows. */
+  #touched(written: readonly { readonly at: number; readonly length: number }[]): readonly [page: number, bytes: Uint8Array][] {
+    const pages = pagesOf(this.engine, written), { rams } = this.engine;
+    const others = Array.from({ length: rams.length - this.#windows.length }, (_, i) => this.#windows.length + i);
+    forEachTouchedPage(this.engine, (page, bytes) => pages.push([page, bytes]), others);
+    return pages;
   }
   /** Hash of everything that the guest can see and of its output: equal for equal runs. 16 hex digits. */
   digest(): string {

@@ -78,6 +78,8 @@ export interface PlatformParts {
   /** Devices by id; filled after the platform is made, before it is powered on. */
   readonly devices: ReadonlyMap<string, Device>;
   readonly disks: MachineDisks;
+  /** Whether it is powered on for a snapshot, which brings what is in the memories. */
+  blank(): boolean;
   stop(request: StopRequest): void;
   /** Ends the run: the guest can do nothing sensible any more. */
   die(stop: Stop): void;

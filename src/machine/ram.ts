@@ -3,9 +3,6 @@ import type { Bus } from "../core/bus.ts";
 import type { ImageSegment } from "./elf.ts";
 import type { MachineGraph, MemoryNode, MemoryPart } from "./machine_graph.ts";
 
-/** Bytes that are looked at, kept and cleared together. */
-export const PAGE = 4096;
-
 /** A part of a memory. */
 export interface MemoryWindow {
   readonly memory: MemoryNode;
@@ -22,21 +19,6 @@ export function windowsOf(graph: MachineGraph): MemoryWindow[] {
     for (const segment of memory.shadows) out.push({ memory, segment, hidden: true });
   }
   return out;
-}
-
-/** Calls `f` for each 4 KiB page that has a byte other than 0. */
-export function forEachTouchedPage(bytes: Uint8Array, f: (page: number) => void): void {
-  const words = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length >> 3), each = PAGE / 8;
-  for (let page = 0; page * each < words.length; page++) {
-    const end = Math.min((page + 1) * each, words.length);
-    // A double is 0 for the words 0 and 2^63 only: the second is told apart by its reciprocal.
-    for (let w = page * each; w < end; w++) {
-      if (words[w] !== 0 || Object.is(words[w], -0)) {
-        f(page);
-        break;
-      }
-    }
-  }
 }
 
 /** Random contents that depend on the seed alone (xorshift32). */

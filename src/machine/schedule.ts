@@ -221,12 +221,14 @@ export class Schedule {
 
   save(): {
     readonly clock: number;
+    readonly before: number;
     readonly alarms: Readonly<Record<string, number>>;
     readonly slice: Slice | undefined;
     readonly stopped: Stop | undefined;
   } {
     return {
       clock: this.clock.base,
+      before: this.#before,
       alarms: this.clock.save(),
       slice: structuredClone(this.#slice),
       stopped: this.stopped,
@@ -235,6 +237,7 @@ export class Schedule {
   /** Takes up the state of `save`; `between` is when devices and processors take up theirs. */
   load(s: ReturnType<Schedule["save"]>, between: () => void): void {
     this.clock.base = s.clock;
+    this.#before = s.before;
     const slice = structuredClone(s.slice), done = slice?.done ?? 0;
     // Wires that move while devices take up their states must not cut the slice: what is to be cut has been cut.
     this.#slice = undefined;

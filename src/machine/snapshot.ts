@@ -7,12 +7,12 @@ import type { Engine } from "../engine/engine.ts";
 import type { MachineDisks } from "./disks.ts";
 import type { MachineGraph } from "./machine_graph.ts";
 import type { Platform } from "./platform.ts";
-import { forEachTouchedPage, PAGE } from "./ram.ts";
+import { changePages, forEachTouchedPage, loadPages, type Pages, savePages } from "./pages.ts";
 import type { Schedule, Slice } from "./schedule.ts";
 import type { Stop } from "./stop.ts";
 
-/** Of snapshots: those of another are refused. 2: alarms by name. */
-const VERSION = 2;
+/** Of snapshots: those of another are refused. 2: alarms by name. 3: the time before resets. */
+export const VERSION = 3;
 
 /** State of a machine: plain data, restored exactly. */
 export interface Snapshot {
@@ -20,12 +20,14 @@ export interface Snapshot {
   /** What the machine consists of: a snapshot goes into one of the same make only. */
   readonly make: string;
   readonly clock: number;
+  /** Ticks before the last reset. */
+  readonly before: number;
   readonly cpus: readonly unknown[];
   readonly devices: Readonly<Record<string, object>>;
   readonly firmware: unknown;
   readonly disks: readonly WrittenSectors[];
   /** Pages of RAM that are not all zero, by index into the concatenated windows. */
-  readonly pages: ReadonlyMap<number, Uint8Array>;
+  readonly pages: Pages;
   /** When alarms fire that are set, by name. */
   readonly alarms: Readonly<Record<string, number>>;
   readonly output: Readonly<Record<string, number>>;
@@ -52,14 +54,8 @@ function makeOf({ graph: { cpu, devices }, engine }: Stateful): string {
   return `${cpu.harts} ${cpu.arch}; ${memories.join(" + ")}; ${devices.map((d) => `${d.id} ${d.type}`).join(", ")}`;
 }
 
-export function save(m: Stateful): Snapshot {
-  const pages = new Map<number, Uint8Array>();
-  let first = 0;
-  for (const [i, r] of m.engine.rams.entries()) {
-    const bytes = m.engine.ramBytes(i);
-    forEachTouchedPage(bytes, (page) => pages.set(first + page, bytes.slice(page * PAGE, page * PAGE + PAGE)));
-    first += Math.ceil(r.length / PAGE);
-  }
+/** `pages`: those that the memories have now, if they are known. */
+export function save(m: Stateful, pages: Pages = savePages(m.engine)): Snapshot {
   return {
     version: VERSION,
     make: makeOf(m),
@@ -74,7 +70,7 @@ export function save(m: Stateful): Snapshot {
 }
 
 /** @throws {ConfigError} it is no snapshot, or one of another machine. */
-export function restore(m: Stateful, s: Snapshot): void {
+function check(m: Stateful, s: Snapshot): void {
   const make = makeOf(m);
   if (s?.make !== make) {
     const other = s?.make === undefined ? "this is no snapshot" : `the snapshot is of another machine: ${s.make}`;
@@ -83,17 +79,39 @@ export function restore(m: Stateful, s: Snapshot): void {
   if (s.version !== VERSION) {
     throw new ConfigError(`the snapshot is of version ${s.version ?? 1}, and this program reads version ${VERSION}`);
   }
-  let first = 0;
-  for (const [i, r] of m.engine.rams.entries()) {
-    const bytes = m.engine.ramBytes(i), now = first;
-    forEachTouchedPage(bytes, (page) => void (s.pages.has(now + page) || bytes.fill(0, page * PAGE, page * PAGE + PAGE)));
-    for (let page = 0; page < Math.ceil(r.length / PAGE); page++) {
-      const content = s.pages.get(first + page);
-      if (content) bytes.set(content, page * PAGE);
-    }
-    first += Math.ceil(r.length / PAGE);
-  }
+}
+
+/** `touched`: see `loadPages`. @throws {ConfigError} it is no snapshot, or one of another machine. */
+export function restore(m: Stateful, s: Snapshot, touched?: Parameters<typeof loadPages>[2]): void {
+  check(m, s);
+  loadPages(m.engine, s.pages, touched);
   m.engine.reset();
+  load(m, s);
+}
+
+/**
+ * The same for a machine that is to stay as fast as it is: only pages that differ are written, as a device would write them, so that translations
+ * of the others stay. @throws {ConfigError} it is no snapshot, or one of another machine.
+ */
+export function rewind(m: Stateful, s: Snapshot): void {
+  check(m, s);
+  const { engine } = m;
+  // Each piece of memory is there once at least of what guests reach; what they do not reach has no translations.
+  const seen = engine.memory.views;
+  changePages(engine, s.pages, (at, length) => {
+    const view = seen.find((v) => at >= v.offset && at < v.offset + v.length);
+    if (view) engine.wrote(view.base + at - view.offset, length);
+  });
+  load(m, s);
+  // What is known of addresses is another state's: everything is looked up anew.
+  for (const hart of engine.harts) {
+    hart.flushTlb();
+    hart.contextsAgain();
+  }
+}
+
+/** Everything but the memories. */
+function load(m: Stateful, s: Snapshot): void {
   m.schedule.load(s, () => {
     for (const [id, d] of m.devices) d.state = structuredClone(s.devices[id]);
     for (const [i, c] of m.cpus.entries()) c.load(s.cpus[i]);
@@ -108,15 +126,11 @@ export function restore(m: Stateful, s: Snapshot): void {
 /** Hash of everything that the guest can see and of its output: equal for equal runs. 16 hex digits. */
 export function digest(m: Stateful): string {
   const h = new Hash();
-  let first = 0;
-  for (const [i, r] of m.engine.rams.entries()) {
-    const bytes = m.engine.ramBytes(i), words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2), before = first;
-    forEachTouchedPage(bytes, (page) => {
-      h.word(before + page);
-      for (let w = page * 1024, end = Math.min(w + 1024, words.length); w < end; w++) h.word(words[w]);
-    });
-    first += Math.ceil(r.length / PAGE);
-  }
+  forEachTouchedPage(m.engine, (page, bytes) => {
+    h.word(page);
+    const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
+    for (let w = 0; w < words.length; w++) h.word(words[w]);
+  });
   for (const written of m.disks.save()) {
     for (const [lba, sector] of written) {
       h.word(lba);

@@ -1,14 +1,17 @@
 // Saving, restoring and the digest, over a machine that is nothing but its parts: what each of them holds is saved, comes back, and counts.
 import { assert, assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
-import { fillRandom, forEachTouchedPage, PAGE } from "./ram.ts";
+import { forEachTouchedPage, PAGE } from "./pages.ts";
+import { fillRandom } from "./ram.ts";
 import { digest, restore, save, type Snapshot, type Stateful } from "./snapshot.ts";
 
 const SIZES = [3 * PAGE, PAGE / 2, 2 * PAGE];
 
 /** Three windows of memory, two processors, two devices, a disk. */
 function parts(harts = 2) {
-  const memory = new Uint8Array(SIZES.reduce((a, b) => a + b)), starts = SIZES.map((_, i) => SIZES.slice(0, i).reduce((a, b) => a + b, 0));
+  const starts = SIZES.map((_, i) => SIZES.slice(0, i).reduce((a, b) => a + b, 0)),
+    wasm = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+  const memory = new Uint8Array(wasm.buffer, 0, SIZES.reduce((a, b) => a + b));
   const calls: string[] = [], disk = new Map<number, Uint8Array>();
   const cpu = (index: number) => {
     const state = { x: index, wide: 1n << 60n, bytes: new Uint8Array(4) };
@@ -36,7 +39,8 @@ function parts(harts = 2) {
   const m = {
     graph: { cpu: { harts, arch: "riscv64" }, devices: [{ id: "uart", type: "ns16550a" }, { id: "plic", type: "plic" }] },
     engine: {
-      rams: SIZES.map((length) => ({ length })),
+      memory: { wasm },
+      rams: SIZES.map((length, i) => ({ length, offset: starts[i] })),
       ramBytes: (i: number) => memory.subarray(starts[i], starts[i] + SIZES[i]),
       reset: () => void calls.push("engine"),
     },
@@ -138,21 +142,29 @@ Deno.test("snapshots of other machines, of other versions, and what is none", ()
   assertEquals(message(() => save(parts(1).m)), `the snapshot is of another machine: ${make.replace("2", "1")}; this machine is ${make}`);
   assertEquals(message(() => ({})), `this is no snapshot; this machine is ${make}`);
   assertEquals(message(() => undefined), `this is no snapshot; this machine is ${make}`);
-  assertEquals(message((s) => ({ ...s, version: 3 })), "the snapshot is of version 3, and this program reads version 2");
-  assertEquals(message(({ version: _, ...s }) => s), "the snapshot is of version 1, and this program reads version 2");
+  assertEquals(message((s) => ({ ...s, version: 2 })), "the snapshot is of version 2, and this program reads version 3");
+  assertEquals(message(({ version: _, ...s }) => s), "the snapshot is of version 1, and this program reads version 3");
 });
+
+/** A memory of so many bytes, of which one behind it is not zero. */
+function memoryOf(length: number) {
+  const wasm = new WebAssembly.Memory({ initial: 1, maximum: 1 }), bytes = new Uint8Array(wasm.buffer, 0, length);
+  new Uint8Array(wasm.buffer)[length] = 1;
+  return { m: { rams: [{ length, offset: 0 }], ramBytes: () => bytes, memory: { wasm } } as unknown as Stateful["engine"], bytes };
+}
 
 Deno.test("touched pages: any byte, whatever it is, and the last piece of a window", () => {
   for (const at of [0, 1, 7, 8, PAGE - 1, PAGE, 2 * PAGE, 2.5 * PAGE - 1]) {
     for (const value of [1, 0x80, 0xff]) {
-      const bytes = new Uint8Array(2.5 * PAGE), pages: number[] = [];
+      const { m, bytes } = memoryOf(2.5 * PAGE), pages: number[] = [];
       bytes[at] = value;
-      forEachTouchedPage(bytes, (page) => pages.push(page));
+      forEachTouchedPage(m, (page) => pages.push(page));
       assertEquals(pages, [Math.floor(at / PAGE)]);
     }
   }
-  const all = new Uint8Array(3 * PAGE).fill(1), pages: number[] = [];
-  forEachTouchedPage(all, (page) => pages.push(page));
+  const all = memoryOf(3 * PAGE), pages: number[] = [];
+  all.bytes.fill(1);
+  forEachTouchedPage(all.m, (page) => pages.push(page));
   assertEquals(pages, [0, 1, 2]);
 });
 

@@ -1,15 +1,14 @@
 // `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
-import type { DiskSource } from "../core/disk.ts";
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import { load } from "../core/later.ts";
 import type { Channel } from "../core/log.ts";
-import type { OpenDisk } from "../machine/disks.ts";
 import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { SessionScreen } from "./peripherals.ts";
 import type { SerialConsole } from "./serial_console.ts";
 import { collectForgotten, placed, restated, takeForgotten } from "./failures.ts";
 import type { FixtureContext, Fixtures } from "./fixtures.ts";
 import { findMachineFile, findShipped, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
+import { Images } from "./images.ts";
 import type { Look } from "./screen.ts";
 import { loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
 
@@ -70,28 +69,21 @@ async function build(machineFile: string, options: BootOptions): Promise<Machine
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
   const graph = await loadGraph(machineOptions, { readFile, openDisk, findShipped, log: new TraceLog(channels) }, true);
-  // Forks share what was read of an image, and only the first machine may change one.
-  const images = new Map<string, DiskSource>();
-  let first = true;
-  const openShared: OpenDisk = (path, { write }) => {
-    const key = `${path}${write ? " for writing" : ""}`, image = images.get(key) ?? openDisk(path, { write });
-    images.set(key, image);
-    return first ? image : { size: image.size, read: image.read };
-  };
-  const create = () => {
+  const images = new Images();
+  const create = (blank: boolean) => {
     const log = new TraceLog(channels);
-    const machine = createMachine(machineOptions, { readFile, openDisk: openShared, log }, graph);
-    first = false;
+    const machine = createMachine(machineOptions, { readFile: images.readFile, openDisk: images.openDisk, log }, graph, blank);
+    images.made();
     log.nowNs = () => machine.clock.nowNs;
     return machine;
   };
   let machine: ReturnType<typeof create>;
   try {
-    machine = create();
+    machine = create(false);
   } catch (e) {
     if (!(e instanceof NeedsGunzip)) throw e;
     await loadGunzip();
-    machine = create();
+    machine = create(false);
   }
   if (machine.screen || machine.keyboard) await loadPeripherals();
   // Traces disassemble, and the last words after a forbidden pattern run in one go.

@@ -49,6 +49,8 @@ export interface MachineLike {
   reset(): void;
   snapshot(): unknown;
   restore(state: unknown): void;
+  /** The same where the machine is to go on as fast as it was. */
+  rewind?(state: unknown): void;
   digest(): string;
   /** Files that the guest may change are brought up to date. */
   readonly disks?: { flush(): void };

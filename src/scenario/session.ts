@@ -23,8 +23,8 @@ export interface SessionOptions {
   readonly budget?: { readonly guest?: Duration | "none"; readonly wall?: Duration | "none" };
   /** Characters of each console's output, and bytes of input, that are kept for later waits, messages and `inputs` (default 4 Mi). */
   readonly history?: number;
-  /** Makes another machine of the same configuration, for `fork`. */
-  readonly create?: () => MachineLike;
+  /** Makes another machine of the same configuration, for `fork`; `blank`: it is about to be restored. */
+  readonly create?: (blank: boolean) => MachineLike;
   /** The command that repeats this run, for failure messages. */
   readonly replay?: string;
 }
@@ -60,6 +60,8 @@ export class MachineSession implements Waiting, AsyncDisposable {
   readonly #pump: Pump;
   readonly #screen: SessionScreen | undefined;
   readonly #keyboard: SessionKeyboard | undefined;
+  /** Where `rewind` goes. */
+  #mark: SessionSnapshot | undefined;
 
   constructor(readonly machine: MachineLike, readonly options: SessionOptions = {}) {
     this.#inputs = new InputLog(options.history ?? HISTORY);
@@ -227,8 +229,11 @@ export class MachineSession implements Waiting, AsyncDisposable {
     return this.steps.filter((s) => s.toTicks === undefined).map((s) => s.name);
   }
 
-  /** State of the machine and of the consoles' histories and queues. */
+  /** State of the machine and of the consoles' histories and queues; `rewind` goes back to it. */
   snapshot(): SessionSnapshot {
+    return this.#mark = this.#save();
+  }
+  #save(): SessionSnapshot {
     const consoles = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.save()]));
     const keys = this.#keyboard ? { keys: this.#keyboard.keys.save() } : {};
     return { machine: this.machine.snapshot(), consoles, inputs: this.#inputs.save(), forbidden: this.#forbidden.save(), ...keys };
@@ -236,21 +241,42 @@ export class MachineSession implements Waiting, AsyncDisposable {
 
   /** Back to a snapshot of this session or of a fork. @throws {Error} something is being awaited. */
   restore(snapshot: SessionSnapshot): void {
+    this.#load(snapshot, (state) => this.machine.restore(state));
+  }
+
+  /**
+   * Back to the last snapshot: where `snapshot` or `restore` was last called, where this session was forked, or its start. What the engine has
+   * translated stays, so that it goes on as fast as it was. @throws {Error} something is being awaited.
+   */
+  rewind(): void {
+    this.#mark ??= this.#start();
+    this.#load(this.#mark, (state) => this.machine.rewind ? this.machine.rewind(state) : this.machine.restore(state));
+  }
+  /** The state before anything ran. */
+  #start(): SessionSnapshot {
+    return new MachineSession(this.#create(false), this.options).#save();
+  }
+
+  #load(snapshot: SessionSnapshot, restore: (machine: unknown) => void): void {
     if (this.#pump.busy) throw new Error("Cannot restore a snapshot while something is awaited");
-    this.machine.restore(snapshot?.machine);
+    restore(snapshot?.machine);
     for (const c of this.consoles.values()) c.load(snapshot.consoles[c.name]);
     this.#keyboard?.keys.load(snapshot.keys);
     this.#inputs.load(snapshot.inputs);
     this.#forbidden.load(snapshot.forbidden);
     this.#pump.restored();
+    this.#mark = snapshot;
   }
 
   /** An independent machine in the same state. @throws {Error} the session was not made by `boot`. */
   fork(): MachineSession {
-    if (!this.options.create) throw new Error("Cannot fork: this session cannot make another machine");
-    const child = new MachineSession(this.options.create(), this.options);
-    child.restore(this.snapshot());
+    const child = new MachineSession(this.#create(true), this.options);
+    child.restore(this.#save());
     return child;
+  }
+  #create(blank: boolean): MachineLike {
+    if (!this.options.create) throw new Error("Cannot fork: this session cannot make another machine");
+    return this.options.create(blank);
   }
 
   /** Ends the run from outside, as if the machine had stopped. */

@@ -243,7 +243,7 @@ class RiscvPlatform implements Platform, SbiHost {
   }
 
   #load({ kind, segments }: Image): void {
-    loadSegments(this.parts.bus, this.parts.graph, segments, kind === "elf");
+    if (!this.parts.blank()) loadSegments(this.parts.bus, this.parts.graph, segments, kind === "elf");
   }
 
   powerOn(): void {
@@ -266,7 +266,7 @@ class RiscvPlatform implements Platform, SbiHost {
     this.#resetIs = this.#whoseReset(places);
     if (this.#resetIs === "ours") places.take(Number(this.#cpu.reset), RESET_BYTES);
     const initrdAt = this.#initrd && places.initrd(this.#initrd.length, Number(entry));
-    if (initrdAt !== undefined) bus.writeBytes(initrdAt, this.#initrd!);
+    if (initrdAt !== undefined && !this.parts.blank()) bus.writeBytes(initrdAt, this.#initrd!);
     const initrd = initrdAt === undefined ? undefined : [initrdAt, initrdAt + this.#initrd!.length] as const;
     const cmdline = this.parts.options.append ?? graph.boot.cmdline;
     const added = { ...(cmdline ? { bootargs: cmdline } : {}), ...(initrd ? { initrd } : {}) }, { dtb } = graph.boot;

@@ -274,7 +274,7 @@ class X86Platform implements Platform {
     core.reset();
     initFpu(core.window);
     // What a Linux kernel needs behind its bytes it clears itself.
-    loadSegments(bus, this.parts.graph, this.#image.segments, !this.#image.protocol.startsWith("linux"));
+    if (!this.parts.blank()) loadSegments(bus, this.parts.graph, this.#image.segments, !this.#image.protocol.startsWith("linux"));
     startKernel(new Boot(this.parts, this.#bios, this.#image, this.#imageName, this.#modules, map), core);
   }
 
