@@ -2,7 +2,16 @@
 import "./src/loads/api.ts";
 export { ConfigError } from "./src/core/errors.ts";
 export { boot, type BootOptions, type Declared, expect, type Scenario, scenario, type Scenarios } from "./src/scenario/boot.ts";
-export { FailPatternSeen, ScenarioFailure, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "./src/scenario/failures.ts";
+export type * from "./src/scenario/expect/types.ts";
+export type { Privilege, Processor } from "./src/scenario/inspection.ts";
+export {
+  ExpectationFailed,
+  FailPatternSeen,
+  ScenarioFailure,
+  ScenarioTimeout,
+  UnexpectedStop,
+  WallClockTimeout,
+} from "./src/scenario/failures.ts";
 export type { Duration } from "./src/scenario/duration.ts";
 export type { Cell, Colour, Look } from "./src/scenario/screen.ts";
 export type { SessionKeyboard, SessionScreen } from "./src/scenario/peripherals.ts";

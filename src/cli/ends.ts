@@ -10,6 +10,7 @@ import {
   ScenarioFailure,
   ScenarioTimeout,
   takeForgotten,
+  withSoft,
 } from "../scenario/failures.ts";
 import { describeRest, loadBacktrace, whereabouts } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
@@ -83,11 +84,13 @@ export async function drive(session: MachineSession, script: (m: MachineSession)
     await script(session);
     // Ended in order, so that what nobody awaited is told of.
     await session[Symbol.asyncDispose]();
+    await new Promise((resolve) => setImmediate(resolve));
     const forgotten = takeForgotten();
     if (forgotten) throw forgotten;
     output.flush();
     return 0;
-  } catch (e) {
+  } catch (thrown) {
+    const e = withSoft(thrown);
     session.freeze();
     output.note(
       e instanceof ScenarioFailure

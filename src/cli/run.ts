@@ -1,7 +1,7 @@
 // `bringup MACHINE.toml [KERNEL]`: runs a machine with this process's terminal or pipes as its console, and maps its end to the exit
 // status.
 import { load } from "../core/later.ts";
-import { boot, type Scenario } from "../scenario/boot.ts";
+import { boot, bootBare, type Scenario } from "../scenario/boot.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { drive, watch } from "./ends.ts";
 import type { CommandLine } from "./options.ts";
@@ -18,7 +18,7 @@ export async function run(line: CommandLine): Promise<number> {
   const scenario = script?.run;
   if (script) plan.boot = withLimitsOf(script, plan.boot, line.values.timeout !== undefined);
   const started = performance.now();
-  const session = await boot(plan.machine, plan.boot);
+  const session = await (scenario ? boot : bootBare)(plan.machine, plan.boot);
   const screenshot = await prepareScreen(session, plan);
   const bounded = plan.boot.budget?.guest !== "none";
   const serial = plan.serial.length > 0 ? await load<typeof import("./serial.ts")>("cli/serial.ts") : undefined;

@@ -39,6 +39,8 @@ export interface Architecture<C extends CpuBase = any> {
   readonly elf: readonly number[];
   /** The module below src that makes its machines (`PlatformModule`). */
   readonly platform: string;
+  /** The module below src that answers what scripts ask of its processors (`Inspector`). */
+  readonly inspector?: string;
   /**
    * The graph's node of a section that was read. `given`: whether the file has a key; `misfit` says that one of those must be otherwise. After
    * errors values may be undefined.

@@ -1,19 +1,20 @@
 // `boot` starts a machine for a script; `scenario` declares a script that runs as a test and on the command line alike.
 import { ConfigError, didYouMean } from "../core/errors.ts";
-import { load } from "../core/later.ts";
+import { Later, load } from "../core/later.ts";
 import type { Channel } from "../core/log.ts";
 import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
-import type { SessionScreen } from "./peripherals.ts";
-import type { SerialConsole } from "./serial_console.ts";
-import { collectForgotten, placed, restated, takeForgotten } from "./failures.ts";
+import type { Expect, PollOptions } from "./expect/types.ts";
+import { collectForgotten, placed, restated, takeForgotten, withSoft } from "./failures.ts";
 import type { FixtureContext, Fixtures } from "./fixtures.ts";
 import { findMachineFile, findShipped, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
 import { Images } from "./images.ts";
-import type { Look } from "./screen.ts";
-import { loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
+import { loadInspection, loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
 
 // A forgotten `await` fails its own test, at its end, with the line that forgot it. Ignored outside of `deno test`.
-Deno.test.beforeEach?.(collectForgotten);
+Deno.test.beforeEach?.(async () => {
+  collectForgotten();
+  await loadForScripts();
+});
 Deno.test.afterEach?.(() => {
   const error = takeForgotten();
   if (error) throw error;
@@ -56,14 +57,17 @@ function checkOptions(machine: string, options: BootOptions): void {
 export async function boot(machineFile: string, options: BootOptions = {}): Promise<MachineSession> {
   const from = new Error();
   try {
-    return await build(machineFile, options);
+    const m = await bootBare(machineFile, options);
+    await loadForScripts(m);
+    return m;
   } catch (e) {
     // A mistake of the caller's: where this program noticed it tells nobody anything.
     throw e instanceof ConfigError ? placed(e, from) : e;
   }
 }
 
-async function build(machineFile: string, options: BootOptions): Promise<MachineSession> {
+/** The same for the command line, which needs nothing of what scripts do. */
+export async function bootBare(machineFile: string, options: BootOptions): Promise<MachineSession> {
   checkOptions(machineFile, options);
   const { failOn, budget, history, replay = replayCommand(), trace, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
@@ -92,27 +96,22 @@ async function build(machineFile: string, options: BootOptions): Promise<Machine
   return new MachineSession(machine, { create, replay, ...limits });
 }
 
-/** What `expect` can ask of a console. */
-export interface ConsoleExpectation {
-  /** Runs the guest until it prints the pattern; see `SerialConsole.toPrint`. */
-  toPrint(pattern: string | RegExp, options?: { within?: string }): Promise<string[]>;
+const EXPECT = new Later<{ readonly expect: Expect }>("scenario/expect/mod.ts");
+/** Loads what a script needs beside its machine. */
+export async function loadForScripts(m?: MachineSession): Promise<void> {
+  await EXPECT.load();
+  if (m) await loadInspection(m);
 }
-
-/** What `expect` can ask of a screen. */
-export interface ScreenExpectation {
-  /** Runs the guest until the screen shows the pattern; see `SessionScreen.toShow`. */
-  toShow(pattern: string | RegExp, options?: Look & { within?: string }): Promise<string[]>;
-}
+const ask = (): Expect => {
+  if (!EXPECT.now) throw new ConfigError("expect: it is there once a machine has been booted");
+  return EXPECT.now.expect;
+};
 
 /** Reads well in scripts: `await expect(m.serial).toPrint(/login:/)`. */
-export function expect(console: SerialConsole): ConsoleExpectation;
-export function expect(screen: SessionScreen): ScreenExpectation;
-export function expect(on: SerialConsole | SessionScreen): ConsoleExpectation & ScreenExpectation {
-  return {
-    toPrint: (pattern, options) => (on as SerialConsole).toPrint(pattern, options),
-    toShow: (pattern, options) => (on as SessionScreen).toShow(pattern, options),
-  };
-}
+export const expect: Expect = Object.assign(<T>(subject: T) => ask()(subject), {
+  soft: <T>(subject: T) => ask().soft(subject),
+  poll: <T>(m: MachineSession, of: () => T | Promise<T>, options?: PollOptions) => ask().poll(m, of, options),
+});
 
 /** A script: what it boots when nobody boots for it, and what it does. */
 export interface Scenario {
@@ -169,7 +168,7 @@ function scenarios<F>(chain: readonly Fixtures[]): Scenarios<F> {
           await using m = await boot(machine, { ...options, replay });
           await run(m);
         } catch (e) {
-          throw e instanceof ConfigError ? restated(e) : e;
+          throw withSoft(e instanceof ConfigError ? restated(e) : e);
         }
       },
     });

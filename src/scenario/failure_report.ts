@@ -60,13 +60,14 @@ export class FailureReport {
   /** An error that tells of a wait, placed where it was awaited. `loadBacktrace` comes first. */
   failure<E extends ScenarioFailure>(
     Kind: new (message: string, details: FailureDetails) => E,
-    wait: { readonly what: string; readonly from: Error },
+    wait: { readonly what: string; readonly from: Error; readonly more?: readonly string[] },
     problem: string,
     stop?: Stop,
     words?: LastWords,
   ): E {
     const { machine } = this, steps = this.steps();
-    const lines = [`${problem} ${wait.what}`, `  guest time: ${formatNs(machine.clock.nowNs)} (tick ${machine.clock.ticks})`];
+    const lines = [[problem, wait.what].filter(Boolean).join(" "), ...(wait.more ?? []).map((line) => `  ${line}`)];
+    lines.push(`  guest time: ${formatNs(machine.clock.nowNs)} (tick ${machine.clock.ticks})`);
     if (steps.length) lines.push(`  in the step: ${steps.join(" > ")}`);
     const quote = (heading: string, rows: readonly string[]) => lines.push(`  ${heading}:`, ...rows.map((l) => `    | ${l}`));
     for (const c of this.consoles) {

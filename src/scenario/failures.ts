@@ -36,6 +36,10 @@ export class UnexpectedStop extends ScenarioFailure {
 export class FailPatternSeen extends ScenarioFailure {
   override name = "FailPatternSeen";
 }
+/** Something is not as a script expects it. */
+export class ExpectationFailed extends ScenarioFailure {
+  override name = "ExpectationFailed";
+}
 /** The safety net in wall-clock time: the host was too slow, which says nothing about the guest. */
 export class WallClockTimeout extends ScenarioFailure {
   override name = "WallClockTimeout";
@@ -67,15 +71,38 @@ export class Outcome<T> extends Promise<T> {
 /** Failed waits that nobody listened to; undefined while nobody will ask for them. */
 let forgotten: { readonly wait: Outcome<unknown>; readonly error: Error }[] | undefined;
 
-/** From now on a failed wait that nobody listens to does not end the process: whoever calls this asks for it. */
+/** Failures of `expect.soft`, which end a test when it is over. */
+let soft: ScenarioFailure[] = [];
+
+/** From now on a failed wait that nobody listens to does not end the process, nor a soft failure a test: whoever calls this asks for them. */
 export function collectForgotten(): void {
   forgotten = [];
+  soft = [];
 }
-/** The failure of a wait that nobody has listened to until now, if there was one. */
+/** The soft failures until now, or the failure of a wait that nobody has listened to, if there was one. */
 export function takeForgotten(): Error | undefined {
   const error = forgotten?.find((f) => !f.wait.heard)?.error;
   if (forgotten) forgotten = [];
-  return error;
+  return soft.length > 0 ? withSoft(error) as Error : error;
+}
+
+/** Keeps a soft failure for the end of the test. False: nobody will ask for it. */
+export function collectSoft(error: Error): boolean {
+  if (!forgotten || !(error instanceof ScenarioFailure)) return false;
+  soft.push(error);
+  return true;
+}
+
+/** What a test has thrown, if anything, with the soft failures before it; each is told once. */
+export function withSoft(thrown: unknown): unknown {
+  const all = [...soft, ...thrown === undefined ? [] : [thrown]];
+  soft = [];
+  if (all.length < 2) return all[0];
+  const last = all.findLast((e) => e instanceof ScenarioFailure)!,
+    text = (e: unknown) => e instanceof Error ? e.stack!.split("\n").slice(1) : [];
+  const told = all.map((e, i) => `${i + 1}) ${[e instanceof Error ? `${e.name}: ${e.message}` : String(e), ...text(e)].join("\n")}`);
+  const Kind = last.constructor as typeof ScenarioFailure;
+  return placed(new Kind(`${all.length} failures:\n${told.join("\n")}`, last.details), new Error());
 }
 
 /** Makes an error's stack the place where something was awaited: the message is in it once, and nothing of this program. */
@@ -86,13 +113,16 @@ export function placed<E extends Error>(error: E, from: Error): E {
   const callers = shown.join("\n");
   // Deno prints the message and then the stack without its first line.
   error.stack = `${error.name}: ${error.message.split("\n")[0]}\n${callers}`;
-  Object.defineProperty(error, Symbol.for("Deno.customInspect"), { value: () => `${error.name}: ${error.message}\n${callers}` });
+  Object.defineProperty(error, Symbol.for("Deno.customInspect"), {
+    configurable: true,
+    value: () => `${error.name}: ${error.message}\n${callers}`,
+  });
   return error;
 }
 
 /** A script's mistake, with the line of the script. Deno shows an error whose stack has been looked at as it was made, so it is made anew. */
-export const restated = (e: ConfigError): ConfigError =>
-  placed(e instanceof ConfigErrors ? new ConfigErrors(e.errors) : new ConfigError(e.problem, e.place), e);
+export const restated = (e: ConfigError, from: Error = e): ConfigError =>
+  placed(e instanceof ConfigErrors ? new ConfigErrors(e.errors) : new ConfigError(e.problem, e.place), from);
 
 /** One line about a stop: "exit with code 3". */
 export function describeStop(stop: Stop): string {

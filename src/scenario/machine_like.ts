@@ -1,5 +1,6 @@
 // What a session needs of a machine. The real one is `Machine`; tests of sessions, the command line and the debugger use a scripted one.
 import { placeOf } from "../machine/elf.ts";
+import { ConfigError } from "../core/errors.ts";
 import { Later } from "../core/later.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Cpu } from "../core/cpu.ts";
@@ -81,4 +82,24 @@ export function whereabouts(machine: MachineLike, cpu: Cpu): { readonly place: s
 /** "kernel::main+0x10" or the bare address. */
 export function describeAddress(machine: MachineLike, vaddr: bigint): string {
   return placeOf(machine.symbols, vaddr);
+}
+
+/** An address as scripts give it: a number, or the name of a symbol. @throws {ConfigError} no symbol has the name, or several have it; a number is no address. */
+export function addressOf(machine: MachineLike, where: string | number | bigint): bigint {
+  if (typeof where !== "string") {
+    if (typeof where !== "bigint" && !Number.isSafeInteger(where)) {
+      throw new ConfigError(`an address is a whole number or a symbol, got ${where}`);
+    }
+    if (where < 0) throw new ConfigError(`an address is not negative, got ${where}: BigInt.asUintN(64, ...) makes the upper half's of it`);
+    return BigInt(where);
+  }
+  const { symbols } = machine, address = symbols.address(where);
+  if (address !== undefined) return address;
+  if (symbols.empty) {
+    throw new ConfigError(
+      `no symbol '${where}': the image has no symbol table, and \`symbols\` (--symbols) names no ELF file that has one`,
+    );
+  }
+  const paths = symbols.near?.(where).slice(0, 3).map((path) => `'${path}'`).join(" or ");
+  throw new ConfigError(`no symbol '${where}' in the kernel's symbol table${paths ? ` (did you mean ${paths}?)` : ""}`);
 }

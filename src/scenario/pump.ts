@@ -175,8 +175,8 @@ export class Pump {
         // None is told before the others can be: what it wakes may let the guest go on.
         if (endings.some(({ reports }) => reports)) await loadBacktrace();
         for (const { wait, tell } of endings) {
-          this.#waits.delete(wait);
           tell();
+          this.#waits.delete(wait);
         }
         if (turn?.due) {
           await turn.taken;

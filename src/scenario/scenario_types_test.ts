@@ -1,7 +1,8 @@
 // What the compiler says of scripts: this file is checked, and what must not compile is marked.
 import { assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
-import { scenario } from "./boot.ts";
+import { expect, scenario } from "./boot.ts";
+import type { MachineSession } from "./session.ts";
 
 const ignored = { name: "never runs", machine: "virt", ignore: true, tags: ["typed"] } as const;
 
@@ -26,4 +27,53 @@ Deno.test("fixtures have the types of what their functions return; tags are word
   ];
   assertThrows(() => scenario({ ...ignored, tags: ["two words"] }, async () => {}), ConfigError, `a tag is a word, such as "slow"`);
   assertEquals(typeof withShell.extend, "function");
+});
+
+Deno.test("a matcher of another kind of subject does not compile", () => {
+  // deno-lint-ignore no-unused-vars
+  const check = async (m: MachineSession) => {
+    const [whole, group]: string[] = await expect(m.serial).toPrint(/(x)/, { within: "1s" });
+    await expect(m.serial).not.toPrint("x", { within: "1s" });
+    // @ts-expect-error: for how long?
+    expect(m.serial).not.toPrint("x");
+    // @ts-expect-error: a screen's
+    expect(m.serial).toShow("x");
+    // @ts-expect-error: a console's
+    expect(m.screen).toPrint("x");
+    await expect(m.screen).toShow("x", { fg: "red", row: -1, within: "1s" });
+    // @ts-expect-error: no colour
+    expect(m.screen).toShow("x", { fg: "rde" });
+    const stop = await expect(m).toStop({ kind: "exit", code: 3 });
+    // @ts-expect-error: a machine does not end with it
+    stop.kind === "budget";
+    // @ts-expect-error: an exit has no report
+    expect(m).toStop({ kind: "exit", report: "" });
+    // @ts-expect-error: there is no such kind
+    expect(m).toStop("exti");
+    const taken: number = await expect(m).toTake({ atMost: "1ms" }, () => Promise.resolve(5));
+    expect(m.cpu).toMap(0x1000, { pa: "kernel", flags: "rw" });
+    // @ts-expect-error: a number of bytes
+    expect(m.cpu).toMap(0x1000, { page: "4KiB" });
+    // @ts-expect-error: a value's
+    expect(m.cpu).toBe(m.cpu);
+    expect(5).toBeAtMost(6n);
+    expect(m.cpu.pc).toBe(5n);
+    // @ts-expect-error: a register holds a bigint
+    expect(m.cpu.pc).toBe(5);
+    // @ts-expect-error: texts have no order
+    expect("x").toBeAtMost(6);
+    expect([1, 2]).toContain(1);
+    // @ts-expect-error: none of its elements
+    expect([1, 2]).toContain("1");
+    expect(m.stop).toEqual({ kind: "exit", code: 1 });
+    // @ts-expect-error: an `await` is missing
+    expect(m.serial.toPrint("x")).toEqual(["x"]);
+    await expect.poll(m, () => m.cpu.reg("a0"), { every: "1us" }).not.toBeAtLeast(3n);
+    await expect.poll(m, () => m.cpu).toHaveRegister("a0", 5);
+    // @ts-expect-error: what runs the guest itself is not polled
+    expect.poll(m, () => m.serial).toPrint("x");
+    expect.soft(m.cpu).not.toBeIn("panic");
+    return [whole, group, taken];
+  };
+  assertEquals(typeof expect.soft, "function");
 });

@@ -9,7 +9,8 @@ import { Outcome } from "./failures.ts";
 import { Forbidden } from "./forbidden.ts";
 import { type InputEntry, InputLog, type SavedInputs } from "./inputs.ts";
 import type { KeyQueueState } from "./keyboard.ts";
-import { describeAddress, type MachineLike, ticksOf } from "./machine_like.ts";
+import type { Processor } from "./inspection.ts";
+import { addressOf, describeAddress, type MachineLike, ticksOf } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 import { Pump, type SessionHooks } from "./pump.ts";
 import { SerialConsole } from "./serial_console.ts";
@@ -47,6 +48,10 @@ export const loadPeripherals = (): Promise<unknown> => PERIPHERALS.load();
 
 /** Who wants to know how machines are when their scripts are done with them. */
 export const sessionEnds: { seen?: ((session: MachineSession) => void) | undefined } = {};
+/** What scripts look at in a machine: for those. */
+const INSPECTION = new Later<typeof import("./inspection.ts")>("scenario/inspection.ts");
+/** To be awaited before a script is given a session. */
+export const loadInspection = async (m: MachineSession): Promise<void> => await (await INSPECTION.load()).loadFor(m.machine);
 
 /** A machine that a script drives; made by `boot`. */
 export class MachineSession implements Waiting, AsyncDisposable {
@@ -54,22 +59,25 @@ export class MachineSession implements Waiting, AsyncDisposable {
   readonly consoles: ReadonlyMap<string, SerialConsole>;
   /** The steps of the script, in the order in which they began. */
   readonly steps: Step[] = [];
+  /** @internal */
+  readonly report: FailureReport;
   readonly #inputs: InputLog;
-  readonly #guestBudget: Duration | "none";
+  readonly guestBudget: Duration | "none";
   readonly #forbidden: Forbidden;
   readonly #pump: Pump;
   readonly #screen: SessionScreen | undefined;
   readonly #keyboard: SessionKeyboard | undefined;
   /** Where `rewind` goes. */
   #mark: SessionSnapshot | undefined;
+  #cpus: readonly Processor[] | undefined;
 
   constructor(readonly machine: MachineLike, readonly options: SessionOptions = {}) {
     this.#inputs = new InputLog(options.history ?? HISTORY);
     this.consoles = new Map([...machine.consoles.keys()].map((name) => [name, new SerialConsole(name, this)]));
     checkOptions("budget", options.budget ?? {}, ["guest", "wall"]);
-    this.#guestBudget = options.budget?.guest ?? "60s";
+    this.guestBudget = options.budget?.guest ?? "60s";
     const wall = options.budget?.wall ?? "10m", wallMs = wall === "none" ? Infinity : parseDuration(wall) / 1e6;
-    if (this.#guestBudget !== "none") parseDuration(this.#guestBudget);
+    if (this.guestBudget !== "none") parseDuration(this.guestBudget);
     const { failOn = [] } = options, consoles = [...this.consoles.values()];
     for (const console of consoles) {
       console.onFed = (byte) => this.#inputs.add(machine.age, console.name, byte);
@@ -88,8 +96,8 @@ export class MachineSession implements Waiting, AsyncDisposable {
       this.#keyboard.keys.onDrained = this.#keyboard.keys.onDue = () => machine.requestBreak();
     }
     const queues = [...consoles, ...this.#keyboard ? [this.#keyboard.keys] : []];
-    const report = new FailureReport(machine, consoles, this.#screen, options.replay, () => this.openSteps);
-    this.#pump = new Pump(machine, wallMs, queues, this.#forbidden, report);
+    this.report = new FailureReport(machine, consoles, this.#screen, options.replay, () => this.openSteps);
+    this.#pump = new Pump(machine, wallMs, queues, this.#forbidden, this.report);
   }
 
   /** How a host takes part in running. */
@@ -126,6 +134,14 @@ export class MachineSession implements Waiting, AsyncDisposable {
   get hasKeyboard(): boolean {
     return this.#keyboard !== undefined;
   }
+  /** The first processor. */
+  get cpu(): Processor {
+    return this.cpus[0];
+  }
+  get cpus(): readonly Processor[] {
+    return this.#cpus ??= INSPECTION.now!.processorsOf(this);
+  }
+
   /** Keys that wait for the guest. */
   get queuedKeys(): number {
     return this.#keyboard?.keys.queued ?? 0;
@@ -165,7 +181,11 @@ export class MachineSession implements Waiting, AsyncDisposable {
       throw new ConfigError(`run: \`instructions\` must be an integer of at least 0, got ${ticks}`);
     }
     const what = "for" in how ? `${how.for} of guest time to pass` : `${ticks} instructions to pass`;
-    return this.refused(what) ?? this.#pump.wait<Stop>(
+    return this.refused(what) ?? this.pass(what, ticks);
+  }
+  /** @internal Runs for so many ticks, or to the stop that ends the machine before. */
+  pass(what: string, ticks: number): Promise<Stop> {
+    return this.#pump.wait<Stop>(
       what,
       what,
       this.machine.age + ticks,
@@ -179,23 +199,10 @@ export class MachineSession implements Waiting, AsyncDisposable {
     return this.#pump.waitForEnd("the machine to stop", ...this.#limits(options.within));
   }
 
-  /** @throws {ConfigError} no symbol has the name, or several have it. */
-  #addressOf(name: string): bigint {
-    const { symbols } = this.machine, address = symbols.address(name);
-    if (address !== undefined) return address;
-    if (symbols.empty) {
-      throw new ConfigError(
-        `no symbol '${name}': the image has no symbol table, and \`symbols\` (--symbols) names no ELF file that has one`,
-      );
-    }
-    const paths = symbols.near?.(name).slice(0, 3).map((path) => `'${path}'`).join(" or ");
-    throw new ConfigError(`no symbol '${name}' in the kernel's symbol table${paths ? ` (did you mean ${paths}?)` : ""}`);
-  }
-
   #runUntil(until: string | bigint, within?: Duration): Promise<Stop> {
     let address: bigint;
     try {
-      address = typeof until === "bigint" ? until : this.#addressOf(until);
+      address = addressOf(this.machine, until);
     } catch (e) {
       return Outcome.reject(e as Error);
     }
@@ -319,7 +326,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
 
   /** How messages tell a limit of guest time, and the machine's age at which it is over. */
   #limits(within: Duration | undefined, extraNs = 0): [text: string, deadline: number] {
-    const text = within ?? this.#guestBudget;
+    const text = within ?? this.guestBudget;
     return [`${text} of guest time`, text === "none" ? Infinity : this.machine.age + this.ticksOf(parseDuration(text) + extraNs)];
   }
 

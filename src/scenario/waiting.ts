@@ -1,6 +1,7 @@
 // What consoles, screens and keyboards need of the session that they belong to.
 import type { Stop } from "../machine/stop.ts";
 import type { Duration } from "./duration.ts";
+import type { FailureReport } from "./failure_report.ts";
 import type { MachineLike } from "./machine_like.ts";
 
 /** When a wait is over, or can never be; `stop` is given when the machine stopped, `late` when its guest time is used up. */
@@ -12,6 +13,12 @@ export type Poll<T> = (
 export interface Waiting {
   readonly machine: MachineLike;
   readonly options: { readonly history?: number };
+  /** Guest time that one wait may take when it does not say. */
+  readonly guestBudget: Duration | "none";
+  /** Why the machine has stopped for good, if it has. */
+  readonly stop: Stop | undefined;
+  /** What makes errors that tell of the machine as it is. */
+  readonly report: FailureReport;
   /**
    * Runs the guest until `poll` gives a value. It is asked before the guest runs, and after each slice, break and stop. `done` is called at the
    * end, whichever it is; `extraNs`: so much time passes in any case.

@@ -50,6 +50,7 @@ export const RISCV: Architecture<RiscvCpu> = {
   ports: false,
   elf: [EM_RISCV],
   platform: "machine/riscv/platform.ts",
+  inspector: "machine/riscv/inspect.ts",
 
   cpu(arch, values, given, misfit) {
     const cpu = values as Config<typeof CPU>,

@@ -56,6 +56,7 @@ export const X86: Architecture<X86CpuNode> = {
   ports: true,
   elf: [EM_X86_64, EM_386],
   platform: "machine/x86/platform.ts",
+  inspector: "machine/x86/inspect.ts",
 
   cpu(_arch, values) {
     const { cores, ...rest } = values as Config<typeof CPU>;
