@@ -36,7 +36,12 @@ export const exitStatus = (stop: Stop): number => {
 };
 
 /** Runs to the end, or until everything in `expected` was printed in this order. */
-export async function watch(session: MachineSession, expected: readonly RegExp[], output: Told): Promise<number> {
+export async function watch(
+  session: MachineSession,
+  expected: readonly RegExp[],
+  output: Told,
+  statusOf = exitStatus,
+): Promise<number> {
   const ended = session.stopped();
   let next = 0;
   const seen = (async () => {
@@ -54,7 +59,7 @@ export async function watch(session: MachineSession, expected: readonly RegExp[]
       output.note(`bringup: the run ended (${describeStop(stop).split("\n")[0]}) before it printed ${expected[next]}`);
       return 1;
     }
-    return exitStatus(stop);
+    return statusOf(stop);
   } catch (e) {
     session.freeze();
     return await notReached(e, session, expected[next], output);

@@ -46,8 +46,37 @@ const DISK = "x.img", ALONE = undefined;
 const ELSEWHERE = "a device is a table of the machine file; `devices` lists what there is", NETWORK = "networks are not there yet";
 /** Every option: a value that it takes, if any, and what it becomes, or (with an exclamation mark) why it does not. */
 const EVERY: Readonly<Record<string, readonly (readonly [value: string | undefined, ours: string])[]>> = {
-  ...Object.fromEntries(["no-acpi", "no-user-config", "nodefaults", "nographic", "snapshot"].map((n) => [n, [[ALONE, ""]]])),
-  ...Object.fromEntries(["icount", "name", "L", "k"].map((n) => [n, [["x", ""]]])),
+  ...Object.fromEntries(
+    split(
+      "no-acpi no-user-config nodefaults nographic snapshot no-kvm mem-prealloc no-fd-bootchk full-screen singlestep one-insn-per-tb only-migratable " +
+        "win2k-hack enable-sync-profile async-teardown",
+    ).map((n) => [n, [[ALONE, ""]]]),
+  ),
+  ...Object.fromEntries(
+    split(
+      "icount name L k mem-path watchdog-action tpmdev fsdev echr uuid seed compat msg sandbox runas chroot run-with overcommit tb-size add-fd",
+    ).map((n) => [n, [["x", ""]]]),
+  ),
+  // Accepted with a word, as `bringup qemu` does.
+  ...Object.fromEntries(split("numa usbdevice soundhw watchdog smbios acpitable qmp qmp-pretty dfilter").map((n) => [n, [["x", ""]]])),
+  // What `bringup qemu` reads, and what is nowhere.
+  "no-hpet": [[ALONE, "!use --set device.hpet=false, with device.pit.irq=isa:0 and device.cmos.irq=isa:8"]],
+  audiodev: [["none,id=x", "!sound is not there"]],
+  "option-rom": [["f", "!ROMs on cards are not there"]],
+  blockdev: [["file,node-name=x", "!use --disk"]],
+  pflash: [["f", "!use --firmware for a BIOS"]],
+  sd: [["f", "!SD cards are not there"]],
+  mtdblock: [["f", "!flash memory is not there"]],
+  virtfs: [["local,path=x", "!folders of the host (9p) are not there"]],
+  sdl: [[ALONE, "!there are no windows; use --display terminal or --screenshot"]],
+  spice: [["port=5", "!use --display terminal or --screenshot"]],
+  action: [["reboot=shutdown", "!use --set boot.reset=stop"]],
+  plugin: [["f", "!plugins of QEMU cannot be loaded"]],
+  pidfile: [["f", "!your shell knows the process's number: $!"]],
+  ...Object.fromEntries(
+    ["loadvm", "incoming"].map((n) => [n, [["x", "!states of QEMU's cannot be read; a scenario's m.snapshot() keeps one"]]]),
+  ),
+  readconfig: [["f", "!write its options on the command line"]],
   "no-reboot": [[ALONE, "--set boot.reset=stop"]],
   kernel: [["k", "k"]],
   initrd: [["rd", "--initrd rd"]],
@@ -57,7 +86,7 @@ const EVERY: Readonly<Record<string, readonly (readonly [value: string | undefin
     "x",
     "!expected a size such as 256M",
   ]],
-  smp: [["2", "--harts 2"], ["sockets=2", "!expected a number of processors, such as 4"]],
+  smp: [["2", "--harts 2"], ["sockets=2,cores=2", "--harts 4"], ["maxcpus=2", "!expected a number of processors, such as 4"]],
   s: [[ALONE, "--gdb=1234"]],
   S: [[ALONE, "--wait"]],
   gdb: [["tcp::5", "--gdb=5"], ["tcp:127.0.0.1:6,x", "--gdb=6"], ["tcp:far:6", "!expected tcp::PORT; here --gdb takes the port's number"]],

@@ -1,12 +1,12 @@
 // The entry of the command line: reads the arguments and hands over to the subcommand; other files than that of `run` are loaded only then.
 import { ConfigError } from "../core/errors.ts";
 import { load } from "../core/later.ts";
-import { type CommandLine, parseCommandLine, type Subcommand, UnknownOption } from "./options.ts";
+import { type CommandLine, COMMANDS, parseCommandLine, type Subcommand, UnknownOption } from "./options.ts";
 import { CannotWrite, writeText } from "./output.ts";
 import { run } from "./run.ts";
 
-const RUN: Record<Subcommand, (line: CommandLine) => Promise<number>> = {
-  run,
+const RUN: Record<Exclude<Subcommand, "qemu">, (line: CommandLine) => Promise<number>> = {
+  run: (line) => run(line),
   test: async (line) => (await load<typeof import("./runner/mod.ts")>("cli/runner/mod.ts")).test(line),
   check: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).check(line),
   describe: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).describeMachine(line),
@@ -34,6 +34,8 @@ async function read(args: readonly string[]): Promise<CommandLine> {
 /** Runs a command line and returns the exit status. A mistake of the user's is one line on stderr and status 2. */
 export async function main(args: readonly string[]): Promise<number> {
   try {
+    // What follows is QEMU's to name.
+    if (args[0] === "qemu") return await (await load<typeof import("./qemu/mod.ts")>("cli/qemu/mod.ts")).qemu(args.slice(1));
     const line = await read(args);
     if (line.values.version) {
       const { versionText } = await load<typeof import("./help.ts")>("cli/help.ts");
@@ -41,12 +43,12 @@ export async function main(args: readonly string[]): Promise<number> {
       return 0;
     }
     if (line.values.help || args.length === 0 || args[0] === "help") {
-      const asked = args[0] === "help" && Object.hasOwn(RUN, args[1] ?? "") ? args[1] as Subcommand : undefined;
+      const asked = args[0] === "help" && Object.hasOwn(COMMANDS, args[1] ?? "") ? args[1] as Subcommand : undefined;
       const { helpText } = await load<typeof import("./help.ts")>("cli/help.ts");
       writeText(args.length ? Deno.stdout : Deno.stderr, helpText(line.values.help ? line.command : asked) + "\n");
       return args.length ? 0 : 2;
     }
-    return await RUN[line.command](line);
+    return await RUN[line.command as keyof typeof RUN](line);
   } catch (e) {
     if (e instanceof CannotWrite || isDenied(e)) {
       writeText(Deno.stderr, `bringup: ${(e as Error).message}\n`);

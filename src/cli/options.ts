@@ -44,6 +44,7 @@ export const RUN_OPTIONS = {
   display: { value: "WHERE", doc: "terminal: show the guest's text screen on this terminal and type on its keyboard; none (the default)" },
   screenshot: { value: "FILE.png", doc: "write a picture of the guest's screen at the end" },
   trace: { value: "CHANNELS", doc: "write trace lines to stderr: guest,irq,... or all; help lists the channels" },
+  "trace-file": { value: "FILE", doc: "write them there instead" },
   stats: { doc: "print counters to stderr at the end" },
   engine: { value: "ENGINE", doc: "interp or jit (the default)" },
   "no-opt": { value: "NAME", many: true, doc: "switch off one of the JIT's passes; a wrong name lists them" },
@@ -78,6 +79,11 @@ const OTHER_OPTIONS = {
     digests: { doc: "tell the digest of every machine as its test left it, to compare runs" },
     help: RUN_OPTIONS.help,
   },
+  qemu: {
+    toml: { doc: "print the machine as a machine file and run nothing" },
+    "install-shim": { value: "DIR", doc: "write programs named qemu-system-x86_64 and so on there, which are bringup" },
+    help: RUN_OPTIONS.help,
+  },
 } as const satisfies Record<string, Record<string, Option>>;
 
 /** What can be asked for: its arguments and what it does. */
@@ -87,6 +93,11 @@ export const COMMANDS = {
     usage: "test [SCRIPT...] [options]",
     doc: "run scenario scripts as tests: files, or folders with *.scenario.ts",
     options: OTHER_OPTIONS.test,
+  },
+  qemu: {
+    usage: "qemu [--toml] qemu-system-ARCH ...",
+    doc: "run a command line of QEMU's, or print its machine; --install-shim DIR: by programs of QEMU's names",
+    options: OTHER_OPTIONS.qemu,
   },
   check: { usage: "check MACHINE.toml", doc: "say what is wrong with a machine file", options: OTHER_OPTIONS.check },
   describe: {

@@ -108,7 +108,12 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
   if (display !== undefined && display !== "terminal" && display !== "none") {
     throw new ConfigError(`--display: there is no display '${display}'; expected terminal or none`);
   }
-  const timeout = text("timeout"), initrd = text("initrd"), symbols = text("symbols"), append = text("append"), trace = text("trace");
+  const timeout = text("timeout"),
+    initrd = text("initrd"),
+    symbols = text("symbols"),
+    append = text("append"),
+    trace = text("trace"),
+    traceFile = text("trace-file");
   if (timeout !== undefined) within("--timeout", () => parseDuration(timeout));
   const failOn = list("fail").map((r) => regexp("--fail", r));
   const set = parseSet(list("set"));
@@ -133,6 +138,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
         ...list("cd").map((file) => ({ file, kind: "cd" }) as const),
       ],
       ...(trace !== undefined ? { trace } : {}),
+      ...(traceFile !== undefined ? { traceFile } : {}),
       ...(engine !== undefined ? { engine } : {}),
       tuning: { off, profile: values.stats === true },
     },

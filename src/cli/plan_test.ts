@@ -51,6 +51,7 @@ const MEANINGS: readonly [args: string, boot: BootOptions, rest: Partial<Plan>][
   ["--display none", {}, { display: false, hint: false }],
   ["--screenshot s.png", {}, { screenshot: "s.png", hint: false }],
   ["--trace irq,trap", { trace: "irq,trap" }, {}],
+  ["--trace irq --trace-file t.log", { trace: "irq", traceFile: "t.log" }, {}],
   ["--stats", { tuning: { off: [], profile: true } }, { stats: true }],
   ["--engine interp", { engine: "interp" }, {}],
   ["--engine jit", { engine: "jit" }, {}],

@@ -1,6 +1,7 @@
 // `bringup MACHINE.toml [KERNEL]`: runs a machine with this process's terminal or pipes as its console, and maps its end to the exit
 // status.
 import { load } from "../core/later.ts";
+import type { Stop } from "../machine/stop.ts";
 import { boot, bootBare, type Scenario } from "../scenario/boot.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { drive, watch } from "./ends.ts";
@@ -9,8 +10,8 @@ import { CannotWrite, writeText } from "./output.ts";
 import { makePlan, type Plan, withLimitsOf } from "./plan.ts";
 import { TerminalHost } from "./terminal_host.ts";
 
-/** Runs the machine and returns the exit status. @throws {ConfigError} nothing was started. */
-export async function run(line: CommandLine): Promise<number> {
+/** Runs the machine and returns the exit status, which `statusOf` gives of its stop. @throws {ConfigError} nothing was started. */
+export async function run(line: CommandLine, statusOf?: (stop: Stop) => number): Promise<number> {
   if (line.values.trace === "help") return await printChannels();
   const plan = makePlan(line);
   const script = plan.scenario === undefined ? undefined : await loadScript(plan.scenario);
@@ -34,7 +35,7 @@ export async function run(line: CommandLine): Promise<number> {
   try {
     const gdb = plan.gdbPort === undefined ? undefined : await serveGdb(session, plan.gdbPort, plan, host);
     host.start();
-    status = await host.race(scenario ? drive(session, scenario, host.output) : watch(session, plan.expect, host.output));
+    status = await host.race(scenario ? drive(session, scenario, host.output) : watch(session, plan.expect, host.output, statusOf));
     await gdb?.close(status);
   } finally {
     // What the guest wrote is kept whatever else goes wrong, and the terminal is given back even when that cannot be.

@@ -6,7 +6,7 @@ import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip 
 import type { Expect, PollOptions } from "./expect/types.ts";
 import { collectForgotten, placed, restated, takeForgotten, withSoft } from "./failures.ts";
 import type { FixtureContext, Fixtures } from "./fixtures.ts";
-import { findMachineFile, findShipped, openDisk, parseChannels, readFile, TraceLog } from "./host.ts";
+import { findMachineFile, findShipped, openDisk, openTraces, parseChannels, readFile, TraceLog } from "./host.ts";
 import { Images } from "./images.ts";
 import { loadInspection, loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
 
@@ -23,6 +23,8 @@ Deno.test.afterEach?.(() => {
 export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionOptions, "create"> {
   /** Trace channels for stderr: "irq,trap" or "all". */
   readonly trace?: string;
+  /** A file for them instead. */
+  readonly traceFile?: string;
 }
 
 const OPTIONS: Readonly<Record<keyof BootOptions, true>> = {
@@ -39,6 +41,7 @@ const OPTIONS: Readonly<Record<keyof BootOptions, true>> = {
   history: true,
   replay: true,
   trace: true,
+  traceFile: true,
 };
 
 /** Scripts run without a type check as well. @throws {ConfigError} */
@@ -69,13 +72,14 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
 /** The same for the command line, which needs nothing of what scripts do. */
 export async function bootBare(machineFile: string, options: BootOptions): Promise<MachineSession> {
   checkOptions(machineFile, options);
-  const { failOn, budget, history, replay = replayCommand(), trace, ...rest } = options;
+  const { failOn, budget, history, replay = replayCommand(), trace, traceFile, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
+  const traces = traceFile === undefined ? undefined : openTraces(traceFile);
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
-  const graph = await loadGraph(machineOptions, { readFile, openDisk, findShipped, log: new TraceLog(channels) }, true);
+  const graph = await loadGraph(machineOptions, { readFile, openDisk, findShipped, log: new TraceLog(channels, traces) }, true);
   const images = new Images();
   const create = (blank: boolean) => {
-    const log = new TraceLog(channels);
+    const log = new TraceLog(channels, traces);
     const machine = createMachine(machineOptions, { readFile: images.readFile, openDisk: images.openDisk, log }, graph, blank);
     images.made();
     log.nowNs = () => machine.clock.nowNs;

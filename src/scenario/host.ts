@@ -193,19 +193,27 @@ export function parseChannels(text: string): Set<Channel> {
   return new Set(given.includes("all") ? names : given as Channel[]);
 }
 
-/** Writes lines of the chosen channels to stderr, stamped with guest time, so that the logs of two runs can be compared. */
+/** A file for lines of trace channels, written anew. @throws {ConfigError} */
+export function openTraces(path: string): Deno.FsFile {
+  return tryTo(path, () => Deno.openSync(path, { write: true, create: true, truncate: true }), true);
+}
+
+/** Writes lines of the chosen channels to stderr or a file, stamped with guest time, so that the logs of two runs can be compared. */
 export class TraceLog implements Log {
   /** Guest time in nanoseconds; set when the machine exists. */
   nowNs: () => number = () => 0;
   /** Called before a line is written, so that the guest's output so far comes first. */
   beforeLine: () => void = () => {};
-  constructor(readonly channels: ReadonlySet<Channel>) {}
+  /** Advice goes to stderr in any case. */
+  constructor(readonly channels: ReadonlySet<Channel>, readonly to: Pick<Deno.FsFile, "writeSync"> = Deno.stderr) {}
   on(channel: Channel): boolean {
     return channel === "advice" || this.channels.has(channel);
   }
   line(channel: Channel, source: string, text: string): void {
     if (!this.on(channel)) return;
     this.beforeLine();
-    Deno.stderr.writeSync(new TextEncoder().encode(`[${this.nowNs()} ns] [${source}] [${channel}] ${text}\n`));
+    (channel === "advice" ? Deno.stderr : this.to).writeSync(
+      new TextEncoder().encode(`[${this.nowNs()} ns] [${source}] [${channel}] ${text}\n`),
+    );
   }
 }

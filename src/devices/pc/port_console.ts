@@ -2,12 +2,13 @@
 // QEMU documentation, "isa-debugcon".
 import type { BusTarget } from "../../core/bus.ts";
 import { type CharDevice, type CharPort, defineDevice, type Device } from "../../core/device.ts";
-import { type Config, int } from "../../core/schema.ts";
+import { bool, type Config, int } from "../../core/schema.ts";
 
 const powerOn = () => ({});
 
 const keys = {
   readback: int("what a read returns; a guest detects the port by 0xe9", { default: 0xe9, max: 0xff }),
+  seabios: bool("also at SeaBIOS's port", { default: true }),
 };
 
 export default defineDevice({
@@ -15,7 +16,10 @@ export default defineDevice({
   doc: "Debug console: prints each byte written to its ports (0xe9 and SeaBIOS's 0x402).",
   spec: "Bochs port_e9_hack; QEMU isa-debugcon",
   keys,
-  windows: () => [{ bus: "io", name: "debugcon", length: 1, at: 0xe9 }, { bus: "io", name: "seabios", length: 1, at: 0x402 }],
+  windows: ({ seabios }) => [
+    { bus: "io", name: "debugcon", length: 1, at: 0xe9 },
+    ...seabios ? [{ bus: "io", name: "seabios", length: 1, at: 0x402 } as const] : [],
+  ],
   char: true,
   create: (_env, config) => new PortConsole(config),
 });

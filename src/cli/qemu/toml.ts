@@ -1,0 +1,33 @@
+// What a command line of QEMU's means, as a machine file.
+import type { QemuLine } from "./line.ts";
+
+/** A value as TOML has it; JSON's texts are TOML's. */
+export const tomlValue = (value: unknown): string =>
+  value instanceof Date ? value.toISOString() : Array.isArray(value) ? `[${value.map(tomlValue).join(", ")}]` : JSON.stringify(value);
+
+const tomlKey = (key: string) => /^[\w-]+$/.test(key) ? key : JSON.stringify(key);
+
+/** Changes by key path as tables: those of one table stand together, outer ones first. */
+function tables(changes: ReadonlyMap<string, unknown>): string {
+  const byTable = new Map<string, string[]>();
+  for (const [path, value] of changes) {
+    const parts = path.split("."), key = parts.pop()!, table = parts.map(tomlKey).join(".");
+    byTable.set(table, [...byTable.get(table) ?? [], `${tomlKey(key)} = ${tomlValue(value)}`]);
+  }
+  const order = [...byTable.keys()].sort((a, b) => a.split(".")[0] === b.split(".")[0] ? a.split(".").length - b.split(".").length : 0);
+  return order.map((table) => `\n[${table}]\n${byTable.get(table)!.join("\n")}\n`).join("");
+}
+
+/** The machine file; `typed` is the command line. Files are named as it names them: relative to the folder that it is run in. */
+export function machineFile(line: QemuLine, typed: string): string {
+  const { set, kernel, initrd, append, options, own, notes } = line, changes = new Map(set);
+  if (kernel !== undefined) changes.set("boot.kernel", kernel);
+  // Several modules are no file's name.
+  const modules = initrd !== undefined && /[ ,]/.test(initrd);
+  if (initrd !== undefined && !modules) changes.set("boot.initrd", initrd);
+  if (append !== undefined) changes.set("boot.cmdline", append);
+  const rest = [...modules ? [`--initrd=${initrd}`] : [], ...options, ...own];
+  const comments = [`Made of: ${typed}`, ...rest.length ? [`No part of the machine: ${rest.join(" ")}`] : [], ...notes];
+  const head = comments.flatMap((c) => c.split("\n")).map((c) => `# ${c}\n`).join("");
+  return `${head}schema = 1\nextends = "${line.machine}.toml"\n${tables(changes)}`;
+}
