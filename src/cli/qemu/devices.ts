@@ -4,7 +4,7 @@ import { ConfigError, didYouMean } from "../../core/errors.ts";
 import type { Consoles } from "./consoles.ts";
 import type { Disks } from "./disks.ts";
 import { onlyKnown, type QemuLine, typed } from "./line.ts";
-import { integer, isOn, type Properties, properties } from "./syntax.ts";
+import { integer, type Properties, properties } from "./syntax.ts";
 
 /** The command line, with what the devices are plugged into. */
 export interface Sockets {
