@@ -7,6 +7,7 @@ export type { Privilege, Processor } from "./src/scenario/inspection.ts";
 export {
   ExpectationFailed,
   FailPatternSeen,
+  ReplayDiverged,
   ScenarioFailure,
   ScenarioTimeout,
   UnexpectedStop,
@@ -16,6 +17,7 @@ export type { Duration } from "./src/scenario/duration.ts";
 export type { Cell, Colour, Look } from "./src/scenario/screen.ts";
 export type { SessionKeyboard, SessionScreen } from "./src/scenario/peripherals.ts";
 export type { InputEntry } from "./src/scenario/inputs.ts";
+export type { ReplayEnd } from "./src/scenario/recorded.ts";
 export type { SerialConsole } from "./src/scenario/serial_console.ts";
 export type { MachineSession, SessionSnapshot } from "./src/scenario/session.ts";
 export type { Step } from "./src/scenario/steps.ts";

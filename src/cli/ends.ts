@@ -17,7 +17,7 @@ import type { MachineSession } from "../scenario/session.ts";
 import type { Output } from "./output.ts";
 
 /** Where the guest's output and our words go. */
-type Told = Pick<Output, "flush" | "note">;
+export type Told = Pick<Output, "flush" | "note">;
 
 /** Exit status of each stop that has no code of its own. */
 const STATUS: Record<Exclude<Stop["kind"], "exit">, number> = {
@@ -117,7 +117,7 @@ function statusOf(e: ScenarioFailure): number {
 }
 
 /** Where every processor is, and how it came there. */
-async function everyCpu({ machine }: MachineSession): Promise<string> {
+export async function everyCpu({ machine }: MachineSession): Promise<string> {
   await loadBacktrace();
   return machine.cpus.flatMap((cpu) => {
     const { place, callers } = whereabouts(machine, cpu);

@@ -32,6 +32,12 @@ export const RUN_OPTIONS = {
   "gdb-arch": { value: "ARCH", doc: "with --gdb on x86: i386 or x86_64; when absent i386 if the kernel is a 32-bit ELF file" },
   wait: { doc: "with --gdb: start stopped, until the debugger continues" },
   scenario: { value: "FILE", doc: "let a scenario script drive the machine" },
+  record: { value: "FILE", doc: "write all that the guest is given to a file, which --replay takes" },
+  replay: {
+    value: "FILE",
+    doc: "run again what was recorded, on the machine and the images that the file names; with --gdb it stops at the end",
+  },
+  until: { value: "TICK", doc: "with --replay: stop at this tick, or guest time such as 5s; with --gdb for the debugger" },
   timeout: { value: "TIME", doc: "end the run with status 4 after this much guest time, such as 5s" },
   expect: { value: "REGEXP", many: true, doc: "end with status 0 once this was printed; given often: in this order" },
   fail: { value: "REGEXP", many: true, doc: "end with status 1 when this is printed" },

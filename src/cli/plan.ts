@@ -23,6 +23,8 @@ export interface Plan {
   /** Nobody has said what is shown: a hint may help. */
   readonly hint: boolean;
   readonly screenshot: string | undefined;
+  readonly record: string | undefined;
+  readonly until: string | undefined;
 }
 
 /** Checks the arguments and what they mean together; `given` is the command line as it was typed. @throws {ConfigError} */
@@ -79,6 +81,8 @@ const NO_OPTIONS: Omit<Plan, "machine"> = {
   serial: [],
   hint: true,
   screenshot: undefined,
+  record: undefined,
+  until: undefined,
 };
 
 /** @throws {ConfigError} an option's value is wrong, or options exclude each other. */
@@ -90,6 +94,12 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
   if (values.scenario !== undefined && values.expect) {
     throw new ConfigError("--scenario and --expect exclude each other: the script says what is expected");
   }
+  if (values.record !== undefined && values.gdb !== undefined) {
+    throw new ConfigError("--record and --gdb exclude each other: what a debugger does is not recorded; --replay takes --gdb");
+  }
+  const until = text("until");
+  if (until !== undefined && values.replay === undefined) throw new ConfigError("--until needs --replay");
+  if (until !== undefined && !/^\d{1,15}$/.test(until)) within("--until", () => parseDuration(until));
   const engine = text("engine");
   if (engine !== undefined && engine !== "interp" && engine !== "jit") {
     throw new ConfigError(`--engine: there is no engine '${engine}'; expected interp or jit`);
@@ -152,6 +162,8 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
     serial: list("serial"),
     hint: text("display") === undefined && values.screenshot === undefined,
     screenshot: text("screenshot"),
+    record: text("record"),
+    until,
   };
 }
 

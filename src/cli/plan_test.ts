@@ -24,6 +24,8 @@ const PLAN: Omit<Plan, "boot"> = {
   serial: [],
   hint: true,
   screenshot: undefined,
+  record: undefined,
+  until: undefined,
 };
 
 /** Options, and what is other than without them, for the machine and for the run. */
@@ -37,6 +39,8 @@ const MEANINGS: readonly [args: string, boot: BootOptions, rest: Partial<Plan>][
   ["--harts 4", { set: { harts: "4" } }, {}],
   ["--firmware none", { set: { firmware: "none" } }, {}],
   ["--set a.b=1 --set c=d=e --memory 2MiB", { set: { "a.b": "1", c: "d=e", memory: "2MiB" } }, {}],
+  ["--record r.rec", {}, { record: "r.rec" }],
+  ["--replay r.rec --until 12", {}, { until: "12" }],
   ["--gdb", {}, { gdbPort: 1234 }],
   ["--gdb=1", {}, { gdbPort: 1 }],
   ["--gdb 65535", {}, { gdbPort: 65535 }],

@@ -3,6 +3,7 @@
 import { load } from "../core/later.ts";
 import type { Stop } from "../machine/stop.ts";
 import { boot, bootBare, type Scenario } from "../scenario/boot.ts";
+import { describeStop } from "../scenario/failures.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { drive, watch } from "./ends.ts";
 import type { CommandLine } from "./options.ts";
@@ -13,7 +14,8 @@ import { TerminalHost } from "./terminal_host.ts";
 /** Runs the machine and returns the exit status, which `statusOf` gives of its stop. @throws {ConfigError} nothing was started. */
 export async function run(line: CommandLine, statusOf?: (stop: Stop) => number): Promise<number> {
   if (line.values.trace === "help") return await printChannels();
-  const plan = makePlan(line);
+  const replaying = line.values.replay === undefined ? undefined : await load<typeof import("./replaying.ts")>("cli/replaying.ts");
+  const plan = replaying?.replayPlan(line) ?? makePlan(line);
   const script = plan.scenario === undefined ? undefined : await loadScript(plan.scenario);
   if (typeof script === "number") return script;
   const scenario = script?.run;
@@ -24,18 +26,28 @@ export async function run(line: CommandLine, statusOf?: (stop: Stop) => number):
   const bounded = plan.boot.budget?.guest !== "none";
   const serial = plan.serial.length > 0 ? await load<typeof import("./serial.ts")>("cli/serial.ts") : undefined;
   const host = new TerminalHost(session, {
-    feed: scenario === undefined,
+    feed: scenario === undefined && !replaying,
     serial: serial && ((onActivity) => serial.openPorts(session, plan.serial, onActivity)),
     hint: plan.hint,
     display: plan.display ? await load<typeof import("./display.ts")>("cli/display.ts") : undefined,
     jump: bounded || plan.expect.length > 0,
     bounded,
   });
+  if (plan.record !== undefined) {
+    const { Recorder } = await load<typeof import("../scenario/record.ts")>("scenario/record.ts");
+    session.recorder = new Recorder(session, plan.record);
+  }
   let status: number;
   try {
     const gdb = plan.gdbPort === undefined ? undefined : await serveGdb(session, plan.gdbPort, plan, host);
     host.start();
-    status = await host.race(scenario ? drive(session, scenario, host.output) : watch(session, plan.expect, host.output, statusOf));
+    const work = replaying
+      ? replaying.watchReplay(session, plan.until, host.output, gdb)
+      : scenario
+      ? drive(session, scenario, host.output)
+      : watch(session, plan.expect, host.output, statusOf);
+    status = await host.race(work);
+    session.recorder?.end({ status, ...(session.stop && { why: describeStop(session.stop).split("\n")[0] }) });
     await gdb?.close(status);
   } finally {
     // What the guest wrote is kept whatever else goes wrong, and the terminal is given back even when that cannot be.

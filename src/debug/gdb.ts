@@ -52,6 +52,7 @@ export class GdbServer {
   /** The debugger that has the machine. */
   #client: GdbClient | undefined;
   readonly #served: Promise<void>;
+  #held = false;
 
   constructor(
     readonly session: MachineSession,
@@ -92,6 +93,19 @@ export class GdbServer {
     if (this.#client && stop.kind !== "exit" && stop.kind !== "reset") {
       this.#client.stoppedAt(0, deathSignal(stop));
     }
+  }
+
+  /** The machine stays where it is, until a debugger lets it go on; when that goes, the run is over. */
+  hold(): void {
+    this.#held = true;
+    this.setPaused(true);
+    this.#client?.stoppedAt(0, SIGTRAP);
+  }
+  /** A debugger has gone. */
+  detached(): void {
+    this.setPaused(false);
+    if (this.#held) this.options.onQuit();
+    this.#held = false;
   }
 
   setPaused(paused: boolean): void {
@@ -300,7 +314,7 @@ class GdbClient {
   }
 
   #step(cpu: number): string | undefined {
-    const stop = this.#session.machine.step(cpu);
+    const stop = this.#session.stepCpu(cpu);
     // The terminal shows what it printed.
     this.#session.wake();
     if (stop?.kind === "exit" || stop?.kind === "reset") return this.#continue();
@@ -337,7 +351,7 @@ class GdbClient {
     for (const [address, cpus] of this.#breakpoints) for (const cpu of cpus) this.#clear(cpu, address);
     this.#breakpoints.clear();
     this.#running = false;
-    this.server.setPaused(false);
+    this.server.detached();
   }
 
   #breakpoint(rest: string, insert: boolean): string {

@@ -646,3 +646,13 @@ Deno.test("gdb: a debugger that has let go is not told of later stops", () =>
     server.onFinalStop({ kind: "budget" });
     assertEquals([await c.ask("qC"), await c.ask("?")], ["QC1", "T06thread:1;"], "only what it asks for");
   }));
+
+Deno.test("gdb: a machine that is held waits for a debugger, who can go on; when that has gone, the run is over", () =>
+  withGdb([{ spin: 20 }, { exit: 7 }], 1, async (c, s) => {
+    await c.ask("?");
+    await c.write(`$c#${"c".charCodeAt(0).toString(16)}`);
+    s.session.hooks = { ...s.session.hooks, afterSlice: () => s.machine.age === 5 ? s.server.hold() : undefined, limitTicks: () => 5 };
+    assertEquals([await c.next(), s.machine.age, s.server.paused], ["T05thread:1;", 5, true]);
+    assertEquals([await c.ask("s"), s.machine.age], ["T05thread:1;", 6]);
+    assertEquals([await c.ask("D"), s.quits, s.server.paused], ["OK", 1, false]);
+  }));

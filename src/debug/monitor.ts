@@ -26,7 +26,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   "info memory": { doc: "what is mapped where", run: (h) => memory(h.session) },
   pause: { doc: "stop guest time", run: (h) => (h.setPaused(true), "paused") },
   continue: { doc: "let it go on", run: (h) => (h.setPaused(false), "running") },
-  reset: { doc: "reset the machine", run: (h) => (h.session.machine.reset(), "reset") },
+  reset: { doc: "reset the machine", run: (h) => (h.session.reset(), "reset") },
   digest: { doc: "hash of the whole state, to compare runs", run: (h) => h.session.machine.digest() },
   quit: { doc: "end the run", run: (h) => (h.quit(), "") },
 };

@@ -52,6 +52,7 @@ import "../machine/platform.ts";
 import "../machine/ram.ts";
 import "../machine/pages.ts";
 import "../machine/reach.ts";
+import "../machine/moment.ts";
 import "../machine/schedule.ts";
 import "../machine/snapshot.ts";
 import "../machine/tap.ts";

@@ -13,6 +13,7 @@ import { MachineDisks } from "./disks.ts";
 import { architectureOf } from "./architectures.ts";
 import { type MachineGraph, mainRam } from "./machine_graph.ts";
 import { type Host, type MachineOptions, openDisk, type Platform, platformOf, traceProcessors } from "./platform.ts";
+import type { Moment } from "./moment.ts";
 import { fillRandom, type MemoryWindow, windowsOf } from "./ram.ts";
 import { forEachTouchedPage, type Pages, pagesOf, savePages } from "./pages.ts";
 import { Reach, type Sleep } from "./reach.ts";
@@ -206,6 +207,14 @@ export class Machine {
   /** Ticks of guest time that have passed in all, those before resets included. */
   get age(): number {
     return this.#schedule.age;
+  }
+  /** Where the run is, exactly. */
+  get moment(): Moment {
+    return this.#schedule.moment;
+  }
+  /** `run` comes back at this moment. */
+  set stopAt(moment: Moment | undefined) {
+    this.#schedule.stopAt = moment;
   }
   /** What has to wake a machine whose processors all wait: nothing can, or only the outside; undefined: something else may, or one is awake. */
   get sleep(): Sleep {

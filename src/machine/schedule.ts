@@ -3,6 +3,7 @@
 import type { VirtualClock } from "../core/clock.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { StopRequest } from "../core/device.ts";
+import { FRESH, INSIDE, type Moment, turnOf } from "./moment.ts";
 import type { Sleep } from "./reach.ts";
 import type { Stop } from "./stop.ts";
 
@@ -53,6 +54,10 @@ export class Schedule {
   #announced = false;
   /** Ticks up to the last reset, and those that the resets took. */
   #before = 0;
+  /** It is running, or an alarm fires. */
+  #inside = false;
+  /** `run` comes back at this moment, which is not inside of anything. */
+  stopAt: Moment | undefined;
 
   constructor(readonly clock: VirtualClock, readonly host: ScheduleHost) {}
 
@@ -64,6 +69,31 @@ export class Schedule {
   get age(): number {
     return this.#before + this.clock.ticks;
   }
+  /** Where the run is, exactly. */
+  get moment(): Moment {
+    return { ticks: this.age, where: this.#where() };
+  }
+  #where(): number {
+    const slice = this.#slice;
+    if (!slice) return this.#inside ? INSIDE : 0;
+    if (this.#inside) return turnOf(slice.hart) | INSIDE;
+    return turnOf(slice.hart) | (this.#isFresh(slice) ? FRESH : 0);
+  }
+  #isFresh({ hart, done, from, length }: Slice): boolean {
+    return done === Math.min(from[hart], length);
+  }
+  /** Ticks of the present hart until `stopAt`; Infinity when that is not in its turn. */
+  #ticksToStop({ hart, done }: Slice): number {
+    const { stopAt } = this, fits = stopAt !== undefined && stopAt.where >> 2 === hart + 1;
+    const left = fits ? stopAt.ticks - this.#before - this.clock.base - done : -1;
+    return left < 0 ? Infinity : left;
+  }
+  /** Whether the open slice is at `stopAt`; then `run` comes back. */
+  #stopsHere(slice: Slice): boolean {
+    const here = this.#ticksToStop(slice) === 0 && this.#isFresh(slice) === ((this.stopAt!.where & FRESH) !== 0);
+    if (here) this.#break = true;
+    return here;
+  }
   /** Ticks of the short first slice that are left. */
   get early(): number {
     return Math.max(0, GRID - this.clock.ticks);
@@ -71,6 +101,12 @@ export class Schedule {
 
   /** See `Machine.run`. */
   run(untilTicks: number, wallMs = Infinity): Stop | undefined {
+    this.#inside = true;
+    const stop = this.#run(untilTicks, wallMs);
+    this.#inside = false;
+    return stop;
+  }
+  #run(untilTicks: number, wallMs: number): Stop | undefined {
     this.#wallEnd = performance.now() + wallMs;
     untilTicks = Math.floor(untilTicks);
     this.#break = this.#yielded = false;
@@ -119,17 +155,18 @@ export class Schedule {
     };
     for (; slice.hart < this.cpus.length; slice.hart++, slice.done = Math.min(slice.from[slice.hart], slice.length)) {
       const cpu = this.cpus[slice.hart];
+      if (this.#stopsHere(slice)) return undefined;
       while (slice.done < slice.length && !cpu.idle) {
         const before = slice.done;
         this.clock.elapsed = () => before + cpu.executed;
         this.host.begins(this.clock.base + before);
-        const end = cpu.run(slice.length - before);
+        const end = cpu.run(Math.min(slice.length - before, this.#ticksToStop(slice) || Infinity));
         slice.done = before + cpu.executed;
         this.clock.elapsed = () => slice.done;
         this.#settle();
         if (this.stopped) return this.#endSlice(slice.done);
         if (end === "breakpoint") return { kind: "breakpoint", cpu: cpu.index, pc: cpu.pc };
-        if (this.#break) return undefined;
+        if (this.#break || this.#stopsHere(slice)) return undefined;
         this.#look();
         if (this.#yielded) return undefined;
       }
@@ -147,6 +184,12 @@ export class Schedule {
 
   /** Exactly one instruction of one hart. */
   step(cpu: number): Stop | undefined {
+    this.#inside = true;
+    const stop = this.#step(cpu);
+    this.#inside = false;
+    return stop;
+  }
+  #step(cpu: number): Stop | undefined {
     const c = this.cpus[cpu];
     this.clock.fireDue();
     if (this.stopped) return this.stopped;

@@ -20,11 +20,15 @@ Deno.test.afterEach?.(() => {
   if (error) throw error;
 });
 
-export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionOptions, "create"> {
+export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionOptions, "create" | "origin"> {
   /** Trace channels for stderr: "irq,trap" or "all". */
   readonly trace?: string;
   /** A file for them instead. */
   readonly traceFile?: string;
+  /** File that is written with all that the guest is given. */
+  readonly record?: string;
+  /** Such a file: the guest is given what it says, and `m.replayed()` runs to its end. */
+  readonly recording?: string;
 }
 
 const OPTIONS: Readonly<Record<keyof BootOptions, true>> = {
@@ -42,6 +46,8 @@ const OPTIONS: Readonly<Record<keyof BootOptions, true>> = {
   replay: true,
   trace: true,
   traceFile: true,
+  record: true,
+  recording: true,
 };
 
 /** Scripts run without a type check as well. @throws {ConfigError} */
@@ -72,12 +78,12 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
 /** The same for the command line, which needs nothing of what scripts do. */
 export async function bootBare(machineFile: string, options: BootOptions): Promise<MachineSession> {
   checkOptions(machineFile, options);
-  const { failOn, budget, history, replay = replayCommand(), trace, traceFile, ...rest } = options;
+  const { failOn, budget, history, replay = replayCommand(), trace, traceFile, record, recording, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
   const traces = traceFile === undefined ? undefined : openTraces(traceFile);
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
   const graph = await loadGraph(machineOptions, { readFile, openDisk, findShipped, log: new TraceLog(channels, traces) }, true);
-  const images = new Images();
+  const images = new Images({ mayWrite: recording === undefined });
   const create = (blank: boolean) => {
     const log = new TraceLog(channels, traces);
     const machine = createMachine(machineOptions, { readFile: images.readFile, openDisk: images.openDisk, log }, graph, blank);
@@ -97,7 +103,18 @@ export async function bootBare(machineFile: string, options: BootOptions): Promi
   // Traces disassemble, and the last words after a forbidden pattern run in one go.
   if (trace || failOn?.length) await machine.complete();
   const limits = { ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}), ...(history === undefined ? {} : { history }) };
-  return new MachineSession(machine, { create, replay, ...limits });
+  const session = new MachineSession(machine, {
+    create,
+    replay,
+    ...limits,
+    origin: { machine: machineFile, options: rest, files: images.paths },
+  });
+  if (record !== undefined || recording !== undefined) {
+    const { Recorder, replayFile } = await load<typeof import("./record.ts")>("scenario/record.ts");
+    if (recording !== undefined) replayFile(session, recording);
+    if (record !== undefined) session.recorder = new Recorder(session, record);
+  }
+  return session;
 }
 
 const EXPECT = new Later<{ readonly expect: Expect }>("scenario/expect/mod.ts");

@@ -131,6 +131,10 @@ export class Console {
   onDrained: () => void = () => {};
   /** Called when the guest may have the next at `due`. */
   onDue: () => void = () => {};
+  /** Whether what is queued may be handed over at once: not where only the host's clock has stopped the machine. */
+  ready: () => boolean = () => true;
+  /** Whether anything can be queued: not while a recording says what the guest is given. */
+  takes = true;
 
   /** @param history how many characters of its output are kept, and a few more. @param now the machine's age in ticks. */
   constructor(readonly name: string, readonly port: CharPort, readonly history: number = HISTORY, readonly now: () => number = () => 0) {
@@ -178,8 +182,9 @@ export class Console {
    * for the buffer of a handler.
    */
   enqueue(bytes: Uint8Array, pace = 0, patience = pace): void {
+    if (!this.takes) return;
     if (bytes.length) this.#queue.push({ bytes: Uint8Array.from(bytes), taken: 0, pace, patience });
-    this.feed();
+    if (this.ready()) this.feed();
   }
 
   /** How many bytes wait for the guest to take them. */

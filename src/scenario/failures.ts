@@ -40,6 +40,10 @@ export class FailPatternSeen extends ScenarioFailure {
 export class ExpectationFailed extends ScenarioFailure {
   override name = "ExpectationFailed";
 }
+/** A replay has gone another way than the run that was recorded. */
+export class ReplayDiverged extends Error {
+  override name = "ReplayDiverged";
+}
 /** The safety net in wall-clock time: the host was too slow, which says nothing about the guest. */
 export class WallClockTimeout extends ScenarioFailure {
   override name = "WallClockTimeout";

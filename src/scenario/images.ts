@@ -15,8 +15,14 @@ interface Read {
 export class Images {
   readonly #files = new Map<string, Read>();
   readonly #disks = new Map<string, DiskSource>();
+  /** Paths of all of them. */
+  readonly paths = new Set<string>();
   /** The machine that is made may change its images: forks may not. */
-  #mayWrite = true;
+  #mayWrite: boolean;
+
+  constructor({ mayWrite = true } = {}) {
+    this.#mayWrite = mayWrite;
+  }
 
   /** The first machine is made. */
   made(): void {
@@ -32,12 +38,14 @@ export class Images {
       throw new ConfigError("has changed since the machine was made of it: what it was then is gone", { file: path });
     }
     this.#files.set(path, { bytes: new WeakRef(bytes), stamp });
+    this.paths.add(path);
     return bytes;
   };
 
   readonly openDisk: OpenDisk = (path, { write }) => {
     const key = `${path}${write ? " for writing" : ""}`, image = this.#disks.get(key) ?? openDisk(path, { write });
     this.#disks.set(key, image);
+    this.paths.add(path);
     return this.#mayWrite ? image : { size: image.size, read: image.read };
   };
 }

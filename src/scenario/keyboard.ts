@@ -208,6 +208,9 @@ export class KeyQueue {
   onDrained: () => void = () => {};
   /** Called when the guest may have the next at `due`. */
   onDue: () => void = () => {};
+  /** As a console's. */
+  ready: () => boolean = () => true;
+  takes = true;
 
   /** `retry`: after how many ticks a full buffer is looked at again. */
   constructor(readonly port: KeyPort, readonly host: KeyHost = { now: () => 0 }, readonly retry = 0) {
@@ -234,8 +237,9 @@ export class KeyQueue {
 
   /** Keys as a person presses them: `hold` and `gap` are the ticks after a press and after a release. */
   press(events: readonly KeyEvent[], hold: number, gap: number): void {
+    if (!this.takes) return;
     this.#queue.push(...events.map((e) => ({ ...e, pause: e.press ? hold : gap })));
-    this.feed();
+    if (this.ready()) this.feed();
   }
 
   /** What is still queued is dropped: the machine has stopped. */

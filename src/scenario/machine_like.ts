@@ -5,6 +5,7 @@ import { Later } from "../core/later.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { CharPort, KeyPort, ScreenPort } from "../core/device.ts";
+import type { Moment } from "../machine/moment.ts";
 import type { Stop } from "../machine/stop.ts";
 
 export interface MachineLike {
@@ -14,6 +15,10 @@ export interface MachineLike {
   readonly paced?: boolean;
   /** Ticks of guest time in all; unlike the clock it goes on over a reset. */
   readonly age: number;
+  /** Where the run is, exactly; absent: its age says that. */
+  readonly moment?: Moment;
+  /** `run` comes back at this moment. */
+  stopAt?: Moment | undefined;
   readonly bus: Bus;
   readonly cpus: readonly Cpu[];
   /** By name; the first one is `serial` in a scenario. */
@@ -65,6 +70,9 @@ export interface MachineLike {
 
 /** Ticks of its clock in so many nanoseconds. */
 export const ticksOf = ({ clock }: MachineLike, ns: number): number => Math.ceil(ns * clock.hz / 1e9);
+
+/** Where its run is. */
+export const momentOf = (machine: MachineLike): Moment => machine.moment ?? { ticks: machine.age, where: 0 };
 
 /** What a processor that does not run does: "waiting for an interrupt"; undefined for one that runs. */
 export const describeRest = (cpu: Cpu): string | undefined => cpu.idle ? cpu.resting ?? "waiting for an interrupt" : undefined;

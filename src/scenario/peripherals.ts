@@ -118,7 +118,7 @@ export class SessionKeyboard {
   }
 
   #send(keys: string, within: Duration | undefined, typingNs: number, start: () => void): Promise<void> {
-    const what = `the keyboard to be read (${keys})`, refused = this.session.refused(what);
+    const what = `the keyboard to be read (${keys})`, refused = this.session.refused(what, true);
     if (refused) return refused;
     start();
     return this.session.wait(what, within, ({ stop }) => {

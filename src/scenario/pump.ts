@@ -57,6 +57,8 @@ export interface Queue {
   readonly queued: number;
   /** The machine's age in ticks at which the next one is handed over. */
   readonly due: number;
+  /** It has to come to the end of the slice first: the machine runs although time is up. */
+  readonly onward?: boolean;
   feed(): void;
 }
 
@@ -181,6 +183,7 @@ export class Pump {
         if (turn?.due) {
           await turn.taken;
           turn = new Turn();
+          if (this.#frozen) break;
         }
         if (endings.length > 0) {
           // What follows a satisfied `await` runs before guest time goes on. Nobody waits any more: then it does not go on anyway.
@@ -229,7 +232,7 @@ export class Pump {
     for (const w of this.#waits) ticks = Math.min(ticks, w.deadline - machine.age);
     for (const queue of this.queues) ticks = Math.min(ticks, queue.due - machine.age);
     // In the midst of a slice of several harts the time may be up already: the slice goes on to its end.
-    const more = ticks > 0 || machine.yielded;
+    const more = ticks > 0 || machine.yielded || this.queues.some((q) => q.onward);
     return (more
       ? machine.run(machine.clock.ticks + Math.ceil(ticks), early > 0 && !machine.yielded ? FIRST_TURN_MS : TURN_MS)
       : undefined) ?? this.#ended;

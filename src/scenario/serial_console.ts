@@ -33,7 +33,7 @@ export class SerialConsole extends Console {
     checkOptions("send", options, ["within", "pace"]);
     const { within, pace } = options;
     const what = `${this.name} to take ${typeof data === "string" ? JSON.stringify(data) : `${data.length} bytes`}`;
-    const refused = this.session.refused(what);
+    const refused = this.session.refused(what, true);
     if (refused) return refused;
     const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data, ns = parseDuration(pace ?? "0ms");
     const patience = pace === undefined && typeof data === "string" ? parseDuration(PATIENCE) : ns;

@@ -7,12 +7,13 @@ import { type Duration, parseDuration } from "./duration.ts";
 import { FailureReport } from "./failure_report.ts";
 import { Outcome } from "./failures.ts";
 import { Forbidden } from "./forbidden.ts";
-import { type InputEntry, InputLog, type SavedInputs } from "./inputs.ts";
+import { type InputEntry, InputLog, KEYBOARD, RESET, type SavedInputs } from "./inputs.ts";
 import type { KeyQueueState } from "./keyboard.ts";
 import type { Processor } from "./inspection.ts";
-import { addressOf, describeAddress, type MachineLike, ticksOf } from "./machine_like.ts";
+import { addressOf, describeAddress, type MachineLike, momentOf, ticksOf } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
-import { Pump, type SessionHooks } from "./pump.ts";
+import { Pump, type Queue, type SessionHooks } from "./pump.ts";
+import type { Origin, Recording, Replay, ReplayEnd } from "./recorded.ts";
 import { SerialConsole } from "./serial_console.ts";
 import type { Step } from "./steps.ts";
 import type { Poll, Waiting } from "./waiting.ts";
@@ -28,6 +29,8 @@ export interface SessionOptions {
   readonly create?: (blank: boolean) => MachineLike;
   /** The command that repeats this run, for failure messages. */
   readonly replay?: string;
+  /** What the machine was made of, for recordings. */
+  readonly origin?: Origin;
 }
 
 /** The state of a session: the machine's and the consoles' histories. */
@@ -40,6 +43,8 @@ export interface SessionSnapshot {
   /** Keys that wait for the guest. */
   readonly keys?: KeyQueueState;
 }
+
+const EARLY = "the guest is given what its recording says, and nothing else before that ends: await m.replayed() first";
 
 /** Screens and keyboards: for machines that have them. */
 const PERIPHERALS = new Later<typeof import("./peripherals.ts")>("scenario/peripherals.ts");
@@ -70,6 +75,11 @@ export class MachineSession implements Waiting, AsyncDisposable {
   /** Where `rewind` goes. */
   #mark: SessionSnapshot | undefined;
   #cpus: readonly Processor[] | undefined;
+  readonly #queues: Queue[];
+  /** Writes what the guest is given to a file; ended with the session. */
+  recorder: Recording | undefined;
+  /** Gives the guest what a recording says, until its end. */
+  replayer: Replay | undefined;
 
   constructor(readonly machine: MachineLike, readonly options: SessionOptions = {}) {
     this.#inputs = new InputLog(options.history ?? HISTORY);
@@ -80,7 +90,8 @@ export class MachineSession implements Waiting, AsyncDisposable {
     if (this.guestBudget !== "none") parseDuration(this.guestBudget);
     const { failOn = [] } = options, consoles = [...this.consoles.values()];
     for (const console of consoles) {
-      console.onFed = (byte) => this.#inputs.add(machine.age, console.name, byte);
+      console.onFed = (byte) => this.#inputs.add(momentOf(machine), console.name, byte);
+      console.ready = () => machine.yielded !== true;
       console.onDrained = console.onDue = () => machine.requestBreak();
     }
     this.#forbidden = new Forbidden(machine, failOn, consoles);
@@ -92,12 +103,13 @@ export class MachineSession implements Waiting, AsyncDisposable {
     }
     if (keyboard) {
       this.#keyboard = new PERIPHERALS.now!.SessionKeyboard(this, keyboard);
-      this.#keyboard.keys.onFed = (byte) => this.#inputs.add(machine.age, "keyboard", byte);
+      this.#keyboard.keys.onFed = (byte) => this.#inputs.add(momentOf(machine), KEYBOARD, byte);
+      this.#keyboard.keys.ready = () => machine.yielded !== true;
       this.#keyboard.keys.onDrained = this.#keyboard.keys.onDue = () => machine.requestBreak();
     }
-    const queues = [...consoles, ...this.#keyboard ? [this.#keyboard.keys] : []];
+    this.#queues = [...consoles, ...this.#keyboard ? [this.#keyboard.keys] : []];
     this.report = new FailureReport(machine, consoles, this.#screen, options.replay, () => this.openSteps);
-    this.#pump = new Pump(machine, wallMs, queues, this.#forbidden, this.report);
+    this.#pump = new Pump(machine, wallMs, this.#queues, this.#forbidden, this.report);
   }
 
   /** How a host takes part in running. */
@@ -157,6 +169,41 @@ export class MachineSession implements Waiting, AsyncDisposable {
   /** Bytes that were fed to the guest and are not in `inputs` any more. */
   get inputsForgotten(): number {
     return this.#inputs.forgotten;
+  }
+
+  /** The log behind them. */
+  get inputLog(): InputLog {
+    return this.#inputs;
+  }
+  /** Something else that has things for the guest. */
+  addQueue(queue: Queue): void {
+    this.#queues.push(queue);
+  }
+
+  /** Presses the machine's reset button. */
+  reset(): void {
+    this.settle();
+    this.#inputs.add(momentOf(this.machine), RESET, 0);
+    this.machine.reset();
+  }
+  /** Exactly one instruction of one hart, for debuggers. */
+  stepCpu(cpu: number): Stop | undefined {
+    this.replayer?.disturbed();
+    return this.machine.step(cpu);
+  }
+  /** Where the host's clock has stopped the machine in front of alarms that are due, they fire. */
+  settle(): void {
+    const { machine } = this;
+    if (machine.yielded && !this.stop && momentOf(machine).where === 0) machine.run(machine.clock.ticks);
+  }
+
+  /**
+   * Runs to the end of the recording that this machine was started with; until then nothing else can be given to the guest.
+   * @throws {ReplayDiverged} it goes another way than the run that was recorded.
+   */
+  replayed(): Promise<ReplayEnd> {
+    if (!this.replayer) throw new ConfigError("this machine replays nothing: boot it with a `recording`");
+    return this.replayer.wait();
   }
 
   /** Guest time in nanoseconds since reset. */
@@ -309,6 +356,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
   /** Ends the session: pending waits are rejected, and disk images that may be written have what the guest wrote. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#pump.close();
+    this.recorder?.end();
     sessionEnds.seen?.(this);
     this.machine.disks?.flush();
     return Promise.resolve();
@@ -331,8 +379,9 @@ export class MachineSession implements Waiting, AsyncDisposable {
   }
 
   /** A wait that has failed because the machine stopped before, for what only a running one can do; undefined while it may go on. */
-  refused(what: string): Promise<never> | undefined {
-    return this.#pump.refused(what);
+  refused(what: string, gives = false): Promise<never> | undefined {
+    const early = gives && this.replayer !== undefined && !this.replayer.ended;
+    return early ? Outcome.reject(new ConfigError(EARLY)) : this.#pump.refused(what);
   }
 
   /** Ticks of the machine's clock in so many nanoseconds. */

@@ -29,8 +29,11 @@ export interface Waiting {
     poll: Poll<T>,
     more?: { readonly done?: () => void; readonly extraNs?: number },
   ): Promise<T>;
-  /** A wait that has failed because the machine stopped before, for what only a running one can do; undefined while it may go on. */
-  refused(what: string): Promise<never> | undefined;
+  /**
+   * A wait that has failed because the machine stopped before, for what only a running one can do; undefined while it may go on. `gives`: the
+   * guest would be given something.
+   */
+  refused(what: string, gives?: boolean): Promise<never> | undefined;
   /** Ticks of the machine's clock in so many nanoseconds. */
   ticksOf(ns: number): number;
 }
