@@ -2,23 +2,16 @@
 // harness, each mapped to ours, accepted because it changes nothing here, or refused with what to use instead. Loaded when an option is not ours.
 // Source: "CLI arguments" of the rustc book's "Tests" chapter.
 import { ConfigError } from "../core/errors.ts";
+import { type Given, LIBTEST, libtestOption, selects } from "./libtest/arguments.ts";
 import { followingValue, isOption, type Option, optionName, RUN_OPTIONS, unknownOption } from "./options.ts";
 import { QEMU, type Row } from "./qemu/table.ts";
 
-const NOT_BY_US = "what a kernel's own test runner runs, it alone decides";
-
-/** Options that `cargo test`, `cargo bench` and their users give a test program. A kernel cannot see them. */
-const HARNESS: Readonly<Record<string, Row>> = {
-  ...Object.fromEntries(
-    ["test", "bench", "quiet", "nocapture", "no-capture", "show-output", "ignored", "include-ignored", "exact", "report-time"].map((
-      n,
-    ) => [n, { doc: "" }]),
+/** Options that `cargo test`, `cargo bench` and their users give a test program. Without one that selects cases, a kernel's own runner decides. */
+const HARNESS: Readonly<Record<string, Row>> = Object.fromEntries(
+  Object.entries(LIBTEST).flatMap(([name, { value, short }]) =>
+    [name, short ?? name].map((n) => [n, { doc: "", ...(value ? { value } : {}) }])
   ),
-  ...Object.fromEntries(["test-threads", "skip", "format", "color", "logfile", "shuffle-seed"].map((n) => [n, { value: "x", doc: "" }])),
-  q: { doc: "" },
-  Z: { value: "x", doc: "" },
-  list: { doc: "", instead: `tests cannot be listed: ${NOT_BY_US}` },
-};
+);
 
 /** Given again, these say nothing new. */
 const ONCE: ReadonlySet<string> = new Set(["--set boot.reset=stop", "--serial stdio", "--display none"]);
@@ -27,6 +20,8 @@ const ONCE: ReadonlySet<string> = new Set(["--set boot.reset=stop", "--serial st
 export interface Translated {
   readonly args: readonly string[];
   readonly notes: readonly string[];
+  /** What asks for single test cases, if anything does. */
+  readonly cases: Given | undefined;
 }
 
 /**
@@ -34,12 +29,13 @@ export interface Translated {
  * @throws {ConfigError} an option is nobody's, or cannot be served.
  */
 export function translate(args: readonly string[], cargo: boolean): Translated {
-  const out: string[] = [], notes: string[] = [];
+  const out: string[] = [], notes: string[] = [], asked: [string | undefined, string][] = [], more: string[] = [];
   const positional: string[] = [];
   const place = (arg: string) => {
     positional.push(arg);
-    if (cargo && positional.length > 2) notes.push(`'${arg}' has no effect: ${NOT_BY_US}`);
-    else out.push(arg);
+    if (positional.length <= 2) return void out.push(arg);
+    more.push(arg);
+    asked.push([undefined, arg]);
   };
   for (let i = 0; i < args.length; i++) {
     const arg = args[i];
@@ -60,6 +56,8 @@ export function translate(args: readonly string[], cargo: boolean): Translated {
     const value = row.value ? equals ?? args[++i] : "";
     if (value === undefined) throw new ConfigError(`${given} needs a value`);
     if (!row.value && equals !== undefined) throw new ConfigError(`${given} takes no value`);
+    const harness = row === HARNESS[name] ? libtestOption(name) : undefined;
+    if (harness !== undefined) asked.push([harness, value]);
     const why = row.instead ?? row.missing;
     if (why) throw new ConfigError(`${given}: ${why}`);
     if (row.said) notes.push(`${given}: ${row.said}`);
@@ -73,7 +71,9 @@ export function translate(args: readonly string[], cargo: boolean): Translated {
     // A runner appends what its user has given already.
     else if (!ONCE.has(ours.join(" ")) || !out.join(" ").includes(ours.join(" "))) out.push(...ours);
   }
-  return { args: out, notes };
+  // Behind the kernel Cargo puts what is meant for the test program; anybody else says so with an option of its.
+  if (!cargo && asked.every(([option]) => option === undefined)) return { args: [...out, ...more], notes, cases: undefined };
+  return { args: out, notes, cases: selects(asked) ? asked : undefined };
 }
 
 /** Every option that is known here. */

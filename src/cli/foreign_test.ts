@@ -1,6 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
 import { FOREIGN_OPTIONS, translate } from "./foreign.ts";
+import { LIBTEST } from "./libtest/arguments.ts";
 import { parseCommandLine } from "./options.ts";
 
 const split = (text: string) => text.split(" ").filter(Boolean);
@@ -168,12 +169,8 @@ const EVERY: Readonly<Record<string, readonly (readonly [value: string | undefin
   "semihosting-config": [["x", "!semihosting is not there"]],
   // Rust's test harness.
   ...Object.fromEntries(
-    ["test", "bench", "quiet", "nocapture", "no-capture", "show-output", "ignored", "include-ignored", "exact", "report-time", "q"].map((
-      n,
-    ) => [n, [[ALONE, ""]]]),
+    Object.entries(LIBTEST).flatMap(([name, { value, short }]) => [name, short ?? name].map((n) => [n, [[value ? "1" : ALONE, ""]]])),
   ),
-  ...Object.fromEntries(["test-threads", "skip", "format", "color", "logfile", "shuffle-seed", "Z"].map((n) => [n, [["1", ""]]])),
-  list: [[ALONE, "!tests cannot be listed: what a kernel's own test runner runs, it alone decides"]],
 };
 /** These are ours as well, with two dashes. */
 const OURS_TOO = ["initrd", "append", "gdb", "serial", "display", "trace"];
@@ -224,19 +221,30 @@ const REFUSED: readonly [foreign: string, message: string][] = [
   ["-display gtk", "-display gtk: there are no windows; use --display terminal or --screenshot"],
   ["-enable-kvm", "-enable-kvm: the host's virtualization is not used; leave it out"],
   ["-netdev user,id=n0", "-netdev: networks are not there yet"],
-  ["k.elf --list", "--list: tests cannot be listed: what a kernel's own test runner runs, it alone decides"],
 ];
 
 Deno.test("what cannot be served is refused with what to use instead", () => {
   for (const [foreign, message] of REFUSED) assertEquals(assertThrows(() => ours(foreign), ConfigError).message, message);
 });
 
-Deno.test("under Cargo, arguments behind the kernel are the test harness's, and their user is told", () => {
-  assertEquals(translate(["virt", "k.elf", "boots", "--exact"], true), {
-    args: ["virt", "k.elf"],
-    notes: ["'boots' has no effect: what a kernel's own test runner runs, it alone decides"],
-  });
-  assertEquals(ours("k.elf boots", false), ["k.elf", "boots"]);
+Deno.test("what selects test cases is told apart; under Cargo, what is behind the kernel does, from others behind an option of the harness", () => {
+  const cases = (line: string, cargo: boolean) => {
+    const { args, cases, notes } = translate(["virt", ...split(line)], cargo);
+    assertEquals(notes, []);
+    return { args, cases };
+  };
+  const args = ["virt", "k.elf"];
+  assertEquals(cases("k.elf boots --exact", true), { args, cases: [[undefined, "boots"], ["exact", ""]] });
+  assertEquals(cases("k.elf --exact boots --nocapture", false), { args, cases: [["exact", ""], [undefined, "boots"], ["nocapture", ""]] });
+  assertEquals(cases("k.elf boots", true), { args, cases: [[undefined, "boots"]] });
+  assertEquals(cases("k.elf boots -no-reboot", false), { args: ["virt", "k.elf", "--set", "boot.reset=stop", "boots"], cases: undefined });
+  assertEquals(cases("k.elf --list --format=terse", true), { args, cases: [["list", ""], ["format", "terse"]] });
+  for (const line of ["--nocapture", "-q", "--quiet", "--test-threads 1", "--color always", "--test", "-Z x", "--show-output"]) {
+    assertEquals(cases(`k.elf ${line}`, true), { args, cases: undefined }, `${line}: the kernel's own runner runs`);
+  }
+  for (const line of ["--list", "--exact", "--ignored", "--include-ignored", "--skip x", "--format pretty", "--exclude-should-panic"]) {
+    assert(cases(`k.elf ${line}`, false).cases, line);
+  }
 });
 
 Deno.test("an option of ours keeps its value, and what follows is read on", () => {
@@ -250,7 +258,8 @@ Deno.test("an option of ours keeps its value, and what follows is read on", () =
   assertEquals(line("-q", "--", "-s"), "--gdb=1234", "two dashes end nothing for the harness");
   assertEquals(translate(["pc.toml", "-kernel", "k", "boots"], true), {
     args: ["pc.toml", "k"],
-    notes: ["'boots' has no effect: what a kernel's own test runner runs, it alone decides"],
+    notes: [],
+    cases: [[undefined, "boots"]],
   }, "a kernel by QEMU's option is in the kernel's place");
   // Once is enough where the same is said; not where it is not.
   assertEquals(line("-display", "none", "-display", "none", "-hda", "a", "-hda", "a"), "--display none --disk a --disk a");

@@ -1,6 +1,6 @@
 // The help text, made from the tables of options and trace channels.
 import { CHANNELS } from "../core/log.ts";
-import { COMMANDS, type Subcommand } from "./options.ts";
+import { COMMANDS, type Option, type Subcommand } from "./options.ts";
 
 export const EXIT_STATUS = `Exit status of a run: the guest's own code when it ends with one; otherwise
   0  clean shutdown, a reset that ends the run, or every --expect was printed
@@ -22,20 +22,20 @@ export const KEYS = `Keys in the terminal, after Ctrl-A:
 
 /** Help on everything, or on one command. */
 export function helpText(command?: Subcommand): string {
-  if (command && command !== "run") return `bringup ${COMMANDS[command].usage}\n  ${COMMANDS[command].doc}\n\n${optionList(command)}`;
+  if (command && command !== "run") {
+    return `bringup ${COMMANDS[command].usage}\n  ${COMMANDS[command].doc}\n\n${optionList(COMMANDS[command].options)}`;
+  }
   const usage = Object.values(COMMANDS).map((c) => `  ${`bringup ${c.usage}`.padEnd(46)}${c.doc}`).join("\n");
   return `bringup runs kernels on machines described by a TOML file.\n\nUsage (bringup is \`deno run -A mod.ts\`):\n${usage}\n\n${
-    optionList("run")
+    optionList(COMMANDS.run.options)
   }\n\n${FOREIGN}\n\n${KEYS}\n\n${EXIT_STATUS}`;
 }
 
-function optionList(command: Subcommand): string {
-  const rows = Object.entries(COMMANDS[command].options).map(
-    ([name, o]: [string, { value?: string; many?: boolean; short?: string; doc: string }]) => {
-      const left = `${o.short ? `-${o.short}, ` : ""}--${name}${o.value ? ` ${o.value}` : ""}`;
-      return `  ${left.padEnd(22)}${o.doc}${o.many ? " (may be repeated)" : ""}`;
-    },
-  );
+export function optionList(options: Readonly<Record<string, Option>>): string {
+  const rows = Object.entries(options).map(([name, o]) => {
+    const left = `${o.short ? `-${o.short}, ` : ""}--${name}${o.value ? ` ${o.value}` : ""}`;
+    return `  ${left.padEnd(22)}${o.doc}${o.many ? " (may be repeated)" : ""}`;
+  });
   return `Options:\n${rows.join("\n")}`;
 }
 

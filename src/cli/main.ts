@@ -13,6 +13,8 @@ const RUN: Record<Exclude<Subcommand, "qemu">, (line: CommandLine) => Promise<nu
   devices: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).devices(line),
 };
 
+const libtest = () => load<typeof import("./libtest/mod.ts")>("cli/libtest/mod.ts");
+
 /** Whether Cargo runs us. Without the permission to look, nobody does. */
 const underCargo = () => Deno.permissions.querySync({ name: "env", variable: "CARGO" }).state === "granted" && Deno.env.has("CARGO");
 
@@ -26,9 +28,9 @@ async function read(args: readonly string[]): Promise<CommandLine> {
     if (!(e instanceof UnknownOption) || Object.hasOwn(RUN, args[0] ?? "") && args[0] !== "run") throw e;
   }
   const { translate } = await load<typeof import("./foreign.ts")>("cli/foreign.ts");
-  const { args: ours, notes } = translate(args[0] === "run" ? args.slice(1) : args, underCargo());
+  const { args: ours, notes, cases } = translate(args[0] === "run" ? args.slice(1) : args, underCargo());
   writeText(Deno.stderr, notes.map((n) => `bringup: ${n}\n`).join(""));
-  return parseCommandLine(ours);
+  return { ...parseCommandLine(ours), ...(cases ? { cases } : {}) };
 }
 
 /** Runs a command line and returns the exit status. A mistake of the user's is one line on stderr and status 2. */
@@ -36,6 +38,7 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     // What follows is QEMU's to name.
     if (args[0] === "qemu") return await (await load<typeof import("./qemu/mod.ts")>("cli/qemu/mod.ts")).qemu(args.slice(1));
+    if (args[0] === "test" && args.some((arg) => /^--kernel(=|$)/.test(arg))) return await (await libtest()).testCommand(args.slice(1));
     const line = await read(args);
     if (line.values.version) {
       const { versionText } = await load<typeof import("./help.ts")>("cli/help.ts");
@@ -48,7 +51,7 @@ export async function main(args: readonly string[]): Promise<number> {
       writeText(args.length ? Deno.stdout : Deno.stderr, helpText(line.values.help ? line.command : asked) + "\n");
       return args.length ? 0 : 2;
     }
-    return await RUN[line.command as keyof typeof RUN](line);
+    return await (line.cases ? (await libtest()).testKernel({ line, given: line.cases }) : RUN[line.command as keyof typeof RUN](line));
   } catch (e) {
     if (e instanceof CannotWrite || isDenied(e)) {
       writeText(Deno.stderr, `bringup: ${(e as Error).message}\n`);

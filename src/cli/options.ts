@@ -70,6 +70,7 @@ const OTHER_OPTIONS = {
   },
   devices: { help: RUN_OPTIONS.help },
   test: {
+    kernel: { value: "FILE", doc: "run the test cases of a kernel instead, each on a fork of its own: see test --kernel FILE --help" },
     filter: { value: "TEXT", doc: "run only tests with this in their name, or a /regular expression/ that matches it" },
     jobs: {
       value: "N",
@@ -120,6 +121,8 @@ export interface CommandLine {
   readonly command: Subcommand;
   readonly positional: readonly string[];
   readonly values: Readonly<Record<string, string | boolean | readonly string[]>>;
+  /** What asks for single test cases of the kernel, in the order in which it was given: see `libtest/arguments.ts`. */
+  readonly cases?: readonly (readonly [option: string | undefined, value: string])[];
 }
 
 /** An option that is not ours. QEMU's, and what test harnesses are told, are translated only then: see `foreign.ts`. */
@@ -128,8 +131,11 @@ export class UnknownOption extends ConfigError {}
 /** Reads the arguments. @throws {ConfigError} an option is unknown, lacks its value, has one too many, or is given twice. */
 export function parseCommandLine(args: readonly string[]): CommandLine {
   const command = args[0] !== undefined && Object.hasOwn(COMMANDS, args[0]) ? args[0] as Subcommand : "run";
-  const rest = args[0] === command ? args.slice(1) : args;
-  const options: Record<string, Option> = COMMANDS[command].options;
+  return { command, ...parseArguments(args[0] === command ? args.slice(1) : args, COMMANDS[command].options) };
+}
+
+/** The same for other options. @throws {ConfigError} */
+export function parseArguments(rest: readonly string[], options: Readonly<Record<string, Option>>): Omit<CommandLine, "command"> {
   const positional: string[] = [], values: Record<string, string | boolean | string[]> = {};
   for (let i = 0; i < rest.length; i++) {
     const arg = rest[i];
@@ -158,7 +164,7 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
     else if (option.many) (values[name] as string[]).push(value);
     else throw new ConfigError(`--${name} is given ${timesGiven(name, rest, options)} times`);
   }
-  return { command, positional, values };
+  return { positional, values };
 }
 
 /** Whether an argument is an option; "-" alone is a file. */

@@ -61,7 +61,7 @@ function checkPositional([machine, kernel, ...more]: readonly string[]): void {
 }
 
 /** Whether a bare word names a machine file. */
-function isMachine(word: string): boolean {
+export function isMachine(word: string): boolean {
   try {
     return findMachineFile(word) !== word;
   } catch {

@@ -1,0 +1,127 @@
+// Kernels' test cases, listed and run: each on a fork of its own, however it ends.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { runHere } from "../../../tests/cli.ts";
+
+const bin = (name: string) => `tests/guests/bin/${name}.elf`;
+const test = (kernel: string, ...args: string[]) => runHere(["test", "--kernel", bin(kernel), ...args]);
+
+/** How each case of cases.c ends: the first line of why, or whether it passes. */
+const ENDS: Readonly<Record<string, "ok" | RegExp>> = {
+  "alone::first": "ok",
+  "alone::second": "ok",
+  dies: /^unhandled trap at 0x0$/m,
+  "ends::with_failure": /^exit with code 3 \(fail\)$/m,
+  "ends::with_success": "ok",
+  "hangs::asleep": /^dead halt at 0x\w+: every hart waits and nothing can wake one\ncpu0 at 0x\w+ waits\+0x\w+, waiting for an interrupt$/m,
+  "hangs::for_ever": /^timed out: 2ms of guest time have passed\ncpu0 at 0x\w+ spins/m,
+  "panics::by_mistake": /^panicked: by mistake\nthe kernel panicked:\ncpu0 at 0x\w+ panic\n {2}by 0x\w+ panics\+0x\w+$/m,
+  "panics::not_at_all": /^it did not panic, and should have$/m,
+  "panics::on_purpose": "ok",
+  "some::day": /^panicked: it is not some day yet$/m,
+};
+
+for (const bits of ["rv64", "rv32"]) {
+  Deno.test(`a section of cases, ${bits}: each runs in the booted kernel as if it were alone, and one that ends it hides no other`, async () => {
+    const { code, stdout } = await test(`cases.${bits}`, "--include-ignored", "--format", "json");
+    const events = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+    const ended = events.filter((e) => e.type === "test" && e.event !== "started");
+    assertEquals(ended.map((e) => e.name), Object.keys(ENDS));
+    for (const { name, event, stdout = "" } of ended) {
+      const end = ENDS[name];
+      assertEquals(event, end === "ok" ? "ok" : "failed", `${name}: ${stdout}`);
+      if (end !== "ok") assertMatch(stdout, end);
+    }
+    assertEquals([code, events.at(-1).passed, events.at(-1).failed], [101, 4, 7]);
+  });
+}
+
+Deno.test("a kernel with #[test_case] functions that knows nothing of this: its cases by their symbols, one by one", async () => {
+  const listed = await test("tests_pass.rv64", "--list", "--format", "terse");
+  assertEquals(listed, {
+    code: 0,
+    stdout: "division_rounds_to_zero: test\nmultiplication_wraps: test\ntrivial_assertion: test\n",
+    stderr: "",
+  });
+  const all = await test("tests_pass.rv32");
+  assertEquals(all.code, 0);
+  assertMatch(
+    all.stdout,
+    /^\nrunning 3 tests\ntest division_rounds_to_zero ... ok\ntest multiplication_wraps ... ok\ntest trivial_assertion ... ok\n/,
+  );
+  const failing = await test("tests_fail.rv64", "virt", "wraps", "fails");
+  assertEquals(failing.code, 101);
+  assertMatch(failing.stdout, /^\nrunning 2 tests\ntest an_assertion_that_fails ... FAILED\ntest multiplication_wraps ... ok\n/);
+  assertMatch(
+    failing.stdout,
+    /Error: panicked at src\/bin\/tests_fail.rs:\d+:5:\nassertion `left == right` failed\n[^]*\ncpu0 at 0x\w+ __rustc::rust_begin_unwind/,
+  );
+  assertMatch(failing.stdout, /\nexit with code 1 \(fail\)\n[^]*1 passed; 1 failed; 0 ignored; 0 measured; 1 filtered out;/);
+});
+
+Deno.test("as a Cargo runner: what nextest and editors send; without it, the kernel's own runner runs", async () => {
+  const runner = (...args: string[]) => runHere(["virt", bin("tests_fail.rv64"), ...args]);
+  assertEquals((await runner("--list", "--format", "terse", "--ignored")).stdout, "");
+  const one = await runner("--exact", "trivial_assertion", "--nocapture");
+  assertEquals(one.code, 0);
+  assertStringIncludes(one.stdout, "test trivial_assertion ... tests_fail::trivial_assertion...\t[ok]\nok\n");
+  const own = await runner("--nocapture", "-q", "--test-threads=1");
+  assertEquals(own.code, 1);
+  assertMatch(own.stdout, /^Running 3 tests\n/);
+});
+
+Deno.test("a kernel that tells of no cases is one, named as its file; its verdict is the case's", async () => {
+  const hello = await test("hello.rv64");
+  assertEquals([hello.code, /^test hello.rv64 ... ok$/m.test(hello.stdout)], [0, true], hello.stdout);
+  const panic = await test("panic.rv64", "--list");
+  assertEquals([panic.code, panic.stdout], [0, "panic.rv64: test\n\n1 test, 0 benchmarks\n"]);
+  const failing = await test("panic.rv64");
+  assertEquals([failing.code, /^exit with code 1 \(fail\)$/m.test(failing.stdout)], [101, true], failing.stdout);
+});
+
+Deno.test("a JUnit document beside what is printed; a case's time is the guest's, so that it is the same on every host", async () => {
+  const file = Deno.makeTempFileSync();
+  try {
+    const documents: string[] = [];
+    for (const engine of ["jit", "interp"]) {
+      const { code } = await test("cases.rv64", "first", "for_ever", "some", "--junit", file, "--engine", engine);
+      assertEquals(code, 101);
+      documents.push(Deno.readTextFileSync(file));
+    }
+    assertEquals(documents[0], documents[1]);
+    assertMatch(
+      documents[0],
+      /<testcase classname="cases.rv64::hangs" name="for_ever" time="0.002000">\n {6}<failure message="timed out: 2ms of guest time/,
+    );
+    assertMatch(documents[0], /name="first" time="0.0\d+">\n {6}<system-out>first\n<\/system-out>/);
+    assertMatch(documents[0], /name="day" time="0">\n {6}<skipped\/>/);
+  } finally {
+    Deno.removeSync(file);
+  }
+});
+
+Deno.test("mistakes are a line and status 2, and a filter that meets nothing is told of", async () => {
+  const said = async (...args: string[]) => {
+    const { code, stderr, stdout } = await runHere(["test", ...args]);
+    assertEquals([code, stdout], [2, ""]);
+    return stderr;
+  };
+  const kernel = ["--kernel", bin("cases.rv64")];
+  assertMatch(await said("--kernel", "gone.elf"), /^bringup: gone.elf: no such file/);
+  assertMatch(await said("--kernel", "README.md"), /^bringup: README.md: which machine\? usage: bringup test --kernel FILE MACHINE.toml/);
+  assertEquals(await said(...kernel, "--frmat", "json"), "bringup: unknown option '--frmat' (did you mean '--format'?)\n");
+  assertEquals(
+    await said(...kernel, "--timeout", "5"),
+    "bringup: --timeout: '5' is not a duration: expected a number with a unit, such as 5s, 100ms or 2us\n",
+  );
+  assertMatch(await said(...kernel, "--junit", "/nowhere/x.xml"), /^bringup: \/nowhere\/x.xml: --junit: cannot be written: /);
+  assertMatch(
+    await said(...kernel, "pc"),
+    /^bringup: tests\/guests\/bin\/cases.rv64.elf: cannot tell how to boot it: .* this is an ELF file for RISC-V$/m,
+  );
+  const odd = await runHere(["virt", bin("cases.rv64"), "--list", "--gdb"]);
+  assertEquals([odd.code, odd.stderr], [2, "bringup: --gdb means nothing where single test cases are run\n"]);
+  const none = await test("cases.rv64", "alone::frist");
+  assertEquals([none.code, none.stderr], [0, "bringup: no test case matches 'alone::frist' (did you mean 'alone::first'?)\n"]);
+  assertStringIncludes((await runHere(["test", "--kernel", "x", "--help"])).stdout, "--exclude-should-panic");
+  assert((await runHere(["test", "--help"])).stdout.includes("--kernel FILE"));
+});

@@ -1,0 +1,42 @@
+// Kernels whose file tells of no cases: they are run once, as a whole, and what they print tells; one that prints none is a case itself, such as
+// the binaries of "Writing an OS in Rust" with `harness = false`.
+import type { TestCase } from "../../machine/test_cases.ts";
+import { ScenarioFailure } from "../../scenario/failures.ts";
+import type { Result } from "./formats.ts";
+import { printedCases } from "./printed.ts";
+import { alone, passes, type Suite, type SuiteOptions, Transcript, whyNot } from "./suites.ts";
+import { runTo } from "./calls.ts";
+
+/** Runs a kernel to its end and tells how its cases, or it, have ended. */
+export async function runWhole(name: string, { boot, timeout }: SuiteOptions, live: (text: string) => void): Promise<Suite> {
+  const m = alone(await boot()), transcript = new Transcript(m, live);
+  let why: readonly string[] = [];
+  try {
+    const stop = await runTo(m, new Set(), timeout);
+    // As a plain run has it: a reset that ends it is no failure.
+    if (!passes(stop) && stop.kind !== "reset") why = await whyNot(m, stop, timeout);
+  } catch (e) {
+    if (!(e instanceof ScenarioFailure)) throw e;
+    why = [e.message.split("\n")[0]];
+  }
+  const printed = printedCases(transcript.text),
+    failed = printed.filter((c) => c.outcome === "failed"),
+    results = new Map<string, Result>();
+  const cases: TestCase[] = [];
+  const add = (name: string, ignored: boolean, result: Result) => {
+    // A name that comes twice is told apart.
+    for (let n = 2, given = name; results.has(name); n++) name = `${given}#${n}`;
+    cases.push({ name, ignored, shouldPanic: false, entry: 0n });
+    results.set(name, result);
+  };
+  for (const c of printed) {
+    // The last of those that failed is the one that the kernel ended with.
+    const ok = c.outcome !== "failed", reasons = ok ? [] : c === failed.at(-1) ? why : ["the kernel says so"];
+    add(c.name, c.outcome === "ignored", { ok, output: c.output, why: reasons, guestNs: 0 });
+  }
+  if (printed.length === 0 || (why.length > 0 && failed.length === 0)) {
+    add(name, false, { ok: why.length === 0, output: why.length ? transcript.shown : transcript.text, why, guestNs: m.nowNs });
+  }
+  await m[Symbol.asyncDispose]();
+  return { cases, prepare: () => Promise.resolve(), run: (c) => Promise.resolve(results.get(c.name)!) };
+}
