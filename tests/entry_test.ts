@@ -52,7 +52,7 @@ const DIFFERENCES: readonly { readonly key: RegExp; readonly versions?: Version;
     why: "16 event counters; none is modelled here",
   },
   {
-    key: /^node \/(fw-cfg|flash|platform-bus|soc\/(pci|virtio_mmio))@/,
+    key: /^node \/(fw-cfg|flash|platform-bus|soc\/pci)@/,
     where: "QEMU",
     why: "devices of QEMU's board that are not modelled",
   },

@@ -10,9 +10,9 @@ const KEYS = `${ROOT}tests/x86/bin/keys.bin`, MAX = { "cpu.model": "max" };
 const guest = (name: string) => `${ROOT}tests/guests/bin/${name}`;
 
 // deno-fmt-ignore
-/** M-mode: reads the finisher, which is write-only, and an empty virtio slot, and ends. */
+/** M-mode: reads the finisher, which is write-only, and flash, and ends. */
 const CARELESS = new Uint8Array(Uint32Array.of(
-  0x10_02b7, 0x2_a303, 0x1000_13b7, 0x3_a303, // lui t0, 0x100; lw t1, 0(t0); lui t2, 0x10001; lw t1, 0(t2)
+  0x10_02b7, 0x2_a303, 0x2000_03b7, 0x3_a303, // lui t0, 0x100; lw t1, 0(t0); lui t2, 0x20000; lw t1, 0(t2)
   0x5337, 0x5553_0313, 0x62_a023, 0x6f, // lui t1, 5; addi t1, t1, 0x555; sw t1, 0(t0); j .
 ).buffer);
 /** A boot sector that calls a function which INT 10h has not, and ends. */
@@ -59,7 +59,7 @@ const TELLS: Readonly<Record<Channel, Readonly<Partial<Record<Arch, readonly Run
     x86: [{ image: guest("x86_elf64.elf"), line: /^vga: write of 0xaa to port 0x3bc/ }],
   },
   unimp: {
-    riscv: [{ image: CARELESS, set: { "firmware.sbi": "none", "boot.load": 0x8000_0000 }, line: /virtio-mmio slot: read/ }],
+    riscv: [{ image: CARELESS, set: { "firmware.sbi": "none", "boot.load": 0x8000_0000 }, line: /CFI flash: read/ }],
     x86: [{ image: CALLS, line: /^bios: int 10h, ax=1034$/ }],
   },
   bus: {

@@ -49,6 +49,7 @@ const disk = (kind: "floppy" | "hard" | "cd", sectors: number, readonly = false)
   return { kind, disk: new Disk(memorySource(bytes), kind, readonly) };
 };
 const DRIVES: Readonly<Record<string, () => Readonly<Record<string, Drive>>>> = {
+  "virtio.blk": () => ({ disk: disk("hard", 60) }),
   i82077aa: () => ({ drive0: disk("floppy", 2880), drive1: disk("floppy", 720, true) }),
   "ide.piix": () => ({
     disk0: disk("hard", 3000),
@@ -546,10 +547,53 @@ function vgaPicture(m: Rig): void {
   m.told.push(`${width} by ${height} ${hash(rgb.subarray(0, 60_000))}`);
 }
 
+/** The first of the pages at which a queue is set up, and where requests have their bytes. */
+const QUEUE_PAGE = 1, QUEUE_PAGES = 2, REQUEST = 0x9000;
+
+/** A virtio device as drivers before 1.0 set it up: features of those that it offers, three queues of eight. */
+function virtioSetup(m: Rig): void {
+  for (const value of [0, 3]) write(m, 0, 0x70, value, 4);
+  write(m, 0, 0x20, read(m, 0, 0x10, 4) & m.r.pick([0, ~0, 0x1000_0000, 0x2000_0000, 0x0fff_ffff]), 4);
+  write(m, 0, 0x28, 4096, 4);
+  for (let queue = 0; queue < 3; queue++) {
+    const page = QUEUE_PAGE + QUEUE_PAGES * queue;
+    m.dma.writeBytes(4096 * page, new Uint8Array(4096 * QUEUE_PAGES));
+    for (const [at, value] of [[0x30, queue], [0x38, 8], [0x3c, 4096], [0x40, page]]) write(m, 0, at, value, 4);
+  }
+  write(m, 0, 0x70, 7, 4);
+}
+
+/** A request: 16 bytes that the device reads, more that it reads or writes, and one that it writes. */
+function virtioRequest(m: Rig): void {
+  const queue = m.r.below(3),
+    base = 4096 * (QUEUE_PAGE + QUEUE_PAGES * queue),
+    ring = base + 16 * 8,
+    { dma } = m,
+    writes = m.r.one(2) ? 2 : 0;
+  const head = m.r.pick([0, 3]), bytes = m.r.pick([16, 20, 512, 1024, 1 + m.r.below(2000)]);
+  const one = (n: number, values: readonly number[]) => values.forEach((v, i) => dma.write(base + 16 * (head + n) + 4 * i, 4, v));
+  one(0, [REQUEST, 0, 16, 1 | (head + 1) << 16]);
+  one(1, [REQUEST + 0x100, 0, bytes, 1 | writes | (head + 2) << 16]);
+  one(2, [REQUEST + 0x1000, 0, m.r.pick([1, 1, 1, 30]), 2]);
+  [m.r.pick([0, 1, 4, 8, 11, 13, m.r.below(20)]), 0, m.r.below(64), 0].forEach((v, i) => dma.write(REQUEST + 4 * i, 4, v));
+  if (m.r.one(2)) [m.r.below(64), 0, m.r.below(8), m.r.below(2)].forEach((v, i) => dma.write(REQUEST + 0x100 + 4 * i, 4, v));
+  const index = dma.read(ring + 2, 2);
+  dma.write(ring + 4 + 2 * (index % 8), 2, head);
+  dma.write(ring + 2, 2, index + 1 & 0xffff);
+  write(m, 0, 0x50, queue, 4);
+  pass(m, m.r.pick([500, 5000, 1e6]));
+  m.told.push(
+    `used ${hash(dma.readBytes(base + 4096, 70))}, bytes ${hash(dma.readBytes(REQUEST + 0x100, bytes))} ${dma.read(REQUEST + 0x1000, 1)}`,
+  );
+  if (m.r.one(3)) write(m, 0, 0x64, read(m, 0, 0x60, 4), 4);
+}
+const VIRTIO = [virtioSetup, virtioRequest, virtioRequest, virtioRequest, virtioRequest, virtioRequest, virtioRequest];
+
 /** What a device is used for besides accesses at random; the more often listed, the more often done. */
 const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
   "ide.piix": [ideCommand, ideCommand, ideCommand, pciConfig(1, 1)],
   i82077aa: [floppyCommand, floppyCommand, floppyCommand, floppyEdges],
+  "virtio.blk": VIRTIO,
   "x86.lapic": [lapicAccess, lapicAccess, lapicAccess],
   fw_cfg: [fwCfg, fwCfg],
   mc146818: [

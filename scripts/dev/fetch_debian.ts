@@ -3,6 +3,7 @@
 // (Debian 12, the last with a kernel)
 //   Image, vmlinuz                 the unmodified kernel of linux-image-riscv64, linux-image-cloud-amd64 (few drivers: small) or linux-image-686-pae
 //   initramfs.cpio.gz              busybox-static and the /init below
+//   modules.cpio.gz                drivers that the kernel has as modules, in /modules, to be loaded in the order of their names (riscv64)
 //   fw_{jump,dynamic}.{bin,elf}    OpenSBI 1.6 (riscv64)
 //   version.txt                    the package versions
 // Exit status 3 and one line when the packages cannot be had (no apt, no network): tests that need them are then skipped.
@@ -21,7 +22,7 @@ const SYSTEMS = {
     image: "Image",
     packages: ["opensbi", "busybox-static"],
     out: "cache/linux",
-    outputs: ["Image", "fw_jump.bin", "fw_jump.elf", "fw_dynamic.bin", "fw_dynamic.elf", ...COMMON],
+    outputs: ["Image", "fw_jump.bin", "fw_jump.elf", "fw_dynamic.bin", "fw_dynamic.elf", "modules.cpio.gz", ...COMMON],
   },
   amd64: {
     suite: "trixie",
@@ -40,6 +41,8 @@ const SYSTEMS = {
     outputs: ["vmlinuz", ...COMMON],
   },
 } as const;
+/** Modules below drivers/, none of which needs others. */
+const MODULES = ["virtio/virtio_mmio", "block/virtio_blk", "char/hw_random/virtio-rng", "virtio/virtio_input", "input/evdev"];
 const { force, arch = "riscv64" } = parseArgs(Deno.args, { boolean: ["force"], string: ["arch"] });
 const system = SYSTEMS[arch as keyof typeof SYSTEMS];
 if (!system) {
@@ -172,6 +175,18 @@ async function findFile(folder: string, pattern: RegExp): Promise<string> {
   throw new Unavailable(`no file like ${pattern} in ${folder}`);
 }
 
+/** An archive that the kernel takes behind another one. */
+async function moduleArchive(tree: string): Promise<Uint8Array> {
+  const folder = await findFile(join(tree, "usr/lib/modules"), /^\d/).catch(() => findFile(join(tree, "lib/modules"), /^\d/));
+  const entries: Entry[] = [{ path: "modules", mode: 0o40755 }];
+  for (const [i, name] of MODULES.entries()) {
+    const { stdout, success } = await new Deno.Command("xz", { args: ["-dc", join(folder, "kernel/drivers", `${name}.ko.xz`)] }).output();
+    if (!success) throw new Unavailable(`no module ${name}, or no xz`);
+    entries.push({ path: `modules/${i}-${name.split("/").pop()}.ko`, mode: 0o100644, bytes: stdout });
+  }
+  return cpio(entries);
+}
+
 async function build(): Promise<void> {
   const { tree, versions } = await download();
   await Deno.mkdir(OUT, { recursive: true });
@@ -189,6 +204,7 @@ async function build(): Promise<void> {
     { path: "init", mode: 0o100755, bytes: new TextEncoder().encode(INIT) },
   ]);
   await Deno.writeFile(join(OUT, "initramfs.cpio.gz"), await gzip(archive));
+  if (OUTPUTS.includes("modules.cpio.gz")) await Deno.writeFile(join(OUT, "modules.cpio.gz"), await gzip(await moduleArchive(tree)));
   await Deno.writeTextFile(join(OUT, "version.txt"), versions);
   await Deno.remove(tree, { recursive: true }); // half a gigabyte of modules
 }

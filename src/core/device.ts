@@ -195,6 +195,12 @@ export interface DeviceType<K extends Keys = Keys, C = Config<K>> {
   readonly dmaChannels?: number;
   /** Names of those of its keys that are drives (core/disk.ts), in the order in which they are filled. */
   readonly drives?: readonly string[];
+  /** Its drives take images that end within a sector: zeros follow. */
+  readonly padsDrives?: boolean;
+  /** What is loaded beside its file when it has these keys; `disks`: the command line brings images for drives. */
+  later?(config: C, disks: boolean): Promise<unknown> | undefined;
+  /** Keys that stay, as its addresses do, when one of several is made one of another type: what belongs to the place. */
+  readonly keeps?: readonly string[];
   /** The only family of processors that it belongs to; any when absent. */
   readonly family?: string;
   /** Whether it may (or must) be plugged into a PCI bus: `pci = "pci:1.1"`. */

@@ -218,9 +218,10 @@ export function kindOf(image: DiskSource): DiskKind {
   return (low | high << 8) === 512 ? "floppy" : "hard";
 }
 
-/** What is wrong with an image of this many bytes in such a drive, if anything. */
-export function sizeProblem(kind: DiskKind, bytes: number): string | undefined {
+/** What is wrong with an image of this many bytes in such a drive, if anything; `padded`: the drive fills up a sector that the image ends in. */
+export function sizeProblem(kind: DiskKind, bytes: number, padded = false): string | undefined {
   if (bytes === 0) return "the image is empty";
+  if (padded) return undefined;
   if (kind === "floppy") {
     return bytes > LARGEST_FLOPPY ? `an image of ${bytes} bytes is too large for a floppy, which has at most ${LARGEST_FLOPPY}` : undefined;
   }

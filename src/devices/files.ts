@@ -4,6 +4,7 @@ export const FILES: Readonly<Record<string, string>> = {
   "ns16550a": "devices/ns16550a.ts",
   "pc-testdev": "devices/pc_testdev.ts",
   "unimplemented": "devices/unimplemented.ts",
+  "virtio.mmio": "devices/virtio_mmio.ts",
   "i8254": "loads/devices_isa.ts",
   "i8259.pair": "loads/devices_isa.ts",
   "isa-debug-exit": "loads/devices_isa.ts",
@@ -27,4 +28,5 @@ export const FILES: Readonly<Record<string, string>> = {
   "goldfish.rtc": "loads/devices_riscv.ts",
   "riscv.plic": "loads/devices_riscv.ts",
   "sifive.test": "loads/devices_riscv.ts",
+  "virtio.blk": "loads/devices_virtio.ts",
 };

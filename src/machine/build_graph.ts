@@ -267,7 +267,10 @@ class GraphBuilder {
     }
   }
 
-  /** One of several with what its own table says; undefined when that removes it, or after an error. One of another type keeps its addresses alone. */
+  /**
+   * One of several with what its own table says; undefined when that removes it, or after an error. One of another type keeps its addresses, and
+   * what its first type says that belongs to the place.
+   */
   #changed(id: string, one: Read, { value: own, place }: TomlNode): Read | undefined {
     if (own === false) return undefined;
     this.#wires.inputs.set(id, undefined);
@@ -277,7 +280,8 @@ class GraphBuilder {
       if (own.has(key)) this.#reader.error("must be absent: it is one of several", own.get(key)!.place);
     }
     if (this.#reader.errors.length > errors) return undefined;
-    const retyped = own.has("type") && own.get("type")!.value !== one.type, table: TomlTable = new Map(retyped ? [] : one.table);
+    const retyped = own.has("type") && own.get("type")!.value !== one.type, keeps = retyped ? this.#types[one.type].keeps ?? [] : undefined;
+    const table: TomlTable = new Map([...one.table].filter(([key]) => keeps?.includes(key) ?? true));
     for (const key of ["count", "stride"]) table.delete(key);
     for (const [key, bus] of [["at", "mem"], ["io", "io"]] as const) {
       const bases = one.windows.filter((w) => w.bus === bus).map((w) => ({ value: w.base, place, text: hex(w.base), whole: true }));
@@ -351,16 +355,17 @@ class GraphBuilder {
     config: Readonly<Record<string, unknown>>,
     place: Place,
   ): DriveNode[] {
+    const { padsDrives: padded = false } = type;
     return names.map((name) => {
       const key = type.keys[name], node = table.get(name), keys = key.kind === "table" ? key.keys : {};
       const kinds = keys.media?.kind === "choice" ? keys.media.choices as DiskKind[] : [];
       const inner = node?.value instanceof Map ? node.value.get("file")?.place : undefined;
       const drive = config[name] as DriveConfig | undefined, where = inner ?? node?.place ?? place;
       if (drive?.file !== undefined && drive.file !== KERNEL) {
-        const problem = sizeProblem(drive.media, this.#reader.fileSize(drive.file));
+        const problem = sizeProblem(drive.media, this.#reader.fileSize(drive.file), padded);
         if (problem) this.#reader.error(problem, where);
       }
-      return { name, kinds, ...(drive && { config: drive }), place: where };
+      return { name, kinds, padded, ...(drive && { config: drive }), place: where };
     });
   }
 

@@ -68,20 +68,21 @@ export class MachineDisks {
   }
 
   #insertAnywhere(file: string, said?: DiskKind): void {
-    const image = this.open(file, { write: false }), kind = said ?? this.#kindOf(image), problem = sizeProblem(kind, image.size);
-    if (problem) throw new ConfigError(problem, { file });
+    const image = this.open(file, { write: false }), kind = said ?? this.#kindOf(image);
     // A drive that the machine has comes before one that it could have.
     const free = this.#slots.filter((s) => !s.disk), fits = (s: Slot) => s.node.config === undefined && s.node.kinds.includes(kind);
     const slot = free.find((s) => s.node.config && s.kind === kind) ?? free.find(fits);
+    const problem = sizeProblem(kind, image.size, slot?.node.padded);
+    if (problem) throw new ConfigError(problem, { file });
     if (!slot) throw new ConfigError(`${OPTIONS[said ?? "hard"]}: no free drive for a ${NAMES[kind]}`, { file });
     slot.kind = kind;
     this.#insert(slot, this.#writable(slot, file, image));
   }
 
-  /** What an image seems to be. Only its size makes one a floppy: on a machine that has no drive for those it is a small hard disk. */
+  /** What an image seems to be; on a machine that has no drive for floppies or CDs they are hard disks. */
   #kindOf(image: DiskSource): DiskKind {
     const kind = kindOf(image);
-    return kind !== "floppy" || this.#slots.some((s) => s.kind === kind || s.node.kinds.includes(kind)) ? kind : "hard";
+    return this.#slots.some((s) => s.kind === kind || s.node.kinds.includes(kind)) ? kind : "hard";
   }
 
   /** An image that was opened to look at it, for a drive that may let the guest change the file. */

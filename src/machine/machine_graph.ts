@@ -42,6 +42,8 @@ export interface DriveNode {
   readonly name: string;
   /** Kinds of disks that could be there; the first unless `config` says otherwise. */
   readonly kinds: readonly DiskKind[];
+  /** It takes images that end within a sector. */
+  readonly padded: boolean;
   /** What the machine file says; absent: there is none unless the command line puts a disk there. */
   readonly config?: DriveConfig;
   /** Of its file, or of its table or device. */

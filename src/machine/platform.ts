@@ -6,6 +6,7 @@ import type { CharPort, Device, StopRequest } from "../core/device.ts";
 import { Later } from "../core/later.ts";
 import type { Log } from "../core/log.ts";
 import type { PciFunction } from "../core/pci.ts";
+import { DEVICES } from "../devices/mod.ts";
 import { type Engine, type EngineOptions, loadJit } from "../engine/engine.ts";
 import type { FindShipped } from "./config.ts";
 import type { DiskImage, MachineDisks, OpenDisk } from "./disks.ts";
@@ -137,6 +138,8 @@ export async function loadGraph(options: MachineOptions, host: Host, later = fal
     findShipped: host.findShipped,
     ...(options.set ? { set: options.set } : {}),
   });
+  const disks = (options.disks?.length ?? 0) > 0;
+  for (const { type, config } of graph.devices) await DEVICES[type].later?.(config, disks);
   const platform = await loadPlatform(graph.cpu.family, later);
   platform.checkCpu(graph);
   if (!later || options.tuning?.threshold !== undefined) await loadJit();
