@@ -1,10 +1,11 @@
 // What scripts look at in a machine. Loaded when a script is given one: a run of the command line has no use for it.
 import { loadInspector, type Privilege } from "../machine/inspector.ts";
 import { loadBacktrace, type MachineLike } from "./machine_like.ts";
+import { type GuestValue, memoryOf, type Reach, Variable } from "./memory.ts";
 import { Processor } from "./processor.ts";
 import type { Waiting } from "./waiting.ts";
 
-export { type Privilege, Processor };
+export { type GuestValue, memoryOf, type Privilege, Processor, type Reach, Variable };
 
 /** What cannot be loaded while guest time stands still. */
 export async function loadFor({ cpus: [cpu] }: MachineLike): Promise<void> {

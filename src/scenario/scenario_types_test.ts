@@ -73,6 +73,9 @@ Deno.test("a matcher of another kind of subject does not compile", () => {
     // @ts-expect-error: what runs the guest itself is not polled
     expect.poll(m, () => m.serial).toPrint("x");
     expect.soft(m.cpu).not.toBeIn("panic");
+    expect(m.memory("TASKS[1]")).toEqual({ id: 1, state: { Blocked: [3n, "x"] } });
+    // @ts-expect-error: a processor's
+    expect(m.memory("TASKS")).toMap(5);
     return [whole, group, taken];
   };
   assertEquals(typeof expect.soft, "function");

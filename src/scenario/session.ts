@@ -9,7 +9,7 @@ import { Outcome } from "./failures.ts";
 import { Forbidden } from "./forbidden.ts";
 import { type InputEntry, InputLog, KEYBOARD, RESET, type SavedInputs } from "./inputs.ts";
 import type { KeyQueueState } from "./keyboard.ts";
-import type { Processor } from "./inspection.ts";
+import type { Processor, Reach, Variable } from "./inspection.ts";
 import { addressOf, describeAddress, type MachineLike, momentOf, ticksOf } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 import { Pump, type Queue, type SessionHooks } from "./pump.ts";
@@ -152,6 +152,14 @@ export class MachineSession implements Waiting, AsyncDisposable {
   }
   get cpus(): readonly Processor[] {
     return this.#cpus ??= INSPECTION.now!.processorsOf(this);
+  }
+
+  /**
+   * A variable by its name ("kernel::TASKS[3].name": fields, elements, `.*` what a pointer points to), or an address with a type: "u32",
+   * "[u8; 16]", "*T", a type of the program. @throws {ConfigError} there is no such symbol, type or part.
+   */
+  memory(where: string | number | bigint, type?: string, reach?: Reach): Variable {
+    return INSPECTION.now!.memoryOf(this, where, type, reach);
   }
 
   /** Keys that wait for the guest. */

@@ -3,7 +3,7 @@ import { checkOptions, ConfigError } from "../../core/errors.ts";
 import { Console } from "../console.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { describeStop } from "../failures.ts";
-import { Processor } from "../inspection.ts";
+import { Processor, Variable } from "../inspection.ts";
 import { SessionScreen } from "../peripherals.ts";
 import { MachineSession } from "../session.ts";
 import { CONSOLES } from "./consoles.ts";
@@ -12,6 +12,7 @@ import { PROCESSORS } from "./processors.ts";
 import { SCREENS } from "./screens.ts";
 import type { Expect, PollOptions } from "./types.ts";
 import { VALUES } from "./values.ts";
+import { VARIABLES } from "./variables.ts";
 import { type Call, checkNamed, type Kind, matchersFor, named, outcome, settle } from "./verdict.ts";
 
 /** Kinds of subjects by their classes; what is none of them is a value. */
@@ -20,6 +21,7 @@ const KINDS: readonly (readonly [abstract new (...args: never) => object, Kind])
   [SessionScreen, SCREENS],
   [MachineSession, MACHINES],
   [Processor, PROCESSORS],
+  [Variable, VARIABLES],
 ];
 
 /** @throws {ConfigError} it is a promise. */

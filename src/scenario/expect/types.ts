@@ -2,7 +2,7 @@
 import type { Stop } from "../../machine/stop.ts";
 import type { Pattern } from "../console.ts";
 import type { Duration } from "../duration.ts";
-import type { Privilege, Processor } from "../inspection.ts";
+import type { GuestValue, Privilege, Processor, Variable } from "../inspection.ts";
 import type { SessionScreen } from "../peripherals.ts";
 import type { Cell, Look } from "../screen.ts";
 import type { SerialConsole } from "../serial_console.ts";
@@ -91,6 +91,19 @@ export interface ProcessorExpectation extends ProcessorChecks {
   readonly not: ProcessorChecks;
 }
 
+interface VariableChecks extends Order {
+  /** Numbers are equal whatever their width is; what a script writes need not be a bigint. */
+  toEqual(expected: GuestValue): void;
+  toMatch(pattern: string | RegExp): void;
+  toContain(part: GuestValue): void;
+  toHaveLength(length: number): void;
+  /** The bytes that are there, whatever the type. */
+  toHaveBytes(bytes: ArrayLike<number>): void;
+}
+export interface VariableExpectation extends VariableChecks {
+  readonly not: VariableChecks;
+}
+
 interface Equality<T> {
   /** The same (`Object.is`). */
   toBe(expected: T): void;
@@ -125,6 +138,7 @@ export type ExpectationOf<T> = [T] extends [SerialConsole] ? ConsoleExpectation
   : [T] extends [SessionScreen] ? ScreenExpectation
   : [T] extends [MachineSession] ? MachineExpectation
   : [T] extends [Processor] ? ProcessorExpectation
+  : [T] extends [Variable] ? VariableExpectation
   // An `await` is missing, or a call.
   : [T] extends [PromiseLike<unknown>] ? never
   : ValueExpectation<Widened<T>>;
