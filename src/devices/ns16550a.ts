@@ -39,6 +39,8 @@ const powerOn = () => ({
   rbr: 0,
   threPending: false,
   timeoutPending: false,
+  /** When the character timeout comes, in ticks; -1 when none is running. */
+  timeoutAt: -1,
   /** Until when the last byte from outside was on the line, in ticks. */
   lineFrom: 0,
   /** LSR has told since that there is nothing to read. */
@@ -96,6 +98,10 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
   }
 
   restored(): void {
+    if (this.state.timeoutAt < 0) this.#timeout.cancel();
+    else this.#timeout.scheduleAt(this.state.timeoutAt);
+    if (this.state.lineFrom <= this.env.clock.ticks) this.#line.cancel();
+    else this.#line.scheduleAt(this.state.lineFrom);
     this.#update();
   }
 
@@ -315,8 +321,13 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
   /** The timeout counts four character times from the last arrival or read while characters wait (8.11). */
   #startTimeout(): void {
     const s = this.state;
-    if (this.#fifo && s.rx.length) this.#timeout.schedule(4 * this.#characterNs());
-    else this.#timeout.cancel();
+    if (!this.#fifo || !s.rx.length) {
+      s.timeoutAt = -1;
+      this.#timeout.cancel();
+      return;
+    }
+    this.#timeout.schedule(4 * this.#characterNs());
+    s.timeoutAt = this.#timeout.at;
   }
 
   /** Nanoseconds that a character takes on the line: start, data, parity and stop bits. */
@@ -327,6 +338,7 @@ export class Ns16550a implements Device<ReturnType<typeof powerOn>>, BusTarget, 
   }
 
   #timedOut(): void {
+    this.state.timeoutAt = -1;
     this.state.timeoutPending = this.state.rx.length > 0;
     this.#update();
   }

@@ -35,6 +35,8 @@ export interface Architecture<C extends CpuBase = any> {
   readonly inputs: Readonly<Record<string, number>>;
   /** Whether it has a space of ports. */
   readonly ports: boolean;
+  /** Whether a machine can start at an address of a file that is loaded, as from a kernel without a protocol. */
+  readonly entries?: true;
   /** Machines of ELF files that it runs. */
   readonly elf: readonly number[];
   /** The module below src that makes its machines (`PlatformModule`). */

@@ -8,7 +8,7 @@ import { applySet, ConfigReader, type FindShipped, hex, loadTree, merge, type Ov
 import { architectureOf, ARCHITECTURES, archKey, type CpuNode, familyOf } from "./architectures.ts";
 import type { Architecture } from "./architecture.ts";
 import * as format from "./format.ts";
-import { type DeviceNode, type DriveNode, KERNEL, type MachineGraph, mainRam, type PlacedWindow } from "./machine_graph.ts";
+import { type DeviceNode, type DriveNode, KERNEL, type LoadNode, type MachineGraph, mainRam, type PlacedWindow } from "./machine_graph.ts";
 import { checkDma, checkLoad, checkOverlaps, checkPci, checkReset, checkWidth, type Parts } from "./graph_checks.ts";
 import { largest, memoriesOf } from "./memories.ts";
 import { ConfigSections } from "./config_sections.ts";
@@ -174,6 +174,7 @@ class GraphBuilder {
     const firmware = this.#firmware();
     const boot = r.table(this.#sections.get("boot"), architecture.keys.boot, this.#sections.place("boot")) as Boot;
     if (boot.load !== undefined) checkLoad(parts, boot.load);
+    const loads = top.load.length > 0 ? this.#loads(top.load) : [];
     r.done();
     const origin = mainRam({ memories }).segments[0].base;
     return {
@@ -189,6 +190,7 @@ class GraphBuilder {
       memories,
       devices: this.#devices,
       edges: wires.edges,
+      ...(loads.length > 0 && { loads }),
       firmware,
       boot: {
         protocol: boot.protocol,
@@ -202,6 +204,22 @@ class GraphBuilder {
         load: architecture.loadAt(cpu, boot.load, origin),
       },
     };
+  }
+
+  #loads(values: Config<typeof format.ROOT>["load"]): LoadNode[] {
+    const nodes = this.#sections.root.get("load")!.value as readonly TomlNode[];
+    return values.map((load, i): LoadNode => {
+      // One that is no table has been told of.
+      if (!load) return { file: "", format: "raw", place: nodes[i].place };
+      const table = nodes[i].value as TomlTable, place = table.get("file")?.place ?? nodes[i].place;
+      if (load.entry !== undefined && !this.#architecture.entries) {
+        this.#reader.error(
+          `must be absent: kernels of ${this.#architecture.title} machines start by their protocol`,
+          table.get("entry")!.place,
+        );
+      }
+      return { ...load, place } as LoadNode;
+    });
   }
 
   #arch(): string | undefined {

@@ -36,6 +36,7 @@ export function describe(graph: MachineGraph, types: Types = DEVICES): string {
       ...(boot.initrd !== undefined ? [["initrd", boot.initrd]] : []),
       ...(boot.dtb !== undefined ? [["device tree", boot.dtb]] : []),
       ...(boot.symbols !== undefined ? [["symbols", boot.symbols]] : []),
+      ...(graph.loads ?? []).map((l): Cell[] => ["loaded", loadText(l)]),
       ["command line", boot.cmdline || "(none)"],
       ["kernel starts in", own.kernel],
       ...own.boot,
@@ -47,6 +48,9 @@ export function describe(graph: MachineGraph, types: Types = DEVICES): string {
 }
 
 type Cell = string | number;
+
+const loadText = ({ file, at, entry }: NonNullable<MachineGraph["loads"]>[number]): string =>
+  file + (at === undefined ? "" : ` at ${hex(at)}`) + (typeof entry === "number" ? `, starts at ${hex(entry)}` : entry ? ", starts" : "");
 
 function memoryMap(graph: MachineGraph): Cell[][] {
   const rows = [

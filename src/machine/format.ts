@@ -1,6 +1,17 @@
 // The machine format, as data: every key of a machine file except those that a device type or an architecture declares itself.
 // The reader (graph.ts), `describe`, the device list and the JSON Schema are all made from these tables.
-import { bool, choice, either, file, int, type Keys, list, named, size, string, time } from "../core/schema.ts";
+import { bool, choice, either, file, int, type Keys, list, named, size, string, table, time } from "../core/schema.ts";
+
+/** A file of `load`. */
+const LOAD = {
+  file: file("ELF, Intel hex, or raw bytes"),
+  at: int("where raw bytes go; the others say so themselves", { max: Number.MAX_SAFE_INTEGER, optional: true }),
+  entry: either("the machine starts there, in the place of a kernel: true where the file says, else the address; RISC-V only", [
+    bool("where the file says"),
+    int("address", { max: Number.MAX_SAFE_INTEGER }),
+  ], { optional: true, form: "an address, or true" }),
+  format: choice("kind of file; auto looks at it", { choices: ["auto", "elf", "hex", "raw"], default: "auto" }),
+} satisfies Keys;
 
 export const ROOT = {
   schema: choice("version of this format", { choices: [1] }),
@@ -10,6 +21,7 @@ export const ROOT = {
   compatible: list("what the device tree's root says the machine is compatible with", string("vendor,board"), {
     default: ["riscv-virtio"] as string[],
   }),
+  load: list("files that are put into memory at power-on, beside kernel and firmware", table("one file", LOAD), { default: [] }),
   seed: int("what random RAM contents and the device tree's rng-seed are made from", { default: 0 }),
 } satisfies Keys;
 

@@ -12,9 +12,10 @@ import { isElf, machineName, placeOf, readElf, type Symbols, withSymbolsBeside }
 import { MachineDisks } from "./disks.ts";
 import { architectureOf } from "./architectures.ts";
 import { type MachineGraph, mainRam } from "./machine_graph.ts";
-import { type Host, type MachineOptions, openDisk, type Platform, platformOf, traceProcessors } from "./platform.ts";
+import { type Host, loadsOf, type MachineOptions, openDisk, type Platform, platformOf, traceProcessors } from "./platform.ts";
 import type { Moment } from "./moment.ts";
-import { fillRandom, type MemoryWindow, windowsOf } from "./ram.ts";
+import type { LoadedFile } from "./loads.ts";
+import { fillRandom, loadSegments, type MemoryWindow, windowsOf } from "./ram.ts";
 import { forEachTouchedPage, type Pages, pagesOf, savePages } from "./pages.ts";
 import { Reach, type Sleep } from "./reach.ts";
 import { Schedule } from "./schedule.ts";
@@ -49,6 +50,7 @@ export class Machine {
   readonly disks: MachineDisks;
   readonly #windows: readonly MemoryWindow[];
   readonly #platform: Platform;
+  readonly #loads: readonly LoadedFile[];
   readonly #reach: Reach;
   readonly #schedule: Schedule;
   readonly #state: Stateful;
@@ -101,6 +103,7 @@ export class Machine {
       this.engine.wrote(paddr, length);
     };
     this.disks = new MachineDisks(graph, options.disks ?? [], openDisk(host));
+    this.#loads = loadsOf(graph, host, this.bus);
     const platform = platformOf(graph.cpu).now?.createPlatform;
     if (!platform) throw new Error(`the platform '${graph.cpu.family}' is not loaded: loadGraph comes first`);
     this.#platform = platform({
@@ -112,6 +115,7 @@ export class Machine {
       clock: this.clock,
       devices: this.#devices,
       disks: this.disks,
+      loads: this.#loads,
       stop: (request) => schedule.ask(request),
       die: (stop) => schedule.die(stop),
       requestBreak: () => schedule.requestBreak(),
@@ -289,6 +293,7 @@ export class Machine {
       }
     }
     for (const device of this.#devices.values()) device.reset();
+    for (const { segments, kind } of this.#written ? [] : this.#loads) loadSegments(this.bus, this.graph, segments, kind === "elf");
     this.#platform.powerOn();
   }
 
@@ -334,7 +339,7 @@ export class Machine {
 /** @throws {ConfigError} a file is named for them, and is no ELF file for this processor. */
 function symbolsOf(graph: MachineGraph, options: MachineOptions, host: Host, own: Symbols): Symbols {
   const machines = architectureOf(graph.cpu).elf;
-  const named = options.symbols ?? graph.boot.symbols, image = options.kernel ?? graph.boot.kernel;
+  const named = options.symbols ?? graph.boot.symbols, image = options.kernel ?? graph.boot.kernel ?? graph.loads?.[0].file;
   if (named !== undefined) {
     const bytes = host.readFile(named);
     if (!isElf(bytes)) throw new ConfigError("symbols are taken from an ELF file, and this is none", { file: named });

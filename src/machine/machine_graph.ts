@@ -78,6 +78,15 @@ export interface Edge {
   readonly place: Place;
 }
 
+/** A file that is put into memory at power-on. */
+export interface LoadNode {
+  readonly file: string;
+  readonly at?: number;
+  readonly entry?: boolean | number;
+  readonly format: "auto" | "elf" | "hex" | "raw";
+  readonly place: Place;
+}
+
 /** A checked machine. Everything is plain data and printable. */
 export interface MachineGraph {
   readonly name: string;
@@ -105,6 +114,8 @@ export interface MachineGraph {
   /** In file order. */
   readonly devices: readonly DeviceNode[];
   readonly edges: readonly Edge[];
+  /** In file order; absent when there are none. */
+  readonly loads?: readonly LoadNode[];
   readonly firmware: { readonly kind: "builtin" | "none" } | { readonly kind: "file"; readonly path: string; readonly vga?: string };
   readonly boot: {
     readonly protocol: string;

@@ -100,7 +100,7 @@ const MISTAKES: [string, string, string, Record<string, unknown>?, Record<string
   [
     "unknown key at the top",
     `colour = "red"\n${BASE}`,
-    "m.toml:1: colour: unknown key 'colour'; known: boot, clock, compatible, cpu, device, extends, firmware, memory, model, name, schema, seed",
+    "m.toml:1: colour: unknown key 'colour'; known: boot, clock, compatible, cpu, device, extends, firmware, load, memory, model, name, schema, seed",
   ],
   ["unknown key with a suggestion", BASE.replace("harts", "hart"), "m.toml:6: cpu.hart: unknown key 'hart' (did you mean 'harts'?)"],
   ["unknown key of a device", keys(`divisr = 1`), "m.toml:13: device.k.divisr: unknown key 'divisr' (did you mean 'divisor'?)"],

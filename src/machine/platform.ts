@@ -14,6 +14,7 @@ import type { Symbols } from "./elf.ts";
 import type { DebuggableCore, EngineCpu } from "./engine_cpu.ts";
 import { architectureOf } from "./architectures.ts";
 import { loadConfigAndTypes } from "./build_graph.ts";
+import type { LoadedFile } from "./loads.ts";
 import type { MachineGraph } from "./machine_graph.ts";
 import type { Stop } from "./stop.ts";
 import type { Tap } from "./tap.ts";
@@ -79,6 +80,8 @@ export interface PlatformParts {
   /** Devices by id; filled after the platform is made, before it is powered on. */
   readonly devices: ReadonlyMap<string, Device>;
   readonly disks: MachineDisks;
+  /** Files that are in memory when the platform is powered on: `[[load]]` of the machine file. */
+  readonly loads: readonly LoadedFile[];
   /** Whether it is powered on for a snapshot, which brings what is in the memories. */
   blank(): boolean;
   stop(request: StopRequest): void;
@@ -91,6 +94,11 @@ export interface PlatformParts {
   /** The console that firmware calls use. */
   firmwareConsole(): Tap | undefined;
 }
+
+const LOADS = new Later<typeof import("./loads.ts")>("machine/loads.ts");
+/** The files that the machine file puts into memory. @throws {ConfigError} */
+export const loadsOf = (graph: MachineGraph, host: Host, bus: Bus): readonly LoadedFile[] =>
+  graph.loads ? LOADS.now!.readLoads(graph, (path) => host.readFile(path), bus) : [];
 
 const TRACING = new Later<{ traceCpus(cpus: Platform["cpus"], log: Log, symbols: Symbols): void }>("machine/tracing.ts");
 /** Whether somebody listens to processors. */
@@ -144,5 +152,6 @@ export async function loadGraph(options: MachineOptions, host: Host, later = fal
   platform.checkCpu(graph);
   if (!later || options.tuning?.threshold !== undefined) await loadJit();
   if (traced(host.log)) await TRACING.load();
+  if (graph.loads) await LOADS.load();
   return await platform.prepare?.(graph, host) ?? graph;
 }

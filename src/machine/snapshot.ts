@@ -11,8 +11,8 @@ import { changePages, forEachTouchedPage, loadPages, type Pages, savePages } fro
 import type { Schedule, Slice } from "./schedule.ts";
 import type { Stop } from "./stop.ts";
 
-/** Of snapshots: those of another are refused. 2: alarms by name. 3: the time before resets. 4: alarms by name alone. */
-export const VERSION = 4;
+/** Of snapshots: those of another are refused. 2: alarms by name. 3: the time before resets. */
+export const VERSION = 3;
 
 /** State of a machine: plain data, restored exactly. */
 export interface Snapshot {
@@ -139,7 +139,6 @@ export function digest(m: Stateful): string {
   }
   const rest = {
     clock: m.schedule.clock.ticks,
-    alarms: m.schedule.clock.save(),
     cpus: m.cpus.map((c) => c.save()),
     devices: [...m.devices].map(([id, d]) => [id, d.state]),
     firmware: m.platform.save(),

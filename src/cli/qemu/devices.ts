@@ -4,7 +4,7 @@ import { ConfigError, didYouMean } from "../../core/errors.ts";
 import type { Consoles } from "./consoles.ts";
 import type { Disks } from "./disks.ts";
 import { onlyKnown, type QemuLine, typed } from "./line.ts";
-import { integer, type Properties, properties } from "./syntax.ts";
+import { integer, isOn, type Properties, properties } from "./syntax.ts";
 
 /** The command line, with what the devices are plugged into. */
 export interface Sockets {
@@ -52,7 +52,6 @@ const GROUPS: readonly (readonly [kind: "said" | "missing" | "drive", words: str
     "vmcoreinfo vmgenid tpm-tis tpm-crb tpm-tis-device smbus-eeprom ipmi-bmc-sim isa-ipmi-kcs isa-ipmi-bt vhost-vsock vhost-user-vsock hv-syndbg isa-applesmc sga i8042 mc146818rtc isa-parallel isa-fdc acpi-erst " +
     "can-bus ctucan_pci kvaser_pci i2c-ddc at24c-eeprom"],
   ["drive", "disks by virtio over PCI are not there yet", "virtio-blk-pci"],
-  ["drive", "disks by virtio are not there yet", "virtio-blk-device"],
   ["drive", "SCSI is not there yet", "virtio-scsi lsi53c810 lsi53c895a am53c974 dc390 megasas megasas-gen2 mptsas1068 pvscsi scsi-hd scsi-cd scsi-block scsi-generic"],
   ["drive", "NVMe is not there yet; -drive if=ide is", "nvme nvme-ns nvme-subsys"],
   ["drive", "AHCI is not there yet; -drive if=ide is", "ahci ich9-ahci"],
@@ -62,8 +61,17 @@ const GROUPS: readonly (readonly [kind: "said" | "missing" | "drive", words: str
   ["missing", "that device is not there", "edu ivshmem-plain ivshmem-doorbell vfio-pci pvrdma guest-loader x-pci-proxy-dev isa-cirrus-vga cxl-type3 cxl-rp ipoctal232 tpci200"],
 ];
 
+/** Properties of a disk by virtio; those that are not looked at change nothing that a guest could count on. */
+const VIRTIO_BLK =
+  ("drive serial num-queues packed queue-size bootindex event_idx indirect_desc iommu_platform any_layout notify_on_empty discard write-zeroes config-wce report-discard-granularity " +
+    "logical_block_size physical_block_size min_io_size opt_io_size discard_granularity max-discard-sectors max-write-zeroes-sectors request-merging backend_defaults scsi share-rw iothread queue_reset " +
+    "seg-max-adjust write-cache rerror werror account-invalid account-failed x-enable-wce-if-config-wce use-started use-disabled-flag x-disable-legacy-check cyls heads secs")
+    .split(" ");
+
 /** What becomes keys of the machine file, and what properties that may have. */
-const MADE: Readonly<Record<string, Model & { readonly keys: readonly string[] }>> = {
+const MADE: Readonly<Record<string, Model & { readonly keys: readonly string[]; readonly anywhere?: true }>> = {
+  loader: { keys: ["file", "addr", "cpu-num", "force-raw", "data", "data-len", "data-be"], anywhere: true, make: loader },
+  "virtio-blk-device": { keys: VIRTIO_BLK, anywhere: true, make: ({ disks }, props, what) => disks.plugVirtio(props, what) },
   "isa-debug-exit": { keys: ["iobase", "iosize"], make: debugExit },
   "isa-debugcon": { keys: ["iobase", "chardev", "readback"], make: debugConsole },
   "isa-serial": { keys: ["index", "iobase", "irq", "chardev", "wakeup"], make: serial },
@@ -169,10 +177,13 @@ export function devices(sockets: Sockets): void {
     if (model.make) {
       const made = MADE[driver];
       line.reading(what, () => onlyKnown(props, [...COMMON, ...made.keys]));
-      if (line.family !== "x86") throw new ConfigError(`${what}: the board ${line.machine} has no such device`);
+      if (line.family !== "x86" && !made.anywhere) throw new ConfigError(`${what}: the board ${line.machine} has no such device`);
       model.make(sockets, props, what);
-    } else if (model.said) line.say(model.said, `-device ${driver}`);
-    else if (model.withDrive && props.drive === undefined) line.say(model.missing!, `-device ${driver}`);
+    } else if (model.said) {
+      line.say(model.said, `-device ${driver}`);
+      // It has its slot, so that the others have theirs.
+      if (/^virtio-.*-device$/.test(driver) && line.family === "riscv") line.reading(what, () => sockets.disks.slot(props, what));
+    } else if (model.withDrive && props.drive === undefined) line.say(model.missing!, `-device ${driver}`);
     else throw new ConfigError(`${what}: ${model.missing}`);
   }
   networks(line);
@@ -180,6 +191,20 @@ export function devices(sockets: Sockets): void {
   objects(line);
   globals(line);
 }
+
+/** A file in memory. QEMU's loader can also store a number or set where a processor begins. */
+function loader({ line }: Sockets, props: Properties, what: string): void {
+  const { file, addr, "cpu-num": processor, "force-raw": raw } = props;
+  if (props.data !== undefined) throw new ConfigError(`${what}: only files are loaded; put the number into one`);
+  if (processor !== undefined) throw new ConfigError(`${what}: where a processor begins is not set by a file; -kernel or -bios start one`);
+  if (!file) throw new ConfigError(`${what}: file=... is missing`);
+  const elf = !isOn(raw) && isElf(line.files.start(file)),
+    at = addr === undefined || elf ? undefined : line.reading(what, () => integer(addr, "addr"));
+  const load = { file, ...at !== undefined && { at: `0x${at.toString(16)}` }, ...isOn(raw) && { format: "raw" } };
+  line.set.set("load", [...line.set.get("load") as unknown[] | undefined ?? [], load]);
+}
+
+const isElf = (bytes: Uint8Array | undefined) => bytes?.[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
 
 function debugExit({ line: { set } }: Sockets, { iobase = "0x501", iosize = "2" }: Properties, what: string): void {
   const io = integer(iobase, `${what}: iobase`), size = integer(iosize, `${what}: iosize`);
@@ -294,13 +319,16 @@ function objects(line: QemuLine): void {
 /** Properties of all devices of a kind: those that mean something here are read where that is. */
 function globals(line: QemuLine): void {
   for (const g of line.all("global")) {
-    const { driver, property } = line.reading(g, () => properties(g.value, "")),
-      [, short, name] = /^([\w-]+(?:\.\w+)?)\.([^=.]+)=/s.exec(g.value) ?? [];
+    const { driver, property, value } = line.reading(g, () => properties(g.value, "")),
+      [, short, name, rest] = /^([\w-]+(?:\.\w+)?)\.([^=.]+)=(.*)$/s.exec(g.value) ?? [];
     const of = driver ?? short, what = property ?? name;
     if (of === undefined || what === undefined) throw new ConfigError(`${typed(g)}: expected driver.property=value`);
     if (of === "riscv-cpu" || of === "isa-debugcon" && what === "iobase") continue;
-    // Without that device QEMU says so, too.
-    if (of === "virtio-mmio" && what === "force-legacy") continue;
+    if (of === "virtio-mmio" && what === "force-legacy") {
+      // A board without slots has none to say it of, and QEMU's says so, too.
+      if (line.family === "riscv" && !isOn(value ?? rest)) line.set.set("device.virtio.force_legacy", false);
+      continue;
+    }
     line.say("nothing here has that property", `-global ${of}.${what}`);
   }
 }

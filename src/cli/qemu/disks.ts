@@ -75,7 +75,9 @@ const FORMATS: Readonly<Record<string, string>> = { raw: "", host_device: "", fi
 const KINDS: Readonly<Record<string, string>> = { a: "floppy", b: "floppy", c: "hard", d: "cd" };
 /** QEMU's order when nobody gives another. */
 const ORDER = "cad";
-const IDE = 4, FLOPPIES = 2;
+const IDE = 4, FLOPPIES = 2, SLOTS = 8;
+/** The boards that have slots for virtio in memory. */
+const WITH_SLOTS = ["virt", "virt32"];
 const FIXED: Readonly<Record<string, { readonly bus: string; readonly index: number; readonly media?: "cdrom" }>> = {
   hda: { bus: "ide", index: 0 },
   hdb: { bus: "ide", index: 1 },
@@ -93,6 +95,8 @@ export class Disks {
   /** What is in which drive: "ide" or "floppy" and a number. */
   readonly #drives = new Map<string, Image>();
   readonly #firmware: Image[] = [];
+  /** Slots of virtio that are taken, and by what. */
+  readonly #slots = new Map<number, string>();
   /** Kinds of disks by the lowest `bootindex` of one. */
   readonly #indices = new Map<string, number>();
 
@@ -193,6 +197,41 @@ export class Disks {
     const unit = props.unit === undefined ? places.find((n) => !this.#drives.has(`${bus}${n}`)) : first + integer(props.unit, "unit");
     this.line.reading(what, () => this.#put(bus, unit ?? of, image));
     this.bootIndex(props, bus === "floppy" ? "floppy" : media === "cdrom" ? "cd" : "hard");
+  }
+
+  /** A disk by virtio in a slot of its own. */
+  plugVirtio(props: Properties, what: string): void {
+    const image = this.claim(props, what),
+      key = `device.virtio[${this.line.reading(what, () => this.slot(props, what))}]`,
+      { set } = this.line;
+    set.set(`${key}.disk.file`, image.file);
+    if (image.readonly) set.set(`${key}.disk.readonly`, true);
+    else if (!image.overlay) set.set(`${key}.disk.overlay`, false);
+    if (props.serial !== undefined) set.set(`${key}.serial`, props.serial);
+    if (props["num-queues"] !== undefined) {
+      set.set(
+        `${key}.queues`,
+        this.line.reading(what, () => integer(props["num-queues"], "num-queues")),
+      );
+    }
+    if (isOn(props.packed)) set.set(`${key}.packed`, true);
+  }
+
+  /** The slot of a virtio device in memory: the one that it names, or the last that is free, as QEMU chooses. */
+  slot({ bus }: Properties, what: string): number {
+    if (!WITH_SLOTS.includes(this.line.machine)) refuse(`the board ${this.line.machine} has no slots for virtio in memory`);
+    const [, named] = /^virtio-mmio-bus\.(\d+)$/.exec(bus ?? "") ?? [];
+    if (bus !== undefined && !(Number(named) < SLOTS)) {
+      refuse(`there is no bus '${bus}'; there are virtio-mmio-bus.0 to virtio-mmio-bus.${SLOTS - 1}`);
+    }
+    const slot = named === undefined
+      ? Array.from({ length: SLOTS }, (_, n) => SLOTS - 1 - n).find((n) => !this.#slots.has(n))
+      : Number(named);
+    if (slot === undefined) return refuse(`the ${SLOTS} slots for virtio are taken`);
+    const there = this.#slots.get(slot);
+    if (there !== undefined) refuse(`${there} is in that slot`);
+    this.#slots.set(slot, what);
+    return slot;
   }
 
   bootIndex({ bootindex }: Properties, kind: string): void {

@@ -139,8 +139,10 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
   ],
   // RISC-V.
   [
-    "qemu-system-riscv64 -machine virt -bios none -kernel kernel/kernel -m 128M -smp 3 -nographic -global virtio-mmio.force-legacy=false",
-    "virt kernel/kernel memory.dram.size=128MiB cpu.harts=3 firmware.sbi=none boot.load=0x80000000 --display=none",
+    "qemu-system-riscv64 -machine virt -bios none -kernel kernel/kernel -m 128M -smp 3 -nographic -global virtio-mmio.force-legacy=false " +
+    "-drive file=fs.img,if=none,format=raw,id=x0 -device virtio-blk-device,drive=x0,bus=virtio-mmio-bus.0",
+    "virt kernel/kernel memory.dram.size=128MiB cpu.harts=3 firmware.sbi=none boot.load=0x80000000 device.virtio[0].disk.file=fs.img device.virtio[0].disk.overlay=false " +
+    "device.virtio.force_legacy=false --display=none",
   ],
   [
     "qemu-system-riscv32 -machine virt -bios default -nographic -serial mon:stdio --no-reboot -d unimp,guest_errors,int,cpu_reset -D qemu.log -kernel kernel.elf",
@@ -170,6 +172,15 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
     "-nic user, -object filter-dump: networks are not there yet: the guest finds no card",
     "-serial file:x: the board has one serial port",
     "-display gtk: there are no windows: --display terminal shows a text screen in the terminal, --screenshot FILE.png writes a picture",
+  ],
+  // Slots of virtio as QEMU gives them: from the last one on, whatever is in them.
+  [
+    "qemu-system-riscv64 -machine virt -bios fw.bin -serial stdio -display none -device loader,file=os.bin,addr=0x80200000 -drive file=fs.img,if=none,format=raw,id=x0 -device virtio-gpu-device " +
+    "-device virtio-blk-device,drive=x0,serial=root,num-queues=4,packed=on -drive file=b.img,readonly=on,id=x1 -device virtio-blk-device,drive=x1 " +
+    "-device loader,file=os,addr=0x81000000 -device loader,file=os,addr=0x82000000,force-raw=on -global virtio-mmio.force-legacy=on",
+    "virt firmware.sbi=/usr/share/qemu/fw.bin load=[{ file = os.bin, at = 0x80200000 }, { file = os }, { file = os, at = 0x82000000, format = raw }] device.virtio[6].disk.file=fs.img " +
+    "device.virtio[6].disk.overlay=false device.virtio[6].serial=root device.virtio[6].queues=4 device.virtio[6].packed=true device.virtio[5].disk.file=b.img device.virtio[5].disk.readonly=true --display=none",
+    "-device virtio-gpu-device: that screen is not there",
   ],
   ["qemu-system-riscv64 -M virt -kernel k -dtb my.dtb", "virt k boot.dtb=my.dtb"],
   [
@@ -322,6 +333,25 @@ const REFUSED: readonly (readonly [line: string, message: string])[] = [
     "qemu-system-x86_64 -drive file=a,id=x,if=none -device ide-hd,drive=x,bus=ahci.0",
     "-device ide-hd,drive=x,bus=ahci.0: there is no bus 'ahci.0'; there are ide.0 and ide.1",
   ],
+  ["qemu-system-riscv64 -M virt -device virtio-blk-device,drive=x", "-device virtio-blk-device,drive=x: there is no -drive with id=x"],
+  [
+    "qemu-system-riscv64 -M virt -drive file=a,id=x -device virtio-blk-device,drive=x,bus=virtio-mmio-bus.8",
+    "-device virtio-blk-device,drive=x,bus=virtio-mmio-bus.8: there is no bus 'virtio-mmio-bus.8'; there are virtio-mmio-bus.0 to virtio-mmio-bus.7",
+  ],
+  [
+    "qemu-system-riscv64 -M virt -device virtio-rng-device,bus=virtio-mmio-bus.1 -device virtio-net-device,bus=virtio-mmio-bus.1",
+    "-device virtio-net-device,bus=virtio-mmio-bus.1: -device virtio-rng-device,bus=virtio-mmio-bus.1 is in that slot",
+  ],
+  ["qemu-system-riscv64 -M virt" + " -device virtio-rng-device".repeat(9), "-device virtio-rng-device: the 8 slots for virtio are taken"],
+  [
+    "qemu-system-x86_64 -drive file=a,id=x,if=none -device virtio-blk-device,drive=x",
+    "-device virtio-blk-device,drive=x: the board pc has no slots for virtio in memory",
+  ],
+  [
+    "qemu-system-riscv64 -M virt -device loader,data=1,data-len=4,addr=0x80000000",
+    "-device loader,data=1,data-len=4,addr=0x80000000: only files are loaded; put the number into one",
+  ],
+  ["qemu-system-riscv64 -M virt -device loader,file=a,addr=x", "-device loader,file=a,addr=x: addr must be a number such as 0xf4, got 'x'"],
   ["qemu-system-x86_64 -boot x", "-boot x: there is no drive 'x'; a is a floppy, c a hard disk, d a CD, n the network"],
   ["qemu-system-x86_64 -bios none", "-bios none: a PC begins in its BIOS"],
   [

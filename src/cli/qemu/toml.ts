@@ -2,8 +2,12 @@
 import type { QemuLine } from "./line.ts";
 
 /** A value as TOML has it; JSON's texts are TOML's. */
-export const tomlValue = (value: unknown): string =>
-  value instanceof Date ? value.toISOString() : Array.isArray(value) ? `[${value.map(tomlValue).join(", ")}]` : JSON.stringify(value);
+export function tomlValue(value: unknown): string {
+  if (value instanceof Date) return value.toISOString();
+  if (Array.isArray(value)) return `[${value.map(tomlValue).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  return `{ ${Object.entries(value).map(([key, inner]) => `${tomlKey(key)} = ${tomlValue(inner)}`).join(", ")} }`;
+}
 
 const tomlKey = (key: string) => /^[\w-]+$/.test(key) ? key : JSON.stringify(key);
 
@@ -12,10 +16,18 @@ function tables(changes: ReadonlyMap<string, unknown>): string {
   const byTable = new Map<string, string[]>();
   for (const [path, value] of changes) {
     const parts = path.split("."), key = parts.pop()!, table = parts.map(tomlKey).join(".");
+    if (parts.length === 0) continue;
     byTable.set(table, [...byTable.get(table) ?? [], `${tomlKey(key)} = ${tomlValue(value)}`]);
   }
   const order = [...byTable.keys()].sort((a, b) => a.split(".")[0] === b.split(".")[0] ? a.split(".").length - b.split(".").length : 0);
-  return order.map((table) => `\n[${table}]\n${byTable.get(table)!.join("\n")}\n`).join("");
+  // Tables in a list stand for themselves.
+  const lists = [...changes].filter(([path]) => !path.includes(".")).flatMap(([path, list]) =>
+    (list as Record<string, unknown>[]).map((one) => [path, one] as const)
+  );
+  const listed = lists.map(([path, one]) =>
+    `\n[[${path}]]\n${Object.entries(one).map(([key, value]) => `${tomlKey(key)} = ${tomlValue(value)}\n`).join("")}`
+  ).join("");
+  return listed + order.map((table) => `\n[${table}]\n${byTable.get(table)!.join("\n")}\n`).join("");
 }
 
 /** The machine file; `typed` is the command line. Files are named as it names them: relative to the folder that it is run in. */

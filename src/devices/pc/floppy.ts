@@ -62,6 +62,7 @@ const powerOn = () => ({
   scanHit: true,
   /** Of the last transfer's track. */
   lastSector: 0,
+  dueAt: -1,
   resetting: false,
   drives: [drivePowerOn(), drivePowerOn()],
 });
@@ -114,6 +115,8 @@ export class Floppy implements Device<State> {
     this.#updateLine();
   }
   restored(): void {
+    if (this.state.dueAt < 0) this.#alarm.cancel();
+    else this.#alarm.scheduleAt(this.state.dueAt);
     this.#updateLine();
   }
 
@@ -199,6 +202,7 @@ export class Floppy implements Device<State> {
       seeking: 0,
       data: new Uint8Array(),
       at: 0,
+      dueAt: -1,
       resetting: true,
     });
     if (!s.locked) s.configuration = [0, 0x20, 0];
@@ -208,6 +212,7 @@ export class Floppy implements Device<State> {
   }
   #begin(): void {
     this.#alarm.schedule(COMMAND_NS);
+    this.state.dueAt = this.#alarm.at;
   }
 
   #setIrq(on: boolean): void {
@@ -273,6 +278,7 @@ export class Floppy implements Device<State> {
 
   #isDue(): void {
     const s = this.state;
+    s.dueAt = -1;
     if (s.resetting) {
       s.resetting = false;
       // With polling, every drive reports that it has become ready.

@@ -29,7 +29,7 @@ interface Transfer {
   readonly address: number;
   readonly left: number;
 }
-const powerOn = () => ({ selected: 0, offset: 0, dmaHigh: 0, transfer: undefined as Transfer | undefined });
+const powerOn = () => ({ selected: 0, offset: 0, dmaHigh: 0, transfer: undefined as Transfer | undefined, dueAt: -1 });
 
 export default defineDevice({
   type: "fw_cfg",
@@ -57,6 +57,10 @@ export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget, Tak
   reset(): void {
     this.state = powerOn();
     this.#alarm.cancel();
+  }
+  restored(): void {
+    if (this.state.dueAt < 0) this.#alarm.cancel();
+    else this.#alarm.scheduleAt(this.state.dueAt);
   }
 
   /** Replaces its contents: items by key, or files by name, which are found through the directory. */
@@ -113,12 +117,14 @@ export class FwCfg implements Device<ReturnType<typeof powerOn>>, BusTarget, Tak
     const t = this.state.transfer!, length = Math.min(t.left, PIECE), bytes = new Uint8Array(length);
     bytes.set(this.#items.get(t.key)?.subarray(t.offset, t.offset + length) ?? []);
     const ok = reachable(() => (this.env.dma.writeBytes(t.address, bytes), true)) ?? false;
+    this.state.dueAt = -1;
     if (!ok || length === t.left) {
       this.state.transfer = undefined;
       return this.#finish(t.descriptor, ok);
     }
     this.state.transfer = { ...t, offset: t.offset + length, address: t.address + length, left: t.left - length };
     this.#alarm.schedule(PIECE_NS);
+    this.state.dueAt = this.#alarm.at;
   }
 
   /** Clears the control word of a descriptor, or leaves the error bit in it. */

@@ -15,6 +15,8 @@ const powerOn = () => ({
   /** Upper half of the time, latched by a read of the lower one. */
   timeHigh: 0,
   alarmNs: 0n,
+  /** When the alarm rings, in ticks; -1 when it is not running. */
+  alarmAt: -1,
   irqEnabled: false,
   irqPending: false,
 });
@@ -48,11 +50,13 @@ export class GoldfishRtc implements Device<ReturnType<typeof powerOn>>, BusTarge
   }
 
   restored(): void {
+    if (this.state.alarmAt < 0) this.#alarm.cancel();
+    else this.#alarm.scheduleAt(this.state.alarmAt);
     this.#update();
   }
 
   mayRaise(): boolean {
-    return this.state.irqEnabled && this.#alarm.at < Infinity;
+    return this.state.irqEnabled && this.state.alarmAt >= 0;
   }
 
   read(offset: number): number {
@@ -72,7 +76,7 @@ export class GoldfishRtc implements Device<ReturnType<typeof powerOn>>, BusTarge
       case IRQ_ENABLED:
         return Number(s.irqEnabled);
       case ALARM_STATUS:
-        return Number(this.#alarm.at < Infinity);
+        return Number(s.alarmAt >= 0);
       default:
         this.env.log("guest", () => `read of 0x${offset.toString(16)}: no such register, or write-only`);
         return 0;
@@ -101,6 +105,7 @@ export class GoldfishRtc implements Device<ReturnType<typeof powerOn>>, BusTarge
         s.irqEnabled = (value & 1) === 1;
         break;
       case CLEAR_ALARM:
+        s.alarmAt = -1;
         this.#alarm.cancel();
         break;
       case CLEAR_INTERRUPT:
@@ -124,10 +129,12 @@ export class GoldfishRtc implements Device<ReturnType<typeof powerOn>>, BusTarge
       this.#ring();
     } else {
       this.#alarm.schedule(Number(this.state.alarmNs - this.#now()));
+      this.state.alarmAt = this.#alarm.at;
     }
   }
 
   #ring(): void {
+    this.state.alarmAt = -1;
     this.state.irqPending = true;
     this.#update();
   }

@@ -79,8 +79,6 @@ export interface Bench<D extends Device> {
   /** As a CPU's access: the widths that the device does not implement are split or widened as on the bus. */
   read(offset: number, size?: 1 | 2 | 4, window?: number): number;
   write(offset: number, value: number, size?: 1 | 2 | 4, window?: number): void;
-  /** Goes on with the state of another bench of the same kind, and at its time, as a machine does that is restored. */
-  goOn(from: Bench<Device>): void;
 }
 
 /** Sets up a device alone, after its reset. */
@@ -153,11 +151,5 @@ export function bench<K extends Keys>(
     },
     read: (offset, size = 1, window = 0) => readTarget(target(window), offset, size),
     write: (offset, value, size = 1, window = 0) => writeTarget(target(window), offset, size, value),
-    goOn(from) {
-      clock.base = from.clock.base;
-      dev.state = structuredClone(from.dev.state);
-      dev.restored?.();
-      clock.load(from.clock.save());
-    },
   };
 }

@@ -48,6 +48,7 @@ export const RISCV: Architecture<RiscvCpu> = {
   // Local interrupt numbers: privileged 20240411, table 14.
   inputs: { ssip: 1, msip: 3, stip: 5, mtip: 7, seip: 9, meip: 11 },
   ports: false,
+  entries: true,
   elf: [EM_RISCV],
   platform: "machine/riscv/platform.ts",
   inspector: "machine/riscv/inspect.ts",

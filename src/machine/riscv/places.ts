@@ -18,12 +18,12 @@ export class RiscvPlaces {
   constructor(readonly ram: Range, images: readonly Loaded[], readonly place: Place) {
     this.#places = new Places([ram]);
     for (const [i, { name, segments }] of images.entries()) {
-      for (const { paddr, size } of segments) {
-        if (i > 0 && this.#places.touched(paddr, size)) {
-          throw new ConfigError(`it goes to 0x${paddr.toString(16)}..0x${(paddr + size - 1).toString(16)}, where '${images[0].name}' is`, {
-            file: name,
-          });
-        }
+      for (const { paddr, size } of i > 0 ? segments : []) {
+        const there = images.slice(0, i).find((o) => o.segments.some((s) => s.paddr < paddr + size && paddr < s.paddr + s.size));
+        if (!there) continue;
+        throw new ConfigError(`it goes to 0x${paddr.toString(16)}..0x${(paddr + size - 1).toString(16)}, where '${there.name}' is`, {
+          file: name,
+        });
       }
       for (const { paddr, size } of segments) this.#places.take(paddr, size);
     }

@@ -164,11 +164,18 @@ class RiscvPlatform implements Platform, SbiHost {
     }
     if (this.#kernel) this.#loaded.push({ ...this.#kernel, name: kernelPath! });
     for (const image of this.#loaded) this.#check(image);
-    if (!this.#kernel && !this.#firmware) {
+    this.#loaded.push(...parts.loads);
+    const starts = parts.loads.find((l) => l.entry !== undefined);
+    if (starts && this.#kernel) throw new ConfigError(`'${kernelPath}' is a kernel already: 'entry' must be absent`, { file: starts.name });
+    if (starts) this.#kernel = { ...starts, kind: "raw", entry: starts.entry! };
+    if (!this.#kernel && !this.#firmware && !this.#loadedAtReset) {
       throw new ConfigError("no kernel to start: name one on the command line or as boot.kernel", { file: graph.file });
     }
-    this.#bare = graph.firmware.kind === "none" || (graph.firmware.kind === "builtin" && this.#kernel!.entry === BigInt(ram));
-    this.symbols = this.#kernel?.symbols ?? this.#firmware!.symbols;
+    this.#bare = graph.firmware.kind === "none" || (graph.firmware.kind === "builtin" && this.#kernel?.entry !== undefined &&
+      this.#kernel.entry === BigInt(ram)) ||
+      !this.#kernel && !this.#firmware;
+    const elf = parts.loads.find((l) => l.kind === "elf");
+    this.symbols = (this.#kernel ?? elf ?? this.#firmware ?? parts.loads[0]).symbols;
 
     this.cpus = engine.harts.map((slot, index) => {
       const stimer = clock.alarm(`cpu${index}: stimecmp`, () => hart.interrupts.timerDue());
@@ -287,8 +294,15 @@ class RiscvPlatform implements Platform, SbiHost {
   /** Whose code is where harts come out of reset: an image's, that of a ROM with contents of its own, the start itself, or ours. */
   #whoseReset(places: RiscvPlaces): "image" | "rom" | "ours" {
     const at = Number(this.#cpu.reset), rom = this.parts.bus.find(at), { memories } = this.parts.graph;
+    if (this.#loadedAtReset) return "rom";
     if (!rom?.bytes || at + RESET_BYTES > rom.base + rom.length || places.hasImage(at, RESET_BYTES)) return "image";
     return memories.some((m) => m.file !== undefined && m.segments.some((s) => at >= s.base && at < s.base + s.length)) ? "rom" : "ours";
+  }
+
+  /** A file of `[[load]]` is where harts come out of reset. */
+  get #loadedAtReset(): boolean {
+    const at = Number(this.#cpu.reset);
+    return this.parts.loads.some((l) => l.segments.some((s) => at >= s.paddr && at < s.paddr + s.size));
   }
 
   /**

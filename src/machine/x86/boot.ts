@@ -97,6 +97,17 @@ export class Boot {
         },
       );
     }
+    for (const { name, segments } of parts.loads) {
+      for (const { paddr, size } of segments) {
+        const there = this.#places.touched(paddr, size);
+        if (there) {
+          throw new ConfigError(`it goes to 0x${paddr.toString(16)}..0x${(paddr + size - 1).toString(16)}, where '${imageName}' is`, {
+            file: name,
+          });
+        }
+      }
+      for (const { paddr, size } of segments) this.#places.take(paddr, size);
+    }
     this.table = new Table(this.low(BOOT_INFO_BYTES + GDT_BYTES, BOOT_INFO));
   }
 

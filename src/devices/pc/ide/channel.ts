@@ -31,7 +31,8 @@ const channelPowerOn = (drives: readonly (Unit | undefined)[]) => ({
   irq: false,
   /** A software reset is under way. */
   resetting: false,
-  /** Which drive is busy. */
+  /** When the drive that is busy is done, in ticks, or -1; and which one it is. */
+  dueAt: -1,
   due: 0,
   bmCommand: 0,
   bmStatus: 0,
@@ -80,6 +81,8 @@ export class Channel implements CommandChannel {
 
   restored(state: ChannelState): void {
     this.state = state;
+    if (state.dueAt < 0) this.#alarm.cancel();
+    else this.#alarm.scheduleAt(state.dueAt);
     this.#updateLine();
   }
 
@@ -230,14 +233,17 @@ export class Channel implements CommandChannel {
   #schedule(drive: number): void {
     this.state.due = drive;
     this.#alarm.schedule(COMMAND_NS);
+    this.state.dueAt = this.#alarm.at;
   }
   #cancel(): void {
+    this.state.dueAt = -1;
     this.#alarm.cancel();
   }
 
   /** The time of a command, or of one block of it, is over. */
   #isDue(): void {
     const { state } = this, d = state.drives[state.due], unit = this.units[state.due];
+    state.dueAt = -1;
     if (state.resetting) return this.#hasReset();
     if (!unit) return;
     if (d.phase === "dma") this.#runDma(d, unit);
