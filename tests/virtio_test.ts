@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { ConfigError } from "../src/core/errors.ts";
 import { silent } from "../src/core/log.ts";
 import { createMachine, loadGraph, type Machine, type MachineOptions } from "../src/machine/machine.ts";
+import { Random } from "./fuzz/random.ts";
 import { EmptySlot } from "../src/devices/virtio_mmio.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -60,4 +61,108 @@ Deno.test("what belongs to a slot stays with whatever is put there: interrupt an
     base: 0x1000_3000,
     length: 0x1000,
   }]);
+});
+
+const GUEST = (bits: number) => `${ROOT}tests/guests/bin/virtio.rv${bits}.elf`;
+const SECTOR = 512;
+/** A disk for the guest: what it shall do, two pieces of code, and numbers. */
+function disk(what: string): Uint8Array {
+  const bytes = Uint8Array.from({ length: 64 * SECTOR }, (_, i) => Math.imul(i, 0x9e37_79b1) >>> 11).fill(0, 0, 3 * SECTOR);
+  bytes.set(new TextEncoder().encode(what));
+  for (const n of [1, 2]) bytes.set([0x13, 0x05, n << 4, 0, 0x67, 0x80], n * SECTOR); // li a0, n; ret
+  return bytes;
+}
+const sum = (bytes: Uint8Array) => bytes.reduce((s, byte) => Math.imul(s, 31) + byte, 1) >>> 0;
+
+/** What the guest prints, and what is on the disk behind it. */
+function expected(version: number): { text: string; bytes: Uint8Array } {
+  const bytes = disk("test"), at = (sector: number, count = 8) => bytes.subarray(sector * SECTOR, (sector + count) * SECTOR);
+  const lines = [`slot 0: a disk, version ${version}`, "sectors: 64"];
+  for (let n = 0; n < 64; n += 8) lines.push("read: 0", `sum: ${sum(at(n))}`);
+  let total = 0;
+  for (let n = 0; n < 600; n++) total = Math.imul(total, 3) + 1 + Math.floor(n / 100) % 2 >>> 0;
+  lines.push(`code: ${total}`);
+  for (let n = 0; n < 8; n++) {
+    at(8 + 3 * n, 2).forEach((_, i, part) => part[i] = n * i + (i >> 3));
+    lines.push("written: 0");
+  }
+  at(10, 5).fill(0);
+  lines.push("zeroes: 0", "flushed: 0", "read: 0", `sum: ${sum(at(8))}`, "behind the end: 1", "unknown: 2", "identity: ");
+  return { text: lines.join("\n") + "\n", bytes };
+}
+
+Deno.test("a bare guest reads, writes and runs what it reads, by either version of the registers, with either engine, as on QEMU", async () => {
+  const file = await Deno.makeTempFile(), { text: on1, bytes: after } = expected(1);
+  try {
+    for (const [bits, version, engine] of [[64, 1, "jit"], [64, 2, "jit"], [64, 1, "interp"], [32, 2, "interp"]] as const) {
+      const m = await virt({
+        file: `${ROOT}machines/virt${bits === 32 ? "32" : ""}.toml`,
+        kernel: GUEST(bits),
+        disks: ["a.img"],
+        engine,
+        tuning: { threshold: 20 },
+        set: { "device.virtio.force_legacy": version === 1, "boot.load": 0x8000_0000 },
+      }, { "a.img": disk("test") });
+      let text = "";
+      m.consoles.get("uart0")!.onByte = (byte) => text += String.fromCharCode(byte);
+      for (let n = 0; n < 100 && !m.stopped; n++) m.run(m.clock.ticks + 1e6 + n);
+      assertEquals([m.stopped?.kind, text], ["exit", expected(version).text]);
+      assertEquals(m.disks.all[0].read(0, 64), after);
+    }
+    for (const version of [1, 2]) {
+      await Deno.writeFile(file, disk("test"));
+      const args = [
+        "-M",
+        "virt",
+        "-bios",
+        "none",
+        "-nographic",
+        "-kernel",
+        GUEST(64),
+        "-global",
+        `virtio-mmio.force-legacy=${version === 1}`,
+      ];
+      const drive = ["-drive", `if=none,id=d,format=raw,file=${file}`, "-device", "virtio-blk-device,drive=d,bus=virtio-mmio-bus.0"];
+      const found = await new Deno.Command("qemu-system-riscv64", { args: [...args, ...drive], stdin: "null" }).output().catch(() =>
+        undefined
+      );
+      if (!found) return console.log("skipped: QEMU is not installed");
+      assertEquals(new TextDecoder().decode(found.stdout), version === 1 ? on1 : expected(2).text);
+      assertEquals(await Deno.readFile(file), after);
+    }
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("what a flush has confirmed survives a run that is killed, at whatever moment", async () => {
+  const file = await Deno.makeTempFile(), random = new Random(20), rounds = 64, group = 4;
+  try {
+    for (let kill = 0; kill < 4; kill++) {
+      const bytes = new Uint8Array((8 + group * rounds) * SECTOR);
+      bytes.set(new TextEncoder().encode("loop"));
+      await Deno.writeFile(file, bytes);
+      const set = [`device.virtio[0].disk.file=${file}`, "device.virtio[0].disk.overlay=false"].flatMap((s) => ["--set", s]);
+      const args = ["run", "-A", "--no-check", `${ROOT}mod.ts`, "virt", GUEST(64), "--firmware", "none", ...set];
+      const child = new Deno.Command(Deno.execPath(), { args, stdin: "null", stdout: "piped", stderr: "null" }).spawn();
+      let text = "", timer: ReturnType<typeof setTimeout> | undefined;
+      for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) {
+        text += chunk;
+        timer ??= setTimeout(() => child.kill("SIGKILL"), random.below(150));
+      }
+      await child.status;
+      const told = [...text.matchAll(/^flushed (\d+)\n/gm)].map((m) => Number(m[1])), last = told.at(-1) ?? 0;
+      assertEquals([last > 0, told], [true, told.map((_, i) => i + 1)], text.slice(0, 200));
+      const words = new Uint32Array((await Deno.readFile(file)).buffer, 8 * SECTOR), size = group * SECTOR / 4;
+      for (let n = 0; n < rounds; n++) {
+        // The newest round of the group that was confirmed; the guest may have gone on since, and been killed in the midst of it.
+        const wanted = last - (last - n + rounds) % rounds;
+        for (const found of new Set(words.subarray(n * size, (n + 1) * size))) {
+          assertEquals(found >= Math.max(0, wanted), true, `group ${n} has ${found}, and round ${wanted} of ${last} was confirmed`);
+        }
+      }
+    }
+  } finally {
+    await Deno.remove(file);
+  }
 });

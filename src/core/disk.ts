@@ -17,6 +17,8 @@ export interface DiskSource {
   read(offset: number, length: number): Uint8Array;
   /** Changes the image; absent when nobody has allowed that. */
   write?(offset: number, data: Uint8Array): void;
+  /** Several writes at once; what they wrote survives a loss of power when this comes back. */
+  together?(writes: () => void): void;
 }
 
 /** Bytes of a disk that may be written over its image. */
@@ -46,6 +48,8 @@ export class Disk {
   #written = new Map<number, Uint8Array>();
   /** Sectors that the image has now, where they are not those it had when it was opened. */
   readonly #flushed = new Map<number, Uint8Array>();
+  /** Sectors that may differ between the two. */
+  readonly #changed = new Set<number>();
 
   /** `readonly`: the guest cannot write. An image that ends within a sector, or is no whole floppy, is filled up with zeros. */
   constructor(readonly source: DiskSource, readonly kind: DiskKind, readonly readonly: boolean = kind === "cd") {
@@ -83,6 +87,7 @@ export class Disk {
     this.onAccess(data.length / size);
     if (this.#written.size + data.length / size > this.mostWritten) this.#checkRoom(lba, data.length / size);
     for (let at = 0; at < data.length; at += size) this.#written.set(lba + at / size, data.slice(at, at + size));
+    if (this.source.write) { for (let i = 0; i < data.length / size; i++) this.#changed.add(lba + i); }
     return true;
   }
 
@@ -99,14 +104,19 @@ export class Disk {
   flush(): void {
     const { source } = this;
     if (!source.write) return;
-    // A restored snapshot may be older than what was flushed.
-    for (const lba of new Set([...this.#written.keys(), ...this.#flushed.keys()])) {
-      const now = this.#written.get(lba), from = lba * this.sectorSize, length = Math.min(this.sectorSize, source.size - from);
-      if (now === this.#flushed.get(lba) || length <= 0) continue;
-      source.write(from, (now ?? source.read(from, length)).subarray(0, length));
-      if (now) this.#flushed.set(lba, now);
-      else this.#flushed.delete(lba);
-    }
+    if (this.#changed.size === 0) return;
+    const write = () => {
+      for (const lba of this.#changed) {
+        const now = this.#written.get(lba), from = lba * this.sectorSize, length = Math.min(this.sectorSize, source.size - from);
+        if (now === this.#flushed.get(lba) || length <= 0) continue;
+        source.write!(from, (now ?? source.read(from, length)).subarray(0, length));
+        if (now) this.#flushed.set(lba, now);
+        else this.#flushed.delete(lba);
+      }
+    };
+    if (source.together) source.together(write);
+    else write();
+    this.#changed.clear();
   }
 
   /** What was written, ascending by sector. */
@@ -115,6 +125,12 @@ export class Disk {
   }
   load(written: WrittenSectors): void {
     this.#written = new Map(written);
+    // A restored snapshot may be older than what was flushed.
+    if (this.source.write) {
+      for (const sectors of [this.#written, this.#flushed]) {
+        for (const lba of sectors.keys()) this.#changed.add(lba);
+      }
+    }
   }
 }
 

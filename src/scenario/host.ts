@@ -47,6 +47,8 @@ export function openDisk(path: string, how: { readonly write: boolean }): DiskSo
   fileUses.seen?.(path);
   /** Pieces that were read, the last one used last; those that the file has no more, as it was written there. */
   const pieces = new Map<number, Uint8Array>(), originals = new Map<number, Uint8Array>();
+  /** The file while writes come together. */
+  let opened: Deno.FsFile | undefined;
   const withFile = <T>(use: (f: Deno.FsFile) => T, write = false): T => {
     return tryTo(path, () => {
       using file = Deno.openSync(path, { read: true, write });
@@ -90,9 +92,22 @@ export function openDisk(path: string, how: { readonly write: boolean }): DiskSo
     ...(how.write && {
       write(offset: number, data: Uint8Array) {
         for (let n = Math.floor(offset / PIECE); n * PIECE < offset + data.length; n++) originals.set(n, piece(n));
-        withFile((f) => {
+        const write = (f: Deno.FsFile) => {
           f.seekSync(offset, Deno.SeekMode.Start);
           for (let at = 0; at < data.length;) at += f.writeSync(data.subarray(at));
+        };
+        if (opened) write(opened);
+        else withFile(write, true);
+      },
+      together(writes: () => void) {
+        withFile((f) => {
+          opened = f;
+          try {
+            writes();
+          } finally {
+            opened = undefined;
+          }
+          f.syncDataSync();
         }, true);
       },
     }),
