@@ -10,12 +10,20 @@ const EXPECTED: Readonly<Record<string, Readonly<Record<string, readonly [status
     "cargo run": [33, /^It did not crash!$/m],
     "cargo test": [0, RAN],
     "cargo test -q": [0, RAN],
-    "cargo test one_is_one": [0, /^test one_is_one ... ok$/m],
+    "cargo test -- --list": [0, /^one_is_one: test\n\n1 test, 0 benchmarks$/m],
+    "cargo test -- --exact one_is_one": [0, /^test one_is_one ... ok\n\ntest result: ok. 1 passed/m],
     "cargo test -- --nocapture": [0, RAN],
     "cargo run -- --timeout 5s --screenshot screen.png": [33, /^It did not crash!$/m],
   },
-  my_firmware: { "cargo run": [0, /^Hello from M-mode!$/m] },
-  os: { "cargo run": [0, /^\[kernel\] Hello, world!$/m] },
+  my_firmware: {
+    "cargo run": [0, /^Hello from M-mode!$/m],
+    "cargo test -- --exact it_runs_in_ram": [0, /^test it_runs_in_ram ... ok\n\ntest result: ok. 1 passed/m],
+  },
+  os: {
+    "cargo run": [0, /^\[kernel\] Hello, world!$/m],
+    "cargo test -- --list": [0, /^addresses_have_64_bits: test\nbss_is_clear: test\n\n2 tests, 0 benchmarks$/m],
+    "cargo test bss": [0, /^test bss_is_clear ... ok$/m],
+  },
 };
 
 Deno.test("the README's recipes are the ones that are run", () => {

@@ -10,12 +10,13 @@ import { type CommandLine, type Option, parseArguments, RUN_OPTIONS } from "../o
 import { openFile, writeAll, writeText } from "../output.ts";
 import { isMachine, makePlan, type Plan } from "../plan.ts";
 import { choose, type Given, LIBTEST, type Libtest, readLibtest } from "./arguments.ts";
+import { bootable, successStatus } from "./bootimage.ts";
 import { junit, reporter, type Result, type Told, type Totals } from "./formats.ts";
 import { CalledSuite, type Suite } from "./suites.ts";
 import { runWhole } from "./whole.ts";
 
-/** Guest time that a case may take. Much of it, so that a case that hangs is told of in seconds of the host's. */
-const TIMEOUT = "10s";
+/** Guest time that a case may take: no more, so that one that hangs is told of in some seconds of the host's. */
+const TIMEOUT = "5s";
 /** The status of Rust's test programs when a case fails. */
 const FAILED = 101;
 /** Options of a run that mean nothing to single cases. */
@@ -87,7 +88,8 @@ export interface TestRun {
 export async function testKernel({ line, given, junit: junitFile }: TestRun): Promise<number> {
   const options = readLibtest(given), plan = planOf(line), kernel = plan.boot.kernel!, name = programName(kernel);
   using document = junitFile === undefined ? undefined : openFile(junitFile, "--junit", true);
-  const suite = await suiteOf(plan, name, options), chosen = choose(options, suite.cases);
+  plan.boot = { ...plan.boot, kernel: await bootable(kernel) };
+  const success = successStatus(kernel), suite = await suiteOf(plan, name, options), chosen = choose(options, suite.cases);
   const color = options.color === "always" || (options.color === "auto" && Deno.stdout.isTerminal() && !Deno.noColor);
   const write = (text: string) => void writeText(Deno.stdout, text);
   const to = reporter(options.format, { write, color, live: !options.capture, showOutput: options.showOutput });
@@ -98,11 +100,11 @@ export async function testKernel({ line, given, junit: junitFile }: TestRun): Pr
   }
   if (options.list) {
     to.list(chosen);
-    return 0;
+    return success;
   }
   const totals = await runCases(suite, chosen, options, to, write);
   if (document) writeAll(document, new TextEncoder().encode(junit(name, totals)), junitFile);
-  return totals.failed.length > 0 ? FAILED : 0;
+  return totals.failed.length > 0 ? FAILED : success;
 }
 
 async function runCases(
