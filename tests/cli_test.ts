@@ -163,7 +163,7 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   ],
   [["test", "scripts", "--shard", "5/4"], /^bringup: --shard: expected I\/N with I from 1 to N, such as 2\/4, or auto; got '5\/4'$/],
   [["test", "scripts", "--jobs", "0"], /^bringup: --jobs: expected a number of at least 1, got '0'$/],
-  [["test", "scripts", "--reporter", "lst"], /^bringup: --reporter: there are list, .*; got 'lst'$/],
+  [["test", "scripts", "--reporter", "lst"], /^bringup: --reporter: there is no 'lst' \(did you mean 'list'\?\): expected list, /],
   [["check", "vitr"], /^bringup: vitr: no such file \(did you mean 'virt'\?\)$/],
   [["describe", "microvn.toml"], /^bringup: microvn\.toml: no such file \(did you mean 'microvm\.toml'\?\)$/],
   [["pc.tml", SECTOR], /^bringup: pc\.tml: no such file \(did you mean 'pc\.toml'\?\)$/],

@@ -8,6 +8,7 @@ import { run } from "./run.ts";
 const RUN: Record<Exclude<Subcommand, "qemu">, (line: CommandLine) => Promise<number>> = {
   run: (line) => run(line),
   test: async (line) => (await load<typeof import("./runner/mod.ts")>("cli/runner/mod.ts")).test(line),
+  merge: async (line) => (await load<typeof import("./runner/merge.ts")>("cli/runner/merge.ts")).merge(line),
   check: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).check(line),
   describe: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).describeMachine(line),
   devices: async (line) => (await load<typeof import("./inspect.ts")>("cli/inspect.ts")).devices(line),

@@ -14,7 +14,7 @@ Deno.test("help and version go to stdout with status 0, the usage to stderr with
 
 Deno.test("help on a subcommand is asked for in either way; on anything else it is all of it", async () => {
   const all = (await runHere(["help"])).stdout;
-  for (const name of ["check", "describe", "devices", "test"]) {
+  for (const name of ["check", "describe", "devices", "test", "merge"]) {
     const { stdout } = await runHere(["help", name]);
     assertEquals([stdout, stdout.startsWith(`bringup ${name}`)], [(await runHere([name, "--help"])).stdout, true]);
   }

@@ -82,7 +82,14 @@ const OTHER_OPTIONS = {
     retries: { value: "N", doc: "run a test that failed up to N times more; one that passes then is flaky" },
     repeats: { value: "N", doc: "run each test N times more, each of which has to pass" },
     timeout: { value: "TIME", doc: "the host's time that one test may take, a safety net (default 10m); waits have limits of guest time" },
-    reporter: { value: "NAME", many: true, doc: "list (the default), dot, github" },
+    "last-failed": { doc: "run only what failed last time in this folder" },
+    "update-snapshots": { doc: "write what goldens are compared with anew (tests see it in Deno.args)" },
+    reporter: {
+      value: "NAME",
+      many: true,
+      doc: "list (the default), dot, github, json, html (bringup-report.html), junit; NAME=FILE writes to that file",
+    },
+    junit: { value: "FILE", doc: "the same as --reporter junit=FILE, beside the default" },
     digests: { doc: "tell the digest of every machine as its test left it, to compare runs" },
     help: RUN_OPTIONS.help,
   },
@@ -92,6 +99,15 @@ const OTHER_OPTIONS = {
     help: RUN_OPTIONS.help,
   },
 } as const satisfies Record<string, Record<string, Option>>;
+
+/** Options of `merge`. */
+const MERGE_OPTIONS = {
+  junit: { value: "FILE", doc: "write JUnit XML" },
+  html: { value: "FILE", doc: "write a page" },
+  json: { value: "FILE", doc: "write JSON" },
+  lcov: { value: "FILE", doc: "write an lcov trace file" },
+  help: RUN_OPTIONS.help,
+} as const satisfies Record<string, Option>;
 
 /** What can be asked for: its arguments and what it does. */
 export const COMMANDS = {
@@ -105,6 +121,11 @@ export const COMMANDS = {
     usage: "qemu [--toml] qemu-system-ARCH ...",
     doc: "run a command line of QEMU's, or print its machine; --install-shim DIR: by programs of QEMU's names",
     options: OTHER_OPTIONS.qemu,
+  },
+  merge: {
+    usage: "merge REPORT... [options]",
+    doc: "join the reports of all parts of a run (files or folders): JUnit, JSON, HTML, coverage",
+    options: MERGE_OPTIONS,
   },
   check: { usage: "check MACHINE.toml", doc: "say what is wrong with a machine file", options: OTHER_OPTIONS.check },
   describe: {

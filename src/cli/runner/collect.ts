@@ -49,11 +49,10 @@ export class TestFile {
       const wrong = failedSteps(steps);
       if (!error && wrong.length) {
         const text = wrong.map(({ path, error }) => `step ${path}: ${error!.text}`).join("\n");
-        const first = wrong[0].error!;
         error = {
-          message: `${wrong.length === 1 ? "a step" : `${wrong.length} steps`} failed: ${first.message}`,
+          ...wrong[0].error!,
+          message: `${wrong.length === 1 ? "a step" : `${wrong.length} steps`} failed: ${wrong[0].error!.message}`,
           text,
-          ...(first.at && { at: first.at }),
         };
       }
       error ??= after.error;

@@ -1,10 +1,14 @@
 // `bringup test [SCRIPT...]`: scenario scripts and other test files, in worker processes. The same files run under plain `deno test`.
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError, didYouMean } from "../../core/errors.ts";
 import { parseDuration } from "../../scenario/duration.ts";
 import type { CommandLine } from "../options.ts";
-import { writeText } from "../output.ts";
+import { openFile, writeAll, writeText } from "../output.ts";
 import { configOf } from "../script.ts";
 import { testFiles } from "./discover.ts";
+import { htmlOf } from "./html.ts";
+import { jsonOf } from "./json.ts";
+import { junitOf } from "./junit.ts";
+import { keepFailed, lastFailed } from "./last_run.ts";
 import { dot, github, list } from "./report_text.ts";
 import { type Reporter, type Sink, together } from "./reporters.ts";
 import { succeeded } from "./results.ts";
@@ -17,14 +21,17 @@ const SIGNALS: readonly (readonly [Deno.Signal, number])[] = [["SIGINT", 130], [
 /** Runs the tests and returns 0 when all pass, else 1, or the status of the signal that ended them. @throws {ConfigError} there is none. */
 export async function test(line: CommandLine): Promise<number> {
   const { positional, values } = line, plan = planOf(values), { files } = testFiles(positional);
-  const runner = new Runner(plan, together(reporters(values)));
-  const modules = files.map((path) => new TestModule(path, configOf(path)));
   let signalled: number | undefined;
-  const listeners = SIGNALS.map(([signal, status]) => [signal, () => (signalled = status, runner.stop())] as const);
+  const end = (status: number) => (signalled = status, runner.stop());
+  const runner = new Runner(plan, together(reportersOf(values, () => end(141))));
+  const modules = files.map((path) => new TestModule(path, configOf(path)));
+  const listeners = SIGNALS.map(([signal, status]) => [signal, () => end(status)] as const);
   for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
   try {
     const summary = await runner.run(modules),
       notes = signalled === undefined ? [] : ["a signal ended the run: what is missing was not run"];
+    const names = new Map(modules.map((m) => [m.name, new Set(m.tests.map((t) => t.name))]));
+    keepFailed(summary.results, (file, name) => names.get(file)?.has(name) === false);
     runner.reporter.end?.({ ...summary, notes: [...summary.notes, ...notes] });
     await runner.close();
     return signalled ?? (succeeded(summary) ? 0 : 1);
@@ -60,7 +67,8 @@ export function planOf(values: CommandLine["values"], env: Readonly<Record<strin
     timeoutMs,
     isolate: values.isolate === true,
     digests: values.digests === true,
-    args: [],
+    ...(values["last-failed"] === true && { lastFailed: lastFailed() }),
+    args: values["update-snapshots"] === true ? ["--update-snapshots"] : [],
   };
 }
 
@@ -76,18 +84,51 @@ function parseFilter(text: string): (name: string) => boolean {
   }
 }
 
-const REPORTERS: Readonly<Record<string, (sink: Sink) => Reporter>> = { list, dot, github };
+/** What reporters make of results, the file that is written when none is named, and whether it is all at the end. */
+const REPORTERS: Readonly<Record<string, { readonly make: (sink: Sink) => Reporter; readonly file?: string }>> = {
+  list: { make: list },
+  dot: { make: dot },
+  github: { make: github },
+  json: { make: (sink) => ({ end: (summary) => sink.write(jsonOf(summary)) }) },
+  html: { make: (sink) => ({ end: (summary) => sink.write(htmlOf(summary)) }), file: "bringup-report.html" },
+  junit: { make: (sink) => ({ end: (summary) => sink.write(junitOf(summary, hostname())) }) },
+};
 
-/** Those that are asked for. @throws {ConfigError} there is none of a name. */
-function reporters(values: CommandLine["values"]): Reporter[] {
+function hostname(): string {
+  try {
+    return Deno.hostname();
+  } catch {
+    return "localhost";
+  }
+}
+
+/** Those that are asked for. @throws {ConfigError} there is none of a name, its file cannot be written, or two write to standard output. */
+export function reportersOf(values: CommandLine["values"], onBrokenPipe: () => void = () => {}): Reporter[] {
+  const asked = (values.reporter as readonly string[] | undefined ?? ["list"]).map((given) => {
+    const [, name, file] = /^([^=]*)(?:=(.+))?$/s.exec(given) ?? [], names = Object.keys(REPORTERS);
+    if (name === undefined || !names.includes(name)) {
+      throw new ConfigError(
+        `--reporter: there is no '${name ?? given}'${didYouMean(name ?? given, names)}: expected ${names.join(", ")}, or NAME=FILE`,
+      );
+    }
+    return { name, file: file ?? REPORTERS[name].file, option: "--reporter" };
+  });
+  if (values.junit !== undefined) asked.push({ name: "junit", file: values.junit as string, option: "--junit" });
+  const onStdout = asked.filter((a) => a.file === undefined);
+  if (onStdout.length > 1) {
+    throw new ConfigError(
+      `--reporter: ${onStdout.map((a) => a.name).join(" and ")} both write to standard output: give one a file, NAME=FILE`,
+    );
+  }
   const stdout: Sink = {
     colours: Deno.stdout.isTerminal() && !Deno.noColor,
-    write: (text) => void writeText(Deno.stdout, text),
+    write: (text) => writeText(Deno.stdout, text) || onBrokenPipe(),
   };
-  return (values.reporter as readonly string[] | undefined ?? ["list"]).map((given) => {
-    if (!Object.hasOwn(REPORTERS, given)) {
-      throw new ConfigError(`--reporter: there are ${Object.keys(REPORTERS).join(", ")}; got '${given}'`);
-    }
-    return REPORTERS[given](stdout);
-  });
+  return asked.map(({ name, file, option }) => REPORTERS[name].make(file === undefined ? stdout : fileSink(file, option)));
+}
+
+/** A file, which is emptied when it is opened: what an earlier run wrote is not taken for this one's. */
+function fileSink(path: string, option: string): Sink {
+  const file = openFile(path, option, true);
+  return { colours: false, write: (text) => void writeAll(file, new TextEncoder().encode(text), path) };
 }

@@ -41,3 +41,36 @@ Deno.test("what is not there, and a folder without scripts, is said before anyth
     Deno.chdir(cwd);
   }
 });
+
+Deno.test("what failed last time is run again until it passes, by itself", async () => {
+  const dir = `${scratch}/last`, cwd = Deno.cwd(), fails = `${dir}/fails`;
+  Deno.mkdirSync(dir);
+  Deno.writeTextFileSync(
+    `${dir}/a.scenario.ts`,
+    `for (const n of [1, 2, 3]) Deno.test("t" + n, () => {
+  Deno.writeTextFileSync("${dir}/log", n + Deno.args.join("") + " ", { append: true });
+  if (Deno.readTextFileSync("${fails}").includes(String(n))) throw 1;
+});`,
+  );
+  const log = () => {
+    const text = Deno.readTextFileSync(`${dir}/log`).trim();
+    Deno.removeSync(`${dir}/log`);
+    return text;
+  };
+  Deno.chdir(dir);
+  try {
+    await assertRejects(() => run([], { "last-failed": true }), ConfigError, "--last-failed: no test failed last time in this folder");
+    Deno.writeTextFileSync(fails, "1 3");
+    assertEquals([await run([], { reporter: ["dot"] }), log()], [1, "1 2 3"]);
+    Deno.writeTextFileSync(fails, "3");
+    assertEquals([await run([], { "last-failed": true, reporter: ["dot"] }), log()], [1, "1 3"]);
+    // What was not run is still known to have failed.
+    assertEquals([await run([], { filter: "t1", reporter: ["dot"] }), log()], [0, "1"]);
+    Deno.writeTextFileSync(fails, "");
+    assertEquals([await run([], { "last-failed": true, "update-snapshots": true, reporter: ["dot"] }), log()], [0, "3--update-snapshots"]);
+    await assertRejects(() => run([], { "last-failed": true }), ConfigError, "--last-failed: no test failed last time");
+    assertEquals(Deno.readTextFileSync(".bringup/.gitignore"), "*\n");
+  } finally {
+    Deno.chdir(cwd);
+  }
+});

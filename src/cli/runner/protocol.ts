@@ -35,6 +35,8 @@ export interface Answer {
   readonly files?: readonly string[];
   /** Something is left behind that may disturb what comes next: this worker should not be used again. */
   readonly spoilt?: boolean;
+  /** Nothing was done: behind the last thing that was done for a file something went wrong there that nobody caught. */
+  readonly stray?: { readonly url: string; readonly error: TestError };
 }
 
 /** In front of an answer, which ends with its line, and, alone, of the line on standard error that ends what belongs to it. */
@@ -46,7 +48,7 @@ export function describeError(e: unknown, isOwn: (line: string) => boolean): Tes
   const lines = whole.split("\n").filter((line) => !(/^ +at /.test(line) && isOwn(line))).map((line) => line.replace(/\?again=\d+/g, ""));
   const place = lines.map(placeIn).find((p) => p !== undefined);
   const message = (e instanceof Error ? `${e.name}: ${e.message}` : whole).split("\n")[0];
-  return { message, text: lines.join("\n").trimEnd(), ...(place && { at: place }) };
+  return { type: e instanceof Error ? e.name : "Error", message, text: lines.join("\n").trimEnd(), ...(place && { at: place }) };
 }
 
 /** The place that a line of a stack names, if it is in a file. */

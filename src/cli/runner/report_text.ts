@@ -89,7 +89,7 @@ const escapeProperty = (text: string) => escapeData(text).replaceAll(":", "%3A")
 const shownAt = (path: string) => path.startsWith(`${Deno.cwd()}/`) ? path.slice(Deno.cwd().length + 1) : path;
 
 /** What failed and why, what is flaky, and the sum. */
-function closing(summary: Summary, colour: ReturnType<typeof paint>): string {
+export function closing(summary: Summary, colour: ReturnType<typeof paint>): string {
   const { results, notes, ms, shard } = summary;
   const named = (r: TestResult) => `${oneLine(titleOf(r))} => ${oneLine(r.file)}${r.line === undefined ? "" : `:${r.line}`}`;
   const section = (title: string, of: readonly TestResult[], which: (a: Attempt) => boolean) =>

@@ -10,6 +10,10 @@ export interface Location {
 
 /** Why a test failed. */
 export interface TestError {
+  /** The error's name: "AssertionError", "ScenarioTimeout". */
+  readonly type: string;
+  /** It is not the test that said so: its process ended, it took too long, its file does not load. */
+  readonly broken?: true;
   /** One line. */
   readonly message: string;
   /** All of it, with the places of the script that it went through. */

@@ -1,6 +1,7 @@
 // Runs test files in worker processes: lists their tests, chooses among them, runs each file's one after another, files side by side.
 import { ConfigError } from "../../core/errors.ts";
 import { absolutePath, shown } from "./discover.ts";
+import { keyOf } from "./last_run.ts";
 import { type WorkerEnded, WorkerProcess } from "./process.ts";
 import type { Answer, Declaration } from "./protocol.ts";
 import type { Reporter } from "./reporters.ts";
@@ -57,14 +58,13 @@ interface Chosen {
   readonly test: Declaration;
 }
 
-/** How a test is named in the list of those that failed. */
-export const keyOf = (file: string, name: string): string => `${file}\n${name}`;
-
-const LOADING = "(loading the file)", ENDING = "(afterAll)";
+const LOADING = "(loading the file)", ENDING = "(afterAll)", OUTSIDE = "(outside of its tests)";
 
 export class Runner {
   readonly #live = new Set<WorkerProcess>();
   readonly #idle: WorkerProcess[] = [];
+  /** What went wrong outside of tests, by the file that it came from. */
+  readonly #strays = new Map<string, TestError>();
   #stopped = false;
 
   constructor(readonly plan: RunPlan, readonly reporter: Reporter) {}
@@ -85,6 +85,8 @@ export class Runner {
     for (const m of broken) add(m, 0, failedResult(m, LOADING, m.error!));
     const units = [...Map.groupBy(chosen, (c) => c.module).values()];
     await this.#sideBySide(units, (unit) => this.#runFile(unit, add));
+    for (const m of modules) if (this.#strays.has(m.url)) add(m, 1e6 - 1, failedResult(m, OUTSIDE, this.#strays.get(m.url)!));
+    this.#strays.clear();
     const sorted = results.sort((a, b) => a.at - b.at).map((r) => r.result);
     const only = chosen.some((c) => c.test.only);
     return { results: sorted, notes, only, ms: performance.now() - from, started, ...(shard && { shard }) };
@@ -119,20 +121,26 @@ export class Runner {
   }
 
   async #list(module: TestModule): Promise<void> {
-    const worker = this.#take(module);
+    const worker = this.#take(module), limit = setTimeout(() => worker.kill(), this.plan.timeoutMs);
     try {
-      const { tests, error } = await this.#load(worker, module);
+      const { tests, error, stray } = await this.#load(worker, module);
+      if (stray) {
+        this.#blame(worker, stray);
+        return await this.#list(module);
+      }
       module.tests = tests ?? [];
       module.error = error;
     } catch (e) {
       module.error = ended(e as WorkerEnded, "while it loaded the file");
+    } finally {
+      clearTimeout(limit);
     }
     this.#give(worker);
   }
 
   async #load(worker: WorkerProcess, module: TestModule): Promise<Answer> {
     const { answer } = await worker.ask({ do: "load", url: module.url });
-    if (!answer.error) worker.loaded.add(module.url);
+    if (answer.tests) worker.loaded.add(module.url);
     for (const path of answer.files ?? []) module.uses.add(path);
     return answer;
   }
@@ -175,26 +183,29 @@ export class Runner {
       for (let repeat = 0; repeat <= repeats && !this.#stopped; repeat++) {
         const attempts: Attempt[] = [];
         do {
-          if (attempts.length) {
+          if (attempts.length && worker) {
             // Nothing of the first time may be the reason of the second.
-            worker?.close();
-            if (worker) this.#live.delete(worker);
+            worker.close();
+            this.#live.delete(worker);
             worker = undefined;
           }
           worker ??= attempts.length ? this.#start(module) : this.#take(module);
-          attempts.push(await this.#attempt(worker, module, index, test));
+          const attempt = await this.#attempt(worker, module, index, test);
+          if (attempt) attempts.push(attempt);
           if (worker.ended) {
             this.#live.delete(worker);
             worker = undefined;
           }
-        } while (!attempts.at(-1)!.passed && attempts.length <= (test.retry ?? this.plan.retries) && !this.#stopped);
-        const passed = attempts.at(-1)!.passed, status = !passed ? "failed" : attempts.length > 1 ? "flaky" : "passed";
+        } while (!attempts.at(-1)?.passed && attempts.length <= (test.retry ?? this.plan.retries) && !this.#stopped);
+        const passed = attempts.at(-1)?.passed, status = !passed ? "failed" : attempts.length > 1 ? "flaky" : "passed";
         add(module, index, { ...told, status, attempts, ...(repeats && { repeat: repeat + 1 }) });
       }
     }
     if (!worker) return;
     try {
-      const { answer: { error } } = await worker.ask({ do: "finish", url: module.url });
+      const { answer: { error, stray, spoilt } } = await worker.ask({ do: "finish", url: module.url });
+      if (stray) this.#blame(worker, stray);
+      else if (spoilt) worker.close();
       if (error) add(module, unit.at(-1)!.index + 0.5, failedResult(module, ENDING, error));
     } catch (e) {
       add(module, unit.at(-1)!.index + 0.5, failedResult(module, ENDING, ended(e as WorkerEnded, "behind the last test")));
@@ -202,29 +213,41 @@ export class Runner {
     this.#give(worker);
   }
 
-  async #attempt(worker: WorkerProcess, module: TestModule, index: number, { name, timeout }: Declaration): Promise<Attempt> {
+  /** Runs a test; undefined when another file has spoilt the process before. */
+  async #attempt(worker: WorkerProcess, module: TestModule, index: number, { name, timeout }: Declaration): Promise<Attempt | undefined> {
     const { timeoutMs, digests } = this.plan, ms = timeout || timeoutMs;
     const from = performance.now(), took = () => performance.now() - from;
     let late = false;
     const limit = setTimeout(() => (late = true, worker.kill()), ms);
     try {
       if (!worker.loaded.has(module.url)) {
-        const { error } = await this.#load(worker, module);
+        const { error, stray } = await this.#load(worker, module);
+        if (stray) return void this.#blame(worker, stray);
         if (error) return { passed: false, ms: took(), error, output: "", steps: [] };
       }
       this.reporter.begin?.(module.name, name);
       const { answer, output } = await worker.ask({ do: "run", url: module.url, index, name, digests });
       for (const path of answer.files ?? []) module.uses.add(path);
+      if (answer.stray && answer.stray.url !== module.url) return void this.#blame(worker, answer.stray);
       if (answer.spoilt) worker.close();
-      const { error, steps = [], machines } = answer;
+      const { steps = [], machines, error = answer.stray?.error } = answer;
       return { passed: !error, ms: took(), output, steps, ...(error && { error }), ...(machines && { machines }) };
     } catch (e) {
       const message = `it took longer than the ${formatMs(ms)} of the host's time that a test may take (--timeout), and was ended`;
-      const error = late ? { message, text: message } : ended(e as WorkerEnded, "in the midst of the test");
+      const error: TestError = late
+        ? { type: "TimeOut", broken: true, message, text: message }
+        : ended(e as WorkerEnded, "in the midst of the test");
       return { passed: false, ms: took(), error, output: (e as WorkerEnded).output ?? "", steps: [] };
     } finally {
       clearTimeout(limit);
     }
+  }
+
+  /** Something went wrong in a process while no test ran. */
+  #blame(worker: WorkerProcess, { url, error }: NonNullable<Answer["stray"]>): void {
+    worker.close();
+    this.#live.delete(worker);
+    this.#strays.set(url, error);
   }
 
   /** A process for a file: one that has loaded it, or another one that is free, or a new one. */
@@ -263,5 +286,5 @@ const failedResult = ({ name: file }: TestModule, name: string, error: TestError
 
 function ended(e: WorkerEnded, when: string): TestError {
   const message = `${e.message} ${when}`;
-  return { message, text: e.output?.trim() ? `${message}; its last words:\n${e.output.trimEnd()}` : message };
+  return { type: "Ended", broken: true, message, text: e.output?.trim() ? `${message}; its last words:\n${e.output.trimEnd()}` : message };
 }

@@ -24,11 +24,14 @@ function lineOf(url: string): number | undefined {
 
 const collector = new Collector((e) => describeError(e, isOwn), lineOf), loaded = new Map<string, TestFile>();
 
-/** What went wrong where nobody catches it: it fails the test that runs, or the next one, and this process is not used again. */
-let stray: { readonly error: unknown } | undefined, failTest: ((e: unknown) => void) | undefined;
-function uncaught(error: unknown): void {
-  stray ??= { error };
-  failTest?.(error);
+/** The file for which something was done last. */
+let touched = "";
+/** What went wrong where nobody catches it fails the test that runs; while none does it is told instead of the next answer. */
+let spoilt = false, stray: Answer["stray"], failTest: ((e: unknown) => void) | undefined;
+function uncaught(e: unknown): void {
+  spoilt = true;
+  if (failTest) failTest(e);
+  else stray ??= { url: touched, error: describeError(e, isOwn) };
 }
 
 /** Files that machines were made of since they were last told of, and how the machines of the test that runs ended. */
@@ -40,7 +43,7 @@ async function load(url: string): Promise<Answer> {
     loaded.set(url, file);
     return { tests: file.tests.map(({ fn: _, ...declaration }) => declaration) };
   } catch (e) {
-    return { error: describeError(e, isOwn) };
+    return { error: { ...describeError(e, isOwn), broken: true } };
   }
 }
 
@@ -48,14 +51,13 @@ async function run({ url, index, name, digests }: Extract<Command, { do: "run" }
   const file = loaded.get(url)!;
   if (file.tests[index]?.name !== name) {
     const message = "the file declares other tests each time it is loaded: this one is not at its place";
-    return { error: { message, text: message } };
+    return { error: { type: "Error", broken: true, message, text: message } };
   }
   machines = [];
   sessionEnds.seen = digests ? ({ machine }) => machines.push({ digest: machine.digest(), guestNs: machine.clock.nowNs }) : undefined;
   const failed = new Promise<never>((_, reject) => failTest = reject);
   // Nobody may be listening when it comes.
   failed.catch(() => {});
-  if (stray) failTest!(stray.error);
   try {
     return { ...await file.run(index, failed), ...(digests && { machines }) };
   } finally {
@@ -64,13 +66,15 @@ async function run({ url, index, name, digests }: Extract<Command, { do: "run" }
 }
 
 async function answer(command: Command): Promise<Answer> {
+  if (stray) return { stray };
+  touched = command.url;
   switch (command.do) {
     case "load":
       return await load(command.url);
     case "run":
       return await run(command);
     case "finish":
-      return stray ? { error: describeError(stray.error, isOwn) } : await loaded.get(command.url)!.finish();
+      return await loaded.get(command.url)!.finish();
   }
 }
 
@@ -101,7 +105,7 @@ async function main(): Promise<void> {
     const used = [...files];
     files = new Set();
     write(stderr, `${mark}\n`);
-    write(stdout, `${mark}${JSON.stringify({ ...told, ...(used.length && { files: used }), ...(stray && { spoilt: true }) })}\n`);
+    write(stdout, `${mark}${JSON.stringify({ ...told, ...(used.length && { files: used }), ...(spoilt && { spoilt }) })}\n`);
   }
   // The runner is gone, or done with this process.
   exit(0);
