@@ -86,6 +86,12 @@ Deno.test("what cannot be opened, or is named too often, is one line", () => {
   const { port } = listener.addr;
   const e = assertThrows(() => open(session, [String(port)]), ConfigError, `--serial: cannot listen on port ${port}: `);
   assert(!e.message.includes("os error"));
+  // The last port is one, whether or not somebody else has it.
+  try {
+    void open(session, ["65535"]).close();
+  } catch (e) {
+    assert((e as Error).message.startsWith("--serial: cannot listen on port 65535"), (e as Error).message);
+  }
 });
 
 Deno.test("a client gets what was printed before it came, and types; a second one is turned away, and the next may follow", async () => {

@@ -246,6 +246,12 @@ class Rig {
     this.engine.wrote(at, 4 * lines.length);
     return this;
   }
+  /** Writes instructions into any memory. */
+  put(at: number, ...lines: readonly Line[]): this {
+    lines.forEach((l, i) => this.engine.memory.i32[this.engine.hostOf(at + 4 * i, 4) >> 2] = word(...l));
+    this.engine.wrote(at, 4 * lines.length);
+    return this;
+  }
   /** Runs hart 0: how many instructions it took. */
   run(budget: number): number {
     this.end = this.engine.run(0, budget);
@@ -1091,6 +1097,25 @@ Deno.test("JIT: a region of several virtual pages runs only while all of them ar
       t.core.space = 99;
       t.all(10);
       assertEquals([t.cause, t.epc, t.r(4)], [PAGE_FAULT + FETCH, edge + 8, 1601]);
+    }
+  }
+});
+
+Deno.test("JIT: a region stays in the memory that it begins in: a loop goes on in another one, before or behind it", () => {
+  const OTHER = 0x9000_0000;
+  for (const threshold of [1, 3, 20]) {
+    for (const begins of [RAM, OTHER]) {
+      const t = new Rig({ jit: true, threshold }, 1, [{ base: OTHER, length: 4 * PAGE, readonly: false }]);
+      // A loop over the end of a page, which lies in one memory, the page behind it in the other one.
+      const edge = CODE + PAGE - 8, [first, second] = begins === RAM ? [edge, OTHER + PAGE] : [OTHER + 2 * PAGE - 8, CODE + PAGE];
+      t.put(first, ["addi", 4, 4, 1], ["j", 0, 0, 1]).put(second, ["addi", 5, 5, 1], ["bne", 5, 7, -3], ["j", 0, 0, 0]);
+      t.core.mapped.set(CODE / PAGE, { paddr: first - (PAGE - 8), rights: [FETCH] });
+      t.core.mapped.set((CODE + PAGE) / PAGE, { paddr: second, rights: [FETCH] });
+      t.core.space = 2;
+      t.pc = edge;
+      t.set(7, 1000).all(4000);
+      assertEquals([t.pc, t.r(4), t.r(5)], [CODE + PAGE + 8, 1000, 1000]);
+      assert(t.engine.stats.regions > 0);
     }
   }
 });
