@@ -189,6 +189,7 @@ export function devices(sockets: Sockets): void {
   networks(line);
   for (const { value } of line.all("audio")) if (!value.startsWith("none")) line.say(NO_SOUND, "-audio");
   objects(line);
+  firmwareItems(line);
   globals(line);
 }
 
@@ -314,6 +315,21 @@ function objects(line: QemuLine): void {
       throw new ConfigError(`${what}: there is no such object${didYouMean(type, [...OBJECTS, ...FILTERS])}`);
     }
   }
+}
+
+/** -fw_cfg. */
+function firmwareItems(line: QemuLine): void {
+  const items: Record<string, unknown> = {};
+  for (const { what, props: { name, file, string, ...odd } } of line.tables("fw_cfg", "name")) {
+    line.reading(what, () => onlyKnown(odd, ["name", "file", "string"]));
+    if (line.machine !== "pc") throw new ConfigError(`${what}: the board ${line.machine} has no firmware configuration device yet`);
+    if (!name || (file === undefined) === (string === undefined)) {
+      throw new ConfigError(`${what}: expected name=...,file=FILE or name=...,string=TEXT`);
+    }
+    if (name in items) throw new ConfigError(`${what}: there are two called '${name}'`);
+    items[name] = file === undefined ? string : { file };
+  }
+  if (Object.keys(items).length > 0) line.set.set("device.fw_cfg.items", items);
 }
 
 /** Properties of all devices of a kind: those that mean something here are read where that is. */

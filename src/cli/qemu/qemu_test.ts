@@ -118,6 +118,10 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
     "-cpu +avx2: the processor does not have that",
     "-action shutdown=pause: a run that has stopped ends; with -s or -gdb the debugger can look first",
   ],
+  [
+    "qemu-system-x86_64 -kernel k -fw_cfg name=opt/org.example/mode,string=normal -fw_cfg opt/key,file=key.bin",
+    `pc k device.debugexit=false device.fw_cfg.items={ opt/org.example/mode = normal, opt/key = { file = key.bin } } ${FIRST} ${PC} cpu.triple_fault=reset`,
+  ],
   // Consoles.
   [
     "qemu-system-x86_64 -kernel k -serial file:a -serial chardev:c -serial none -serial null -chardev stdio,id=c,signal=off,mux=on,logfile=all.log -mon chardev=c -debugcon file:d.log -device isa-debugcon,iobase=0x402,chardev=f -chardev file,id=f,path=f.log",
@@ -352,6 +356,10 @@ const REFUSED: readonly (readonly [line: string, message: string])[] = [
     "-device loader,data=1,data-len=4,addr=0x80000000: only files are loaded; put the number into one",
   ],
   ["qemu-system-riscv64 -M virt -device loader,file=a,addr=x", "-device loader,file=a,addr=x: addr must be a number such as 0xf4, got 'x'"],
+  ["qemu-system-x86_64 -fw_cfg opt/a", "-fw_cfg opt/a: expected name=...,file=FILE or name=...,string=TEXT"],
+  ["qemu-system-x86_64 -fw_cfg opt/a,string=x,fil=y", "-fw_cfg opt/a,string=x,fil=y: unknown property 'fil' (did you mean 'file'?)"],
+  ["qemu-system-x86_64 -fw_cfg opt/a,string=x -fw_cfg opt/a,string=y", "-fw_cfg opt/a,string=y: there are two called 'opt/a'"],
+  ["qemu-system-riscv64 -M virt -fw_cfg opt/a,string=x", "-fw_cfg opt/a,string=x: the board virt has no firmware configuration device yet"],
   ["qemu-system-x86_64 -boot x", "-boot x: there is no drive 'x'; a is a floppy, c a hard disk, d a CD, n the network"],
   ["qemu-system-x86_64 -bios none", "-bios none: a PC begins in its BIOS"],
   [

@@ -71,7 +71,7 @@ export const QEMU: Readonly<Record<string, Row>> = {
   tpmdev: { value: "type,id=id...", doc: "changes nothing: a TPM is not there" },
   smbios: { value: "type=n,...", doc: "said not to be changed", said: "the firmware's tables are those of the machine" },
   acpitable: { value: "sig=...", doc: "said not to be changed", said: "the firmware's tables are those of the machine" },
-  fw_cfg: { value: "[name=]name,file=FILE|string=TEXT", doc: "not there", missing: "only the firmware's own items are there yet", instead: "only the files of the firmware are there" },
+  fw_cfg: { value: "[name=]name,file=FILE|string=TEXT", doc: "an item for the firmware configuration device", part: "devices", instead: "only the files of the firmware are there" },
   // What is started.
   kernel: { value: "FILE", doc: "the kernel", part: "boot", to: (file) => [file] },
   initrd: { value: "FILE", doc: "initial RAM disk, or Multiboot modules", part: "boot", to: (file) => ["--initrd", file] },

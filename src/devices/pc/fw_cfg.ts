@@ -7,6 +7,7 @@ import { defineDevice, type Device, type DeviceEnv } from "../../core/device.ts"
 import type { FirmwareItem, TakesItems } from "../../core/firmware.ts";
 import type { Alarm } from "../../core/clock.ts";
 import { BusFault } from "../../core/errors.ts";
+import { either, file, named, string, table } from "../../core/schema.ts";
 
 const SELECTOR = 0, DATA = 1, DMA_HIGH = 4, DMA_LOW = 8;
 const SIGNATURE_KEY = 0x00, ID_KEY = 0x01, DIRECTORY_KEY = 0x19, FIRST_FILE = 0x20;
@@ -31,11 +32,22 @@ interface Transfer {
 }
 const powerOn = () => ({ selected: 0, offset: 0, dmaHigh: 0, transfer: undefined as Transfer | undefined, dueAt: -1 });
 
+/** Whoever fills the device reads them. */
+const keys = {
+  items: named(
+    "items of the user's by their names, such as \"opt/org.example/mode\"; one that has the name of an item of the firmware's takes its place",
+    either("its contents", [string("a text"), table("a file's contents", { file: file("the file") })], {
+      form: "a text, or a table with file",
+    }),
+    { optional: true },
+  ),
+};
+
 export default defineDevice({
   type: "fw_cfg",
   doc: "QEMU's fw_cfg: sizes, tables, kernel and boot order for firmware, by ports and DMA.",
   spec: "QEMU 7.2, docs/specs/fw_cfg.rst",
-  keys: {},
+  keys,
   windows: () => [{ bus: "io", name: "fw_cfg", length: 12, at: 0x510 }],
   create: (env) => new FwCfg(env),
 });

@@ -3,7 +3,7 @@
 // BIOS Boot Specification 1.01, 3.3 (expansion ROMs that boot).
 import type { Alarm } from "../../core/clock.ts";
 import { offer } from "../../core/device.ts";
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError, type Place } from "../../core/errors.ts";
 import type { FirmwareItem, TakesItems } from "../../core/firmware.ts";
 import { BIOS_PORT, type MapEntry, writeCmosSizes } from "../../firmware/bios/mod.ts";
 import { firmwareFiles } from "../../firmware/tables/mod.ts";
@@ -76,21 +76,43 @@ export function vgaRom({ firmware, firmwarePlaces }: MachineGraph, host: Host): 
 }
 
 /** Gives fw_cfg what QEMU's has: kernels ask it for the size of memory and the number of processors, whoever the firmware is. */
-export function provideItems({ graph, devices }: PlatformParts, bios: BuiltinBios, more: readonly FirmwareItem[] = []): void {
-  const items = (): FirmwareItem[] => {
-    const ram = graph.memories.filter((m) => m.kind === "ram"), harts = graph.cpu.harts;
-    return [
-      { key: RAM_SIZE, bytes: numbers(8, ram.reduce((n, m) => n + m.size, 0)) },
-      { key: CPUS, bytes: numbers(2, harts) },
-      { key: MAX_CPUS, bytes: numbers(2, harts) },
-      { key: NUMA, bytes: numbers(8, 0, ...Array<number>(harts).fill(0)) },
-      { key: IRQ0_OVERRIDE, bytes: numbers(4, 1) },
-      { name: "etc/e820", bytes: e820(ram) },
-      ...firmwareFiles(bios.tables),
-      ...more,
-    ];
-  };
-  for (const device of devices.values()) if (takesItems(device)) device.provide(items);
+export function provideItems({ graph, host, devices }: PlatformParts, bios: BuiltinBios, more: readonly FirmwareItem[] = []): void {
+  for (const { id, type, config, place } of graph.devices) {
+    const device = devices.get(id)!;
+    if (!takesItems(device)) continue;
+    const theirs = type === "fw_cfg" && config.items !== undefined ? userItems(config.items as UserItems, host, place) : [];
+    device.provide(() => [
+      ...firmwareItems(graph, bios, more).filter((i) => !("name" in i) || theirs.every((t) => t.name !== i.name)),
+      ...theirs,
+    ]);
+  }
+}
+
+type UserItems = Readonly<Record<string, string | { readonly file: string }>>;
+/** Bytes of a name, with the zero behind it (fw_cfg.rst, "File Directory"). */
+const NAME_BYTES = 56;
+/** Items of the machine file. @throws {ConfigError} a name is too long, or no ASCII. */
+function userItems(items: UserItems, host: Host, place: Place): { readonly name: string; readonly bytes: Uint8Array }[] {
+  return Object.entries(items).map(([name, item]) => {
+    if (!/^[\x21-\x7e]+$/.test(name) || name.length >= NAME_BYTES) {
+      throw new ConfigError(`items: '${name}' must be a name of 1 to ${NAME_BYTES - 1} characters of ASCII without blanks`, place);
+    }
+    return { name, bytes: typeof item === "string" ? new TextEncoder().encode(item) : host.readFile(item.file) };
+  });
+}
+
+function firmwareItems(graph: MachineGraph, bios: BuiltinBios, more: readonly FirmwareItem[]): FirmwareItem[] {
+  const ram = graph.memories.filter((m) => m.kind === "ram"), harts = graph.cpu.harts;
+  return [
+    { key: RAM_SIZE, bytes: numbers(8, ram.reduce((n, m) => n + m.size, 0)) },
+    { key: CPUS, bytes: numbers(2, harts) },
+    { key: MAX_CPUS, bytes: numbers(2, harts) },
+    { key: NUMA, bytes: numbers(8, 0, ...Array<number>(harts).fill(0)) },
+    { key: IRQ0_OVERRIDE, bytes: numbers(4, 1) },
+    { name: "etc/e820", bytes: e820(ram) },
+    ...firmwareFiles(bios.tables),
+    ...more,
+  ];
 }
 
 /** A BIOS from a file at work: it finds devices itself and is told the rest by fw_cfg and CMOS memory. */

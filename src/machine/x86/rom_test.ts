@@ -1,5 +1,5 @@
 // A BIOS from a file: where it can be seen, which files are refused, and what it is told.
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ConfigError } from "../../core/errors.ts";
 import type { Machine } from "../machine.ts";
 import { machineFrom } from "../testing/machine_from.ts";
@@ -106,6 +106,39 @@ Deno.test("fw_cfg tells kernels the same under the built-in BIOS", async () => {
   assertEquals(item(0x19, 4)[3] > 0, true, "the directory has files");
   m.reset();
   assertEquals(item(0x03, 4), [0, 0, 0x80, 0]);
+});
+
+Deno.test("fw_cfg has the items of the machine file, also in the place of the firmware's; names that do not fit are refused", async () => {
+  const items = '[device.fw_cfg.items]\n"opt/org.example/mode" = "normal"\n"opt/key" = { file = "key.bin" }\n"etc/e820" = "mine"\n';
+  const m = await machine({ "m.toml": machineFile(items), "bios.bin": rom(64 * KIB), "key.bin": Uint8Array.of(1, 2, 3) });
+  const fw = m.device("fw_cfg")!.windows![0], read = (bytes: number) => Array.from({ length: bytes }, () => fw.read(1, 1));
+  const text = (bytes: number[]) => String.fromCharCode(...bytes).replace(/\0.*/s, "");
+  fw.write(0, 2, 0x19);
+  const found = new Map<string, number[]>(), [, , , count] = read(4), entries = Array.from({ length: count }, () => read(64));
+  for (const e of entries) {
+    fw.write(0, 2, e[5]);
+    found.set(text(e.slice(8)), read(e[3]));
+  }
+  assertEquals([text(found.get("opt/org.example/mode")!), found.get("opt/key"), text(found.get("etc/e820")!)], [
+    "normal",
+    [1, 2, 3],
+    "mine",
+  ]);
+  assertEquals(entries.length, 6);
+  for (
+    const [bad, message] of [
+      ["opt/a b", "must be a name of 1 to 55 characters of ASCII without blanks"],
+      ["x".repeat(56), "must be a name of 1 to 55 characters of ASCII without blanks"],
+    ]
+  ) {
+    const files = { "m.toml": machineFile(`[device.fw_cfg.items]\n"${bad}" = ""\n`), "bios.bin": rom(64 * KIB) };
+    assertEquals((await assertRejects(() => machine(files), ConfigError)).message, `m.toml:16: device.fw_cfg: items: '${bad}' ${message}`);
+  }
+  const gone = { "m.toml": machineFile('[device.fw_cfg.items]\n"opt/a" = { file = "gone" }\n'), "bios.bin": rom(64 * KIB) };
+  assertMatch(
+    (await assertRejects(() => machine(gone), ConfigError)).message,
+    /^m\.toml:\d+: device\.fw_cfg\.items\."opt\/a"\.file: 'gone': no such file$/,
+  );
 });
 
 Deno.test("shadow RAM is shown while code runs from it: what was translated from the ROM is not run again", async () => {
