@@ -234,7 +234,7 @@ const RUNS: [what: string, args: string[], input: string, code: number, stdout: 
     "",
     4,
     /^/,
-    /time-out: 1\.000 ms .* before it printed \/never\/m\n.*cpu0 at 0x/,
+    /time-out: 1\.000 ms .* before it printed \/never\/m\nbringup: cause: every processor waits [^]*\nbringup: looked at 64 times, .*\nbringup: cpu0 at 0x/,
   ],
   [
     "nothing can wake it, and it has time",

@@ -13,6 +13,7 @@ import {
   withSoft,
 } from "../scenario/failures.ts";
 import { describeRest, loadBacktrace, whereabouts } from "../scenario/machine_like.ts";
+import type { Report } from "../scenario/reporting.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import type { Output } from "./output.ts";
 
@@ -53,8 +54,14 @@ export async function watch(
     session.freeze();
     output.flush();
     if (!stop) return 0;
-    if (stop.kind !== "exit") output.note(`bringup: ${describeStop(stop)}`);
-    if (stop.kind !== "exit" && STATUS[stop.kind] !== 0) output.note(await everyCpu(session));
+    if (stop.kind !== "exit") {
+      const died = STATUS[stop.kind] !== 0, [headline] = describeStop(stop).split("\n");
+      if (died) await session.failureReport.prepare();
+      const report = died && stop.kind !== "breakpoint" && stop.kind !== "budget" && session.failureReport.report(stop.kind, headline);
+      output.note(`bringup: ${report ? headline : describeStop(stop)}`);
+      if (report) noteReport(report, output);
+      if (died) output.note(await everyCpu(session));
+    }
     if (next < expected.length) {
       output.note(`bringup: the run ended (${describeStop(stop).split("\n")[0]}) before it printed ${expected[next]}`);
       return 1;
@@ -78,8 +85,15 @@ async function notReached(e: unknown, session: MachineSession, expected: RegExp 
         : e.message.split("\n")[0]
     }`,
   );
+  if (e.details.report) noteReport(e.details.report, output);
   output.note(await everyCpu(session));
   return statusOf(e);
+}
+
+/** What a report says besides where the processors are. */
+function noteReport({ causes, details }: Report, output: Told): void {
+  const lines = [...causes, ...details].map((line) => `bringup: ${line}`);
+  if (lines.length) output.note(lines.join("\n"));
 }
 
 /** Lets a script drive the machine. */

@@ -49,6 +49,7 @@ export const RUN_OPTIONS = {
   },
   display: { value: "WHERE", doc: "terminal: show the guest's text screen on this terminal and type on its keyboard; none (the default)" },
   screenshot: { value: "FILE.png", doc: "write a picture of the guest's screen at the end" },
+  report: { value: "FILE", doc: "write at the end why the machine is where it is: FILE.json for programs, FILE.html a page, else text" },
   trace: { value: "CHANNELS", doc: "write trace lines to stderr: guest,irq,... or all; help lists the channels" },
   "trace-file": { value: "FILE", doc: "write them there instead" },
   stats: { doc: "print counters to stderr at the end" },

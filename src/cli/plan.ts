@@ -25,6 +25,7 @@ export interface Plan {
   readonly screenshot: string | undefined;
   readonly record: string | undefined;
   readonly until: string | undefined;
+  readonly report: string | undefined;
 }
 
 /** Checks the arguments and what they mean together; `given` is the command line as it was typed. @throws {ConfigError} */
@@ -83,6 +84,7 @@ const NO_OPTIONS: Omit<Plan, "machine"> = {
   screenshot: undefined,
   record: undefined,
   until: undefined,
+  report: undefined,
 };
 
 /** @throws {ConfigError} an option's value is wrong, or options exclude each other. */
@@ -164,6 +166,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
     screenshot: text("screenshot"),
     record: text("record"),
     until,
+    report: text("report"),
   };
 }
 

@@ -26,6 +26,7 @@ const PLAN: Omit<Plan, "boot"> = {
   screenshot: undefined,
   record: undefined,
   until: undefined,
+  report: undefined,
 };
 
 /** Options, and what is other than without them, for the machine and for the run. */
@@ -53,6 +54,7 @@ const MEANINGS: readonly [args: string, boot: BootOptions, rest: Partial<Plan>][
   ["--serial stdio --serial log", {}, { serial: ["stdio", "log"] }],
   ["--display terminal", {}, { display: true, hint: false }],
   ["--display none", {}, { display: false, hint: false }],
+  ["--report r.html", {}, { report: "r.html" }],
   ["--screenshot s.png", {}, { screenshot: "s.png", hint: false }],
   ["--trace irq,trap", { trace: "irq,trap" }, {}],
   ["--trace irq --trace-file t.log", { trace: "irq", traceFile: "t.log" }, {}],

@@ -23,6 +23,9 @@ export async function run(line: CommandLine, statusOf?: (stop: Stop) => number):
   const started = performance.now();
   const session = await (scenario ? boot : bootBare)(plan.machine, plan.boot);
   const screenshot = await prepareScreen(session, plan);
+  const report = plan.report === undefined
+    ? undefined
+    : (await load<typeof import("./report.ts")>("cli/report.ts")).openReport(plan.report);
   const bounded = plan.boot.budget?.guest !== "none";
   const serial = plan.serial.length > 0 ? await load<typeof import("./serial.ts")>("cli/serial.ts") : undefined;
   const host = new TerminalHost(session, {
@@ -60,6 +63,7 @@ export async function run(line: CommandLine, statusOf?: (stop: Stop) => number):
   }
   if (host.output.failed) throw new CannotWrite(host.output.failed);
   await screenshot?.(session);
+  await report?.(session);
   if (plan.stats) await printStatistics(session, performance.now() - started);
   return status;
 }

@@ -26,7 +26,7 @@ export class TerminalHost {
   readonly input: Input;
   readonly #pacer: Pacer;
   #monitor: Monitor | undefined;
-  /** The list of keys is shown in the place of the guest's screen. */
+  /** The list of keys, or a report, is shown in the place of the guest's screen. */
   #helping = false;
   #hinted = false;
   readonly #startedMs = performance.now();
@@ -117,6 +117,8 @@ export class TerminalHost {
     for (const [signal, status] of Object.entries(SIGNALS)) {
       this.#on(signal as Deno.Signal, () => this.quit(status));
     }
+    // Deno's inspector answers the first, too.
+    for (const signal of ["SIGUSR1", "SIGUSR2"] as const) this.#on(signal, () => this.#report());
     if (this.how.feed) this.input.start();
     if (this.how.feed && this.input.waitsForTerminal) this.#on("SIGCONT", () => this.input.continued());
     if (this.#display) this.#on("SIGWINCH", () => this.#display!.redraw(performance.now()));
@@ -210,16 +212,27 @@ export class TerminalHost {
     if (key === "x") return this.quit(0);
     if (key === "h") this.#help();
     if (key === "c") this.#toggleMonitor();
+    if (key === "r") this.#report();
     if (key === "l") this.#display?.redraw(performance.now());
   }
 
   async #help(): Promise<void> {
     const { KEYS } = await load<typeof import("./help.ts")>("cli/help.ts");
-    if (!this.#display || this.#monitor) return this.output.note(KEYS);
-    // Beside the guest's screen, not on it.
+    this.#tell(KEYS);
+  }
+
+  /** Why the machine is where it is; it goes on. */
+  async #report(): Promise<void> {
+    const text = await this.session.report().then((report) => report.text, (e) => (e as Error).message);
+    this.#tell(text.replace(/^/gm, "bringup: "));
+  }
+
+  /** Beside the guest's screen, not on it. */
+  #tell(text: string): void {
+    if (!this.#display || this.#monitor) return this.output.note(text);
     this.#display.suspend();
     this.#helping = true;
-    writeText(Deno.stderr, `${KEYS}\nAny key: back to the guest's screen\n`);
+    writeText(Deno.stderr, `${text}\nAny key: back to the guest's screen\n`);
   }
 
   async #toggleMonitor(): Promise<void> {

@@ -201,7 +201,7 @@ Deno.test("whether input may come: from who feeds the guest, from a port", async
 });
 
 Deno.test("signals and input are taken at once where somebody may need them, else behind the first slice", async () => {
-  const END = ["SIGINT", "SIGTERM", "SIGHUP"], held = { paused: false, onBreakpoint() {}, onFinalStop() {} };
+  const END = ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"], held = { paused: false, onBreakpoint() {}, onFinalStop() {} };
   const rows: readonly [Setting, atOnce: boolean, signals: string[], reads: number][] = [
     [{}, false, END, 1],
     [{ terminal: "ours" }, true, END, 1],
@@ -528,6 +528,7 @@ Deno.test("Ctrl-A: the list of keys, the end, nothing; the monitor takes the key
     desk.host.start();
     assertEquals(await key("\x01h"), `<${KEYS}\n>`);
     for (const c of ["z", "l", "1"]) assertEquals(await key(`\x01${c}`), "", c);
+    assertEquals(await key("\x01r"), "<bringup: nobody knows this machine's processors well enough for a report\n>");
     assertEquals(await key("\x01c"), "<\n(bringup) >");
     assertEquals(desk.session.hooks.paused!(), false);
     assertMatch(await key("pause\r"), /<paused\n\(bringup\) >$/);

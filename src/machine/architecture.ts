@@ -75,6 +75,10 @@ export interface Architecture<C extends CpuBase = any> {
   ): void;
   /** How functions call each other, for backtraces; `bits` of the program's addresses. Absent: nobody knows. */
   stack?(bits: 32 | 64): StackConvention;
+  /** The module below src that knows what an exception leaves on the stack (`ExceptionFrames`). Absent: backtraces end at handlers. */
+  readonly exceptions?: string;
+  /** The module below src that tells why a processor has died (`DeathReporter` of report/facts.ts). Absent: nobody knows. */
+  readonly deaths?: string;
   /** How GDB is told of a processor: its own description, then others that may be asked for, by name. */
   gdb(arch: string): Readonly<Record<string, GdbArchitecture>>;
 }
@@ -92,6 +96,33 @@ export interface StackConvention {
   readonly saved: { readonly frame: number; readonly returnAddress: number; readonly above: number };
   /** The register that a call leaves the return address in; absent: the top of the stack. */
   readonly link?: number;
+}
+
+/** Registers of a function, as far as they are known. */
+export interface Registers {
+  readonly pc: bigint;
+  /** By their numbers in debugging information. */
+  readonly values: (bigint | undefined)[];
+}
+/** What a module of exception frames has. */
+export interface ExceptionFrames {
+  interruptedFrames(
+    cpu: Cpu,
+    convention: StackConvention,
+    read: (address: bigint, bytes: number) => bigint | undefined,
+    symbols: { lookup(address: bigint): { readonly name: string; readonly offset: bigint } | undefined },
+  ): InterruptedFrames;
+}
+/** The exceptions of a processor whose handlers have not returned. */
+export interface InterruptedFrames {
+  /**
+   * What was interrupted, when the frame behind `now` is an exception's: `caller` is what would be there else, `certain` when debugging
+   * information says so. Each exception is given once.
+   */
+  behind(now: Registers, caller: Registers | undefined, certain: boolean): {
+    readonly at: Registers;
+    readonly exception: string;
+  } | undefined;
 }
 export type Section = "cpu" | "clock" | "firmware" | "boot";
 

@@ -1,33 +1,51 @@
 // Where a processor is and how it came there: function after function, by call frame information where there is some, else by frame pointers.
 import type { Bus } from "../core/bus.ts";
 import type { Cpu } from "../core/cpu.ts";
-import type { StackConvention } from "./architecture.ts";
-import { architectureOf, familyOf } from "./architectures.ts";
+import { Later } from "../core/later.ts";
+import type { ExceptionFrames, InterruptedFrames, Registers, StackConvention } from "./architecture.ts";
+import { architectureOf, ARCHITECTURES, familyOf } from "./architectures.ts";
 import { DebugInfo } from "./dwarf/mod.ts";
 import type { FrameRow } from "./dwarf/frames.ts";
 import { evaluate, type Surroundings } from "./dwarf/expression.ts";
 import { symbolAt } from "./elf.ts";
+import { byteAt } from "./report/memory.ts";
 
-/** Frames that are shown at most. */
-const MOST = 32;
+/** Frames that are looked at, and that are shown, at most. */
+const MOST = 32, DEEPEST = 2000;
 
 /** A frame: where it is, and whether that instruction is the one that comes next, not the one behind a call. */
 export interface Frame {
   readonly pc: bigint;
   readonly next: boolean;
+  /** The stack pointer there, where it is known. */
+  readonly stack: bigint | undefined;
+  /** The exception that interrupted it; absent: it has called the one before. */
+  readonly exception?: string;
 }
 
-interface Registers {
-  pc: bigint;
-  /** By their numbers in debugging information. */
-  readonly values: (bigint | undefined)[];
+/** What tells of exceptions on the stack, by architecture. */
+const EXCEPTIONS = new Map<string, Later<ExceptionFrames>>();
+/** To be awaited before backtraces: they end at exception handlers else. */
+export async function loadExceptions(): Promise<void> {
+  for (const [family, { exceptions }] of Object.entries(ARCHITECTURES)) {
+    if (exceptions === undefined || EXCEPTIONS.get(family)?.now) continue;
+    const later = new Later<ExceptionFrames>(exceptions);
+    EXCEPTIONS.set(family, later);
+    await later.load();
+  }
 }
 
-/** Addresses from the innermost function outwards. */
-export function framesOf(cpu: Cpu, bus: Bus, symbols: Pick<Program, "lookup" | "bits">, debug: DebugInfo | undefined): Frame[] {
-  const family = familyOf(cpu.arch), frames: Frame[] = [{ pc: cpu.pc, next: true }];
+/** Addresses from the innermost function outwards, `most` of them. */
+export function framesOf(
+  cpu: Cpu,
+  bus: Bus,
+  symbols: Pick<Program, "lookup" | "bits">,
+  debug: DebugInfo | undefined,
+  most = MOST,
+): Frame[] {
+  const family = familyOf(cpu.arch);
   const convention = family === undefined ? undefined : architectureOf({ family }).stack?.(symbols.bits ?? 64);
-  if (!convention) return frames;
+  if (!convention) return [{ pc: cpu.pc, next: true, stack: undefined }];
   const { bytes } = convention, mask = (v: bigint) => BigInt.asUintN(8 * bytes, v);
   const read = (address: bigint, size: number): bigint | undefined => {
     let value = 0n;
@@ -40,26 +58,29 @@ export function framesOf(cpu: Cpu, bus: Bus, symbols: Pick<Program, "lookup" | "
   };
   let now: Registers = { pc: cpu.pc, values: convention.registers.map((name) => mask(cpu.reg(name))) };
   let next = true;
-  while (frames.length < MOST) {
+  const frames: Frame[] = [{ pc: cpu.pc, next, stack: now.values[convention.stack] }];
+  const exceptions: InterruptedFrames | undefined = EXCEPTIONS.get(family!)?.now?.interruptedFrames(cpu, convention, read, symbols);
+  while (frames.length < most) {
     const row: FrameRow | undefined = debug?.frame(next ? now.pc : now.pc - 1n);
-    const caller = row ? byInformation(row, now, convention, read) : byConvention(now, convention, read, symbols, frames.length === 1);
+    const caller = row ? byInformation(row, now, convention, read) : byConvention(now, convention, read, symbols, next);
+    const interrupted = exceptions?.behind(now, caller, row !== undefined);
+    if (interrupted) {
+      const { at, exception } = interrupted;
+      frames.push({ pc: at.pc, next: true, stack: at.values[convention.stack], exception });
+      next = true;
+      now = at;
+      continue;
+    }
     // A stack grows downwards, so a caller's frame lies above: else this would go round for ever.
     const before = now.values[convention.stack], behind = caller?.values[convention.stack];
     if (!caller || caller.pc === 0n || before === undefined || behind === undefined || behind < before) break;
-    if (behind === before && frames.length > 1) break;
+    if (behind === before && !next) break;
     if (cpu.translate(caller.pc, "fetch") === undefined || !symbols.lookup(caller.pc - 1n)) break;
     next = row?.signal ?? false;
-    frames.push({ pc: caller.pc, next });
+    frames.push({ pc: caller.pc, next, stack: behind });
     now = caller;
   }
   return frames;
-}
-
-function byteAt(cpu: Cpu, bus: Bus, address: bigint): number | undefined {
-  const paddr = cpu.translate(address, "read");
-  if (paddr === undefined) return undefined;
-  const region = bus.regions.find((r) => r.bytes && paddr >= r.base && paddr < r.base + r.length);
-  return region?.bytes?.[paddr - region.base];
 }
 
 type Read = Surroundings["read"];
@@ -143,18 +164,72 @@ function debugInfoOf(program: Program): DebugInfo | undefined {
   return made;
 }
 
-/**
- * Lines for a report, the innermost function first: "0x80200010 kernel::main+0x10, src/main.rs:12", "by ..." who has called it; before that "in
- * ..." what the compiler has put it into.
- */
-export function backtraceLines(cpu: Cpu, bus: Bus, program: Program): string[] {
-  const debug = debugInfoOf(program);
-  const at = (source: { readonly file: string; readonly line: number } | undefined) => source ? `, ${source.file}:${source.line}` : "";
-  return framesOf(cpu, bus, program, debug).flatMap(({ pc, next }, i) => {
-    // A call may be a function's last instruction: what comes next is another function then.
-    const of = next ? pc : pc - 1n, compiled = symbolAt(program, pc, of), first = `${i > 0 ? "by " : ""}0x${pc.toString(16)}`;
-    const places = debug?.places(of) ?? [{ name: undefined, source: undefined }];
-    const names = places.map(({ name, source }, n) => `${n < places.length - 1 ? `${name ?? "?"} (inlined)` : compiled}${at(source)}`);
-    return names.map((name, n) => n > 0 ? `in ${name}` : `${first}${name === "" || name.startsWith(",") ? "" : " "}${name}`);
+/** A function that a frame is in, as a report tells of it. */
+export interface FunctionPlace {
+  /** "kernel::main+0x10", or the name alone of one that the compiler has put into the next. */
+  readonly name: string;
+  readonly inlined: boolean;
+  readonly file?: string;
+  readonly line?: number;
+}
+/** A frame with the functions that its instruction is of: those that were put into others (inlined) first. */
+export interface NamedFrame extends Frame {
+  readonly functions: readonly FunctionPlace[];
+  /** How often in a row, where a function calls itself. */
+  readonly times?: number;
+}
+/** So many frames at one place are told as one. */
+const ALIKE = 3;
+
+/** Frames with their names and source lines; those of a function that calls itself, in a row, are one. */
+export function backtraceOf(cpu: Cpu, bus: Bus, program: Program): NamedFrame[] {
+  const frames = framesOf(cpu, bus, program, debugInfoOf(program), DEEPEST), named: NamedFrame[] = [];
+  for (let i = 0; i < frames.length && named.length < MOST; i++) {
+    const frame = frames[i];
+    let times = 1;
+    while (frames[i + times]?.pc === frame.pc && frames[i + times].next === frame.next && !frames[i + times].exception) times++;
+    const alike = times >= ALIKE ? { times } : {};
+    named.push({ ...frame, functions: functionsAt(program, frame.pc, frame.next), ...alike });
+    if (times >= ALIKE) i += times - 1;
+  }
+  return named;
+}
+
+/** The functions at an address; `next`: it is the instruction that comes next, not the one behind a call. */
+export function functionsAt(program: Program, pc: bigint, next = true): FunctionPlace[] {
+  // A call may be a function's last instruction: what comes next is another function then.
+  const of = next ? pc : pc - 1n, compiled = symbolAt(program, pc, of);
+  const places = debugInfoOf(program)?.places(of) ?? [{ name: undefined, source: undefined }];
+  return places.map(({ name, source }, n) => {
+    const inlined = n < places.length - 1, at = source && { file: source.file, line: source.line };
+    return { name: inlined ? name ?? "?" : compiled, inlined, ...at };
   });
 }
+
+/** How often each function is among the frames, the most frequent first, by its name without an offset: what recursion shows in. */
+export function deepestOf(cpu: Cpu, bus: Bus, program: Program): { readonly name: string; readonly times: number; readonly all: boolean } {
+  const frames = framesOf(cpu, bus, program, debugInfoOf(program), DEEPEST), times = new Map<string, number>();
+  for (const { pc, next } of frames) {
+    const name = program.lookup(next ? pc : pc - 1n)?.name ?? "";
+    times.set(name, (times.get(name) ?? 0) + 1);
+  }
+  const [name, most] = [...times].reduce((a, b) => b[1] > a[1] ? b : a);
+  return { name, times: most, all: frames.length < DEEPEST };
+}
+
+/**
+ * Lines for a report, the innermost function first: "0x80200010 kernel::main+0x10, src/main.rs:12", "by ..." who has called it, "#PF ... in"
+ * what an exception has interrupted; before that "in ..." what the compiler has put it into.
+ */
+export function frameLines(frames: readonly NamedFrame[]): string[] {
+  return frames.flatMap(({ pc, functions, exception, times }, i) => {
+    const first = `${i === 0 ? "" : exception === undefined ? "by " : `${exception} in `}0x${pc.toString(16)}`;
+    return functions.map(({ name, inlined, file, line }, n) => {
+      const often = times === undefined || n < functions.length - 1 ? "" : ` (${times} times)`;
+      const text = `${name}${inlined ? " (inlined)" : ""}${file === undefined ? "" : `, ${file}:${line}`}${often}`;
+      return n > 0 ? `in ${text}` : `${first}${text === "" || text.startsWith(",") ? "" : " "}${text}`;
+    });
+  });
+}
+/** The same of where a processor is. */
+export const backtraceLines = (cpu: Cpu, bus: Bus, program: Program): string[] => frameLines(backtraceOf(cpu, bus, program));

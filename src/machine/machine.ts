@@ -46,6 +46,8 @@ export class Machine {
   readonly consoles: ReadonlyMap<string, Tap>;
   readonly symbols: Symbols;
   readonly engine: Engine;
+  /** Called when the guest has asked for a reset, before it is carried out. */
+  onReset: () => void = () => {};
   readonly #devices = new Map<string, Device>();
   readonly disks: MachineDisks;
   readonly #windows: readonly MemoryWindow[];
@@ -69,7 +71,11 @@ export class Machine {
     const schedule = this.#schedule = new Schedule(this.clock, {
       begins: (ticks) => this.engine.clock = ticks,
       sleep: () => this.#reach.sleep(this.cpus),
-      reset: () => graph.boot.reset === "stop" ? { kind: "reset" } : this.reset(),
+      reset: () => {
+        if (graph.boot.reset === "stop") return { kind: "reset" };
+        this.onReset();
+        return this.reset();
+      },
     });
     const windows = this.#windows = windowsOf(graph);
     /** Index of a device's memory among the engine's. */

@@ -3,8 +3,10 @@ import type { CharPort } from "../core/device.ts";
 import type { Stop } from "../machine/stop.ts";
 import type { Console } from "./console.ts";
 import { type Duration, formatNs, parseDuration } from "./duration.ts";
-import { type FailureDetails, placed, type ScenarioFailure } from "./failures.ts";
-import { describeRest, type MachineLike, ticksOf, whereabouts } from "./machine_like.ts";
+import { Later } from "../core/later.ts";
+import { describeStop, type FailureDetails, placed, type ScenarioFailure } from "./failures.ts";
+import { describeAddress, describeRest, loadBacktrace, type MachineLike, ticksOf, whereabouts } from "./machine_like.ts";
+import type { Occasion, Report, Resets } from "./reporting.ts";
 import type { Screen } from "./screen.ts";
 
 /** What the guest would say for so long after a forbidden pattern is part of the message, so that its sentence is whole. */
@@ -16,7 +18,20 @@ export interface LastWords {
   readonly screen: string | undefined;
 }
 
+/** Why machines die: for those that do. */
+const REPORTING = new Later<typeof import("./reporting.ts")>("scenario/reporting.ts");
+/** What a failure is to a report; of others than these the machine is not to blame. */
+const OCCASIONS: Readonly<Record<string, Occasion>> = { ScenarioTimeout: "timeout", FailPatternSeen: "failOn", WallClockTimeout: "demand" };
+
 export class FailureReport {
+  /** That of the last failure, or of a stop. */
+  last: Report | undefined;
+  /** To be awaited before guest time goes on. */
+  loading: Promise<void> | undefined;
+  /** Resets that the guest asked for, and the machine's age at the last one. */
+  #resets: Resets | undefined;
+  #resetAt = 0;
+
   constructor(
     readonly machine: MachineLike,
     readonly consoles: readonly Console[],
@@ -25,39 +40,92 @@ export class FailureReport {
     readonly replay: string | undefined,
     /** Names of the script's steps that go on. */
     readonly steps: () => readonly string[] = () => [],
-  ) {}
+  ) {
+    machine.onReset = () => this.#beforeReset();
+  }
+
+  /** To be awaited before `failure` and `report`. */
+  async prepare(): Promise<void> {
+    await loadBacktrace();
+    await (await REPORTING.load()).prepare(this.machine);
+  }
+
+  /** From the second reset on it is worth knowing why; it takes about as long as a reset, so not of each. */
+  #beforeReset(): void {
+    const { machine } = this,
+      before = this.#resets,
+      count = (before?.count ?? 0) + 1,
+      cpu = machine.cpus.find((c) => !c.idle) ?? machine.cpus[0];
+    const told = count > 1 && !this.loading && (count & (count - 1)) === 0;
+    const report = told ? this.report("reset", describeStop({ kind: "reset" }))?.facts : undefined;
+    this.#resets = {
+      count,
+      apart: machine.age - this.#resetAt,
+      last: describeAddress(machine, cpu.pc),
+      ...(report ? { report, reported: count } : before?.report ? { report: before.report, reported: before.reported! } : {}),
+    };
+    this.#resetAt = machine.age;
+    if (count === 1) this.loading = this.prepare().then(() => this.loading = undefined);
+  }
+  /** It is another time now. */
+  restored(): void {
+    this.last = undefined;
+    this.#resets = undefined;
+    this.#resetAt = this.machine.age;
+  }
+
+  /** Why the machine is where it is; undefined: nobody knows its processors. `prepare` comes first. `look`: to run on, and come back. */
+  report(occasion: Occasion, headline: string, look = false): Report | undefined {
+    const printed = this.consoles.flatMap((c) => c.lines.slice(-20));
+    // What is told of a reset is told of no other one.
+    const resets = occasion === "reset" || !this.#resets ? {} : { resets: this.#resets };
+    const aside = look ? { aside: <T>(run: () => T) => this.#aside(run) } : {};
+    const made = REPORTING.now?.reportOn(this.machine, occasion, headline, { printed, ...resets, ...aside });
+    if (occasion !== "demand" && occasion !== "reset") this.last = made;
+    return made;
+  }
+
+  /** Lets the machine run on without anybody hearing of it, and puts it back. */
+  #aside<T>(run: () => T): T {
+    const { machine } = this, saved = machine.snapshot();
+    const ports = this.consoles.map(({ port }) => [port, { ...hooksOf(port) }] as const), keys = machine.keyboard, keysRoom = keys?.onRoom;
+    const resets = this.#resets, { onReset } = machine;
+    for (const [port] of ports) port.onByte = port.onRoom = () => {};
+    if (keys) keys.onRoom = () => {};
+    machine.onReset = () => {};
+    try {
+      return run();
+    } finally {
+      if (machine.rewind) machine.rewind(saved);
+      else machine.restore(saved);
+      this.#resets = resets;
+      machine.onReset = onReset!;
+      for (const [port, hooks] of ports) Object.assign(port, hooks);
+      if (keys) keys.onRoom = keysRoom!;
+    }
+  }
 
   /** Runs on for LAST_WORDS and comes back: the machine stays at the instruction where it is. `stop`: whether it has stopped meanwhile. */
   lastWords(stop: () => Stop | undefined): LastWords {
-    const { machine } = this,
-      saved = machine.snapshot(),
-      until = machine.age + ticksOf(machine, parseDuration(LAST_WORDS));
-    const printed = new Map<string, string>(), ports = this.consoles.map(({ port }) => [port, { ...hooksOf(port) }] as const);
-    for (const c of this.consoles) {
-      const decoder = new TextDecoder();
-      c.port.onByte = (byte) => {
-        c.onByte(byte);
-        printed.set(c.name, (printed.get(c.name) ?? "") + decoder.decode(Uint8Array.of(byte), { stream: true }));
-      };
-      c.port.onRoom = () => {};
-    }
-    const keys = machine.keyboard, keysRoom = keys?.onRoom;
-    if (keys) keys.onRoom = () => {};
-    try {
+    const { machine } = this, until = machine.age + ticksOf(machine, parseDuration(LAST_WORDS)), printed = new Map<string, string>();
+    return this.#aside(() => {
+      for (const c of this.consoles) {
+        const decoder = new TextDecoder();
+        c.port.onByte = (byte) => {
+          c.onByte(byte);
+          printed.set(c.name, (printed.get(c.name) ?? "") + decoder.decode(Uint8Array.of(byte), { stream: true }));
+        };
+      }
       // What a slow guest would say takes too long.
       const patience = performance.now() + LAST_WORDS_MS;
       while (!stop() && machine.age < until && performance.now() < patience) {
         machine.run(machine.clock.ticks + Math.max(1, until - machine.age), LAST_WORDS_MS);
       }
       return { printed, screen: this.screen?.text() };
-    } finally {
-      machine.restore(saved);
-      for (const [port, hooks] of ports) Object.assign(port, hooks);
-      if (keys) keys.onRoom = keysRoom!;
-    }
+    });
   }
 
-  /** An error that tells of a wait, placed where it was awaited. `loadBacktrace` comes first. */
+  /** An error that tells of a wait, placed where it was awaited. `prepare` comes first. */
   failure<E extends ScenarioFailure>(
     Kind: new (message: string, details: FailureDetails) => E,
     wait: { readonly what: string; readonly from: Error; readonly more?: readonly string[] },
@@ -65,8 +133,13 @@ export class FailureReport {
     stop?: Stop,
     words?: LastWords,
   ): E {
-    const { machine } = this, steps = this.steps();
+    const { machine } = this, steps = this.steps(), first = problem.split("\n")[0];
+    const occasion = OCCASIONS[Kind.name] ?? (stop && stop.kind !== "breakpoint" && stop.kind !== "budget" ? stop.kind : undefined);
+    const report = occasion && this.report(occasion, stop ? describeStop(stop).split("\n")[0] : first, occasion === "timeout");
+    // What the processor says of itself is in the report, and more.
+    if (report && stop && "report" in stop) problem = problem.replace(`\n${stop.report}`, "");
     const lines = [[problem, wait.what].filter(Boolean).join(" "), ...(wait.more ?? []).map((line) => `  ${line}`)];
+    lines.push(...(report?.causes ?? []).map((line) => `  ${line}`));
     lines.push(`  guest time: ${formatNs(machine.clock.nowNs)} (tick ${machine.clock.ticks})`);
     if (steps.length) lines.push(`  in the step: ${steps.join(" > ")}`);
     const quote = (heading: string, rows: readonly string[]) => lines.push(`  ${heading}:`, ...rows.map((l) => `    | ${l}`));
@@ -83,6 +156,7 @@ export class FailureReport {
       const { place, callers } = whereabouts(machine, c);
       lines.push(`  cpu${c.index}: pc ${place}${c.idle ? ` (${describeRest(c)})` : ""}`, ...callers.map((line) => `    ${line}`));
     }
+    lines.push(...(report?.details ?? []).map((line) => `  ${line}`));
     if (this.replay) lines.push(`  replay: ${this.replay}`);
     const transcript: Record<string, string> = Object.fromEntries(this.consoles.map((c) => [c.name, c.text()]));
     if (screen) transcript.screen = screen;
@@ -92,6 +166,7 @@ export class FailureReport {
       transcript,
       steps,
       ...(stop ? { stop } : {}),
+      ...(report ? { report } : {}),
     });
     return placed(error, wait.from);
   }

@@ -2,6 +2,7 @@
 // it.
 import { ConfigError, ConfigErrors } from "../core/errors.ts";
 import type { Stop } from "../machine/stop.ts";
+import type { Report } from "./reporting.ts";
 
 /** What a failed wait knows. */
 export interface FailureDetails {
@@ -15,6 +16,8 @@ export interface FailureDetails {
   readonly steps?: readonly string[];
   /** The stop that came instead, if the machine stopped. */
   readonly stop?: Stop;
+  /** Why the machine is where it is; absent: nobody knows. */
+  readonly report?: Report;
 }
 
 /** Any failure of a wait; the kinds below tell them apart. */

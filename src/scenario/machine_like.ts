@@ -58,6 +58,8 @@ export interface MachineLike {
   /** The same where the machine is to go on as fast as it was. */
   rewind?(state: unknown): void;
   digest(): string;
+  /** Called when the guest has asked for a reset, before it is carried out. */
+  onReset?: () => void;
   /** Files that the guest may change are brought up to date. */
   readonly disks?: { flush(): void };
   readonly stats: Readonly<Record<string, number>>;
@@ -79,7 +81,7 @@ export const describeRest = (cpu: Cpu): string | undefined => cpu.idle ? cpu.res
 
 const BACKTRACE = new Later<typeof import("../machine/backtrace.ts")>("machine/backtrace.ts");
 /** To be awaited before `whereabouts`, which tells no more than an address else. */
-export const loadBacktrace = (): Promise<unknown> => BACKTRACE.load();
+export const loadBacktrace = async (): Promise<void> => await (await BACKTRACE.load()).loadExceptions();
 
 /** Where a processor is, with its source line, and in lines behind that how it came there. */
 export function whereabouts(machine: MachineLike, cpu: Cpu): { readonly place: string; readonly callers: readonly string[] } {

@@ -92,7 +92,7 @@ export class Variable {
 
   #unreadable(e: unknown, from: Error): unknown {
     if (!(e instanceof Unreadable || e instanceof NotAValue)) return e;
-    return this.session.report.failure(ExpectationFailed, { what: `${this.description} cannot be read: ${e.message}`, from }, "");
+    return this.session.failureReport.failure(ExpectationFailed, { what: `${this.description} cannot be read: ${e.message}`, from }, "");
   }
 }
 
@@ -124,7 +124,7 @@ export function memoryOf(session: Waiting, where: string | number | bigint, type
     return new Variable(session, name, place.address, given ?? place.type, reach);
   } catch (e) {
     if (e instanceof Unreadable) {
-      throw session.report.failure(ExpectationFailed, { what: `${name} cannot be followed: ${e.message}`, from: new Error() }, "");
+      throw session.failureReport.failure(ExpectationFailed, { what: `${name} cannot be followed: ${e.message}`, from: new Error() }, "");
     }
     throw e instanceof ConfigError ? new ConfigError(`${name}: ${e.problem}`) : e;
   }

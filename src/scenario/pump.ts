@@ -5,7 +5,7 @@ import { show } from "./console.ts";
 import type { FailureReport } from "./failure_report.ts";
 import { describeStop, FailPatternSeen, Outcome, placed, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "./failures.ts";
 import type { Forbidden } from "./forbidden.ts";
-import { loadBacktrace, type MachineLike } from "./machine_like.ts";
+import type { MachineLike } from "./machine_like.ts";
 import type { Poll } from "./waiting.ts";
 
 /** Wall time in milliseconds after which other work of the process gets its turn; a run's short first slice mostly ends it, and is given longer once. */
@@ -46,7 +46,7 @@ type FailureKind = typeof UnexpectedStop | typeof ScenarioTimeout | typeof WallC
 /** How a wait ends. */
 interface Ending {
   readonly wait: Wait;
-  /** Whether `tell` makes a report of a failure, for which `loadBacktrace` comes first. */
+  /** Whether `tell` makes a report of a failure, for which `FailureReport.prepare` comes first. */
   readonly reports: boolean;
   tell(): void;
 }
@@ -126,7 +126,7 @@ export class Pump {
     if (!stop) return undefined;
     const problem = `The machine has stopped already (${describeStop(stop).split("\n")[0]}): it is too late for`, from = new Error();
     const wait: Outcome<never> = new Outcome((_, reject) =>
-      void loadBacktrace().then(() => {
+      void this.report.prepare().then(() => {
         const error = this.report.failure(UnexpectedStop, { what, from }, problem, stop);
         reject(error);
         wait.failed(error);
@@ -175,7 +175,7 @@ export class Pump {
         const endings = this.#endings(stop);
         stop = undefined;
         // None is told before the others can be: what it wakes may let the guest go on.
-        if (endings.some(({ reports }) => reports)) await loadBacktrace();
+        if (endings.some(({ reports }) => reports)) await this.report.prepare();
         for (const { wait, tell } of endings) {
           tell();
           this.#waits.delete(wait);
@@ -190,7 +190,7 @@ export class Pump {
           if (this.#waits.size > 0) await new Promise((resolve) => setImmediate(resolve));
           continue;
         }
-        const { loading } = this.machine;
+        const loading = this.machine.loading ?? this.report.loading;
         if (loading) {
           await loading;
           continue;

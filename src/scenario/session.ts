@@ -5,7 +5,7 @@ import type { Stop } from "../machine/stop.ts";
 import { type ConsoleState, HISTORY, type Pattern } from "./console.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { FailureReport } from "./failure_report.ts";
-import { Outcome } from "./failures.ts";
+import { describeStop, Outcome } from "./failures.ts";
 import { Forbidden } from "./forbidden.ts";
 import { type InputEntry, InputLog, KEYBOARD, RESET, type SavedInputs } from "./inputs.ts";
 import type { KeyQueueState } from "./keyboard.ts";
@@ -14,6 +14,7 @@ import { addressOf, describeAddress, type MachineLike, momentOf, ticksOf } from 
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 import { Pump, type Queue, type SessionHooks } from "./pump.ts";
 import type { Origin, Recording, Replay, ReplayEnd } from "./recorded.ts";
+import type { Report } from "./reporting.ts";
 import { SerialConsole } from "./serial_console.ts";
 import type { Step } from "./steps.ts";
 import type { Poll, Waiting } from "./waiting.ts";
@@ -65,7 +66,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
   /** The steps of the script, in the order in which they began. */
   readonly steps: Step[] = [];
   /** @internal */
-  readonly report: FailureReport;
+  readonly failureReport: FailureReport;
   readonly #inputs: InputLog;
   readonly guestBudget: Duration | "none";
   readonly #forbidden: Forbidden;
@@ -108,8 +109,8 @@ export class MachineSession implements Waiting, AsyncDisposable {
       this.#keyboard.keys.onDrained = this.#keyboard.keys.onDue = () => machine.requestBreak();
     }
     this.#queues = [...consoles, ...this.#keyboard ? [this.#keyboard.keys] : []];
-    this.report = new FailureReport(machine, consoles, this.#screen, options.replay, () => this.openSteps);
-    this.#pump = new Pump(machine, wallMs, this.#queues, this.#forbidden, this.report);
+    this.failureReport = new FailureReport(machine, consoles, this.#screen, options.replay, () => this.openSteps);
+    this.#pump = new Pump(machine, wallMs, this.#queues, this.#forbidden, this.failureReport);
   }
 
   /** How a host takes part in running. */
@@ -327,6 +328,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
     this.#inputs.load(snapshot.inputs);
     this.#forbidden.load(snapshot.forbidden);
     this.#pump.restored();
+    this.failureReport.restored();
     this.#mark = snapshot;
   }
 
@@ -339,6 +341,20 @@ export class MachineSession implements Waiting, AsyncDisposable {
   #create(blank: boolean): MachineLike {
     if (!this.options.create) throw new Error("Cannot fork: this session cannot make another machine");
     return this.options.create(blank);
+  }
+
+  /**
+   * Why the machine has died, or where it is: causes, exceptions, tables, backtraces of every processor, as text, JSON and HTML. `sample`: it is
+   * let run on for a moment, to see where it goes round, and put back. @throws {ConfigError} nobody knows its processors.
+   */
+  async report({ sample = false, ...more }: { readonly sample?: boolean } = {}): Promise<Report> {
+    checkOptions("report", more, ["sample"]);
+    await this.failureReport.prepare();
+    const { stop, machine } = this, headline = stop ? describeStop(stop).split("\n")[0] : `at tick ${machine.clock.ticks}`;
+    const occasion = stop && stop.kind !== "breakpoint" && stop.kind !== "budget" ? stop.kind : "demand";
+    const report = this.failureReport.report(occasion, headline, sample);
+    if (!report) throw new ConfigError("nobody knows this machine's processors well enough for a report");
+    return report;
   }
 
   /** Ends the run from outside, as if the machine had stopped. */

@@ -18,7 +18,7 @@ export interface Waiting {
   /** Why the machine has stopped for good, if it has. */
   readonly stop: Stop | undefined;
   /** What makes errors that tell of the machine as it is. */
-  readonly report: FailureReport;
+  readonly failureReport: FailureReport;
   /**
    * Runs the guest until `poll` gives a value. It is asked before the guest runs, and after each slice, break and stop. `done` is called at the
    * end, whichever it is; `extraNs`: so much time passes in any case.

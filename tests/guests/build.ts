@@ -5,7 +5,7 @@
 import { parseArgs } from "@std/cli";
 import { dirname, join } from "@std/path";
 import { type Arch, IMAGES } from "./guests.ts";
-import { X86_GUESTS, X86_HOSTILE } from "./x86.ts";
+import { X86_DEATHS, X86_GUESTS, X86_HOSTILE } from "./x86.ts";
 import { buildX86 } from "./x86_build.ts";
 
 const ROOT = join(import.meta.dirname!, "..", "..");
@@ -83,7 +83,7 @@ async function cargoHome(): Promise<string> {
 const { only } = parseArgs(Deno.args, { string: ["only"] });
 const wanted = IMAGES.filter(({ name }) => only === undefined || name === only);
 // `--only x86` means all of them.
-const allX86 = [...X86_GUESTS, X86_HOSTILE];
+const allX86 = [...X86_GUESTS, X86_HOSTILE, X86_DEATHS];
 const wantedX86 = allX86.filter(({ name }) => only === undefined || only === "x86" || name === only);
 if (wanted.length + wantedX86.length === 0) {
   console.error(`no guest is called ${only}; there are: ${[...new Set([...IMAGES, ...allX86].map(({ name }) => name))].join(" ")}`);

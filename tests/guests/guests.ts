@@ -85,6 +85,7 @@ const ROWS: readonly Row[] = [
   { name: "entry", source: asm("entry.S", "entry.c"), arches: ["riscv64"], compared: true },
   { name: "cases", source: asm("cases.S", "cases.c"), mode: "M", compared: true },
   { name: "virtio", source: asm("virtio.S", "virtio.c"), mode: "M", compared: true },
+  { name: "deaths", source: asm("deaths.S"), arches: ["riscv64"], compared: true },
   { name: "bench", source: bench(), mode: "M", harts: [1], folder: "bench" },
   ...["sieve", "matmul", "quicksort", "crc", "fib", "list", "sha256", "copy", "search", "mandelbrot"].map((name): Row => (
     { name: `bench_${name}`, source: bench(`ONLY=${name}`), mode: "M", harts: [1], folder: "bench" }

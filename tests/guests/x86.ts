@@ -121,6 +121,8 @@ const guest = ({ kept, ...row }: Row): X86Guest => ({
 export const X86_GUESTS: readonly X86Guest[] = ROWS.map(guest);
 /** Its guests do not end by themselves (`answer_test.ts`). */
 export const X86_HOSTILE: X86Guest = guest({ name: "x86_hostile", kind: "elf" });
+/** One that dies as it is told (`deaths_test.ts`). */
+export const X86_DEATHS: X86Guest = guest({ name: "x86_deaths", kind: "elf64" });
 
 /**
  * A text screen as the expected files hold it: for each row that is not blank its number, its text and its attributes (a byte in hexadecimal, how

@@ -87,6 +87,8 @@ export const RISCV: Architecture<RiscvCpu> = {
     saved: { frame: -2, returnAddress: -1, above: 0 },
     link: 1,
   }),
+  exceptions: "machine/riscv/exception_frames.ts",
+  deaths: "machine/riscv/deaths.ts",
   gdb: (arch) => ({ [arch]: { name: arch === "riscv64" ? "riscv:rv64" : "riscv:rv32", bits: arch === "riscv64" ? 64 : 32, ...gdb() } }),
 };
 

@@ -87,6 +87,8 @@ export const X86: Architecture<X86CpuNode> = {
     frame: bits === 64 ? 6 : 5,
     saved: { frame: 0, returnAddress: 1, above: 2 },
   }),
+  exceptions: "machine/x86/exception_frames.ts",
+  deaths: "machine/x86/deaths.ts",
   gdb,
 };
 

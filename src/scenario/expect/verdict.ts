@@ -51,7 +51,7 @@ const words = (call: Pick<Call, "negated">, { subject, to, found }: Verdict) =>
 /** The error of a verdict, placed where the script asked. `loadBacktrace` before it has it tell the callers, too. */
 export function failure(call: Call, verdict: Verdict, session: Waiting | undefined): ExpectationFailed {
   const [expected, found] = words(call, verdict), more = [found, ...verdict.more ?? []];
-  if (session) return session.report.failure(ExpectationFailed, { what: expected, from: call.from, more }, "");
+  if (session) return session.failureReport.failure(ExpectationFailed, { what: expected, from: call.from, more }, "");
   const details = { awaited: expected, guestNs: 0, transcript: {} };
   return placed(new ExpectationFailed([expected, ...more.map((l) => `  ${l}`)].join("\n"), details), call.from);
 }
