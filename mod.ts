@@ -19,7 +19,8 @@ export type { SessionKeyboard, SessionScreen } from "./src/scenario/peripherals.
 export type { InputEntry } from "./src/scenario/inputs.ts";
 export type { ReplayEnd } from "./src/scenario/recorded.ts";
 export type { SerialConsole } from "./src/scenario/serial_console.ts";
-export type { MachineSession, SessionSnapshot } from "./src/scenario/session.ts";
+export type { MachineSession } from "./src/scenario/session.ts";
+export type { SessionSnapshot } from "./src/scenario/session_snapshot.ts";
 export type { Step } from "./src/scenario/steps.ts";
 export type { Stop } from "./src/machine/stop.ts";
 

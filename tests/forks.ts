@@ -106,6 +106,15 @@ const WAYS: Readonly<Record<string, Way>> = {
     }
     return run;
   },
+  file: async ({ m, given }, { machine, options }) => {
+    const file = Deno.makeTempFileSync();
+    try {
+      await m.save(file);
+      return { m: await boot(machine, { ...options, load: file }), given };
+    } finally {
+      Deno.removeSync(file);
+    }
+  },
   // A machine that has run something else takes the state up.
   restore: ({ m, given }, _subject, random, others) => {
     if (others.length === 0) return { m: m.fork(), given };

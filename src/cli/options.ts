@@ -48,6 +48,8 @@ export const RUN_OPTIONS = {
       "where the machine's consoles go, in their order: stdio (the first's default), a file, a TCP port of 127.0.0.1 by its number, none",
   },
   display: { value: "WHERE", doc: "terminal: show the guest's text screen on this terminal and type on its keyboard; none (the default)" },
+  save: { value: "FILE", doc: "write the machine's state to a file at the end; with --expect: only if all of it was printed" },
+  load: { value: "FILE", doc: "go on from such a file, with the same machine, kernel and disks" },
   screenshot: { value: "FILE.png", doc: "write a picture of the guest's screen at the end" },
   report: { value: "FILE", doc: "write at the end why the machine is where it is: FILE.json for programs, FILE.html a page, else text" },
   trace: { value: "CHANNELS", doc: "write trace lines to stderr: guest,irq,... or all; help lists the channels" },

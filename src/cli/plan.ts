@@ -26,6 +26,8 @@ export interface Plan {
   readonly record: string | undefined;
   readonly until: string | undefined;
   readonly report: string | undefined;
+  /** Where the state goes at the end. */
+  readonly save: string | undefined;
 }
 
 /** Checks the arguments and what they mean together; `given` is the command line as it was typed. @throws {ConfigError} */
@@ -85,6 +87,7 @@ const NO_OPTIONS: Omit<Plan, "machine"> = {
   record: undefined,
   until: undefined,
   report: undefined,
+  save: undefined,
 };
 
 /** @throws {ConfigError} an option's value is wrong, or options exclude each other. */
@@ -101,6 +104,9 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
   }
   const until = text("until");
   if (until !== undefined && values.replay === undefined) throw new ConfigError("--until needs --replay");
+  if (values.load !== undefined && values.replay !== undefined) {
+    throw new ConfigError("--load and --replay exclude each other: a recording begins where the machine does");
+  }
   if (until !== undefined && !/^\d{1,15}$/.test(until)) within("--until", () => parseDuration(until));
   const engine = text("engine");
   if (engine !== undefined && engine !== "interp" && engine !== "jit") {
@@ -125,6 +131,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
     symbols = text("symbols"),
     append = text("append"),
     trace = text("trace"),
+    load = text("load"),
     traceFile = text("trace-file");
   if (timeout !== undefined) within("--timeout", () => parseDuration(timeout));
   const failOn = list("fail").map((r) => regexp("--fail", r));
@@ -150,6 +157,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
         ...list("cd").map((file) => ({ file, kind: "cd" }) as const),
       ],
       ...(trace !== undefined ? { trace } : {}),
+      ...(load !== undefined ? { load } : {}),
       ...(traceFile !== undefined ? { traceFile } : {}),
       ...(engine !== undefined ? { engine } : {}),
       tuning: { off, profile: values.stats === true },
@@ -167,6 +175,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
     record: text("record"),
     until,
     report: text("report"),
+    save: text("save"),
   };
 }
 

@@ -27,6 +27,7 @@ const PLAN: Omit<Plan, "boot"> = {
   record: undefined,
   until: undefined,
   report: undefined,
+  save: undefined,
 };
 
 /** Options, and what is other than without them, for the machine and for the run. */
@@ -56,6 +57,8 @@ const MEANINGS: readonly [args: string, boot: BootOptions, rest: Partial<Plan>][
   ["--display none", {}, { display: false, hint: false }],
   ["--report r.html", {}, { report: "r.html" }],
   ["--screenshot s.png", {}, { screenshot: "s.png", hint: false }],
+  ["--save s.snap", {}, { save: "s.snap" }],
+  ["--load s.snap", { load: "s.snap" }, {}],
   ["--trace irq,trap", { trace: "irq,trap" }, {}],
   ["--trace irq --trace-file t.log", { trace: "irq", traceFile: "t.log" }, {}],
   ["--stats", { tuning: { off: [], profile: true } }, { stats: true }],
@@ -116,6 +119,10 @@ const WRONG: readonly [args: readonly string[], message: string][] = [
   [
     ["m.toml", "k", "--scenario", "s", "--expect", "e"],
     "--scenario and --expect exclude each other: the script says what is expected",
+  ],
+  [
+    ["m.toml", "k", "--load", "s", "--replay", "r"],
+    "--load and --replay exclude each other: a recording begins where the machine does",
   ],
   [["m.toml", "k", "--engine", "fast"], "--engine: there is no engine 'fast'; expected interp or jit"],
   [["m.toml", "k", "--no-opt", "zzz"], `--no-opt: there is no pass 'zzz'; expected ${Object.keys(JIT_OPTIONS).join(", ")}`],

@@ -20,7 +20,7 @@ export async function run(line: CommandLine, statusOf?: (stop: Stop) => number):
   if (typeof script === "number") return script;
   const scenario = script?.run;
   if (script) plan.boot = withLimitsOf(script, plan.boot, line.values.timeout !== undefined);
-  const started = performance.now();
+  const started = performance.now(), saves = plan.save === undefined ? undefined : (await saving()).prepareSave(plan.save);
   const session = await (scenario ? boot : bootBare)(plan.machine, plan.boot);
   const screenshot = await prepareScreen(session, plan);
   const report = plan.report === undefined
@@ -44,6 +44,7 @@ export async function run(line: CommandLine, statusOf?: (stop: Stop) => number):
   try {
     const gdb = plan.gdbPort === undefined ? undefined : await serveGdb(session, plan.gdbPort, plan, host);
     host.start();
+    if (plan.boot.load !== undefined) (await saving()).showLine(session, plan);
     const work = replaying
       ? replaying.watchReplay(session, plan.until, host.output, gdb)
       : scenario
@@ -64,6 +65,7 @@ export async function run(line: CommandLine, statusOf?: (stop: Stop) => number):
   if (host.output.failed) throw new CannotWrite(host.output.failed);
   await screenshot?.(session);
   await report?.(session);
+  await saves?.(session, plan, status, host.output);
   if (plan.stats) await printStatistics(session, performance.now() - started);
   return status;
 }
@@ -84,6 +86,8 @@ async function prepareScreen(session: MachineSession, plan: Plan): Promise<((ses
   checkScreen(session, plan);
   return plan.screenshot === undefined ? undefined : openScreenshot(plan.screenshot);
 }
+
+const saving = () => load<typeof import("./saving.ts")>("cli/saving.ts");
 
 async function serveGdb(session: MachineSession, port: number, { wait, gdbArch: arch }: Plan, host: TerminalHost) {
   const { serveGdb } = await load<typeof import("../debug/gdb.ts")>("debug/gdb.ts");

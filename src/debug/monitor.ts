@@ -1,9 +1,10 @@
 // Commands about the machine for people: the terminal's monitor (Ctrl-A C) and GDB's `monitor` share them.
-import { didYouMean } from "../core/errors.ts";
+import { ConfigError, didYouMean } from "../core/errors.ts";
 import { formatNs } from "../scenario/duration.ts";
 import { describeStop } from "../scenario/failures.ts";
 import { describeAddress, describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
+import { writeSnapshot } from "../scenario/snapshot_file.ts";
 
 /** What a command may do to the run. */
 export interface RunControl {
@@ -14,12 +15,17 @@ export interface RunControl {
 
 interface Command {
   readonly doc: string;
-  readonly run: (host: RunControl) => string;
+  /** What comes behind its name. */
+  readonly argument?: string;
+  readonly run: (host: RunControl, argument: string) => string;
 }
 
 /** Every command: what it says and does. */
 const COMMANDS: Readonly<Record<string, Command>> = {
-  help: { doc: "this list", run: () => Object.entries(COMMANDS).map(([n, c]) => `  ${n.padEnd(16)}${c.doc}`).join("\n") },
+  help: {
+    doc: "this list",
+    run: () => Object.entries(COMMANDS).map(([n, c]) => `  ${`${n} ${c.argument ?? ""}`.padEnd(16)}${c.doc}`).join("\n"),
+  },
   "info registers": { doc: "registers of every cpu", run: (h) => registers(h.session) },
   "info code": { doc: "the next instructions of every cpu, in its present mode", run: (h) => code(h.session) },
   "info time": { doc: "guest time and counters", run: (h) => time(h.session) },
@@ -27,6 +33,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   pause: { doc: "stop guest time", run: (h) => (h.setPaused(true), "paused") },
   continue: { doc: "let it go on", run: (h) => (h.setPaused(false), "running") },
   reset: { doc: "reset the machine", run: (h) => (h.session.reset(), "reset") },
+  save: { doc: "write the whole state to a file, for --load", argument: "FILE", run: (h, file) => save(h.session, file) },
   digest: { doc: "hash of the whole state, to compare runs", run: (h) => h.session.machine.digest() },
   quit: { doc: "end the run", run: (h) => (h.quit(), "") },
 };
@@ -36,9 +43,25 @@ export function runCommand(line: string, host: RunControl): string {
   const given = line.trim().replace(/\s+/g, " ");
   if (given === "") return "";
   const names = Object.keys(COMMANDS), words = given.split(" ");
+  const [, word, argument] = /^\s*(\S+)\s*(.*?)\s*$/s.exec(line)!, takes = names.filter((n) => COMMANDS[n].argument && n.startsWith(word));
+  if (takes.length === 1 && (argument || !names.some((n) => n !== takes[0] && n.startsWith(word)))) {
+    const [name] = takes, command = COMMANDS[name];
+    return argument ? command.run(host, argument) : `${name} needs a value: ${command.argument}`;
+  }
   const fits = names.filter((n) => words.every((w, i) => n.split(" ")[i]?.startsWith(w)));
-  if (fits.length === 1) return COMMANDS[fits[0]].run(host);
+  if (fits.length === 1) return COMMANDS[fits[0]].run(host, "");
   return fits.length ? `'${given}' could be ${fits.join(" or ")}` : `no command '${given}'${didYouMean(given, names)}; try help`;
+}
+
+/** The state is that of this moment, whatever is awaited. */
+function save(session: MachineSession, file: string): string {
+  try {
+    writeSnapshot(file, session.state(), session.options.basis);
+    return `saved to ${file}`;
+  } catch (e) {
+    if (e instanceof ConfigError) return e.message;
+    throw e;
+  }
 }
 
 /** Every integer and system register, four to a line, for each cpu. */

@@ -76,6 +76,7 @@ Deno.test("what changes the run, by any unambiguous start; what is ambiguous or 
     ["pause", true],
     ["continue", true],
     ["reset", true],
+    ["save FILE", true],
     ["digest", true],
     ["quit", true],
   ]);

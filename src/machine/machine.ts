@@ -312,6 +312,8 @@ export class Machine {
 
   /** The whole state. As long as nothing runs, snapshots share what they have of the memories. */
   snapshot(): Snapshot {
+    // Nobody looks at what a blank machine has in its memories.
+    if (this.#written) return save(this.#state, new Map());
     let pages = this.#pages?.deref();
     if (!pages) this.#pages = new WeakRef(pages = savePages(this.engine));
     return save(this.#state, pages);

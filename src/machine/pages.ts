@@ -50,6 +50,8 @@ function scannerOf(memory: WebAssembly.Memory): Scanner {
 
 /** How many pages a memory has, its last part of one included. */
 const pagesIn = (length: number) => Math.ceil(length / PAGE);
+/** How many pages there are in all. */
+export const pagesOfAll = ({ rams }: Pick<Memories, "rams">): number => rams.reduce((n, { length }) => n + pagesIn(length), 0);
 
 /** Calls `f` with the number and the bytes of each page that has a byte other than 0. */
 export function forEachTouchedPage(
@@ -124,8 +126,8 @@ function forEachPage(m: Memories, pages: Pages, f: (to: Uint8Array, content: Uin
   for (const [page, content] of pages) {
     for (; page < first; bytes = m.ramBytes(memory)) first -= pagesIn(m.rams[--memory].length);
     for (; page >= first + pagesIn(bytes.length); bytes = m.ramBytes(memory)) first += pagesIn(m.rams[memory++].length);
-    const at = (page - first) * PAGE;
-    f(bytes.subarray(at, at + PAGE), content);
+    const at = (page - first) * PAGE, to = bytes.subarray(at, at + PAGE);
+    f(to, content.subarray(0, to.length));
   }
 }
 

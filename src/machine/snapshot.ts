@@ -3,6 +3,7 @@ import type { Cpu } from "../core/cpu.ts";
 import type { Device } from "../core/device.ts";
 import type { WrittenSectors } from "../core/disk.ts";
 import { ConfigError } from "../core/errors.ts";
+import { Hash } from "../core/hash.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { MachineDisks } from "./disks.ts";
 import type { MachineGraph } from "./machine_graph.ts";
@@ -159,17 +160,3 @@ const plain = (_: string, v: unknown) =>
     : ArrayBuffer.isView(v)
     ? [...new Uint8Array(v.buffer, v.byteOffset, v.byteLength)]
     : v;
-
-/** Two 32-bit lanes of multiply and rotate; not for secrets. */
-class Hash {
-  #a = 0x9e37_79b9 | 0;
-  #b = 0x85eb_ca6b | 0;
-  word(w: number): void {
-    this.#a = Math.imul(this.#a ^ w, 0x0100_0193);
-    this.#a = (this.#a << 13) | (this.#a >>> 19);
-    this.#b = Math.imul(this.#b + w, 0xc2b2_ae35 | 0) ^ this.#a;
-  }
-  hex(): string {
-    return [this.#a, this.#b].map((x) => (x >>> 0).toString(16).padStart(8, "0")).join("");
-  }
-}

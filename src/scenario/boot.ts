@@ -2,6 +2,7 @@
 import { ConfigError, didYouMean } from "../core/errors.ts";
 import { Later, load } from "../core/later.ts";
 import type { Channel } from "../core/log.ts";
+import { pagesOfAll } from "../machine/pages.ts";
 import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { Expect, PollOptions } from "./expect/types.ts";
 import { collectForgotten, placed, restated, takeForgotten, withSoft } from "./failures.ts";
@@ -20,7 +21,7 @@ Deno.test.afterEach?.(() => {
   if (error) throw error;
 });
 
-export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionOptions, "create" | "origin"> {
+export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionOptions, "create" | "origin" | "basis"> {
   /** Trace channels for stderr: "irq,trap" or "all". */
   readonly trace?: string;
   /** A file for them instead. */
@@ -29,6 +30,8 @@ export interface BootOptions extends Omit<MachineOptions, "file">, Omit<SessionO
   readonly record?: string;
   /** Such a file: the guest is given what it says, and `m.replayed()` runs to its end. */
   readonly recording?: string;
+  /** A file that `save` has written: the machine is in that state. Everything else has to be as it was then. */
+  readonly load?: string;
 }
 
 const OPTIONS: Readonly<Record<keyof BootOptions, true>> = {
@@ -48,6 +51,7 @@ const OPTIONS: Readonly<Record<keyof BootOptions, true>> = {
   traceFile: true,
   record: true,
   recording: true,
+  load: true,
 };
 
 /** Scripts run without a type check as well. @throws {ConfigError} */
@@ -78,7 +82,7 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
 /** The same for the command line, which needs nothing of what scripts do. */
 export async function bootBare(machineFile: string, options: BootOptions): Promise<MachineSession> {
   checkOptions(machineFile, options);
-  const { failOn, budget, history, replay = replayCommand(), trace, traceFile, record, recording, ...rest } = options;
+  const { failOn, budget, history, replay = replayCommand(), trace, traceFile, record, recording, load: loadFrom, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
   const traces = traceFile === undefined ? undefined : openTraces(traceFile);
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
@@ -93,22 +97,30 @@ export async function bootBare(machineFile: string, options: BootOptions): Promi
   };
   let machine: ReturnType<typeof create>;
   try {
-    machine = create(false);
+    machine = create(loadFrom !== undefined);
   } catch (e) {
     if (!(e instanceof NeedsGunzip)) throw e;
     await loadGunzip();
-    machine = create(false);
+    machine = create(loadFrom !== undefined);
   }
   if (machine.screen || machine.keyboard) await loadPeripherals();
   // Traces disassemble, and the last words after a forbidden pattern run in one go.
   if (trace || failOn?.length) await machine.complete();
   const limits = { ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}), ...(history === undefined ? {} : { history }) };
+  const { disks, engine } = machine, { readFile: readImage } = images, patterns = (failOn ?? []).map(String);
   const session = new MachineSession(machine, {
     create,
     replay,
     ...limits,
     origin: { machine: machineFile, options: rest, files: images.paths },
+    basis: { graph, options: machineOptions, readFile: readImage, disks, pages: pagesOfAll(engine), failOn: patterns },
   });
+  if (loadFrom !== undefined) {
+    if (recording !== undefined) {
+      throw new ConfigError("`load` and `recording` exclude each other: a recording begins where the machine does");
+    }
+    await session.load(loadFrom);
+  }
   if (record !== undefined || recording !== undefined) {
     const { Recorder, replayFile } = await load<typeof import("./record.ts")>("scenario/record.ts");
     if (recording !== undefined) replayFile(session, recording);

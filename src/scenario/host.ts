@@ -114,6 +114,47 @@ export function openDisk(path: string, how: { readonly write: boolean }): DiskSo
   };
 }
 
+/** Writes a file, of which nobody ever sees a part: what is there stays until all is written. @throws {ConfigError} it cannot be written. */
+export function writeWhole(path: string, bytes: Uint8Array): void {
+  checkWritable(path);
+  const part = partOf(path);
+  try {
+    tryTo(path, () => {
+      using file = Deno.openSync(part, { write: true, createNew: true });
+      for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+      file.syncSync();
+    }, true);
+    tryTo(path, () => Deno.renameSync(part, path), true);
+  } catch (e) {
+    removeIfThere(part);
+    throw e;
+  }
+}
+/** Where a file is made before it has its name: in the same folder, as it would be copied from elsewhere. */
+const partOf = (path: string) => `${path}.${Deno.pid}.part`;
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // It is not.
+  }
+}
+
+/** What can be known before there is anything to write. @throws {ConfigError} the file could not be written. */
+export function checkWritable(path: string): void {
+  let info: Deno.FileInfo | undefined;
+  try {
+    info = Deno.statSync(path);
+  } catch (e) {
+    if (!(e instanceof Deno.errors.NotFound)) throw new ConfigError(whyUnreadable(path, e as Error, "written"), { file: path });
+  }
+  // It would be replaced.
+  if (info && !info.isFile) throw new ConfigError(`cannot be written: it is ${info.isDirectory ? "a folder" : "no file"}`, { file: path });
+  const part = partOf(path);
+  tryTo(path, () => Deno.openSync(part, { write: true, createNew: true }).close(), true);
+  removeIfThere(part);
+}
+
 /** @throws {ConfigError} */
 function tryTo<T>(path: string, use: () => T, write = false): T {
   try {

@@ -2,13 +2,13 @@
 import { checkOptions, ConfigError } from "../core/errors.ts";
 import { Later } from "../core/later.ts";
 import type { Stop } from "../machine/stop.ts";
-import { type ConsoleState, HISTORY, type Pattern } from "./console.ts";
+import { HISTORY, type Pattern } from "./console.ts";
 import { type Duration, parseDuration } from "./duration.ts";
 import { FailureReport } from "./failure_report.ts";
 import { describeStop, Outcome } from "./failures.ts";
 import { Forbidden } from "./forbidden.ts";
-import { type InputEntry, InputLog, KEYBOARD, RESET, type SavedInputs } from "./inputs.ts";
-import type { KeyQueueState } from "./keyboard.ts";
+import type { Basis } from "./basis.ts";
+import { type InputEntry, InputLog, KEYBOARD, RESET } from "./inputs.ts";
 import type { Processor, Reach, Variable } from "./inspection.ts";
 import { addressOf, describeAddress, type MachineLike, momentOf, ticksOf } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
@@ -16,6 +16,7 @@ import { Pump, type Queue, type SessionHooks } from "./pump.ts";
 import type { Origin, Recording, Replay, ReplayEnd } from "./recorded.ts";
 import type { Report } from "./reporting.ts";
 import { SerialConsole } from "./serial_console.ts";
+import type { SessionSnapshot } from "./session_snapshot.ts";
 import type { Step } from "./steps.ts";
 import type { Poll, Waiting } from "./waiting.ts";
 
@@ -32,18 +33,12 @@ export interface SessionOptions {
   readonly replay?: string;
   /** What the machine was made of, for recordings. */
   readonly origin?: Origin;
+  /** What its states belong to, for `save`. */
+  readonly basis?: Basis;
 }
 
-/** The state of a session: the machine's and the consoles' histories. */
-export interface SessionSnapshot {
-  readonly machine: unknown;
-  readonly consoles: Readonly<Record<string, ConsoleState>>;
-  readonly inputs: SavedInputs;
-  /** Up to where each console was searched for each pattern of `failOn`. */
-  readonly forbidden: readonly number[];
-  /** Keys that wait for the guest. */
-  readonly keys?: KeyQueueState;
-}
+/** Snapshots in files: for runs that save or load one. */
+const FILES = new Later<typeof import("./snapshot_file.ts")>("scenario/snapshot_file.ts");
 
 const EARLY = "the guest is given what its recording says, and nothing else before that ends: await m.replayed() first";
 
@@ -294,9 +289,10 @@ export class MachineSession implements Waiting, AsyncDisposable {
 
   /** State of the machine and of the consoles' histories and queues; `rewind` goes back to it. */
   snapshot(): SessionSnapshot {
-    return this.#mark = this.#save();
+    return this.#mark = this.state();
   }
-  #save(): SessionSnapshot {
+  /** @internal The same without that. */
+  state(): SessionSnapshot {
     const consoles = Object.fromEntries([...this.consoles.values()].map((c) => [c.name, c.save()]));
     const keys = this.#keyboard ? { keys: this.#keyboard.keys.save() } : {};
     return { machine: this.machine.snapshot(), consoles, inputs: this.#inputs.save(), forbidden: this.#forbidden.save(), ...keys };
@@ -317,7 +313,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
   }
   /** The state before anything ran. */
   #start(): SessionSnapshot {
-    return new MachineSession(this.#create(false), this.options).#save();
+    return new MachineSession(this.#create(false), this.options).state();
   }
 
   #load(snapshot: SessionSnapshot, restore: (machine: unknown) => void): void {
@@ -335,7 +331,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
   /** An independent machine in the same state. @throws {Error} the session was not made by `boot`. */
   fork(): MachineSession {
     const child = new MachineSession(this.#create(true), this.options);
-    child.restore(this.#save());
+    child.restore(this.state());
     return child;
   }
   #create(blank: boolean): MachineLike {
@@ -355,6 +351,25 @@ export class MachineSession implements Waiting, AsyncDisposable {
     const report = this.failureReport.report(occasion, headline, sample);
     if (!report) throw new ConfigError("nobody knows this machine's processors well enough for a report");
     return report;
+  }
+
+  /**
+   * Writes its state to a file, from which `boot` with `load` goes on, with the same machine, kernel and disks. What is in the file stays until all is
+   * written. @throws {ConfigError} the file cannot be written, or the session was not made by `boot`.
+   */
+  async save(file: string): Promise<void> {
+    const state = this.state();
+    (await FILES.load()).writeSnapshot(file, state, this.options.basis);
+  }
+  /** @internal Takes up the state that a file has. @throws {ConfigError} */
+  async load(file: string): Promise<void> {
+    const { basis, history } = this.options, { readSnapshot, refused } = await FILES.load();
+    const state = readSnapshot(file, this.state(), basis!, history);
+    try {
+      this.restore(state);
+    } catch (e) {
+      throw refused(file, e as Error);
+    }
   }
 
   /** Ends the run from outside, as if the machine had stopped. */
