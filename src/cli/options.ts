@@ -50,6 +50,7 @@ export const RUN_OPTIONS = {
   display: { value: "WHERE", doc: "terminal: show the guest's text screen on this terminal and type on its keyboard; none (the default)" },
   save: { value: "FILE", doc: "write the machine's state to a file at the end; with --expect: only if all of it was printed" },
   load: { value: "FILE", doc: "go on from such a file, with the same machine, kernel and disks" },
+  raw: { doc: "no names beside the addresses that the guest prints, on a terminal and in reports" },
   screenshot: { value: "FILE.png", doc: "write a picture of the guest's screen at the end" },
   report: { value: "FILE", doc: "write at the end why the machine is where it is: FILE.json for programs, FILE.html a page, else text" },
   trace: { value: "CHANNELS", doc: "write trace lines to stderr: guest,irq,... or all; help lists the channels" },

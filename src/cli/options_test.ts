@@ -71,7 +71,7 @@ Deno.test("every command says how it is used, and its options what they do", () 
 
 Deno.test("an option may be repeated, or takes no value, or is given once: all of them", () => {
   const many = ["disk", "floppy", "cd", "set", "expect", "fail", "serial", "no-opt", "reporter"];
-  const flags = ["toml", "wait", "stats", "help", "version", "isolate", "last-failed", "update-snapshots", "watch", "digests"];
+  const flags = ["toml", "raw", "wait", "stats", "help", "version", "isolate", "last-failed", "update-snapshots", "watch", "digests"];
   for (const [command, { options }] of Object.entries(COMMANDS)) {
     for (const name of Object.keys(options)) {
       const twice = (value: string) => parseCommandLine([command, `--${name}${value}`, `--${name}${value}`]).values[name];

@@ -11,6 +11,8 @@ const UPDATE_MS = 500;
 /** Standard output, or a file of a run, takes no more, and not because its reader has gone. */
 export class CannotWrite extends Error {}
 
+const LATIN = new TextDecoder("latin1");
+
 /** Opens a file that an option names, which is made if need be. @throws {ConfigError} it cannot be written. */
 export function openFile(path: string, option: string, truncate: boolean): Deno.FsFile {
   try {
@@ -44,9 +46,22 @@ export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Ar
 export const writeText = (to: typeof Deno.stdout | typeof Deno.stderr, text: string): boolean =>
   writeAll(to, new TextEncoder().encode(text));
 
+/** What may be an address, for which names are loaded; bytes that are kept for that while they are, and of what went before. */
+const MAY_BE_ADDRESS = /0[xX][0-9a-fA-F]|[0-9a-fA-F]{8}/, MOST = 1 << 20, BEFORE = 48;
+
+/** Puts names beside the addresses of a stream (machine/address_names.ts). */
+export interface Names {
+  push(bytes: Uint8Array): Uint8Array;
+  end(): Uint8Array;
+}
+
 /** Collects bytes and writes them in pieces. */
 export class Output {
-  readonly #buffer = new Uint8Array(1 << 14);
+  #buffer = new Uint8Array(1 << 14);
+  /** Beside addresses. "none": nobody wants them, "later": they are loaded when there may be an address. */
+  #names: Names | "none" | "later" = "none";
+  /** The last bytes while there are no names yet: an address may have begun in them. */
+  #before = new Uint8Array(0);
   #used = 0;
   #lastByteMs = performance.now();
   #updatedMs = 0;
@@ -69,26 +84,57 @@ export class Output {
   constructor(readonly describe: () => string | undefined) {}
 
   byte(b: number): void {
-    if (this.#used === this.#buffer.length) this.flush();
+    if (this.#used === this.#buffer.length) this.#full();
     this.#buffer[this.#used++] = b;
     this.#column = b === 0x0a || b === 0x0d ? 0 : this.#column + 1;
+  }
+
+  /** It is written, unless it waits for names: those can only be loaded between two slices. */
+  #full(): void {
+    if (!this.wantsNames || this.#used >= MOST) return this.flush();
+    const more = new Uint8Array(2 * this.#buffer.length);
+    more.set(this.#buffer);
+    this.#buffer = more;
+  }
+
+  /** Whether what waits may hold an address that nobody names yet; to be asked before `flush`. */
+  get wantsNames(): boolean {
+    if (this.#names !== "later" || this.#used === 0) return false;
+    return MAY_BE_ADDRESS.test(String.fromCharCode(...this.#before) + LATIN.decode(this.#buffer.subarray(0, this.#used)));
+  }
+  /** Names beside addresses from now on. */
+  set names(names: Names | "none" | "later") {
+    this.#names = names;
+    if (typeof names !== "string") names.push(this.#before);
+    this.#before = new Uint8Array(0);
   }
 
   /** Writes what has been collected. */
   flush(): void {
     if (this.#used === 0) return;
     this.any = true;
+    const given = this.#buffer.subarray(0, this.#used), names = this.#names;
+    if (names === "later") this.#before = Uint8Array.of(...this.#before, ...given.subarray(-BEFORE)).slice(-BEFORE);
+    this.#show(typeof names === "string" ? given : names.push(given));
+    this.#used = 0;
+  }
+  /** What comes last has its name, too. */
+  end(): void {
+    this.flush();
+    if (typeof this.#names !== "string") this.#show(this.#names.end());
+  }
+
+  #show(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
     if (this.#covered) {
-      const kept = new Uint8Array(this.#kept.length + this.#used);
+      const kept = new Uint8Array(this.#kept.length + bytes.length);
       kept.set(this.#kept);
-      kept.set(this.#buffer.subarray(0, this.#used), this.#kept.length);
+      kept.set(bytes, this.#kept.length);
       this.#kept = kept.slice(-KEPT);
-      this.#used = 0;
       return;
     }
     this.eraseProgress();
-    this.#write(this.#buffer.subarray(0, this.#used));
-    this.#used = 0;
+    this.#write(bytes);
     this.#lastByteMs = performance.now();
   }
 

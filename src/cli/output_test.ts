@@ -178,3 +178,41 @@ Deno.test("nothing is written any more once the reader has gone or the disk is f
     });
   }
 });
+
+Deno.test("names beside addresses: asked for when there may be one, also one that began before; nothing is lost or late without them", async () => {
+  const names = { given: "", push: (b: Uint8Array) => (names.given += `[${new TextDecoder().decode(b)}]`, b), end: () => bytes("!") };
+  const text = await outputOn(true, (output) => {
+    output.names = "later";
+    const wants: boolean[] = [],
+      step = (s: string) => {
+        print(output, s);
+        wants.push(output.wantsNames);
+        output.flush();
+      };
+    ["hello ", "pc 0", "x8", "0 "].forEach(step);
+    assertEquals(wants, [false, false, true, true]);
+    // The host has them from here on, with what came before.
+    output.names = names;
+    step("0x9\n");
+    assertEquals(wants[4], false);
+    output.end();
+  });
+  assertEquals([text, names.given], ["hello pc 0x80 0x9\n!", "[hello pc 0x80 ][0x9\n]"]);
+  // More than fits is kept until the names are there, but not without end.
+  const much = await outputOn(true, (output, host) => {
+    output.names = "later";
+    print(output, "0x1 ".repeat(10_000));
+    assertEquals(host.text, "");
+    print(output, "0x1 ".repeat(300_000));
+    assert(host.text.length > 1e6);
+    output.end();
+  });
+  assertEquals(much, "0x1 ".repeat(310_000));
+  // Nobody wants them.
+  const piped = await outputOn(false, (output, host) => {
+    print(output, "0x1 ".repeat(10_000));
+    assertEquals([host.text.length, output.wantsNames], [32768, false]);
+    output.end();
+  });
+  assertEquals(piped.length, 40_000);
+});

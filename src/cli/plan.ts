@@ -158,6 +158,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
       ],
       ...(trace !== undefined ? { trace } : {}),
       ...(load !== undefined ? { load } : {}),
+      ...(values.raw ? { raw: true } : {}),
       ...(traceFile !== undefined ? { traceFile } : {}),
       ...(engine !== undefined ? { engine } : {}),
       tuning: { off, profile: values.stats === true },

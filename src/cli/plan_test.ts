@@ -62,6 +62,7 @@ const MEANINGS: readonly [args: string, boot: BootOptions, rest: Partial<Plan>][
   ["--trace irq,trap", { trace: "irq,trap" }, {}],
   ["--trace irq --trace-file t.log", { trace: "irq", traceFile: "t.log" }, {}],
   ["--stats", { tuning: { off: [], profile: true } }, { stats: true }],
+  ["--raw", { raw: true }, {}],
   ["--engine interp", { engine: "interp" }, {}],
   ["--engine jit", { engine: "jit" }, {}],
   [Object.keys(JIT_OPTIONS).map((name) => `--no-opt ${name}`).join(" "), {

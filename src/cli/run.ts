@@ -32,6 +32,7 @@ export async function run(line: CommandLine, statusOf?: (stop: Stop) => number):
     feed: scenario === undefined && !replaying,
     serial: serial && ((onActivity) => serial.openPorts(session, plan.serial, onActivity)),
     hint: plan.hint,
+    raw: plan.boot.raw === true,
     display: plan.display ? await load<typeof import("./display.ts")>("cli/display.ts") : undefined,
     jump: bounded || plan.expect.length > 0,
     bounded,

@@ -1,5 +1,6 @@
 // Ties a session to this process's terminal or pipes: output, input, signals, monitor, debugger and pacing.
 import { load } from "../core/later.ts";
+import type { NamedStream } from "../machine/address_names.ts";
 import type { Stop } from "../machine/stop.ts";
 import { formatNs } from "../scenario/duration.ts";
 import { describeAddress } from "../scenario/machine_like.ts";
@@ -37,6 +38,8 @@ export class TerminalHost {
   readonly #quitting = new Promise<number>((resolve) => this.#quit = resolve);
   #listening = false;
   readonly #listeners: [Deno.Signal, () => void][] = [];
+  /** Beside addresses on the terminal, once one may have been printed. */
+  #names: NamedStream | undefined;
   #lastTicks = 0;
   #lastMs = performance.now();
   /** The GDB server, when there is one: it may hold the machine. */
@@ -59,11 +62,14 @@ export class TerminalHost {
       readonly display?: typeof import("./display.ts") | undefined;
       readonly serial?: ((onActivity: () => void) => SerialPorts) | undefined;
       readonly hint?: boolean;
+      /** No names beside addresses. */
+      readonly raw?: boolean;
     },
   ) {
     this.ports = how.serial?.(() => this.#pacer.wake());
     const console = this.ports ? this.ports.stdio : session.consoles.values().next().value;
     this.output = new Output(() => this.#progress());
+    if (!how.raw && Deno.stdout.isTerminal()) this.output.names = "later";
     if (how.display) {
       const show = (text: string) => writeText(Deno.stdout, text);
       this.#display = new how.display.TerminalDisplay(session.screen, show, () => Deno.consoleSize());
@@ -73,7 +79,10 @@ export class TerminalHost {
       onCommand: (key) => this.#command(key),
       monitorOpen: () => this.#monitor !== undefined || this.#helping,
       onMonitorByte: (b) => this.#monitor ? this.#monitor.byte(b) : this.#cover(),
-      onActivity: () => this.#pacer.wake(),
+      onActivity: () => {
+        this.#names?.typed();
+        this.#pacer.wake();
+      },
     });
     this.#pacer = new Pacer(session.machine);
     if (console) {
@@ -142,7 +151,7 @@ export class TerminalHost {
   close(): void {
     this.#display?.close();
     this.output.uncover();
-    this.output.flush();
+    this.output.end();
     this.output.eraseProgress();
     this.input.restore();
     for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
@@ -158,8 +167,15 @@ export class TerminalHost {
   #afterSlice(): Promise<void> | void {
     // Before anything is shown: who sees it may send a signal at once.
     if (!this.session.stop) this.#listen();
-    const behind = this.ports?.flush();
-    return behind ? behind.then(() => this.#rest()) : this.#rest();
+    const behind = this.ports?.flush(), names = this.output.wantsNames ? this.#loadNames() : undefined;
+    return behind || names ? Promise.all([behind, names]).then(() => this.#rest()) : this.#rest();
+  }
+
+  async #loadNames(): Promise<void> {
+    const { namesOf } = await load<typeof import("../machine/address_names.ts")>("machine/address_names.ts");
+    const names = namesOf(this.session.machine.symbols);
+    if (names.any) this.#names = names.stream();
+    this.output.names = this.#names ?? "none";
   }
 
   #rest(): Promise<void> | void {

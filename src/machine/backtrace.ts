@@ -154,7 +154,7 @@ export interface Program {
 
 const DEBUG = new WeakMap<Program, DebugInfo>();
 /** The debugging information of a program, read once. */
-function debugInfoOf(program: Program): DebugInfo | undefined {
+export function debugInfoOf(program: Program): DebugInfo | undefined {
   const known = DEBUG.get(program);
   if (known) return known;
   const image = program.image?.();

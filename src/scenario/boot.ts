@@ -46,6 +46,7 @@ const OPTIONS: Readonly<Record<keyof BootOptions, true>> = {
   failOn: true,
   budget: true,
   history: true,
+  raw: true,
   replay: true,
   trace: true,
   traceFile: true,
@@ -82,7 +83,7 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
 /** The same for the command line, which needs nothing of what scripts do. */
 export async function bootBare(machineFile: string, options: BootOptions): Promise<MachineSession> {
   checkOptions(machineFile, options);
-  const { failOn, budget, history, replay = replayCommand(), trace, traceFile, record, recording, load: loadFrom, ...rest } = options;
+  const { failOn, budget, history, raw, replay = replayCommand(), trace, traceFile, record, recording, load: loadFrom, ...rest } = options;
   const channels: ReadonlySet<Channel> = trace ? parseChannels(trace) : new Set();
   const traces = traceFile === undefined ? undefined : openTraces(traceFile);
   const machineOptions = { file: findMachineFile(machineFile), ...rest };
@@ -106,7 +107,12 @@ export async function bootBare(machineFile: string, options: BootOptions): Promi
   if (machine.screen || machine.keyboard) await loadPeripherals();
   // Traces disassemble, and the last words after a forbidden pattern run in one go.
   if (trace || failOn?.length) await machine.complete();
-  const limits = { ...(failOn ? { failOn } : {}), ...(budget ? { budget } : {}), ...(history === undefined ? {} : { history }) };
+  const limits = {
+    ...(failOn ? { failOn } : {}),
+    ...(budget ? { budget } : {}),
+    ...(history === undefined ? {} : { history }),
+    ...(raw ? { raw } : {}),
+  };
   const { disks, engine } = machine, { readFile: readImage } = images, patterns = (failOn ?? []).map(String);
   const session = new MachineSession(machine, {
     create,

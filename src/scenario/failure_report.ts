@@ -5,7 +5,7 @@ import type { Console } from "./console.ts";
 import { type Duration, formatNs, parseDuration } from "./duration.ts";
 import { Later } from "../core/later.ts";
 import { describeStop, type FailureDetails, placed, type ScenarioFailure } from "./failures.ts";
-import { describeAddress, describeRest, loadBacktrace, type MachineLike, ticksOf, whereabouts } from "./machine_like.ts";
+import { describeAddress, describeRest, loadBacktrace, type MachineLike, namesBeside, ticksOf, whereabouts } from "./machine_like.ts";
 import type { Occasion, Report, Resets } from "./reporting.ts";
 import type { Screen } from "./screen.ts";
 
@@ -40,6 +40,8 @@ export class FailureReport {
     readonly replay: string | undefined,
     /** Names of the script's steps that go on. */
     readonly steps: () => readonly string[] = () => [],
+    /** No names beside the addresses that the guest printed. */
+    readonly raw: boolean = false,
   ) {
     machine.onReset = () => this.#beforeReset();
   }
@@ -142,7 +144,8 @@ export class FailureReport {
     lines.push(...(report?.causes ?? []).map((line) => `  ${line}`));
     lines.push(`  guest time: ${formatNs(machine.clock.nowNs)} (tick ${machine.clock.ticks})`);
     if (steps.length) lines.push(`  in the step: ${steps.join(" > ")}`);
-    const quote = (heading: string, rows: readonly string[]) => lines.push(`  ${heading}:`, ...rows.map((l) => `    | ${l}`));
+    const named = this.raw ? (text: string) => text : namesBeside(machine);
+    const quote = (heading: string, rows: readonly string[]) => lines.push(`  ${heading}:`, ...rows.map((l) => `    | ${named(l)}`));
     for (const c of this.consoles) {
       if (c.text()) quote(`${c.name}, last lines`, c.lines.slice(-20));
       else lines.push(`  ${c.name} has printed nothing`);
@@ -158,8 +161,8 @@ export class FailureReport {
     }
     lines.push(...(report?.details ?? []).map((line) => `  ${line}`));
     if (this.replay) lines.push(`  replay: ${this.replay}`);
-    const transcript: Record<string, string> = Object.fromEntries(this.consoles.map((c) => [c.name, c.text()]));
-    if (screen) transcript.screen = screen;
+    const transcript: Record<string, string> = Object.fromEntries(this.consoles.map((c) => [c.name, named(c.text())]));
+    if (screen) transcript.screen = named(screen);
     const error = new Kind(lines.join("\n"), {
       awaited: wait.what,
       guestNs: machine.clock.nowNs,

@@ -10,7 +10,7 @@ export interface FailureDetails {
   readonly awaited: string;
   /** Guest time of the failure in nanoseconds since reset. */
   readonly guestNs: number;
-  /** Everything printed so far, by console. */
+  /** Everything printed so far, by console, with names beside addresses. */
   readonly transcript: Readonly<Record<string, string>>;
   /** Names of the script's steps that it is in, the outermost first. */
   readonly steps?: readonly string[];

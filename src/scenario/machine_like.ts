@@ -80,8 +80,18 @@ export const momentOf = (machine: MachineLike): Moment => machine.moment ?? { ti
 export const describeRest = (cpu: Cpu): string | undefined => cpu.idle ? cpu.resting ?? "waiting for an interrupt" : undefined;
 
 const BACKTRACE = new Later<typeof import("../machine/backtrace.ts")>("machine/backtrace.ts");
-/** To be awaited before `whereabouts`, which tells no more than an address else. */
-export const loadBacktrace = async (): Promise<void> => await (await BACKTRACE.load()).loadExceptions();
+const NAMES = new Later<typeof import("../machine/address_names.ts")>("machine/address_names.ts");
+/** To be awaited before `whereabouts`, which tells no more than an address else, and before `namesBeside`, which tells nothing else. */
+export const loadBacktrace = async (): Promise<void> => {
+  await (await BACKTRACE.load()).loadExceptions();
+  await NAMES.load();
+};
+
+/** Puts names beside the addresses in what a guest has printed. */
+export function namesBeside({ symbols }: MachineLike): (text: string) => string {
+  const names = NAMES.now?.namesOf(symbols);
+  return (text) => names?.text(text) ?? text;
+}
 
 /** Where a processor is, with its source line, and in lines behind that how it came there. */
 export function whereabouts(machine: MachineLike, cpu: Cpu): { readonly place: string; readonly callers: readonly string[] } {

@@ -31,6 +31,8 @@ export interface SessionOptions {
   readonly create?: (blank: boolean) => MachineLike;
   /** The command that repeats this run, for failure messages. */
   readonly replay?: string;
+  /** Failures show what the guest printed as it is, without names beside addresses. */
+  readonly raw?: boolean;
   /** What the machine was made of, for recordings. */
   readonly origin?: Origin;
   /** What its states belong to, for `save`. */
@@ -104,7 +106,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
       this.#keyboard.keys.onDrained = this.#keyboard.keys.onDue = () => machine.requestBreak();
     }
     this.#queues = [...consoles, ...this.#keyboard ? [this.#keyboard.keys] : []];
-    this.failureReport = new FailureReport(machine, consoles, this.#screen, options.replay, () => this.openSteps);
+    this.failureReport = new FailureReport(machine, consoles, this.#screen, options.replay, () => this.openSteps, options.raw);
     this.#pump = new Pump(machine, wallMs, this.#queues, this.#forbidden, this.failureReport);
   }
 
