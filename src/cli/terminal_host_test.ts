@@ -515,7 +515,7 @@ for (const [what, { busy, stop, printed, ...setting }, atOnce, later] of HINTS) 
   });
 }
 
-const MODULES = [import("./monitor.ts"), import("./help.ts")];
+const MODULES = [import("./monitor.ts"), import("./help.ts"), import("../machine/address_names.ts"), import("../scenario/reporting.ts")];
 
 Deno.test("Ctrl-A: the list of keys, the end, nothing; the monitor takes the keys until it is left", () =>
   atDesk({ terminal: "ours", program: [{ spin: 3 }, { jump: 0 }] }, async (desk) => {
