@@ -33,8 +33,8 @@ export interface Harness {
   readonly main?: bigint;
 }
 
-/** What a kernel's file tells of its cases; undefined when it does not seem to have any. @throws {ConfigError} what it tells is damaged. */
-export function findHarness(file: Uint8Array, elf: Elf, name: string): Harness | undefined {
+/** What a kernel's file tells of its cases; "unnamed": it has some and does not name them; undefined: it does not seem to have any. @throws {ConfigError} what it tells is damaged. */
+export function findHarness(file: Uint8Array, elf: Elf, name: string): Harness | "unnamed" | undefined {
   const image = new Image(file, elf, name);
   return ownSection(image) ?? embeddedTest(image) ?? testCases(image);
 }
@@ -117,7 +117,10 @@ interface Candidate {
   readonly method: string;
 }
 
-function testCases(image: Image): Harness | undefined {
+/** The same without the function's name: Rust's legacy mangling. */
+const UNNAMED = /^(?:<T as .+>::\w+|core::ops::function::Fn::call)$/;
+
+function testCases(image: Image): Harness | "unnamed" | undefined {
   let main: bigint | undefined, crate: string | undefined;
   const candidates = new Map<bigint, Candidate>();
   for (const { name, value } of image.symbols) {
@@ -133,7 +136,10 @@ function testCases(image: Image): Harness | undefined {
     if (crate !== undefined ? !path.startsWith(`${crate}::`) : /^(core|alloc|std|compiler_builtins)::/.test(path)) candidates.delete(at);
   }
   const entries = sliceOf(image, candidates) ?? bySymbols(candidates);
-  if (entries.size === 0 && main === undefined) return undefined;
+  if (entries.size === 0) {
+    if (main === undefined) return undefined;
+    if (image.symbols.some(({ name }) => UNNAMED.test(demangle(name)))) return "unnamed";
+  }
   const cases = [...entries].map(([path, entry]) => {
     const name = withoutCrate(path);
     return { name, entry, ignored: false, shouldPanic: namedShouldPanic(name) };

@@ -1,11 +1,16 @@
 // Cases in ELF files: of guests that Rust has built, and in files made word by word.
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError } from "../core/errors.ts";
 import { readElf } from "./elf.ts";
-import { findHarness, type TestCase } from "./test_cases.ts";
+import { findHarness, type Harness, type TestCase } from "./test_cases.ts";
 import { elfFile, put, sizeOf, SYMBOL, type Values } from "./testing/elf_file.ts";
 
-const find = (file: Uint8Array) => findHarness(file, readElf(file, "k"), "k");
+const look = (file: Uint8Array) => findHarness(file, readElf(file, "k"), "k");
+function find(file: Uint8Array): Harness | undefined {
+  const found = look(file);
+  assert(found !== "unnamed");
+  return found;
+}
 const brief = (cases: readonly TestCase[] = []) => cases.map((c) => `${c.name}@${c.entry.toString(16)}`);
 
 /** A file with one segment at LOAD, sections in it or behind it, and symbols. */
@@ -120,6 +125,14 @@ Deno.test("&dyn Fn(): `call` runs a case, whichever of its twins are there; othe
   assertEquals(found?.cases.map((c) => c.shouldPanic), [false, true]);
   const words = { ...vtable(0x1100, 8, 0x2020, 0x2010, 0x2000), ...slice(0x1400, 8, 0x1100) };
   assertEquals(brief(find(made({ symbols, words }))?.cases), ["a@80002000"]);
+  // Legacy mangling names the trait only.
+  const hash = "17h0123456789abcdefE", legacy = (...path: string[]) => `_ZN${path.map((p) => p.length + p).join("")}${hash}`;
+  const old = [[legacy("k", "test_main"), LOAD + CODE], [legacy("core", "ops", "function", "Fn", "call"), LOAD + 0x2000]] as const;
+  assertEquals([look(made({ symbols: old })), find(made({ symbols: old.slice(0, 1) }))?.cases, find(made({ symbols: old.slice(1) }))], [
+    ...["unnamed", []] as const,
+    undefined,
+  ]);
+  assertEquals(look(made({ symbols: [old[0], [legacy("_$LT$T$u20$as$u20$k..Testable$GT$", "run"), LOAD + 0x2000]] })), "unnamed");
   // A harness without cases is one all the same; without either there is none.
   assertEquals([find(made({ symbols: [MAIN] }))?.cases, find(made({ symbols: [["main", LOAD]] }))], [[], undefined]);
 });

@@ -1,8 +1,11 @@
 // Kernels' test cases, listed and run: each on a fork of its own, however it ends.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { boot as bootMachine } from "../../scenario/boot.ts";
+import { runWhole } from "./whole.ts";
 import { runHere } from "../../../tests/cli.ts";
 
 const bin = (name: string) => `tests/guests/bin/${name}.elf`;
+const said = async (kernel: string, ...args: string[]) => (await test(kernel, ...args)).stderr;
 const test = (kernel: string, ...args: string[]) => runHere(["test", "--kernel", bin(kernel), ...args]);
 
 /** How each case of cases.c ends: the first line of why, or whether it passes. */
@@ -76,6 +79,32 @@ Deno.test("a kernel that tells of no cases is one, named as its file; its verdic
   assertEquals([panic.code, panic.stdout], [0, "panic.rv64: test\n\n1 test, 0 benchmarks\n"]);
   const failing = await test("panic.rv64");
   assertEquals([failing.code, /^exit with code 1 \(fail\)$/m.test(failing.stdout)], [101, true], failing.stdout);
+});
+
+Deno.test("a kernel that chooses a case itself is told which by its command line, each time anew", async () => {
+  const { code, stdout } = await test("cases.rv64", "--select", "append=case={}", "alone", "with", "panics", "--timeout", "1ms");
+  assertEquals(code, 101);
+  assertMatch(
+    stdout,
+    /test alone::first ... ok\ntest alone::second ... ok\ntest ends::with_failure ... FAILED\ntest ends::with_success ... ok\n/,
+  );
+  assertMatch(
+    stdout,
+    /test panics::by_mistake ... FAILED\ntest panics::not_at_all - should panic ... FAILED\ntest panics::on_purpose - should panic ... ok/,
+  );
+  assertMatch(stdout, /^booted\nKTAP version 1\npanicked: by mistake\nexit with code 1 \(fail\)$/m);
+  assertMatch(
+    await said("cases.rv64", "--select", "fw_cfg=x"),
+    /^bringup: --select: expected append=TEXT with \{\} in it, got 'fw_cfg=x'$/m,
+  );
+});
+
+Deno.test("cases that a kernel prints are those that it has, also when its file names none", async () => {
+  const boot = () => bootMachine("virt", { kernel: bin("cases.rv64"), append: "case=alone::" });
+  const suite = await runWhole("kernel", { boot, timeout: "1ms" }, () => {}), [second, first] = suite.cases;
+  assertEquals(suite.cases.map((c) => c.name), ["alone::second", "alone::first"]);
+  assertEquals((await suite.run(second, () => {})).ok, true);
+  assertEquals(await suite.run(first, () => {}), { ok: false, output: "first", why: ["the kernel says so"], guestNs: 0 });
 });
 
 Deno.test("a JUnit document beside what is printed; a case's time is the guest's, so that it is the same on every host", async () => {

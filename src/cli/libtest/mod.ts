@@ -13,7 +13,7 @@ import { choose, type Given, LIBTEST, type Libtest, readLibtest } from "./argume
 import { bootable, successStatus } from "./bootimage.ts";
 import { junit, reporter, type Result, type Told, type Totals } from "./formats.ts";
 import { CalledSuite, type Suite } from "./suites.ts";
-import { runWhole } from "./whole.ts";
+import { runWhole, SelectedSuite } from "./whole.ts";
 
 /** Guest time that a case may take: no more, so that one that hangs is told of in some seconds of the host's. */
 const TIMEOUT = "5s";
@@ -30,6 +30,10 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   kernel: { value: "FILE", doc: "the kernel, or a disk image with its ELF file beside it" },
   timeout: { value: "TIME", doc: `guest time that a case may take: ${TIMEOUT} when absent` },
   junit: { value: "FILE", doc: "write a JUnit document, too" },
+  select: {
+    value: "append=TEXT",
+    doc: "for a kernel that chooses a case itself: boot anew for each, with TEXT on its command line and the case's name for {} in it",
+  },
   ...Object.fromEntries(Object.entries(LIBTEST).flatMap(([name, { doc, ...o }]) => doc ? [[name, { ...o, doc }]] : [])),
   ...Object.fromEntries(OF_RUNS.map((name) => [name, RUN_OPTIONS[name]])),
   help: RUN_OPTIONS.help,
@@ -58,7 +62,7 @@ ${optionList(OPTIONS)}
     );
     return 0;
   }
-  const { kernel, junit, ...rest } = values as Record<string, string>;
+  const { kernel, junit, select, ...rest } = values as Record<string, string>;
   const named = positional[0] !== undefined && isMachine(positional[0]), machine = named ? positional[0] : machineFor(kernel, rest.symbols);
   const given = Object.entries(values).flatMap(([name, value]) => {
     if (!Object.hasOwn(LIBTEST, name)) return [];
@@ -66,7 +70,12 @@ ${optionList(OPTIONS)}
     return (Array.isArray(value) ? value : [value]).map((v) => [name, v === true ? "" : String(v)] as const);
   });
   const filters = positional.slice(named ? 1 : 0).map((filter) => [undefined, filter] as const);
-  return await testKernel({ line: { command: "test", positional: [machine, kernel], values: rest }, given: [...given, ...filters], junit });
+  return await testKernel({
+    line: { command: "test", positional: [machine, kernel], values: rest },
+    given: [...given, ...filters],
+    junit,
+    select,
+  });
 }
 
 /** @throws {ConfigError} its machine is not known, and none is named. */
@@ -76,20 +85,25 @@ function machineFor(kernel: string, symbols: string | undefined): string {
   throw new ConfigError("which machine? usage: bringup test --kernel FILE MACHINE.toml [FILTER...]", { file: kernel });
 }
 
+const UNNAMED = "bringup: the kernel's symbols do not name its test cases, so it is run as a whole: build it with the rustc option " +
+  "-Csymbol-mangling-version=v0 to have them run one by one\n";
+
 /** What a run of cases is given besides a machine. */
 export interface TestRun {
   readonly line: CommandLine;
   readonly given: Given;
   /** A file for a JUnit document. */
   readonly junit?: string | undefined;
+  /** How the kernel is told which case it is to run, if it chooses itself. */
+  readonly select?: string | undefined;
 }
 
 /** Runs, or lists, the cases that are chosen; returns the exit status. @throws {ConfigError} nothing was started. */
-export async function testKernel({ line, given, junit: junitFile }: TestRun): Promise<number> {
+export async function testKernel({ line, given, junit: junitFile, select }: TestRun): Promise<number> {
   const options = readLibtest(given), plan = planOf(line), kernel = plan.boot.kernel!, name = programName(kernel);
   using document = junitFile === undefined ? undefined : openFile(junitFile, "--junit", true);
   plan.boot = { ...plan.boot, kernel: await bootable(kernel) };
-  const success = successStatus(kernel), suite = await suiteOf(plan, name, options), chosen = choose(options, suite.cases);
+  const success = successStatus(kernel), suite = await suiteOf(plan, name, options, select), chosen = choose(options, suite.cases);
   const color = options.color === "always" || (options.color === "auto" && Deno.stdout.isTerminal() && !Deno.noColor);
   const write = (text: string) => void writeText(Deno.stdout, text);
   const to = reporter(options.format, { write, color, live: !options.capture, showOutput: options.showOutput });
@@ -147,16 +161,28 @@ function planOf(line: CommandLine): Plan {
 export const programName = (path: string): string =>
   path.replace(/^.*\//, "").replace(/^bootimage-/, "").replace(/\.(bin|elf|img)$/, "").replace(/-[0-9a-f]{16}$/, "");
 
-async function suiteOf(plan: Plan, name: string, { capture, list }: Libtest): Promise<Suite> {
-  const { kernel, set, budget, ...rest } = plan.boot, timeout = budget?.guest === "none" ? TIMEOUT : budget!.guest!;
+async function suiteOf(plan: Plan, name: string, { capture, list }: Libtest, select: string | undefined): Promise<Suite> {
+  const { kernel, budget, ...rest } = plan.boot, timeout = budget?.guest === "none" ? TIMEOUT : budget!.guest!;
   const options = {
     timeout,
-    // A kernel that resets itself would begin anew for ever.
-    boot: () =>
-      boot(plan.machine, { ...rest, kernel: kernel!, budget: { guest: timeout, wall: "none" }, set: { "boot.reset": "stop", ...set } }),
+    boot: (more?: string) => {
+      const append = [rest.append, more].filter((text) => text !== undefined).join(" ");
+      const budget = { guest: timeout, wall: "none" } as const;
+      // A kernel that resets itself would begin anew for ever.
+      const set = { "boot.reset": "stop", ...rest.set };
+      return boot(plan.machine, { ...rest, kernel: kernel!, budget, set, ...(append === "" ? {} : { append }) });
+    },
   };
+  const told = select === undefined ? undefined : /^append=(.*\{\}.*)$/s.exec(select)?.[1];
+  if (select !== undefined && told === undefined) throw new ConfigError(`--select: expected append=TEXT with {} in it, got '${select}'`);
   const program = programOf(kernel!, rest.symbols), harness = program && findHarness(program.bytes, program.elf, program.name);
-  if (harness) return new CalledSuite(harness, program.elf, options);
+  const named = harness === "unnamed" ? undefined : harness;
+  if (told !== undefined) {
+    const { cases } = named ?? await runWhole(name, options, () => {});
+    return new SelectedSuite(cases, timeout, (name) => options.boot(told.replaceAll("{}", name)));
+  }
+  if (named) return new CalledSuite(named, program!.elf, options);
+  if (harness === "unnamed") writeText(Deno.stderr, UNNAMED);
   return await runWhole(name, options, capture || list ? () => {} : (text) => void writeText(Deno.stdout, text));
 }
 
