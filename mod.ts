@@ -1,7 +1,7 @@
 // The public API of bringup for scenario scripts, and the command line when this file is run.
 import "./src/loads/api.ts";
 export { ConfigError } from "./src/core/errors.ts";
-export { boot, type BootOptions, type Declared, expect, type Scenario, scenario, type Scenarios } from "./src/scenario/boot.ts";
+export { boot, type BootOptions, type Declared, expect, type Scenario, scenario, type Scenarios, shared } from "./src/scenario/boot.ts";
 export type * from "./src/scenario/expect/types.ts";
 export type { GuestValue, Privilege, Processor, Reach, Variable } from "./src/scenario/inspection.ts";
 export {

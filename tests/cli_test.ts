@@ -471,7 +471,7 @@ Deno.test("the README's scenarios and options are true", async () => {
   const readme = Deno.readTextFileSync(`${ROOT}README.md`);
   const scripts = [...readme.matchAll(/```ts\n([^]*?)```/g)].map(([, text], i) => file(`readme${i}_test.ts`, text));
   const ran = await runCli(["test", ...scripts]);
-  assertEquals([ran.code, scripts.length], [0, 2], ran.stdout + ran.stderr);
+  assertEquals([ran.code, scripts.length], [0, 3], ran.stdout + ran.stderr);
   const help = [undefined, ...Object.keys(COMMANDS)].map((command) => helpText(command as Subcommand)).join("\n");
   for (const [option] of readme.matchAll(/--[a-z]+/g)) if (option !== "--help") assertStringIncludes(help + "--dtb", option);
 });

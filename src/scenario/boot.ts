@@ -9,6 +9,7 @@ import { collectForgotten, placed, restated, takeForgotten, withSoft } from "./f
 import type { FixtureContext, Fixtures } from "./fixtures.ts";
 import { findMachineFile, findShipped, openDisk, openTraces, parseChannels, readFile, TraceLog } from "./host.ts";
 import { Images } from "./images.ts";
+import type { Shared } from "./shared.ts";
 import { loadInspection, loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
 
 // A forgotten `await` fails its own test, at its end, with the line that forgot it. Ignored outside of `deno test`.
@@ -196,11 +197,10 @@ function scenarios<F>(chain: readonly Fixtures[]): Scenarios<F> {
       const { withFixtures } = await load<typeof import("./fixtures.ts")>("scenario/fixtures.ts");
       await withFixtures(chain, m, (m, fixtures) => script(m, fixtures as F));
     };
-    const odd = tags.find((tag) => !/^[\w.-]+$/.test(tag));
-    if (odd !== undefined) throw new ConfigError(`scenario: a tag is a word, such as "slow", got ${JSON.stringify(odd)}`);
+    const words = tagWords(tags);
     // Deno ignores `Deno.test` outside of `deno test`.
     Deno.test({
-      name: [name, ...tags.map((tag) => `@${tag}`)].join(" "),
+      name: [name, ...words].join(" "),
       ignore,
       fn: async () => {
         try {
@@ -215,6 +215,48 @@ function scenarios<F>(chain: readonly Fixtures[]): Scenarios<F> {
   };
   declare.extend = (fixtures) => scenarios([...chain, fixtures]);
   return declare;
+}
+
+/**
+ * Declares tests that begin where one boot ends: under `deno test` (and `bringup test`) the machine is booted once, `prepare` brings it to where all
+ * tests begin, and each of them gets a machine of its own in that state.
+ */
+export function shared(
+  declared: Declared,
+  prepare: (m: MachineSession) => Promise<void>,
+  tests: Readonly<Record<string, (m: MachineSession) => Promise<void>>>,
+): void {
+  const { name, machine, ignore = false, tags = [], ...options } = declared, replay = options.replay ?? replayCommand();
+  let all: Promise<Shared> | undefined;
+  const begin = async () => {
+    const { Shared } = await load<typeof import("./shared.ts")>("scenario/shared.ts");
+    return new Shared(async () => {
+      const m = await boot(machine, { ...options, replay });
+      await prepare(m);
+      m.snapshot();
+      return m;
+    });
+  };
+  for (const [test, body] of Object.entries(tests)) {
+    Deno.test({
+      name: [`${name}: ${test}`, ...tagWords(tags)].join(" "),
+      ignore,
+      fn: async () => {
+        try {
+          await (await (all ??= begin())).with(body);
+        } catch (e) {
+          throw withSoft(e instanceof ConfigError ? restated(e) : e);
+        }
+      },
+    });
+  }
+}
+
+/** Tags as names of tests have them. @throws {ConfigError} one is no word. */
+function tagWords(tags: readonly string[]): string[] {
+  const odd = tags.find((tag) => !/^[\w.-]+$/.test(tag));
+  if (odd !== undefined) throw new ConfigError(`scenario: a tag is a word, such as "slow", got ${JSON.stringify(odd)}`);
+  return tags.map((tag) => `@${tag}`);
 }
 
 /** The command that runs the calling script again, from the first file of the stack that is not part of this folder. */

@@ -336,6 +336,16 @@ export class MachineSession implements Waiting, AsyncDisposable {
     child.restore(this.state());
     return child;
   }
+  /** @internal The same with the machine of a fork that is over. */
+  forkInto({ machine }: MachineSession): MachineSession {
+    const child = new MachineSession(machine, this.options);
+    child.#load(this.state(), (state) => machine.rewind!(state));
+    return child;
+  }
+  /** @internal Nobody waits for it, and nobody has left anything in its machine that a snapshot does not put back. */
+  get untouched(): boolean {
+    return !this.#pump.busy && this.machine.rewind !== undefined && this.machine.cpus.every((c) => c.breakpoints.size === 0);
+  }
   #create(blank: boolean): MachineLike {
     if (!this.options.create) throw new Error("Cannot fork: this session cannot make another machine");
     return this.options.create(blank);
