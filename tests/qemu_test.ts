@@ -65,6 +65,13 @@ Deno.test("-D has the trace lines of -d, and -pidfile this process's number", as
   Deno.removeSync(dir, { recursive: true });
 });
 
+Deno.test("Ctrl-A X in a pipe ends the run where QEMU's monitor would take it, and is the guest's elsewhere", async () => {
+  const line = `qemu --timeout 2s qemu-system-riscv64 -M virt -kernel ${BIN}/echo.rv64.elf -display none`.split(" ");
+  const ended = await runHere([...line, "-serial", "mon:stdio"], "ab\x01x");
+  assertEquals([ended.code, ended.stderr], [0, ""]);
+  assertEquals((await runHere([...line, "-serial", "stdio"], "ab\x01x")).code, 3);
+});
+
 const MAKEFILE = `
 QEMU = qemu-system-riscv64
 VERSION := $(shell $(QEMU) --version | head -n 1 | sed -E 's/^QEMU emulator version ([0-9]+\\.[0-9]+)\\..*/\\1/')

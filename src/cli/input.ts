@@ -45,7 +45,8 @@ export class Input {
   #escaped = false;
   #raw = false;
 
-  constructor(readonly console: Sink | undefined, readonly hooks: InputHooks) {}
+  /** `commands`: a pipe has Ctrl-A commands, too, as QEMU's mux has. */
+  constructor(readonly console: Sink | undefined, readonly hooks: InputHooks, readonly commands = false) {}
 
   /** Switches the terminal to raw mode, so that every key reaches the guest, and starts reading. */
   start(): void {
@@ -89,7 +90,7 @@ export class Input {
       this.#listened();
       if (n === null) break;
       const data = buffer.subarray(0, n);
-      if (this.interactive) { for (const b of data) this.#key(b); }
+      if (this.interactive || this.commands) { for (const b of data) this.#key(b); }
       else this.console?.enqueue(data);
       this.hooks.onActivity();
       // Back pressure: a pipe is read only as fast as the guest takes it.

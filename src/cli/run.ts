@@ -11,8 +11,15 @@ import { CannotWrite, writeText } from "./output.ts";
 import { makePlan, type Plan, withLimitsOf } from "./plan.ts";
 import { TerminalHost } from "./terminal_host.ts";
 
-/** Runs the machine and returns the exit status, which `statusOf` gives of its stop. @throws {ConfigError} nothing was started. */
-export async function run(line: CommandLine, statusOf?: (stop: Stop) => number): Promise<number> {
+/** What is other than the command line says it: the statuses of a stop and of a signal, and whether a pipe on stdin has Ctrl-A commands. */
+export interface How {
+  readonly statusOf?: (stop: Stop) => number;
+  readonly signalStatus?: number;
+  readonly commands?: boolean;
+}
+
+/** Runs the machine and returns the exit status. @throws {ConfigError} nothing was started. */
+export async function run(line: CommandLine, { statusOf, signalStatus, commands }: How = {}): Promise<number> {
   if (line.values.trace === "help") return await printChannels();
   const replaying = line.values.replay === undefined ? undefined : await load<typeof import("./replaying.ts")>("cli/replaying.ts");
   const plan = replaying?.replayPlan(line) ?? makePlan(line);
@@ -33,6 +40,8 @@ export async function run(line: CommandLine, statusOf?: (stop: Stop) => number):
     serial: serial && ((onActivity) => serial.openPorts(session, plan.serial, onActivity)),
     hint: plan.hint,
     raw: plan.boot.raw === true,
+    commands,
+    signalStatus,
     display: plan.display ? await load<typeof import("./display.ts")>("cli/display.ts") : undefined,
     jump: bounded || plan.expect.length > 0,
     bounded,

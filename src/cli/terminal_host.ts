@@ -64,6 +64,10 @@ export class TerminalHost {
       readonly hint?: boolean;
       /** No names beside addresses. */
       readonly raw?: boolean;
+      /** Of a run that a signal ends, where it is not 128 and the signal's number. */
+      readonly signalStatus?: number | undefined;
+      /** A pipe on stdin has Ctrl-A commands. */
+      readonly commands?: boolean | undefined;
     },
   ) {
     this.ports = how.serial?.(() => this.#pacer.wake());
@@ -83,7 +87,7 @@ export class TerminalHost {
         this.#names?.typed();
         this.#pacer.wake();
       },
-    });
+    }, how.commands);
     this.#pacer = new Pacer(session.machine);
     if (console) {
       console.onByte = (b) => {
@@ -124,7 +128,7 @@ export class TerminalHost {
     if (this.#listening) return;
     this.#listening = true;
     for (const [signal, status] of Object.entries(SIGNALS)) {
-      this.#on(signal as Deno.Signal, () => this.quit(status));
+      this.#on(signal as Deno.Signal, () => this.quit(this.how.signalStatus ?? status));
     }
     // Deno's inspector answers the first, too.
     for (const signal of ["SIGUSR1", "SIGUSR2"] as const) this.#on(signal, () => this.#report());

@@ -65,7 +65,10 @@ export class Consoles {
   where(text: string): Where {
     const [head, rest] = /^(\w+):?(.*)$/s.exec(text)?.slice(1) ?? [text, ""];
     if (head === "none" && !rest) return undefined;
-    if (head === "mon") return this.where(rest);
+    if (head === "mon") {
+      this.line.mux ||= rest === "stdio";
+      return this.where(rest);
+    }
     if (head === "stdio" || head === "null" || head === "vc") return head === "stdio" ? "stdio" : "none";
     if (head === "file") return rest || refuse("a file's name is missing behind 'file:'");
     if (head === "chardev") return this.named(rest);
@@ -83,7 +86,10 @@ export class Consoles {
     const props = this.#chardevs.get(id);
     if (!props) return refuse(`there is no -chardev with id=${id}${didYouMean(id, this.#chardevs.keys())}`);
     const { backend, path } = props;
-    if (backend === "stdio") return "stdio";
+    if (backend === "stdio") {
+      this.line.mux ||= isOn(props.mux);
+      return "stdio";
+    }
     if (backend === "null" || backend === "vc" || backend === "ringbuf") return "none";
     if (backend === "file") return path || refuse(`-chardev ${id}: path=... is missing`);
     if (backend === "socket" && path === undefined) return socket({ ...props, address: `${props.host ?? ""}:${props.port ?? ""}` });
@@ -96,6 +102,7 @@ export class Consoles {
     const given: Where[] = typedPorts.map((g) => line.reading(g, () => this.where(g.value)));
     const busy = [...given, ...this.serials.map((s) => s.where), ...this.debug.map((d) => d.where)].includes("stdio");
     // Without any there is one all the same: in the terminal, or in a window, which the terminal stands for here unless something else is there.
+    line.mux ||= line.has("nographic") && given.length === 0 && !line.has("monitor");
     if (given.length === 0 && !bare) given.push(this.debug.some((d) => d.where === "stdio") ? "none" : "stdio");
     for (const { index, where } of this.serials) given[index ?? given.length] = where;
     const out = line.family === "x86" ? [...this.#coms(given), ...this.#debugConsoles()] : this.#uart(given);

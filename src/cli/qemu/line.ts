@@ -31,6 +31,8 @@ export class QemuLine {
   readonly set = new Map<string, unknown>();
   /** Our options for what is no part of the machine. */
   readonly options: string[] = [];
+  /** The monitor shares the terminal: Ctrl-A commands are taken from a pipe, too. */
+  mux = false;
   /** What is accepted though it is not there: the reason, and what was typed. */
   readonly said = new Map<string, string[]>();
 

@@ -89,7 +89,7 @@ export async function qemu(args: readonly string[]): Promise<number> {
   writeText(Deno.stderr, line.notes.map((n) => `bringup: ${n}\n`).join(""));
   const pid = line.last("pidfile");
   if (pid !== undefined) writePid(pid);
-  return await run(commandLine(line), qemuStatus);
+  return await run(commandLine(line), { statusOf: qemuStatus, signalStatus: 0, commands: line.mux });
 }
 
 const quoted = (s: string) => /^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", `'\\''`)}'`;

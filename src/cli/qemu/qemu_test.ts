@@ -427,6 +427,20 @@ Deno.test("statuses are QEMU's: the guest's code in 8 bits, and 0 where a reset 
   assertEquals(qemuStatus({ kind: "deadHalt", pc: 0n }), 3, "QEMU would never end");
 });
 
+Deno.test("Ctrl-A commands are taken from a pipe where the monitor shares the terminal", () => {
+  const mux = (more: string) => read(`qemu-system-riscv64 -M virt -kernel k ${more}`).mux;
+  const shared = ["-nographic", "-serial mon:stdio", "-chardev stdio,id=c,mux=on -serial chardev:c -mon c"];
+  assertEquals(shared.map(mux), [true, true, true]);
+  const alone = [
+    "-serial stdio",
+    "-nographic -monitor none",
+    "-nographic -serial stdio",
+    "-chardev stdio,id=c -serial chardev:c",
+    "-display none",
+  ];
+  assertEquals(alone.map(mux), [false, false, false, false, false]);
+});
+
 Deno.test("what the user says of ours goes before what follows from QEMU's", () => {
   const line = understand(words("qemu-system-riscv64 -M virt -m 64 -kernel k --set memory.dram.size=1GiB"), files(), ["--set=cpu.harts=2"]);
   const { values } = commandLine(line);
