@@ -72,6 +72,13 @@ Deno.test("Ctrl-A X in a pipe ends the run where QEMU's monitor would take it, a
   assertEquals((await runHere([...line, "-serial", "stdio"], "ab\x01x")).code, 3);
 });
 
+Deno.test("with -nographic what a boot sector prints by the BIOS is on the terminal, too", async () => {
+  const line = `qemu qemu-system-i386 -hda ${BIN}/x86_sector.bin -snapshot -device isa-debug-exit,iobase=0xf4,iosize=4`.split(" ");
+  const [shown, hidden] = [await runHere([...line, "-nographic"]), await runHere([...line, "-display", "none"])];
+  assertEquals([shown.code, shown.stdout], [33, "Hello from a boot sector\nint 10h teletype\r\nsecond line"]);
+  assertEquals([hidden.code, hidden.stdout], [33, "Hello from a boot sector\n"]);
+});
+
 const MAKEFILE = `
 QEMU = qemu-system-riscv64
 VERSION := $(shell $(QEMU) --version | head -n 1 | sed -E 's/^QEMU emulator version ([0-9]+\\.[0-9]+)\\..*/\\1/')

@@ -458,14 +458,14 @@ class GraphBuilder {
     const { keys: { firmware }, firmwareWords: words } = this.#architecture, table = this.#sections.get("firmware"), r = this.#reader;
     const [name] = Object.keys(firmware), config: Config<Keys> = r.table(table, firmware, this.#sections.place("firmware"));
     if (name === undefined) return { kind: "none" };
-    const value = config[name] as string | undefined;
-    if (value === undefined || words.includes(value)) return { kind: value as "builtin" | "none" };
+    const value = config[name] as string | undefined, serial = config.serial === true ? { serial: true } as const : {};
+    if (value === undefined || words.includes(value)) return { kind: value as "builtin" | "none", ...serial };
     const node = table.get(name)!;
     const errors = r.errors.length, path = r.value(node, { kind: "file", doc: "firmware image" }) as string;
     if (r.errors.length > errors) {
       r.errors[errors] = new ConfigError(r.errors[errors].problem + didYouMean(value, words), node.place);
     }
-    return { kind: "file", path, ...(config.vga !== undefined && { vga: config.vga as string }) };
+    return { kind: "file", path, ...(config.vga !== undefined && { vga: config.vga as string }), ...serial };
   }
 }
 

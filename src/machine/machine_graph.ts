@@ -116,7 +116,10 @@ export interface MachineGraph {
   readonly edges: readonly Edge[];
   /** In file order; absent when there are none. */
   readonly loads?: readonly LoadNode[];
-  readonly firmware: { readonly kind: "builtin" | "none" } | { readonly kind: "file"; readonly path: string; readonly vga?: string };
+  readonly firmware:
+    & ({ readonly kind: "builtin" | "none" } | { readonly kind: "file"; readonly path: string; readonly vga?: string })
+    /** What programs print by a BIOS goes to the first console, too. */
+    & { readonly serial?: true };
   readonly boot: {
     readonly protocol: string;
     readonly kernel?: string;

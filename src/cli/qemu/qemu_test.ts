@@ -62,7 +62,7 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
   [
     "qemu-system-i386 -drive file=root.img,index=1,media=disk,format=raw -drive file=os.img,index=0,media=disk,format=raw -smp 2 -m 512 -nographic -snapshot",
     `pc memory.ram.size=512MiB cpu.cores=2 cpu.features=[-lm] device.debugexit=false ${FIRST} device.ide.disk0.file=os.img device.ide.disk1.file=root.img boot.symbols=os ${PC} ` +
-    "cpu.triple_fault=reset --display=none",
+    "firmware.serial=true cpu.triple_fault=reset --display=none",
   ],
   [
     "qemu-system-i386 -s -fda os-image.bin -boot a -d guest_errors,int -D log.txt",

@@ -36,6 +36,8 @@ function firmware(line: QemuLine, name: string): string {
 
 /** How it runs. */
 export function run(line: QemuLine): void {
+  // QEMU has SeaBIOS print on the serial port then.
+  if (line.machine === "pc" && line.has("nographic")) line.set.set("firmware.serial", true);
   const stops = line.has("no-reboot") || action(line);
   if (stops) line.set.set("boot.reset", "stop");
   // A PC restarts after a triple fault. Where that is to end the run, what happened is told first.

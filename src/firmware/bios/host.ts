@@ -77,6 +77,8 @@ export interface BiosHost {
   readonly tables?: TablesDescription;
   /** Bytes of display memory and the address of the linear framebuffer; undefined without VBE. */
   readonly framebuffer: { readonly address: number; readonly length: number } | undefined;
+  /** What programs print by int 10h's teletype goes there, too; absent: nowhere else. */
+  readonly echo?: (character: number) => void;
   /** Guest time since reset. */
   readonly nowNs: number;
   /** What the BIOS remembers beside the BIOS data area; part of a snapshot. */

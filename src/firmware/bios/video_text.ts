@@ -169,6 +169,7 @@ export function putCharacter(host: BiosHost, p: number, row: number, column: num
 /** Writes a character as a terminal does: carriage return, line feed, backspace and bell are obeyed, and the screen scrolls. */
 export function teletype(host: BiosHost, p: number, character: number, attribute?: number): void {
   let { row, column } = cursor(host, p);
+  host.echo?.(character);
   if (character === 7) return;
   if (character === 8) column = Math.max(0, column - 1);
   else if (character === 0x0d) column = 0;

@@ -65,11 +65,13 @@ export class BuiltinBios implements BiosHost {
   state: BiosState = biosPowerOn();
   readonly memoryMap: readonly MapEntry[];
   readonly tables: TablesDescription;
+  readonly echo?: (character: number) => void;
   /** The processor that calls. */
   core!: X86Cpu;
 
   constructor(readonly parts: PlatformParts, readonly io: Bus) {
     this.tables = describeTables(parts.graph);
+    if (parts.graph.firmware.serial) this.echo = (character) => parts.firmwareConsole()?.write(character);
     this.memoryMap = memoryMap(parts.graph, this.possible ? acpiAddress(this.tables) : undefined);
   }
 

@@ -1,7 +1,7 @@
 // x86 as a machine file, descriptions and GDB have it. Processors: src/x86; machines: platform.ts.
 import type { Cpu } from "../../core/cpu.ts";
 import type { DiskKind } from "../../core/disk.ts";
-import { choice, type Config, file, int, type Keys, list, string } from "../../core/schema.ts";
+import { bool, choice, type Config, file, int, type Keys, list, string } from "../../core/schema.ts";
 import { EM_386, EM_X86_64 } from "../elf.ts";
 import { BOOT, CLOCK } from "../format.ts";
 import type { Architecture, GdbArchitecture } from "../architecture.ts";
@@ -33,6 +33,7 @@ export const X86: Architecture<X86CpuNode> = {
     clock: { ...CLOCK, tsc_hz: int("rate of the time-stamp counter; cpu_hz when absent", { optional: true, min: 1 }) },
     firmware: {
       bios: string("builtin: served by the emulator; otherwise the path of a ROM image, such as SeaBIOS", { default: "builtin" }),
+      serial: bool("what programs print by the BIOS goes to the first console, too, as SeaBIOS's serial console does", { default: false }),
       vga: file("the VGA's ROM for a BIOS that is not built in; the file vgabios-stdvga.bin beside the BIOS when absent", {
         optional: true,
       }),

@@ -19,6 +19,7 @@ const MIB = 2 ** 20, TOP = 2 ** 32;
 const KERNEL_ROM = "genroms/kernel.bin", PNP_HEADER = 0x20, BOOTSTRAP = 0x40;
 /** CMOS memory, and where QEMU has the kinds of boot devices in it, by four bits each: 0 is none. */
 const CMOS = 0x70, BOOT_ORDER = 0x3d, BOOT_ORDER_3 = 0x38, KINDS = ["floppy", "hard", "cd"];
+const COM1 = 0x3f8;
 const VGA_ROM = "vgabios-stdvga.bin";
 /** Keys of fw_cfg items. */
 const RAM_SIZE = 0x03, CPUS = 0x05, NUMA = 0x0d, MAX_CPUS = 0x0f, IRQ0_OVERRIDE = 0x8002;
@@ -137,6 +138,7 @@ export class RomBios {
     provideItems(parts, bios, [
       // When nothing boots, that is the end.
       { name: "etc/boot-fail-wait", bytes: Uint8Array.of(0xff, 0xff, 0xff, 0xff) },
+      ...(graph.firmware.serial ? [{ name: "etc/sercon-port", bytes: numbers(2, COM1) }] : []),
       ...(this.start ? [{ name: KERNEL_ROM, bytes: kernelRom() }, { name: "bootorder", bytes: ascii(`/rom@${KERNEL_ROM}\0`) }] : []),
     ]);
     writeCmosSizes(bios, EQUIPMENT);
