@@ -40,7 +40,9 @@ export class SessionScreen extends Screen {
       if (found || error) this.session.machine.requestBreak();
     };
     this.watch(watch);
-    const how = Object.entries(look).map(([name, value]) => `${name} ${value}`).join(", ");
+    const how = Object.entries(look).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(
+      ", ",
+    );
     return this.session.wait<string[]>(
       `the screen to show ${show(pattern)}${how ? ` (${how})` : ""}`,
       within,

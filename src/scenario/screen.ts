@@ -12,8 +12,10 @@ export interface Look {
   readonly bg?: Colour;
   /** The row that it begins in, from 0, or from the bottom when negative: -1 is the last one. */
   readonly row?: number;
+  /** The part of the screen that is looked at: rows and columns from 0; what is absent goes to the screen's end. */
+  readonly region?: { readonly row?: number; readonly column?: number; readonly rows?: number; readonly columns?: number };
 }
-export const LOOKS: readonly string[] = ["fg", "bg", "row"];
+export const LOOKS: readonly string[] = ["fg", "bg", "row", "region"];
 
 /** One character cell. */
 export interface Cell {
@@ -48,6 +50,9 @@ export class ScreenMatcher {
     checkOptions("a text on the screen", look, LOOKS);
     const { row = 0 } = look;
     if (!Number.isInteger(row)) throw new ConfigError(`\`row\` must be a whole number, got ${row}`);
+    checkOptions("region", look.region ?? {}, ["row", "column", "rows", "columns"]);
+    const odd = Object.entries(look.region ?? {}).find(([, n]) => !Number.isInteger(n) || n < 0);
+    if (odd) throw new ConfigError(`\`region.${odd[0]}\` must be a whole number of at least 0, got ${odd[1]}`);
     this.#fg = numberOf(look.fg);
     this.#bg = numberOf(look.bg);
     this.#lines = typeof pattern === "string" ? pattern.split("\n") : [];
@@ -64,7 +69,11 @@ export class ScreenMatcher {
 
   /** Why this can never be found on such a screen, if so. */
   impossible({ rows, columns }: TextScreen): string | undefined {
-    const { row } = this.look, size = `the screen has ${columns} columns and ${rows} rows`, lines = this.#lines;
+    const { row, region } = this.look, size = `the screen has ${columns} columns and ${rows} rows`, lines = this.#lines;
+    const part = this.#part({ rows, columns });
+    if (region && (part.top >= part.bottom || part.left >= part.right || part.bottom > rows || part.right > columns)) {
+      return `the region is not on it: ${size}`;
+    }
     if (row !== undefined && (row >= rows || row < -rows)) return `there is no row ${row}: ${size}, 0 to ${rows - 1} or -${rows} to -1`;
     if (lines.some((l) => l.length > columns)) {
       return `a text without a line break is looked for in one row, and this one is longer: ${size}`;
@@ -78,13 +87,19 @@ export class ScreenMatcher {
     return row < 0 ? rows + row : row;
   }
 
+  /** The rows and columns that are looked at, up to those behind the last ones. */
+  #part({ rows, columns }: Pick<TextScreen, "rows" | "columns">) {
+    const { row = 0, column = 0, rows: height = rows - row, columns: width = columns - column } = this.look.region ?? {};
+    return { top: row, bottom: row + height, left: column, right: column + width };
+  }
+
   /** The match and its groups. With `only`, no other row has changed since the last time. */
   find(text: TextScreen, only = -1): string[] | undefined {
-    const wanted = this.look.row === undefined ? undefined : this.#rowOf(text.rows);
-    if (this.#allRows) return this.#search(text, 0, text.rows, wanted);
-    const first = wanted ?? (only >= 0 ? only : 0), last = wanted ?? (only >= 0 ? only : text.rows - 1);
+    const wanted = this.look.row === undefined ? undefined : this.#rowOf(text.rows), { top, bottom } = this.#part(text);
+    if (this.#allRows) return this.#search(text, top, Math.min(bottom, text.rows), wanted);
+    const first = wanted ?? (only >= 0 ? only : top), last = Math.min(bottom - 1, wanted ?? (only >= 0 ? only : text.rows - 1));
     if (only >= 0 && (only < first || only > last)) return undefined;
-    for (let r = Math.max(0, first); r <= last && r < text.rows; r++) {
+    for (let r = Math.max(top, first); r <= last && r < text.rows; r++) {
       const found = this.#search(text, r, r + 1);
       if (found) return found;
     }
@@ -93,11 +108,12 @@ export class ScreenMatcher {
 
   /** Looks at the rows without the blanks at their ends, and then with them: a prompt may end in one. `begin`: the row that it begins in. */
   #search(text: TextScreen, from: number, to: number, begin?: number): string[] | undefined {
-    const rows = Array.from({ length: to - from }, (_, i) => rowText(text, from + i));
+    const { left, right } = this.#part(text),
+      rows = Array.from({ length: to - from }, (_, i) => rowText(text, from + i).slice(left, right));
     for (const shown of [rows.map((r) => r.trimEnd()), rows]) {
       const all = shown.join("\n");
       for (const match of all.matchAll(this.#regexp)) {
-        if (begin !== undefined && all.slice(0, match.index).split("\n").length - 1 !== begin) continue;
+        if (begin !== undefined && from + all.slice(0, match.index).split("\n").length - 1 !== begin) continue;
         if (this.#looksRight(text, from, shown, match.index, match[0].length)) return [...match];
       }
     }
@@ -106,10 +122,11 @@ export class ScreenMatcher {
 
   #looksRight(text: TextScreen, from: number, shown: readonly string[], start: number, length: number): boolean {
     if (this.#fg === undefined && this.#bg === undefined) return true;
+    const { left } = this.#part(text);
     for (let r = 0, at = 0; r < shown.length; at += shown[r].length + 1, r++) {
       const first = Math.max(0, start - at), end = Math.min(shown[r].length, start + length - at);
       for (let column = first; column < end; column++) {
-        const cell = text.cells[(from + r) * text.columns + column];
+        const cell = text.cells[(from + r) * text.columns + left + column];
         if (this.#bg !== undefined && background(text, cell) !== this.#bg) return false;
         if (this.#fg !== undefined && !isBlank(cell) && (cell >> 8 & 0xf) !== this.#fg) return false;
       }

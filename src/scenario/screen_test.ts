@@ -254,3 +254,42 @@ Deno.test("a cell is what is there, to the screen's edges; whoever watches is to
   assertEquals([told, p.onChange], [["one 2", "two 2", "two -1"], undefined]);
   assertEquals(s.image(), { width: 2, height: 1, rgb: Uint8Array.of(255, 0, 0, 0, 0, 255) });
 });
+
+Deno.test("a part of the screen: what is in it, with its colours, in one row and over several; nothing around it", () => {
+  const text = screen([["left|right one", 0x0e], ["left|right two", 0x1e], ["left|below", 0x0e]]), columns = 10;
+  text.cells[1 * 20 + 5] = 0x0c << 8 | "R".charCodeAt(0);
+  const find = (p: string | RegExp, look: ConstructorParameters<typeof ScreenMatcher>[1], only = -1) =>
+    new ScreenMatcher(p, look).find(text, only)?.[0];
+  const right = { column: 5 }, rows = { row: 1, rows: 1 };
+  assertEquals([find("left", { region: right }), find("|", { region: { column: 4, columns: 1 } })], [undefined, "|"]);
+  assertEquals(find(/^right one$/, { region: right }), "right one");
+  assertEquals([find("two", { region: rows }), find("one", { region: rows }), find("below", { region: rows })], [
+    "two",
+    undefined,
+    undefined,
+  ]);
+  assertEquals([find("two", { region: rows }, 1), find("two", { region: rows }, 0), find("one", { region: rows }, 0)], [
+    "two",
+    undefined,
+    undefined,
+  ]);
+  assertEquals([find(/^right one\nRight two\nbelow/, { region: right }), find(/^left\|?\nleft/, { region: { columns: 4 } })], [
+    "right one\nRight two\nbelow",
+    "left\nleft",
+  ]);
+  // Rows are the screen's; so are colours.
+  assertEquals([find("Right\n", { region: { ...right, row: 1 }, row: 1 }), find(/two\nbelow/, { region: right, row: 1 })], [
+    undefined,
+    "two\nbelow",
+  ]);
+  assertEquals([find("R", { fg: "lightred", region: right }), find("R", { fg: "yellow", region: right })], ["R", undefined]);
+  assertEquals([find("ight two", { bg: "blue", region: right }), find("ight two", { bg: "black", region: right })], [
+    "ight two",
+    undefined,
+  ]);
+  const s = new Screen(port(text));
+  assertThrows(() => s.shows("x", { region: { column: 15, columns } }), ConfigError, "the region is not on it: the screen has 20 columns");
+  assertThrows(() => s.shows("x", { region: { row: 4 } }), ConfigError, "the region is not on it");
+  assertThrows(() => s.shows("x", { region: { row: -1 } }), ConfigError, "`region.row` must be a whole number of at least 0, got -1");
+  assertThrows(() => s.shows("x", { region: { clumn: 1 } as object }), ConfigError, "unknown option 'clumn'");
+});

@@ -3,6 +3,7 @@ import { checkOptions, ConfigError } from "../../core/errors.ts";
 import { type Pattern, show } from "../console.ts";
 import type { SessionScreen } from "../peripherals.ts";
 import { type Cell, type Look, LOOKS, ScreenMatcher } from "../screen.ts";
+import { toMatchScreenshot } from "./screenshots.ts";
 import { showValue } from "./values.ts";
 import type { Kind, Verdict } from "./verdict.ts";
 
@@ -60,6 +61,7 @@ export const SCREENS: Kind = {
   session: (screen: SessionScreen) => screen.session,
   checks: { toHaveCell, toHaveCursor },
   waits: {
+    toMatchScreenshot,
     toShow: (screen: SessionScreen, call, pattern, options) =>
       call.negated ? notToShow(screen, pattern, options) : screen.toShow(pattern, options),
   },

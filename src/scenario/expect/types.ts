@@ -8,8 +8,9 @@ import type { Cell, Look } from "../screen.ts";
 import type { SerialConsole } from "../serial_console.ts";
 import type { MachineSession } from "../session.ts";
 import type { RegisterValue, WantedMapping } from "./processors.ts";
+import type { ScreenshotOptions } from "./screenshots.ts";
 
-export type { RegisterValue, WantedMapping };
+export type { RegisterValue, ScreenshotOptions, WantedMapping };
 
 interface Within {
   /** Guest time; the session's budget when absent. */
@@ -36,6 +37,8 @@ interface ScreenChecks {
   /** What is in a cell; rows and columns count from 0. */
   toHaveCell(row: number, column: number, wanted: Partial<Cell>): void;
   toHaveCursor(wanted: { readonly row?: number; readonly column?: number; readonly visible?: boolean }): void;
+  /** The picture is that of a PNG file in `__screenshots__` beside the script; `--update-snapshots` writes it. */
+  toMatchScreenshot(name: string, options?: ScreenshotOptions): Promise<void>;
 }
 export interface ScreenExpectation extends ScreenChecks {
   /** Runs the guest until the screen shows the pattern; see `SessionScreen.toShow`. */
