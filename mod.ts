@@ -22,6 +22,7 @@ export type { SerialConsole } from "./src/scenario/serial_console.ts";
 export type { MachineSession } from "./src/scenario/session.ts";
 export type { SessionSnapshot } from "./src/scenario/session_snapshot.ts";
 export type { Step } from "./src/scenario/steps.ts";
+export type { DeathReport, Report } from "./src/scenario/reporting.ts";
 export type { Stop } from "./src/machine/stop.ts";
 
 // No top-level await: a script given with --scenario imports this module, which must be complete by then.

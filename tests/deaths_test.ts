@@ -13,7 +13,7 @@ import { RISCV_CAUSES } from "../src/machine/riscv/death_causes.ts";
 import { X86_CAUSES } from "../src/machine/x86/death_causes.ts";
 import { readFile } from "../src/scenario/host.ts";
 import { describeStop } from "../src/scenario/failures.ts";
-import { cliArgs, runHere } from "./cli.ts";
+import { cliArgs, installed, runHere } from "./cli.ts";
 import { compareGoldens } from "./golden_files.ts";
 
 const ROOT = new URL("..", import.meta.url).pathname;
@@ -277,4 +277,86 @@ Deno.test("a signal has a run report where it is, and it goes on", async () => {
   }
   assertEquals((await child.status).code, 143);
   await child.stdin.close().catch(() => {}); // whoever reads it has gone
+});
+
+/** A kernel whose handlers a compiler has made, on either architecture; what traps is two calls deep, and so is what the handler does. */
+const HANDLERS = `
+static volatile long sink;
+#define APART __attribute__((noinline))
+#ifdef __i386__
+#define WAIT "cli; hlt"
+#define TRAP(n) if (n > 1) __asm__ volatile("ud2"); else __asm__ volatile("mov %0, %%ds" :: "r"(0x5550))
+#else
+#define WAIT "csrw sie, zero; wfi"
+#define TRAP(n) __asm__ volatile("unimp")
+#endif
+APART void stop(void) { for (;;) __asm__ volatile(WAIT); }
+APART void tell(long n) { char room[40]; for (int i = 0; i < 40; i++) room[i] = n; sink = room[n & 7]; stop(); sink = 0; }
+APART long bad(long n) { long x = n * 3; TRAP(n); return x + sink; }
+APART long caller(long n) { sink = n; return bad(n) + 1; }
+#ifdef __i386__
+__attribute__((section(".mb"), used)) const unsigned mb[] = {0x1badb002, 0, -0x1badb002};
+struct frame { unsigned ip, cs, flags; };
+__attribute__((interrupt)) void plain(struct frame *f) { tell(f->ip); sink++; }
+__attribute__((interrupt)) void coded(struct frame *f, unsigned code) { tell(code); sink++; }
+struct gate { unsigned short lo, sel, type, hi; } idt[32];
+struct __attribute__((packed)) { unsigned short limit; void *base; } idtr = { sizeof idt - 1, idt };
+static void set(int n, void *at) { unsigned short cs; __asm__("mov %%cs, %0" : "=r"(cs)); idt[n] = (struct gate){(unsigned)at, cs, 0x8e00, (unsigned)at >> 16}; }
+void begin(void) { set(6, plain); set(13, coded); __asm__ volatile("lidt %0" :: "m"(idtr)); sink = caller(CASE); for (;;); }
+__asm__(".globl _start\\n_start: mov $0x200000, %esp\\n call begin\\n");
+#else
+__attribute__((interrupt("supervisor"), aligned(4))) void trap(void) { long c; __asm__ volatile("csrr %0, scause" : "=r"(c)); tell(c); sink++; }
+void begin(void) { __asm__ volatile("csrw stvec, %0" :: "r"(trap)); sink = caller(CASE); for (;;); }
+__asm__(".section .text.entry\\n.globl _start\\n_start: la sp, stack_top\\n call begin\\n");
+#endif
+`;
+const LAYOUT =
+  "ENTRY(_start) SECTIONS { . = 0x100000; .text : { *(.mb) *(.text*) } .eh_frame : { *(.eh_frame) } .data : { *(.data*) *(.bss*) } }";
+const LINK = `${ROOT}tests/guests/rust/link`;
+const COMPILERS = {
+  x86: {
+    gcc: "gcc",
+    machine: "pc",
+    flags: "-m32 -mgeneral-regs-only -fno-pic -no-pie -fno-stack-protector -fcf-protection=none -Tlayout.ld",
+  },
+  riscv: { gcc: "riscv64-unknown-elf-gcc", machine: "virt", flags: `-mcmodel=medany -L${LINK} -T${LINK}/s_mode.ld` },
+};
+const FRAMES = "-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables", WHOLE = ["bad", "caller", "begin", "_start"];
+// deno-fmt-ignore
+const COMPILED: readonly [of: keyof typeof COMPILERS, how: string, number: number, flags: string, frames: readonly string[]][] = [
+  ["x86", "call frame information", 2, "-g", ["stop", "tell", "plain", "#UD", ...WHOLE]],
+  ["x86", "call frame information, an error code", 1, "-g", ["stop", "tell", "coded", "#GP", ...WHOLE]],
+  ["x86", "frame pointers", 2, FRAMES, ["stop", "tell", "plain", "#UD", ...WHOLE]],
+  ["x86", "frame pointers, an error code", 1, FRAMES, ["stop", "tell", "coded", "#GP", ...WHOLE]],
+  ["riscv", "call frame information", 1, "-g -fno-asynchronous-unwind-tables -fno-unwind-tables", ["stop", "tell", "trap", "illegal instruction", ...WHOLE]],
+  ["riscv", "frame pointers", 1, FRAMES, ["stop", "tell", "trap", "illegal instruction", ...WHOLE]],
+  // Without either: the handler's return to its entry is found on the stack, and behind it the registers.
+  ["riscv", "neither", 1, "-fno-asynchronous-unwind-tables -fno-unwind-tables", ["stop", "tell", "illegal instruction", "bad", "caller"]],
+];
+Deno.test({
+  name: "backtraces go on behind handlers that compilers made",
+  ignore: !Object.values(COMPILERS).every(({ gcc }) => installed(gcc)),
+  fn: async () => {
+    const folder = Deno.makeTempDirSync({ prefix: "bringup-deaths-" });
+    try {
+      Deno.writeTextFileSync(`${folder}/k.c`, HANDLERS);
+      Deno.writeTextFileSync(`${folder}/layout.ld`, LAYOUT);
+      await Promise.all(COMPILED.map(async ([of, how, number, flags, frames], i) => {
+        const { gcc, machine, flags: own } = COMPILERS[of], kernel = `${folder}/${i}.elf`;
+        const args =
+          `-DCASE=${number} -O1 ${flags} ${own} -ffreestanding -nostdlib -w -Wl,--build-id=none,--no-warn-rwx-segments k.c -o ${kernel}`;
+        const built = await new Deno.Command(gcc, { args: args.split(" "), cwd: folder }).output();
+        assert(built.success, new TextDecoder().decode(built.stderr));
+        await using m = await boot(machine, { kernel });
+        await m.stopped();
+        const { backtrace } = (await m.report()).facts.cpus[0];
+        const found = backtrace.flatMap((
+          { exception, functions },
+        ) => [...exception ? [exception] : [], functions.at(-1)!.name.replace(/\+.*/, "")]);
+        assertEquals(found, frames, `${of}, ${how}`);
+      }));
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
+  },
 });

@@ -117,9 +117,9 @@ export interface ExceptionFrames {
 export interface InterruptedFrames {
   /**
    * What was interrupted, when the frame behind `now` is an exception's: `caller` is what would be there else, `certain` when debugging
-   * information says so. Each exception is given once.
+   * information says so; `next`: the instruction at `now` comes next, it is not the one behind a call. Each exception is given once.
    */
-  behind(now: Registers, caller: Registers | undefined, certain: boolean): {
+  behind(now: Registers, caller: Registers | undefined, certain: boolean, next: boolean): {
     readonly at: Registers;
     readonly exception: string;
   } | undefined;

@@ -28,8 +28,8 @@ const EXCEPTIONS = new Map<string, Later<ExceptionFrames>>();
 /** To be awaited before backtraces: they end at exception handlers else. */
 export async function loadExceptions(): Promise<void> {
   for (const [family, { exceptions }] of Object.entries(ARCHITECTURES)) {
-    if (exceptions === undefined || EXCEPTIONS.get(family)?.now) continue;
-    const later = new Later<ExceptionFrames>(exceptions);
+    if (exceptions === undefined) continue;
+    const later = EXCEPTIONS.get(family) ?? new Later<ExceptionFrames>(exceptions);
     EXCEPTIONS.set(family, later);
     await later.load();
   }
@@ -63,7 +63,7 @@ export function framesOf(
   while (frames.length < most) {
     const row: FrameRow | undefined = debug?.frame(next ? now.pc : now.pc - 1n);
     const caller = row ? byInformation(row, now, convention, read) : byConvention(now, convention, read, symbols, next);
-    const interrupted = exceptions?.behind(now, caller, row !== undefined);
+    const interrupted = exceptions?.behind(now, caller, row !== undefined, next);
     if (interrupted) {
       const { at, exception } = interrupted;
       frames.push({ pc: at.pc, next: true, stack: at.values[convention.stack], exception });
@@ -133,10 +133,13 @@ function byConvention(
   const values = [...now.values], pointer = values[frame], top = values[stack];
   const word = (n: number): bigint | undefined => pointer === undefined ? undefined : read(pointer + BigInt(n * bytes), bytes);
   const called = (): bigint | undefined => link !== undefined ? values[link] : top === undefined ? undefined : read(top, bytes);
-  const inner = innermost ? called() : undefined, caller = inner === undefined ? undefined : symbols.lookup(inner);
+  // A call may be a function's last instruction.
+  const inner = innermost ? called() : undefined, caller = inner === undefined ? undefined : symbols.lookup(inner - 1n);
   const linked = pointer === undefined || pointer === 0n || (top !== undefined && pointer < top) ? undefined : word(saved.returnAddress);
   if (inner !== undefined && inner !== linked && caller && caller.name !== symbols.lookup(now.pc)?.name) {
     if (link === undefined) values[stack] = top! + BigInt(bytes);
+    // A function that calls none may have saved the frame pointer alone, in the other's place.
+    else if (linked !== undefined && linked >= pointer! && !symbols.lookup(linked - 1n)) values[frame] = linked;
     return { pc: inner, values };
   }
   if (linked === undefined) return undefined;

@@ -242,7 +242,8 @@ function run(
             cfa(r.uleb(), r.uleb());
             break;
           case 0x0d:
-            cfa(r.uleb(), now().offset);
+            // GCC begins with it on RISC-V, where a frame begins with the stack pointer itself.
+            cfa(r.uleb(), state.cfa ? now().offset : 0);
             break;
           case 0x0e:
             cfa(now().register, r.uleb());

@@ -31,8 +31,8 @@ export async function loadReporters(cpus: readonly Cpu[]): Promise<void> {
   await loadExceptions();
   for (const { arch } of cpus) {
     const family = familyOf(arch), deaths = family === undefined ? undefined : architectureOf({ family }).deaths;
-    if (deaths === undefined || REPORTERS.get(family!)?.now) continue;
-    const later = new Later<DeathReporter>(deaths);
+    if (deaths === undefined) continue;
+    const later = REPORTERS.get(family!) ?? new Later<DeathReporter>(deaths);
     REPORTERS.set(family!, later);
     await later.load();
   }

@@ -17,15 +17,20 @@ interface Runs {
 /** @param wallMs of the host's time that may pass */
 export function sample(machine: Runs, wallMs: number): Samples[] {
   const { cpus, clock } = machine, patience = performance.now() + wallMs;
-  const seen = cpus.map(() => ({ idle: 0, places: new Map<string, { count: number; from: bigint; to: bigint }>() }));
+  const seen = cpus.map(() => ({ idle: 0, places: new Map<string | bigint, { name: string; count: number; from: bigint; to: bigint }>() }));
   let count = 0;
   while (count < TIMES && performance.now() < patience) {
     const stopped = machine.run(clock.ticks + APART, wallMs);
     count++;
     for (const [n, cpu] of cpus.entries()) {
-      const { pc } = cpu, { places } = seen[n], name = machine.symbols.lookup(pc)?.name ?? "", place = places.get(name);
+      // Code without names goes by its pages.
+      const { pc } = cpu,
+        { places } = seen[n],
+        name = machine.symbols.lookup(pc)?.name ?? "",
+        key = name || pc >> 12n,
+        place = places.get(key);
       if (cpu.idle) seen[n].idle++;
-      if (!place) places.set(name, { count: 1, from: pc, to: pc });
+      else if (!place) places.set(key, { name, count: 1, from: pc, to: pc });
       else {
         place.count++;
         if (pc < place.from) place.from = pc;
@@ -37,7 +42,7 @@ export function sample(machine: Runs, wallMs: number): Samples[] {
   return seen.map(({ idle, places }, n) => ({
     count,
     idle,
-    places: [...places].map(([name, p]): SampledPlace => ({ name, ...p, locked: waits(cpus[n], p.from, p.to) }))
+    places: [...places.values()].map((p): SampledPlace => ({ ...p, locked: waits(cpus[n], p.from, p.to) }))
       .sort((a, b) => b.count - a.count).slice(0, 5),
   }));
 }

@@ -241,7 +241,7 @@ export const RISCV_CAUSES: readonly CauseRow<F>[] = [
     "riscv-no-tvec",
     (f) =>
       f.first && vectorOf(f, f.first) < PAGE && rest(f).some((t) => t.epc === (vectorOf(f, t) & ~3n)) &&
-      `${letter(f.first)}tvec is ${hex(vectorOf(f, f.first))}: no trap handler was set`,
+      `${letter(f.first)}tvec is ${hex(vectorOf(f, f.first))}: no trap handler was set, or one that is not at a multiple of 4`,
   ),
   then("riscv-tvec-not-mapped", (f) => {
     const t = rest(f).find((t) => accessOf(t) === FETCH && t.epc === (vectorOf(f, t) & ~3n));

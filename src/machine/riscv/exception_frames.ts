@@ -9,7 +9,7 @@ import { X_NAMES } from "../../riscv/registers.ts";
 
 /** Instructions of an entry that are looked at: 31 registers are saved, perhaps those of floating point, too. */
 const LONGEST = 160;
-const SP = 2, RA = 1;
+const SP = 2;
 /** Bytes of stack that are looked through for a handler's return to its entry. */
 const SPAN = 2048n;
 
@@ -78,13 +78,14 @@ export const interruptedFrames: ExceptionFrames["interruptedFrames"] = (cpu, { b
   const mask = (v: bigint) => BigInt.asUintN(8 * bytes, v);
   const functionOf = (at: bigint) => symbols.lookup(at)?.name;
   return {
-    behind: (now, caller, certain) => {
+    behind: (now, caller, certain, next) => {
       const trap = pending[0];
       if (!trap) return undefined;
       const tvec = cpu.reg(trap.to === 3 ? "mtvec" : "stvec"), base = tvec & ~3n;
       const vector = trap.interrupt && tvec & 1n ? base + 4n * BigInt(trap.cause) : base;
-      const entry = follow(cpu, mask(vector), now.pc, trap.from === 0), own = functionOf(now.pc);
-      const inEntry = entry.at.has(now.pc) || (own !== undefined && [...entry.at].some((at) => functionOf(at) === own));
+      const entry = follow(cpu, mask(vector), now.pc, trap.from === 0), own = functionOf(next ? now.pc : now.pc - 1n);
+      const inEntry = (next ? entry.at.has(now.pc) : now.pc === entry.call) ||
+        (own !== undefined && [...entry.at].some((at) => functionOf(at) === own));
       const here = inEntry ? now : behindCall(entry, now, caller, certain);
       if (!here) return undefined;
       const values = [...(certain && caller ? caller.values : here.values)];
@@ -99,7 +100,9 @@ export const interruptedFrames: ExceptionFrames["interruptedFrames"] = (cpu, { b
    */
   function behindCall(entry: Entry, now: Registers, caller: Registers | undefined, certain: boolean): Registers | undefined {
     const { call } = entry, sp = now.values[SP], beyond = caller?.values[SP];
-    if (certain || call === undefined || sp === undefined || now.values[RA] === call && caller?.pc === call) return undefined;
+    if (certain || call === undefined || sp === undefined || caller?.pc === call) return undefined;
+    // A function that has no frame yet has been called by another one.
+    if (beyond !== undefined && beyond <= sp && functionOf(caller!.pc - 1n) !== undefined) return undefined;
     for (let at = sp; at < sp + SPAN && (beyond === undefined || beyond <= sp || at < beyond); at += BigInt(bytes)) {
       if (read(mask(at), bytes) !== call) continue;
       const values = [...now.values];

@@ -13,7 +13,7 @@ const SPAN = 2048n;
 /** Bits of EFLAGS that are always 1, and always 0 (SDM volume 1, 3.4.3). */
 const ONE = 2n, ZERO = ~0x3f_7fd7n;
 
-export const interruptedFrames: ExceptionFrames["interruptedFrames"] = (cpu, { bytes, stack }, read) => {
+export const interruptedFrames: ExceptionFrames["interruptedFrames"] = (cpu, { bytes, stack }, read, symbols) => {
   const core = (cpu as Cpu & Partial<EngineCpu<X86Cpu>>).core;
   const pending = core?.events ? chainOf(core.events.history, core.window.lo(RETURNED) !== 0).entries.map(eventOf).reverse() : [],
     word = BigInt(bytes);
@@ -40,10 +40,12 @@ export const interruptedFrames: ExceptionFrames["interruptedFrames"] = (cpu, { b
       if (sp === undefined || pending.length === 0) return undefined;
       // Debugging information says where the return address of the function is: it may be an exception's.
       if (certain) return above === undefined ? undefined : frameAt(above - word, caller!);
+      const called = caller !== undefined && symbols.lookup(caller.pc - 1n) !== undefined;
       for (let at = sp; at < sp + SPAN; at += word) {
         // A caller's frame lies in between.
-        if (above !== undefined && above <= at && above > sp) return undefined;
-        const found = frameAt(at, now);
+        if (called && above !== undefined && above <= at && above > sp) return undefined;
+        // Behind a saved frame pointer it is what was saved.
+        const found = frameAt(at, above !== undefined && at >= above - word ? caller! : now);
         if (found) return found;
       }
       return undefined;
