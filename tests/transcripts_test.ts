@@ -594,6 +594,7 @@ const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
   "ide.piix": [ideCommand, ideCommand, ideCommand, pciConfig(1, 1)],
   i82077aa: [floppyCommand, floppyCommand, floppyCommand, floppyEdges],
   "virtio.blk": VIRTIO,
+  "virtio.rng": VIRTIO,
   "x86.lapic": [lapicAccess, lapicAccess, lapicAccess],
   fw_cfg: [fwCfg, fwCfg],
   mc146818: [

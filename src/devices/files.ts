@@ -29,4 +29,5 @@ export const FILES: Readonly<Record<string, string>> = {
   "riscv.plic": "loads/devices_riscv.ts",
   "sifive.test": "loads/devices_riscv.ts",
   "virtio.blk": "loads/devices_virtio.ts",
+  "virtio.rng": "loads/devices_virtio.ts",
 };

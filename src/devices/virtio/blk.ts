@@ -5,7 +5,7 @@ import type { Disk } from "../../core/disk.ts";
 import type { Config } from "../../core/schema.ts";
 import { DISK_KEYS, SLOT_KEYS } from "../virtio_mmio.ts";
 import type { Model, VirtioDevice } from "./device.ts";
-import { virtioDevice } from "./mmio.ts";
+import { SLOT_TYPE, virtioDevice } from "./mmio.ts";
 import { type Chain, Malformed } from "./queue.ts";
 
 const keys = { ...SLOT_KEYS, ...DISK_KEYS };
@@ -17,10 +17,7 @@ export default defineDevice({
   keys,
   drives: ["disk"],
   padsDrives: true,
-  windows: (c) => [{ bus: "mem", name: "regs", length: c.size }],
-  outputs: () => ["irq"],
-  fdtName: "virtio_mmio",
-  fdt: () => ({ compatible: "virtio,mmio" }),
+  ...SLOT_TYPE,
   create: createDisk,
 });
 

@@ -50,8 +50,8 @@ export interface Model<State extends object = object> {
   serve(queue: number): boolean;
   /** Features have been agreed on. */
   negotiated?(): void;
-  /** The driver has reset the device, or the machine was. */
-  reset(): void;
+  /** The driver has reset the device, or the machine was reset. */
+  reset(byDriver: boolean): void;
   /** The state was replaced from a snapshot. */
   restored?(): void;
 }
@@ -102,8 +102,8 @@ export class VirtioDevice implements Device<VirtioState> {
     this.windows = options.windows(this);
   }
 
-  reset(): void {
-    this.model.reset();
+  reset(byDriver = false): void {
+    this.model.reset(byDriver);
     this.state = powerOn(this.model.queues, this.model.state);
     this.#alarm.cancel();
     this.updateLine();
@@ -160,7 +160,7 @@ export class VirtioDevice implements Device<VirtioState> {
 
   resetByDriver(): void {
     const { registers } = this.state;
-    this.reset();
+    this.reset(true);
     // Which queue and which words of the features are looked at is the transport's.
     Object.assign(this.state.registers, { ...registers, offered: [0, 0] });
   }

@@ -169,6 +169,14 @@ class Registers implements BusTarget {
   }
 }
 
+/** What device types have that are in slots. */
+export const SLOT_TYPE = {
+  windows: (c: { readonly size: number }) => [{ bus: "mem", name: "regs", length: c.size }] as const,
+  outputs: () => ["irq"],
+  fdtName: "virtio_mmio",
+  fdt: () => ({ compatible: "virtio,mmio" }),
+};
+
 /** What the keys of a device say of where and how it is reached. */
 interface Reached {
   readonly force_legacy: boolean;
