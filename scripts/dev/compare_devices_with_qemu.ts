@@ -2,13 +2,23 @@
 // QEMU answers through its qtest protocol while its CPU stands still. `--record` writes what it said to src/devices/testing/qemu_registers.txt,
 // from which qemu_registers_test.ts checks the devices without QEMU.
 import { type Access, accesses, FAMILIES } from "../../src/devices/testing/streams.ts";
-import { BOARDS, RTC_BASE } from "../../src/devices/testing/boards.ts";
+import { BOARDS, DISK_BYTES, RTC_BASE } from "../../src/devices/testing/boards.ts";
 
 const LETTER = { 1: "b", 2: "w", 4: "l" } as const;
 const QEMU = {
   pc: ["qemu-system-x86_64", "-M", "pc", "-rtc", `base=${RTC_BASE},clock=vm`],
   virt: ["qemu-system-riscv64", "-M", "virt", "-smp", "2", "-bios", "none"],
+  virtio: virtio(true),
+  virtio_modern: virtio(false),
 } as const;
+function virtio(legacy: boolean): string[] {
+  const devices = ["virtio-blk-device,drive=d", "virtio-rng-device"];
+  return [
+    ...["qemu-system-riscv64", "-M", "virt", "-bios", "none", "-global", `virtio-mmio.force-legacy=${legacy}`],
+    ...["-blockdev", `null-co,node-name=d,size=${DISK_BYTES}`],
+    ...devices.flatMap((d, slot) => ["-device", `${d},bus=virtio-mmio-bus.${slot}`]),
+  ];
+}
 const QUIET = "-S -qtest stdio -qtest-log none -display none -serial null -monitor none -nic none".split(" ");
 /** Accesses of each device in the recorded file. */
 const RECORDED = 800;

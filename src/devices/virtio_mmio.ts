@@ -61,7 +61,7 @@ export default defineDevice({
 /** Nothing but what tells that there is nothing. */
 export class EmptySlot implements Device, BusTarget {
   state = {};
-  readonly access = { min: 4, max: 4 } as const;
+  readonly access = { min: 1, max: 4 } as const;
   readonly windows = [this];
   constructor(readonly legacy: boolean) {}
 

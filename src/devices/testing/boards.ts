@@ -2,6 +2,7 @@
 import { Bus, type BusTarget, readTarget, type Size, writeTarget } from "../../core/bus.ts";
 import { VirtualClock } from "../../core/clock.ts";
 import type { AnyDeviceType, Device, DeviceEnv } from "../../core/device.ts";
+import { Disk, type Drive, memorySource } from "../../core/disk.ts";
 import { type IrqLine, unconnected } from "../../core/irq.ts";
 import clint from "../riscv/clint.ts";
 import hpet from "../pc/hpet.ts";
@@ -13,6 +14,9 @@ import i8259 from "../isa/i8259.ts";
 import mc146818 from "../isa/mc146818.ts";
 import ns16550a from "../ns16550a.ts";
 import plic from "../riscv/plic.ts";
+import virtioBlk from "../virtio/blk.ts";
+import virtioRng from "../virtio/rng.ts";
+import virtioMmio from "../virtio_mmio.ts";
 import { defaults } from "./bench.ts";
 
 /** 2026-12-31T23:59:58Z, the moment at which the clocks of the boards stand. */
@@ -24,13 +28,14 @@ export interface Board {
 }
 
 class Wired implements Board {
+  readonly ram = new Bus();
   readonly #clock = new VirtualClock(1e9);
   readonly #spaces: { base: number; length: number; target: BusTarget }[] = [];
   readonly #env: DeviceEnv = {
     id: "board",
     clock: this.#clock,
     alarm: (name, onFire) => this.#clock.alarm(`${this.#clock.alarms.length}: ${name}`, onFire),
-    dma: new Bus(),
+    dma: this.ram,
     memory: new Uint8Array(),
     epochSeconds: Date.parse(`${RTC_BASE}Z`) / 1000,
     log: () => {},
@@ -39,10 +44,21 @@ class Wired implements Board {
 
   constructor(readonly harts: number) {}
 
-  /** Adds a device, after its reset, with its windows at `bases`. */
-  add(type: AnyDeviceType, bases: readonly number[], irq: readonly (IrqLine | undefined)[] = []): Device {
-    const config = defaults(type.keys);
-    const device = type.create(this.#env, config, { irq: irq.map((line) => line ?? unconnected()), harts: this.harts, hart: () => 0 });
+  /** Adds a device, after its reset, with its windows at `bases`, with these keys and drives. */
+  add(
+    type: AnyDeviceType,
+    bases: readonly number[],
+    irq: readonly (IrqLine | undefined)[] = [],
+    keys: Readonly<Record<string, unknown>> = {},
+    drives: Readonly<Record<string, Drive>> = {},
+  ): Device {
+    const config = defaults(type.keys, keys);
+    const device = type.create(this.#env, config, {
+      irq: irq.map((line) => line ?? unconnected()),
+      harts: this.harts,
+      hart: () => 0,
+      drives,
+    });
     device.reset();
     for (const [i, w] of type.windows(config).entries()) {
       this.#spaces.push({ base: bases[i], length: w.length, target: device.windows![i] });
@@ -89,5 +105,19 @@ function virt(): Board {
   return board;
 }
 
-export const BOARDS = { pc, virt } as const;
+/** Bytes of the disk of the boards below; QEMU's is as large. */
+export const DISK_BYTES = 1 << 20;
+
+/** The slots of QEMU's `virt` with a disk, a source of entropy, and nothing in the others; by either interface. */
+const virtio = (force_legacy: boolean) => (): Board => {
+  const board = new Wired(1), keys = { force_legacy }, at = (slot: number) => [0x1000_1000 + 0x1000 * slot];
+  board.ram.mapRam(0x8000_0000, new Uint8Array(0x10_0000));
+  const disk = new Disk(memorySource(new Uint8Array(DISK_BYTES)), "hard");
+  board.add(virtioBlk, at(0), [], keys, { disk: { kind: "hard", disk } });
+  board.add(virtioRng, at(1), [], keys);
+  board.add(virtioMmio, at(2), [], keys);
+  return board;
+};
+
+export const BOARDS = { pc, virt, virtio: virtio(true), virtio_modern: virtio(false) } as const;
 export type BoardName = keyof typeof BOARDS;

@@ -381,6 +381,77 @@ const hpet: Family = {
   },
 };
 
+const SLOTS = 0x1000_1000;
+/**
+ * Of the lower word: SCSI commands, which are QEMU's alone, and "any layout" of drivers before 1.0, of which it says so for some devices. Of the
+ * upper one: resetting single queues, and packed ones.
+ */
+const FEATURES_LOW = ALL & ~(1 << 7 | 1 << 27), FEATURES_HIGH = ALL & ~(1 << 8 | 1 << 2);
+const DEVICE_FEATURES = 0x10, FEATURES_SEL = 0x14, QUEUE_SEL = 0x30, QUEUE_NUM = 0x38, VIRTIO_STATUS = 0x70, VIRTIO_CONFIG = 0x100;
+
+/** Drivers that set devices up and look at what is to be seen; nothing is asked of queues, as QEMU answers at its own time. */
+function virtio(board: BoardName, legacy: boolean): Family {
+  return {
+    board,
+    size: 4,
+    step(s) {
+      const slot = SLOTS + 0x1000 * s.pick(0, 0, 1, 1, 2), reg = (at: number) => slot + at;
+      switch (s.random(9)) {
+        case 0:
+        case 1:
+          return [0, 4, 8, 0xc, 0x34, 0x44, 0x60, VIRTIO_STATUS, 0xb0, 0xb4, 0xfc].forEach((at) => s.read(reg(at)));
+        case 2: {
+          const word = s.random(2);
+          s.write(reg(FEATURES_SEL), word);
+          return s.read(reg(DEVICE_FEATURES), (word ? FEATURES_HIGH : FEATURES_LOW) >>> 0);
+        }
+        case 3: {
+          // Bytes, halves and words of the configuration, behind its end, too.
+          const size = s.pick(1, 2, 4) as Size, at = size * s.random(80 / size);
+          // Whether a disk's cache writes back is QEMU's business up to DRIVER_OK.
+          return at > 32 || at + size <= 32 ? s.read(reg(VIRTIO_CONFIG) + at, ALL, size) : undefined;
+        }
+        case 4:
+          // QEMU keeps the last number below 1024.
+          s.write(reg(QUEUE_SEL), s.pick(0, 0, 1, 2, 100, 1023));
+          return s.read(reg(0x34));
+        case 5: {
+          // A queue of the first disk or source of entropy.
+          s.write(reg(QUEUE_SEL), 0);
+          s.write(reg(QUEUE_NUM), s.pick(2, 8, 64));
+          const page = 0x8_0000 + s.random(64);
+          if (legacy) {
+            s.write(reg(0x28), 4096);
+            s.write(reg(0x3c), 4096);
+            s.write(reg(0x40), page);
+            return s.read(reg(0x40));
+          }
+          for (const at of [0x80, 0x90, 0xa0]) {
+            s.write(reg(at), page * 4096);
+            s.write(reg(at + 4), 0);
+            s.read(reg(at));
+          }
+          s.write(reg(0x44), s.random(2));
+          return s.read(reg(0x44));
+        }
+        case 6:
+          // Features of all devices; QEMU agrees to others, too.
+          s.write(reg(0x24), 0);
+          s.write(reg(0x20), s.pick(0, 1 << 28, 1 << 29, 3 << 28));
+          s.write(reg(VIRTIO_STATUS), s.pick(0, 0, 1, 3, 11, 3 | 0x80));
+          return s.read(reg(VIRTIO_STATUS));
+        case 7:
+          s.write(reg(0x64), s.random(4));
+          return s.read(reg(0x60));
+        default:
+          // What cannot be read, is too narrow, or belongs to the other interface.
+          s.read(reg(s.pick(0x14, 0x20, 0x24, 0x28, 0x30, 0x38, 0x50, 0x64, 0x1c, 0x2c, legacy ? 0x44 : 0x40)));
+          return s.read(reg(s.pick(0, 8, 0x10, 0x34)) + 1, ALL, 1);
+      }
+    },
+  };
+}
+
 export const FAMILIES: Readonly<Record<string, Family>> = {
   "uart-pc": uart(COM1),
   "uart-virt": uart(UART0),
@@ -393,6 +464,8 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
   goldfish,
   ioapic,
   hpet,
+  virtio: virtio("virtio", true),
+  "virtio-1": virtio("virtio_modern", false),
 };
 
 /** At least `length` accesses for a device; the same seed gives the same ones. */

@@ -38,7 +38,7 @@ const OK = 0, IOERR = 1, UNSUPP = 2;
 /** Bytes of the identity, of a range to be discarded, and the most sectors of one. */
 const ID_BYTES = 20, RANGE = 16, MOST_SECTORS = 0x3f_ffff, UNMAP = 1;
 /** The driver chooses between write-back and write-through in this byte of the configuration. */
-const WRITEBACK = 32, CONFIG_BYTES = 60;
+const WRITEBACK = 32, CONFIG_BYTES = 57;
 
 /** A request of which a part is done. */
 interface Job {

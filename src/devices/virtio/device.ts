@@ -161,8 +161,8 @@ export class VirtioDevice implements Device<VirtioState> {
   resetByDriver(): void {
     const { registers } = this.state;
     this.reset(true);
-    // Which queue and which words of the features are looked at is the transport's.
-    Object.assign(this.state.registers, { ...registers, offered: [0, 0] });
+    // Which words of the features are looked at, and the size of pages, are the transport's.
+    Object.assign(this.state.registers, { ...registers, queue: 0, offered: [0, 0] });
   }
 
   /** The driver broke a rule: nothing more happens until it resets the device (2.1.2). */
