@@ -595,6 +595,7 @@ const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
   i82077aa: [floppyCommand, floppyCommand, floppyCommand, floppyEdges],
   "virtio.blk": VIRTIO,
   "virtio.rng": VIRTIO,
+  "virtio.console": VIRTIO,
   "x86.lapic": [lapicAccess, lapicAccess, lapicAccess],
   fw_cfg: [fwCfg, fwCfg],
   mc146818: [

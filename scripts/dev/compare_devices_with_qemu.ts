@@ -12,7 +12,7 @@ const QEMU = {
   virtio_modern: virtio(false),
 } as const;
 function virtio(legacy: boolean): string[] {
-  const devices = ["virtio-blk-device,drive=d", "virtio-rng-device"];
+  const devices = ["virtio-blk-device,drive=d", "virtio-rng-device", "virtio-serial-device,max_ports=1"];
   return [
     ...["qemu-system-riscv64", "-M", "virt", "-bios", "none", "-global", `virtio-mmio.force-legacy=${legacy}`],
     ...["-blockdev", `null-co,node-name=d,size=${DISK_BYTES}`],

@@ -74,6 +74,12 @@ export interface CharDevice {
 }
 export const hasChar = offer<CharDevice>("char");
 
+/** A device with more byte streams than one. */
+export interface CharsDevice {
+  readonly chars: ReadonlyMap<string, CharPort>;
+}
+export const hasChars = offer<CharsDevice>("chars");
+
 /** What may still reach a device while no processor does anything. */
 export interface Sources {
   /** Whether one of its inputs may go up. */

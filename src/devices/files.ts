@@ -29,5 +29,6 @@ export const FILES: Readonly<Record<string, string>> = {
   "riscv.plic": "loads/devices_riscv.ts",
   "sifive.test": "loads/devices_riscv.ts",
   "virtio.blk": "loads/devices_virtio.ts",
+  "virtio.console": "loads/devices_virtio.ts",
   "virtio.rng": "loads/devices_virtio.ts",
 };

@@ -3,7 +3,7 @@
 import { Bus } from "../core/bus.ts";
 import { VirtualClock } from "../core/clock.ts";
 import type { Cpu } from "../core/cpu.ts";
-import { type Device, hasChar, hasKeyboard, hasScreen, type KeyPort, type ScreenPort } from "../core/device.ts";
+import { type CharPort, type Device, hasChar, hasChars, hasKeyboard, hasScreen, type KeyPort, type ScreenPort } from "../core/device.ts";
 import { ConfigError } from "../core/errors.ts";
 import { DEVICES } from "../devices/mod.ts";
 import { Engine, loadJit } from "../engine/engine.ts";
@@ -153,7 +153,9 @@ export class Machine {
     const consoles = new Map<string, Tap>();
     for (const node of graph.devices) {
       const device = this.#devices.get(node.id)!;
-      if (node.console && hasChar(device)) consoles.set(node.id, new Tap(device.char, (byte) => this.#noteOutput(node.id, byte)));
+      const add = (name: string, port: CharPort) => consoles.set(name, new Tap(port, (byte) => this.#noteOutput(name, byte)));
+      if (node.console && hasChar(device)) add(node.id, device.char);
+      if (node.console && hasChars(device)) { for (const [name, port] of device.chars) add(`${node.id}.${name}`, port); }
     }
     const own = this.#platform.ownConsole;
     if (consoles.size === 0 && own) consoles.set("sbi", new Tap(own, (byte) => this.#noteOutput("sbi", byte)));

@@ -2,7 +2,17 @@
 import type { Acknowledges, ApicDevice, EndsInterrupts } from "../../core/apic.ts";
 import { Bus, readTarget, writeTarget } from "../../core/bus.ts";
 import { type TimeSource, VirtualClock } from "../../core/clock.ts";
-import type { CharDevice, Device, DeviceEnv, DeviceType, KeyDevice, MouseDevice, ScreenDevice, StopRequest } from "../../core/device.ts";
+import type {
+  CharDevice,
+  CharsDevice,
+  Device,
+  DeviceEnv,
+  DeviceType,
+  KeyDevice,
+  MouseDevice,
+  ScreenDevice,
+  StopRequest,
+} from "../../core/device.ts";
 import type { Drive } from "../../core/disk.ts";
 import type { DmaChannel, DmaController } from "../../core/dma.ts";
 import type { TakesItems } from "../../core/firmware.ts";
@@ -55,7 +65,7 @@ export function defaults<K extends Keys>(keys: K, given: Partial<Config<K>> = {}
 export type AnyDevice =
   & Device
   & Partial<
-    & (CharDevice & ScreenDevice & KeyDevice & MouseDevice & DmaController & ApicDevice & EndsInterrupts & Acknowledges)
+    & (CharDevice & CharsDevice & ScreenDevice & KeyDevice & MouseDevice & DmaController & ApicDevice & EndsInterrupts & Acknowledges)
     & (PciDevice & PciHost & TakesItems & TimeSource & ClaimController)
   >;
 

@@ -15,6 +15,7 @@ import mc146818 from "../isa/mc146818.ts";
 import ns16550a from "../ns16550a.ts";
 import plic from "../riscv/plic.ts";
 import virtioBlk from "../virtio/blk.ts";
+import virtioConsole from "../virtio/console.ts";
 import virtioRng from "../virtio/rng.ts";
 import virtioMmio from "../virtio_mmio.ts";
 import { defaults } from "./bench.ts";
@@ -108,14 +109,15 @@ function virt(): Board {
 /** Bytes of the disk of the boards below; QEMU's is as large. */
 export const DISK_BYTES = 1 << 20;
 
-/** The slots of QEMU's `virt` with a disk, a source of entropy, and nothing in the others; by either interface. */
+/** The slots of QEMU's `virt` with a disk, a source of entropy, a console, and nothing in the others; by either interface. */
 const virtio = (force_legacy: boolean) => (): Board => {
   const board = new Wired(1), keys = { force_legacy }, at = (slot: number) => [0x1000_1000 + 0x1000 * slot];
   board.ram.mapRam(0x8000_0000, new Uint8Array(0x10_0000));
   const disk = new Disk(memorySource(new Uint8Array(DISK_BYTES)), "hard");
   board.add(virtioBlk, at(0), [], keys, { disk: { kind: "hard", disk } });
   board.add(virtioRng, at(1), [], keys);
-  board.add(virtioMmio, at(2), [], keys);
+  board.add(virtioConsole, at(2), [], { ...keys, columns: 0, rows: 0 });
+  board.add(virtioMmio, at(3), [], keys);
   return board;
 };
 

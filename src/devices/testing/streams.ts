@@ -383,10 +383,10 @@ const hpet: Family = {
 
 const SLOTS = 0x1000_1000;
 /**
- * Of the lower word: SCSI commands, which are QEMU's alone, and "any layout" of drivers before 1.0, of which it says so for some devices. Of the
+ * Of the lower word: SCSI commands, which are QEMU's alone, the size of a console, which QEMU does not know here, and "any layout" of drivers before 1.0, of which it says so for some devices. Of the
  * upper one: resetting single queues, and packed ones.
  */
-const FEATURES_LOW = ALL & ~(1 << 7 | 1 << 27), FEATURES_HIGH = ALL & ~(1 << 8 | 1 << 2);
+const FEATURES_LOW = ALL & ~(1 << 7 | 1 << 0 | 1 << 27), FEATURES_HIGH = ALL & ~(1 << 8 | 1 << 2);
 const DEVICE_FEATURES = 0x10, FEATURES_SEL = 0x14, QUEUE_SEL = 0x30, QUEUE_NUM = 0x38, VIRTIO_STATUS = 0x70, VIRTIO_CONFIG = 0x100;
 
 /** Drivers that set devices up and look at what is to be seen; nothing is asked of queues, as QEMU answers at its own time. */
@@ -395,7 +395,7 @@ function virtio(board: BoardName, legacy: boolean): Family {
     board,
     size: 4,
     step(s) {
-      const slot = SLOTS + 0x1000 * s.pick(0, 0, 1, 1, 2), reg = (at: number) => slot + at;
+      const slot = SLOTS + 0x1000 * s.pick(0, 0, 1, 2, 3), reg = (at: number) => slot + at;
       switch (s.random(9)) {
         case 0:
         case 1:
@@ -412,8 +412,8 @@ function virtio(board: BoardName, legacy: boolean): Family {
           return at > 32 || at + size <= 32 ? s.read(reg(VIRTIO_CONFIG) + at, ALL, size) : undefined;
         }
         case 4:
-          // QEMU keeps the last number below 1024.
-          s.write(reg(QUEUE_SEL), s.pick(0, 0, 1, 2, 100, 1023));
+          // QEMU keeps the last number below 1024, and a console with one port has the queues of several.
+          s.write(reg(QUEUE_SEL), s.pick(0, 0, 1, 4, 100, 1023));
           return s.read(reg(0x34));
         case 5: {
           // A queue of the first disk or source of entropy.

@@ -3,7 +3,7 @@
 // Source: Virtual I/O Device (VIRTIO) Version 1.2 (OASIS, 2022), 2 and 3, with what they say of the interface before 1.0.
 import type { BusTarget } from "../../core/bus.ts";
 import type { Alarm } from "../../core/clock.ts";
-import type { Device, DeviceEnv } from "../../core/device.ts";
+import type { CharPort, Device, DeviceEnv } from "../../core/device.ts";
 import { BusFault } from "../../core/errors.ts";
 import type { IrqLine } from "../../core/irq.ts";
 import { GuestMemory } from "./memory.ts";
@@ -50,6 +50,11 @@ export interface Model<State extends object = object> {
   serve(queue: number): boolean;
   /** Features have been agreed on. */
   negotiated?(): void;
+  /** The driver is ready. */
+  started?(): void;
+  /** What it has for the outside, see core/device.ts. */
+  readonly char?: CharPort;
+  readonly chars?: ReadonlyMap<string, CharPort>;
   /** The driver has reset the device, or the machine was reset. */
   reset(byDriver: boolean): void;
   /** The state was replaced from a snapshot. */
@@ -87,6 +92,8 @@ export class VirtioDevice implements Device<VirtioState> {
   readonly memory: GuestMemory;
   readonly windows: readonly BusTarget[];
   readonly legacy: boolean;
+  readonly char: CharPort | undefined;
+  readonly chars: ReadonlyMap<string, CharPort> | undefined;
   /** What a model may still do before others have their turn. */
   budget = 0;
   readonly #packed: boolean;
@@ -98,6 +105,8 @@ export class VirtioDevice implements Device<VirtioState> {
     this.memory = new GuestMemory(env.dma);
     this.#alarm = env.alarm("queues", () => this.#serve());
     this.model = options.model(this);
+    this.char = this.model.char;
+    this.chars = this.model.chars;
     this.state = powerOn(this.model.queues, this.model.state);
     this.windows = options.windows(this);
   }
@@ -141,10 +150,12 @@ export class VirtioDevice implements Device<VirtioState> {
   setStatus(value: number): void {
     const { state } = this;
     if (value === 0) return this.resetByDriver();
-    let status = value & ~NEEDS_RESET | state.status & NEEDS_RESET;
+    const before = state.status;
+    let status = value & ~NEEDS_RESET | before & NEEDS_RESET;
     if (!this.legacy && status & ~state.status & FEATURES_OK && !this.#agree()) status &= ~FEATURES_OK;
     state.status = status;
     if (status & DRIVER_OK && state.queues.some((q) => q.kicked)) this.#schedule(SERVE_NS);
+    if (status & ~before & DRIVER_OK) this.model.started?.();
   }
 
   /** 2.2.2: the device refuses what it has not offered. A driver without VIRTIO_F_VERSION_1 it need not refuse (6.1), and QEMU does not: xv6 is one. */
@@ -245,6 +256,11 @@ export class VirtioDevice implements Device<VirtioState> {
 
   // For models
 
+  /** Whether the driver uses a queue. */
+  usable(queue: number): boolean {
+    return this.#live && (this.state.queues[queue]?.ready ?? false);
+  }
+
   /** The next request of a queue, when there is one. @throws {Malformed | BusFault} */
   pop(queue: number): Chain | undefined {
     const q = this.state.queues[queue];
@@ -273,9 +289,8 @@ export class VirtioDevice implements Device<VirtioState> {
   }
   /** Has a queue looked at again that could not be served: what it waited for has come from outside. */
   wake(queue: number): void {
-    const q = this.state.queues[queue];
-    if (!q.ready || !this.#live) return;
-    q.kicked = true;
+    if (!this.usable(queue)) return;
+    this.state.queues[queue].kicked = true;
     this.#schedule(SERVE_NS);
   }
 

@@ -43,7 +43,9 @@ interface Posted {
   readonly count: number;
 }
 
-const RINGS = 0x1000, RING_BYTES = 0x2000, TABLE = 0x1800, BUFFERS = 0x9000, BUFFER_BYTES = 0x7000;
+/** Rings, each with room for a table; those before 1.0 have the ring of what is used on a page of its own. */
+const RINGS = 0x1000, RING_BYTES = 0x1000, DEVICE_RING = 0x400, LEGACY_BYTES = 0x2000, LEGACY_DEVICE_RING = 0x1000, TABLE = 0x800;
+const BUFFERS = 0x9000, BUFFER_BYTES = 0x7000;
 
 export class Driver {
   readonly bench: Bench<AnyDevice>;
@@ -92,8 +94,9 @@ export class Driver {
   }
 
   #place(n: number, legacy: boolean): void {
-    const desc = RINGS + n * RING_BYTES, driver = desc + 16 * this.size, device = desc + 0x1000;
-    this.#memory.writeBytes(desc, new Uint8Array(RING_BYTES));
+    const bytes = legacy ? LEGACY_BYTES : RING_BYTES, desc = RINGS + n * bytes, driver = desc + 16 * this.size;
+    const device = desc + (legacy ? LEGACY_DEVICE_RING : DEVICE_RING);
+    this.#memory.writeBytes(desc, new Uint8Array(bytes));
     this.rings[n] = { desc, driver, device, next: 0, used: 0, wrap: true, usedWrap: true, descriptors: 0 };
     this.write(0x30, n);
     this.write(0x38, this.size);
