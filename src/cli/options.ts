@@ -87,6 +87,7 @@ const OTHER_OPTIONS = {
     repeats: { value: "N", doc: "run each test N times more, each of which has to pass" },
     timeout: { value: "TIME", doc: "the host's time that one test may take, a safety net (default 10m); waits have limits of guest time" },
     "last-failed": { doc: "run only what failed last time in this folder" },
+    watch: { doc: "run again what a changed kernel, machine file or script affects, until Ctrl-C" },
     "update-snapshots": { doc: "write what goldens are compared with anew (tests see it in Deno.args)" },
     reporter: {
       value: "NAME",

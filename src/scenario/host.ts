@@ -44,7 +44,8 @@ const PIECE = 256 * 1024, PIECES = 256;
 
 /** An image, read piece by piece; no file stays open. @throws {ConfigError} it is missing, cannot be read, or not written though it should. */
 export function openDisk(path: string, how: { readonly write: boolean }): DiskSource {
-  fileUses.seen?.(path);
+  // What the guest itself writes to is no change of what it is made of.
+  if (!how.write) fileUses.seen?.(path);
   /** Pieces that were read, the last one used last; those that the file has no more, as it was written there. */
   const pieces = new Map<number, Uint8Array>(), originals = new Map<number, Uint8Array>();
   /** The file while writes come together. */

@@ -1,5 +1,6 @@
 // `bringup test [SCRIPT...]`: scenario scripts and other test files, in worker processes. The same files run under plain `deno test`.
 import { ConfigError, didYouMean } from "../../core/errors.ts";
+import { load } from "../../core/later.ts";
 import { parseDuration } from "../../scenario/duration.ts";
 import type { CommandLine } from "../options.ts";
 import { openFile, writeAll, writeText } from "../output.ts";
@@ -19,15 +20,25 @@ import { parseShard } from "./shard.ts";
 const SIGNALS: readonly (readonly [Deno.Signal, number])[] = [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]];
 
 /** Runs the tests and returns 0 when all pass, else 1, or the status of the signal that ended them. @throws {ConfigError} there is none. */
-export async function test(line: CommandLine): Promise<number> {
-  const { positional, values } = line, plan = planOf(values), { files } = testFiles(positional);
+export async function test({ positional, values }: CommandLine): Promise<number> {
+  const plan = planOf(values), over = new AbortController();
   let signalled: number | undefined;
-  const end = (status: number) => (signalled = status, runner.stop());
+  const end = (status: number) => (signalled = status, runner.stop(), over.abort());
   const runner = new Runner(plan, together(reportersOf(values, () => end(141))));
-  const modules = files.map((path) => new TestModule(path, configOf(path)));
+  const find = () => {
+    const { files, folders } = testFiles(positional);
+    return { modules: files.map((path) => new TestModule(path, configOf(path))), folders };
+  };
   const listeners = SIGNALS.map(([signal, status]) => [signal, () => end(status)] as const);
   for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
   try {
+    if (values.watch === true) {
+      const say = (text: string) => void writeText(Deno.stderr, text);
+      const { watch } = await load<typeof import("./watch.ts")>("cli/runner/watch.ts");
+      await watch({ runner, find, told: (summary) => runner.reporter.end?.(summary), say, signal: over.signal });
+      return signalled!;
+    }
+    const { modules } = find();
     const summary = await runner.run(modules),
       notes = signalled === undefined ? [] : ["a signal ended the run: what is missing was not run"];
     const names = new Map(modules.map((m) => [m.name, new Set(m.tests.map((t) => t.name))]));
@@ -124,11 +135,21 @@ export function reportersOf(values: CommandLine["values"], onBrokenPipe: () => v
     colours: Deno.stdout.isTerminal() && !Deno.noColor,
     write: (text) => writeText(Deno.stdout, text) || onBrokenPipe(),
   };
-  return asked.map(({ name, file, option }) => REPORTERS[name].make(file === undefined ? stdout : fileSink(file, option)));
+  return asked.map(({ name, file, option }) => {
+    const sink = file === undefined ? stdout : fileSink(file, option), reporter = REPORTERS[name].make(sink);
+    return { ...reporter, start: (what) => (sink.again?.(), reporter.start?.(what)) };
+  });
 }
 
 /** A file, which is emptied when it is opened: what an earlier run wrote is not taken for this one's. */
 function fileSink(path: string, option: string): Sink {
   const file = openFile(path, option, true);
-  return { colours: false, write: (text) => void writeAll(file, new TextEncoder().encode(text), path) };
+  return {
+    colours: false,
+    write: (text) => void writeAll(file, new TextEncoder().encode(text), path),
+    again() {
+      file.truncateSync();
+      file.seekSync(0, Deno.SeekMode.Start);
+    },
+  };
 }

@@ -32,6 +32,7 @@ export function list(sink: Sink): Reporter {
   const colour = paint(sink);
   let file: string | undefined;
   return {
+    start: () => file = undefined,
     result(result) {
       if (result.file !== file) sink.write(`${colour(GREY, oneLine(result.file))}\n`);
       file = result.file;
@@ -54,6 +55,7 @@ export function dot(sink: Sink): Reporter {
   const colour = paint(sink);
   let column = 0;
   return {
+    start: () => column = 0,
     result({ status }) {
       sink.write(colour(WORDS[status][1], DOTS[status]) + (++column % WIDTH === 0 ? "\n" : ""));
     },

@@ -19,6 +19,8 @@ export interface Reporter {
 /** Where a reporter writes: standard output, or a file, which is there when all is written. */
 export interface Sink {
   write(text: string): void;
+  /** Another run begins, as with --watch. */
+  again?(): void;
   /** Whether colours can be seen there. */
   readonly colours: boolean;
 }

@@ -40,6 +40,8 @@ export class TestModule {
   readonly uses = new Set<string>();
   /** How often it was to be loaded anew in processes that had loaded it. */
   again = 0;
+  /** Modules of the user's own that it imports, and what they import. */
+  imports: ReadonlySet<string> = new Set();
 
   constructor(path: string, readonly config: string) {
     this.name = shown(path);
@@ -49,7 +51,33 @@ export class TestModule {
     const url = `file://${this.path.split("/").map(encodeURIComponent).join("/")}`;
     return this.again ? `${url}?again=${this.again}` : url;
   }
+
+  /** Whether its machines were made of a file. */
+  usesFile(path: string): boolean {
+    return [...this.uses].some((used) => absolutePath(used) === path);
+  }
+
+  /** Finds what it imports; what Deno cannot tell of a broken file is nothing. */
+  async findImports(): Promise<void> {
+    const args = ["info", "--json", "--config", this.config, this.path];
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args, stdout: "piped", stderr: "null" }).output();
+    try {
+      const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: { local?: string }[] };
+      this.imports = new Set(
+        modules.flatMap(({ local }) =>
+          local === undefined || local === this.path || local.startsWith(OURS) || !isOwn(local) ? [] : [local]
+        ),
+      );
+    } catch {
+      // Its error was told when it was loaded.
+    }
+  }
 }
+
+/** The emulator's folders, whose modules do not change meanwhile, nor do packages. */
+const OURS = decodeURIComponent(new URL("../../", import.meta.url).pathname),
+  API = decodeURIComponent(new URL("../../../mod.ts", import.meta.url).pathname);
+const isOwn = (path: string) => path !== API && path.startsWith("/") && !/\/(node_modules|npm|deno)\//.test(path);
 
 /** A test that is to be run, and whose turn it is. */
 interface Chosen {
@@ -66,6 +94,7 @@ export class Runner {
   /** What went wrong outside of tests, by the file that it came from. */
   readonly #strays = new Map<string, TestError>();
   #stopped = false;
+  #onBegin: (() => void) | undefined;
 
   constructor(readonly plan: RunPlan, readonly reporter: Reporter) {}
 
@@ -97,9 +126,37 @@ export class Runner {
     this.#stopped = true;
     for (const worker of this.#live) worker.kill();
   }
-  /** What has been stopped may run again. */
-  resume(): void {
+  /** Ends what runs; processes that wait go on waiting. */
+  abort(): void {
+    this.#stopped = true;
+    for (const worker of this.#live) if (!this.#idle.includes(worker)) worker.kill();
+  }
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+  /** What has been stopped may run again; `onBegin` is called when the first test begins. */
+  resume(onBegin?: () => void): void {
     this.#stopped = false;
+    this.#onBegin = onBegin;
+  }
+  /** Ends processes that have loaded files. */
+  discard(): void {
+    for (const worker of this.#idle.filter((w) => w.loaded.size > 0)) this.#end(worker);
+  }
+  /** Has a process ready for each configuration that has loaded no file yet. */
+  prepare(modules: readonly TestModule[]): void {
+    for (const config of new Set(modules.map((m) => m.config))) {
+      if (this.#idle.some((w) => w.config === config && w.loaded.size === 0 && !w.ended)) continue;
+      const worker = new WorkerProcess(config, this.plan.args);
+      this.#live.add(worker);
+      this.#idle.push(worker);
+    }
+  }
+  #end(worker: WorkerProcess): void {
+    worker.close();
+    this.#live.delete(worker);
+    const at = this.#idle.indexOf(worker);
+    if (at >= 0) this.#idle.splice(at, 1);
   }
 
   /** Lets the processes end. */
@@ -225,6 +282,8 @@ export class Runner {
         if (stray) return void this.#blame(worker, stray);
         if (error) return { passed: false, ms: took(), error, output: "", steps: [] };
       }
+      this.#onBegin?.();
+      this.#onBegin = undefined;
       this.reporter.begin?.(module.name, name);
       const { answer, output } = await worker.ask({ do: "run", url: module.url, index, name, digests });
       for (const path of answer.files ?? []) module.uses.add(path);
@@ -262,9 +321,7 @@ export class Runner {
   #start(module: TestModule): WorkerProcess {
     // As many as may run at a time, those that wait included.
     while (this.#idle.length && this.#live.size >= this.plan.jobs) {
-      const spare = this.#idle.shift()!;
-      spare.close();
-      this.#live.delete(spare);
+      this.#end(this.#idle[0]);
     }
     const worker = new WorkerProcess(module.config, this.plan.args);
     this.#live.add(worker);
