@@ -31,7 +31,7 @@ scenario({
   const stop = await m.stopped();
   assertEquals(stop.kind, "tripleFault");
   const report = await m.report();
-  assertEquals(report.causes.map((c) => c.id), ["x86-null-pointer", "x86-no-idt"]);
+  assertEquals(report.facts.causes.map((c) => c.id), ["x86-null-pointer", "x86-no-idt"]);
 });
 
 scenario({
@@ -41,6 +41,6 @@ scenario({
   append: "case=handler_faults",
 }, async (m) => {
   await m.stopped();
-  const { causes } = await m.report();
+  const { facts: { causes } } = await m.report();
   assert(causes.some((c) => c.id === "riscv-handler-faults"), causes.map((c) => c.id).join());
 });

@@ -32,7 +32,7 @@ scenario({
   await expect(m.serial).toPrint("None\n");
   expect(m.cpu).not.toMap(0xffff_dead_beef_0000n);
   await expect(m.serial).toPrint("Some(PhysAddr(0xb8018))\n");
-  expect(m.cpu).toMap(0xffff_dead_beef_0018n, { pa: 0xb8018, flags: "rw", page: 4096 });
-  await expect(m.screen).toShow("New!", { fg: "black", bg: "white" });
+  expect(m.cpu).toMap(0xffff_dead_beef_0018n, { pa: 0xb8018, flags: "rwx", page: 4096 });
+  await expect(m.screen).toShow("New!", { fg: "black" });
   assertEquals(await m.stopped(), { kind: "exit", code: 33, pass: true });
 });

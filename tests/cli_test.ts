@@ -171,7 +171,10 @@ const MISTAKES: [args: string[], line: RegExp][] = [
     ["check", file("far.toml", 'extends = "vitr.toml"')],
     /far\.toml:1: extends: 'vitr\.toml': no such file \(did you mean 'virt\.toml'\?\)$/,
   ],
-  [["test", "scripts/helo.ts"], /^bringup: scripts\/helo\.ts: no such file or folder \(did you mean 'hello\.ts'\?\)$/],
+  [
+    ["test", "scripts/helo.scenario.ts"],
+    /^bringup: scripts\/helo\.scenario\.ts: no such file or folder \(did you mean 'hello\.scenario\.ts'\?\)$/,
+  ],
   [["scenario", VIRT], /^bringup: 'scenario' is neither a command nor a machine file$/],
   // An output that cannot be written is told of before the guest runs.
   [

@@ -1,5 +1,5 @@
 // The smallest scenario: a kernel prints, and powers off with status 0.
-// Run: deno run -A mod.ts test scripts/hello.ts
+// Run: deno run -A mod.ts test scripts/hello.scenario.ts
 import { assertEquals } from "@std/assert";
 import { expect, scenario } from "bringup";
 

@@ -1,6 +1,6 @@
 // Debian's riscv64 kernel, unmodified, with a busybox initramfs: boots to a shell, takes typed commands, powers off.
 // `deno run -A scripts/dev/fetch_debian.ts` gets the images; without them this is skipped.
-// Run: deno run -A mod.ts test scripts/linux.ts
+// Run: deno run -A mod.ts test scripts/linux.scenario.ts
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { expect, scenario } from "bringup";
 

@@ -1,5 +1,5 @@
 // Typing at a guest, and trying two continuations of the same moment: the fork is a machine of its own in the same state.
-// Run: deno run -A mod.ts test scripts/typing.ts
+// Run: deno run -A mod.ts test scripts/typing.scenario.ts
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { expect, scenario } from "bringup";
 

@@ -1,5 +1,5 @@
 // A shell on a PC: keys go in as scan codes, and what the screen shows is asserted with its colours.
-// Run: deno run -A mod.ts test scripts/shell.ts
+// Run: deno run -A mod.ts test scripts/shell.scenario.ts
 import { assertEquals } from "@std/assert";
 import { expect, scenario } from "bringup";
 
