@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { boot } from "../mod.ts";
 import { exitStatus } from "../src/cli/ends.ts";
 import { helpText } from "../src/cli/help.ts";
+import { LIBTEST } from "../src/cli/libtest/arguments.ts";
 import { COMMANDS, type Subcommand } from "../src/cli/options.ts";
 import type { Stop } from "../src/machine/stop.ts";
 import { readElf } from "../src/machine/elf.ts";
@@ -475,7 +476,9 @@ Deno.test("the README's scenarios and options are true", async () => {
   const scripts = [...readme.matchAll(/```ts\n([^]*?)```/g)].map(([, text], i) => file(`readme${i}_test.ts`, text));
   const ran = await runCli(["test", ...scripts]);
   assertEquals([ran.code, scripts.length], [0, 3], ran.stdout + ran.stderr);
-  const help = [undefined, ...Object.keys(COMMANDS)].map((command) => helpText(command as Subcommand)).join("\n");
+  // Those of Rust's test harness are behind `cargo test --`.
+  const harness = Object.keys(LIBTEST).map((name) => ` --${name} `).join();
+  const help = harness + [undefined, ...Object.keys(COMMANDS)].map((command) => helpText(command as Subcommand)).join("\n");
   for (const [option] of readme.matchAll(/--[a-z]+/g)) if (option !== "--help") assertStringIncludes(help + "--dtb", option);
 });
 
