@@ -134,7 +134,7 @@ const MISTAKES: [args: string[], line: RegExp][] = [
   [[PC, SECTOR, "--disk", "README.md"], /README\.md: an image of \d+ bytes does not consist of whole sectors of 512 bytes$/],
   [[PC, SECTOR, "--set", "device.ide=false", "--disk", SECTOR], /x86_sector\.bin: --disk: no free drive for a hard disk$/],
   [[PC, SECTOR, "--firmware", "none"], /^bringup: --firmware: firmware\.bios: 'none': no such file$/],
-  [[PC, SECTOR, "--firmware", "README.md"], /--firmware: firmware\.bios: a BIOS image must have a multiple of 64 KiB/],
+  [[PC, SECTOR, "--firmware", "README.md"], /--firmware: firmware\.bios: a BIOS image must have a multiple of 4 KiB/],
   [
     [PC, SECTOR, "--firmware", file("bios.bin", new Uint8Array(0x1_0000)), "--set", `firmware.vga=${file("vga.bin", "no ROM")}`],
     /--set: firmware\.vga: '.*vga\.bin' is no expansion ROM: it does not begin with 55 AA$/,

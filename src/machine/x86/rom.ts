@@ -14,7 +14,7 @@ import type { BuiltinBios } from "./bios.ts";
 
 /** Option ROMs are in segments from here on. */
 const ROM_SEGMENTS = 0xc000;
-const MIB = 2 ** 20, TOP = 2 ** 32;
+const MIB = 2 ** 20, TOP = 2 ** 32, PAGE = 4096;
 /** The option ROM that starts a kernel, and what is where in it. */
 const KERNEL_ROM = "genroms/kernel.bin", PNP_HEADER = 0x20, BOOTSTRAP = 0x40;
 /** CMOS memory, and where QEMU has the kinds of boot devices in it, by four bits each: 0 is none. */
@@ -40,8 +40,8 @@ export function withRom(graph: MachineGraph, host: Host): MachineGraph {
   const low = graph.memories.find(isLow);
   if (!low) throw new ConfigError("there is no ROM that ends at 1 MiB for a BIOS image", place);
   const { length } = host.readFile(path), window = low.segments[0];
-  if (length === 0 || length % 0x1_0000 || length > 16 * MIB) {
-    throw new ConfigError(`a BIOS image must have a multiple of 64 KiB up to 16 MiB, '${path}' has ${length} bytes`, place);
+  if (length === 0 || length % PAGE || length > 16 * MIB) {
+    throw new ConfigError(`a BIOS image must have a multiple of 4 KiB up to 16 MiB, '${path}' has ${length} bytes`, place);
   }
   const shown = Math.min(length, window.length),
     others = [

@@ -58,8 +58,10 @@ Deno.test("a small ROM fills less below 1 MiB; one of half a page or without a p
   };
   assertEquals(
     await refused({ "m.toml": machineFile(), "bios.bin": rom(100) }),
-    "m.toml:22: firmware.bios: a BIOS image must have a multiple of 64 KiB up to 16 MiB, 'bios.bin' has 100 bytes",
+    "m.toml:22: firmware.bios: a BIOS image must have a multiple of 4 KiB up to 16 MiB, 'bios.bin' has 100 bytes",
   );
+  // UEFI's code without its variables.
+  assertEquals((await machine({ "m.toml": machineFile(), "bios.bin": rom(892 * 4 * KIB) })).cpus[0].pc, 0xffff_fff0n);
   assertEquals(
     await refused({ "m.toml": machineFile().replace(/\[memory.low\][^[]*/, ""), "bios.bin": rom(64 * KIB) }),
     "m.toml:18: firmware.bios: there is no ROM that ends at 1 MiB for a BIOS image",
