@@ -3,7 +3,7 @@ import "./src/loads/api.ts";
 export { ConfigError } from "./src/core/errors.ts";
 export { boot, type BootOptions, type Declared, expect, type Scenario, scenario, type Scenarios, shared } from "./src/scenario/boot.ts";
 export type * from "./src/scenario/expect/types.ts";
-export type { GuestValue, Privilege, Processor, Reach, Variable } from "./src/scenario/inspection.ts";
+export type { AccessFilter, GuestValue, Privilege, Processor, Reach, Tally, Variable, Which } from "./src/scenario/inspection.ts";
 export {
   ExpectationFailed,
   FailPatternSeen,

@@ -46,6 +46,9 @@ export class FailureReport {
     machine.onReset = () => this.#beforeReset();
   }
 
+  /** The machine runs to be looked at only, and comes back: what happens has not happened. */
+  away = false;
+
   /** To be awaited before `failure` and `report`. */
   async prepare(): Promise<void> {
     await loadBacktrace();
@@ -95,9 +98,11 @@ export class FailureReport {
     for (const [port] of ports) port.onByte = port.onRoom = () => {};
     if (keys) keys.onRoom = () => {};
     machine.onReset = () => {};
+    this.away = true;
     try {
       return run();
     } finally {
+      this.away = false;
       if (machine.rewind) machine.rewind(saved);
       else machine.restore(saved);
       this.#resets = resets;

@@ -3,9 +3,22 @@ import { loadInspector, type Privilege } from "../machine/inspector.ts";
 import { loadBacktrace, type MachineLike } from "./machine_like.ts";
 import { type GuestValue, memoryOf, type Reach, Variable } from "./memory.ts";
 import { Processor } from "./processor.ts";
+import { accessesOf, type AccessFilter, Tally, trapsOf, type Which } from "./tallies.ts";
 import type { Waiting } from "./waiting.ts";
 
-export { type GuestValue, memoryOf, type Privilege, Processor, type Reach, Variable };
+export {
+  accessesOf,
+  type AccessFilter,
+  type GuestValue,
+  memoryOf,
+  type Privilege,
+  Processor,
+  type Reach,
+  Tally,
+  trapsOf,
+  Variable,
+  type Which,
+};
 
 /** What cannot be loaded while guest time stands still. */
 export async function loadFor({ cpus: [cpu] }: MachineLike): Promise<void> {

@@ -2,7 +2,7 @@
 import { placeOf } from "../machine/elf.ts";
 import { ConfigError } from "../core/errors.ts";
 import { Later } from "../core/later.ts";
-import type { Bus } from "../core/bus.ts";
+import type { Bus, BusTarget } from "../core/bus.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { CharPort, KeyPort, ScreenPort } from "../core/device.ts";
 import type { Moment } from "../machine/moment.ts";
@@ -41,6 +41,9 @@ export interface MachineLike {
   readonly sleep?: "dead" | "input" | undefined;
   /** Runs until the clock reaches `untilTicks`, a break is requested, or it stops; a "breakpoint" stop is not final. See `yielded`. */
   run(untilTicks: number, wallMs?: number): Stop | undefined;
+  /** A device by its id, and what devices there are. */
+  device?(id: string): { readonly windows?: readonly BusTarget[] } | undefined;
+  readonly graph?: { readonly devices: readonly { readonly id: string }[] };
   /** The last `run` came back after `wallMs`: as the wall clock decided that, nothing may follow from the guest's time now. */
   readonly yielded?: boolean;
   requestBreak(): void;

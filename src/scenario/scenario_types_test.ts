@@ -76,6 +76,11 @@ Deno.test("a matcher of another kind of subject does not compile", () => {
     expect(m.memory("TASKS[1]")).toEqual({ id: 1, state: { Blocked: [3n, "x"] } });
     // @ts-expect-error: a processor's
     expect(m.memory("TASKS")).toMap(5);
+    expect(m.interrupts("timer")).toHaveRate({ atLeast: "90Hz" });
+    // @ts-expect-error: a text with its unit
+    expect(m.interrupts("timer")).toHaveRate(100);
+    // @ts-expect-error: there is a count for that
+    expect(m.accesses("uart0")).not.toReach(5);
     return [whole, group, taken];
   };
   assertEquals(typeof expect.soft, "function");

@@ -9,7 +9,7 @@ import { describeStop, Outcome } from "./failures.ts";
 import { Forbidden } from "./forbidden.ts";
 import type { Basis } from "./basis.ts";
 import { type InputEntry, InputLog, KEYBOARD, RESET } from "./inputs.ts";
-import type { Processor, Reach, Variable } from "./inspection.ts";
+import type { AccessFilter, Processor, Reach, Tally, Variable, Which } from "./inspection.ts";
 import { addressOf, describeAddress, type MachineLike, momentOf, ticksOf } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 import { Pump, type Queue, type SessionHooks } from "./pump.ts";
@@ -158,6 +158,19 @@ export class MachineSession implements Waiting, AsyncDisposable {
    */
   memory(where: string | number | bigint, type?: string, reach?: Reach): Variable {
     return INSPECTION.now!.memoryOf(this, where, type, reach);
+  }
+
+  /** Counts interrupts that processors take from now on: all, those with a word in their name ("timer"), or of a vector or cause. */
+  interrupts(which?: Which, options?: { readonly cpu?: number }): Tally {
+    return INSPECTION.now!.trapsOf(this, true, which, options);
+  }
+  /** The same of exceptions, system calls among them: "page fault", "environment call". */
+  exceptions(which?: Which, options?: { readonly cpu?: number }): Tally {
+    return INSPECTION.now!.trapsOf(this, false, which, options);
+  }
+  /** Counts accesses of a device's registers from now on; memory that it shows itself (VGA's) is none of them. */
+  accesses(device: string, filter?: AccessFilter): Tally {
+    return INSPECTION.now!.accessesOf(this, device, filter);
   }
 
   /** Keys that wait for the guest. */

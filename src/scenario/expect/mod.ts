@@ -3,13 +3,14 @@ import { checkOptions, ConfigError } from "../../core/errors.ts";
 import { Console } from "../console.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { describeStop } from "../failures.ts";
-import { Processor, Variable } from "../inspection.ts";
+import { Processor, Tally, Variable } from "../inspection.ts";
 import { SessionScreen } from "../peripherals.ts";
 import { MachineSession } from "../session.ts";
 import { CONSOLES } from "./consoles.ts";
 import { MACHINES } from "./machines.ts";
 import { PROCESSORS } from "./processors.ts";
 import { SCREENS } from "./screens.ts";
+import { TALLIES } from "./tallies.ts";
 import type { Expect, PollOptions } from "./types.ts";
 import { VALUES } from "./values.ts";
 import { VARIABLES } from "./variables.ts";
@@ -22,6 +23,7 @@ const KINDS: readonly (readonly [abstract new (...args: never) => object, Kind])
   [MachineSession, MACHINES],
   [Processor, PROCESSORS],
   [Variable, VARIABLES],
+  [Tally, TALLIES],
 ];
 
 /** @throws {ConfigError} it is a promise. */

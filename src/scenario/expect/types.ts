@@ -2,12 +2,13 @@
 import type { Stop } from "../../machine/stop.ts";
 import type { Pattern } from "../console.ts";
 import type { Duration } from "../duration.ts";
-import type { GuestValue, Privilege, Processor, Variable } from "../inspection.ts";
+import type { GuestValue, Privilege, Processor, Tally, Variable } from "../inspection.ts";
 import type { SessionScreen } from "../peripherals.ts";
 import type { Cell, Look } from "../screen.ts";
 import type { SerialConsole } from "../serial_console.ts";
 import type { MachineSession } from "../session.ts";
 import type { RegisterValue, WantedMapping } from "./processors.ts";
+import type { Bounds } from "./tallies.ts";
 import type { ScreenshotOptions } from "./screenshots.ts";
 
 export type { RegisterValue, ScreenshotOptions, WantedMapping };
@@ -103,6 +104,17 @@ interface VariableChecks extends Order {
   /** The bytes that are there, whatever the type. */
   toHaveBytes(bytes: ArrayLike<number>): void;
 }
+interface TallyChecks {
+  toHaveCount(count: number | Bounds<number>): void;
+  /** "100Hz", within a hundredth and one: `tolerance` is a part of the rate. */
+  toHaveRate(rate: string | Bounds<string>, options?: { readonly tolerance?: number }): void;
+}
+export interface TallyExpectation extends TallyChecks {
+  /** Runs the guest until there were so many, and stops on that very instruction. Returns how many there are. */
+  toReach(count: number, options?: Within): Promise<number>;
+  readonly not: TallyChecks;
+}
+
 export interface VariableExpectation extends VariableChecks {
   readonly not: VariableChecks;
 }
@@ -142,6 +154,7 @@ export type ExpectationOf<T> = [T] extends [SerialConsole] ? ConsoleExpectation
   : [T] extends [MachineSession] ? MachineExpectation
   : [T] extends [Processor] ? ProcessorExpectation
   : [T] extends [Variable] ? VariableExpectation
+  : [T] extends [Tally] ? TallyExpectation
   // An `await` is missing, or a call.
   : [T] extends [PromiseLike<unknown>] ? never
   : ValueExpectation<Widened<T>>;
