@@ -97,7 +97,13 @@ function noteReport({ causes, details }: Report, output: Told): void {
 }
 
 /** Lets a script drive the machine. */
-export async function drive(session: MachineSession, script: (m: MachineSession) => Promise<void>, output: Told): Promise<number> {
+export async function drive(
+  session: MachineSession,
+  script: (m: MachineSession) => Promise<void>,
+  output: Told,
+  /** Leaves what tells of a failure, and returns what is to be said of that. */
+  keep?: (error: unknown) => Promise<readonly string[]>,
+): Promise<number> {
   collectForgotten();
   try {
     await script(session);
@@ -120,6 +126,7 @@ export async function drive(session: MachineSession, script: (m: MachineSession)
         ? e.stack ?? e.message
         : String(e),
     );
+    for (const line of e instanceof ConfigError ? [] : await keep?.(e) ?? []) output.note(`bringup: ${line}`);
     return e instanceof ScenarioFailure ? statusOf(e) : 1;
   }
 }

@@ -28,6 +28,8 @@ export interface Plan {
   readonly report: string | undefined;
   /** Where the state goes at the end. */
   readonly save: string | undefined;
+  /** Where a script that fails leaves a folder. */
+  readonly failures: string;
 }
 
 /** Checks the arguments and what they mean together; `given` is the command line as it was typed. @throws {ConfigError} */
@@ -88,6 +90,7 @@ const NO_OPTIONS: Omit<Plan, "machine"> = {
   until: undefined,
   report: undefined,
   save: undefined,
+  failures: "bringup-failures",
 };
 
 /** @throws {ConfigError} an option's value is wrong, or options exclude each other. */
@@ -177,6 +180,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
     until,
     report: text("report"),
     save: text("save"),
+    failures: text("failures") ?? NO_OPTIONS.failures,
   };
 }
 

@@ -28,6 +28,7 @@ const PLAN: Omit<Plan, "boot"> = {
   until: undefined,
   report: undefined,
   save: undefined,
+  failures: "bringup-failures",
 };
 
 /** Options, and what is other than without them, for the machine and for the run. */
@@ -42,6 +43,7 @@ const MEANINGS: readonly [args: string, boot: BootOptions, rest: Partial<Plan>][
   ["--firmware none", { set: { firmware: "none" } }, {}],
   ["--set a.b=1 --set c=d=e --memory 2MiB", { set: { "a.b": "1", c: "d=e", memory: "2MiB" } }, {}],
   ["--record r.rec", {}, { record: "r.rec" }],
+  ["--failures f", {}, { failures: "f" }],
   ["--replay r.rec --until 12", {}, { until: "12" }],
   ["--gdb", {}, { gdbPort: 1234 }],
   ["--gdb=1", {}, { gdbPort: 1 }],

@@ -11,7 +11,7 @@ import type { CommandLine } from "./options.ts";
 import { makePlan, type Plan } from "./plan.ts";
 
 /** What says how a run goes that a recording has gone already. */
-const ELSEWHERE = ["scenario", "expect", "fail", "timeout", "record"];
+const ELSEWHERE = ["scenario", "expect", "fail", "timeout", "record", "load"];
 
 /** The recorded run's machine and images, but for those that the command line names. @throws {ConfigError} */
 export function replayPlan(line: CommandLine): Plan {

@@ -55,10 +55,16 @@ export async function run(line: CommandLine, { statusOf, signalStatus, commands 
     const gdb = plan.gdbPort === undefined ? undefined : await serveGdb(session, plan.gdbPort, plan, host);
     host.start();
     if (plan.boot.load !== undefined) (await saving()).showLine(session, plan);
-    const work = replaying
-      ? replaying.watchReplay(session, plan.until, host.output, gdb)
-      : scenario
-      ? drive(session, scenario, host.output)
+    const work = replaying ? replaying.watchReplay(session, plan.until, host.output, gdb) : scenario
+      ? drive(
+        session,
+        scenario,
+        host.output,
+        plan.failures === "none" ? undefined : async (error) => {
+          const { leaveFolder } = await load<typeof import("../scenario/failure_folder.ts")>("scenario/failure_folder.ts");
+          return await leaveFolder(session, plan.failures, { script: plan.scenario!, name: script.name, error });
+        },
+      )
       : watch(session, plan.expect, host.output, statusOf);
     status = await host.race(work);
     session.recorder?.end({ status, ...(session.stop && { why: describeStop(session.stop).split("\n")[0] }) });

@@ -5,19 +5,37 @@ import type { Channel } from "../core/log.ts";
 import { pagesOfAll } from "../machine/pages.ts";
 import { createMachine, loadGraph, loadGunzip, type MachineOptions, NeedsGunzip } from "../machine/machine.ts";
 import type { Expect, PollOptions } from "./expect/types.ts";
-import { collectForgotten, placed, restated, takeForgotten, withSoft } from "./failures.ts";
+import { collectForgotten, lastSoft, placed, restated, takeForgotten, withSoft } from "./failures.ts";
+import type { Failed } from "./failure_folder.ts";
 import type { FixtureContext, Fixtures } from "./fixtures.ts";
 import { findMachineFile, findShipped, openDisk, openTraces, parseChannels, readFile, TraceLog } from "./host.ts";
 import { Images } from "./images.ts";
 import type { Shared } from "./shared.ts";
 import { loadInspection, loadPeripherals, MachineSession, type SessionOptions } from "./session.ts";
 
+/** The environment variable that names the folder in which tests that fail leave folders; "none": they leave none. */
+export const FAILURES_VARIABLE = "BRINGUP_FAILURES";
+const FAILING = new Later<typeof import("./failing.ts")>("scenario/failing.ts");
+/** The folder that failing tests leave folders in, if any. */
+export function failuresFolder(): string | undefined {
+  if (Deno.permissions.querySync({ name: "env", variable: FAILURES_VARIABLE }).state !== "granted") return undefined;
+  const folder = Deno.env.get(FAILURES_VARIABLE);
+  return folder === "none" ? undefined : folder || undefined;
+}
+/** Leaves the folder of a test that has failed, if that is wanted. */
+export async function keepFailure(failed: Failed, m?: MachineSession): Promise<void> {
+  const folder = failuresFolder();
+  if (folder !== undefined) await FAILING.now?.keep(folder, failed, m);
+}
+
 // A forgotten `await` fails its own test, at its end, with the line that forgot it. Ignored outside of `deno test`.
 Deno.test.beforeEach?.(async () => {
   collectForgotten();
+  FAILING.now?.begin();
   await loadForScripts();
 });
-Deno.test.afterEach?.(() => {
+Deno.test.afterEach?.(async () => {
+  if (FAILING.now) await FAILING.now.keepUnawaited(failuresFolder()!);
   const error = takeForgotten();
   if (error) throw error;
 });
@@ -74,6 +92,7 @@ export async function boot(machineFile: string, options: BootOptions = {}): Prom
   try {
     const m = await bootBare(machineFile, options);
     await loadForScripts(m);
+    if (failuresFolder() !== undefined) (await FAILING.load()).watch(m, callerPath(from) ?? "script");
     return m;
   } catch (e) {
     // A mistake of the caller's: where this program noticed it tells nobody anything.
@@ -193,6 +212,7 @@ export const scenario: Scenarios<unknown> = scenarios([]);
 function scenarios<F>(chain: readonly Fixtures[]): Scenarios<F> {
   const declare: Scenarios<F> = (declared, script) => {
     const { name, machine, ignore = false, tags = [], ...options } = declared, replay = options.replay ?? replayCommand();
+    const path = callerPath() ?? "script";
     const run = chain.length === 0 ? script as Scenario["run"] : async (m: MachineSession) => {
       const { withFixtures } = await load<typeof import("./fixtures.ts")>("scenario/fixtures.ts");
       await withFixtures(chain, m, (m, fixtures) => script(m, fixtures as F));
@@ -205,7 +225,15 @@ function scenarios<F>(chain: readonly Fixtures[]): Scenarios<F> {
       fn: async () => {
         try {
           await using m = await boot(machine, { ...options, replay });
-          await run(m);
+          const failed = (error: unknown) => keepFailure({ script: path, name, error }, m);
+          try {
+            await run(m);
+          } catch (e) {
+            // A script's own mistake says all itself.
+            if (!(e instanceof ConfigError)) await failed(e);
+            throw e;
+          }
+          if (lastSoft()) await failed(lastSoft());
         } catch (e) {
           throw withSoft(e instanceof ConfigError ? restated(e) : e);
         }
@@ -227,6 +255,7 @@ export function shared(
   tests: Readonly<Record<string, (m: MachineSession) => Promise<void>>>,
 ): void {
   const { name, machine, ignore = false, tags = [], ...options } = declared, replay = options.replay ?? replayCommand();
+  const path = callerPath() ?? "script";
   let all: Promise<Shared> | undefined;
   const begin = async () => {
     const { Shared } = await load<typeof import("./shared.ts")>("scenario/shared.ts");
@@ -245,6 +274,7 @@ export function shared(
         try {
           await (await (all ??= begin())).with(body);
         } catch (e) {
+          if (!(e instanceof ConfigError)) await keepFailure({ script: path, name: `${name}: ${test}`, error: e });
           throw withSoft(e instanceof ConfigError ? restated(e) : e);
         }
       },
@@ -259,13 +289,18 @@ function tagWords(tags: readonly string[]): string[] {
   return tags.map((tag) => `@${tag}`);
 }
 
-/** The command that runs the calling script again, from the first file of the stack that is not part of this folder. */
-function replayCommand(): string {
+/** The path of the calling script: the first file of the stack that is not part of this folder. */
+function callerPath(from = new Error()): string | undefined {
   const here = new URL(".", import.meta.url).href, shipped = new URL("../../mod.ts", import.meta.url).href;
-  const frame = [...(new Error().stack ?? "").matchAll(/(file:\/\/[^\s)]+?):\d+:\d+/g)].map((m) => m[1]).find((f) =>
+  const frame = [...(from.stack ?? "").matchAll(/(file:\/\/[^\s)]+?):\d+:\d+/g)].map((m) => m[1]).find((f) =>
     !f.startsWith(here) && f !== shipped
   );
-  if (!frame) return "run the script again";
+  if (!frame) return undefined;
   const path = decodeURIComponent(new URL(frame).pathname), cwd = Deno.cwd() + "/";
-  return `deno test -A ${path.startsWith(cwd) ? path.slice(cwd.length) : path}`;
+  return path.startsWith(cwd) ? path.slice(cwd.length) : path;
+}
+/** The command that runs it again. */
+function replayCommand(): string {
+  const path = callerPath();
+  return path === undefined ? "run the script again" : `deno test -A ${path}`;
 }

@@ -93,6 +93,9 @@ export function takeForgotten(): Error | undefined {
   return soft.length > 0 ? withSoft(error) as Error : error;
 }
 
+/** The last soft failure, if there was one. */
+export const lastSoft = (): ScenarioFailure | undefined => soft.at(-1);
+
 /** Keeps a soft failure for the end of the test. False: nobody will ask for it. */
 export function collectSoft(error: Error): boolean {
   if (!forgotten || !(error instanceof ScenarioFailure)) return false;

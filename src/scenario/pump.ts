@@ -64,6 +64,8 @@ export interface Queue {
 
 export class Pump {
   hooks: SessionHooks = {};
+  /** Called when a wait ends, with the error if it fails. */
+  onOutcome: ((error?: Error) => void) | undefined;
   readonly #waits = new Set<Wait>();
   /** Polls of waits for the end. */
   readonly #forEnd = new WeakSet<Poll<unknown>>();
@@ -151,7 +153,10 @@ export class Pump {
     const from = new Error(), wallDeadline = performance.now() + this.wallBudgetMs;
     let resolve!: (value: unknown) => void, reject!: (error: Error) => void;
     const wait = new Outcome<T>((...both) => [resolve, reject] = both as [typeof resolve, typeof reject]);
-    const settled = { resolve: (v: unknown) => (done(), resolve(v)), reject: (e: Error) => (done(), reject(e), wait.failed(e)) };
+    const settled = {
+      resolve: (v: unknown) => (done(), this.onOutcome?.(), resolve(v)),
+      reject: (e: Error) => (done(), this.onOutcome?.(e), reject(e), wait.failed(e)),
+    };
     this.#waits.add({ what, within, deadline, wallDeadline, poll, from, ...settled });
     this.#pump();
     return wait;

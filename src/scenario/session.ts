@@ -74,6 +74,12 @@ export class MachineSession implements Waiting, AsyncDisposable {
   #mark: SessionSnapshot | undefined;
   #cpus: readonly Processor[] | undefined;
   readonly #queues: Queue[];
+  /** Called when a wait of this machine or of a fork ends, with the error if it fails. */
+  set onOutcome(told: ((session: MachineSession, error?: Error) => void) | undefined) {
+    this.#onOutcome = told;
+    this.#pump.onOutcome = told && ((error) => told(this, error));
+  }
+  #onOutcome: ((session: MachineSession, error?: Error) => void) | undefined;
   /** Writes what the guest is given to a file; ended with the session. */
   recorder: Recording | undefined;
   /** Gives the guest what a recording says, until its end. */
@@ -347,6 +353,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
   fork(): MachineSession {
     const child = new MachineSession(this.#create(true), this.options);
     child.restore(this.state());
+    if (this.#onOutcome) child.onOutcome = this.#onOutcome;
     return child;
   }
   /** @internal The same with the machine of a fork that is over. */

@@ -1,6 +1,7 @@
 // `bringup test [SCRIPT...]`: scenario scripts and other test files, in worker processes. The same files run under plain `deno test`.
 import { ConfigError, didYouMean } from "../../core/errors.ts";
 import { load } from "../../core/later.ts";
+import { FAILURES_VARIABLE } from "../../scenario/boot.ts";
 import { parseDuration } from "../../scenario/duration.ts";
 import type { CommandLine } from "../options.ts";
 import { openFile, writeAll, writeText } from "../output.ts";
@@ -31,6 +32,9 @@ export async function test({ positional, values }: CommandLine): Promise<number>
   };
   const listeners = SIGNALS.map(([signal, status]) => [signal, () => end(status)] as const);
   for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
+  // The processes that run the tests have it from here.
+  const failures = Deno.env.get(FAILURES_VARIABLE);
+  Deno.env.set(FAILURES_VARIABLE, (values.failures as string | undefined) ?? failures ?? "bringup-failures");
   try {
     if (values.watch === true) {
       const say = (text: string) => void writeText(Deno.stderr, text);
@@ -48,6 +52,8 @@ export async function test({ positional, values }: CommandLine): Promise<number>
     return signalled ?? (succeeded(summary) ? 0 : 1);
   } finally {
     runner.stop();
+    if (failures === undefined) Deno.env.delete(FAILURES_VARIABLE);
+    else Deno.env.set(FAILURES_VARIABLE, failures);
     for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
   }
 }

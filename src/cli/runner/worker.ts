@@ -1,8 +1,10 @@
 // A worker of `bringup test`: a process that loads test files and runs their tests one at a time, as the runner says on its standard input.
 // Arguments: the nonce of its marks, and those that tests shall see.
+import { load as loadModule } from "../../core/later.ts";
 import { fileUses } from "../../scenario/host.ts";
 import { sessionEnds } from "../../scenario/session.ts";
 import { Collector, type TestFile } from "./collect.ts";
+import { shown } from "./discover.ts";
 import { type Answer, type Command, describeError, markOf } from "./protocol.ts";
 import type { MachineEnd } from "./results.ts";
 
@@ -61,7 +63,13 @@ async function run({ url, index, name, digests }: Extract<Command, { do: "run" }
   // Nobody may be listening when it comes.
   failed.catch(() => {});
   try {
-    return { ...await file.run(index, failed), ...(digests && { machines }) };
+    const ran = await file.run(index, failed);
+    if (ran.error) {
+      // It declares hooks when it is loaded, which is behind the collector.
+      const { keepFailure } = await loadModule<typeof import("../../scenario/boot.ts")>("scenario/boot.ts");
+      await keepFailure({ script: shown(decodeURIComponent(new URL(url).pathname)), name, error: ran.error.text });
+    }
+    return { ...ran, ...(digests && { machines }) };
   } finally {
     failTest = undefined;
   }
