@@ -44,6 +44,12 @@ export class Consoles {
   /** By -device isa-serial. */
   readonly serials: { readonly index: number | undefined; readonly where: Where }[] = [];
   readonly debug: DebugConsole[] = [];
+  /** By -device virtio-serial-device; a port without a name is the console. */
+  readonly buses: {
+    readonly id: string | undefined;
+    readonly slot: number;
+    readonly ports: { readonly name: string | undefined; readonly where: Where }[];
+  }[] = [];
 
   constructor(readonly line: QemuLine) {
     for (const { what, props } of line.tables("chardev", "backend")) {
@@ -100,10 +106,11 @@ export class Consoles {
   finish(): void {
     const { line } = this, bare = line.has("nodefaults"), typedPorts = line.all("serial");
     const given: Where[] = typedPorts.map((g) => line.reading(g, () => this.where(g.value)));
-    const busy = [...given, ...this.serials.map((s) => s.where), ...this.debug.map((d) => d.where)].includes("stdio");
+    const others = [...this.debug, ...this.buses.flatMap((b) => b.ports)].map((p) => p.where);
+    const busy = [...given, ...this.serials.map((s) => s.where), ...others].includes("stdio");
     // Without any there is one all the same: in the terminal, or in a window, which the terminal stands for here unless something else is there.
     line.mux ||= line.has("nographic") && given.length === 0 && !line.has("monitor");
-    if (given.length === 0 && !bare) given.push(this.debug.some((d) => d.where === "stdio") ? "none" : "stdio");
+    if (given.length === 0 && !bare) given.push(others.includes("stdio") ? "none" : "stdio");
     for (const { index, where } of this.serials) given[index ?? given.length] = where;
     const out = line.family === "x86" ? [...this.#coms(given), ...this.#debugConsoles()] : this.#uart(given);
     if (out.length > 0 && !(out[0] === "stdio" && out.length === 1)) { for (const where of out) line.options.push(`--serial=${where}`); }
@@ -113,7 +120,19 @@ export class Consoles {
 
   #uart([first, ...more]: readonly Where[]): string[] {
     if (more.length > 0) this.line.say("the board has one serial port", typed(this.line.all("serial")[1] ?? { name: "serial", value: "" }));
-    return [first ?? "none"];
+    return [first ?? "none", ...this.#virtio()];
+  }
+
+  /** In the order of their slots. */
+  #virtio(): string[] {
+    const { line: { set } } = this, out: string[] = [];
+    for (const { slot, ports } of [...this.buses].sort((a, b) => a.slot - b.slot)) {
+      const key = `device.virtio[${slot}]`, named = ports.filter((p) => p.name !== undefined);
+      set.set(`${key}.type`, "virtio.console").set(`${key}.console`, true);
+      if (named.length > 0) set.set(`${key}.ports`, named.map((p) => p.name));
+      for (const p of [ports.find((p) => p.name === undefined), ...named]) out.push(p?.where ?? "none");
+    }
+    return out;
   }
 
   /** The PC's ports are there as they are given; of a machine without these names nothing is to be removed. */

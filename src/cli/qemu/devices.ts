@@ -46,7 +46,7 @@ const GROUPS: readonly (readonly [kind: "said" | "missing" | "drive", words: str
   ["said", NO_USB_INPUT, "usb-kbd usb-mouse usb-tablet usb-wacom-tablet"],
   ["said", NO_INPUT, "virtio-keyboard virtio-mouse virtio-tablet virtio-input-host virtio-multitouch vmmouse"],
   ["said", NO_SCREEN, "virtio-gpu virtio-gpu-gl virtio-vga virtio-vga-gl ramfb bochs-display secondary-vga qxl ati-vga vhost-user-gpu"],
-  ["said", NO_CONSOLE, "virtio-serial virtconsole virtserialport pci-serial pci-serial-2x pci-serial-4x"],
+  ["said", NO_CONSOLE, "virtio-serial pci-serial pci-serial-2x pci-serial-4x"],
   ["said", PLUMBING, "pci-bridge pcie-root-port pcie-pci-bridge ioh3420 i82801b11-bridge x3130-upstream xio3130-downstream pxb pxb-pcie pci-testdev"],
   ["said", NO_PART, "intel-iommu amd-iommu virtio-iommu riscv-iommu-pci virtio-balloon virtio-rng virtio-crypto virtio-mem virtio-pmem nvdimm pc-dimm i6300esb ib700 pvpanic pvpanic-pci " +
     "vmcoreinfo vmgenid tpm-tis tpm-crb tpm-tis-device smbus-eeprom ipmi-bmc-sim isa-ipmi-kcs isa-ipmi-bt vhost-vsock vhost-user-vsock hv-syndbg isa-applesmc sga i8042 mc146818rtc isa-parallel isa-fdc acpi-erst " +
@@ -68,9 +68,18 @@ const VIRTIO_BLK =
     "seg-max-adjust write-cache rerror werror account-invalid account-failed x-enable-wce-if-config-wce use-started use-disabled-flag x-disable-legacy-check cyls heads secs")
     .split(" ");
 
+/** Properties of every virtio device; guests find out what is there. */
+const VIRTIO =
+  "event_idx indirect_desc iommu_platform packed any_layout notify_on_empty queue_reset use-started use-disabled-flag x-disable-legacy-check disable-legacy disable-modern ats"
+    .split(" ");
+
 /** What becomes keys of the machine file, and what properties that may have. */
 const MADE: Readonly<Record<string, Model & { readonly keys: readonly string[]; readonly anywhere?: true }>> = {
   loader: { keys: ["file", "addr", "cpu-num", "force-raw", "data", "data-len", "data-be"], anywhere: true, make: loader },
+  "virtio-rng-device": { keys: ["rng", "max-bytes", "period", ...VIRTIO], anywhere: true, make: random },
+  "virtio-serial-device": { keys: ["max_ports", "emergency-write", ...VIRTIO], anywhere: true, make: serialBus },
+  virtconsole: { keys: ["chardev", "name", "nr"], anywhere: true, make: (sockets, props, what) => port(sockets, props, what, true) },
+  virtserialport: { keys: ["chardev", "name", "nr"], anywhere: true, make: (sockets, props, what) => port(sockets, props, what, false) },
   "virtio-blk-device": { keys: VIRTIO_BLK, anywhere: true, make: ({ disks }, props, what) => disks.plugVirtio(props, what) },
   "isa-debug-exit": { keys: ["iobase", "iosize"], make: debugExit },
   "isa-debugcon": { keys: ["iobase", "chardev", "readback"], make: debugConsole },
@@ -191,6 +200,28 @@ export function devices(sockets: Sockets): void {
   objects(line);
   firmwareItems(line);
   globals(line);
+}
+
+function random({ line, disks }: Sockets, props: Properties, what: string): void {
+  if (!disks.hasSlots) return line.say(NO_PART, what);
+  line.set.set(`device.virtio[${line.reading(what, () => disks.slot(props, what))}].type`, "virtio.rng");
+}
+
+/** A console and named byte streams, which `virtconsole` and `virtserialport` are plugged into. */
+function serialBus({ line, disks, consoles }: Sockets, props: Properties, what: string): void {
+  if (!disks.hasSlots) return line.say(NO_CONSOLE, what);
+  consoles.buses.push({ id: props.id, slot: line.reading(what, () => disks.slot(props, what)), ports: [] });
+}
+
+function port({ line, consoles }: Sockets, { bus, chardev, name }: Properties, what: string, console: boolean): void {
+  const to = bus === undefined ? consoles.buses[0] : consoles.buses.find((b) => b.id !== undefined && bus === `${b.id}.0`);
+  if (!to && line.family === "x86") return line.say(NO_CONSOLE, what);
+  if (!to) {
+    throw new ConfigError(`${what}: there is no virtio-serial-device${bus === undefined ? "" : ` with the bus '${bus}'`} in front of it`);
+  }
+  if (console && to.ports.some((p) => p.name === undefined)) throw new ConfigError(`${what}: a virtio-serial-device has one console`);
+  if (!console && !name) throw new ConfigError(`${what}: name=... is missing`);
+  to.ports.push({ name: console ? undefined : name, where: line.reading(what, () => consoles.named(chardev)) });
 }
 
 /** A file in memory. QEMU's loader can also store a number or set where a processor begins. */

@@ -217,9 +217,14 @@ export class Disks {
     if (isOn(props.packed)) set.set(`${key}.packed`, true);
   }
 
+  /** Whether the board has slots for virtio in memory. */
+  get hasSlots(): boolean {
+    return WITH_SLOTS.includes(this.line.machine);
+  }
+
   /** The slot of a virtio device in memory: the one that it names, or the last that is free, as QEMU chooses. */
   slot({ bus }: Properties, what: string): number {
-    if (!WITH_SLOTS.includes(this.line.machine)) refuse(`the board ${this.line.machine} has no slots for virtio in memory`);
+    if (!this.hasSlots) refuse(`the board ${this.line.machine} has no slots for virtio in memory`);
     const [, named] = /^virtio-mmio-bus\.(\d+)$/.exec(bus ?? "") ?? [];
     if (bus !== undefined && !(Number(named) < SLOTS)) {
       refuse(`there is no bus '${bus}'; there are virtio-mmio-bus.0 to virtio-mmio-bus.${SLOTS - 1}`);

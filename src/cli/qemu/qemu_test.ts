@@ -160,11 +160,10 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
   [
     "qemu-system-riscv64 -semihosting -M virt,aclint=on,aia=aplic-imsic,aia-guests=1 -cpu rv64,svpbmt=false,zkr=true,zicond=on,mmu=off -global driver=riscv-cpu,property=smepmp,value=true -smp 8 -bios none -kernel nuttx -nographic " +
     "-device virtio-rng-device,rng=r -object rng-random,filename=/dev/urandom,id=r -device virtio-gpu-device -device virtio-keyboard-device",
-    "virt nuttx cpu.harts=8 firmware.sbi=none boot.load=0x80000000 cpu.mmu=bare cpu.isa=rv64imafdc_zicsr_zifencei_zicbom_zicboz_zicntr_zihintpause_zba_zbb_zbc_zbs_sstc_svinval_svnapot_zicond --display=none",
+    "virt nuttx cpu.harts=8 firmware.sbi=none boot.load=0x80000000 cpu.mmu=bare cpu.isa=rv64imafdc_zicsr_zifencei_zicbom_zicboz_zicntr_zihintpause_zba_zbb_zbc_zbs_sstc_svinval_svnapot_zicond device.virtio[7].type=virtio.rng --display=none",
     "-semihosting: semihosting is not there: a call traps as the breakpoint that it is",
     "aia=aplic-imsic: the AIA is not there: interrupts go through the PLIC, which the device tree says",
     "-cpu zkr, -cpu smepmp: the processor does not have that",
-    "-device virtio-rng-device: it is not there: the guest finds none",
     "-device virtio-gpu-device: that screen is not there",
     "-device virtio-keyboard-device: it is not there: what is typed goes to the serial port",
   ],
@@ -185,6 +184,19 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
     "virt firmware.sbi=/usr/share/qemu/fw.bin load=[{ file = os.bin, at = 0x80200000 }, { file = os }, { file = os, at = 0x82000000, format = raw }] device.virtio[6].disk.file=fs.img " +
     "device.virtio[6].disk.overlay=false device.virtio[6].serial=root device.virtio[6].queues=4 device.virtio[6].packed=true device.virtio[5].disk.file=b.img device.virtio[5].disk.readonly=true --display=none",
     "-device virtio-gpu-device: that screen is not there",
+  ],
+  [
+    "qemu-system-riscv64 -M virt -kernel k -display none -device virtio-serial-device,id=s -device virtserialport,bus=s.0,chardev=f,name=org.a.b -chardev file,id=f,path=y -chardev stdio,id=m,mux=on " +
+    "-device virtconsole,chardev=m -mon m -serial file:x -device virtio-serial-device",
+    "virt k device.virtio[6].type=virtio.console device.virtio[6].console=true device.virtio[7].type=virtio.console device.virtio[7].console=true device.virtio[7].ports=[org.a.b] " +
+    "--serial=x --serial=none --serial=stdio --serial=y --display=none",
+    "-monitor: Ctrl-A C opens the monitor on the terminal; nothing else does",
+  ],
+  [
+    "qemu-system-x86_64 -kernel k -M microvm -device virtio-rng-device -device virtio-serial-device -device virtconsole -device virtio-serial-pci",
+    "microvm k device.debugexit=false cpu.triple_fault=reset",
+    "-device virtio-rng-device: it is not there: the guest finds none",
+    "-device virtio-serial-device, -device virtconsole, -device virtio-serial-pci: consoles of virtio are not there yet: the serial port is",
   ],
   ["qemu-system-riscv64 -M virt -kernel k -dtb my.dtb", "virt k boot.dtb=my.dtb"],
   [
@@ -346,6 +358,12 @@ const REFUSED: readonly (readonly [line: string, message: string])[] = [
     "qemu-system-riscv64 -M virt -device virtio-rng-device,bus=virtio-mmio-bus.1 -device virtio-net-device,bus=virtio-mmio-bus.1",
     "-device virtio-net-device,bus=virtio-mmio-bus.1: -device virtio-rng-device,bus=virtio-mmio-bus.1 is in that slot",
   ],
+  ["qemu-system-riscv64 -M virt -device virtconsole", "-device virtconsole: there is no virtio-serial-device in front of it"],
+  [
+    "qemu-system-riscv64 -M virt -device virtio-serial-device -device virtconsole -device virtconsole",
+    "-device virtconsole: a virtio-serial-device has one console",
+  ],
+  ["qemu-system-riscv64 -M virt -device virtio-serial-device -device virtserialport", "-device virtserialport: name=... is missing"],
   ["qemu-system-riscv64 -M virt" + " -device virtio-rng-device".repeat(9), "-device virtio-rng-device: the 8 slots for virtio are taken"],
   [
     "qemu-system-x86_64 -drive file=a,id=x,if=none -device virtio-blk-device,drive=x",
