@@ -55,8 +55,16 @@ export function readMemory(cpu: Cpu, bus: Bus, at: bigint, length: number): Uint
   return out;
 }
 
-/** Runs until one of these addresses is about to be executed or the machine stops; a "budget" stop says that neither came within the time. */
-export function runTo(m: MachineSession, addresses: ReadonlySet<bigint>, within: Duration): Promise<Stop> {
+/**
+ * Runs until one of these addresses is about to be executed or the machine stops; a "budget" stop says that neither came within the time, or that
+ * it is enough.
+ */
+export function runTo(
+  m: MachineSession,
+  addresses: ReadonlySet<bigint>,
+  within: Duration,
+  enough: () => boolean = () => false,
+): Promise<Stop> {
   const { cpus } = m.machine,
     breakAt = (at: Iterable<bigint>) => {
       for (const c of cpus) {
@@ -70,7 +78,11 @@ export function runTo(m: MachineSession, addresses: ReadonlySet<bigint>, within:
     "a test case to end",
     within,
     ({ stop, late }) =>
-      stop && (stop.kind !== "breakpoint" || addresses.has(stop.pc)) ? { value: stop } : late ? { value: { kind: "budget" } } : undefined,
+      stop && (stop.kind !== "breakpoint" || addresses.has(stop.pc))
+        ? { value: stop }
+        : late || enough()
+        ? { value: { kind: "budget" } }
+        : undefined,
     { done: () => breakAt([]) },
   );
 }

@@ -1,6 +1,9 @@
 // Kernels' test cases, listed and run: each on a fork of its own, however it ends.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { boot as bootMachine } from "../../scenario/boot.ts";
+import { LOAD, made } from "../../machine/testing/program_file.ts";
+import type { Stop } from "../../machine/stop.ts";
+import { passes } from "./suites.ts";
 import { runWhole } from "./whole.ts";
 import { runHere } from "../../../tests/cli.ts";
 
@@ -14,12 +17,16 @@ const ENDS: Readonly<Record<string, "ok" | RegExp>> = {
   "alone::second": "ok",
   dies: /^unhandled trap at 0x0$/m,
   "ends::with_failure": /^exit with code 3 \(fail\)$/m,
+  "ends::with_reset": /^the guest asked for a reset$/m,
   "ends::with_success": "ok",
   "hangs::asleep": /^dead halt at 0x\w+: every hart waits and nothing can wake one\ncpu0 at 0x\w+ waits\+0x\w+, waiting for an interrupt$/m,
   "hangs::for_ever": /^timed out: 2ms of guest time have passed\ncpu0 at 0x\w+ spins/m,
+  "hangs::for_input": /^dead halt at /m,
   "panics::by_mistake": /^panicked: by mistake\nthe kernel panicked:\ncpu0 at 0x\w+ panic\n {2}by 0x\w+ panics\+0x\w+$/m,
+  "panics::hangs_instead": /^timed out: 1ms of guest time have passed$/m,
   "panics::not_at_all": /^it did not panic, and should have$/m,
   "panics::on_purpose": "ok",
+  "panics::without_end": /^panicked: without an end\nand more\n/m,
   "some::day": /^panicked: it is not some day yet$/m,
 };
 
@@ -34,7 +41,7 @@ for (const bits of ["rv64", "rv32"]) {
       assertEquals(event, end === "ok" ? "ok" : "failed", `${name}: ${stdout}`);
       if (end !== "ok") assertMatch(stdout, end);
     }
-    assertEquals([code, events.at(-1).passed, events.at(-1).failed], [101, 4, 7]);
+    assertEquals([code, events.at(-1).passed, events.at(-1).failed], [101, 4, 11]);
   });
 }
 
@@ -86,11 +93,11 @@ Deno.test("a kernel that chooses a case itself is told which by its command line
   assertEquals(code, 101);
   assertMatch(
     stdout,
-    /test alone::first ... ok\ntest alone::second ... ok\ntest ends::with_failure ... FAILED\ntest ends::with_success ... ok\n/,
+    /test alone::first ... ok\ntest alone::second ... ok\ntest ends::with_failure ... FAILED\ntest ends::with_reset ... FAILED\ntest ends::with_success ... ok\n/,
   );
   assertMatch(
     stdout,
-    /test panics::by_mistake ... FAILED\ntest panics::not_at_all - should panic ... FAILED\ntest panics::on_purpose - should panic ... ok/,
+    /test panics::by_mistake ... FAILED\ntest panics::hangs_instead - should panic ... FAILED\ntest panics::not_at_all - should panic ... FAILED\ntest panics::on_purpose - should panic ... ok/,
   );
   assertMatch(stdout, /^booted\nKTAP version 1\npanicked: by mistake\nexit with code 1 \(fail\)$/m);
   assertMatch(
@@ -105,6 +112,35 @@ Deno.test("cases that a kernel prints are those that it has, also when its file 
   assertEquals(suite.cases.map((c) => c.name), ["alone::second", "alone::first"]);
   assertEquals((await suite.run(second, () => {})).ok, true);
   assertEquals(await suite.run(first, () => {}), { ok: false, output: "first", why: ["the kernel says so"], guestNs: 0 });
+});
+
+Deno.test("a machine file's verdict tells whether an exit is a success; without one 0 is", () => {
+  const ends: Stop[] = [{ kind: "exit", code: 33, pass: true }, { kind: "exit", code: 0, pass: false }, { kind: "exit", code: 0 }];
+  assertEquals([...ends, { kind: "exit", code: 2 } as const, { kind: "reset" } as const].map(passes), [true, false, true, false, false]);
+});
+
+/** jal rd, over these many bytes (RISC-V unprivileged ISA, 2.5). */
+const jal = (rd: number, by: number) =>
+  (by & 0xf_f000 | (by >> 11 & 1) << 20 | (by >> 1 & 0x3ff) << 21 | rd << 7 | 0x6f | (by >> 20 & 1) << 31) | 0;
+const MV_S0_RA = 0x0000_8413, MV_RA_S0 = 0x0004_0093, RET = 0x0000_8067;
+
+Deno.test("#[test_case]: the last case is over where the runner has come back from it, though the kernel never ends", async () => {
+  const file = Deno.makeTempFileSync({ suffix: ".elf" }), method = (fn: string) => `_RNvXs_Cs1_1kNvCs1_1k1${fn}NtB4_8Testable3run`;
+  try {
+    const words = {
+      0x1000: [jal(1, 0x10), jal(0, 0)],
+      0x1010: [MV_S0_RA, jal(1, 0xfec), MV_RA_S0, RET],
+      0x2000: [RET],
+      0x2010: [jal(0, 0)],
+    };
+    const symbols = [["_RNvCs1_1k9test_main", LOAD + 0x1010], [method("a"), LOAD + 0x2000], [method("b"), LOAD + 0x2010]] as const;
+    Deno.writeFileSync(file, made({ entry: 0x1000, words, symbols }));
+    const { stdout, code } = await runHere(["test", "--kernel", file, "--timeout", "1ms"]);
+    assertMatch(stdout, /test a ... ok\ntest b ... FAILED\n[^]*\ntimed out: 1ms of guest time/);
+    assertEquals(code, 101);
+  } finally {
+    Deno.removeSync(file);
+  }
 });
 
 Deno.test("a JUnit document beside what is printed; a case's time is the guest's, so that it is the same on every host", async () => {

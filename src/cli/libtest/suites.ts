@@ -5,6 +5,7 @@ import type { Harness, TestCase } from "../../machine/test_cases.ts";
 import type { Elf } from "../../machine/elf.ts";
 import type { Stop } from "../../machine/stop.ts";
 import { type Duration, parseDuration } from "../../scenario/duration.ts";
+import { HISTORY } from "../../scenario/console.ts";
 import { describeStop, ScenarioFailure } from "../../scenario/failures.ts";
 import { describeRest, loadBacktrace, whereabouts } from "../../scenario/machine_like.ts";
 import type { MachineSession } from "../../scenario/session.ts";
@@ -33,7 +34,10 @@ const PANICS = ["rust_begin_unwind", "__rustc::rust_begin_unwind", "panic"];
 /** What a guest prints that panics, where no symbol tells. */
 const PANIC_TEXT = /panicked at/;
 /** A guest that has panicked is heard until it stops or says nothing for so long, and not for ever. */
-const SILENCE: Duration = "50ms", MOST_WORDS = 20;
+const SILENCE: Duration = "50ms", MOST_WORDS = 20, MOST_TEXT = 1 << 14;
+
+/** What a request to a debugger takes off a case's time. */
+const REQUEST_TIME: Duration = "100us";
 
 /** Nobody gives a kernel under test any input: one that waits for some is dead. */
 export const alone = (m: MachineSession): MachineSession => {
@@ -43,6 +47,9 @@ export const alone = (m: MachineSession): MachineSession => {
 
 /** Whether a machine ended well: the machine file's verdict says so, or its code. */
 export const passes = (stop: Stop): boolean => stop.kind === "exit" && (stop.pass ?? stop.code === 0);
+
+/** Whether one that did not end well has panicked, by how it ended and what it printed. */
+export const panics = (stop: Stop | undefined, text: string): boolean => stop?.kind === "exit" && !passes(stop) || PANIC_TEXT.test(text);
 
 /** What a machine prints from now on. */
 export class Transcript {
@@ -65,7 +72,7 @@ export class Transcript {
   }
   say(bytes: Uint8Array): void {
     const text = this.#decoder.decode(bytes, { stream: true });
-    this.#said += text;
+    this.#said = (this.#said + text).slice(-HISTORY);
     this.live(text);
   }
   get text(): string {
@@ -136,7 +143,7 @@ export class CalledSuite implements Suite {
       if (stop.kind === "breakpoint" || passes(stop)) {
         return c.shouldPanic ? done(false, ["it did not panic, and should have"]) : done(true, []);
       }
-      const panicked = panic !== undefined || (stop.kind === "exit") || PANIC_TEXT.test(transcript.text);
+      const panicked = panic !== undefined || panics(stop, transcript.text);
       if (c.shouldPanic && panicked) return done(true, []);
       // A guest that goes round or waits behind its panic says nothing new.
       const told = panic !== undefined && (stop.kind === "budget" || stop.kind === "deadHalt") ? [] : await whyNot(m, stop, timeout);
@@ -178,18 +185,18 @@ export class CalledSuite implements Suite {
     transcript: Transcript,
     timeout: Duration,
   ): Promise<{ readonly stop: Stop; readonly panic?: readonly string[] }> {
-    const { cpus } = m.machine, calls = new Calls(cpus[at.cpu].arch, this.elf.bits), panics = panicHandlers(m);
+    const { cpus } = m.machine, calls = new Calls(cpus[at.cpu].arch, this.elf.bits), handlers = panicHandlers(m);
     const deadline = m.machine.age + m.ticksOf(parseDuration(timeout)), own = this.harness.kind !== "test_case";
     const others = own ? [] : this.cases.map(({ entry }) => entry), ends = new Set(end === undefined ? [] : [end]);
     // Those of embedded-test do not return.
     const back = this.harness.kind === "embedded-test" ? [] : [at.returnAddress];
-    let awaited = new Set([...ends, ...panics, ...back, ...others.filter((entry) => entry !== c.entry)]);
+    let awaited = new Set([...ends, ...handlers, ...back, ...others.filter((entry) => entry !== c.entry)]);
     calls.jump(cpus[at.cpu], c.entry);
     for (;;) {
       const left = Math.max(0, deadline - m.machine.age) / m.machine.clock.hz * 1e9,
         stop = await this.#runTo(m, awaited, `${Math.ceil(left)}ns`, transcript);
       if (stop.kind !== "breakpoint") return { stop };
-      if (panics.has(stop.pc)) {
+      if (handlers.has(stop.pc)) {
         const panic = ["the kernel panicked:", ...(await places(m)).slice(0, MOST_WORDS)];
         return { stop: await this.#lastWords(m, transcript), panic };
       }
@@ -198,27 +205,37 @@ export class CalledSuite implements Suite {
       if (stop.cpu !== at.cpu || calls.stack(cpus[at.cpu]) < at.stack) continue;
       if (own) return { stop };
       // The runner has its say about it, until it comes to the next.
-      awaited = new Set([...ends, ...panics, ...others]);
+      awaited = new Set([...ends, ...handlers, ...others]);
     }
   }
 
   /** `runTo`, which serves what the program asks a debugger for; a "breakpoint" also where it asks what to run. */
-  async #runTo(m: MachineSession, addresses: ReadonlySet<bigint>, within: Duration, transcript: Transcript): Promise<Stop> {
+  async #runTo(
+    m: MachineSession,
+    addresses: ReadonlySet<bigint>,
+    within: Duration,
+    transcript: Transcript,
+    enough?: () => boolean,
+  ): Promise<Stop> {
     const requests = this.#requests, all = requests.size > 0 ? new Set([...addresses, ...requests]) : addresses;
-    const until = m.machine.age + m.ticksOf(parseDuration(within));
+    let until = m.machine.age + m.ticksOf(parseDuration(within));
     for (;;) {
-      const left = Math.max(0, until - m.machine.age) / m.machine.clock.hz * 1e9, stop = await runTo(m, all, `${Math.ceil(left)}ns`);
+      const left = Math.max(0, until - m.machine.age) / m.machine.clock.hz * 1e9,
+        stop = await runTo(m, all, `${Math.ceil(left)}ns`, enough);
       if (stop.kind !== "breakpoint" || !requests.has(stop.pc)) return stop;
       const asked = serve(m.machine.cpus[stop.cpu], m.machine.bus, (text) => transcript.say(text));
       if (asked) return asked === "command line" ? stop : asked;
+      // A program that does nothing but ask must come to an end, too.
+      until -= m.ticksOf(parseDuration(REQUEST_TIME));
     }
   }
 
   /** What a guest says that has panicked, and how it ends. */
   async #lastWords(m: MachineSession, transcript: Transcript): Promise<Stop> {
+    const most = transcript.length + MOST_TEXT, enough = () => transcript.length > most;
     for (let n = 0;; n++) {
-      const before = transcript.length, stop = await this.#runTo(m, new Set(), SILENCE, transcript);
-      if (stop.kind !== "budget" || transcript.length === before || n === MOST_WORDS) return stop;
+      const before = transcript.length, stop = await this.#runTo(m, new Set(), SILENCE, transcript, enough);
+      if (stop.kind !== "budget" || transcript.length === before || enough() || n === MOST_WORDS) return stop;
     }
   }
 }

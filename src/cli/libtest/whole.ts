@@ -3,31 +3,33 @@
 import type { TestCase } from "../../machine/test_cases.ts";
 import type { Duration } from "../../scenario/duration.ts";
 import { ScenarioFailure } from "../../scenario/failures.ts";
+import type { Stop } from "../../machine/stop.ts";
 import type { MachineSession } from "../../scenario/session.ts";
 import type { Result } from "./formats.ts";
 import { printedCases } from "./printed.ts";
-import { alone, passes, type Suite, type SuiteOptions, Transcript, whyNot } from "./suites.ts";
+import { alone, panics, passes, type Suite, type SuiteOptions, Transcript, whyNot } from "./suites.ts";
 import { runTo } from "./calls.ts";
 
 /** Runs a machine to its end: what it printed, and why that is no success, if it is none. */
 async function toEnd(m: MachineSession, timeout: Duration, live: (text: string) => void) {
   const transcript = new Transcript(alone(m), live);
-  let why: readonly string[] = [];
+  let why: readonly string[] = [], stop: Stop | undefined;
   try {
-    const stop = await runTo(m, new Set(), timeout);
-    // As a plain run has it: a reset that ends it is no failure.
-    if (!passes(stop) && stop.kind !== "reset") why = await whyNot(m, stop, timeout);
+    stop = await runTo(m, new Set(), timeout);
+    if (!passes(stop)) why = await whyNot(m, stop, timeout);
   } catch (e) {
     if (!(e instanceof ScenarioFailure)) throw e;
     why = [e.message.split("\n")[0]];
   }
   await m[Symbol.asyncDispose]();
-  return { transcript, why };
+  return { transcript, why, stop };
 }
 
 /** Runs a kernel to its end and tells how its cases, or it, have ended. */
 export async function runWhole(name: string, { boot, timeout }: SuiteOptions, live: (text: string) => void): Promise<Suite> {
-  const m = await boot(), { transcript, why } = await toEnd(m, timeout, live);
+  const m = await boot(), { transcript, why: given, stop } = await toEnd(m, timeout, live);
+  // As a plain run has it: a reset that ends it is no failure.
+  const why = stop?.kind === "reset" ? [] : given;
   const printed = printedCases(transcript.text),
     failed = printed.filter((c) => c.outcome === "failed"),
     results = new Map<string, Result>();
@@ -61,10 +63,13 @@ export class SelectedSuite implements Suite {
   }
   async run(c: TestCase, live: (text: string) => void): Promise<Result> {
     const limit = c.timeoutNs === undefined ? this.timeout : `${c.timeoutNs / 1e6}ms`;
-    const m = await this.boot(c.name), { transcript, why } = await toEnd(m, limit, live), { text } = transcript;
-    const own = printedCases(text).find(({ name }) => name === c.name), said = own?.outcome === "failed" ? ["the kernel says so"] : [];
-    const reasons = why.length > 0 ? why : said, failed = reasons.length > 0;
+    const m = await this.boot(c.name), { transcript, why, stop } = await toEnd(m, limit, live), { text } = transcript;
+    const own = printedCases(text).find(({ name }) => name === c.name), said = own?.outcome === "failed";
     const done = (ok: boolean, why: readonly string[]): Result => ({ ok, output: ok ? text : transcript.shown, why, guestNs: m.nowNs });
-    return c.shouldPanic ? done(failed, failed ? [] : ["it did not panic, and should have"]) : done(!failed, reasons);
+    // A kernel that prints its results may end by a reset.
+    const reasons = why.length > 0 && !(own && stop?.kind === "reset") ? why : said ? ["the kernel says so"] : [];
+    if (!c.shouldPanic) return done(reasons.length === 0, reasons);
+    const panicked = said || panics(stop, text);
+    return done(panicked, panicked ? [] : reasons.length > 0 ? reasons : ["it did not panic, and should have"]);
   }
 }

@@ -21,12 +21,15 @@ static void finish(unsigned value) {
     for (;;) *(volatile unsigned *)0x100000 = value;
 }
 static const char *chosen;
+static int endless;
 __attribute__((noinline)) void panic(const char *why) {
     print("panicked: ");
     print(why);
     print("\n");
     if (chosen) finish(1 << 16 | 0x3333);
-    for (;;) {}
+    for (;;) {
+        if (endless) print("and more\n");
+    }
 }
 
 static int runs;
@@ -42,11 +45,19 @@ CASE(succeeds, "ends::with_success", 0) {
     finish(0x5555);
 }
 CASE(fails, "ends::with_failure", 0) { finish(3 << 16 | 0x3333); }
+CASE(resets, "ends::with_reset", 0) { finish(0x7777); }
 CASE(spins, "hangs::for_ever", LIMIT_MS(2)) {
     for (;;) {}
 }
 CASE(waits, "hangs::asleep", 0) {
     __asm__ volatile("csrw mie, zero");
+    for (;;) __asm__ volatile("wfi");
+}
+CASE(listens, "hangs::for_input", 0) {
+    *(volatile unsigned char *)0x10000001 = 1;         // the UART's interrupt when a byte has come
+    *(volatile unsigned *)(0xc000000 + 4 * 10) = 1;    // its priority at the PLIC
+    *(volatile unsigned *)0xc002000 = 1 << 10;
+    __asm__ volatile("csrw mie, %0" ::"r"(1 << 11));
     for (;;) __asm__ volatile("wfi");
 }
 CASE(jumps, "dies", 0) {
@@ -56,6 +67,13 @@ CASE(jumps, "dies", 0) {
 CASE(panics, "panics::by_mistake", 0) { panic("by mistake"); }
 CASE(should, "panics::on_purpose", SHOULD_PANIC) { panic("on purpose"); }
 CASE(should_not, "panics::not_at_all", SHOULD_PANIC) {}
+CASE(hangs_instead, "panics::hangs_instead", SHOULD_PANIC | LIMIT_MS(1)) {
+    for (;;) {}
+}
+CASE(without_end, "panics::without_end", 0) {
+    endless = 1;
+    panic("without an end");
+}
 CASE(later, "some::day", IGNORED) { panic("it is not some day yet"); }
 
 __attribute__((noinline)) void bringup_test_main(void) {
