@@ -3,7 +3,18 @@ import "./src/loads/api.ts";
 export { ConfigError } from "./src/core/errors.ts";
 export { boot, type BootOptions, type Declared, expect, type Scenario, scenario, type Scenarios, shared } from "./src/scenario/boot.ts";
 export type * from "./src/scenario/expect/types.ts";
-export type { AccessFilter, GuestValue, Privilege, Processor, Reach, Tally, Variable, Which } from "./src/scenario/inspection.ts";
+export type {
+  AccessFilter,
+  GuestValue,
+  Privilege,
+  Processor,
+  Reach,
+  StackPlace,
+  StackWatch,
+  Tally,
+  Variable,
+  Which,
+} from "./src/scenario/inspection.ts";
 export {
   ExpectationFailed,
   FailPatternSeen,

@@ -282,6 +282,11 @@ export class Symbols {
     }
     return undefined;
   }
+  /** Bytes of the symbol that begins at an address; undefined: it does not say how many. */
+  sizeAt(address: bigint): number | undefined {
+    const t = this.#all, found = t[countBefore(t.length, (i) => t[i].value <= address) - 1] as Extent | undefined;
+    return found?.value === address && found.sized ? Number(found.end - found.value) : undefined;
+  }
   /** What may be meant by a name that is none: the paths that end with it ("kernel::utils::print" for "print"), else those nearest to it. */
   near(name: string): string[] {
     const paths = [...new Set(this.#allSpellings().map(({ names }) => names.at(-1)!))],

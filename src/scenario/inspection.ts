@@ -3,6 +3,7 @@ import { loadInspector, type Privilege } from "../machine/inspector.ts";
 import { loadBacktrace, type MachineLike } from "./machine_like.ts";
 import { type GuestValue, memoryOf, type Reach, Variable } from "./memory.ts";
 import { Processor } from "./processor.ts";
+import { stackOf, type StackPlace, StackWatch } from "./stacks.ts";
 import { accessesOf, type AccessFilter, Tally, trapsOf, type Which } from "./tallies.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -14,6 +15,9 @@ export {
   type Privilege,
   Processor,
   type Reach,
+  stackOf,
+  type StackPlace,
+  StackWatch,
   Tally,
   trapsOf,
   Variable,

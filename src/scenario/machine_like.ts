@@ -33,6 +33,7 @@ export interface MachineLike {
     lookup(vaddr: bigint): { readonly name: string; readonly offset: bigint } | undefined;
     address(name: string): bigint | undefined;
     near?(name: string): readonly string[];
+    sizeAt?(address: bigint): number | undefined;
     readonly empty?: boolean;
     /** The ELF file that they are from. */
     image?(): Uint8Array | undefined;

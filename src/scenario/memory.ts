@@ -24,14 +24,20 @@ class Unreadable extends Error {}
 
 const PAGE = 4096n;
 
-/** Bytes at a virtual address, whoever may read them there. @throws {Unreadable} it is not mapped, or to no memory. */
-function readFrom({ machine }: Waiting, { cpu: index = 0, physical = false }: Reach, address: bigint, count: number): Uint8Array {
-  const out = new Uint8Array(count), cpu = machine.cpus[index], inspector = inspectorOf(cpu), width = cpu.arch.endsWith("32") ? 32 : 64;
+/** Where virtual addresses lead now, whoever may go there; undefined: nowhere. */
+export function placesOf({ machine }: Waiting, { cpu: index = 0, physical = false }: Reach): (at: bigint) => number | undefined {
+  const cpu = machine.cpus[index], inspector = inspectorOf(cpu);
   const tables = physical || inspector?.privilege(cpu) === "machine" ? "" : inspector?.tables(cpu);
-  const place = (at: bigint): number | undefined => {
+  return (at) => {
     const pa = typeof tables === "string" ? at : tables ? mappingOf(tables, machine.bus, at).pa : cpu.translate(at, "read");
     return pa === undefined ? undefined : Number(pa);
   };
+}
+
+/** Bytes at a virtual address. @throws {Unreadable} it is not mapped, or to no memory. */
+function readFrom(session: Waiting, reach: Reach, address: bigint, count: number): Uint8Array {
+  const { machine } = session, out = new Uint8Array(count), place = placesOf(session, reach);
+  const width = machine.cpus[reach.cpu ?? 0].arch.endsWith("32") ? 32 : 64;
   for (let done = 0; done < count;) {
     const at = BigInt.asUintN(width, address + BigInt(done)), n = Math.min(count - done, Number(PAGE - at % PAGE)), paddr = place(at);
     if (paddr === undefined) throw new Unreadable(`0x${at.toString(16)} is not mapped`);

@@ -9,7 +9,7 @@ import { describeStop, Outcome } from "./failures.ts";
 import { Forbidden } from "./forbidden.ts";
 import type { Basis } from "./basis.ts";
 import { type InputEntry, InputLog, KEYBOARD, RESET } from "./inputs.ts";
-import type { AccessFilter, Processor, Reach, Tally, Variable, Which } from "./inspection.ts";
+import type { AccessFilter, Processor, Reach, StackPlace, StackWatch, Tally, Variable, Which } from "./inspection.ts";
 import { addressOf, describeAddress, type MachineLike, momentOf, ticksOf } from "./machine_like.ts";
 import type { SessionKeyboard, SessionScreen } from "./peripherals.ts";
 import { Pump, type Queue, type SessionHooks } from "./pump.ts";
@@ -136,7 +136,6 @@ export class MachineSession implements Waiting, AsyncDisposable {
     if (!this.#screen) throw new ConfigError(`this machine has no screen: it needs a device such as "vga"`);
     return this.#screen;
   }
-  /** True when `screen` is there. */
   get hasScreen(): boolean {
     return this.#screen !== undefined;
   }
@@ -146,7 +145,6 @@ export class MachineSession implements Waiting, AsyncDisposable {
     if (!this.#keyboard) throw new ConfigError(`this machine has no keyboard: it needs a device such as "i8042"`);
     return this.#keyboard;
   }
-  /** True when `keyboard` is there. */
   get hasKeyboard(): boolean {
     return this.#keyboard !== undefined;
   }
@@ -177,6 +175,11 @@ export class MachineSession implements Waiting, AsyncDisposable {
   /** Counts accesses of a device's registers from now on; memory that it shows itself (VGA's) is none of them. */
   accesses(device: string, filter?: AccessFilter): Tally {
     return INSPECTION.now!.accessesOf(this, device, filter);
+  }
+
+  /** Watches how deep a stack becomes: one that is a symbol with a size, or that `place` tells. What is free of it is filled with a pattern now. */
+  stack(name: string, place?: StackPlace): StackWatch {
+    return INSPECTION.now!.stackOf(this, name, place);
   }
 
   /** Keys that wait for the guest. */

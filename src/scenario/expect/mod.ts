@@ -3,13 +3,14 @@ import { checkOptions, ConfigError } from "../../core/errors.ts";
 import { Console } from "../console.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { describeStop } from "../failures.ts";
-import { Processor, Tally, Variable } from "../inspection.ts";
+import { Processor, StackWatch, Tally, Variable } from "../inspection.ts";
 import { SessionScreen } from "../peripherals.ts";
 import { MachineSession } from "../session.ts";
 import { CONSOLES } from "./consoles.ts";
 import { MACHINES } from "./machines.ts";
 import { PROCESSORS } from "./processors.ts";
 import { SCREENS } from "./screens.ts";
+import { STACKS } from "./stacks.ts";
 import { TALLIES } from "./tallies.ts";
 import type { Expect, PollOptions } from "./types.ts";
 import { VALUES } from "./values.ts";
@@ -24,6 +25,7 @@ const KINDS: readonly (readonly [abstract new (...args: never) => object, Kind])
   [Processor, PROCESSORS],
   [Variable, VARIABLES],
   [Tally, TALLIES],
+  [StackWatch, STACKS],
 ];
 
 /** @throws {ConfigError} it is a promise. */

@@ -2,7 +2,7 @@
 import type { Stop } from "../../machine/stop.ts";
 import type { Pattern } from "../console.ts";
 import type { Duration } from "../duration.ts";
-import type { GuestValue, Privilege, Processor, Tally, Variable } from "../inspection.ts";
+import type { GuestValue, Privilege, Processor, StackWatch, Tally, Variable } from "../inspection.ts";
 import type { SessionScreen } from "../peripherals.ts";
 import type { Cell, Look } from "../screen.ts";
 import type { SerialConsole } from "../serial_console.ts";
@@ -115,6 +115,14 @@ export interface TallyExpectation extends TallyChecks {
   readonly not: TallyChecks;
 }
 
+interface StackChecks {
+  /** Fewer bytes of it were needed so far: 24_576 or "24KiB". */
+  toStayBelow(limit: number | string): void;
+}
+export interface StackExpectation extends StackChecks {
+  readonly not: StackChecks;
+}
+
 export interface VariableExpectation extends VariableChecks {
   readonly not: VariableChecks;
 }
@@ -155,6 +163,7 @@ export type ExpectationOf<T> = [T] extends [SerialConsole] ? ConsoleExpectation
   : [T] extends [Processor] ? ProcessorExpectation
   : [T] extends [Variable] ? VariableExpectation
   : [T] extends [Tally] ? TallyExpectation
+  : [T] extends [StackWatch] ? StackExpectation
   // An `await` is missing, or a call.
   : [T] extends [PromiseLike<unknown>] ? never
   : ValueExpectation<Widened<T>>;
