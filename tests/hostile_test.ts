@@ -32,7 +32,14 @@ const TARGETS: readonly Target[] = [
   {
     machine: "virt",
     kernel: Uint8Array.from([0x6f, 0, 0, 0]),
-    set: { "memory.dram.size": "8MiB", "cpu.harts": 2, "firmware.sbi": "none", "boot.load": 0x8000_0000 },
+    set: {
+      "memory.dram.size": "8MiB",
+      "cpu.harts": 2,
+      "firmware.sbi": "none",
+      "boot.load": 0x8000_0000,
+      ...Object.fromEntries(["blk", "rng", "console", "keyboard"].map((name, n) => [`device.virtio[${n}].type`, `virtio.${name}`])),
+      "device.virtio[2].force_legacy": false,
+    },
   },
 ];
 

@@ -596,6 +596,7 @@ const PHRASES_OF: Readonly<Record<string, readonly ((m: Rig) => void)[]>> = {
   "virtio.blk": VIRTIO,
   "virtio.rng": VIRTIO,
   "virtio.console": VIRTIO,
+  "virtio.keyboard": VIRTIO,
   "x86.lapic": [lapicAccess, lapicAccess, lapicAccess],
   fw_cfg: [fwCfg, fwCfg],
   mc146818: [

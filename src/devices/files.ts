@@ -30,5 +30,6 @@ export const FILES: Readonly<Record<string, string>> = {
   "sifive.test": "loads/devices_riscv.ts",
   "virtio.blk": "loads/devices_virtio.ts",
   "virtio.console": "loads/devices_virtio.ts",
+  "virtio.keyboard": "loads/devices_virtio.ts",
   "virtio.rng": "loads/devices_virtio.ts",
 };

@@ -9,4 +9,5 @@ import "../devices/virtio/device.ts";
 import "../devices/virtio/mmio.ts";
 export { default as blk } from "../devices/virtio/blk.ts";
 export { default as console } from "../devices/virtio/console.ts";
+export { default as keyboard } from "../devices/virtio/keyboard.ts";
 export { default as rng } from "../devices/virtio/rng.ts";

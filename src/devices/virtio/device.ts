@@ -3,7 +3,7 @@
 // Source: Virtual I/O Device (VIRTIO) Version 1.2 (OASIS, 2022), 2 and 3, with what they say of the interface before 1.0.
 import type { BusTarget } from "../../core/bus.ts";
 import type { Alarm } from "../../core/clock.ts";
-import type { CharPort, Device, DeviceEnv } from "../../core/device.ts";
+import type { CharPort, Device, DeviceEnv, KeyPort } from "../../core/device.ts";
 import { BusFault } from "../../core/errors.ts";
 import type { IrqLine } from "../../core/irq.ts";
 import { GuestMemory } from "./memory.ts";
@@ -55,6 +55,7 @@ export interface Model<State extends object = object> {
   /** What it has for the outside, see core/device.ts. */
   readonly char?: CharPort;
   readonly chars?: ReadonlyMap<string, CharPort>;
+  readonly keyboard?: KeyPort;
   /** The driver has reset the device, or the machine was reset. */
   reset(byDriver: boolean): void;
   /** The state was replaced from a snapshot. */
@@ -94,6 +95,7 @@ export class VirtioDevice implements Device<VirtioState> {
   readonly legacy: boolean;
   readonly char: CharPort | undefined;
   readonly chars: ReadonlyMap<string, CharPort> | undefined;
+  readonly keyboard: KeyPort | undefined;
   /** What a model may still do before others have their turn. */
   budget = 0;
   readonly #packed: boolean;
@@ -107,6 +109,7 @@ export class VirtioDevice implements Device<VirtioState> {
     this.model = options.model(this);
     this.char = this.model.char;
     this.chars = this.model.chars;
+    this.keyboard = this.model.keyboard;
     this.state = powerOn(this.model.queues, this.model.state);
     this.windows = options.windows(this);
   }

@@ -45,6 +45,7 @@ interface Posted {
 
 /** Rings, each with room for a table; those before 1.0 have the ring of what is used on a page of its own. */
 const RINGS = 0x1000, RING_BYTES = 0x1000, DEVICE_RING = 0x400, LEGACY_BYTES = 0x2000, LEGACY_DEVICE_RING = 0x1000, TABLE = 0x800;
+const TABLES = 8, TABLE_BYTES = 0x100;
 const BUFFERS = 0x9000, BUFFER_BYTES = 0x7000;
 
 export class Driver {
@@ -54,6 +55,7 @@ export class Driver {
   readonly features: readonly number[];
   readonly #posted = new Map<string, Posted>();
   #buffer = 0;
+  #tables = 0;
 
   constructor(type: AnyDeviceType, readonly queues: number, readonly setup: Setup = {}) {
     const { legacy = false, features = [], size = 8, drives, keys } = setup;
@@ -130,7 +132,7 @@ export class Driver {
     };
     let list = [...out.length ? parts(from, out.length, 0) : [], ...inBytes ? parts(to, inBytes, 2) : []];
     if (this.#has(INDIRECT)) {
-      const table = ring.desc + TABLE;
+      const table = ring.desc + TABLE + TABLE_BYTES * (this.#tables++ % TABLES);
       list.forEach((d, i) => this.#descriptor(table + 16 * i, d, this.#has(PACKED) ? 0 : i + 1, i < list.length - 1 && !this.#has(PACKED)));
       list = [[table, 16 * list.length, 4]];
     }
