@@ -49,24 +49,26 @@ const X86: Cases = {
   privileged: ["x86-privileged", X86_HALTS], gate_dpl: ["x86-gate-dpl", X86_HALTS], gate_dpl_ok: HALTED,
   no_rsp0: ["x86-no-rsp0", X86_HALTS], no_rsp0_ok: HALTED,
   overflow: ["x86-stack-overflow", "x86-no-ist"], overflow_handled: ["x86-stack-overflow", X86_HALTS], overflow_ok: HALTED,
+  near_stack: ["x86-not-mapped", X86_HALTS],
   empty_ist: ["x86-ud2", "x86-empty-ist", X86_HALTS],
   red_zone: ["x86-red-zone", X86_HALTS], red_zone_ok: HALTED,
+  red_zone_faults: ["x86-null-pointer", X86_HALTS],
   bios_memory: ["x86-bios-memory", X86_HALTS], bios_memory_ok: ["x86-ud2", X86_HALTS],
   no_idt: ["x86-null-pointer", "x86-no-idt"], no_idt_ok: ["x86-null-pointer", X86_HALTS],
   short_idt: ["x86-null-pointer", "x86-short-idt"], no_handler: ["x86-null-pointer", "x86-no-handler"],
   bad_gate: ["x86-null-pointer", "x86-bad-gate"], gate_selector: ["x86-ud2", "x86-gate-selector"],
   no_irq_handler: ["x86-no-handler"],
   error_code_left: ["x86-not-mapped", "x86-error-code-left", X86_HALTS],
-  handler_faults: ["x86-ud2", "x86-handler-faults", X86_HALTS],
+  handler_faults: ["x86-ud2", "x86-handler-faults", X86_HALTS], nested: ["x86-ud2", X86_HALTS],
   pic: ["x86-pic-not-remapped", X86_HALTS], pic_ok: HALTED,
-  no_eoi: ["x86-no-eoi"], eoi_ok: ["idle"],
+  no_eoi: ["x86-no-eoi"], only_ticks: ["idle"],
   all_masked: ["x86-all-masked"], halted: HALTED,
   endless: ["endless-loop"], spinning: ["spinning"], deadlock: ["x86-ud2", "deadlock"], spinning_ok: HALTED,
 };
 // deno-fmt-ignore
 const SUPERVISOR: Cases = {
   fs_off: ["riscv-fs-off", HALTS], fs_on_ok: WAITING,
-  vector: ["riscv-no-vector", HALTS],
+  reserved_rounding: ["riscv-unknown-instruction", HALTS], vector: ["riscv-no-vector", HALTS],
   unimplemented: ["riscv-unimp", HALTS], unimplemented_ok: WAITING, breakpoint: ["riscv-breakpoint", HALTS],
   zeros: ["riscv-zeros", HALTS],
   csr_privilege: ["riscv-csr-privilege", HALTS], csr_privilege_ok: WAITING, csr_none: ["riscv-csr", HALTS],
@@ -82,10 +84,12 @@ const SUPERVISOR: Cases = {
   accessed: ["riscv-accessed-dirty", HALTS], accessed_ok: WAITING,
   reserved: ["riscv-reserved-entry", HALTS], superpage: ["riscv-superpage", HALTS],
   user_page: ["riscv-user-page", HALTS], user_page_ok: WAITING,
+  either_user: ["riscv-user-page", HALTS], either_kernel: ["riscv-unimp", HALTS],
   overflow: ["riscv-stack-overflow", "riscv-handler-on-the-same-stack", HALTS], overflow_handled: ["riscv-stack-overflow", HALTS], overflow_ok: WAITING,
+  near_stack: ["riscv-not-mapped", HALTS],
   sscratch_empty: ["riscv-unimp", "riscv-sscratch-empty", HALTS], sscratch_ok: ["riscv-unimp", HALTS],
   no_tvec: ["riscv-unimp", "riscv-no-tvec"], no_tvec_ok: ["riscv-unimp", HALTS], tvec_not_mapped: ["riscv-unimp", "riscv-tvec-not-mapped"],
-  handler_faults: ["riscv-unimp", "riscv-handler-faults", HALTS],
+  handler_faults: ["riscv-unimp", "riscv-handler-faults", HALTS], nested: ["riscv-unimp", HALTS],
   halted: WAITING, storm: ["riscv-interrupt-storm"], timer_ok: WAITING,
   endless: ["endless-loop"], spinning: ["spinning"], deadlock: ["riscv-unimp", "deadlock"], spinning_ok: WAITING,
 };
@@ -210,6 +214,10 @@ Deno.test("a guest that resets itself for ever: the report of what was in front 
   );
   assertEquals(resets!.report!.causes.map(({ id }) => id), ["x86-null-pointer", "x86-no-idt"]);
   assertMatch(error!.message, /\n {2}before reset 16:\n {4}the guest asked for a reset\n {4}cause: a null pointer/);
+  // Looking at it is no part of its time, and does not end the counting.
+  assertEquals((await m.report()).facts.resets!.count, resets!.count);
+  await m.run({ for: "5ms" });
+  assert((await m.report()).facts.resets!.count > resets!.count);
   // Once is no loop.
   await using once = await boot("pc", { kernel: guest("x86_deaths.elf"), append: "case=halted", set });
   await once.stopped();
@@ -349,11 +357,14 @@ Deno.test({
         assert(built.success, new TextDecoder().decode(built.stderr));
         await using m = await boot(machine, { kernel });
         await m.stopped();
-        const { backtrace } = (await m.report()).facts.cpus[0];
+        const { backtrace, source } = (await m.report()).facts.cpus[0];
         const found = backtrace.flatMap((
           { exception, functions },
         ) => [...exception ? [exception] : [], functions.at(-1)!.name.replace(/\+.*/, "")]);
         assertEquals(found, frames, `${of}, ${how}`);
+        const [quote] = source, line = quote?.lines.find(({ number }) => number === quote.line)!;
+        if (flags.startsWith("-g")) assertMatch(`${quote.file}: ${line.text}`, /^k\.c: APART void stop\(void\)/);
+        else assertEquals(source, []);
       }));
     } finally {
       Deno.removeSync(folder, { recursive: true });

@@ -190,7 +190,9 @@ export function backtraceOf(cpu: Cpu, bus: Bus, program: Program): NamedFrame[] 
   for (let i = 0; i < frames.length && named.length < MOST; i++) {
     const frame = frames[i];
     let times = 1;
-    while (frames[i + times]?.pc === frame.pc && frames[i + times].next === frame.next && !frames[i + times].exception) times++;
+    while (frames[i + times]?.pc === frame.pc && frames[i + times].next === frame.next && frames[i + times].exception === frame.exception) {
+      times++;
+    }
     const alike = times >= ALIKE ? { times } : {};
     named.push({ ...frame, functions: functionsAt(program, frame.pc, frame.next), ...alike });
     if (times >= ALIKE) i += times - 1;

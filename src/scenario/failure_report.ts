@@ -94,7 +94,7 @@ export class FailureReport {
   #aside<T>(run: () => T): T {
     const { machine } = this, saved = machine.snapshot();
     const ports = this.consoles.map(({ port }) => [port, { ...hooksOf(port) }] as const), keys = machine.keyboard, keysRoom = keys?.onRoom;
-    const resets = this.#resets, { onReset } = machine;
+    const { onReset } = machine;
     for (const [port] of ports) port.onByte = port.onRoom = () => {};
     if (keys) keys.onRoom = () => {};
     machine.onReset = () => {};
@@ -105,7 +105,6 @@ export class FailureReport {
       this.away = false;
       if (machine.rewind) machine.rewind(saved);
       else machine.restore(saved);
-      this.#resets = resets;
       machine.onReset = onReset!;
       for (const [port, hooks] of ports) Object.assign(port, hooks);
       if (keys) keys.onRoom = keysRoom!;

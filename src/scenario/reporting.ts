@@ -69,7 +69,9 @@ export interface ReportHow {
 
 /** Undefined: nobody knows the machine's processors. */
 export function reportOn(machine: MachineLike, occasion: Occasion, headline: string, how: ReportHow): Report | undefined {
-  const { printed, resets, aside } = how, options = { headline, printed, readSource, ...(resets ? { resets } : {}) };
+  const { printed, resets, aside } = how,
+    readSource = sourcesOf(machine.symbols.file),
+    options = { headline, printed, readSource, ...(resets ? { resets } : {}) };
   const facts = makeReport(machine as Machine, occasion, options);
   if (!facts.known) return undefined;
   if (!aside || machine.stopped) return new Report(facts);
@@ -77,12 +79,21 @@ export function reportOn(machine: MachineLike, occasion: Occasion, headline: str
   return new Report(makeReport(machine as Machine, occasion, { ...options, samples }));
 }
 
-/** A source file's text; undefined where it is not there, or may not be read: nobody is asked. */
-function readSource(file: string): string | undefined {
-  try {
-    if (Deno.permissions.querySync({ name: "read", path: file }).state !== "granted") return undefined;
-    return Deno.statSync(file).size > LARGEST_SOURCE ? undefined : Deno.readTextFileSync(file);
-  } catch {
-    return undefined;
+/**
+ * A source file's text; undefined where it is not there, or may not be read: nobody is asked. Compilers are told of paths from where they are
+ * started, which is a folder around the program mostly.
+ */
+const sourcesOf = (program: string | undefined) => (file: string): string | undefined => {
+  const folders = file.startsWith("/") || program === undefined
+    ? []
+    : program.split("/").slice(0, -1).map((_, n, all) => all.slice(0, n + 1).join("/"));
+  for (const path of [file, ...folders.reverse().map((folder) => `${folder}/${file}`)]) {
+    try {
+      if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") continue;
+      if (Deno.statSync(path).size <= LARGEST_SOURCE) return Deno.readTextFileSync(path);
+    } catch {
+      continue;
+    }
   }
-}
+  return undefined;
+};

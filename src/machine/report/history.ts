@@ -19,3 +19,8 @@ export function chainOf(history: History, returned = false): Chain {
   const { first, between, last: end } = history.digest(SHOWN);
   return { entries: [...first, ...end], before: first.length, gap: between };
 }
+
+/** So many of one place in a row are looked for on a stack. */
+const DEEPEST = 100;
+/** The exceptions that an entry stands for: one that comes in its own handler is told as several in a row. */
+export const inARow = (e: HistoryEntry): HistoryEntry[] => Array.from({ length: Math.min(e.times, DEEPEST) }, () => e);

@@ -4,7 +4,7 @@ import type { Cpu } from "../../core/cpu.ts";
 import type { EngineCpu } from "../engine_cpu.ts";
 import type { ExceptionFrames, Registers } from "../architecture.ts";
 import { causeName, type TrapLog, trapOf } from "../../riscv/trap.ts";
-import { chainOf } from "../report/history.ts";
+import { chainOf, inARow } from "../report/history.ts";
 import { X_NAMES } from "../../riscv/registers.ts";
 
 /** Instructions of an entry that are looked at: 31 registers are saved, perhaps those of floating point, too. */
@@ -74,7 +74,7 @@ function follow(cpu: Cpu, vector: bigint, stop: bigint, user: boolean): Entry {
 
 export const interruptedFrames: ExceptionFrames["interruptedFrames"] = (cpu, { bytes }, read, symbols) => {
   const traps = (cpu as Cpu & Partial<EngineCpu<DebuggableHart>>).core?.traps;
-  const pending = traps ? chainOf(traps.history).entries.map(trapOf).reverse() : [];
+  const pending = traps ? chainOf(traps.history).entries.flatMap(inARow).map(trapOf).reverse() : [];
   const mask = (v: bigint) => BigInt.asUintN(8 * bytes, v);
   const functionOf = (at: bigint) => symbols.lookup(at)?.name;
   return {

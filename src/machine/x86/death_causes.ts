@@ -99,8 +99,7 @@ function redZone(f: F): string | undefined {
   for (let at = f.first.pc - (f.symbols.lookup(f.first.pc)?.offset ?? 0n), n = 0; n < 400 && f.function(at) === name; n++) {
     const insn = f.cpu.disassemble(at);
     if (!insn) return undefined;
-    if (/^(sub rsp|push|enter|call)/.test(insn.text)) return undefined;
-    if (/\[rsp-0x/.test(insn.text)) return name;
+    if (/\[rsp-0x[0-9a-f]{1,2}\]/.test(insn.text) && !insn.text.startsWith("lea")) return name;
     at += BigInt(insn.length);
   }
   return undefined;

@@ -6,7 +6,7 @@ import type { EngineCpu } from "../engine_cpu.ts";
 import type { X86Cpu } from "../../x86/cpu.ts";
 import type { ExceptionFrames, Registers } from "../architecture.ts";
 import { RETURNED } from "../../x86/slots.ts";
-import { chainOf } from "../report/history.ts";
+import { chainOf, inARow } from "../report/history.ts";
 
 /** Bytes of stack that are looked through: a handler's entry saves all registers, perhaps those of the FPU, too. */
 const SPAN = 2048n;
@@ -15,7 +15,9 @@ const ONE = 2n, ZERO = ~0x3f_7fd7n;
 
 export const interruptedFrames: ExceptionFrames["interruptedFrames"] = (cpu, { bytes, stack }, read, symbols) => {
   const core = (cpu as Cpu & Partial<EngineCpu<X86Cpu>>).core;
-  const pending = core?.events ? chainOf(core.events.history, core.window.lo(RETURNED) !== 0).entries.map(eventOf).reverse() : [],
+  const pending = core?.events
+      ? chainOf(core.events.history, core.window.lo(RETURNED) !== 0).entries.flatMap(inARow).map(eventOf).reverse()
+      : [],
     word = BigInt(bytes);
   /** The frame of an exception at an address, for the first of the pending ones that fits. */
   const frameAt = (at: bigint, now: Registers) => {

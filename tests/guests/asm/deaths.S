@@ -146,6 +146,26 @@ trap_entry:
     ld a1, 48(sp)
     addi sp, sp, 128
     sret
+# Traps ask sscratch: it holds 0 while the kernel runs.
+    .balign 4
+either_entry:
+    csrrw sp, sscratch, sp
+    bnez sp, 1f
+    csrr sp, sscratch
+    addi sp, sp, -64
+    sd ra, 0(sp)
+    sd s0, 8(sp)
+    addi t0, sp, 64
+    sd t0, 16(sp)
+    j 2f
+1:  addi sp, sp, -48
+    sd ra, 0(sp)
+    sd s0, 8(sp)
+    csrr t0, sscratch
+    sd t0, 16(sp)
+2:  csrw sscratch, zero
+    call trap_handler
+    j .
 # Traps take a stack from sscratch.
     .balign 4
 swap_entry:
@@ -230,6 +250,11 @@ float:
     li t0, 1 << 13
     csrs sstatus, t0
     call float
+    j done
+    CASE reserved_rounding      # floating point is on, and this is none
+    li t0, 1 << 13
+    csrs sstatus, t0
+    .word 0x02005053            # fadd.d with the rounding mode 5
     j done
     CASE vector
     .word 0x022180d7            # vadd.vv v1, v2, v3
@@ -395,14 +420,27 @@ to_user:
     li t0, 0x100
     csrc sstatus, t0
     la t0, swap_entry
-    csrw stvec, t0
+    la t1, user_calls
+    bne a0, t1, 1f
+    la t0, either_entry
+1:  csrw stvec, t0
     la t0, trap_stack_top
     csrw sscratch, t0
+    mv sp, a2
     sret
     CASE user_page
     la a0, user_reads
     la a1, ticks
     j to_user
+    CASE either_user            # by an entry that asks
+    la a0, user_calls
+    la a1, ticks
+    la a2, ustack + 64
+    call to_user
+    CASE either_kernel
+    la t0, either_entry
+    csrw stvec, t0
+    call aborts
     CASE user_page_ok
     la a0, user_reads
     la a1, user
@@ -442,6 +480,10 @@ descend:
 1:  ld ra, 56(sp)
     addi sp, sp, 64
     ret
+    CASE near_stack             # no access to the stack
+    la a0, guard + 16
+    lw a1, 0(a0)
+    j done
     CASE sscratch_empty
     la t0, swap_entry
     csrw stvec, t0
@@ -463,6 +505,24 @@ descend:
     li t0, 0x10000000
     csrw stvec, t0
     unimp
+    CASE nested                 # the same again in its own handler, twice
+    la t0, again
+    sd t0, on_exception, t1
+    call aborts
+again:
+    addi sp, sp, -16
+    sd ra, 8(sp)
+    lw t0, ticks
+    addi t0, t0, 1
+    sw t0, ticks, t1
+    li t1, 2
+    blt t0, t1, 1f
+    la t0, give_up
+    sd t0, on_exception, t1
+1:  call aborts
+    ld ra, 8(sp)
+    addi sp, sp, 16
+    ret
     CASE handler_faults
     la t0, careless
     sd t0, on_exception, t1
@@ -575,6 +635,9 @@ user_reads:
 user_done:
     ecall
     j user_done
+user_calls:
+    call user_reads
+ustack: .zero 64
     .section .rodata
     .balign 4096
 limits: .word 0

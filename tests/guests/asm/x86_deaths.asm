@@ -493,6 +493,10 @@ descend:
         call    descend
 .up:    leave
         ret
+CASE near_stack                         ; no access to the stack
+        mov     ebx, guard + 16
+        mov     eax, [rbx]
+        jmp     done
 CASE empty_ist
         mov     byte [idt + 6 * 16 + 4], 3
         mov     byte [idt + 8 * 16 + 4], 0
@@ -524,6 +528,17 @@ leaf_above:
         mov     rax, [rsp]
         mov     eax, [rax]
         add     rsp, 8
+        ret
+CASE red_zone_faults                    ; interrupted, and faults for a reason of its own
+        call    timer_on
+        call    leaf_faults
+        jmp     done
+leaf_faults:
+        lea     rcx, [rsp - 8]
+        mov     dword [ticks], 0
+.wait:  cmp     dword [ticks], 2
+        jb      .wait
+        mov     eax, [16]
         ret
 CASE bios_memory
         mov     esp, 0x9ff00
@@ -599,6 +614,19 @@ log:    mov     qword [on_exception], give_up
         mov     eax, [0x40002000]
         ret
 
+CASE nested                             ; the same again in its own handler, twice
+        mov     qword [on_exception], again
+        call    aborts
+again:  push    rbp
+        mov     rbp, rsp
+        inc     dword [ticks]
+        cmp     dword [ticks], 2
+        jb      .last
+        mov     qword [on_exception], give_up
+.last:  call    aborts
+        leave
+        ret
+
 ; --- interrupts
 ; The 8259s at 0x20 and 0x28; the 8254 a thousand times a second.
 pic_at: mov     al, 0x11
@@ -636,7 +664,7 @@ CASE no_eoi
         call    timer_on
 .wait:  hlt
         jmp     .wait
-CASE eoi_ok
+CASE only_ticks                         ; interrupts come, and change nothing
         call    timer_on
 .wait:  hlt
         jmp     .wait
