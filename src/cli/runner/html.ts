@@ -22,7 +22,7 @@ pre { background: #8882; padding: .7rem; overflow-x: auto; border-radius: .3rem;
 /** The page. */
 export function htmlOf(summary: Summary): string {
   const { results, notes, ms, shard, started } = summary, files = [...Map.groupBy(results, (r) => r.file)];
-  const title = `${succeeded(summary) ? "passed" : "failed"}: ${describeCounts(results)}`;
+  const title = `${summary.interrupted ? "interrupted" : succeeded(summary) ? "passed" : "failed"}: ${describeCounts(results)}`;
   const about = [started.toISOString(), formatMs(ms), ...shard ? [`part ${shard.index} of ${shard.total}`] : [], ...notes];
   return `<!doctype html>
 <html lang="en">

@@ -22,13 +22,21 @@ export function readJson(text: string, file: string): Summary {
   if (read.bringup !== VERSION) {
     throw new ConfigError(`a report of version ${read.bringup}: this bringup reads version ${VERSION}`, { file });
   }
-  const { results, notes, ms, started, shard, only } = read as Record<keyof Summary, unknown>, at = new Date(String(started));
+  const { results, notes, ms, started, shard, only, interrupted } = read as Record<keyof Summary, unknown>, at = new Date(String(started));
   const part = shard as Summary["shard"];
   const whole = Array.isArray(results) && results.every(isResult) && Array.isArray(notes) && typeof ms === "number" &&
     !isNaN(at.getTime()) &&
     (part === undefined || Number.isInteger(part?.index) && Number.isInteger(part?.total));
   if (!whole) throw new ConfigError("the report is damaged: its results are not as `bringup test` writes them", { file });
-  return { results, notes: notes.map(String), ms, started: at, only: only === true, ...(part && { shard: part }) };
+  return {
+    results,
+    notes: notes.map(String),
+    ms,
+    started: at,
+    only: only === true,
+    ...(interrupted === true && { interrupted }),
+    ...(part && { shard: part }),
+  };
 }
 
 function isResult(value: unknown): value is TestResult {

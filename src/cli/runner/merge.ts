@@ -10,7 +10,7 @@ import { junitOf } from "./junit.ts";
 import { addLcov, type Coverage, isLcov, lcovOf } from "./lcov.ts";
 import { closing } from "./report_text.ts";
 import { paint } from "./reporters.ts";
-import { counts, type Shard, type Summary } from "./results.ts";
+import { counts, type Shard, succeeded, type Summary } from "./results.ts";
 import { element, escapeXml, type Node } from "./xml.ts";
 
 /** What is in the reports. */
@@ -68,7 +68,7 @@ export function merge({ positional, values }: CommandLine): number {
   const { tests, failed } = summary ? { tests: summary.results.length, failed: counts(summary.results).failed } : totals(reports.suites);
   if (!summary && files.junit.length) writeText(Deno.stdout, `${tests} tests, ${failed} failed\n`);
   for (const m of missing) writeText(Deno.stderr, `bringup: ${m}\n`);
-  return failed > 0 || missing.length > 0 || summary?.only ? 1 : 0;
+  return failed > 0 || missing.length > 0 || summary && !succeeded(summary) ? 1 : 0;
 }
 
 /** A file, or what may be a report in a folder and below. */
@@ -189,6 +189,7 @@ function summaryOf(summaries: readonly Summary[]): Summary | undefined {
     results: sorted.flatMap((s) => s.results).sort((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : 0),
     notes: [...new Set(sorted.flatMap((s) => s.notes))],
     only: sorted.some((s) => s.only),
+    ...(sorted.some((s) => s.interrupted) && { interrupted: true }),
     ms: Math.max(...sorted.map((s) => s.ms)),
     started: new Date(Math.min(...sorted.map((s) => s.started.getTime()))),
   };

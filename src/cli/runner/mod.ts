@@ -43,11 +43,10 @@ export async function test({ positional, values }: CommandLine): Promise<number>
       return signalled!;
     }
     const { modules } = find();
-    const summary = await runner.run(modules),
-      notes = signalled === undefined ? [] : ["a signal ended the run: what is missing was not run"];
+    const summary = await runner.run(modules);
     const names = new Map(modules.map((m) => [m.name, new Set(m.tests.map((t) => t.name))]));
     keepFailed(summary.results, (file, name) => names.get(file)?.has(name) === false);
-    runner.reporter.end?.({ ...summary, notes: [...summary.notes, ...notes] });
+    runner.reporter.end?.(signalled === undefined ? summary : { ...summary, interrupted: true });
     await runner.close();
     return signalled ?? (succeeded(summary) ? 0 : 1);
   } finally {

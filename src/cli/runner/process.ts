@@ -30,6 +30,33 @@ export class Printed {
   }
 }
 
+/** Takes a stream apart: what tests print, and lines of ours, whose rest is given to `onMark`. */
+export class Marked {
+  #text = "";
+  constructor(readonly mark: string, readonly onText: (text: string) => void, readonly onMark: (rest: string) => void) {}
+  push(text: string): void {
+    this.#text += text;
+    for (let at: number; (at = this.#text.indexOf(this.mark)) >= 0;) {
+      const end = this.#text.indexOf("\n", at);
+      if (end < 0) break;
+      const rest = this.#text.slice(at + this.mark.length, end);
+      this.#print(at);
+      this.#text = this.#text.slice(end + 1 - at);
+      this.onMark(rest);
+    }
+    // A mark whose line has not come to its end waits for the rest, and so does what may be the beginning of one.
+    const at = this.#text.indexOf(this.mark), begun = at < 0 ? this.#text.lastIndexOf(this.mark[0]) : at;
+    this.#print(begun >= 0 && (at >= 0 || this.mark.startsWith(this.#text.slice(begun))) ? begun : this.#text.length);
+  }
+  end(): void {
+    this.#print(this.#text.length);
+  }
+  #print(length: number): void {
+    if (length > 0) this.onText(this.#text.slice(0, length));
+    this.#text = this.#text.slice(length);
+  }
+}
+
 /** The process has ended while something was asked of it. */
 export class WorkerEnded extends Error {
   constructor(readonly status: Deno.CommandStatus, readonly output: string) {
@@ -107,27 +134,11 @@ export class WorkerProcess {
     }
   }
 
-  /** Reads a stream: what tests print, and lines of ours, whose rest is given to `onMark`. */
   async #read(stream: ReadableStream<Uint8Array>, onMark: (rest: string) => void): Promise<void> {
-    const mark = this.#mark, decoder = new TextDecoder();
-    let text = "";
-    for await (const bytes of stream) {
-      text += decoder.decode(bytes, { stream: true });
-      for (let at: number; (at = text.indexOf(mark)) >= 0;) {
-        const end = text.indexOf("\n", at);
-        if (end < 0) break;
-        this.#printed.add(text.slice(0, at));
-        onMark(text.slice(at + mark.length, end));
-        text = text.slice(end + 1);
-        this.#settle();
-      }
-      // A mark whose line has not come to its end waits for the rest, and so does what may be the beginning of one.
-      const at = text.indexOf(mark), begun = at < 0 ? text.lastIndexOf("\x1e") : at;
-      const kept = begun >= 0 && (at >= 0 || mark.startsWith(text.slice(begun))) ? begun : text.length;
-      this.#printed.add(text.slice(0, kept));
-      text = text.slice(kept);
-    }
-    this.#printed.add(text);
+    const decoder = new TextDecoder(),
+      marked = new Marked(this.#mark, (text) => this.#printed.add(text), (rest) => (onMark(rest), this.#settle()));
+    for await (const bytes of stream) marked.push(decoder.decode(bytes, { stream: true }));
+    marked.end();
   }
 
   #settle(): void {

@@ -102,7 +102,7 @@ export function closing(summary: Summary, colour: ReturnType<typeof paint>): str
       }).join("\n")
     }`;
   const failed = results.filter((r) => r.status === "failed"), flaky = results.filter((r) => r.status === "flaky");
-  const word = succeeded(summary) ? colour(GREEN, "ok") : colour(RED, "FAILED");
+  const word = summary.interrupted ? colour(RED, "INTERRUPTED") : succeeded(summary) ? colour(GREEN, "ok") : colour(RED, "FAILED");
   return section(colour(RED, "ERRORS"), failed, () => true) +
     section(colour(YELLOW, "FLAKY: failed, and passed when run again"), flaky, (a) => !a.passed) +
     (failed.length ? `\n ${colour(RED, "FAILURES")}\n\n${failed.map((r) => `${named(r)}\n`).join("")}` : "") +

@@ -136,7 +136,7 @@ Deno.test("JUnit XML is as the schema has it, whatever names and messages hold; 
 
 Deno.test("JSON and the page hold all of it; the page needs nothing else, and nothing gets out of it", () => {
   const all = summary(RESULTS, { index: 1, total: 2 }), page = htmlOf(all);
-  assertEquals(readJson(jsonOf(all), "x"), all);
+  for (const one of [all, { ...all, interrupted: true as const, only: true }]) assertEquals(readJson(jsonOf(one), "x"), one);
   assertEquals(readHtml(page, "x"), all);
   assertEquals([...page.matchAll(/<(\/?\w+)/g)].map((m) => m[1]).filter((t) => /^\/?(script|b|link|img|a)$/.test(t) && !/^\/?b$/.test(t)), [
     "script",
@@ -196,7 +196,7 @@ Deno.test("which reporters there are, and where they write", () => {
 
 const LCOV = [
   "TN:\nSF:a.c\nFN:1,main\nFN:9,rest\nFNDA:1,main\nFNDA:0,rest\nBRDA:2,0,0,1\nBRDA:2,0,1,0\nBRDA:3,0,0,-\nDA:1,1\nDA:9,0\nLF:2\nLH:1\nend_of_record\n",
-  "SF:b.c\nDA:1,4\nend_of_record\nTN:x\nSF:a.c\nFNL:0,9\nFNA:0,3,rest\nBRDA:3,0,0,2\nDA:9,3\nDA:10,0\nend_of_record\n",
+  "SF:b.c\nDA:1,4\nend_of_record\nTN:x\nSF:a.c\nFNL:0,9\nFNA:0,3,rest\nBRDA:3,0,0,2\nDA:1,2\nDA:9,3\nDA:10,0\nend_of_record\n",
 ];
 
 Deno.test("coverage of several runs is the sum of each line, function and branch; no other line is taken", () => {
@@ -217,7 +217,7 @@ BRDA:2,0,1,0
 BRDA:3,0,0,2
 BRF:3
 BRH:2
-DA:1,1
+DA:1,3
 DA:9,3
 DA:10,0
 LF:3

@@ -72,6 +72,8 @@ export interface Summary {
   readonly notes: readonly string[];
   /** Tests were left out for others' sake that are marked `only`: that is no success. */
   readonly only: boolean;
+  /** A signal ended it: what is missing was not run. */
+  readonly interrupted?: true;
   /** The host's time of all. */
   readonly ms: number;
   readonly shard?: Shard;
@@ -93,7 +95,7 @@ export function counts(results: readonly Pick<TestResult, "status">[]): Record<S
 }
 
 /** Whether all is well: the exit status, and what reports say. */
-export const succeeded = ({ results, only }: Pick<Summary, "results" | "only">): boolean => !only && counts(results).failed === 0;
+export const succeeded = ({ results, only, interrupted }: Summary): boolean => !only && !interrupted && counts(results).failed === 0;
 
 /** The host's time of all attempts. */
 export const msOf = (result: TestResult): number => result.attempts.reduce((sum, a) => sum + a.ms, 0);

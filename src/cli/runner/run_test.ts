@@ -37,7 +37,10 @@ Deno.test.each([{ a: { b: 5 } }])("$a.b of 100%%", ({ a }) => assertEquals(a.b, 
 let sets = 0;
 Deno.test.beforeAll(() => { sets += 10; });
 Deno.test.beforeEach(() => { sets++; });
-Deno.test("hooks", () => assertEquals(sets, 17));
+let order = "";
+Deno.test.afterEach(() => { order += "1"; });
+Deno.test.afterEach(() => { order += "2"; });
+Deno.test("hooks", () => assertEquals([sets, order], [17, "21".repeat(6)]));
 Deno.test("throws", () => { throw new RangeError("out of range"); });
 Deno.test("throws no error", () => { throw "a word"; });
 Deno.test("steps", async (t) => {
@@ -50,14 +53,15 @@ Deno.test("later", () => { setTimeout(() => { throw new Error("from a timer"); }
 Deno.test("exits", () => Deno.exit(3));
 Deno.test("prints", () => { console.log("to stdout"); console.error("to stderr"); });
 Deno.test("prints \\x1e alone", () => { Deno.stdout.writeSync(new Uint8Array([0x1e, 0x41])); });
-Deno.test("hangs", () => { for (;;) {} });
+Deno.test("takes too long", () => new Promise((r) => setTimeout(r, 1e6)));
+Deno.test({ name: "hangs", timeout: 200, fn: () => { for (;;) {} } });
 Deno.test({ name: "has its own limit", timeout: 50, fn: () => new Promise(() => {}) });
 Deno.test("is killed", () => { Deno.kill(Deno.pid, "SIGKILL"); return new Promise(() => {}); });
 Deno.test("the last one", () => {});
 `;
   const late = `setTimeout(() => Deno.test("x", () => {}), 0);\nDeno.test("waits", () => new Promise((r) => setTimeout(r, 50)));`;
   const summary = await run({ "every.ts": text, "syntax.ts": "const = 1;", "late.ts": late }, { timeoutMs: 1500 });
-  assertEquals(told(summary).slice(0, 23), [
+  assertEquals(told(summary).slice(0, 24), [
     "name and function: passed",
     "named: passed",
     "options: passed",
@@ -76,6 +80,7 @@ Deno.test("the last one", () => {});
     "exits: failed",
     "prints: passed",
     "prints \x1e alone: passed",
+    "takes too long: failed",
     "hangs: failed",
     "has its own limit: failed",
     "is killed: failed",
@@ -83,13 +88,13 @@ Deno.test("the last one", () => {});
     "(loading the file): failed",
   ]);
   const of = (name: string) => summary.results.find((r) => r.name === name)!, error = (name: string) => of(name).attempts[0].error!;
-  assertEquals([of("throws").line, of("ignored").line, of("1 is below 2 (0)").line], [15, 6, 9]);
+  assertEquals([of("throws").line, of("ignored").line, of("1 is below 2 (0)").line], [18, 6, 9]);
   assertEquals(error("throws").message, "RangeError: out of range");
-  assertEquals(error("throws").at, { file: `${scratch}/every.ts`, line: 15, column: 35 });
+  assertEquals(error("throws").at, { file: `${scratch}/every.ts`, line: 18, column: 35 });
   assertEquals(error("throws").text.split("\n").length, 2, "nothing of the runner is in it");
   assertStringIncludes(error("throws no error").message, "a word");
   assertEquals(error("steps").message, "a step failed: Error: deep down");
-  assertMatch(error("steps").text, /^step three > below: Error: deep down\n +at .*every\.ts:20:/);
+  assertMatch(error("steps").text, /^step three > below: Error: deep down\n +at .*every\.ts:23:/);
   assertEquals(of("steps").attempts[0].steps.map((s) => [s.name, s.status, s.steps.length]), [
     ["one", "passed", 0],
     ["two", "skipped", 0],
@@ -99,7 +104,8 @@ Deno.test("the last one", () => {});
   assertStringIncludes(error("exits").message, "called Deno.exit(3)");
   assertEquals(of("prints").attempts[0].output.split("\n").sort(), ["", "to stderr", "to stdout"]);
   assertEquals(of("prints \x1e alone").attempts[0].output, "\x1eA");
-  assertStringIncludes(error("hangs").message, "longer than the 1.5s of the host's time");
+  assertStringIncludes(error("takes too long").message, "longer than the 1.5s of the host's time");
+  assertStringIncludes(error("hangs").message, "longer than the 200ms of the host's time");
   assertStringIncludes(error("has its own limit").message, "longer than the 50ms of the host's time");
   assertEquals(error("is killed").message, "its process was ended by SIGKILL in the midst of the test");
   assertMatch(error("(loading the file)").text, /syntax\.ts/);

@@ -109,15 +109,15 @@ async function main(): Promise<void> {
   fileUses.seen = (path) => files.add(path);
   // What every script needs, while the runner looks for the files.
   const api = import(API);
-  for await (const line of lines(Deno.stdin.readable)) {
+  const handle = async (command: Command) => {
     await api;
-    const told = await answer(JSON.parse(line));
-    const used = [...files];
+    const told = await answer(command), used = [...files];
     files = new Set();
     write(stderr, `${mark}\n`);
     write(stdout, `${mark}${JSON.stringify({ ...told, ...(used.length && { files: used }), ...(spoilt && { spoilt }) })}\n`);
-  }
-  // The runner is gone, or done with this process.
+  };
+  // One at a time comes, and the end of all may come in the midst of a test: the runner is gone, or done with this process.
+  for await (const line of lines(Deno.stdin.readable)) handle(JSON.parse(line));
   exit(0);
 }
 
