@@ -46,6 +46,17 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
     inputs: [sent("hello\r", 100_000, 20_000), sent("again and again\r", 300_000, 5_000), sent("exit\r", 900_000)],
     end: 20_000_000,
   },
+  amd64: {
+    machine: "pc",
+    options: {
+      kernel: `${ROOT}cache/linux_amd64/vmlinuz`,
+      initrd: `${ROOT}cache/linux_amd64/initramfs.cpio.gz`,
+      append: "console=ttyS0",
+      set: { memory: "256MiB", harts: 2 },
+    },
+    inputs: [],
+    end: 1_500_000_000,
+  },
   linux: {
     machine: "virt",
     options: {

@@ -16,7 +16,7 @@ const FOREIGN =
 Rust's test harness (--nocapture, -q, ...): what \`cargo test\` and runners such as bootimage append.`;
 
 export const KEYS = `Keys in the terminal, after Ctrl-A:
-  x  end the run        c  monitor: registers, pause, reset; again: back to the guest
+  x  end the run        c  monitor: registers, pause, save; again: back to the guest
   h  this list          a  send Ctrl-A itself
   r  report: where it is, and why (also SIGUSR1, SIGUSR2)
   l  draw the guest's screen again (--display terminal)`;

@@ -70,7 +70,10 @@ for (const row of wanted) {
   const mean = last && only.length === 0 ? meanCells(group, members) : undefined;
   if (mean) console.log(line(mean));
 }
-if (only.length + kernels.length === 0 && !options.quick) await write();
+if (only.length + kernels.length === 0 && !options.quick) {
+  await write();
+  await new Deno.Command(Deno.execPath(), { args: ["run", "-A", join(ROOT, "tests/bench/snapshots.ts")] }).spawn().status;
+}
 for (const failure of failures) console.error(`failed: ${failure}`);
 if (failures.length > 0) Deno.exitCode = 1;
 
