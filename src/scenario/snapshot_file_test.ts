@@ -134,9 +134,11 @@ function sealed(bytes: Uint8Array): Uint8Array {
   hash.bytes(bytes);
   return new Uint8Array([...bytes, ...hash.hex().match(/../g)!.map((b) => parseInt(b, 16))]);
 }
+let fresh: MachineSession | undefined;
 async function refusal(bytes: Uint8Array): Promise<string> {
+  const m = fresh ??= await boot("virt", ECHO);
   Deno.writeFileSync(`${FOLDER}/bad.snap`, bytes);
-  const e = await assertRejects(() => boot("virt", { ...ECHO, load: `${FOLDER}/bad.snap` }), ConfigError);
+  const e = await assertRejects(() => m.load(`${FOLDER}/bad.snap`), ConfigError);
   assert(!e.message.includes("\n"), e.message);
   return e.message.slice(`${FOLDER}/bad.snap: `.length);
 }
@@ -194,8 +196,9 @@ Deno.test("what a file says of itself is not believed: lengths, bombs, versions,
     ["without a kernel", ({ header }) => header.images = []],
   ];
   for (const [expected, change] of cases) assertStringIncludes(await refusal(forge(good, change)), expected);
-  const same = forge(good, () => {});
-  assertEquals(same, good);
+  assertEquals(forge(good, () => {}), good);
+  // Nothing of all that has touched the machine.
+  assertEquals(fresh!.state(), (await boot("virt", ECHO)).state());
 });
 /** Changes the state in a file, or puts some bytes in its place. */
 function stateOf(f: Forged, change: (state: unknown) => unknown, bytes?: Uint8Array): void {
@@ -228,10 +231,8 @@ Deno.test("whatever stands in the place of a part of a state is refused in one l
   let n = 0;
   const visit = (parent: Record<string, unknown>, path: string) => {
     for (const [key, value] of Object.entries(parent)) {
-      for (let k = 0; k < 2; k++) {
-        parent[key] = aliens[n++ % aliens.length];
-        attempt(`${path}.${key}`);
-      }
+      parent[key] = aliens[n++ % aliens.length];
+      attempt(`${path}.${key}`);
       parent[key] = value;
       if (typeof value === "object" && value !== null && !ArrayBuffer.isView(value)) {
         visit(value as Record<string, unknown>, `${path}.${key}`);
