@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { boot as bootMachine } from "../../scenario/boot.ts";
 import { LOAD, made } from "../../machine/testing/program_file.ts";
 import type { Stop } from "../../machine/stop.ts";
+import { tellBy } from "./mod.ts";
 import { passes } from "./suites.ts";
 import { runWhole } from "./whole.ts";
 import { runHere } from "../../../tests/cli.ts";
@@ -15,12 +16,13 @@ const test = (kernel: string, ...args: string[]) => runHere(["test", "--kernel",
 const ENDS: Readonly<Record<string, "ok" | RegExp>> = {
   "alone::first": "ok",
   "alone::second": "ok",
-  dies: /^unhandled trap at 0x0$/m,
+  dies: /^unhandled trap at 0x0\ncause: a null pointer was called$/m,
   "ends::with_failure": /^exit with code 3 \(fail\)$/m,
   "ends::with_reset": /^the guest asked for a reset$/m,
   "ends::with_success": "ok",
-  "hangs::asleep": /^dead halt at 0x\w+: every hart waits and nothing can wake one\ncpu0 at 0x\w+ waits\+0x\w+, waiting for an interrupt$/m,
-  "hangs::for_ever": /^timed out: 2ms of guest time have passed\ncpu0 at 0x\w+ spins/m,
+  "hangs::asleep":
+    /^dead halt at 0x\w+: every hart waits and nothing can wake one\ncause: [^]*\ncpu0 at 0x\w+ waits\+0x\w+, waiting for an interrupt$/m,
+  "hangs::for_ever": /^timed out: 2ms of guest time have passed\ncause: cpu0 goes round in `spins`, [^]*\ncpu0 at 0x\w+ spins/m,
   "hangs::for_input": /^dead halt at /m,
   "panics::by_mistake": /^panicked: by mistake\nthe kernel panicked:\ncpu0 at 0x\w+ panic\n {2}by 0x\w+ panics\+0x\w+$/m,
   "panics::hangs_instead": /^timed out: 1ms of guest time have passed$/m,
@@ -100,10 +102,17 @@ Deno.test("a kernel that chooses a case itself is told which by its command line
     /test panics::by_mistake ... FAILED\ntest panics::hangs_instead - should panic ... FAILED\ntest panics::not_at_all - should panic ... FAILED\ntest panics::on_purpose - should panic ... ok/,
   );
   assertMatch(stdout, /^booted\nKTAP version 1\npanicked: by mistake\nexit with code 1 \(fail\)$/m);
-  assertMatch(
-    await said("cases.rv64", "--select", "fw_cfg=x"),
-    /^bringup: --select: expected append=TEXT with \{\} in it, got 'fw_cfg=x'$/m,
-  );
+  // By the firmware's items it is told in the same way.
+  const set = { "device.fw_cfg.items": { "opt/x": "y" }, memory: "1MiB" };
+  assertEquals(tellBy("append=-t {} {}", { append: "quiet" })("a::b"), { append: "quiet -t a::b a::b" });
+  assertEquals(tellBy("fw_cfg=opt/org.example/case={}", { set })("a::b"), {
+    set: { "device.fw_cfg.items": { "opt/x": "y", "opt/org.example/case": "a::b" } },
+  });
+  for (const odd of ["fw_cfg=x", "append=x", "fw_cfg={}", "semihosting={}"]) {
+    const line = `bringup: --select: expected append=TEXT or fw_cfg=NAME=TEXT with {} in the text, got '${odd}'\n`;
+    assertEquals(await said("cases.rv64", "--select", odd), line);
+  }
+  assertMatch(await said("cases.rv64", "--select", "fw_cfg=opt/x={}", "first"), /fw_cfg/);
 });
 
 Deno.test("cases that a kernel prints are those that it has, also when its file names none", async () => {

@@ -4,7 +4,7 @@ import { ConfigError, didYouMean } from "../../core/errors.ts";
 import { load } from "../../core/later.ts";
 import { EM_386, EM_RISCV, EM_X86_64, isElf, readElf, Symbols, withSymbolsBeside } from "../../machine/elf.ts";
 import { findHarness } from "../../machine/test_cases.ts";
-import { boot } from "../../scenario/boot.ts";
+import { boot, type BootOptions } from "../../scenario/boot.ts";
 import { readFile } from "../../scenario/host.ts";
 import { type CommandLine, type Option, parseArguments, RUN_OPTIONS } from "../options.ts";
 import { openFile, writeAll, writeText } from "../output.ts";
@@ -31,8 +31,9 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   timeout: { value: "TIME", doc: `guest time that a case may take: ${TIMEOUT} when absent` },
   junit: { value: "FILE", doc: "write a JUnit document, too" },
   select: {
-    value: "append=TEXT",
-    doc: "for a kernel that chooses a case itself: boot anew for each, with TEXT on its command line and the case's name for {} in it",
+    value: "HOW",
+    doc: "for a kernel that chooses a case itself: boot anew for each, with the case's name for {} in append=TEXT, a part of its command " +
+      "line, or in fw_cfg=NAME=TEXT, an item of the firmware configuration device",
   },
   ...Object.fromEntries(Object.entries(LIBTEST).flatMap(([name, { doc, ...o }]) => doc ? [[name, { ...o, doc }]] : [])),
   ...Object.fromEntries(OF_RUNS.map((name) => [name, RUN_OPTIONS[name]])),
@@ -161,25 +162,34 @@ function planOf(line: CommandLine): Plan {
 export const programName = (path: string): string =>
   path.replace(/^.*\//, "").replace(/^bootimage-/, "").replace(/\.(bin|elf|img)$/, "").replace(/-[0-9a-f]{16}$/, "");
 
+/** How a kernel is told of a case by name, as `--select` says. @throws {ConfigError} */
+export function tellBy(select: string, { append, set }: BootOptions): (name: string) => BootOptions {
+  const [, text] = /^append=(.*\{\}.*)$/s.exec(select) ?? [], [, item, contents] = /^fw_cfg=([^=]+)=(.*\{\}.*)$/s.exec(select) ?? [];
+  if (text !== undefined) {
+    return (name) => ({ append: [...append === undefined ? [] : [append], text.replaceAll("{}", name)].join(" ") });
+  }
+  if (item === undefined) throw new ConfigError(`--select: expected append=TEXT or fw_cfg=NAME=TEXT with {} in the text, got '${select}'`);
+  const key = "device.fw_cfg.items", others = set?.[key] as object | undefined;
+  return (name) => ({ set: { [key]: { ...others, [item]: contents.replaceAll("{}", name) } } });
+}
+
 async function suiteOf(plan: Plan, name: string, { capture, list }: Libtest, select: string | undefined): Promise<Suite> {
   const { kernel, budget, ...rest } = plan.boot, timeout = budget?.guest === "none" ? TIMEOUT : budget!.guest!;
   const options = {
     timeout,
-    boot: (more?: string) => {
-      const append = [rest.append, more].filter((text) => text !== undefined).join(" ");
+    boot: (told: BootOptions = {}) => {
       const budget = { guest: timeout, wall: "none" } as const;
       // A kernel that resets itself would begin anew for ever.
-      const set = { "boot.reset": "stop", ...rest.set };
-      return boot(plan.machine, { ...rest, kernel: kernel!, budget, set, ...(append === "" ? {} : { append }) });
+      const set = { "boot.reset": "stop", ...rest.set, ...told.set };
+      return boot(plan.machine, { ...rest, ...told, kernel: kernel!, budget, set });
     },
   };
-  const told = select === undefined ? undefined : /^append=(.*\{\}.*)$/s.exec(select)?.[1];
-  if (select !== undefined && told === undefined) throw new ConfigError(`--select: expected append=TEXT with {} in it, got '${select}'`);
+  const told = select === undefined ? undefined : tellBy(select, rest);
   const program = programOf(kernel!, rest.symbols), harness = program && findHarness(program.bytes, program.elf, program.name);
   const named = harness === "unnamed" ? undefined : harness;
   if (told !== undefined) {
     const { cases } = named ?? await runWhole(name, options, () => {});
-    return new SelectedSuite(cases, timeout, (name) => options.boot(told.replaceAll("{}", name)));
+    return new SelectedSuite(cases, timeout, (name) => options.boot(told(name)));
   }
   if (named) return new CalledSuite(named, program!.elf, options);
   if (harness === "unnamed") writeText(Deno.stderr, UNNAMED);

@@ -7,7 +7,7 @@ import type { Stop } from "../../machine/stop.ts";
 import { type Duration, parseDuration } from "../../scenario/duration.ts";
 import { HISTORY } from "../../scenario/console.ts";
 import { describeStop, ScenarioFailure } from "../../scenario/failures.ts";
-import { describeRest, loadBacktrace, whereabouts } from "../../scenario/machine_like.ts";
+import type { Occasion } from "../../scenario/reporting.ts";
 import type { MachineSession } from "../../scenario/session.ts";
 import { Calls, type Entered, runTo } from "./calls.ts";
 import type { Result } from "./formats.ts";
@@ -87,19 +87,21 @@ export class Transcript {
   }
 }
 
-/** Where every processor is, and how it came there. */
-export async function places({ machine }: MachineSession): Promise<string[]> {
-  await loadBacktrace();
-  return machine.cpus.flatMap((cpu) => {
-    const { place, callers } = whereabouts(machine, cpu);
-    return [`cpu${cpu.index} at ${place}${cpu.idle ? `, ${describeRest(cpu)}` : ""}`, ...callers.map((line) => `  ${line}`)];
-  });
+/** Where these occasions find a machine its state explains nothing. */
+const PLAIN: ReadonlySet<Occasion> = new Set(["demand", "reset"]);
+
+/** What there is to say of where a machine is and how it came there, or why it died. */
+async function reported(m: MachineSession, occasion: Occasion, headline: string): Promise<string[]> {
+  await m.failureReport.prepare();
+  const report = m.failureReport.report(occasion, headline, occasion === "timeout");
+  return report ? [headline, ...report.causes, ...PLAIN.has(occasion) ? [] : report.details, ...report.places] : [headline];
 }
 
 /** Why a machine that stopped so has not passed. */
 export async function whyNot(m: MachineSession, stop: Stop, timeout: Duration): Promise<string[]> {
-  if (stop.kind === "budget") return [`timed out: ${timeout} of guest time have passed`, ...await places(m)];
-  return stop.kind === "exit" ? [describeStop(stop)] : [...describeStop(stop).split("\n"), ...await places(m)];
+  if (stop.kind === "budget") return await reported(m, "timeout", `timed out: ${timeout} of guest time have passed`);
+  const [headline] = describeStop(stop).split("\n");
+  return stop.kind === "exit" || stop.kind === "breakpoint" ? [headline] : await reported(m, stop.kind, headline);
 }
 
 /** Where the booted machine stands: a function has been entered whose place a case's takes. */
@@ -197,7 +199,7 @@ export class CalledSuite implements Suite {
         stop = await this.#runTo(m, awaited, `${Math.ceil(left)}ns`, transcript);
       if (stop.kind !== "breakpoint") return { stop };
       if (handlers.has(stop.pc)) {
-        const panic = ["the kernel panicked:", ...(await places(m)).slice(0, MOST_WORDS)];
+        const panic = await reported(m, "demand", "the kernel panicked:");
         return { stop: await this.#lastWords(m, transcript), panic };
       }
       if (stop.pc !== at.returnAddress) return { stop };
