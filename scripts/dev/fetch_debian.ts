@@ -3,7 +3,8 @@
 // (Debian 12, the last with a kernel)
 //   Image, vmlinuz                 the unmodified kernel of linux-image-riscv64, linux-image-cloud-amd64 (few drivers: small) or linux-image-686-pae
 //   initramfs.cpio.gz              busybox-static and the /init below
-//   modules.cpio.gz                drivers that the kernel has as modules, in /modules, to be loaded in the order of their names (riscv64)
+//   modules.cpio.gz                drivers that the kernel has as modules, in /modules, to be loaded in the order of their names, and /disk-bench, a first
+//                                  program that writes and reads 256 MiB of the first virtio disk (riscv64)
 //   fw_{jump,dynamic}.{bin,elf}    OpenSBI 1.6 (riscv64)
 //   version.txt                    the package versions
 // Exit status 3 and one line when the packages cannot be had (no apt, no network): tests that need them are then skipped.
@@ -41,6 +42,18 @@ const SYSTEMS = {
     outputs: ["vmlinuz", ...COMMON],
   },
 } as const;
+/** What the benchmark runs in the first program's place. */
+const DISK_BENCH = `#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+for module in /modules/*; do insmod $module; done
+dd if=/dev/zero of=/dev/vda bs=1M count=256 conv=fsync
+echo 3 > /proc/sys/vm/drop_caches
+dd if=/dev/vda of=/dev/null bs=1M count=256
+echo "bringup: the disk was written and read"
+poweroff -f
+`;
 /** Modules below drivers/, none of which needs others. */
 const MODULES = ["virtio/virtio_mmio", "block/virtio_blk", "char/hw_random/virtio-rng", "virtio/virtio_input", "input/evdev"];
 const { force, arch = "riscv64" } = parseArgs(Deno.args, { boolean: ["force"], string: ["arch"] });
@@ -178,7 +191,10 @@ async function findFile(folder: string, pattern: RegExp): Promise<string> {
 /** An archive that the kernel takes behind another one. */
 async function moduleArchive(tree: string): Promise<Uint8Array> {
   const folder = await findFile(join(tree, "usr/lib/modules"), /^\d/).catch(() => findFile(join(tree, "lib/modules"), /^\d/));
-  const entries: Entry[] = [{ path: "modules", mode: 0o40755 }];
+  const entries: Entry[] = [
+    { path: "disk-bench", mode: 0o100755, bytes: new TextEncoder().encode(DISK_BENCH) },
+    { path: "modules", mode: 0o40755 },
+  ];
   for (const [i, name] of MODULES.entries()) {
     const { stdout, success } = await new Deno.Command("xz", { args: ["-dc", join(folder, "kernel/drivers", `${name}.ko.xz`)] }).output();
     if (!success) throw new Unavailable(`no module ${name}, or no xz`);

@@ -59,6 +59,41 @@ function linux(name: string, engine: string, target: number): Row {
   };
 }
 
+const DISK = "cache/bench/disk.img", DISK_INITRD = "cache/bench/disk.cpio.gz", DISK_MARKER = "bringup: the disk was written and read";
+const DISK_NEEDS = [LINUX[0], LINUX[1], "cache/linux/modules.cpio.gz"];
+
+/** Linux writes 256 MiB to a virtio disk and reads them back, from its start on; what it writes stays in memory, or in QEMU's temporary file. */
+const disk: Row = {
+  name: "256 MiB written and read by dd",
+  group: "Virtio disk",
+  measures: "time",
+  ours: ours(
+    LINUX[0],
+    ["--initrd", path(DISK_INITRD), "--disk", path(DISK), "--append", "console=ttyS0 quiet rdinit=/disk-bench"],
+    64,
+    DISK_MARKER,
+  ),
+  other: theirs(
+    LINUX[0],
+    [
+      ...["-initrd", path(DISK_INITRD), "-append", "console=ttyS0 quiet rdinit=/disk-bench"],
+      ...["-drive", `if=none,id=d,format=raw,snapshot=on,file=${path(DISK)}`, "-device", "virtio-blk-device,drive=d"],
+    ],
+    64,
+    DISK_MARKER,
+  ),
+  printsTimes: true,
+  target: 1.0,
+  needs: DISK_NEEDS,
+  prepare: async () => {
+    const archives = await Promise.all(DISK_NEEDS.slice(1).map((file) => Deno.readFile(path(file))));
+    await Deno.mkdir(path("cache/bench"), { recursive: true });
+    await Deno.writeFile(path(DISK_INITRD), new Uint8Array(await new Blob(archives).arrayBuffer()));
+    using file = await Deno.open(path(DISK), { write: true, create: true });
+    await file.truncate(256 << 20);
+  },
+};
+
 const hello = (bits: Bits) => `tests/guests/bin/hello.rv${bits}.elf`;
 const mHello = (bits: Bits) => `tests/guests/bin/m_hello.rv${bits}.elf`;
 
@@ -120,6 +155,7 @@ export function riscvRows(count: (n: number) => number): Row[] {
     },
     linux("JIT", "jit", 1.0),
     linux("interpreter alone", "interp", 6.0),
+    disk,
     ...programs(INTEGER, (name, n) => program("Integer, RV64", "bench_suite", 64, name, n, { target: 1.0, native: native(name, n) })),
     ...programs(INTEGER, (name, n) => program("Integer, RV32", "bench_suite", 32, name, n)),
     ...programs(REAL, (name, n) => program("Floating point, RV64", "bench_suite", 64, name, n, { native: native(name, n) })),
