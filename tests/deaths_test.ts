@@ -37,6 +37,7 @@ const X86: Cases = {
   selector: ["x86-selector", X86_HALTS], selector_ok: HALTED,
   not_canonical: ["x86-not-canonical", "x86-no-idt"], not_canonical_ok: ["x86-not-mapped", "x86-no-idt"],
   null_call: ["x86-jump-to-nothing", X86_HALTS], lost: ["x86-jump-to-nothing", X86_HALTS], call_ok: HALTED,
+  zeros: ["x86-zeros", X86_HALTS],
   no_code: ["x86-no-code", X86_HALTS],
   page_tables: ["x86-paging-under-the-code", "x86-not-delivered"], page_tables_ok: HALTED,
   null_pointer: ["x86-null-pointer", X86_HALTS], null_pointer_ok: HALTED,

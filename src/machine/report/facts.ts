@@ -185,6 +185,8 @@ export interface Examined {
 export interface Seen {
   readonly backtrace: readonly NamedFrame[];
   readonly samples?: Samples | undefined;
+  /** The guest has said so itself: that it stands still then needs no words. */
+  readonly panicked: boolean;
   /** The function that is most often on the stack, if it is there many times. */
   readonly recursion: () => { readonly name: string; readonly times: number; readonly all: boolean };
 }

@@ -58,7 +58,7 @@ export function makeReport(subject: Subject, occasion: Occasion, options: Report
   const at = culprit(facts, stopped && "pc" in stopped ? stopped.pc : undefined), panic = panicOf(options.printed ?? []);
   const recursion = () => deepestOf(cpus[at], subject.bus, subject.symbols);
   const own = blamed(occasion, facts[at])
-    ? examined[at]?.causes({ backtrace: facts[at].backtrace, samples: facts[at].samples, recursion }) ?? []
+    ? examined[at]?.causes({ backtrace: facts[at].backtrace, samples: facts[at].samples, panicked: panic.length > 0, recursion }) ?? []
     : [];
   const common = { occasion, cpu: facts[at], cpus: facts, panic, resets, explained: own.length > 0 };
   const causes = [...causesOf(FIRST_CAUSES, common), ...own, ...causesOf(LAST_CAUSES, common)].map(({ id, says }): Cause => ({

@@ -159,7 +159,9 @@ export const RISCV_CAUSES: readonly CauseRow<F>[] = [
   // --- loads and stores
   why(
     "riscv-null-pointer",
-    (f, t) => accessOf(t) !== undefined && t.tval < PAGE && `a null pointer: ${did(t)} of ${hex(t.tval)}${inside(f, t.epc)}`,
+    (f, t) =>
+      accessOf(t) !== undefined && t.tval < PAGE && (!f.walk || f.walkReason.includes("not valid")) &&
+      `a null pointer: ${did(t)} of ${hex(t.tval)}${inside(f, t.epc)}`,
   ),
   why(
     "riscv-sum-off",
@@ -272,7 +274,9 @@ export const RISCV_CAUSES: readonly CauseRow<F>[] = [
   { id: "riscv-handler-halts", says: (f) => f.first !== undefined && f.waiting && !f.stopped && "the trap handler ends in WFI" },
   {
     id: "riscv-nothing-enabled",
-    says: (f) => f.first === undefined && f.waiting && !f.stopped && f.reg("mie") === 0n && "WFI with no interrupt enabled: sie is 0",
+    says: (f) =>
+      f.first === undefined && !f.seen.panicked && f.waiting && !f.stopped && f.reg("mie") === 0n &&
+      "WFI with no interrupt enabled: sie is 0",
   },
   {
     id: "riscv-interrupt-storm",

@@ -73,6 +73,10 @@ const ALIGNED = /^(movaps|movapd|movdqa|movntps|movntpd|movntdq|movntdqa)\b|\b(?
 const PRIVILEGED =
   /^(hlt|cli|sti|in|out|lgdt|lidt|lldt|ltr|lmsw|clts|invlpg|invd|wbinvd|rdmsr|wrmsr|mov (cr|dr)\d|mov \w+, (cr|dr)\d|swapgs|sysret|iret)/;
 
+/** The instruction itself could not be had. */
+const isFetch = (e: Event): boolean => e.kind === EXCEPTION && e.vector === XCPT.PF && e.address === e.pc;
+/** 00 00 is an addition to memory, but nobody has eight bytes of that. */
+const isZeros = (f: F, at: bigint): boolean => Array.from({ length: 8 }, (_, n) => f.byte(at + BigInt(n))).every((b) => b === 0);
 const inHandler = (f: F): boolean => f.first !== undefined || f.chain.some((e) => e.kind === EXTERNAL);
 
 /** Instructions that access the stack. */
@@ -125,16 +129,26 @@ export const X86_CAUSES: readonly CauseRow<F>[] = [
     return name && `the red zone: \`${name}\` keeps data below its stack pointer, and an interrupt on the same stack wrote over it`;
   }),
   why("x86-bios-memory", (f) => {
-    if (!f.first || !f.protectedMode) return undefined;
-    const cr3 = f.reg("cr3") & ~0xfffn, paged = bits(f, "cr0") >>> 31;
     // What executes a null pointer is another story.
-    const found = ([["its stack", f.sp], ["its page table", paged ? cr3 : undefined], ["the code", f.first.pc]] as const)
-      .map(([what, at]) =>
-        at !== undefined && at >= PAGE / 8n && biosMemory(at) ? `${what} at ${hex(at)} is in ${biosMemory(at)}` : undefined
-      )
-      .find((text) => text);
+    if (!f.first || f.first.cpl !== 0 || !f.protectedMode || f.first.pc < PAGE / 8n) return undefined;
+    const cr3 = f.reg("cr3") & ~0xfffn, paged = bits(f, "cr0") >>> 31;
+    const physical = (at: bigint | undefined) => {
+      const paddr = at === undefined ? undefined : f.cpu.translate(at, "read");
+      return paddr === undefined ? undefined : BigInt(paddr);
+    };
+    const parts = [["its stack", physical(f.sp)], ["its page table", paged ? cr3 : undefined], ["the code", physical(f.first.pc)]] as const;
+    const found = parts.map(([what, at]) => {
+      const memory = at === undefined ? undefined : biosMemory(at);
+      return memory && `${what} at ${hex(at!)} is in ${memory}`;
+    }).find((text) => text);
     return found && `BIOS memory under the kernel: ${found}`;
   }),
+  why(
+    "x86-zeros",
+    (f) =>
+      f.first && !isFetch(f.first) && isZeros(f, f.first.pc) &&
+      `zeros were executed at ${f.place(f.first.pc)}: there is no code${cameFrom(f)}`,
+  ),
   // --- instructions
   why(
     "x86-sse-off",
@@ -444,7 +458,8 @@ export const X86_CAUSES: readonly CauseRow<F>[] = [
   },
   {
     id: "x86-halted-for-ever",
-    says: (f) => !inHandler(f) && f.waiting && !f.shutdown && !(bits(f, "eflags") & IF) && "HLT with interrupts off: IF is 0",
+    says: (f) =>
+      !inHandler(f) && !f.seen.panicked && f.waiting && !f.shutdown && !(bits(f, "eflags") & IF) && "HLT with interrupts off: IF is 0",
   },
   {
     id: "x86-no-eoi",

@@ -335,6 +335,10 @@ CASE call_ok
         jmp     done
 .function:
         ret
+CASE zeros                              ; null pointers are none of its mistakes
+        xor     eax, eax
+        mov     ebx, scratch
+        call    rbx
 CASE no_code                            ; physical memory that is not there, under a large page
         mov     eax, 0x30000000
         jmp     rax
