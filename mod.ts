@@ -29,6 +29,7 @@ export type { Cell, Colour, Look } from "./src/scenario/screen.ts";
 export type { SessionKeyboard, SessionScreen } from "./src/scenario/peripherals.ts";
 export type { InputEntry } from "./src/scenario/inputs.ts";
 export type { ReplayEnd } from "./src/scenario/recorded.ts";
+export type { Terminal, TerminalCell, TerminalColour, TerminalLook, TerminalSize } from "./src/scenario/terminal.ts";
 export type { SerialConsole } from "./src/scenario/serial_console.ts";
 export type { MachineSession } from "./src/scenario/session.ts";
 export type { SessionSnapshot } from "./src/scenario/session_snapshot.ts";

@@ -78,7 +78,7 @@ Deno.test("every package that src names is the one of deno.json", () => {
       m,
     ) => m[1] ?? m[2])
   );
-  assertEquals(new Set(used.filter((u) => u.startsWith("npm:"))).size, 4);
+  assertEquals(new Set(used.filter((u) => u.startsWith("npm:"))).size, 5);
   // What a program elsewhere imports has no import map of ours: a name of the map would not be found.
   for (const specifier of used) assert(specifier.startsWith("node:") || named.includes(specifier), specifier);
 });

@@ -225,7 +225,10 @@ export class Console {
     };
   }
 
+  /** How often the text has become another one. */
+  generation = 0;
   load(s: ConsoleState): void {
+    this.generation++;
     this.#start = s.start;
     this.#end = s.start + s.text.length;
     this.#lineStart = s.start + s.text.lastIndexOf("\n") + 1;

@@ -76,6 +76,13 @@ Deno.test("a matcher of another kind of subject does not compile", () => {
     expect(m.memory("TASKS[1]")).toEqual({ id: 1, state: { Blocked: [3n, "x"] } });
     // @ts-expect-error: a processor's
     expect(m.memory("TASKS")).toMap(5);
+    const terminal = await m.serial.terminal({ rows: 25 });
+    await expect(terminal).toShow("$ ", { fg: "#ff8700", row: -1 });
+    // @ts-expect-error: no colour
+    expect(terminal).toShow("$ ", { fg: "ff8700" });
+    expect(m.stack("boot", { high: "stack_top", size: "16KiB" })).toStayBelow("4KiB");
+    // @ts-expect-error: a machine's
+    expect(m.stack("boot")).toStop();
     expect(m.interrupts("timer")).toHaveRate({ atLeast: "90Hz" });
     // @ts-expect-error: a text with its unit
     expect(m.interrupts("timer")).toHaveRate(100);

@@ -1,7 +1,9 @@
 // A console that scripts send to and expect from.
 import { checkOptions, ConfigError } from "../core/errors.ts";
+import { load } from "../core/later.ts";
 import { Console, Matcher, type Pattern, show, UNANSWERED } from "./console.ts";
 import { type Duration, parseDuration } from "./duration.ts";
+import type { Terminal, TerminalSize } from "./terminal.ts";
 import type { Waiting } from "./waiting.ts";
 
 /** From one byte to the next while the guest does not answer. */
@@ -71,6 +73,11 @@ export class SerialConsole extends Console {
       return { value: found.groups };
     };
     return this.session.wait(`${this.name} to print ${show(pattern)}`, options.within, poll, { done: () => this.watchers.delete(look) });
+  }
+
+  /** What a terminal shows of this console: `await expect(terminal).toShow("login:", { fg: "green", row: -1 })`. It answers no queries. */
+  async terminal(size: TerminalSize = {}): Promise<Terminal> {
+    return await (await load<typeof import("./terminal.ts")>("scenario/terminal.ts")).terminalOf(this, size);
   }
 
   /** Called after the text has grown. */

@@ -11,6 +11,8 @@ import { MACHINES } from "./machines.ts";
 import { PROCESSORS } from "./processors.ts";
 import { SCREENS } from "./screens.ts";
 import { STACKS } from "./stacks.ts";
+import { Terminal } from "../terminal.ts";
+import { TERMINALS } from "./terminals.ts";
 import { TALLIES } from "./tallies.ts";
 import type { Expect, PollOptions } from "./types.ts";
 import { VALUES } from "./values.ts";
@@ -25,6 +27,7 @@ const KINDS: readonly (readonly [abstract new (...args: never) => object, Kind])
   [Processor, PROCESSORS],
   [Variable, VARIABLES],
   [Tally, TALLIES],
+  [Terminal, TERMINALS],
   [StackWatch, STACKS],
 ];
 

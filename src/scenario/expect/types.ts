@@ -7,6 +7,7 @@ import type { SessionScreen } from "../peripherals.ts";
 import type { Cell, Look } from "../screen.ts";
 import type { SerialConsole } from "../serial_console.ts";
 import type { MachineSession } from "../session.ts";
+import type { Terminal, TerminalCell, TerminalLook } from "../terminal.ts";
 import type { RegisterValue, WantedMapping } from "./processors.ts";
 import type { Bounds } from "./tallies.ts";
 import type { ScreenshotOptions } from "./screenshots.ts";
@@ -47,6 +48,19 @@ export interface ScreenExpectation extends ScreenChecks {
   readonly not: ScreenChecks & {
     /** Runs the guest until the screen does not show the pattern (any more). */
     toShow(pattern: Pattern, options?: Look & Within): Promise<void>;
+  };
+}
+
+interface TerminalChecks {
+  toHaveCell(row: number, column: number, wanted: Partial<TerminalCell>): void;
+  toHaveCursor(wanted: { readonly row?: number; readonly column?: number }): void;
+}
+export interface TerminalExpectation extends TerminalChecks {
+  /** Runs the guest until a row of the terminal shows the pattern; see `Terminal.toShow`. */
+  toShow(pattern: Pattern, options?: TerminalLook & Within): Promise<string[]>;
+  readonly not: TerminalChecks & {
+    /** Runs the guest until no row shows the pattern (any more). */
+    toShow(pattern: Pattern, options?: TerminalLook & Within): Promise<void>;
   };
 }
 
@@ -163,6 +177,7 @@ export type ExpectationOf<T> = [T] extends [SerialConsole] ? ConsoleExpectation
   : [T] extends [Processor] ? ProcessorExpectation
   : [T] extends [Variable] ? VariableExpectation
   : [T] extends [Tally] ? TallyExpectation
+  : [T] extends [Terminal] ? TerminalExpectation
   : [T] extends [StackWatch] ? StackExpectation
   // An `await` is missing, or a call.
   : [T] extends [PromiseLike<unknown>] ? never
