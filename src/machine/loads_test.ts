@@ -1,5 +1,6 @@
 // `[[load]]`: where bytes of ELF, Intel hex and raw files go, where a machine starts, and every way in which a file can be wrong.
-import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { Random } from "../../tests/fuzz/random.ts";
 import { ConfigError } from "../core/errors.ts";
 import { describe } from "./describe.ts";
 import type { Machine, MachineOptions } from "./machine.ts";
@@ -168,4 +169,25 @@ Deno.test("what is wrong with a file that is loaded is one line, with its place"
   const pc = PC.replace("schema = 1", `schema = 1\nload = [{ file = "a", at = 0x9000, entry = true }]`);
   const { message } = await assertRejects(() => machineFrom(pc, { kernel: HALTED, a: raw(1) }), ConfigError) as ConfigError;
   assertEquals(message, "m.toml:2: load[0].entry: must be absent: kernels of x86 machines start by their protocol");
+});
+
+Deno.test("Intel hex of random bytes and with random faults is read or refused in one line", async () => {
+  const random = new Random(3), good = hex(record(4, 0, 0x80, 0), record(0, 0, 1, 2, 3), record(5, 0, 0x80, 0, 0, 0), END);
+  let read = 0;
+  for (let round = 0; round < 120; round++) {
+    const bytes = new TextEncoder().encode(good);
+    for (let n = random.below(3); n > 0; n--) {
+      bytes[random.below(bytes.length)] = random.one(2) ? random.below(256) : 0x30 + random.below(10);
+    }
+    try {
+      await machineOf(`{ file = "a", format = "hex" }`, {
+        a: bytes.subarray(0, bytes.length - random.pick([0, 0, 1, 20])),
+        kernel: raw(0x13, 0, 0, 0),
+      }, `${NONE}[boot]\nload = ${RAM + 0x1000}\n`);
+      read++;
+    } catch (e) {
+      assert(e instanceof ConfigError && !e.message.includes("\n"), (e as Error).stack);
+    }
+  }
+  assert(read > 15 && read < 110, `${read}`);
 });

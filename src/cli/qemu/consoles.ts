@@ -53,7 +53,7 @@ export class Consoles {
 
   constructor(readonly line: QemuLine) {
     for (const { what, props } of line.tables("chardev", "backend")) {
-      const { id, backend } = props;
+      const { id, backend = "" } = props;
       if (id === undefined) throw new ConfigError(`${what}: id=... is missing`);
       if (!BACKENDS.includes(backend)) throw new ConfigError(`${what}: there is no backend '${backend}'${didYouMean(backend, BACKENDS)}`);
       if (props.logfile !== undefined) line.say("no copy of a console is written to a log file", `logfile=${props.logfile}`);
@@ -91,7 +91,7 @@ export class Consoles {
     if (id === undefined) return "none";
     const props = this.#chardevs.get(id);
     if (!props) return refuse(`there is no -chardev with id=${id}${didYouMean(id, this.#chardevs.keys())}`);
-    const { backend, path } = props;
+    const { backend = "", path } = props;
     if (backend === "stdio") {
       this.line.mux ||= isOn(props.mux);
       return "stdio";

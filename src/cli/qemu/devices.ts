@@ -181,6 +181,7 @@ export function devices(sockets: Sockets): void {
   graphics(line);
   if (line.machine === "pc" || line.machine === "microvm") line.set.set("device.debugexit", false);
   for (const { what, props: { driver, ...props } } of line.tables("device", "driver")) {
+    if (!driver) throw new ConfigError(`${what}: expected a device's name, and its properties behind commas`);
     const model = modelOf(driver);
     if (!model) throw new ConfigError(`-device ${driver}: there is no such device${didYouMean(driver, deviceNames())}`);
     if (model.make) {
@@ -302,7 +303,7 @@ const NETDEVS = [
 ];
 function networks(line: QemuLine): void {
   for (const g of line.all("netdev", "nic", "net")) {
-    const { type } = line.reading(g, () => properties(g.value, "type"));
+    const { type = "" } = line.reading(g, () => properties(g.value, "type"));
     if (type === "none") continue;
     if (type !== "nic" && !NETDEVS.includes(type) && g.name !== "nic") {
       throw new ConfigError(`${typed(g)}: there is no network of the kind '${type}'${didYouMean(type, NETDEVS)}`);

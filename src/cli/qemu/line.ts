@@ -57,7 +57,7 @@ export class QemuLine {
   }
   /** All of an option that adds up, such as -machine. */
   merged(names: readonly string[], first: string): Record<string, string> {
-    return Object.assign({}, ...this.all(...names).map((g) => this.reading(g, () => properties(g.value, first))));
+    return Object.fromEntries(this.all(...names).flatMap((g) => Object.entries(this.reading(g, () => properties(g.value, first)))));
   }
 
   /** Accepts something in one line. */
@@ -159,6 +159,7 @@ function unknown(arg: string, bare: string): ConfigError {
   if (bare !== arg && Object.hasOwn(QEMU, name)) {
     return new ConfigError(`unknown option '${arg}': QEMU has the value in an argument of its own, -${name} ${arg.slice(bare.length + 1)}`);
   }
+  if (arg.length > 80) return new ConfigError(`unknown option '${arg.slice(0, 77)}...'`);
   const near = didYouMean(name, Object.keys(QEMU)), ours = didYouMean(name, Object.keys(RUN_OPTIONS));
   return new ConfigError(`unknown option '${arg}'${near ? near.replace("'", "'-") : ours.replace("'", "'--")}`);
 }

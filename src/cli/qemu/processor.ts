@@ -115,7 +115,7 @@ export function processor(line: QemuLine, isa: () => string): void {
 }
 
 function x86(line: QemuLine, text: string, given: boolean): void {
-  const [model, ...changes] = text.split(",").filter(Boolean), plain = model.replace(/-v\d+$|-noTSX.*$|-IBRS$|-IBPB$/, "");
+  const [model = "", ...changes] = text.split(",").filter(Boolean), plain = model.replace(/-v\d+$|-noTSX.*$|-IBRS$|-IBPB$/, "");
   const old = Object.hasOwn(OLD, plain) ? OLD[plain] : undefined;
   if (!old && !NEW.includes(plain)) {
     throw new ConfigError(`-cpu ${text}: there is no such processor${didYouMean(plain, [...Object.keys(OLD), ...NEW])}`);
@@ -196,7 +196,7 @@ const ABSENT_EXTENSIONS =
     "smepmp x-epmp sscofpmf smstateen ssnpm svvptc xventanacondops zama16b zicfilp zicfiss zvkb zvbb zvbc zvkg zvkned zvksh").split(" ");
 
 function riscv(line: QemuLine, texts: readonly string[], isa: string): void {
-  const [model, ...changes] = texts.join(",").split(",").filter(Boolean);
+  const [model = "", ...changes] = texts.join(",").split(",").filter(Boolean);
   if (!HARTS.includes(model)) throw new ConfigError(`there is no such processor${didYouMean(model, HARTS)}`);
   if (!/^(rv|max|any)/.test(model)) line.say("named processors are not there yet: it is the board's", `-cpu ${model}`);
   const [base, ...long] = isa.split("_"),

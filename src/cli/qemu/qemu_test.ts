@@ -3,6 +3,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { ConfigError } from "../../core/errors.ts";
 import { silent } from "../../core/log.ts";
 import { loadGraph } from "../../machine/machine.ts";
+import { Random } from "../../../tests/fuzz/random.ts";
 import { findShipped, readFile } from "../../scenario/host.ts";
 import { EXTENSION_NAMES } from "../../riscv/instruction_set.ts";
 import { FEATURE_NAMES } from "../../x86/cpuid.ts";
@@ -457,6 +458,57 @@ Deno.test("Ctrl-A commands are taken from a pipe where the monitor shares the te
     "-display none",
   ];
   assertEquals(alone.map(mux), [false, false, false, false, false]);
+});
+
+Deno.test("lines that are damaged somehow are taken, or refused in one line", () => {
+  const random = new Random(15), options = Object.keys(QEMU), all = LINES.map(([line]) => words(line)), known = all.flat();
+  const odd = [
+    "",
+    ",",
+    "=",
+    "x=",
+    "=x",
+    ",,",
+    "{",
+    '{"a":[1,{"b":null}]}',
+    "-1",
+    "0x",
+    "9".repeat(30),
+    "a".repeat(5000),
+    "__proto__",
+    "tcp::,server",
+    "mon:mon:stdio",
+    "virtio-mmio-bus.-1",
+  ];
+  let taken = 0;
+  for (let round = 0; round < 800; round++) {
+    const line = [...random.pick(all)], at = 1 + random.below(line.length);
+    const change = random.below(4), option = `-${random.pick(options)}`, piece = random.pick(odd);
+    if (change === 0) line.splice(at, 1);
+    else if (change === 1) line.splice(at, 0, option, piece);
+    else if (change === 2) line.splice(at, 0, option, random.pick(known));
+    else line[at] = `${line[at] ?? ""}${piece}`;
+    try {
+      const found = understand(line, files());
+      makePlan(commandLine(found), []);
+      machineFile(found, "x");
+      taken++;
+    } catch (e) {
+      assert(e instanceof ConfigError, `${line.join(" ")}\n${(e as Error).stack}`);
+      assert(!e.message.includes("\n") && e.message.length < 12_000, e.message);
+    }
+  }
+  assert(taken > 100 && taken < 700, `${taken}`);
+  assertThrows(
+    () => read("qemu-system-x86_64 -device driver="),
+    ConfigError,
+    "-device driver=: expected a device's name, and its properties behind commas",
+  );
+  assertThrows(
+    () => read("qemu-system-x86_64 -device x=y"),
+    ConfigError,
+    "-device x=y: expected a device's name, and its properties behind commas",
+  );
 });
 
 Deno.test("what the user says of ours goes before what follows from QEMU's", () => {

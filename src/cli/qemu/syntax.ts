@@ -13,16 +13,16 @@ export const refuse = (why: string): never => {
  * `first`'s value. Where QEMU takes JSON, so is '{"driver": "x"}': keys of inner objects have a dot.
  */
 export function properties(text: string, first: string): Record<string, string> {
-  if (text.startsWith("{")) return flat(parseJson(text));
-  const parts = text.replaceAll(",,", "\0").split(",").map((p) => p.replaceAll("\0", ",")), out: Record<string, string> = {};
-  for (const [i, part] of parts.entries()) {
+  // Names are the user's: __proto__ is one like others.
+  if (text.startsWith("{")) return Object.fromEntries(flat(parseJson(text)));
+  const parts = text.replaceAll(",,", "\0").split(",").map((p) => p.replaceAll("\0", ","));
+  return Object.fromEntries(parts.flatMap((part, i): [string, string][] => {
     const at = part.indexOf("=");
-    if (at >= 0) out[part.slice(0, at)] = part.slice(at + 1);
-    else if (i === 0 && first) out[first] = part;
-    else if (part === "nowait") out.wait = "off";
-    else if (part) out[part] = "on";
-  }
-  return out;
+    if (at >= 0) return [[part.slice(0, at), part.slice(at + 1)]];
+    if (i === 0 && first) return [[first, part]];
+    if (part === "nowait") return [["wait", "off"]];
+    return part ? [[part, "on"]] : [];
+  }));
 }
 
 function parseJson(text: string): unknown {
@@ -33,11 +33,10 @@ function parseJson(text: string): unknown {
   }
 }
 
-function flat(value: unknown, name = "", out: Record<string, string> = {}): Record<string, string> {
-  if (typeof value === "boolean") out[name] = value ? "on" : "off";
-  else if (typeof value !== "object" || value === null) out[name] = String(value);
-  else for (const [key, inner] of Object.entries(value)) flat(inner, name ? `${name}.${key}` : key, out);
-  return out;
+function flat(value: unknown, name = ""): [string, string][] {
+  if (typeof value === "boolean") return [[name, value ? "on" : "off"]];
+  if (typeof value !== "object" || value === null) return [[name, String(value)]];
+  return Object.entries(value).flatMap(([key, inner]) => flat(inner, name ? `${name}.${key}` : key));
 }
 
 /** Whether a switch is on. */
