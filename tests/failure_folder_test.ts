@@ -52,8 +52,8 @@ Deno.test("`bringup test` leaves a folder of each test that fails, and of no oth
   assertEquals(left.map((name) => name.replace(/-\w{8}$/, "")), ["a-a-b", "a-line-9", "a-no-wait"]);
   for (const name of left) {
     assertEquals(
-      names(`${folder}/${name}`).filter((f) => !f.endsWith(".html")),
-      ["inputs.rec", "report.json", "report.txt", "state.snap", "uart0.txt"],
+      names(`${folder}/${name}`),
+      ["inputs.rec", "report.html", "report.json", "report.txt", "state.snap", "uart0.txt"],
       name,
     );
     assertStringIncludes(printed, `kept in: ${folder}/${name}/\n`);

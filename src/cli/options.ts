@@ -37,6 +37,10 @@ export const RUN_OPTIONS = {
     value: "FILE",
     doc: "run again what was recorded, on the machine and the images that the file names; with --gdb it stops at the end",
   },
+  timeline: {
+    value: "FILE.html",
+    doc: "write what happened as a page: output, inputs, screen, interrupts, exceptions, the script's steps, on one axis of guest time",
+  },
   until: { value: "TICK", doc: "with --replay: stop at this tick, or guest time such as 5s; with --gdb for the debugger" },
   failures: { value: "FOLDER", doc: "where a --scenario that fails leaves a folder (default bringup-failures); none: nowhere" },
   timeout: { value: "TIME", doc: "end the run with status 4 after this much guest time, such as 5s" },

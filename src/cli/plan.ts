@@ -28,6 +28,7 @@ export interface Plan {
   readonly report: string | undefined;
   /** Where the state goes at the end. */
   readonly save: string | undefined;
+  readonly timeline: string | undefined;
   /** Where a script that fails leaves a folder. */
   readonly failures: string;
 }
@@ -90,6 +91,7 @@ const NO_OPTIONS: Omit<Plan, "machine"> = {
   until: undefined,
   report: undefined,
   save: undefined,
+  timeline: undefined,
   failures: "bringup-failures",
 };
 
@@ -180,6 +182,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
     until,
     report: text("report"),
     save: text("save"),
+    timeline: text("timeline"),
     failures: text("failures") ?? NO_OPTIONS.failures,
   };
 }

@@ -28,6 +28,7 @@ const PLAN: Omit<Plan, "boot"> = {
   until: undefined,
   report: undefined,
   save: undefined,
+  timeline: undefined,
   failures: "bringup-failures",
 };
 
@@ -43,6 +44,7 @@ const MEANINGS: readonly [args: string, boot: BootOptions, rest: Partial<Plan>][
   ["--firmware none", { set: { firmware: "none" } }, {}],
   ["--set a.b=1 --set c=d=e --memory 2MiB", { set: { "a.b": "1", c: "d=e", memory: "2MiB" } }, {}],
   ["--record r.rec", {}, { record: "r.rec" }],
+  ["--timeline t.html", {}, { timeline: "t.html" }],
   ["--failures f", {}, { failures: "f" }],
   ["--replay r.rec --until 12", {}, { until: "12" }],
   ["--gdb", {}, { gdbPort: 1234 }],

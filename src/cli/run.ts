@@ -46,6 +46,10 @@ export async function run(line: CommandLine, { statusOf, signalStatus, commands 
     jump: bounded || plan.expect.length > 0,
     bounded,
   });
+  const timeline = plan.timeline === undefined
+    ? undefined
+    : await (await load<typeof import("./timeline.ts")>("cli/timeline.ts")).openTimeline(session, plan.timeline);
+  if (scenario) session.trail ??= [];
   if (plan.record !== undefined) {
     const { Recorder } = await load<typeof import("../scenario/record.ts")>("scenario/record.ts");
     session.recorder = new Recorder(session, plan.record);
@@ -80,6 +84,7 @@ export async function run(line: CommandLine, { statusOf, signalStatus, commands 
   }
   if (host.output.failed) throw new CannotWrite(host.output.failed);
   await screenshot?.(session);
+  await timeline?.(status, script ? `${plan.scenario}: ${script.name}` : [plan.machine, plan.boot.kernel].filter(Boolean).join(" "));
   await report?.(session);
   await saves?.(session, plan, status, host.output);
   if (plan.stats) await printStatistics(session, performance.now() - started);

@@ -23,6 +23,7 @@ export function begin(): void {
 export function watch(session: MachineSession, script: string): void {
   const entry: Seen = { session, script };
   seen.push(entry);
+  session.trail = [];
   session.onOutcome = (session, error) => {
     if (session === entry.session) entry.error = error;
     else if (error) seen.push({ session, script, error });

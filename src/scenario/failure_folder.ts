@@ -4,6 +4,8 @@ import { describeRest, loadBacktrace, whereabouts } from "./machine_like.ts";
 import { recordingOf } from "./record.ts";
 import type { Report } from "./reporting.ts";
 import type { MachineSession } from "./session.ts";
+import { timelineAgain } from "./timeline.ts";
+import { pageOf } from "./timeline_facts.ts";
 
 /** What failed. */
 export interface Failed {
@@ -94,6 +96,11 @@ async function fill(session: MachineSession, work: string, folder: string, { scr
   await attempt("a snapshot", () => session.save(`${work}/state.snap`));
   let report: Report | undefined = Object(Object(error).details).report;
   await attempt("a report on the machine", async () => void (report ??= await session.report()));
+  await attempt("a timeline", async () => {
+    const how = { title: `${script}: ${name}`, verdict: messageOf(error).split("\n")[0], failed: true };
+    const text = [messageOf(error), ...again ? [`again: ${again}`] : [], "", report?.text ?? ""].join("\n");
+    write("report.html", await pageOf(session, await timelineAgain(session), { ...how, report: text }));
+  });
   await loadBacktrace();
   const replay = again === undefined ? [] : [`again: ${again} (with --gdb it stops at the failure)`];
   write("report.txt", [`${script}: ${name}`, messageOf(error), ...replay, ...said, "", report?.text ?? ""].join("\n"));

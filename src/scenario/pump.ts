@@ -6,10 +6,14 @@ import type { FailureReport } from "./failure_report.ts";
 import { describeStop, FailPatternSeen, Outcome, placed, ScenarioTimeout, UnexpectedStop, WallClockTimeout } from "./failures.ts";
 import type { Forbidden } from "./forbidden.ts";
 import type { MachineLike } from "./machine_like.ts";
+import type { Awaited } from "./steps.ts";
 import type { Poll } from "./waiting.ts";
 
 /** Wall time in milliseconds after which other work of the process gets its turn; a run's short first slice mostly ends it, and is given longer once. */
 const TURN_MS = 10, FIRST_TURN_MS = 100;
+
+/** Waits that are remembered at most. */
+const TRAIL = 1000;
 
 /** How a host takes part in running: the terminal's pacing, output and debugger. */
 export interface SessionHooks {
@@ -64,6 +68,8 @@ export interface Queue {
 
 export class Pump {
   hooks: SessionHooks = {};
+  /** What was awaited, the last of it; undefined while nobody wants to know. */
+  trail: Awaited[] | undefined;
   /** Called when a wait ends, with the error if it fails. */
   onOutcome: ((error?: Error) => void) | undefined;
   readonly #waits = new Set<Wait>();
@@ -153,13 +159,28 @@ export class Pump {
     const from = new Error(), wallDeadline = performance.now() + this.wallBudgetMs;
     let resolve!: (value: unknown) => void, reject!: (error: Error) => void;
     const wait = new Outcome<T>((...both) => [resolve, reject] = both as [typeof resolve, typeof reject]);
+    const entry = this.#noted(what),
+      ended = (e?: Error) => {
+        done();
+        if (entry) entry.to = this.machine.age;
+        if (entry && e) entry.failed = true;
+        this.onOutcome?.(e);
+      };
     const settled = {
-      resolve: (v: unknown) => (done(), this.onOutcome?.(), resolve(v)),
-      reject: (e: Error) => (done(), this.onOutcome?.(e), reject(e), wait.failed(e)),
+      resolve: (v: unknown) => (ended(), resolve(v)),
+      reject: (e: Error) => (ended(e), reject(e), wait.failed(e)),
     };
     this.#waits.add({ what, within, deadline, wallDeadline, poll, from, ...settled });
     this.#pump();
     return wait;
+  }
+
+  /** The entry of a wait that begins, when somebody wants to know. */
+  #noted(what: string): Awaited | undefined {
+    if (!this.trail) return undefined;
+    const entry: Awaited = { what, from: this.machine.age, depth: this.report.steps().length };
+    if (this.trail.push(entry) > TRAIL) this.trail.shift();
+    return entry;
   }
 
   async #pump(): Promise<void> {

@@ -12,7 +12,7 @@ import type { Recording } from "./recording.ts";
 import type { MachineSession } from "./session.ts";
 
 /** @throws {ConfigError} something has been given to the guest already. */
-export function startReplay(session: MachineSession, recording: Recording): void {
+export function startReplay(session: MachineSession, recording: Pick<Recording, "inputs" | "end">): void {
   if (session.machine.age > 0 || session.replayer) throw new ConfigError("a recording begins where its machine is switched on");
   const replayer = session.replayer = new Replayer(session, recording);
   session.addQueue(replayer);
@@ -26,7 +26,7 @@ class Replayer implements Queue, Replay {
   #error: Error | undefined;
   ended: ReplayEnd | undefined;
 
-  constructor(readonly session: MachineSession, readonly recording: Recording) {
+  constructor(readonly session: MachineSession, readonly recording: Pick<Recording, "inputs" | "end">) {
     this.#given = recording.inputs.given();
     for (const [name, port] of this.#ports()) {
       const before = port.onRoom;

@@ -17,7 +17,7 @@ import type { Origin, Recording, Replay, ReplayEnd } from "./recorded.ts";
 import type { Report } from "./reporting.ts";
 import { SerialConsole } from "./serial_console.ts";
 import type { SessionSnapshot } from "./session_snapshot.ts";
-import type { Step } from "./steps.ts";
+import type { Awaited, Step } from "./steps.ts";
 import type { Poll, Waiting } from "./waiting.ts";
 
 export interface SessionOptions {
@@ -74,6 +74,13 @@ export class MachineSession implements Waiting, AsyncDisposable {
   #mark: SessionSnapshot | undefined;
   #cpus: readonly Processor[] | undefined;
   readonly #queues: Queue[];
+  /** What was awaited, the last of it; undefined while nobody wants to know. */
+  get trail(): Awaited[] | undefined {
+    return this.#pump.trail;
+  }
+  set trail(trail: Awaited[] | undefined) {
+    this.#pump.trail = trail;
+  }
   /** Called when a wait of this machine or of a fork ends, with the error if it fails. */
   set onOutcome(told: ((session: MachineSession, error?: Error) => void) | undefined) {
     this.#onOutcome = told;
@@ -357,6 +364,7 @@ export class MachineSession implements Waiting, AsyncDisposable {
     const child = new MachineSession(this.#create(true), this.options);
     child.restore(this.state());
     if (this.#onOutcome) child.onOutcome = this.#onOutcome;
+    if (this.trail) child.trail = [...this.trail];
     return child;
   }
   /** @internal The same with the machine of a fork that is over. */

@@ -14,3 +14,14 @@ export interface Step {
   /** It has thrown. */
   failed?: true;
 }
+
+/** Something that a script has awaited; ticks are the machine's age. */
+export interface Awaited {
+  readonly what: string;
+  readonly from: number;
+  /** Undefined while it is awaited. */
+  to?: number;
+  /** How many steps it is in. */
+  readonly depth: number;
+  failed?: true;
+}
