@@ -120,9 +120,11 @@ class Replayer implements Queue, Replay {
     if (!next || next.to !== name || this.#error) return;
     const { ticks, where } = momentOf(this.session.machine), { at } = next;
     if (this.#disturbed ? ticks < at.ticks : ticks !== at.ticks || where !== at.where) return;
-    if (this.#give(next)) return this.#advance();
-    if (this.#disturbed) return;
-    this.#error = this.#diverged();
+    const given = this.#give(next);
+    if (given) this.#advance();
+    else if (this.#disturbed) return;
+    else this.#error = this.#diverged();
+    // What comes next may be at the end of this very instruction, and the hart that runs knows nothing of that.
     this.session.machine.requestBreak();
   }
 
