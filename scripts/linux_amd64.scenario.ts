@@ -1,7 +1,6 @@
 // Debian's amd64 kernel, unmodified, with a busybox initramfs on a PC: boots to a shell, takes typed commands, powers off. Some 10 s of the host's.
 // `deno run -A scripts/dev/fetch_debian.ts --arch amd64` gets the images; without them this is skipped.
 // Run: deno run -A mod.ts test scripts/linux_amd64.scenario.ts
-import { assertEquals } from "@std/assert";
 import { expect, scenario } from "bringup";
 import { built } from "./images.ts";
 
@@ -33,6 +32,6 @@ export default scenario({
   await m.step("power off", async () => {
     await run("exit");
     await expect(m.serial).toPrint("reboot: Power down");
-    assertEquals(await m.stopped(), { kind: "exit", code: 0, pass: true });
+    await expect(m).toStop({ kind: "exit", code: 0 });
   });
 });

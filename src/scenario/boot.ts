@@ -78,7 +78,9 @@ const OPTIONS: Readonly<Record<keyof BootOptions, true>> = {
 function checkOptions(machine: string, options: BootOptions): void {
   const unknown = Object.keys(options).find((key) => !Object.hasOwn(OPTIONS, key));
   if (unknown !== undefined) {
-    throw new ConfigError(`unknown option '${unknown}'${didYouMean(unknown, ["machine", ...Object.keys(OPTIONS)])}`);
+    throw new ConfigError(
+      `unknown option '${unknown}'${didYouMean(unknown, ["machine", ...Object.keys(OPTIONS)].filter((name) => name !== unknown))}`,
+    );
   }
   if (typeof machine !== "string") throw new ConfigError('which machine? `machine` is missing: a machine file, or a name such as "virt"');
 }

@@ -12,7 +12,9 @@ const [nonce, ...args] = Deno.args, { stdout, stderr } = Deno, mark = markOf(non
 const HERE = new URL(".", import.meta.url).href, OURS = new URL("../../", HERE).href, API = new URL("../mod.ts", OURS).href;
 /** What is between a test and the runner, and no place where anything went wrong. */
 const BETWEEN = [HERE, new URL("scenario/boot.ts", OURS).href, new URL("std/assert.ts", OURS).href];
-const isOwn = (line: string) => BETWEEN.some((file) => line.includes(file)) || /\((?:ext|node):|at (?:ext|node):/.test(line);
+const isOwn = (line: string) =>
+  BETWEEN.some((file) => line.includes(file)) || line.includes(" at async ") && line.includes(OURS) ||
+  /\((?:ext|node):|at (?:ext|node):/.test(line);
 
 function write(to: typeof stdout | typeof stderr, text: string): void {
   const bytes = encoder.encode(text);
