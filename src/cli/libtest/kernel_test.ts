@@ -60,7 +60,7 @@ Deno.test("a kernel with #[test_case] functions that knows nothing of this: its 
     all.stdout,
     /^\nrunning 3 tests\ntest division_rounds_to_zero ... ok\ntest multiplication_wraps ... ok\ntest trivial_assertion ... ok\n/,
   );
-  const failing = await test("tests_fail.rv64", "virt", "wraps", "fails");
+  const failing = await test("tests_fail.rv64", "virt", "wraps", "--filter", "fails");
   assertEquals(failing.code, 101);
   assertMatch(failing.stdout, /^\nrunning 2 tests\ntest an_assertion_that_fails ... FAILED\ntest multiplication_wraps ... ok\n/);
   assertMatch(

@@ -28,6 +28,7 @@ const OF_RUNS = [
 ] as const;
 const OPTIONS: Readonly<Record<string, Option>> = {
   kernel: { value: "FILE", doc: "the kernel, or a disk image with its ELF file beside it" },
+  filter: { value: "TEXT", many: true, doc: "the same as a filter behind the machine" },
   timeout: { value: "TIME", doc: `guest time that a case may take: ${TIMEOUT} when absent` },
   junit: { value: "FILE", doc: "write a JUnit document, too" },
   select: {
@@ -63,14 +64,14 @@ ${optionList(OPTIONS)}
     );
     return 0;
   }
-  const { kernel, junit, select, ...rest } = values as Record<string, string>;
+  const { kernel, junit, select, filter = [], ...rest } = values as Record<string, string>;
   const named = positional[0] !== undefined && isMachine(positional[0]), machine = named ? positional[0] : machineFor(kernel, rest.symbols);
   const given = Object.entries(values).flatMap(([name, value]) => {
     if (!Object.hasOwn(LIBTEST, name)) return [];
     delete rest[name];
     return (Array.isArray(value) ? value : [value]).map((v) => [name, v === true ? "" : String(v)] as const);
   });
-  const filters = positional.slice(named ? 1 : 0).map((filter) => [undefined, filter] as const);
+  const filters = [...positional.slice(named ? 1 : 0), ...filter].map((text) => [undefined, text] as const);
   return await testKernel({
     line: { command: "test", positional: [machine, kernel], values: rest },
     given: [...given, ...filters],
