@@ -158,7 +158,7 @@ function unpackParts(bytes: Uint8Array, from: number, parts: Header["parts"], mo
     if (packed > bytes.length - TAIL - at) throw new Damage("it ends too early");
     let out: Uint8Array;
     try {
-      out = zstdDecompressSync(bytes.subarray(at, at += packed), { maxOutputLength: size });
+      out = zstdDecompressSync(bytes.subarray(at, at += packed), { chunkSize: Math.max(64, size), maxOutputLength: size });
     } catch {
       throw new Damage("what is packed in it cannot be unpacked");
     }
