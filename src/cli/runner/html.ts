@@ -1,4 +1,5 @@
 // Results as one page that needs nothing else: it opens without a server, and holds the results as data, so that pages can be merged.
+import { dirname, relative } from "node:path";
 import { ConfigError } from "../../core/errors.ts";
 import { jsonOf, readJson } from "./json.ts";
 import { type Attempt, describeCounts, formatMs, msOf, type Status, type StepResult, succeeded, type Summary, titleOf } from "./results.ts";
@@ -19,8 +20,8 @@ pre { background: #8882; padding: .7rem; overflow-x: auto; border-radius: .3rem;
 #only-failed:checked ~ main .passed, #only-failed:checked ~ main .skipped { display: none; }
 `;
 
-/** The page. */
-export function htmlOf(summary: Summary): string {
+/** The page; `path` is where it is going to be, for links to what failures left in folders. */
+export function htmlOf(summary: Summary, path = "report.html"): string {
   const { results, notes, ms, shard, started } = summary, files = [...Map.groupBy(results, (r) => r.file)];
   const title = `${summary.interrupted ? "interrupted" : succeeded(summary) ? "passed" : "failed"}: ${describeCounts(results)}`;
   const about = [started.toISOString(), formatMs(ms), ...shard ? [`part ${shard.index} of ${shard.total}`] : [], ...notes];
@@ -37,7 +38,7 @@ export function htmlOf(summary: Summary): string {
 <p>${about.map(text).join(" · ")}</p>
 <input type="checkbox" id="only-failed"><label for="only-failed"> only what failed or is flaky</label>
 <main>
-${files.map(([file, of]) => `<h2>${text(file)}</h2>\n${of.map(row).join("\n")}`).join("\n")}
+${files.map(([file, of]) => `<h2>${text(file)}</h2>\n${of.map((r) => row(r, path)).join("\n")}`).join("\n")}
 </main>
 ${DATA}${jsonOf(summary).replaceAll("<", "\\u003c")}</script>
 </body>
@@ -48,8 +49,9 @@ ${DATA}${jsonOf(summary).replaceAll("<", "\\u003c")}</script>
 const WORDS: Readonly<Record<Status, string>> = { passed: "passed", failed: "FAILED", flaky: "flaky", skipped: "skipped" };
 
 /** A test; what there is to tell of it opens, and is open when it failed. */
-function row(result: TestResult): string {
-  const { status, attempts, line, file } = result, inside = attempts.map((a, i) => attemptOf(a, attempts.length > 1 ? i + 1 : 0)).join("");
+function row(result: TestResult, path: string): string {
+  const { status, attempts, line, file } = result,
+    inside = attempts.map((a, i) => attemptOf(a, attempts.length > 1 ? i + 1 : 0, path)).join("");
   const head = `<b>${WORDS[status]}</b> ${text(titleOf(result))} <span class="ms">${
     text([...status === "skipped" ? [] : [formatMs(msOf(result))], ...line === undefined ? [] : [`${file}:${line}`]].join(" · "))
   }</span>`;
@@ -57,15 +59,20 @@ function row(result: TestResult): string {
   return `<details class="${status}"${status === "failed" ? " open" : ""}><summary>${head}</summary>${inside}</details>`;
 }
 
-function attemptOf({ passed, error, output, steps, machines }: Attempt, number: number): string {
+function attemptOf({ passed, error, output, steps, machines }: Attempt, number: number, path: string): string {
+  const kept = [...new Set([...`${error?.text}\n${output}`.matchAll(/^(?:bringup:)? *kept in: (.+)\/$/gm)].map((m) => m[1]))];
   const parts = [
     steps.length ? stepsOf(steps) : "",
     error ? `<pre>${text(error.text)}</pre>` : "",
     output ? `<p>Output</p><pre>${text(output)}</pre>` : "",
+    ...kept.map((folder) => `<p>Kept in <a href="${text(linkTo(folder, path))}/">${text(folder)}</a></p>`),
     ...(machines ?? []).map((m) => `<p class="ms">${text(m.digest)}</p>`),
   ].join("");
   return parts && number ? `<p>Run ${number}: ${passed ? "passed" : "failed"}</p>${parts}` : parts;
 }
+
+/** A folder, seen from the page. */
+const linkTo = (folder: string, path: string) => relative(dirname(path), folder).split("/").map(encodeURIComponent).join("/");
 
 const stepsOf = (steps: readonly StepResult[]): string =>
   `<ul>${

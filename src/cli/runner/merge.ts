@@ -48,7 +48,7 @@ export function merge({ positional, values }: CommandLine): number {
     },
     html: () => {
       if (!summary) throw none("html", "JSON or HTML");
-      return htmlOf(summary);
+      return htmlOf(summary, values.html as string);
     },
     json: () => {
       if (!summary) throw none("json", "JSON or HTML");

@@ -101,12 +101,12 @@ function parseFilter(text: string): (name: string) => boolean {
 }
 
 /** What reporters make of results, the file that is written when none is named, and whether it is all at the end. */
-const REPORTERS: Readonly<Record<string, { readonly make: (sink: Sink) => Reporter; readonly file?: string }>> = {
+const REPORTERS: Readonly<Record<string, { readonly make: (sink: Sink, file: string | undefined) => Reporter; readonly file?: string }>> = {
   list: { make: list },
   dot: { make: dot },
   github: { make: github },
   json: { make: (sink) => ({ end: (summary) => sink.write(jsonOf(summary)) }) },
-  html: { make: (sink) => ({ end: (summary) => sink.write(htmlOf(summary)) }), file: "bringup-report.html" },
+  html: { make: (sink, file) => ({ end: (summary) => sink.write(htmlOf(summary, file)) }), file: "bringup-report.html" },
   junit: { make: (sink) => ({ end: (summary) => sink.write(junitOf(summary, hostname())) }) },
 };
 
@@ -141,7 +141,7 @@ export function reportersOf(values: CommandLine["values"], onBrokenPipe: () => v
     write: (text) => writeText(Deno.stdout, text) || onBrokenPipe(),
   };
   return asked.map(({ name, file, option }) => {
-    const sink = file === undefined ? stdout : fileSink(file, option), reporter = REPORTERS[name].make(sink);
+    const sink = file === undefined ? stdout : fileSink(file, option), reporter = REPORTERS[name].make(sink, file);
     return { ...reporter, start: (what) => (sink.again?.(), reporter.start?.(what)) };
   });
 }

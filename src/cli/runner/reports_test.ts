@@ -143,6 +143,13 @@ Deno.test("JSON and the page hold all of it; the page needs nothing else, and no
     "/script",
   ]);
   assertEquals(page.includes("<!--") || /\b(src|href)=/.test(page), false);
+  const kept = failed("x\n  kept in: bringup-failures/a <b>/\n  again: deno"),
+    left = { ...passed("bringup: kept in: bringup-failures/c/\n"), passed: false };
+  const links = htmlOf(summary([{ ...RESULTS[0], status: "failed", attempts: [kept, left] }]), "out/all/report.html");
+  assertEquals([...links.matchAll(/<a href="([^"]*)">([^<]*)</g)].map(([, to, name]) => [to, name]), [
+    ["../../bringup-failures/a%20%3Cb%3E/", "bringup-failures/a &lt;b&gt;"],
+    ["../../bringup-failures/c/", "bringup-failures/c"],
+  ]);
   // deno-lint-ignore no-control-regex
   assertEquals(/[\x00-\x08\x0b\x0c\x0e-\x1f]/.test(page), false);
   assertStringIncludes(page, "<title>failed: 3 passed | 2 failed | 1 flaky | 1 skipped</title>");
