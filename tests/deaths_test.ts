@@ -30,6 +30,7 @@ const X86: Cases = {
   misaligned: ["x86-misaligned", "x86-no-idt"], misaligned_ok: HALTED,
   fpu_off: ["x86-fpu-off", X86_HALTS], fpu_on_ok: HALTED,
   undefined: ["x86-ud2", X86_HALTS], undefined_ok: HALTED,
+  no_gate: ["x86-int-without-gate", X86_HALTS],
   avx: ["x86-unknown-instruction", X86_HALTS], avx_ok: HALTED,
   syscall_off: ["x86-syscall-off", X86_HALTS], syscall_ok: HALTED,
   divide: ["x86-divide", "x86-no-idt"], divide_ok: HALTED,

@@ -225,6 +225,14 @@ export const X86_CAUSES: readonly CauseRow<F>[] = [
         `user mode may not call vector ${hex(vector)}: the DPL of its gate is ${gate.dpl}`;
     }),
   ),
+  why("x86-int-without-gate", (f) => {
+    const e = f.first, vector = e ? e.errorCode >> 3 & 0xff : 0;
+    if (e?.kind !== EXCEPTION || (e.vector !== XCPT.GP && e.vector !== XCPT.NP) || !(e.errorCode & 2)) return undefined;
+    return /^int/.test(f.instruction(e.pc)) &&
+      `\`${f.instruction(e.pc)}\`${inside(f, e.pc)} calls vector ${hex(vector)}, ${
+        f.gate(vector)?.present ? "whose gate cannot be used" : `for which the IDT (${f.idt.entries} entries) has no gate`
+      }`;
+  }),
   why(
     "x86-msr",
     on(XCPT.GP, (f, e) =>
@@ -376,9 +384,10 @@ export const X86_CAUSES: readonly CauseRow<F>[] = [
   }),
   // --- why it was not handled
   then("x86-no-idt", (f) => {
-    const none = f.idt.limit === 0 || (f.protectedMode && f.idt.base === 0n && (f.idt.limit === 0x3ff || f.idt.limit === 0xffff));
-    return none && stuck(f) >= 0 && refusal(f, stuck(f)) &&
-      `there is no IDT: LIDT was never executed (IDTR is ${hex(f.idt.base)}, limit ${hex(f.idt.limit)})`;
+    const old = f.protectedMode && f.idt.base === 0n && (f.idt.limit === 0x3ff || f.idt.limit === 0xffff);
+    if (!(f.idt.limit === 0 || old) || stuck(f) < 0 || !refusal(f, stuck(f))) return undefined;
+    const is = `IDTR is ${hex(f.idt.base)}, limit ${hex(f.idt.limit)}`;
+    return `there is no IDT: ${old ? `LIDT was never executed (${is})` : is}`;
   }),
   then("x86-short-idt", (f) => {
     const events = refused(f, "short");

@@ -256,6 +256,9 @@ aborts: ud2
 CASE undefined_ok
         int3
         jmp     done
+CASE no_gate
+        int     0x50
+        jmp     done
 CASE avx
         vaddps  ymm0, ymm1, ymm2
         jmp     done
