@@ -188,7 +188,10 @@ export interface Scenario {
 export interface Declared extends BootOptions {
   readonly name: string;
   readonly machine: string;
+  /** It is not run, and reports say so. */
   readonly ignore?: boolean;
+  /** While one is worked on: nothing else is run, and the run is no success. */
+  readonly only?: boolean;
   /** Words to choose tests by: "slow" makes "@slow" part of the test's name, so that `--filter @slow` finds it. */
   readonly tags?: readonly string[];
 }
@@ -213,7 +216,7 @@ export const scenario: Scenarios<unknown> = scenarios([]);
 
 function scenarios<F>(chain: readonly Fixtures[]): Scenarios<F> {
   const declare: Scenarios<F> = (declared, script) => {
-    const { name, machine, ignore = false, tags = [], ...options } = declared, replay = options.replay ?? replayCommand();
+    const { name, machine, ignore = false, only = false, tags = [], ...options } = declared, replay = options.replay ?? replayCommand();
     const path = callerPath() ?? "script";
     const run = chain.length === 0 ? script as Scenario["run"] : async (m: MachineSession) => {
       const { withFixtures } = await load<typeof import("./fixtures.ts")>("scenario/fixtures.ts");
@@ -224,6 +227,7 @@ function scenarios<F>(chain: readonly Fixtures[]): Scenarios<F> {
     Deno.test({
       name: [name, ...words].join(" "),
       ignore,
+      only,
       fn: async () => {
         try {
           await using m = await boot(machine, { ...options, replay });
@@ -256,7 +260,7 @@ export function shared(
   prepare: (m: MachineSession) => Promise<void>,
   tests: Readonly<Record<string, (m: MachineSession) => Promise<void>>>,
 ): void {
-  const { name, machine, ignore = false, tags = [], ...options } = declared, replay = options.replay ?? replayCommand();
+  const { name, machine, ignore = false, only = false, tags = [], ...options } = declared, replay = options.replay ?? replayCommand();
   const path = callerPath() ?? "script";
   let all: Promise<Shared> | undefined;
   const begin = async () => {
@@ -272,6 +276,7 @@ export function shared(
     Deno.test({
       name: [`${name}: ${test}`, ...tagWords(tags)].join(" "),
       ignore,
+      only,
       fn: async () => {
         try {
           await (await (all ??= begin())).with(body);

@@ -8,6 +8,7 @@ import { counts, type Summary } from "./results.ts";
 import { Runner, type RunPlan, TestModule } from "./run.ts";
 import { partOf } from "./shard.ts";
 
+const HELLO = new URL("../../../tests/guests/bin/hello.rv64.elf", import.meta.url).pathname;
 const scratch = Deno.realPathSync(Deno.makeTempDirSync({ prefix: "bringup-run-" }));
 globalThis.addEventListener("unload", () => Deno.removeSync(scratch, { recursive: true }));
 
@@ -122,9 +123,7 @@ Deno.test("sometimes", () => { bump("s"); if (Deno.readTextFileSync(file).split(
 Deno.test("never", () => { bump("n"); throw new Error("no"); });
 Deno.test({ name: "once only", retry: 0, fn: () => { throw new Error("no"); } });
 Deno.test("machine", async () => {
-  await using m = await boot("virt", { kernel: ${
-      JSON.stringify(new URL("../../../tests/guests/bin/hello.rv64.elf", import.meta.url).pathname)
-    } });
+  await using m = await boot("virt", { kernel: ${JSON.stringify(HELLO)} });
   await m.stopped();
 });
 `;
@@ -157,6 +156,12 @@ Deno.test("`only`, filters, what failed last time and shards choose; nothing to 
   await assertRejects(() => run(plain, { filter: () => false }), ConfigError, "no test has a name that --filter asks for");
   await assertRejects(() => run(plain, { lastFailed: new Set() }), ConfigError, "no test failed last time");
   await assertRejects(() => run({ "none.ts": "export const a = 1;" }), ConfigError, "no tests in ");
-  const only = await run({ "only.ts": `Deno.test("x", () => {}); Deno.test.only("y", () => {});`, ...plain });
-  assertEquals([told(only), only.only, only.notes.length], [["y: passed"], true, 1]);
+  const declared = `import { scenario, shared } from "bringup";
+const virt = { machine: "virt", kernel: ${JSON.stringify(HELLO)} };
+scenario({ ...virt, name: "left out", ignore: true }, async () => {});
+scenario({ ...virt, name: "alone", only: true }, async (m) => { await m.stopped(); });
+shared({ ...virt, name: "both", only: true }, async () => {}, { one: async () => {} });
+`;
+  const only = await run({ "only.ts": `Deno.test("x", () => {}); Deno.test.only("y", () => {});`, "declared.ts": declared, ...plain });
+  assertEquals([told(only), only.only, only.notes.length], [["y: passed", "alone: passed", "both: one: passed"], true, 1]);
 });
