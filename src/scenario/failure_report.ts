@@ -81,7 +81,8 @@ export class FailureReport {
 
   /** Why the machine is where it is; undefined: nobody knows its processors. `prepare` comes first. `look`: to run on, and come back. */
   report(occasion: Occasion, headline: string, look = false): Report | undefined {
-    const printed = this.consoles.flatMap((c) => c.lines.slice(-20));
+    const named = this.raw ? (text: string) => text : namesBeside(this.machine);
+    const printed = this.consoles.flatMap((c) => c.lines.slice(-20).map(named));
     // What is told of a reset is told of no other one.
     const resets = occasion === "reset" || !this.#resets ? {} : { resets: this.#resets };
     const aside = look ? { aside: <T>(run: () => T) => this.#aside(run) } : {};
