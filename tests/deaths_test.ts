@@ -185,6 +185,7 @@ Deno.test("m.report(): on demand, sampled and put back, after a panic; as data, 
   assertEquals(cause.id, "panic");
   assertMatch(cause.says, /^the guest panicked: .*panicked at /);
   assertEquals(JSON.parse(report.json).causes[0], { ...cause });
+  assertEquals(JSON.parse(JSON.stringify({ report })).report, JSON.parse(report.json));
   assertMatch(JSON.parse(report.json).cpus[0].at.address, /^0x[0-9a-f]+$/);
   assertMatch(report.html, /^<!doctype html>\n<html[^]*<\/html>\n$/);
   // Nothing but links to the pages leads outside.

@@ -3,7 +3,7 @@ import { Later } from "../core/later.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { DeathReport, Occasion, Resets } from "../machine/report/facts.ts";
 import { reportFragment, reportPage } from "../machine/report/html.ts";
-import { reportJson } from "../machine/report/json.ts";
+import { reportData, reportJson } from "../machine/report/json.ts";
 import { loadReporters, makeReport } from "../machine/report/mod.ts";
 import { causeLines, detailLines, reportText, whereLines } from "../machine/report/text.ts";
 import type { MachineLike } from "./machine_like.ts";
@@ -55,6 +55,10 @@ export class Report {
   }
   toString(): string {
     return this.text;
+  }
+  /** Addresses and other 64-bit values are texts there. */
+  toJSON(): unknown {
+    return reportData(this.facts);
   }
 }
 /** What the links of a page begin with. */
