@@ -6,9 +6,12 @@ import { EM_X86_64, isElf, readElf } from "../../machine/elf.ts";
 import { readToml, type TomlTable } from "../../machine/toml.ts";
 import { readFile } from "../../scenario/host.ts";
 
-/** What the manifest of the package that Cargo tests says to bootimage. */
-function configuration(): TomlTable | undefined {
-  const folder = Deno.env.get("CARGO_MANIFEST_DIR"), file = `${folder}/Cargo.toml`;
+/** The folder of the package that Cargo tests, if it does. */
+const manifestFolder = () => Deno.env.get("CARGO_MANIFEST_DIR");
+
+/** What the manifest in a folder says to bootimage. */
+function configuration(folder: string | undefined): TomlTable | undefined {
+  const file = `${folder}/Cargo.toml`;
   if (folder === undefined) return undefined;
   let table: unknown;
   try {
@@ -22,24 +25,28 @@ function configuration(): TomlTable | undefined {
 }
 
 /** The status by which who has called us knows that all is well: bootimage, which runs its images by us, is told which that is. */
-export function successStatus(kernel: string): number {
-  const status = isImage(kernel) ? configuration()?.get("test-success-exit-code")?.value : undefined;
+export function successStatus(kernel: string, folder: string | undefined = manifestFolder()): number {
+  const status = isImage(kernel) ? configuration(folder)?.get("test-success-exit-code")?.value : undefined;
   return status === undefined ? 0 : Number(status);
 }
 const isImage = (path: string) => /^bootimage-.*\.bin$/.test(path.slice(path.lastIndexOf("/") + 1));
 
 /** What is booted for a kernel: the disk image of an ELF file that has one, or gets one from bootimage. @throws {ConfigError} it cannot be made. */
-export async function bootable(kernel: string): Promise<string> {
+export async function bootable(
+  kernel: string,
+  folder: string | undefined = manifestFolder(),
+  program = "bootimage",
+): Promise<string> {
   const file = readFile(kernel);
   if (!isElf(file) || readElf(file, kernel).machine !== EM_X86_64) return kernel;
-  const [, folder = "", name] = /^(.*\/)?([^/]*)$/s.exec(kernel)!, image = `${folder}bootimage-${name}.bin`;
+  const [, beside = "", name] = /^(.*\/)?([^/]*)$/s.exec(kernel)!, image = `${beside}bootimage-${name}.bin`;
   const made = () => changed(image) >= changed(kernel);
   if (made()) return image;
-  if (!configuration()) return kernel;
+  if (!configuration(folder)) return kernel;
   let output: Deno.CommandOutput;
   try {
     // It then runs the image with the last argument: ours lists its cases, and QEMU does not know it. Either is soon over.
-    output = await new Deno.Command("bootimage", { args: ["runner", "--quiet", kernel, "--list"], stdin: "null" }).output();
+    output = await new Deno.Command(program, { args: ["runner", "--quiet", kernel, "--list"], stdin: "null" }).output();
   } catch (e) {
     if (!(e instanceof Deno.errors.NotFound)) throw e;
     throw new ConfigError("this kernel needs a disk image, and bootimage, which makes one, is not installed: cargo install bootimage", {
