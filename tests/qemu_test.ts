@@ -79,6 +79,16 @@ Deno.test("with -nographic what a boot sector prints by the BIOS is on the termi
   assertEquals([hidden.code, hidden.stdout], [33, "Hello from a boot sector\n"]);
 });
 
+Deno.test("a log file has a copy of what is on the terminal", async () => {
+  const log = Deno.makeTempFileSync();
+  const line =
+    `qemu qemu-system-riscv64 -M virt -kernel ${BIN}/hello.rv64.elf -display none -serial chardev:c -chardev stdio,id=c,logfile=${log}`;
+  const { code, stdout } = await runHere(line.split(" "));
+  assertEquals([code, Deno.readTextFileSync(log)], [0, stdout]);
+  assertMatch(stdout, /^Hello, world!\n/);
+  Deno.removeSync(log);
+});
+
 const MAKEFILE = `
 QEMU = qemu-system-riscv64
 VERSION := $(shell $(QEMU) --version | head -n 1 | sed -E 's/^QEMU emulator version ([0-9]+\\.[0-9]+)\\..*/\\1/')

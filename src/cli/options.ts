@@ -50,7 +50,7 @@ export const RUN_OPTIONS = {
     value: "WHERE",
     many: true,
     doc:
-      "where the machine's consoles go, in their order: stdio (the first's default), a file, a TCP port of 127.0.0.1 by its number, none",
+      "where the machine's consoles go, in their order: stdio (the first's default), a file, a TCP port of 127.0.0.1 by its number, none; a copy of the output goes to a file with WHERE,log=FILE",
   },
   display: { value: "WHERE", doc: "terminal: show the guest's text screen on this terminal and type on its keyboard; none (the default)" },
   save: { value: "FILE", doc: "write the machine's state to a file at the end; with --expect: only if all of it was printed" },

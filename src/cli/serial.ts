@@ -9,6 +9,9 @@ const KEPT = 1 << 16, BEHIND = 1 << 20;
 /** How long a client has at the end to read the rest. */
 const LAST_MS = 1000;
 
+/** Between a place and the file that has a copy of what is printed. */
+const LOG = ",log=";
+
 /** What a console is tied to. */
 interface Port {
   byte(b: number): void;
@@ -23,6 +26,8 @@ interface Port {
 export interface SerialPorts {
   /** The console on standard input and output. */
   readonly stdio: SerialConsole | undefined;
+  /** Takes what is printed on that, too. */
+  readonly copy?: ((byte: number) => void) | undefined;
   readonly live: boolean;
   flush(): Promise<unknown> | void;
   close(): Promise<unknown>;
@@ -42,21 +47,25 @@ export function openPorts(session: MachineSession, wheres: readonly string[], on
       }: \`console = true\` makes a serial port one, as in --set device.com2.console=true`,
     );
   }
-  if (wheres.filter((w) => w === "stdio").length > 1) throw new ConfigError("--serial stdio is given more than once");
-  let stdio: SerialConsole | undefined;
-  wheres.forEach((where, i) => {
-    const console = consoles[i];
-    if (where === "stdio") stdio = console;
-    if (where === "stdio" || where === "none") return;
-    const port = /^\d+$/.test(where) ? new TcpPort(Number(where), console, onActivity) : new FilePort(where);
-    ports.push(port);
+  const split = wheres.map((w) => w.split(LOG, 2) as [where: string, log?: string]);
+  if (split.filter(([w]) => w === "stdio").length > 1) throw new ConfigError("--serial stdio is given more than once");
+  let stdio: SerialConsole | undefined, copy: Port | undefined;
+  split.forEach(([where, log], i) => {
+    const console = consoles[i], file = log === undefined ? undefined : new FilePort(log);
+    if (file) ports.push(file);
+    if (where === "stdio") [stdio, copy] = [console, file];
+    if (where === "stdio" || where === "none" && !file) return;
+    const port = where === "none" ? undefined : /^\d+$/.test(where) ? new TcpPort(Number(where), console, onActivity) : new FilePort(where);
+    if (port) ports.push(port);
     console.onByte = (b) => {
-      port.byte(b);
+      port?.byte(b);
+      file?.byte(b);
       onActivity();
     };
   });
   return {
     stdio,
+    copy: copy && ((b) => copy!.byte(b)),
     live: ports.some((p) => p.live),
     flush() {
       const waits = ports.map((p) => p.flush()).filter(Boolean);

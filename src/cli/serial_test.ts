@@ -186,3 +186,16 @@ Deno.test("a client types no faster than the guest takes it", async () => {
   client.close();
   await ports.close();
 });
+
+Deno.test("a copy of what is printed goes to a file, wherever the console is", async () => {
+  const { session, all: [a, b, c] } = consoles("a", "b", "c"), name = (n: string) => `${scratch}/copy.${n}`;
+  const ports = open(session, [`stdio,log=${name("a")}`, `${name("to")},log=${name("b")}`, `none,log=${name("c")}`]);
+  assertEquals([ports.stdio, ports.live], [a.console as unknown as SerialConsole, false]);
+  // Who shows the console on standard output hands on what it prints.
+  bytes("one").forEach((byte) => ports.copy!(byte));
+  b.prints("two");
+  c.prints("three");
+  await ports.close();
+  assertEquals(["a", "b", "to", "c"].map((n) => Deno.readTextFileSync(name(n))), ["one", "two", "two", "three"]);
+  assertThrows(() => open(session, ["stdio,log=/nowhere/x"]), ConfigError, "/nowhere/x: --serial: cannot be written");
+});

@@ -90,7 +90,9 @@ export class TerminalHost {
     }, how.commands);
     this.#pacer = new Pacer(session.machine);
     if (console) {
+      const copy = this.ports?.copy;
       console.onByte = (b) => {
+        copy?.(b);
         this.output.byte(b);
         this.#pacer.activity();
       };

@@ -6,6 +6,7 @@ import { integer, isOn, type Properties, properties, refuse } from "./syntax.ts"
 
 /** Where a console goes, as --serial has it; "none" is a port whose output nobody sees, undefined no port at all. */
 type Where = string | undefined;
+const isStdio = (where: Where): boolean => where === "stdio" || where?.startsWith("stdio,log=") === true;
 
 const NO_MONITOR = "Ctrl-A C opens the monitor on the terminal; nothing else does";
 const NO_WINDOW = "there are no windows: --display terminal shows a text screen in the terminal, --screenshot FILE.png writes a picture";
@@ -41,6 +42,10 @@ export interface DebugConsole {
 
 export class Consoles {
   readonly #chardevs = new Map<string, Properties>();
+  /** Those that consoles have. */
+  readonly #used = new Set<string>();
+  /** By -serial. */
+  readonly #given: readonly Where[];
   /** By -device isa-serial. */
   readonly serials: { readonly index: number | undefined; readonly where: Where }[] = [];
   readonly debug: DebugConsole[] = [];
@@ -56,13 +61,14 @@ export class Consoles {
       const { id, backend = "" } = props;
       if (id === undefined) throw new ConfigError(`${what}: id=... is missing`);
       if (!BACKENDS.includes(backend)) throw new ConfigError(`${what}: there is no backend '${backend}'${didYouMean(backend, BACKENDS)}`);
-      if (props.logfile !== undefined) line.say("no copy of a console is written to a log file", `logfile=${props.logfile}`);
       this.#chardevs.set(id, props);
     }
     for (const { value } of line.all("monitor", "mon")) if (value !== "none" && value !== "null") line.say(NO_MONITOR, `-monitor`);
     for (const { value } of line.all("parallel")) {
       if (value !== "none" && value !== "null") line.say("what is printed on the parallel port goes nowhere", "-parallel");
     }
+    // Before devices: a place that several name is theirs first.
+    this.#given = line.all("serial").map((g) => line.reading(g, () => this.where(g.value)));
     const port = debugPort(line);
     for (const given of line.all("debugcon")) this.debug.push({ port, where: line.reading(given, () => this.where(given.value)) });
   }
@@ -91,6 +97,17 @@ export class Consoles {
     if (id === undefined) return "none";
     const props = this.#chardevs.get(id);
     if (!props) return refuse(`there is no -chardev with id=${id}${didYouMean(id, this.#chardevs.keys())}`);
+    // What a mux has several of: one is on the terminal, or in the file.
+    if (isOn(props.mux) && this.#used.has(id)) {
+      this.line.say("one console is there at a time", `-chardev ${id}`);
+      return "none";
+    }
+    this.#used.add(id);
+    const where = this.#backend(id, props);
+    return props.logfile === undefined ? where : `${where},log=${props.logfile}`;
+  }
+
+  #backend(id: string, props: Properties): string {
     const { backend = "", path } = props;
     if (backend === "stdio") {
       this.line.mux ||= isOn(props.mux);
@@ -104,13 +121,12 @@ export class Consoles {
 
   /** Keys of the machine file, and --serial. */
   finish(): void {
-    const { line } = this, bare = line.has("nodefaults"), typedPorts = line.all("serial");
-    const given: Where[] = typedPorts.map((g) => line.reading(g, () => this.where(g.value)));
+    const { line } = this, bare = line.has("nodefaults"), given = [...this.#given];
     const others = [...this.debug, ...this.buses.flatMap((b) => b.ports)].map((p) => p.where);
-    const busy = [...given, ...this.serials.map((s) => s.where), ...others].includes("stdio");
+    const busy = [...given, ...this.serials.map((s) => s.where), ...others].some(isStdio);
     // Without any there is one all the same: in the terminal, or in a window, which the terminal stands for here unless something else is there.
     line.mux ||= line.has("nographic") && given.length === 0 && !line.has("monitor");
-    if (given.length === 0 && !bare) given.push(others.includes("stdio") ? "none" : "stdio");
+    if (given.length === 0 && !bare) given.push(others.some(isStdio) ? "none" : "stdio");
     for (const { index, where } of this.serials) given[index ?? given.length] = where;
     const out = line.family === "x86" ? [...this.#coms(given), ...this.#debugConsoles()] : this.#uart(given);
     if (out.length > 0 && !(out[0] === "stdio" && out.length === 1)) { for (const where of out) line.options.push(`--serial=${where}`); }

@@ -127,8 +127,7 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
   [
     "qemu-system-x86_64 -kernel k -serial file:a -serial chardev:c -serial none -serial null -chardev stdio,id=c,signal=off,mux=on,logfile=all.log -mon chardev=c -debugcon file:d.log -device isa-debugcon,iobase=0x402,chardev=f -chardev file,id=f,path=f.log",
     `pc k device.debugexit=false ${FIRST} device.com2.console=true device.com3=false device.com4.console=true device.debugcon.io=233 device.debugcon.seabios=false device.debugcon.console=true ` +
-    "device.debugcon1.type=port-console device.debugcon1.io=1026 device.debugcon1.seabios=false device.debugcon1.console=true cpu.triple_fault=reset --serial=a --serial=stdio --serial=none --serial=d.log --serial=f.log",
-    "logfile=all.log: no copy of a console is written to a log file",
+    "device.debugcon1.type=port-console device.debugcon1.io=1026 device.debugcon1.seabios=false device.debugcon1.console=true cpu.triple_fault=reset --serial=a --serial=stdio,log=all.log --serial=none --serial=d.log --serial=f.log",
     "-monitor: Ctrl-A C opens the monitor on the terminal; nothing else does",
   ],
   [
@@ -198,6 +197,11 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
     "microvm k device.debugexit=false cpu.triple_fault=reset",
     "-device virtio-rng-device: it is not there: the guest finds none",
     "-device virtio-serial-device, -device virtconsole, -device virtio-serial-pci: consoles of virtio are not there yet: the serial port is",
+  ],
+  [
+    "qemu-system-riscv64 -M virt -kernel k -display none -device virtio-serial-device -device virtconsole,chardev=m -serial chardev:m -chardev stdio,id=m,mux=on,logfile=l",
+    "virt k device.virtio[7].type=virtio.console device.virtio[7].console=true --serial=stdio,log=l --serial=none --display=none",
+    "-chardev m: one console is there at a time",
   ],
   ["qemu-system-riscv64 -M virt -kernel k -dtb my.dtb", "virt k boot.dtb=my.dtb"],
   [
