@@ -66,7 +66,7 @@ for (const [arch, mmu, mode] of RISCV) {
     cpu.setReg("pmpcfg0", 0x1fn);
     cpu.setReg("priv", 1n);
     cpu.setReg("satp", mode << (wide ? 60n : 31n) | BigInt(base) >> 12n);
-    const seen = await compare(m, base, 1000, {
+    const seen = await compare(m, base, 300, {
       entry: (random, level, next) => {
         const kind = random(10), address = BigInt(next) >> 12n << 10n;
         if (kind < 6 && level > 0) return address | 1n;
@@ -85,7 +85,7 @@ for (const [arch, mmu, mode] of RISCV) {
       }),
     });
     for (const what of ["read", "write", "fetch", "refused", "page of 4096", `page of ${wide ? 2 << 20 : 4 << 20}`]) {
-      assertEquals(seen[what] > 20, true, `${what}: ${Deno.inspect(seen)}`);
+      assertEquals(seen[what] > 5, true, `${what}: ${Deno.inspect(seen)}`);
     }
   });
 }
@@ -101,7 +101,7 @@ for (const [name, cr4, efer] of X86) {
     cpu.setReg("cr3", BigInt(base));
     cpu.setReg("cr0", 0x8001_0001n);
     const long = efer !== 0n;
-    const seen = await compare(m, base, 1000, {
+    const seen = await compare(m, base, 300, {
       entry: (random, level, next) => {
         const kind = random(10), flags = BigInt(random(512)) | (kind < 9 ? 1n : 0n), xd = long && random(3) === 0 ? 1n << 63n : 0n;
         if (kind < 6 && level > 0) return BigInt(next) | flags & ~0x80n | xd;
@@ -113,7 +113,7 @@ for (const [name, cr4, efer] of X86) {
       allowed: ({ writable, executable }) => ({ read: true, write: writable, fetch: executable }),
     });
     for (const what of ["read", "write", "fetch", "refused", "page of 4096", `page of ${long ? 2 << 20 : 4 << 20}`]) {
-      assertEquals(seen[what] > 20, true, `${what}: ${Deno.inspect(seen)}`);
+      assertEquals(seen[what] > 5, true, `${what}: ${Deno.inspect(seen)}`);
     }
   });
 }
