@@ -76,7 +76,8 @@ const VIRTIO =
 /** What becomes keys of the machine file, and what properties that may have. */
 const MADE: Readonly<Record<string, Model & { readonly keys: readonly string[]; readonly anywhere?: true }>> = {
   loader: { keys: ["file", "addr", "cpu-num", "force-raw", "data", "data-len", "data-be"], anywhere: true, make: loader },
-  "virtio-rng-device": { keys: ["rng", "max-bytes", "period", ...VIRTIO], anywhere: true, make: random },
+  "virtio-rng-device": { keys: ["rng", "max-bytes", "period", ...VIRTIO], anywhere: true, make: inSlot("virtio.rng", NO_PART) },
+  "virtio-keyboard-device": { keys: ["serial", "display", "head", ...VIRTIO], anywhere: true, make: inSlot("virtio.keyboard", NO_INPUT) },
   "virtio-serial-device": { keys: ["max_ports", "emergency-write", ...VIRTIO], anywhere: true, make: serialBus },
   virtconsole: { keys: ["chardev", "name", "nr"], anywhere: true, make: (sockets, props, what) => port(sockets, props, what, true) },
   virtserialport: { keys: ["chardev", "name", "nr"], anywhere: true, make: (sockets, props, what) => port(sockets, props, what, false) },
@@ -203,9 +204,12 @@ export function devices(sockets: Sockets): void {
   globals(line);
 }
 
-function random({ line, disks }: Sockets, props: Properties, what: string): void {
-  if (!disks.hasSlots) return line.say(NO_PART, what);
-  line.set.set(`device.virtio[${line.reading(what, () => disks.slot(props, what))}].type`, "virtio.rng");
+/** A device that is there with its slot; `said` where the board has none. */
+function inSlot(type: string, said: string): NonNullable<Model["make"]> {
+  return ({ line, disks }, props, what) => {
+    if (!disks.hasSlots) return line.say(said, what);
+    line.set.set(`device.virtio[${line.reading(what, () => disks.slot(props, what))}].type`, type);
+  };
 }
 
 /** A console and named byte streams, which `virtconsole` and `virtserialport` are plugged into. */

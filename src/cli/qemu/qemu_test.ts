@@ -160,12 +160,11 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
   [
     "qemu-system-riscv64 -semihosting -M virt,aclint=on,aia=aplic-imsic,aia-guests=1 -cpu rv64,svpbmt=false,zkr=true,zicond=on,mmu=off -global driver=riscv-cpu,property=smepmp,value=true -smp 8 -bios none -kernel nuttx -nographic " +
     "-device virtio-rng-device,rng=r -object rng-random,filename=/dev/urandom,id=r -device virtio-gpu-device -device virtio-keyboard-device",
-    "virt nuttx cpu.harts=8 firmware.sbi=none boot.load=0x80000000 cpu.mmu=bare cpu.isa=rv64imafdc_zicsr_zifencei_zicbom_zicboz_zicntr_zihintpause_zba_zbb_zbc_zbs_sstc_svinval_svnapot_zicond device.virtio[7].type=virtio.rng --display=none",
+    "virt nuttx cpu.harts=8 firmware.sbi=none boot.load=0x80000000 cpu.mmu=bare cpu.isa=rv64imafdc_zicsr_zifencei_zicbom_zicboz_zicntr_zihintpause_zba_zbb_zbc_zbs_sstc_svinval_svnapot_zicond device.virtio[7].type=virtio.rng device.virtio[5].type=virtio.keyboard --display=none",
     "-semihosting: semihosting is not there: a call traps as the breakpoint that it is",
     "aia=aplic-imsic: the AIA is not there: interrupts go through the PLIC, which the device tree says",
     "-cpu zkr, -cpu smepmp: the processor does not have that",
     "-device virtio-gpu-device: that screen is not there",
-    "-device virtio-keyboard-device: it is not there: what is typed goes to the serial port",
   ],
   [
     "qemu-system-riscv64 -M virt -kernel k -gdb tcp:localhost:4000 -S -device AC97 -audio pa -audiodev none,id=a -nic user,model=virtio-net-pci -usb -object filter-dump,id=f,netdev=n,file=x -monitor none -display gtk,zoom-to-fit=off -serial stdio -serial file:x",
@@ -193,9 +192,10 @@ const LINES: readonly (readonly [line: string, ours: string, ...notes: string[]]
     "-monitor: Ctrl-A C opens the monitor on the terminal; nothing else does",
   ],
   [
-    "qemu-system-x86_64 -kernel k -M microvm -device virtio-rng-device -device virtio-serial-device -device virtconsole -device virtio-serial-pci",
+    "qemu-system-x86_64 -kernel k -M microvm -device virtio-rng-device -device virtio-keyboard-device -device virtio-serial-device -device virtconsole -device virtio-serial-pci",
     "microvm k device.debugexit=false cpu.triple_fault=reset",
     "-device virtio-rng-device: it is not there: the guest finds none",
+    "-device virtio-keyboard-device: it is not there: what is typed goes to the serial port",
     "-device virtio-serial-device, -device virtconsole, -device virtio-serial-pci: consoles of virtio are not there yet: the serial port is",
   ],
   [
