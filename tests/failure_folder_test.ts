@@ -76,19 +76,17 @@ Deno.test("`bringup test` leaves a folder of each test that fails, and of no oth
   assertStringIncludes(Deno.readTextFileSync(`${folder}/${first}/uart0.txt`), "5 bytes: hello");
 });
 
-Deno.test("--scenario leaves one, in the place of the last; none when that is said or nothing may be written", async () => {
-  const folder = `${scratch}/runs`, args = ["virt", ECHO, "--scenario", SCRIPT];
-  const { code, stderr } = await runCli([...args, "--failures", folder]), [name] = names(folder);
-  assertEquals(code, 4);
-  assertStringIncludes(stderr, `bringup: kept in: ${folder}/${name}/\n`);
+Deno.test("--scenario leaves one, in the place of the last; none when that is said", async () => {
+  const folder = `${scratch}/runs`, args = ["virt", ECHO, "--scenario", SCRIPT], name = fileNameOf(SCRIPT, "a <b>/../");
+  Deno.mkdirSync(`${folder}/${name}`, { recursive: true });
   Deno.writeTextFileSync(`${folder}/${name}/old`, "");
-  await runCli([...args, "--failures", folder]);
+  const [ran, none] = await Promise.all([runCli([...args, "--failures", folder]), runCli([...args, "--failures=none"])]);
+  assertEquals([ran.code, none.code, none.stderr.includes("folder")], [4, 4, false]);
+  assertStringIncludes(ran.stderr, `bringup: kept in: ${folder}/${name}/\n`);
   assertEquals([names(folder), names(`${folder}/${name}`).includes("old")], [[name], false]);
   await again(`${folder}/${name}`);
   await using m = await boot("virt", { kernel: ECHO, load: `${folder}/${name}/state.snap` });
   assertEquals(m.machine.digest(), JSON.parse(Deno.readTextFileSync(`${folder}/${name}/report.json`)).digest);
-  assert(!(await runCli([...args, "--failures=none"])).stderr.includes("folder"));
-  assertStringIncludes((await runCli([...args, "--failures", SCRIPT])).stderr, `bringup: no folder of the failure is left in ${SCRIPT}: `);
 });
 
 Deno.test("two at once are one; a machine with a screen has its picture; the names of files are anybody's", async () => {
@@ -99,6 +97,10 @@ Deno.test("two at once are one; a machine with a screen has its picture; the nam
   assertEquals([names(dir), said[0][0]], [[fileNameOf("s.ts", "n")], `kept in: ${dir}/${name}/`]);
   assertEquals([...Deno.readFileSync(`${dir}/${name}/screen.png`).subarray(1, 4)], [..."PNG"].map((c) => c.charCodeAt(0)));
   assertStringIncludes(Deno.readTextFileSync(`${dir}/${name}/screen.txt`), ">");
+  assertMatch(
+    (await leaveFolder(m, SCRIPT, failed)).join("\n"),
+    /^no folder of the failure is left in .*a\.scenario\.ts: Not a directory$/,
+  );
   const odd = ["", "../..", "a/b\\c", "日本", "x".repeat(500), "CON", "a\nb"].map((name) => fileNameOf("dir/k_test.ts", name));
   assertEquals(new Set(odd).size, odd.length);
   for (const name of odd) assertMatch(name, /^k(-[a-z0-9]+)*-[0-9a-f]{8}$/);

@@ -80,7 +80,7 @@ const RUNS: Readonly<Record<string, Run>> = {
   "four harts that race for what a restless host types": {
     machine: "virt",
     options: { kernel: RACE, set: { firmware: "none", "boot.load": RAM, harts: 4 } },
-    drive: (m, chance) => restless(m, chance, 24, true, BigInt(RAM + 16)),
+    drive: (m, chance) => restless(m, chance, 16, true, BigInt(RAM + 16)),
   },
   "keys and forks": {
     machine: "pc",
@@ -113,7 +113,7 @@ async function replay({ machine, options }: Run, how: BootOptions, chance?: () =
 
 for (const [name, run] of Object.entries(RUNS)) {
   Deno.test(`a replay ends in the same digest at the same tick: ${name}`, async () => {
-    for (const seed of name.includes("restless") ? [1, 2] : [1]) {
+    for (const seed of name.startsWith("one hart") ? [1, 2] : [1]) {
       let expected: [number, string, string];
       {
         await using m = await boot(run.machine, { ...run.options, record: FILE });
@@ -241,7 +241,7 @@ Deno.test("every end of a recording that was cut off replays as far as it goes",
   const text = await recorded(["machines/virt.toml", ECHO], "hi\rexit\r"), from = text.indexOf("\n") + 1;
   const { stdout } = await runHere(["--replay", FILE]), lines = text.slice(from).split("\n").length - 1;
   assertEquals(lines, 9);
-  for (let cut = from, step = 1; cut < text.length; cut += step = step * 3 % 61) {
+  for (let cut = from, step = 1; cut < text.length; cut += step = step * 7 % 97) {
     const said = await says(text.slice(0, cut));
     assertMatch(
       said,

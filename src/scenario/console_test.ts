@@ -259,3 +259,16 @@ Deno.test("bytes with a pace are handed over when it is time, those behind them 
   c.feed();
   assertEquals([c.due, c.queued, got.length], [110, 2, 3]);
 });
+
+Deno.test("nothing is handed over where only the host's clock has stopped the machine, nor taken while a recording is replayed", () => {
+  const { c, taken, room } = console();
+  room.n = 9;
+  c.ready = () => false;
+  c.enqueue(new Uint8Array([1, 2]));
+  assertEquals([taken, c.queued], [[], 2]);
+  c.feed();
+  assertEquals([taken, c.queued], [[1, 2], 0]);
+  c.takes = false;
+  c.enqueue(new Uint8Array([3]));
+  assertEquals([taken, c.queued], [[1, 2], 0]);
+});

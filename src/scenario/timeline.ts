@@ -18,7 +18,7 @@ const TEXT = 200;
 /** What is printed so many nanoseconds after the last of a line is told apart from it. */
 const PAUSE_NS = 1e6;
 /** Of the host's time, for looking at a run once more. */
-const LOOK_MS = 20_000;
+const LOOK_MS = 10_000;
 
 /** Something, or several things in a row: from and to which tick, how many, and the first of them. */
 export type Spot = [from: number, to: number, count: number, text: string];

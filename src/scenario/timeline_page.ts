@@ -21,7 +21,7 @@ const STYLE = `
 :root{color-scheme:light dark;--fg:#1b1f24;--bg:#fff;--soft:#f3f5f8;--line:#d0d7de;--dim:#667;--bad:#c0262d;--good:#1a7f37;--mark:#0969da;--spot:#4c7fd0}
 @media (prefers-color-scheme:dark){:root{--fg:#e6edf3;--bg:#0d1117;--soft:#161b22;--line:#30363d;--dim:#9aa4b0;--bad:#ff7b72;--good:#56d364;--mark:#58a6ff;--spot:#6ea8fe}}
 *{box-sizing:border-box}body{margin:0;font:14px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg)}
-header{padding:12px 16px 4px}h1{font-size:18px;margin:0 0 4px;overflow-wrap:anywhere}h2{font-size:13px;margin:0;padding:6px 10px;color:var(--dim);font-weight:600}
+header{padding:12px 16px 4px}h1{font-size:18px;margin:0 0 4px;overflow-wrap:anywhere}h2{font-size:13px;margin:0;padding:6px 10px;color:var(--dim);font-weight:600;position:sticky;top:0;background:var(--bg)}
 .verdict{font-weight:600;color:var(--good);overflow-wrap:anywhere}.verdict.bad{color:var(--bad)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:0 12px;margin:6px 0}dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere;font-family:ui-monospace,monospace;font-size:12px}
 pre{font:12px/1.45 ui-monospace,monospace;margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
