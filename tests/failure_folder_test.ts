@@ -1,5 +1,5 @@
 // What a failing script leaves: one folder, with a recording that comes to the failure again; however it was run.
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { boot, expect } from "../mod.ts";
 import { fileNameOf, leaveFolder } from "../src/scenario/failure_folder.ts";
 import { ROOT, runCli, runHere } from "./cli.ts";

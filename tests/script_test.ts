@@ -17,7 +17,14 @@ function folder(files: Readonly<Record<string, string>>): string {
 }
 
 async function ran(program: string, args: readonly string[], cwd: string): Promise<Ran> {
-  const options: Deno.CommandOptions = { args: [...args], cwd, env: { NO_COLOR: "1" }, stdin: "null", stdout: "piped", stderr: "piped" };
+  const options: Deno.CommandOptions = {
+    args: [...args],
+    cwd,
+    env: { NO_COLOR: "1", BRINGUP_FAILURES: "none" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  };
   const { code, stdout, stderr } = await new Deno.Command(program, options).output();
   const text = (b: Uint8Array) => new TextDecoder().decode(b);
   return { code, stdout: text(stdout), stderr: text(stderr) };

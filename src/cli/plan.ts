@@ -30,7 +30,7 @@ export interface Plan {
   readonly save: string | undefined;
   readonly timeline: string | undefined;
   /** Where a script that fails leaves a folder. */
-  readonly failures: string;
+  readonly failures: string | undefined;
 }
 
 /** Checks the arguments and what they mean together; `given` is the command line as it was typed. @throws {ConfigError} */
@@ -92,7 +92,7 @@ const NO_OPTIONS: Omit<Plan, "machine"> = {
   report: undefined,
   save: undefined,
   timeline: undefined,
-  failures: "bringup-failures",
+  failures: undefined,
 };
 
 /** @throws {ConfigError} an option's value is wrong, or options exclude each other. */
@@ -183,7 +183,7 @@ function readOptions(values: CommandLine["values"]): Omit<Plan, "machine"> {
     report: text("report"),
     save: text("save"),
     timeline: text("timeline"),
-    failures: text("failures") ?? NO_OPTIONS.failures,
+    failures: text("failures"),
   };
 }
 

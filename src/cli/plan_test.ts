@@ -29,7 +29,7 @@ const PLAN: Omit<Plan, "boot"> = {
   report: undefined,
   save: undefined,
   timeline: undefined,
-  failures: "bringup-failures",
+  failures: undefined,
 };
 
 /** Options, and what is other than without them, for the machine and for the run. */

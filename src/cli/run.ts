@@ -2,7 +2,7 @@
 // status.
 import { load } from "../core/later.ts";
 import type { Stop } from "../machine/stop.ts";
-import { boot, bootBare, type Scenario } from "../scenario/boot.ts";
+import { boot, bootBare, failuresFolder, type Scenario } from "../scenario/boot.ts";
 import { describeStop } from "../scenario/failures.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { drive, watch } from "./ends.ts";
@@ -64,9 +64,15 @@ export async function run(line: CommandLine, { statusOf, signalStatus, commands 
         session,
         scenario,
         host.output,
-        plan.failures === "none" ? undefined : async (error) => {
+        async (error) => {
+          const folder = plan.failures === undefined
+            ? failuresFolder("bringup-failures")
+            : plan.failures === "none"
+            ? undefined
+            : plan.failures;
+          if (folder === undefined) return [];
           const { leaveFolder } = await load<typeof import("../scenario/failure_folder.ts")>("scenario/failure_folder.ts");
-          return await leaveFolder(session, plan.failures, { script: plan.scenario!, name: script.name, error });
+          return await leaveFolder(session, folder, { script: plan.scenario!, name: script.name, error });
         },
       )
       : watch(session, plan.expect, host.output, statusOf);

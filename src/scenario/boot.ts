@@ -16,11 +16,11 @@ import { loadInspection, loadPeripherals, MachineSession, type SessionOptions } 
 /** The environment variable that names the folder in which tests that fail leave folders; "none": they leave none. */
 export const FAILURES_VARIABLE = "BRINGUP_FAILURES";
 const FAILING = new Later<typeof import("./failing.ts")>("scenario/failing.ts");
-/** The folder that failing tests leave folders in, if any. */
-export function failuresFolder(): string | undefined {
-  if (Deno.permissions.querySync({ name: "env", variable: FAILURES_VARIABLE }).state !== "granted") return undefined;
-  const folder = Deno.env.get(FAILURES_VARIABLE);
-  return folder === "none" ? undefined : folder || undefined;
+/** The folder that failing tests leave folders in, if any; `otherwise`: where nobody says. */
+export function failuresFolder(otherwise?: string): string | undefined {
+  const granted = Deno.permissions.querySync({ name: "env", variable: FAILURES_VARIABLE }).state === "granted";
+  const folder = granted && Deno.env.get(FAILURES_VARIABLE) || otherwise;
+  return folder === "none" ? undefined : folder;
 }
 /** Leaves the folder of a test that has failed, if that is wanted. */
 export async function keepFailure(failed: Failed, m?: MachineSession): Promise<void> {
