@@ -9,7 +9,7 @@ import { KEYBOARD } from "./inputs.ts";
 import { momentOf } from "./machine_like.ts";
 import { startReplay } from "./replay.ts";
 import { rowText } from "./screen.ts";
-import { MachineSession } from "./session.ts";
+import { MachineSession, sessionEnds } from "./session.ts";
 
 /** Spots of a lane, characters of a console, and pictures of the screen that are kept at most. */
 const SPOTS = 2000, CHARACTERS = 1 << 19, FRAMES = 240;
@@ -250,6 +250,10 @@ export async function timelineAgain(session: MachineSession): Promise<Timeline> 
   if (note === "late") collector.notes.push(`the run was looked at for ${LOOK_MS / 1000} s: this is its beginning`);
   else if (note) collector.notes.push(`${note}: the script changes the machine otherwise than by input`);
   const timeline = collector.timeline(session);
+  // It is no script's machine.
+  const { seen } = sessionEnds;
+  sessionEnds.seen = undefined;
   await again[Symbol.asyncDispose]();
+  sessionEnds.seen = seen;
   return timeline;
 }
