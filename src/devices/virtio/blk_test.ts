@@ -99,6 +99,15 @@ Deno.test("virtio disk: what it says of itself", () => {
   assertEquals([old.read(4), old.read(8), old.read(0x10)], [1, 2, 0x3100_6e74]);
 });
 
+Deno.test("virtio disk: what is more than a request may zero, on a disk that has it", () => {
+  const source = { size: 2 ** 33, read: (_: number, length: number) => new Uint8Array(length) };
+  const d = new Driver(blk, 1, { drives: { disk: { kind: "hard", disk: new Disk(source, "hard") } } });
+  assertEquals([
+    status(d.ask(0, request(DISCARD, 0, range(5, 0x3f_ffff)), 1)),
+    status(d.ask(0, request(DISCARD, 0, range(5, 0x40_0000)), 1)),
+  ], [OK, IOERR]);
+});
+
 Deno.test("virtio disk: several requests at once come back with one interrupt, each queue by itself", () => {
   const { d } = rig({ keys: { queues: 2 }, size: 16 });
   for (let n = 0; n < 4; n++) d.post(n & 1, request(READ, n), 513);

@@ -64,6 +64,20 @@ Deno.test("virtio console: size, ports and a byte without any queue are in the c
   assertEquals([rig(2).d.read(0x10) & 7, d.bench.read(CONFIG + 12, 1)], [5, 0xff]);
 });
 
+Deno.test("virtio console: a driver that takes no messages gets no more answers, until it does", () => {
+  const { d } = rig(4, { features: [MULTIPORT], keys: { ports: ["a", "b"] } });
+  let answered = 0;
+  for (let n = 0; n < 90; n++) {
+    if (n <= 86) d.post(3, message(0, 0), 0);
+    d.kick(3);
+    answered += d.collect(3).length;
+  }
+  assertEquals([answered, (d.bench.dev.state as { own: { messages: unknown[] } }).own.messages.length], [86, 258]);
+  for (let n = 0; n < 8; n++) d.post(2, none, 8);
+  d.kick(2);
+  assertEquals([d.collect(2).length, d.collect(3).length], [8, 1]);
+});
+
 /** A message of the driver about a port. */
 const message = (port: number, event: number, value = 1) => new Uint8Array(Uint32Array.of(port, event | value << 16).buffer);
 

@@ -210,7 +210,7 @@ export class VirtioDevice implements Device<VirtioState> {
 
   /** The driver has put a queue in its place. */
   start(q: QueueState): void {
-    Object.assign(q, { ready: true, next: 0, used: 0, wrap: true, usedWrap: true, signalled: -1, kicked: false });
+    Object.assign(q, { ready: true, next: 0, used: 0, wrap: true, usedWrap: true, signalled: 0, kicked: false });
     this.#guarded(() => this.#format.checkSize(q.size));
   }
   stop(q: QueueState): void {

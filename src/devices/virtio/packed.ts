@@ -77,7 +77,6 @@ export function wantsInterrupt(m: GuestMemory, q: QueueState, features: RingFeat
   const now = q.used + (q.usedWrap ? 0 : q.size), old = q.signalled;
   q.signalled = now;
   if (how === ALWAYS || how === NEVER || !features.eventIndex) return how !== NEVER;
-  if (old < 0) return true;
   const turn = 2 * q.size, wanted = (event & 0x7fff) + (event & 0x8000 ? 0 : q.size);
   return (now - wanted - 1 + turn) % turn < (now - old + turn) % turn;
 }

@@ -26,8 +26,8 @@ export const queueAtPowerOn = (size: number) => ({
   /** The same for what is used next. */
   used: 0,
   usedWrap: true,
-  /** `used` at the last notification for which the driver's event was looked at; -1: it has to be notified. */
-  signalled: -1,
+  /** `used` when the driver's event was last looked at, for packed rings with the turn. */
+  signalled: 0,
   /** The driver has said that there is something; it was not looked at yet. */
   kicked: false,
 });

@@ -76,5 +76,5 @@ export function wantsInterrupt(m: GuestMemory, q: QueueState, features: RingFeat
   if (!features.eventIndex) return !(m.u16(q.driver) & NO_INTERRUPT);
   const old = q.signalled;
   q.signalled = q.used;
-  return old < 0 || needsEvent(m.u16(q.driver + RING + 2 * q.size), q.used, old);
+  return needsEvent(m.u16(q.driver + RING + 2 * q.size), q.used, old);
 }
