@@ -7,6 +7,7 @@ import { type EvalMachine, evaluate, type Exit } from "../ir/evaluate.ts";
 import { CONTINUE, type CoreEnv, FAULT, type Helper } from "../ir/frontend.ts";
 import { f16, f32, f64, FloatEnv, type FloatFormat, NV, type Rounding } from "../ir/softfloat.ts";
 import { ARG } from "../ir/layout.ts";
+import { verifyIr } from "../ir/verify.ts";
 import { SYSTEM_HELPERS } from "./helpers.ts";
 import { encode, mnemonic, type Row } from "./insn.ts";
 import { type Isa, loadFloating } from "./instruction_set.ts";
@@ -68,6 +69,7 @@ class Bench implements EvalMachine {
     new DataView(this.#code.bytes.buffer).setUint32(0, encode(row, fields), true);
     this.#b.reset(Number(PC) | 0, 0);
     translateBlock(this.#b, this.#code, 1, mode, this.isa);
+    verifyIr(this.#b);
   }
   run(): Exit {
     this.accesses = [];

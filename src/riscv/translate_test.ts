@@ -3,6 +3,7 @@ import { Builder } from "../ir/builder.ts";
 import { type EvalMachine, evaluate, type Exit } from "../ir/evaluate.ts";
 import { CONTINUE, type CoreEnv, FAULT, FINISH, type Helper, type Status } from "../ir/frontend.ts";
 import { ARG, PAGE, PC } from "../ir/layout.ts";
+import { verifyIr } from "../ir/verify.ts";
 import { csrPlain } from "./csr.ts";
 import { type HelperName, SYSTEM_HELPERS } from "./helpers.ts";
 import { encode } from "./insn.ts";
@@ -86,6 +87,7 @@ class Bench implements EvalMachine {
     const b = new Builder(), code = { bytes: this.bytes, at, limit: PAGE - (at % PAGE), next: () => this.second };
     b.reset((0x8000_0000 + at) | 0, options.hi ?? 0);
     translateBlock(b, code, options.max ?? 1000, options.mode ?? FP, this.isa);
+    verifyIr(b);
     assert(b.ended);
     return b;
   }

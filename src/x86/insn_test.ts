@@ -3,6 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Random } from "../../tests/fuzz/random.ts";
 import { type CoreEnv, FAULT } from "../ir/frontend.ts";
 import { CALL, CALL_END, CALL_END_UNLESS, CALL_UNLESS } from "../ir/ops.ts";
+import { verifyIr } from "../ir/verify.ts";
 import type { X86Cpu } from "./cpu.ts";
 import { Features, modelByName } from "./cpuid.ts";
 import { OK } from "./decode.ts";
@@ -65,12 +66,12 @@ Deno.test("flags are undefined where the manual leaves them so: what a row marks
 const MODES =
   ([[16, 0], [32, MODE_CODE32 | MODE_STACK32 | MODE_FLAT | MODE_PROTECTED], [64, MODE_CODE64 | MODE_FLAT | MODE_PROTECTED]] as const)
     .flatMap(([code, mode]) => [0, MODE_SSE_FAST].map((fast) => [code, mode | MODE_OSFXSR | fast] as const));
-function* built(): Generator<[Row, Emit]> {
+function* built(modes: readonly (readonly [code: 16 | 32 | 64, mode: number])[] = MODES, times = 3, plain = true): Generator<[Row, Emit]> {
   const e = new Emit(), i = new Insn(), table = x86Table(), random = new Random(7);
   for (const row of table.rows) {
-    for (const [code, mode] of MODES) {
-      for (let n = 0; n < 3; n++) {
-        const bytes = Uint8Array.from([...randomInstruction(row, code, random.unit, true).bytes, ...new Array(15).fill(0x90)]);
+    for (const [code, mode] of modes) {
+      for (let n = 0; n < times; n++) {
+        const bytes = Uint8Array.from([...randomInstruction(row, code, random.unit, plain).bytes, ...new Array(15).fill(0x90)]);
         if (table.decode(i, bytes, 0, bytes.length, code) !== OK || i.row !== row) continue;
         e.reset(0x4000, 0);
         e.begin(mode);
@@ -89,6 +90,28 @@ Deno.test("`ends` is a mark of the rows whose functions end the block always, an
   assertEquals(ended.size, x86Table().rows.length);
   const wrong = [...ended].filter(([row, seen]) => row.ends !== (seen.has(true) && !seen.has(false)));
   assertEquals(wrong.map(([row]) => `${row.opcode} ${row.syntax}`), []);
+});
+
+/** Widths of code and of the stack, with segments that have bases and limits as well. */
+const WIDTHS = ([[16, 0], [16, MODE_PROTECTED | MODE_STACK32], [32, MODE_CODE32 | MODE_PROTECTED], [
+  32,
+  MODE_CODE32 | MODE_STACK32 | MODE_PROTECTED,
+], ...MODES] as const).map(([code, mode]) => [code, mode | MODE_OSFXSR] as const);
+
+Deno.test("what rows build has the types that the op table says, whatever the prefixes, operands and widths", () => {
+  const wrong = new Map<string, string>();
+  let verified = 0;
+  for (const [row, e] of built(WIDTHS, 10, false)) {
+    if (!e.ended) e.jump(1);
+    verified++;
+    try {
+      verifyIr(e);
+    } catch (error) {
+      wrong.set(`${row.opcode} ${row.syntax}`, (error as Error).message);
+    }
+  }
+  assert(verified > 50_000, `${verified}`);
+  assertEquals([...wrong], []);
 });
 
 Deno.test("rows call helpers that there are, to end the block with those that end it", () => {

@@ -7,6 +7,7 @@ import { join } from "@std/path";
 import { Builder } from "../../src/ir/builder.ts";
 import { type EvalMachine, evaluate } from "../../src/ir/evaluate.ts";
 import { type CoreEnv, FAULT, type Helper } from "../../src/ir/frontend.ts";
+import { verifyIr } from "../../src/ir/verify.ts";
 import { SYSTEM_HELPERS } from "../../src/riscv/helpers.ts";
 import { type DecodeTable, disassemble, encode, extract, mnemonic, operands, randomWord, type Row } from "../../src/riscv/insn.ts";
 import { type Isa, loadFloating } from "../../src/riscv/instruction_set.ts";
@@ -172,6 +173,7 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
   new DataView(rig.code.bytes.buffer).setUint32(0, word, true);
   rig.builder.reset(pc, 0);
   translateBlock(rig.builder, rig.code, 1, MODE_FS | MODE_FS_DIRTY | (fast ? MODE_FP_FAST : 0), isa);
+  verifyIr(rig.builder);
   rig.record = before.slice();
   rig.base = RECORDS + RECORD * n;
   const exit = evaluate(rig.builder, rig);

@@ -14,6 +14,7 @@ import { Builder } from "../../src/ir/builder.ts";
 import { type EvalMachine, evaluate, type Exit } from "../../src/ir/evaluate.ts";
 import { type Code, CONTINUE, type Core, type CoreEnv, FAULT, type Helper, type Status } from "../../src/ir/frontend.ts";
 import { ARG, RESULT } from "../../src/ir/layout.ts";
+import { verifyIr } from "../../src/ir/verify.ts";
 import { OK, RIP } from "../../src/x86/decode.ts";
 import { disassemble } from "../../src/x86/disasm.ts";
 import { type Encoding, randomInstruction } from "../../src/x86/encode.ts";
@@ -270,6 +271,7 @@ function makeLine(rig: Rig, rows: readonly Row[], n: number, length: number): Ca
     text = { bytes: Uint8Array.from([...bytes, 0xeb, 0xfe, ...Array(30).fill(0)]), at: 0, limit: bytes.length + 32, next: () => -1 };
   rig.builder.reset(pc, 0);
   translateBlock(rig.builder, text, texts.length, rig.mode);
+  verifyIr(rig.builder);
   const exit = evaluate(rig.builder, rig);
   if (Number(exit.pc) !== end) throw new Error(`${texts.join("; ")}: ends at ${Number(exit.pc) - end}`);
   store(rig, new DataView(rig.record.buffer));
@@ -445,6 +447,7 @@ function makeCase(rig: Rig, row: Row, n: number): Case | undefined {
     for (let k = 0;; k++) {
       rig.builder.reset(pc, 0);
       translateBlock(rig.builder, code2, 1, rig.mode | (mxcsrIsFast(mxcsr) ? MODE_SSE_FAST : 0));
+      verifyIr(rig.builder);
       exit = evaluate(rig.builder, rig);
       if (exit.pc !== BigInt(pc) || exit.kind !== "next" || k > 400) break;
     }

@@ -58,7 +58,7 @@ const enter: Semantics = (b) => {
   }
   // FrameTemp is all of ESP even where the stack pointer is SP.
   const pushed = size === 4 && stack === 2 ? b.or(b.and(b.reg(SP, 4), b.i32(0xffff_0000 | 0)), frame) : frame;
-  if (level > 0) b.stack.store(-size * ++depth, size, size === 8 || stack === 8 ? pushed : b.mask(size, pushed));
+  if (level > 0) b.stack.store(-size * ++depth, size, size === 8 ? pushed : b.mask(size, b.low(pushed)));
   const sp = b.stack.spPlus(-size * depth - b.i.imm);
   // It faults where a write at the new top of the stack would.
   b.memory.modify(size, b.memory.linear(2, sp, size, true));
