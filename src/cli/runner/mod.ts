@@ -33,8 +33,10 @@ export async function test({ positional, values }: CommandLine): Promise<number>
   const listeners = SIGNALS.map(([signal, status]) => [signal, () => end(status)] as const);
   for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
   // The processes that run the tests have it from here.
-  const failures = Deno.env.get(FAILURES_VARIABLE);
-  Deno.env.set(FAILURES_VARIABLE, (values.failures as string | undefined) ?? failures ?? "bringup-failures");
+  // Without the permission to look they cannot be started either, and say what they need.
+  const permitted = Deno.permissions.querySync({ name: "env", variable: FAILURES_VARIABLE }).state === "granted";
+  const failures = permitted ? Deno.env.get(FAILURES_VARIABLE) : undefined;
+  if (permitted) Deno.env.set(FAILURES_VARIABLE, (values.failures as string | undefined) ?? failures ?? "bringup-failures");
   try {
     if (values.watch === true) {
       const say = (text: string) => void writeText(Deno.stderr, text);
@@ -51,14 +53,14 @@ export async function test({ positional, values }: CommandLine): Promise<number>
     return signalled ?? (succeeded(summary) ? 0 : 1);
   } finally {
     runner.stop();
-    if (failures === undefined) Deno.env.delete(FAILURES_VARIABLE);
-    else Deno.env.set(FAILURES_VARIABLE, failures);
+    if (permitted && failures === undefined) Deno.env.delete(FAILURES_VARIABLE);
+    else if (failures !== undefined) Deno.env.set(FAILURES_VARIABLE, failures);
     for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
   }
 }
 
 /** The options of a run. @throws {ConfigError} one of them has no such value. */
-export function planOf(values: CommandLine["values"], env: Readonly<Record<string, string | undefined>> = Deno.env.toObject()): RunPlan {
+export function planOf(values: CommandLine["values"], env?: Readonly<Record<string, string | undefined>>): RunPlan {
   const text = (name: string) => values[name] as string | undefined;
   const number = (name: string, least: number, otherwise: number) => {
     const given = text(name);
@@ -76,7 +78,7 @@ export function planOf(values: CommandLine["values"], env: Readonly<Record<strin
   }
   return {
     ...(filter !== undefined && { filter: parseFilter(filter) }),
-    ...(shard !== undefined && { shard: parseShard(shard, env) }),
+    ...(shard !== undefined && { shard: parseShard(shard, env ?? (shard === "auto" ? Deno.env.toObject() : {})) }),
     retries: number("retries", 0, 0),
     repeats: number("repeats", 0, 0),
     jobs: number("jobs", 1, navigator.hardwareConcurrency),
