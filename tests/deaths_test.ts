@@ -374,3 +374,12 @@ Deno.test({
     }
   },
 });
+
+Deno.test("RISC-V: who waits for input and has taken an interrupt for each byte is in no storm of them", async () => {
+  await using m = await boot("virt", { kernel: `${ROOT}tests/guests/bin/echo.rv64.elf` });
+  await m.serial.toPrint(/^> $/m);
+  await m.serial.send("a long line\r");
+  const late = await assertRejects(() => m.serial.toPrint("never", { within: "10ms" })) as ScenarioTimeout, { report } = late.details;
+  assertEquals(report?.text.includes("riscv-interrupt-storm"), false, late.message);
+  assertEquals(report?.text.split("\n")[0], 'Waited 10ms of guest time in vain for uart0 to print "never"');
+});

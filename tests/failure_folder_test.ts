@@ -1,7 +1,7 @@
 // What a failing script leaves: one folder, with a recording that comes to the failure again; however it was run.
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { boot, expect } from "../mod.ts";
-import { fileNameOf, leaveFolder } from "../src/scenario/failure_folder.ts";
+import { fileNameOf, leaveFolder, replaceFolder } from "../src/scenario/failure_folder.ts";
 import { ROOT, runCli, runHere } from "./cli.ts";
 
 const scratch = Deno.makeTempDirSync();
@@ -115,4 +115,27 @@ Deno.test({
       "no folder of the failure is left: it needs --allow-write=out",
     ]);
   },
+});
+
+Deno.test("runs side by side that replace the same folder: the last one stays, whole", () => {
+  const folder = `${scratch}/raced`,
+    made = (name: string) => {
+      Deno.mkdirSync(`${scratch}/${name}`);
+      Deno.writeTextFileSync(`${scratch}/${name}/${name}`, "");
+      return `${scratch}/${name}`;
+    };
+  const { removeSync } = Deno, ours = made("ours"), others = [made("other1"), made("other2")];
+  try {
+    // Another run is faster, twice.
+    Deno.removeSync = (...args) => {
+      removeSync(...args);
+      const other = others.pop();
+      if (other) Deno.renameSync(other, folder);
+    };
+    Deno.mkdirSync(folder);
+    replaceFolder(folder, ours);
+  } finally {
+    Deno.removeSync = removeSync;
+  }
+  assertEquals([names(folder), others], [["ours"], []]);
 });

@@ -7,7 +7,7 @@ import { describeStop } from "../scenario/failures.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { drive, watch } from "./ends.ts";
 import type { CommandLine } from "./options.ts";
-import { CannotWrite, writeText } from "./output.ts";
+import { CannotWrite, writeAll, writeText } from "./output.ts";
 import { makePlan, type Plan, withLimitsOf } from "./plan.ts";
 import { TerminalHost } from "./terminal_host.ts";
 
@@ -52,7 +52,8 @@ export async function run(line: CommandLine, { statusOf, signalStatus, commands 
   if (scenario) session.trail ??= [];
   if (plan.record !== undefined) {
     const { Recorder } = await load<typeof import("../scenario/record.ts")>("scenario/record.ts");
-    session.recorder = new Recorder(session, plan.record);
+    const what = `${plan.record}: --record: cannot be written`;
+    session.recorder = new Recorder(session, plan.record, (file, bytes) => void writeAll(file, bytes, what));
   }
   let status: number;
   try {

@@ -7,6 +7,9 @@ import type { MachineSession } from "./session.ts";
 import { timelineAgain } from "./timeline.ts";
 import { pageOf } from "./timeline_facts.ts";
 
+/** So often a folder is given its name, while other runs do the same. */
+const TRIES = 10;
+
 /** What failed. */
 export interface Failed {
   /** The script's path, and what the test is called in it. */
@@ -49,12 +52,7 @@ export async function leaveFolder(session: MachineSession, dir: string, failed: 
   try {
     session.freeze();
     const again = await fill(session, work, folder, failed);
-    try {
-      Deno.removeSync(folder, { recursive: true });
-    } catch (e) {
-      if (!(e instanceof Deno.errors.NotFound)) throw e;
-    }
-    Deno.renameSync(work, folder);
+    replaceFolder(folder, work);
     return [`kept in: ${folder}/`, ...again];
   } catch (e) {
     try {
@@ -63,6 +61,26 @@ export async function leaveFolder(session: MachineSession, dir: string, failed: 
       // Nothing was written.
     }
     return [`no folder of the failure is left in ${dir}: ${reason(e)}`];
+  }
+}
+
+/** Gives `work` the name of a folder, which it replaces. */
+export function replaceFolder(folder: string, work: string): void {
+  for (let tries = 1;; tries++) {
+    try {
+      removeIfThere(folder);
+      return Deno.renameSync(work, folder);
+    } catch (e) {
+      // Another run of the same test has removed it, too, or put its own there in between: the last one stays.
+      if (tries === TRIES) throw e;
+    }
+  }
+}
+function removeIfThere(folder: string): void {
+  try {
+    Deno.removeSync(folder, { recursive: true });
+  } catch (e) {
+    if (!(e instanceof Deno.errors.NotFound)) throw e;
   }
 }
 

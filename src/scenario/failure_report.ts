@@ -140,9 +140,10 @@ export class FailureReport {
     stop?: Stop,
     words?: LastWords,
   ): E {
-    const { machine } = this, steps = this.steps(), first = problem.split("\n")[0];
+    const { machine } = this, steps = this.steps(), told = [problem, wait.what].filter(Boolean).join(" ");
     const occasion = OCCASIONS[Kind.name] ?? (stop && stop.kind !== "breakpoint" && stop.kind !== "budget" ? stop.kind : undefined);
-    const report = occasion && this.report(occasion, stop ? describeStop(stop).split("\n")[0] : first, occasion === "timeout");
+    const report = occasion &&
+      this.report(occasion, stop ? describeStop(stop).split("\n")[0] : told.split("\n")[0], occasion === "timeout");
     // What the processor says of itself is in the report, and more.
     if (report && stop && "report" in stop) problem = problem.replace(`\n${stop.report}`, "");
     const lines = [[problem, wait.what].filter(Boolean).join(" "), ...(wait.more ?? []).map((line) => `  ${line}`)];

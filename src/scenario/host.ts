@@ -157,7 +157,8 @@ export function checkWritable(path: string): void {
 }
 
 /** @throws {ConfigError} */
-function tryTo<T>(path: string, use: () => T, write = false): T {
+/** What `use` gives. @throws {ConfigError} the file cannot be read or written. */
+export function tryTo<T>(path: string, use: () => T, write = false): T {
   try {
     return use();
   } catch (e) {

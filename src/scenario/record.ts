@@ -4,7 +4,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { DiskImage } from "../machine/disks.ts";
 import type { MachineGraph } from "../machine/machine_graph.ts";
 import { formatMoment, type Moment } from "../machine/moment.ts";
-import { readFile } from "./host.ts";
+import { readFile, tryTo } from "./host.ts";
 import { type MachineLike, momentOf } from "./machine_like.ts";
 import type { Origin, Verdict } from "./recorded.ts";
 import { type GuestOptions, type Header, readRecording, type Recording, RecordingLines } from "./recording.ts";
@@ -108,8 +108,15 @@ export class Recorder {
   #lastMoment = "";
   #ended = false;
 
-  /** @throws {ConfigError} the file cannot be written. */
-  constructor(readonly session: MachineSession, readonly path: string) {
+  /** `writeAll`: throws what its caller takes for a file that takes no more. @throws {ConfigError} the file cannot be written. */
+  constructor(
+    readonly session: MachineSession,
+    readonly path: string,
+    readonly writeAll: (file: Deno.FsFile, bytes: Uint8Array) => void = (file, bytes) =>
+      tryTo(path, () => {
+        for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+      }, true),
+  ) {
     const header = headerOf(session), { inputLog } = session;
     try {
       this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
@@ -156,6 +163,7 @@ export class Recorder {
 
   /** What was given is in the file when the machine goes on. */
   flush(): void {
+    if (this.#ended) return;
     this.#settle();
     if (this.#text === "" && performance.now() - this.#wroteMs < MARK_MS) return;
     if (this.#text === "" && !this.#mark()) return;
@@ -170,18 +178,27 @@ export class Recorder {
   }
   #write(): void {
     const bytes = new TextEncoder().encode(this.#text);
-    for (let at = 0; at < bytes.length;) at += this.#file.writeSync(bytes.subarray(at));
     this.#text = "";
+    try {
+      this.writeAll(this.#file, bytes);
+    } catch (e) {
+      // What follows could not be replayed without this.
+      this.#close();
+      throw e;
+    }
     this.#wroteMs = performance.now();
   }
 
   /** The run is over. */
   end(how: Verdict = {}): void {
     if (this.#ended) return;
-    this.#ended = true;
     this.#settle();
     this.#text += endOf(this.session, this.#lines, how);
     this.#write();
+    this.#close();
+  }
+  #close(): void {
+    this.#ended = true;
     this.#file.close();
     this.session.inputLog.onAdd = this.session.inputLog.onLoad = () => {};
   }

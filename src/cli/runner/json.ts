@@ -26,7 +26,8 @@ export function readJson(text: string, file: string): Summary {
   const part = shard as Summary["shard"];
   const whole = Array.isArray(results) && results.every(isResult) && Array.isArray(notes) && typeof ms === "number" &&
     !isNaN(at.getTime()) &&
-    (part === undefined || Number.isInteger(part?.index) && Number.isInteger(part?.total));
+    (part === undefined ||
+      Number.isInteger(part?.total) && Number.isInteger(part?.index) && part!.index >= 1 && part!.index <= part!.total);
   if (!whole) throw new ConfigError("the report is damaged: its results are not as `bringup test` writes them", { file });
   return {
     results,
@@ -39,8 +40,40 @@ export function readJson(text: string, file: string): Summary {
   };
 }
 
-function isResult(value: unknown): value is TestResult {
-  const { file, name, status, attempts } = Object(value) as Partial<TestResult>;
-  return typeof file === "string" && typeof name === "string" && STATUSES.includes(status!) && Array.isArray(attempts) &&
-    attempts.every((a) => typeof a?.ms === "number" && typeof a.output === "string" && Array.isArray(a.steps));
-}
+type Check = (value: unknown) => boolean;
+const text: Check = (v) => typeof v === "string", number: Check = (v) => typeof v === "number", flag: Check = (v) => typeof v === "boolean";
+const optional = (check: Check): Check => (v) => v === undefined || check(v);
+const listOf = (check: Check): Check => (v) => Array.isArray(v) && v.every(check);
+/** Of objects: what is in each field. */
+const having = (fields: Readonly<Record<string, Check>>): Check => (v) =>
+  typeof v === "object" && v !== null && Object.entries(fields).every(([name, check]) => check((v as Record<string, unknown>)[name]));
+
+const ERROR = having({
+  type: text,
+  message: text,
+  text,
+  at: optional(having({ file: text, line: number, column: optional(number) })),
+});
+const STEP: Check = having({
+  name: text,
+  status: (v) => v === "passed" || v === "failed" || v === "skipped",
+  ms: number,
+  error: optional(ERROR),
+  steps: (v) => listOf(STEP)(v),
+});
+const RESULT = having({
+  file: text,
+  name: text,
+  line: optional(number),
+  repeat: optional(number),
+  status: (v) => STATUSES.includes(v as Status),
+  attempts: listOf(having({
+    passed: flag,
+    ms: number,
+    error: optional(ERROR),
+    output: text,
+    steps: listOf(STEP),
+    machines: optional(listOf(having({ digest: text, guestNs: number }))),
+  })),
+});
+const isResult = (value: unknown): value is TestResult => RESULT(value);

@@ -4,8 +4,9 @@ import type { TestResult } from "./results.ts";
 
 const FOLDER = ".bringup", FILE = `${FOLDER}/last-run.json`, VERSION = 1;
 
-/** How a test is named there. */
-export const keyOf = (file: string, name: string): string => `${file}\n${name}`;
+/** How a test is named there: a name may have any character. */
+export const keyOf = (file: string, name: string): string => JSON.stringify([file, name]);
+const pairOf = (key: string): [file: string, name: string] => JSON.parse(key);
 
 /** The tests that failed. @throws {ConfigError} none did, or what was kept cannot be read. */
 export function lastFailed(): Set<string> {
@@ -33,10 +34,7 @@ function read(): Set<string> {
 /** Keeps what failed now, and what failed before and was not run now. `gone`: whether a test is no longer there. */
 export function keepFailed(results: readonly TestResult[], gone: (file: string, name: string) => boolean): void {
   const failed = read(), before = failed.size;
-  for (const key of failed) {
-    const [file, name] = key.split("\n");
-    if (gone(file, name)) failed.delete(key);
-  }
+  for (const key of failed) if (gone(...pairOf(key))) failed.delete(key);
   for (const { file, name } of results) failed.delete(keyOf(file, name));
   for (const { file, name, status } of results) if (status === "failed") failed.add(keyOf(file, name));
   if (before === 0 && failed.size === 0) return;
@@ -44,7 +42,7 @@ export function keepFailed(results: readonly TestResult[], gone: (file: string, 
     if (failed.size === 0) return Deno.removeSync(FILE);
     Deno.mkdirSync(FOLDER, { recursive: true });
     Deno.writeTextFileSync(`${FOLDER}/.gitignore`, "*\n");
-    const pairs = [...failed].sort().map((key) => key.split("\n"));
+    const pairs = [...failed].sort().map(pairOf);
     Deno.writeTextFileSync(FILE, `${JSON.stringify({ version: VERSION, failed: pairs }, null, 1)}\n`);
   } catch {
     // A folder that may not be written to: nothing is remembered.

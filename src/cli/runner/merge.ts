@@ -13,6 +13,9 @@ import { paint } from "./reporters.ts";
 import { counts, type Shard, succeeded, type Summary } from "./results.ts";
 import { element, escapeXml, type Node } from "./xml.ts";
 
+/** Missing parts that are named: a report may claim to be of any number. */
+const MOST_MISSING = 20;
+
 /** What is in the reports. */
 interface Reports {
   readonly suites: { readonly suite: XmlElement; readonly file: string }[];
@@ -201,6 +204,8 @@ function missingParts(parts: readonly Shard[]): string[] {
   if (totals.length > 1) {
     throw new ConfigError(`the reports are of different runs: one was divided into ${totals.join(" parts, another into ")}`);
   }
-  const there = new Set(parts.map((p) => p.index)), all = Array.from({ length: totals[0] ?? 0 }, (_, i) => i + 1);
-  return all.filter((i) => !there.has(i)).map((i) => `no report tells of part ${i} of ${totals[0]}`);
+  const there = new Set(parts.map((p) => p.index)), [total = 0] = totals, told: string[] = [];
+  for (let i = 1; i <= total && told.length < MOST_MISSING; i++) if (!there.has(i)) told.push(`no report tells of part ${i} of ${total}`);
+  const more = total - there.size - told.length;
+  return more > 0 ? [...told, `no report tells of ${more} other parts`] : told;
 }

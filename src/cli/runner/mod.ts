@@ -153,8 +153,14 @@ function fileSink(path: string, option: string): Sink {
   const file = openFile(path, option, true);
   return {
     colours: false,
-    write: (text) => void writeAll(file, new TextEncoder().encode(text), path),
+    write(text) {
+      writeAll(file, new TextEncoder().encode(text), path);
+      // Nothing of a longer report is behind it that another run in the same folder has written meanwhile.
+      if (file.statSync().isFile) file.truncateSync(file.seekSync(0, Deno.SeekMode.Current));
+    },
     again() {
+      // What is no file (a pipe, a terminal) has nothing to be emptied.
+      if (!file.statSync().isFile) return;
       file.truncateSync();
       file.seekSync(0, Deno.SeekMode.Start);
     },

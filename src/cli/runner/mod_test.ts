@@ -51,7 +51,7 @@ Deno.test("what failed last time is run again until it passes, by itself", async
   Deno.mkdirSync(dir);
   Deno.writeTextFileSync(
     `${dir}/a.scenario.ts`,
-    `for (const n of [1, 2, 3]) Deno.test("t" + n, () => {
+    `for (const n of [1, 2, 3]) Deno.test("t" + n + "\\nof any name", () => {
   Deno.writeTextFileSync("${dir}/log", n + Deno.args.join("") + " ", { append: true });
   if (Deno.readTextFileSync("${fails}").includes(String(n))) throw 1;
 });`,

@@ -161,6 +161,28 @@ Deno.test("JSON and the page hold all of it; the page needs nothing else, and no
       [`{"bringup": 1, "results": [{}], "notes": [], "ms": 1, "started": "2026-01-01"}`, "x: the report is damaged"],
     ]
   ) assertThrows(() => readJson(text, "x"), ConfigError, message);
+  // Each field of each part, with what is of another type in it.
+  const whole = JSON.parse(jsonOf(all)), fields: [object, string][] = [];
+  const walk = (of: object) => {
+    for (const [key, value] of Object.entries(of)) {
+      fields.push([of, key]);
+      if (typeof value === "object") walk(value);
+    }
+  };
+  walk(whole);
+  for (const [of, key] of fields) {
+    const parent = of as Record<string, unknown>, was = parent[key];
+    for (const wrong of [null, -1, "x", [], {}, [null]]) {
+      parent[key] = wrong;
+      try {
+        const read = readJson(JSON.stringify(whole), "x");
+        for (const make of [jsonOf, htmlOf, junitOf]) make(read);
+      } catch (e) {
+        assert(e instanceof ConfigError, `${key} is ${JSON.stringify(wrong)}: ${e}`);
+      }
+    }
+    parent[key] = was;
+  }
   assertThrows(() => readHtml("<p>", "x"), ConfigError, "x: no report of `bringup test --reporter html`");
 });
 
@@ -196,9 +218,14 @@ Deno.test("which reporters there are, and where they write", () => {
     "--reporter: list and json both write to standard output: give one a file, NAME=FILE",
   );
   assertThrows(() => asked("json=/no/such/folder/x"), ConfigError, "/no/such/folder/x: --reporter: cannot be written");
-  const [reporter] = asked(`json=${scratch}/own.json`);
+  // Two runs that write to the same file at once: it has the report of the last.
+  const [reporter] = asked(`json=${scratch}/own.json`), [longer] = asked(`json=${scratch}/own.json`);
+  longer.end!({ ...summary(), notes: ["a longer one".repeat(99)] });
   reporter.end!(summary());
   assertEquals(readJson(Deno.readTextFileSync(`${scratch}/own.json`), "x"), summary());
+  const [nowhere] = asked("json=/dev/null");
+  nowhere.start?.({ tests: 1, files: 1 } as never);
+  nowhere.end!(summary());
 });
 
 const LCOV = [
@@ -287,6 +314,14 @@ Deno.test("merged reports of all parts are the report of the whole; a part that 
   // Of passed tests only, one part short.
   const [status, stdout, stderr] = await merged([`${dir}/0.xml`, `${dir}/2.xml`]);
   assertEquals([status, stdout, stderr], [1, "3 tests, 0 failed\n", "bringup: no report tells of part 2 of 3\n"]);
+  const claims = `<testsuite name="x"><properties><property name="shard" value="1/4000000000"/></properties></testsuite>`;
+  Deno.writeTextFileSync(`${scratch}/claims.xml`, claims);
+  const [, , many] = await merged([`${scratch}/claims.xml`]);
+  assertEquals(many.split("\n").slice(-3), [
+    "bringup: no report tells of part 21 of 4000000000",
+    "bringup: no report tells of 3999999979 other parts",
+    "",
+  ]);
   Deno.writeTextFileSync(`${scratch}/good.json`, jsonOf(summary([RESULTS[0]])));
   assertEquals((await merged([`${scratch}/good.json`], { junit: `${scratch}/good.xml` }))[0], 0);
   checkSchema(parseXml(Deno.readTextFileSync(`${scratch}/good.xml`)).root!);

@@ -282,7 +282,8 @@ export const RISCV_CAUSES: readonly CauseRow<F>[] = [
     id: "riscv-interrupt-storm",
     says: (f) => {
       const last = f.recent.slice(-8), [one] = last;
-      return last.length === 8 && one.interrupt &&
+      // Who waits for the next one has removed what asked for the last: input, or the ticks of an idle kernel.
+      return last.length === 8 && one.interrupt && !f.waiting &&
         last.every((t) => t.interrupt && t.cause === one.cause && t.epc === one.epc && t.at - one.at < 4000) &&
         last.at(-1)!.at > one.at && `the ${causeName(one.cause, true)} comes again at once: its handler does not remove what asks for it`;
     },
