@@ -118,6 +118,8 @@ Deno.test("programs of QEMU's names run a Makefile as it stands", async () => {
   assertMatch(text(stdout), /^version 7\.2, -gdb tcp::1234\nHello$/);
   // One that is there and not ours stays.
   Deno.writeTextFileSync(`${bin}/qemu-system-i386`, "mine");
+  const nowhere = await runHere(["qemu", "--install-shim", ""]);
+  assertEquals([nowhere.code, nowhere.stderr], [2, "bringup: --install-shim: the folder's name is empty: a variable that is not set?\n"]);
   const refused = await runHere(["qemu", "--install-shim", bin]);
   assertEquals([refused.code, refused.stderr], [
     2,

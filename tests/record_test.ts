@@ -224,6 +224,8 @@ Deno.test("what is no recording of this run is told in one line", async () => {
   assertEquals((await runHere(["virt", ECHO, "--until", "5"])).stderr, "bringup: --until needs --replay\n");
   assertStringIncludes((await runHere(["virt", ECHO, "--record", FILE, "--gdb"])).stderr, "--record and --gdb exclude each other");
   assertStringIncludes((await runHere(["virt", ECHO, "--record", `${scratch}/no/x`])).stderr, "--record: cannot be written: No such file");
+  const over = await runHere(["--replay", FILE, "--report", FILE]);
+  assertEquals(over.stderr, `bringup: ${FILE}: --report would write over what the run reads: it is --replay\n`);
   if (Deno.build.os === "linux") {
     const full = await runHere(["virt", ECHO, "--record", "/dev/full"]);
     assertEquals([full.code, full.stderr], [1, "bringup: /dev/full: --record: cannot be written: No space left on device\n"]);

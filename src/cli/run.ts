@@ -18,11 +18,17 @@ export interface How {
   readonly commands?: boolean;
 }
 
+/** Options that name a file that is written. */
+const WRITING = ["record", "save", "timeline", "report", "screenshot", "trace-file", "serial"];
+
 /** Runs the machine and returns the exit status. @throws {ConfigError} nothing was started. */
 export async function run(line: CommandLine, { statusOf, signalStatus, commands }: How = {}): Promise<number> {
   if (line.values.trace === "help") return await printChannels();
   const replaying = line.values.replay === undefined ? undefined : await load<typeof import("./replaying.ts")>("cli/replaying.ts");
   const plan = replaying?.replayPlan(line) ?? makePlan(line);
+  if (WRITING.some((name) => line.values[name] !== undefined)) {
+    (await load<typeof import("./clashes.ts")>("cli/clashes.ts")).checkClashes(plan, line.values.replay as string | undefined);
+  }
   const script = plan.scenario === undefined ? undefined : await loadScript(plan.scenario);
   if (typeof script === "number") return script;
   const scenario = script?.run;

@@ -12,6 +12,15 @@ const LAST_MS = 1000;
 /** Between a place and the file that has a copy of what is printed. */
 const LOG = ",log=";
 
+/** @throws {ConfigError} it is nothing that `--serial` takes. */
+export function splitWhere(given: string): readonly [where: string, log: string | undefined] {
+  const at = given.indexOf(LOG), where = at < 0 ? given : given.slice(0, at), log = at < 0 ? undefined : given.slice(at + LOG.length);
+  if (where === "" || log === "" || /^(stdio|none|\d+),/.test(where)) {
+    throw new ConfigError(`--serial: expected stdio, none, a port or a file, and perhaps ,log=FILE behind it, got '${given}'`);
+  }
+  return [where, log];
+}
+
 /** What a console is tied to. */
 interface Port {
   byte(b: number): void;
@@ -47,7 +56,7 @@ export function openPorts(session: MachineSession, wheres: readonly string[], on
       }: \`console = true\` makes a serial port one, as in --set device.com2.console=true`,
     );
   }
-  const split = wheres.map((w) => w.split(LOG, 2) as [where: string, log?: string]);
+  const split = wheres.map(splitWhere);
   if (split.filter(([w]) => w === "stdio").length > 1) throw new ConfigError("--serial stdio is given more than once");
   let stdio: SerialConsole | undefined, copy: Port | undefined;
   split.forEach(([where, log], i) => {

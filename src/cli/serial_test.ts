@@ -197,5 +197,12 @@ Deno.test("a copy of what is printed goes to a file, wherever the console is", a
   c.prints("three");
   await ports.close();
   assertEquals(["a", "b", "to", "c"].map((n) => Deno.readTextFileSync(name(n))), ["one", "two", "two", "three"]);
+  for (const wrong of ["stdio,log=", ",log=x", "stdio,file=x", "none,x", "4567,log"]) {
+    assertThrows(
+      () => open(session, [wrong]),
+      ConfigError,
+      `--serial: expected stdio, none, a port or a file, and perhaps ,log=FILE behind it, got '${wrong}'`,
+    );
+  }
   assertThrows(() => open(session, ["stdio,log=/nowhere/x"]), ConfigError, "/nowhere/x: --serial: cannot be written");
 });

@@ -129,6 +129,7 @@ function readOwn(args: readonly string[]) {
     else if (name === "install-shim") shims = value ?? args[++i];
     else own.push(args[i], ...follows ? [args[++i]] : []);
   }
+  if (shims === "") throw new ConfigError("--install-shim: the folder's name is empty: a variable that is not set?");
   return { own, toml, help, shims, rest: args.slice(i) };
 }
 

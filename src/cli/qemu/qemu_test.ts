@@ -520,5 +520,7 @@ Deno.test("what the user says of ours goes before what follows from QEMU's", () 
   const { values } = commandLine(line);
   assertEquals(values.set, ["cpu.harts=2", "memory.dram.size=1GiB"]);
   assertStringIncludes(machineFile(line, "x"), "--set=cpu.harts=2");
+  // Of a name or a command line with a control character in it TOML takes none in a comment.
+  assertStringIncludes(machineFile(line, "a\x01b\rc\x7f\nd\x85"), "# Made of: a\\x01b\\x0dc\\x7f\n# d\\x85\n");
   assert(!("memory" in values));
 });

@@ -30,6 +30,9 @@ function tables(changes: ReadonlyMap<string, unknown>): string {
   return listed + order.map((table) => `\n[${table}]\n${byTable.get(table)!.join("\n")}\n`).join("");
 }
 
+/** A control character, which no comment of TOML's may hold. */
+const escaped = (c: string) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`;
+
 /** The machine file; `typed` is the command line. Files are named as it names them: relative to the folder that it is run in. */
 export function machineFile(line: QemuLine, typed: string): string {
   const { set, kernel, initrd, append, options, own, notes } = line, changes = new Map(set);
@@ -40,6 +43,6 @@ export function machineFile(line: QemuLine, typed: string): string {
   if (append !== undefined) changes.set("boot.cmdline", append);
   const rest = [...modules ? [`--initrd=${initrd}`] : [], ...options, ...own];
   const comments = [`Made of: ${typed}`, ...rest.length ? [`No part of the machine: ${rest.join(" ")}`] : [], ...notes];
-  const head = comments.flatMap((c) => c.split("\n")).map((c) => `# ${c}\n`).join("");
+  const head = comments.flatMap((c) => c.split("\n")).map((c) => `# ${c.replace(/\p{Cc}/gu, escaped)}\n`).join("");
   return `${head}schema = 1\nextends = "${line.machine}.toml"\n${tables(changes)}`;
 }
