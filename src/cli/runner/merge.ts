@@ -87,7 +87,8 @@ function filesIn(path: string): string[] {
   const entries = [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1);
   return entries.flatMap((e) => {
     const below = `${path.replace(/\/+$/, "")}/${e.name}`;
-    return e.isDirectory ? filesIn(below) : /\.(xml|json|html|info|lcov)$/.test(e.name) ? [below] : [];
+    // A pipe in it would wait for somebody who writes.
+    return e.isDirectory ? filesIn(below) : (e.isFile || e.isSymlink) && /\.(xml|json|html|info|lcov)$/.test(e.name) ? [below] : [];
   });
 }
 

@@ -353,4 +353,9 @@ Deno.test("what is no report, and a report that cannot be made of those that are
     const e = await merged(files, values).catch((e) => e);
     assert(e instanceof ConfigError && e.message.includes(message), `${message}: ${e}`);
   }
+  if (Deno.build.os === "windows") return;
+  // What is no file is no report, whatever its name is.
+  using _ = Deno.listen({ transport: "unix", path: `${scratch}/nothing/socket.xml` });
+  const e = await merged([`${scratch}/nothing`]).catch((e) => e);
+  assert(e instanceof ConfigError && e.message.includes("nothing: no reports in this folder"), `${e}`);
 });
