@@ -4,6 +4,9 @@ import { findMachineFile } from "../scenario/host.ts";
 import type { Plan } from "./plan.ts";
 import { splitWhere } from "./serial.ts";
 
+/** Keys of machine files that name one that is read. */
+const FILE = /(^|\.)(file|kernel|initrd|symbols|bios|sbi)$/;
+
 type Named = readonly [option: string, path: string | undefined];
 
 /** @throws {ConfigError} the run would write over what it reads, or one file twice. */
@@ -15,6 +18,8 @@ export function checkClashes(plan: Plan, replay: string | undefined): void {
     ["--initrd", boot.initrd],
     ["--symbols", boot.symbols],
     ...(boot.disks ?? []).map((d): Named => ["a disk's image", typeof d === "string" ? d : d.file]),
+    // QEMU's command lines say all of it so.
+    ...Object.entries(boot.set ?? {}).map(([key, value]): Named => [key, FILE.test(key) && typeof value === "string" ? value : undefined]),
     ["--load", boot.load],
     ["--scenario", plan.scenario],
     ["--replay", replay],

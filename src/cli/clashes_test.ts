@@ -23,6 +23,12 @@ Deno.test("no file is written that the run reads, by whatever name, and none twi
     ["state: --record would write over what the run reads: it is --load", "--load", file("state"), "--record", file("state")],
     ["a.rec: --timeline would write over what the run reads: it is --replay", "--replay", file("a.rec"), "--timeline", file("a.rec")],
     ["script.ts: --trace-file would write over", "--scenario", file("script.ts"), "--trace-file", file("script.ts"), "--trace=irq"],
+    [
+      "disk: --serial would write over what the run reads: it is device.x.file",
+      `--set=device.x.file=${file("disk")}`,
+      "--serial",
+      file("disk"),
+    ],
     ["new: --record and --save both write to it", "--record", file("new"), "--save", `${dir}//new`],
     ["new: --serial and --serial both write to it", "--serial", `${file("new")},log=${file("new")}`],
   ];
