@@ -19,7 +19,7 @@ export function checkClashes(plan: Plan, replay: string | undefined): void {
     ["--symbols", boot.symbols],
     ...(boot.disks ?? []).map((d): Named => ["a disk's image", typeof d === "string" ? d : d.file]),
     // QEMU's command lines say all of it so.
-    ...Object.entries(boot.set ?? {}).map(([key, value]): Named => [key, FILE.test(key) && typeof value === "string" ? value : undefined]),
+    ...Object.entries(boot.set ?? {}).map(([key, value]): Named => [key, FILE.test(key) ? textOf(value) : undefined]),
     ["--load", boot.load],
     ["--scenario", plan.scenario],
     ["--replay", replay],
@@ -36,6 +36,17 @@ export function checkClashes(plan: Plan, replay: string | undefined): void {
     }
     if (other !== undefined) throw new ConfigError(`${other} and ${option} both write to it`, { file: path! });
     before.set(id, option);
+  }
+}
+
+/** The text that `--set` gives, which may stand in quotation marks, as TOML has them. */
+function textOf(value: unknown): string | undefined {
+  if (typeof value !== "string") return undefined;
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return typeof parsed === "string" ? parsed : value;
+  } catch {
+    return value;
   }
 }
 

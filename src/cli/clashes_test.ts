@@ -25,7 +25,13 @@ Deno.test("no file is written that the run reads, by whatever name, and none twi
     ["script.ts: --trace-file would write over", "--scenario", file("script.ts"), "--trace-file", file("script.ts"), "--trace=irq"],
     [
       "disk: --serial would write over what the run reads: it is device.x.file",
-      `--set=device.x.file=${file("disk")}`,
+      `--set=device.x.file="${file("disk")}"`,
+      "--serial",
+      file("disk"),
+    ],
+    [
+      "disk: --serial would write over what the run reads: it is boot.initrd",
+      `--set=boot.initrd=${file("disk")}`,
       "--serial",
       file("disk"),
     ],
