@@ -195,6 +195,29 @@ Deno.test("m.report(): on demand, sampled and put back, after a panic; as data, 
   assert(report.html.includes(report.fragment) && !/<script|@import|url\(/.test(report.html));
 });
 
+Deno.test("the flags of a page table's entry are its low bits, whatever is above them", async () => {
+  await using m = await boot("virt", { kernel: guest("echo.rv64.elf") });
+  await m.serial.toPrint("> ");
+  const { bus, cpus: [cpu] } = m.machine, table = 0x8100_0000, code = 0x8000_0000;
+  const entry = (at: number, lo: number, hi: number) => bus.writeBytes(at, new Uint8Array(Uint32Array.of(lo, hi).buffer));
+  // Address 0: a page of 1 GiB that has been read and may not be written, with an attribute of memory in bit 61 (Svpbmt).
+  entry(table, 0x43, 0x2000_0000);
+  entry(table + 16, (code / 4096) << 10 | 0xcf, 0);
+  bus.writeBytes(code + 0x1_0000, new Uint8Array(Uint32Array.of(0x0000_2023, 0x0000_006f).buffer)); // sw zero, 0(zero); j .
+  for (
+    const [name, value] of [["satp", 8n << 60n | BigInt(table / 4096)], ["stvec", BigInt(code + 0x1_0004)], ["medeleg", 0xffffn], [
+      "priv",
+      1n,
+    ], [
+      "pc",
+      BigInt(code + 0x1_0000),
+    ]] as const
+  ) cpu.setReg(name, value);
+  await m.run({ instructions: 10 });
+  const { walk } = (await m.report()).facts.cpus[0];
+  assertEquals(walk?.levels.map(({ entry, flags }) => [entry, flags]), [[0x2000_0000_0000_0043n, "-A----RV"]]);
+});
+
 Deno.test("a guest's own text cannot break out of the page", async () => {
   await using m = await boot("virt", { kernel: guest("echo.rv64.elf") });
   await m.serial.toPrint("> ");

@@ -1,6 +1,7 @@
 // What scripts and reports ask of a processor beyond its registers. Each architecture answers in a file of its folder, which is loaded when a
 // script has such a machine.
 import type { Cpu } from "../core/cpu.ts";
+import type { History } from "../core/history.ts";
 import { Later } from "../core/later.ts";
 import { architectureOf, familyOf } from "./architectures.ts";
 import type { PageTables } from "./page_walk.ts";
@@ -29,6 +30,15 @@ export interface Inspector {
   watchTraps(cpu: Cpu, onTrap: (what: number) => void): void;
   /** What `onTrap` was told. */
   trap(what: number): TakenTrap;
+}
+
+/** Calls `onTrap` with the low bits of each record that a processor's history is given. */
+export function listen(history: History, mask: number, onTrap: (what: number) => void): void {
+  const before = history.record;
+  history.record = (...args) => {
+    before.apply(history, args);
+    onTrap(args[0] & mask);
+  };
 }
 
 const LOADED = new Map<string, Later<{ readonly inspector: Inspector }>>();

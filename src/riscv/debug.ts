@@ -146,4 +146,5 @@ export class DebugView {
   }
 }
 
-const pteFlags = (pte: number): string => [..."DAGUXWRV"].map((c, i) => pte >> (7 - i) & 1 ? c : "-").join("");
+/** "DAGUXWRV" of an entry's low half, a dash for each bit that is 0. */
+export const pteFlags = (pte: number): string => [..."DAGUXWRV"].map((c, i) => pte >> (7 - i) & 1 ? c : "-").join("");

@@ -327,5 +327,6 @@ function walkReport(cpu: Pick<Microcode, "s" | "window" | "paging">, e: Event): 
   lines.push(paddr < 0 ? `  ${LEVEL_NAMES[to]}: ${REASONS[p.reason]}` : `  it is mapped now, to ${hex(paddr)}`);
   return lines;
 }
-const entryFlags = (lo: number, hi: number): string =>
+/** "NGSDACTUWP" of an entry (SDM volume 3A, 4.5), a dash for each bit that is 0. */
+export const entryFlags = (lo: number, hi: number): string =>
   (hi < 0 ? "N" : "-") + [..."GSDACTUWP"].map((c, i) => lo >> (8 - i) & 1 ? c : "-").join("");

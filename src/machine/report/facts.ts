@@ -191,6 +191,44 @@ export interface Seen {
   readonly recursion: () => { readonly name: string; readonly times: number; readonly all: boolean };
 }
 
+/** What predicates ask of a processor of any architecture; `T`: what its history holds. */
+export interface CpuOfDeath<T> {
+  readonly occasion: Occasion;
+  readonly chain: readonly T[];
+  /** Of the chain: what began it. */
+  readonly first: T | undefined;
+  readonly firstIndex: number;
+  readonly recent: readonly T[];
+  readonly waiting: boolean;
+  /** The stack pointer at the first of them. */
+  readonly sp: bigint | undefined;
+  readonly walk: WalkFact | undefined;
+  readonly walkReason: string;
+  readonly seen: Seen;
+  reg(name: string): bigint;
+  instruction(at: bigint): string;
+  place(at: bigint): string;
+  /** The function that an address is in; "" when nobody knows. */
+  function(at: bigint): string;
+  readonly cpu: Cpu;
+  readonly symbols: Program;
+}
+/** What of it follows from a processor and its program alone. */
+export const asked = (cpu: Cpu, symbols: Program) => ({
+  reg: (name: string) => cpu.reg(name),
+  instruction: (at: bigint) => cpu.disassemble(at)?.text ?? "",
+  place: (at: bigint) => {
+    const found = symbols.lookup(at);
+    return found ? `${found.name}${found.offset ? `+${hex(found.offset)}` : ""}` : hex(at);
+  },
+  function: (at: bigint) => symbols.lookup(at)?.name ?? "",
+  cpu,
+  symbols,
+});
+/** Names of a register's bits that are set, of those in `names`. */
+export const bitsOf = (value: bigint, bits: Readonly<Record<string, bigint>>, names: string): string[] =>
+  names.split(" ").filter((name) => value & bits[name]);
+
 export const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
 
 /** The rows that hold, those of one group only the first. */

@@ -1,12 +1,15 @@
 // What a RISC-V hart tells of how it died: traps with their values in words, vectors, delegation, the page walk.
 // RISC-V Privileged 20240411, 3.1 and 10.1, 10.3 to 10.6.
 import type { Cpu } from "../../core/cpu.ts";
+import { pteFlags } from "../../riscv/debug.ts";
 import { REASONS } from "../../riscv/mmu.ts";
 import type { Hart } from "../../riscv/hart.ts";
 import { CAUSE, causeName, PRIVILEGE_LETTERS, type Trap, trapOf } from "../../riscv/trap.ts";
 import { functionsAt } from "../backtrace.ts";
 import type { EngineCpu } from "../engine_cpu.ts";
 import {
+  asked,
+  bitsOf,
   causesOf,
   type CpuFacts,
   type Examined,
@@ -22,6 +25,7 @@ import { chainOf } from "../report/history.ts";
 import { byteAt, physicalByte } from "../report/memory.ts";
 import { RISCV_CAUSES } from "./death_causes.ts";
 import { accessOf, type RiscvFacts } from "./death_facts.ts";
+import { inspector } from "./inspect.ts";
 
 /** What a program asks for on purpose. */
 const CALLS: readonly number[] = [CAUSE.ecall, CAUSE.ecall + 1, CAUSE.ecall + 3];
@@ -35,7 +39,7 @@ export function examine(cpu: Cpu, subject: Subject, occasion: Occasion): Examine
   const unserved = (t: Trap) => !t.interrupt && (occasion === "trapLoop" || (occasion === "deadHalt" && t.from === 1 && t.to === 3));
   const first = ofOwn < 0 ? chain.findIndex(unserved) : ofOwn, begin = chain[first] as Trap | undefined;
   const fault = begin && accessOf(begin) !== undefined ? begin : chain.find((t) => accessOf(t) !== undefined);
-  const walked = fault && walkOf(core, fault), instruction = (at: bigint) => cpu.disassemble(at)?.text ?? "";
+  const walked = fault && walkOf(core, fault);
   const codeOf = (byte: (at: bigint) => number | undefined) => (at: bigint) => {
     const bytes = [0n, 1n, 2n, 3n].map((n) => byte(at + n));
     if (bytes[0] === undefined || bytes[1] === undefined) return undefined;
@@ -55,18 +59,10 @@ export function examine(cpu: Cpu, subject: Subject, occasion: Occasion): Examine
     walk: walked?.walk,
     walkReason: walked?.reason ?? "",
     pmpClosed: core.pmp.entries > 0 && core.pmp.cfg.every((c) => (c & 0x18) === 0),
-    reg: (name) => cpu.reg(name),
-    instruction,
     code: codeOf((at) => byteAt(cpu, bus, at) ?? fetched(cpu, bus, at)),
     physicalCode: codeOf((at) => physicalByte(bus, Number(at))),
     memory: (at) => bus.find(Number(at))?.bytes !== undefined,
-    place: (at) => {
-      const found = symbols.lookup(at);
-      return found ? `${found.name}${found.offset ? `+${hex(found.offset)}` : ""}` : hex(at);
-    },
-    function: (at) => symbols.lookup(at)?.name ?? "",
-    cpu,
-    symbols,
+    ...asked(cpu, symbols),
   };
   return {
     facts: {
@@ -129,8 +125,7 @@ function walkOf(core: Hart, t: Trap): { readonly walk: WalkFact; readonly reason
   const to = paddr < 0 ? mmu.level : 0;
   for (let level = mmu.levels - 1; level >= to; level--) {
     const entry = BigInt(mmu.pteHi[level] >>> 0) << 32n | BigInt(mmu.pteLo[level] >>> 0);
-    const flags = [..."DAGUXWRV"].map((c, i) => Number(entry) >> (7 - i) & 1 ? c : "-").join("");
-    levels.push({ name: `level ${level}`, at: BigInt(mmu.pteAddress[level]), entry, flags });
+    levels.push({ name: `level ${level}`, at: BigInt(mmu.pteAddress[level]), entry, flags: pteFlags(mmu.pteLo[level]) });
     if (entry & 0xan) break;
   }
   const reason = paddr < 0 ? REASONS[mmu.reason] : "", level = to < mmu.levels ? `level ${to}` : "the address";
@@ -145,8 +140,7 @@ const MODES: Readonly<Record<string, string>> = { "0": "bare", "1": "Sv32", "8":
 
 function tablesOf(core: Hart, cpu: Cpu, f: Omit<RiscvFacts, "seen" | "sp">): CpuFacts["tables"] {
   const r = (name: string) => hex(cpu.reg(name)), status = Number(cpu.reg("mstatus") & 0xffff_ffffn);
-  const bits = ([[2, "SIE"], [8, "MIE"], [0x20, "SPIE"], [0x100, "SPP"], [0x4_0000, "SUM"], [0x8_0000, "MXR"], [0x2_0000, "MPRV"]] as const)
-    .filter(([bit]) => status & bit).map(([, name]) => name);
+  const bits = bitsOf(BigInt(status), inspector.fields.mstatus, "SIE MIE SPIE SPP SUM MXR MPRV");
   const satp = cpu.reg("satp"), mode = core.xlen === 64 ? satp >> 60n : satp >> 31n;
   const vector = (name: string): readonly [string, string] => {
     const value = cpu.reg(name), base = value & ~3n, at = value === 0n ? "" : ` ${f.place(base)}`;

@@ -3,7 +3,7 @@ import type { Cpu } from "../../core/cpu.ts";
 import type { Hart } from "../../riscv/hart.ts";
 import { causeName } from "../../riscv/trap.ts";
 import type { EngineCpu } from "../engine_cpu.ts";
-import type { Inspector, Privilege } from "../inspector.ts";
+import { type Inspector, listen, type Privilege } from "../inspector.ts";
 import type { PageEntry, PageTables, Rights } from "../page_walk.ts";
 
 const MODES: readonly string[] = ["U-mode", "S-mode", "reserved", "M-mode"],
@@ -90,13 +90,7 @@ export const inspector: Inspector = {
   privilege: (cpu) => PRIVILEGES[Number(cpu.reg("priv") & 3n)],
   tables,
   fields: FIELDS,
-  watchTraps: (cpu, onTrap) => {
-    const { history } = (cpu as EngineCpu<Hart>).core.traps, before = history.record;
-    history.record = (...args) => {
-      before.apply(history, args);
-      onTrap(args[0] & 0x1ff);
-    };
-  },
+  watchTraps: (cpu, onTrap) => listen((cpu as EngineCpu<Hart>).core.traps.history, 0x1ff, onTrap),
   trap: (what) => {
     const number = what & 0xff, interrupt = (what & 0x100) !== 0;
     return { interrupt, number, name: causeName(number, interrupt) };

@@ -3,7 +3,7 @@
 import type { Cpu } from "../../core/cpu.ts";
 import { FETCH, READ, WRITE } from "../../ir/frontend.ts";
 import type { X86Cpu } from "../../x86/cpu.ts";
-import { modeName } from "../../x86/debug.ts";
+import { entryFlags, modeName } from "../../x86/debug.ts";
 import { type Event, eventName, eventOf, EXCEPTION, hasErrorCode, XCPT } from "../../x86/exceptions.ts";
 import { LEVEL_NAMES, PF_I, PF_P, PF_PK, PF_RSVD, PF_U, PF_W, REASONS } from "../../x86/paging.ts";
 import { AC, CR0_PG, CR4_SMAP } from "../../x86/registers.ts";
@@ -12,6 +12,8 @@ import { CS, SEGMENT_NAMES, SS, TR } from "../../x86/segments.ts";
 import { functionsAt } from "../backtrace.ts";
 import type { EngineCpu } from "../engine_cpu.ts";
 import {
+  asked,
+  bitsOf,
   causesOf,
   type CpuFacts,
   type Examined,
@@ -27,6 +29,7 @@ import { chainOf } from "../report/history.ts";
 import { byteAt, physicalByte, wordAt } from "../report/memory.ts";
 import { X86_CAUSES } from "./death_causes.ts";
 import type { Gate, X86Facts } from "./death_facts.ts";
+import { inspector } from "./inspect.ts";
 
 const bitNames = (value: number, table: readonly (readonly [number, string])[]): string =>
   table.filter(([bit]) => value & bit).map(([, name]) => name).join(", ");
@@ -91,11 +94,6 @@ export function examine(cpu: Cpu, subject: Subject, occasion: Occasion): Examine
   };
   const fault = chain.slice(Math.max(first, 0)).find((e) => e.kind === EXCEPTION && e.vector === XCPT.PF);
   const walked = fault && walkOf(core, fault);
-  const name = (at: bigint) => symbols.lookup(at)?.name ?? "";
-  const placeText = (at: bigint) => {
-    const found = symbols.lookup(at);
-    return found ? `${found.name}${found.offset ? `+${hex(found.offset)}` : ""}` : hex(at);
-  };
   const live = begin !== undefined && s.shutdown && chain.at(-1)!.at === begin.at;
   const facts: Omit<X86Facts, "seen" | "sp"> = {
     occasion,
@@ -116,17 +114,12 @@ export function examine(cpu: Cpu, subject: Subject, occasion: Occasion): Examine
     gdtLimit: gdt.limit,
     tss,
     pic: picOf(subject),
-    reg: (name) => cpu.reg(name),
     has: (feature) => core.features.has(feature),
-    instruction: (at) => cpu.disassemble(at)?.text ?? "",
     byte: (at) => byteAt(cpu, bus, at),
     physical: (at) => physicalByte(bus, Number(at)),
     gate,
     descriptor,
-    place: placeText,
-    function: name,
-    cpu,
-    symbols,
+    ...asked(cpu, symbols),
   };
   return {
     facts: {
@@ -184,40 +177,20 @@ function walkOf(core: X86Cpu, e: Event): { readonly walk: WalkFact; readonly rea
       name: LEVEL_NAMES[level],
       at: BigInt(Math.max(0, p.entryAddress[level])),
       entry,
-      flags: flagsOf(p.entryLo[level], p.entryHi[level]),
+      flags: entryFlags(p.entryLo[level], p.entryHi[level]),
     });
   }
   const reason = paddr < 0 ? REASONS[p.reason] : "", root = BigInt(core.s.cr3Hi >>> 0) << 32n | BigInt(core.s.cr3Lo >>> 0);
   const end = paddr < 0 ? { failed: { level: LEVEL_NAMES[to], why: reason } } : { mappedTo: BigInt(paddr) };
   return { walk: { address: e.address, root, levels, ...end }, reason };
 }
-const flagsOf = (lo: number, hi: number): string =>
-  (hi < 0 ? "N" : "-") + [..."GSDACTUWP"].map((c, i) => lo >> (8 - i) & 1 ? c : "-").join("");
-
-const FLAG_NAMES = [[0x40000, "AC"], [0x20000, "VM"], [0x800, "OF"], [0x400, "DF"], [0x200, "IF"], [0x100, "TF"], [0x80, "SF"], [
-  0x40,
-  "ZF",
-], [
-  1,
-  "CF",
-]] as const;
-const CR0_NAMES = [[1, "PE"], [2, "MP"], [4, "EM"], [8, "TS"], [0x20, "NE"], [0x1_0000, "WP"], [0x8000_0000 | 0, "PG"]] as const;
-const CR4_NAMES = [
-  [0x10, "PSE"],
-  [0x20, "PAE"],
-  [0x80, "PGE"],
-  [0x200, "OSFXSR"],
-  [0x400, "OSXMMEXCPT"],
-  [0x1_0000, "FSGSBASE"],
-  [
-    0x2_0000,
-    "PCIDE",
-  ],
-  [0x4_0000, "OSXSAVE"],
-  [0x10_0000, "SMEP"],
-  [0x20_0000, "SMAP"],
-] as const;
-const EFER_NAMES = [[1, "SCE"], [0x100, "LME"], [0x400, "LMA"], [0x800, "NXE"]] as const;
+/** Bits that a report names, by register. */
+const NAMED = {
+  eflags: "AC VM OF DF IF TF SF ZF CF",
+  cr0: "PE MP EM TS NE WP PG",
+  cr4: "PSE PAE PGE OSFXSR OSXMMEXCPT FSGSBASE PCIDE OSXSAVE SMEP SMAP",
+  efer: "SCE LME LMA NXE",
+} as const;
 
 function tablesOf(
   core: X86Cpu,
@@ -227,21 +200,21 @@ function tablesOf(
   gdt: { readonly base: bigint; readonly limit: number },
   tr: { readonly base: bigint; readonly limit: number },
 ): CpuFacts["tables"] {
-  const r = (name: string) => hex(cpu.reg(name)), n = (name: string) => Number(BigInt.asIntN(32, cpu.reg(name)));
-  const named = (name: string, table: readonly (readonly [number, string])[]) => {
-    const names = bitNames(n(name), table).replaceAll(",", "");
-    return `${r(name)}${names ? ` [${names}]` : ""}`;
+  const r = (name: string) => hex(cpu.reg(name));
+  const named = (name: keyof typeof NAMED) => {
+    const names = bitsOf(cpu.reg(name), inspector.fields[name], NAMED[name]);
+    return `${r(name)}${names.length ? ` [${names.join(" ")}]` : ""}`;
   };
   const wide = f.long ? ["rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15"] : ["rax rbx rcx rdx rsi rdi rbp rsp"];
   const tables: CpuFacts["tables"][number][] = [{ title: "registers", rows: wide[0].split(" ").map((name) => [name, r(name)] as const) }, {
     title: "control registers",
-    rows: [["rip", r("rip")], ["eflags", named("eflags", FLAG_NAMES)], ["cr0", named("cr0", CR0_NAMES)], ["cr2", r("cr2")], [
+    rows: [["rip", r("rip")], ["eflags", named("eflags")], ["cr0", named("cr0")], ["cr2", r("cr2")], [
       "cr3",
       r("cr3"),
     ], [
       "cr4",
-      named("cr4", CR4_NAMES),
-    ], ["efer", named("efer", EFER_NAMES)]],
+      named("cr4"),
+    ], ["efer", named("efer")]],
   }];
   const segment = (n: number): readonly [string, string] => {
     const { segments } = core, base = BigInt(segments.baseHi(n) >>> 0) << 32n | BigInt(segments.baseLo(n) >>> 0);

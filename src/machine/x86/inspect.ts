@@ -54,7 +54,7 @@ import {
   ZF,
 } from "../../x86/registers.ts";
 import type { EngineCpu } from "../engine_cpu.ts";
-import type { Inspector } from "../inspector.ts";
+import { type Inspector, listen } from "../inspector.ts";
 import type { PageEntry, PageTables, Rights } from "../page_walk.ts";
 
 const P = 1n, RW = 2n, US = 4n, A = 0x20n, D = 0x40n, PS = 0x80n, G = 0x100n, XD = 1n << 63n;
@@ -143,13 +143,7 @@ export const inspector: Inspector = {
   privilege: (cpu) => cpu.reg("cpl") === 3n ? "user" : "supervisor",
   tables,
   fields: FIELDS,
-  watchTraps: (cpu, onTrap) => {
-    const { history } = (cpu as EngineCpu<X86Cpu>).core.events, before = history.record;
-    history.record = (...args) => {
-      before.apply(history, args);
-      onTrap(args[0] & 0x3ff);
-    };
-  },
+  watchTraps: (cpu, onTrap) => listen((cpu as EngineCpu<X86Cpu>).core.events.history, 0x3ff, onTrap),
   trap: (what) => {
     const number = what & 0xff, kind = what >> 8 & 3;
     return { interrupt: kind === EXTERNAL, number, name: eventName(number, kind as EventKind) };
