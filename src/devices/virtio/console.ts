@@ -135,16 +135,11 @@ export class Console implements Model<State> {
   /** Gives the driver what has come from outside. */
   #deliver(queue: number, port: number): void {
     const { device } = this, { input } = this.state.ports[port], full = input.length === ROOM;
-    let taken = false;
-    while (input.length && device.budget >= 0) {
-      const chain = device.pop(queue);
-      if (!chain) break;
+    const taken = device.each(queue, (chain) => {
       const bytes = Uint8Array.from(input.splice(0, chain.inBytes));
       device.writeIn(chain, 0, bytes);
-      device.push(queue, chain, bytes.length);
-      taken = true;
-    }
-    if (taken) device.tell(queue);
+      return bytes.length;
+    }, () => input.length > 0);
     if (full && taken) this.#ports[port].onRoom();
   }
 
@@ -171,36 +166,26 @@ export class Console implements Model<State> {
 
   #sendMessages(): void {
     const { device, state: { messages } } = this;
-    let sent = false;
-    while (messages.length && device.budget >= 0) {
-      const chain = device.pop(MESSAGES_IN);
-      if (!chain) break;
+    const sent = device.each(MESSAGES_IN, (chain) => {
       const { port, event, text } = messages.shift()!, bytes = new Uint8Array(MESSAGE_BYTES + text.length), v = new DataView(bytes.buffer);
       v.setUint32(0, port, true);
       v.setUint16(4, event, true);
       v.setUint16(6, 1, true);
       bytes.set(new TextEncoder().encode(text), MESSAGE_BYTES);
       device.writeIn(chain, 0, bytes);
-      device.push(MESSAGES_IN, chain, Math.min(bytes.length, chain.inBytes));
-      sent = true;
-    }
-    if (sent) device.tell(MESSAGES_IN);
+      return Math.min(bytes.length, chain.inBytes);
+    }, () => messages.length > 0);
     // Those that waited for room.
     if (sent) device.wake(MESSAGES_OUT);
   }
 
   #takeMessages(): void {
     const { device } = this;
-    let taken = false;
-    while (this.state.messages.length < MOST_MESSAGES && device.budget >= 0) {
-      const chain = device.pop(MESSAGES_OUT);
-      if (!chain) break;
+    device.each(MESSAGES_OUT, (chain) => {
       const v = new DataView(device.readOut(chain, 0, MESSAGE_BYTES).buffer);
       if (v.byteLength === MESSAGE_BYTES) this.#message(v.getUint32(0, true), v.getUint16(4, true), v.getUint16(6, true) === 1);
-      device.push(MESSAGES_OUT, chain, 0);
-      taken = true;
-    }
-    if (taken) device.tell(MESSAGES_OUT);
+      return 0;
+    }, () => this.state.messages.length < MOST_MESSAGES);
     if (this.state.messages.length) device.wake(MESSAGES_IN);
   }
 

@@ -282,6 +282,21 @@ export class VirtioDevice implements Device<VirtioState> {
     const wanted = format.wantsInterrupt(this.memory, q, this.#ringFeatures) || (this.has(NOTIFY_ON_EMPTY) && format.empty(this.memory, q));
     if (wanted) this.#interrupt(QUEUE_INTERRUPT);
   }
+  /**
+   * Serves the requests of a queue one by one, as long as the driver has some, `more` says so and there is time; `serve` answers with how many
+   * bytes it wrote. Whether there was one. @throws {Malformed | BusFault}
+   */
+  each(queue: number, serve: (chain: Chain) => number, more: () => boolean = () => true): boolean {
+    let any = false;
+    while (more() && this.budget >= 0) {
+      const chain = this.pop(queue);
+      if (!chain) break;
+      this.push(queue, chain, serve(chain));
+      any = true;
+    }
+    if (any) this.tell(queue);
+    return any;
+  }
   readOut(chain: Chain, from: number, length: number): Uint8Array {
     this.budget -= length;
     return readOut(this.memory, chain, from, length);

@@ -151,37 +151,27 @@ export class Keyboard implements Model<ReturnType<typeof powerOn>>, KeyPort {
 
   #send(): void {
     const { device, state: { events } } = this;
-    let sent = false;
-    while (events.length && device.budget >= 0) {
-      const chain = device.pop(EVENTS);
-      if (!chain) break;
+    const sent = device.each(EVENTS, (chain) => {
       const [type, code, value] = events.splice(0, 3), bytes = new Uint8Array(EVENT_BYTES), v = new DataView(bytes.buffer);
       v.setUint16(0, type, true);
       v.setUint16(2, code, true);
       v.setUint32(4, value, true);
       device.writeIn(chain, 0, bytes);
-      device.push(EVENTS, chain, Math.min(EVENT_BYTES, chain.inBytes));
-      sent = true;
-    }
-    if (sent) device.tell(EVENTS);
+      return Math.min(EVENT_BYTES, chain.inBytes);
+    }, () => events.length > 0);
     if (sent && events.length === 0) this.onRoom();
   }
 
   /** The driver switches lights on and off. */
   #takeStatus(): void {
     const { device, state } = this;
-    let taken = false;
-    while (device.budget >= 0) {
-      const chain = device.pop(STATUS);
-      if (!chain) break;
+    device.each(STATUS, (chain) => {
       const bytes = device.readOut(chain, 0, EVENT_BYTES), v = new DataView(bytes.buffer);
       if (bytes.length === EVENT_BYTES && v.getUint16(0, true) === EV_LED && v.getUint16(2, true) <= SCROLL_LOCK) {
         const bit = 1 << v.getUint16(2, true);
         state.leds = v.getUint32(4, true) ? state.leds | bit : state.leds & ~bit;
       }
-      device.push(STATUS, chain, 0);
-      taken = true;
-    }
-    if (taken) device.tell(STATUS);
+      return 0;
+    });
   }
 }

@@ -50,16 +50,11 @@ export class Rng implements Model<ReturnType<typeof powerOn>> {
 
   serve(queue: number): boolean {
     const { device } = this;
-    let filled = false;
-    while (device.budget >= 0) {
-      const chain = device.pop(queue);
-      if (!chain) break;
+    device.each(queue, (chain) => {
       const bytes = this.#bytes(Math.min(chain.inBytes, MOST));
       device.writeIn(chain, 0, bytes);
-      device.push(queue, chain, bytes.length);
-      filled = true;
-    }
-    if (filled) device.tell(queue);
+      return bytes.length;
+    });
     return device.budget < 0;
   }
 
