@@ -100,11 +100,6 @@ export class MachineSession implements Waiting, AsyncDisposable {
     const wall = options.budget?.wall ?? "10m", wallMs = wall === "none" ? Infinity : parseDuration(wall) / 1e6;
     if (this.guestBudget !== "none") parseDuration(this.guestBudget);
     const { failOn = [] } = options, consoles = [...this.consoles.values()];
-    for (const console of consoles) {
-      console.onFed = (byte) => this.#inputs.add(momentOf(machine), console.name, byte);
-      console.ready = () => machine.yielded !== true;
-      console.onDrained = console.onDue = () => machine.requestBreak();
-    }
     this.#forbidden = new Forbidden(machine, failOn, consoles);
     const { screen, keyboard } = machine;
     if (screen) {
@@ -114,12 +109,15 @@ export class MachineSession implements Waiting, AsyncDisposable {
     }
     if (keyboard) {
       this.#keyboard = new PERIPHERALS.now!.SessionKeyboard(this, keyboard);
-      this.#keyboard.keys.onFed = (byte) => this.#inputs.add(momentOf(machine), KEYBOARD, byte);
-      this.#keyboard.keys.ready = () => machine.yielded !== true;
-      this.#keyboard.keys.onDrained = this.#keyboard.keys.onDue = () => machine.requestBreak();
     }
-    this.#queues = [...consoles, ...this.#keyboard ? [this.#keyboard.keys] : []];
-    this.failureReport = new FailureReport(machine, consoles, this.#screen, options.replay, () => this.openSteps, options.raw);
+    const queues = [...this.consoles, ...this.#keyboard ? [[KEYBOARD, this.#keyboard.keys] as const] : []];
+    this.#queues = queues.map(([, queue]) => queue);
+    for (const [name, queue] of queues) {
+      queue.onFed = (byte) => this.#inputs.add(momentOf(machine), name, byte);
+      queue.ready = () => machine.yielded !== true;
+      queue.onDrained = queue.onDue = () => machine.requestBreak();
+    }
+    this.failureReport = new FailureReport(machine, consoles, this.#screen, options.replay, () => openSteps(this.steps), options.raw);
     this.#pump = new Pump(machine, wallMs, this.#queues, this.#forbidden, this.failureReport);
   }
 
@@ -300,22 +298,8 @@ export class MachineSession implements Waiting, AsyncDisposable {
   }
 
   /** Names a part of the script: failures in it say so, and reports show when it was. Returns what `body` does. */
-  async step<T>(name: string, body: () => T | Promise<T>): Promise<T> {
-    const { machine: { age, clock } } = this, step: Step = { name, depth: this.openSteps.length, fromTicks: age, fromNs: clock.nowNs };
-    this.steps.push(step);
-    try {
-      return await body();
-    } catch (e) {
-      step.failed = true;
-      throw e;
-    } finally {
-      step.toTicks = this.machine.age;
-      step.toNs = clock.nowNs;
-    }
-  }
-  /** Names of the steps that go on, the outermost first. */
-  get openSteps(): string[] {
-    return this.steps.filter((s) => s.toTicks === undefined).map((s) => s.name);
+  step<T>(name: string, body: () => T | Promise<T>): Promise<T> {
+    return stepIn(this, name, body);
   }
 
   /** State of the machine and of the consoles' histories and queues; `rewind` goes back to it. */
@@ -469,5 +453,23 @@ export class MachineSession implements Waiting, AsyncDisposable {
   /** Ticks of the machine's clock in so many nanoseconds. */
   ticksOf(ns: number): number {
     return ticksOf(this.machine, ns);
+  }
+}
+
+/** Names of the steps that go on, the outermost first. */
+const openSteps = (steps: readonly Step[]): string[] => steps.filter((s) => s.toTicks === undefined).map((s) => s.name);
+
+/** Does what a step consists of. */
+async function stepIn<T>({ steps, machine }: MachineSession, name: string, body: () => T | Promise<T>): Promise<T> {
+  const step: Step = { name, depth: openSteps(steps).length, fromTicks: machine.age, fromNs: machine.clock.nowNs };
+  steps.push(step);
+  try {
+    return await body();
+  } catch (e) {
+    step.failed = true;
+    throw e;
+  } finally {
+    step.toTicks = machine.age;
+    step.toNs = machine.clock.nowNs;
   }
 }

@@ -1,5 +1,6 @@
 // A timeline as one page that needs nothing else: no server, no other file. Everything of the guest's goes through JSON and `textContent`, so that
 // what it prints stays text.
+import { escapeHtml } from "../machine/report/html.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** What the page says of the run. */
@@ -113,14 +114,12 @@ function show(t) { now = t; $("now").textContent = time(t) + " · tick " + Math.
 addEventListener("resize", draw); matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 show(D.end);`;
 
-const escape = (text: string): string =>
-  text.replace(/[&<>"']/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[c]!);
 /** JSON that no HTML parser sees anything in. */
 const embedded = (value: unknown): string =>
   JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 export function timelinePage(timeline: Timeline, { title, verdict, failed, facts, report, png }: PageFacts): string {
-  const e = escape, rows = facts.map(([name, value]) => `<dt>${e(name)}</dt><dd>${e(value)}</dd>`).join("");
+  const e = escapeHtml, rows = facts.map(([name, value]) => `<dt>${e(name)}</dt><dd>${e(value)}</dd>`).join("");
   const printed = timeline.consoles.map(({ name, pieces }) => `${name}:\n${pieces.map(([, text]) => text).join("")}`).join("\n\n");
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

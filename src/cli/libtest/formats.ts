@@ -1,5 +1,6 @@
 // What a test program prints: as Rust's own does, so that Cargo, nextest, editors and CI systems read it. Times are guest time: the same on every
 // host. Source: the rustc book, "Tests"; the formatters of Rust's library/test (1.9x).
+import { NO_CHARACTER } from "../xml.ts";
 import type { Format } from "./arguments.ts";
 
 /** A case as it is told of. */
@@ -187,11 +188,8 @@ class Junit extends Json {
   }
 }
 
-/** What XML 1.0 cannot hold (2.2), even escaped. */
-// deno-lint-ignore no-control-regex
-const NOT_XML = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;" };
-const xml = (text: string) => text.replace(NOT_XML, "\ufffd").replace(/[&<>"\r]/g, (c) => ENTITIES[c]);
+const xml = (text: string) => text.replace(NO_CHARACTER, "\ufffd").replace(/[&<>"\r]/g, (c) => ENTITIES[c]);
 /** In attributes a line break would become a space. */
 const attribute = (text: string) => xml(text).replaceAll("\n", "&#10;");
 

@@ -73,6 +73,11 @@ const VIRTIO =
   "event_idx indirect_desc iommu_platform packed any_layout notify_on_empty queue_reset use-started use-disabled-flag x-disable-legacy-check disable-legacy disable-modern ats"
     .split(" ");
 
+/** Properties of every drive at an IDE channel. */
+const IDE = "drive bus unit bootindex serial model ver wwn share-rw write-cache physical_block_size logical_block_size rerror werror".split(
+  " ",
+);
+
 /** What becomes keys of the machine file, and what properties that may have. */
 const MADE: Readonly<Record<string, Model & { readonly keys: readonly string[]; readonly anywhere?: true }>> = {
   loader: { keys: ["file", "addr", "cpu-num", "force-raw", "data", "data-len", "data-be"], anywhere: true, make: loader },
@@ -87,46 +92,11 @@ const MADE: Readonly<Record<string, Model & { readonly keys: readonly string[]; 
   "isa-serial": { keys: ["index", "iobase", "irq", "chardev", "wakeup"], make: serial },
   "pc-testdev": { keys: [], make: ({ line }) => void line.set.set("device.testdev.type", "pc-testdev") },
   "ide-hd": {
-    keys: [
-      "drive",
-      "bus",
-      "unit",
-      "bootindex",
-      "serial",
-      "model",
-      "ver",
-      "wwn",
-      "cyls",
-      "heads",
-      "secs",
-      "share-rw",
-      "write-cache",
-      "physical_block_size",
-      "logical_block_size",
-      "rotation_rate",
-      "rerror",
-      "werror",
-      "discard_granularity",
-    ],
+    keys: [...IDE, ..."cyls heads secs rotation_rate discard_granularity".split(" ")],
     make: ({ disks }, props, what) => disks.plug("ide", props, what, "disk"),
   },
   "ide-cd": {
-    keys: [
-      "drive",
-      "bus",
-      "unit",
-      "bootindex",
-      "serial",
-      "model",
-      "ver",
-      "wwn",
-      "share-rw",
-      "write-cache",
-      "physical_block_size",
-      "logical_block_size",
-      "rerror",
-      "werror",
-    ],
+    keys: IDE,
     make: ({ disks }, props, what) => disks.plug("ide", props, what, "cdrom"),
   },
   floppy: {

@@ -4,7 +4,7 @@ import { ConfigError } from "../../core/errors.ts";
 import { jsonOf, readJson } from "./json.ts";
 import { type Attempt, describeCounts, formatMs, msOf, type Status, type StepResult, succeeded, type Summary, titleOf } from "./results.ts";
 import type { TestResult } from "./results.ts";
-import { escapeXml as text } from "./xml.ts";
+import { escapeXml as text } from "../xml.ts";
 
 const DATA = '<script type="application/json" id="bringup-results">';
 

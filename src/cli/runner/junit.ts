@@ -1,7 +1,7 @@
 // JUnit XML as Jenkins' schema (junit-10.xsd of its xUnit plugin, which is Surefire's) has it: a suite for each file, a case for each test, flaky
 // ones marked as Surefire marks them. Everything that Ant's schema demands is there, too.
 import { type Attempt, lastOf, msOf, type Summary, type TestError, type TestResult, titleOf } from "./results.ts";
-import { element, type Node } from "./xml.ts";
+import { element, type Node } from "../xml.ts";
 
 export interface JUnitSuite {
   readonly name: string;

@@ -11,7 +11,7 @@ import { addLcov, type Coverage, isLcov, lcovOf } from "./lcov.ts";
 import { closing } from "./report_text.ts";
 import { paint } from "./reporters.ts";
 import { counts, type Shard, succeeded, type Summary } from "./results.ts";
-import { element, escapeXml, type Node } from "./xml.ts";
+import { element, escapeXml, type Node } from "../xml.ts";
 
 /** Missing parts that are named: a report may claim to be of any number. */
 const MOST_MISSING = 20;
