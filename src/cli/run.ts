@@ -72,11 +72,7 @@ export async function run(line: CommandLine, { statusOf, signalStatus, commands 
         scenario,
         host.output,
         async (error) => {
-          const folder = plan.failures === undefined
-            ? failuresFolder("bringup-failures")
-            : plan.failures === "none"
-            ? undefined
-            : plan.failures;
+          const folder = plan.failures === "none" ? undefined : plan.failures ?? failuresFolder("bringup-failures");
           if (folder === undefined) return [];
           const { leaveFolder } = await load<typeof import("../scenario/failure_folder.ts")>("scenario/failure_folder.ts");
           return await leaveFolder(session, folder, { script: plan.scenario!, name: script.name, error });

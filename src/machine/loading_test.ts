@@ -2,23 +2,10 @@
 import { assertEquals } from "@std/assert";
 import type { Machine } from "./machine.ts";
 import { elfFile } from "./testing/elf_file.ts";
-import { machineFrom } from "./testing/machine_from.ts";
+import { machineFrom, RISCV_BOARD } from "./testing/machine_from.ts";
 
 const MIB = 2 ** 20;
-const RISCV = `schema = 1
-[cpu]
-arch = "riscv64"
-isa = "rv64gc"
-reset = 0x1000
-[memory.ram]
-at = 0x8000_0000
-size = "8MiB"
-fill = "random"
-[memory.mrom]
-at = 0x1000
-size = 4096
-kind = "rom"
-`;
+const RISCV = RISCV_BOARD.replace('size = "8MiB"', 'size = "8MiB"\nfill = "random"');
 const RV32 = RISCV.replace("riscv64", "riscv32").replace("rv64gc", "rv32gc");
 const PC = `schema = 1
 [cpu]

@@ -6,22 +6,9 @@ import { describe } from "./describe.ts";
 import { readLoads } from "./loads.ts";
 import type { Machine, MachineOptions } from "./machine.ts";
 import { elfFile } from "./testing/elf_file.ts";
-import { HALTED, machineFrom } from "./testing/machine_from.ts";
+import { HALTED, machineFrom, RISCV_BOARD } from "./testing/machine_from.ts";
 
 const RAM = 0x8000_0000, FIRST = 0x1_0000;
-const RISCV = `schema = 1
-[cpu]
-arch = "riscv64"
-isa = "rv64gc"
-reset = 0x1000
-[memory.ram]
-at = ${RAM}
-size = "8MiB"
-[memory.mrom]
-at = 0x1000
-size = 4096
-kind = "rom"
-`;
 const PC = `schema = 1
 [cpu]
 arch = "x86_64"
@@ -36,7 +23,7 @@ const NONE = `[firmware]\nsbi = "none"\n`;
 type Files = Readonly<Record<string, string | Uint8Array>>;
 /** `loads`: inline tables. */
 const machineOf = (loads: string, files: Files, more = NONE, options: Partial<MachineOptions> = {}) =>
-  machineFrom(`${RISCV.replace("schema = 1", `schema = 1\nload = [${loads}]`)}${more}`, files, options);
+  machineFrom(`${RISCV_BOARD.replace("schema = 1", `schema = 1\nload = [${loads}]`)}${more}`, files, options);
 
 const bytesAt = (m: Machine, at: number, length: number) => Array.from({ length }, (_, i) => m.bus.read(at + i, 1));
 const raw = (...bytes: number[]) => Uint8Array.from(bytes);

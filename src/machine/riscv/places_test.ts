@@ -1,22 +1,9 @@
 // Device tree, kernel, firmware and initial RAM disk at each other's edges: nothing overwrites anything, or the machine says so.
 import { assert, assertEquals } from "@std/assert";
 import type { Machine } from "../machine.ts";
-import { machineFrom } from "../testing/machine_from.ts";
+import { machineFrom, RISCV_BOARD } from "../testing/machine_from.ts";
 
 const RAM = 0x8000_0000, MIB = 2 ** 20;
-const TOML = `schema = 1
-[cpu]
-arch = "riscv64"
-isa = "rv64gc"
-reset = 0x1000
-[memory.ram]
-at = 0x8000_0000
-size = "8MiB"
-[memory.mrom]
-at = 0x1000
-size = 4096
-kind = "rom"
-`;
 
 interface Case {
   readonly kernel: Uint8Array;
@@ -27,7 +14,7 @@ interface Case {
   readonly more?: Record<string, Uint8Array>;
 }
 
-const machineOf = ({ kernel, initrd, firmware, toml = TOML, set = {}, more = {} }: Case): Promise<Machine> =>
+const machineOf = ({ kernel, initrd, firmware, toml = RISCV_BOARD, set = {}, more = {} }: Case): Promise<Machine> =>
   machineFrom(
     toml,
     { kernel, "rom.bin": ROM, ...more, ...(initrd && { initrd }), ...(firmware && { "fw.bin": firmware }) },
@@ -146,7 +133,7 @@ Deno.test("what has no place is refused", async () => {
 Deno.test("code at the reset address that is an image's or a ROM's own is not overwritten", async () => {
   const inside = elf(RAM, 0x1000, 0x10), m = await machineOf({ kernel: inside, set: { "cpu.reset": RAM, "firmware.sbi": "none" } });
   assertEquals([m.cpus[0].pc, m.bus.readBytes(RAM, 0x1000)], [BigInt(RAM + 0x10), inside.subarray(0x1000)]);
-  const rom = await machineOf({ kernel: elf(RAM, 0x1000), toml: TOML + `file = "rom.bin"\n`, set: { "firmware.sbi": "none" } });
+  const rom = await machineOf({ kernel: elf(RAM, 0x1000), toml: RISCV_BOARD + `file = "rom.bin"\n`, set: { "firmware.sbi": "none" } });
   // It runs itself.
   assertEquals([rom.cpus[0].pc, rom.bus.readBytes(0x1000, 0x100)], [0x1000n, ROM]);
 });
@@ -155,6 +142,6 @@ Deno.test("boot.dtb is what the kernel gets, with the command line in it", async
   const kernel = elf(RAM, 0x1000),
     own = treeOf(await machineOf({ kernel, set: { name: "mine" } })).bytes,
     text = (b: Uint8Array) => new TextDecoder("latin1").decode(b);
-  const m = await machineOf({ kernel, toml: `${TOML}[boot]\ndtb = "own.dtb"\ncmdline = "quiet"\n`, more: { "own.dtb": own } });
+  const m = await machineOf({ kernel, toml: `${RISCV_BOARD}[boot]\ndtb = "own.dtb"\ncmdline = "quiet"\n`, more: { "own.dtb": own } });
   assert(text(treeOf(m).bytes).includes("mine") && text(treeOf(m).bytes).includes("quiet"));
 });

@@ -22,5 +22,20 @@ export async function machineFrom(
   return createMachine(all, host, await loadGraph(all, host));
 }
 
+/** A RISC-V machine of a processor, RAM and a ROM for its reset. */
+export const RISCV_BOARD = `schema = 1
+[cpu]
+arch = "riscv64"
+isa = "rv64gc"
+reset = 0x1000
+[memory.ram]
+at = 0x8000_0000
+size = "8MiB"
+[memory.mrom]
+at = 0x1000
+size = 4096
+kind = "rom"
+`;
+
 /** A boot sector that halts. */
 export const HALTED = Uint8Array.from({ length: 512 }, (_, i) => i === 0 ? 0xf4 : i === 510 ? 0x55 : i === 511 ? 0xaa : 0);
