@@ -1,6 +1,7 @@
 // The guest's output on stdout, byte for byte, and a progress line on stderr while the guest is silent.
 
 import { ConfigError } from "../core/errors.ts";
+import { osMessage } from "../scenario/host.ts";
 
 /** Bytes that are kept while the terminal shows something else. */
 const KEPT = 1 << 16;
@@ -18,7 +19,7 @@ export function openFile(path: string, option: string, truncate: boolean): Deno.
   try {
     return Deno.openSync(path, { write: true, create: true, truncate });
   } catch (e) {
-    throw new ConfigError(`${option}: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
+    throw new ConfigError(`${option}: cannot be written: ${osMessage(e)}`, { file: path });
   }
 }
 
@@ -38,7 +39,7 @@ export function writeAll(to: { writeSync(p: Uint8Array): number }, data: Uint8Ar
   } catch (e) {
     // There is nobody to be told of what stderr does not take.
     if (e instanceof Deno.errors.BrokenPipe || to === Deno.stderr) return false;
-    throw new CannotWrite(`${name}: ${(e as Error).message.replace(/ \(os error.*/, "")}`);
+    throw new CannotWrite(`${name}: ${osMessage(e)}`);
   }
 }
 

@@ -3,7 +3,7 @@ import { ConfigError, didYouMean } from "../core/errors.ts";
 import { JIT_OPTIONS, type JitOption } from "../machine/machine.ts";
 import type { BootOptions, Scenario } from "../scenario/boot.ts";
 import { parseDuration } from "../scenario/duration.ts";
-import { findMachineFile, shippedMachines } from "../scenario/host.ts";
+import { findMachineFile, shellQuote, shippedMachines } from "../scenario/host.ts";
 import { type CommandLine, COMMANDS } from "./options.ts";
 import { parseSet } from "./set.ts";
 
@@ -208,5 +208,3 @@ function within<T>(option: string, parse: () => T): T {
     throw e instanceof ConfigError ? new ConfigError(`${option}: ${e.problem}`) : e;
   }
 }
-
-const shellQuote = (s: string) => /^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", `'\\''`)}'`;

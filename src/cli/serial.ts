@@ -1,5 +1,6 @@
 // `--serial WHERE`, given once for each console of the machine, in their order: this terminal, a file, or a TCP port of this host.
 import { ConfigError } from "../core/errors.ts";
+import { osMessage } from "../scenario/host.ts";
 import type { SerialConsole } from "../scenario/serial_console.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { openFile, writeAll } from "./output.ts";
@@ -145,7 +146,7 @@ class TcpPort implements Port {
     try {
       this.#listener = Deno.listen({ hostname: "127.0.0.1", port });
     } catch (e) {
-      throw new ConfigError(`--serial: cannot listen on port ${port}: ${(e as Error).message.replace(/ \(os error.*/, "")}`);
+      throw new ConfigError(`--serial: cannot listen on port ${port}: ${osMessage(e)}`);
     }
     this.#serve();
   }

@@ -3,6 +3,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Cpu } from "../core/cpu.ts";
 import type { Stop } from "../machine/stop.ts";
+import { osMessage } from "../scenario/host.ts";
 import { describeRest } from "../scenario/machine_like.ts";
 import type { MachineSession } from "../scenario/session.ts";
 import { runCommand } from "./monitor.ts";
@@ -38,7 +39,7 @@ export function serveGdb(session: MachineSession, options: GdbOptions): GdbServe
   try {
     listener = Deno.listen({ hostname: "127.0.0.1", port: options.port });
   } catch (e) {
-    throw new ConfigError(`--gdb: cannot listen on port ${options.port}: ${(e as Error).message.replace(/ \(os error.*/, "")}`);
+    throw new ConfigError(`--gdb: cannot listen on port ${options.port}: ${osMessage(e)}`);
   }
   const server = new GdbServer(session, target, listener, options);
   options.onMessage(`GDB can connect: target remote localhost:${server.port}${options.wait ? " (waiting for it)" : ""}`);

@@ -1,5 +1,6 @@
 // The folder that a failing script leaves: all that tells why, and a recording that runs to the failure again. Loaded when a script has failed.
 import { formatNs } from "./duration.ts";
+import { osMessage, shellQuote } from "./host.ts";
 import { describeRest, loadBacktrace, whereabouts } from "./machine_like.ts";
 import { recordingOf } from "./record.ts";
 import type { Report } from "./reporting.ts";
@@ -32,11 +33,10 @@ const plainName = (name: string) => name.replace(/[^\w.-]/g, "_");
 /** The program, as somebody in this folder calls it. */
 function program(): string {
   const api = decodeURIComponent(new URL("../../mod.ts", import.meta.url).pathname), here = `${Deno.cwd()}/`;
-  return `deno run -A ${quote(api.startsWith(here) ? api.slice(here.length) : api)}`;
+  return `deno run -A ${shellQuote(api.startsWith(here) ? api.slice(here.length) : api)}`;
 }
-const quote = (s: string) => /^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", `'\\''`)}'`;
 const messageOf = (e: unknown) => e instanceof Error ? `${e.name}: ${e.message}` : String(e);
-const reason = (e: unknown) => messageOf(e).split("\n")[0].replace(/^\w+: /, "").replace(/ \(os error.*/, "");
+const reason = (e: unknown) => (e instanceof Error ? osMessage(e) : String(e)).split("\n")[0];
 
 /**
  * Leaves a folder in `dir`, in the place of the one that an earlier run has left, and returns what is to be said of it. Nothing is thrown: a test
@@ -109,7 +109,7 @@ async function fill(session: MachineSession, work: string, folder: string, { scr
   let again: string | undefined;
   await attempt("a recording", () => {
     write("inputs.rec", recordingOf(session, { status: 1, why: messageOf(error).split("\n")[0] }));
-    again = `${program()} --replay ${quote(`${folder}/inputs.rec`)}`;
+    again = `${program()} --replay ${shellQuote(`${folder}/inputs.rec`)}`;
   });
   await attempt("a snapshot", () => session.save(`${work}/state.snap`));
   let report: Report | undefined = Object(Object(error).details).report;

@@ -167,8 +167,7 @@ export function tryTo<T>(path: string, use: () => T, write = false): T {
 }
 
 function whyUnreadable(path: string, e: Error, how = "read"): string {
-  // Deno says "Is a directory (os error 21)" for what is not a missing file or a permission.
-  if (!(e instanceof Deno.errors.NotFound)) return `cannot be ${how}: ${e.message.replace(/ \(os error.*/, "")}`;
+  if (!(e instanceof Deno.errors.NotFound)) return `cannot be ${how}: ${osMessage(e)}`;
   // Deno gives arguments as text; what is none of it has become this character.
   if (path.includes("\ufffd")) return "no such file; a name that is not UTF-8 cannot be given: rename the file, or link to it";
   const near = namesBeside(path);
@@ -275,3 +274,9 @@ export class TraceLog implements Log {
     );
   }
 }
+
+/** What the host says of a mistake: Deno has "Is a directory (os error 21)". */
+export const osMessage = (e: unknown): string => (e as Error).message.replace(/ \(os error.*/, "");
+
+/** A word of a shell's command line. */
+export const shellQuote = (s: string): string => /^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", `'\\''`)}'`;

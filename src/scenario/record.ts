@@ -4,7 +4,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { DiskImage } from "../machine/disks.ts";
 import type { MachineGraph } from "../machine/machine_graph.ts";
 import { formatMoment, type Moment } from "../machine/moment.ts";
-import { readFile, tryTo } from "./host.ts";
+import { osMessage, readFile, tryTo } from "./host.ts";
 import { type MachineLike, momentOf } from "./machine_like.ts";
 import type { Origin, Verdict } from "./recorded.ts";
 import { type GuestOptions, type Header, readRecording, type Recording, RecordingLines } from "./recording.ts";
@@ -24,7 +24,7 @@ function hashOf(path: string): string {
     for (let n: number | null; (n = file.readSync(piece)) !== null;) hash.update(piece.subarray(0, n));
     return hash.digest("hex");
   } catch (e) {
-    throw new ConfigError(`cannot be read: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
+    throw new ConfigError(`cannot be read: ${osMessage(e)}`, { file: path });
   }
 }
 
@@ -121,7 +121,7 @@ export class Recorder {
     try {
       this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
     } catch (e) {
-      throw new ConfigError(`--record: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
+      throw new ConfigError(`--record: cannot be written: ${osMessage(e)}`, { file: path });
     }
     this.#begin(header);
     inputLog.onAdd = (at, to, byte) => this.#add(at, to, byte);

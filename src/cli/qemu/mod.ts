@@ -3,7 +3,7 @@ import { ConfigError } from "../../core/errors.ts";
 import { load } from "../../core/later.ts";
 import { loadTree } from "../../machine/config.ts";
 import type { Stop } from "../../machine/stop.ts";
-import { findShipped, readFile, shippedMachines } from "../../scenario/host.ts";
+import { findShipped, osMessage, readFile, shellQuote, shippedMachines } from "../../scenario/host.ts";
 import { exitStatus } from "../ends.ts";
 import { type CommandLine, COMMANDS, isOption, type Option, optionName, parseCommandLine, RUN_OPTIONS } from "../options.ts";
 import { writeText } from "../output.ts";
@@ -85,14 +85,12 @@ export async function qemu(args: readonly string[]): Promise<number> {
   const asked = await answer(rest);
   if (asked !== undefined) return say(asked);
   const line = understand(rest, FILES, own);
-  if (toml) return say(machineFile(line, rest.map(quoted).join(" ")).trimEnd());
+  if (toml) return say(machineFile(line, rest.map(shellQuote).join(" ")).trimEnd());
   writeText(Deno.stderr, line.notes.map((n) => `bringup: ${n}\n`).join(""));
   const pid = line.last("pidfile");
   if (pid !== undefined) writePid(pid);
   return await run(commandLine(line), { statusOf: qemuStatus, signalStatus: 0, commands: line.mux });
 }
-
-const quoted = (s: string) => /^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", `'\\''`)}'`;
 
 function say(text: string): number {
   writeText(Deno.stdout, `${text}\n`);
@@ -101,14 +99,14 @@ function say(text: string): number {
 
 async function installed(folder: string): Promise<number> {
   const { installShims } = await load<typeof import("./shim.ts")>("cli/qemu/shim.ts"), paths = installShims(folder);
-  return say(`${paths.join("\n")}\nIn front of QEMU's: PATH=${quoted(Deno.realPathSync(folder))}:$PATH`);
+  return say(`${paths.join("\n")}\nIn front of QEMU's: PATH=${shellQuote(Deno.realPathSync(folder))}:$PATH`);
 }
 
 function writePid(path: string): void {
   try {
     Deno.writeTextFileSync(path, `${Deno.pid}\n`);
   } catch (e) {
-    throw new ConfigError(`-pidfile: cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
+    throw new ConfigError(`-pidfile: cannot be written: ${osMessage(e)}`, { file: path });
   }
 }
 

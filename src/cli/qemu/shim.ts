@@ -1,5 +1,6 @@
 // `bringup qemu --install-shim DIR`: programs with QEMU's names that are bringup, for a PATH in front of QEMU's.
 import { ConfigError } from "../../core/errors.ts";
+import { osMessage } from "../../scenario/host.ts";
 import { TARGETS } from "./line.ts";
 
 const MOD = decodeURIComponent(new URL("../../../mod.ts", import.meta.url).pathname);
@@ -26,7 +27,7 @@ export function installShims(folder: string): string[] {
     }
   } catch (e) {
     if (e instanceof ConfigError) throw e;
-    throw new ConfigError(`cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: folder });
+    throw new ConfigError(`cannot be written: ${osMessage(e)}`, { file: folder });
   }
   return paths;
 }

@@ -2,6 +2,7 @@
 // `deno test -A FILE -- --update-snapshots`) writes them anew.
 import { checkOptions, ConfigError } from "../../core/errors.ts";
 import { type Duration, parseDuration } from "../duration.ts";
+import { osMessage } from "../host.ts";
 import type { SessionScreen } from "../peripherals.ts";
 import { compare, cut, decodePng, type Difference, encodePng, type Picture, type Region } from "./pictures.ts";
 import { type Call, failure, type Verdict } from "./verdict.ts";
@@ -41,7 +42,7 @@ function readGolden(path: string): Uint8Array | undefined {
     return Deno.readFileSync(path);
   } catch (e) {
     if (e instanceof Deno.errors.NotFound) return undefined;
-    throw new ConfigError(`cannot be read: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
+    throw new ConfigError(`cannot be read: ${osMessage(e)}`, { file: path });
   }
 }
 function write(path: string, png: Uint8Array): void {
@@ -49,7 +50,7 @@ function write(path: string, png: Uint8Array): void {
     Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
     Deno.writeFileSync(path, png);
   } catch (e) {
-    throw new ConfigError(`cannot be written: ${(e as Error).message.replace(/ \(os error.*/, "")}`, { file: path });
+    throw new ConfigError(`cannot be written: ${osMessage(e)}`, { file: path });
   }
 }
 const remove = (path: string) => {
